@@ -1,0 +1,104 @@
+"""`audiodiff COMMAND ...`: reads the arguments and hands over to the module of the command."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+
+from audiodiff._version import __version__
+from audiodiff.errors import AudiodiffError
+
+COMMANDS = {
+    "vocode": "audiodiff.cli.vocode",
+    "train": "audiodiff.cli.train",
+    "prepare": "audiodiff.cli.prepare",
+    "check": "audiodiff.cli.check",
+    "evaluate": "audiodiff.cli.evaluate",
+    "models": "audiodiff.cli.models",
+    "inspect-mel": "audiodiff.cli.inspect_mel",
+    "doctor": "audiodiff.cli.doctor",
+}
+"""Command name -> module with `add_parser(subparsers)` and `run(args) -> int`."""
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; imports neither torch nor anything built on it."""
+    parser = argparse.ArgumentParser(
+        prog="audiodiff",
+        description="Diffusion for audio on a laptop: vocode, train and measure.",
+        epilog="`audiodiff COMMAND --help` explains one command. Sizes are in seconds, Hz and dB.",
+    )
+    parser.add_argument("--version", action="version", version=f"audiodiff {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+    for module_name in COMMANDS.values():
+        if find_spec(module_name) is not None:
+            import_module(module_name).add_parser(subparsers)
+    for subparser in subparsers.choices.values():
+        subparser.add_argument(
+            "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
+        )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0 done, 2 bad input, 130 interrupted.
+
+    Args:
+        argv: the arguments without the program's name; those of the process when `None`.
+    """
+    parser = build_parser()
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as stop:  # argparse has already written its message
+        return stop.code if isinstance(stop.code, int) else BAD_INPUT
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        return BAD_INPUT
+    from audiodiff.cli.allocator import tune_allocator
+
+    tune_allocator()
+    run: Callable[[argparse.Namespace], int] = import_module(COMMANDS[args.command]).run
+    try:
+        status = run(args)
+        sys.stdout.flush()
+    except AudiodiffError as error:
+        if args.debug:
+            raise
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        if args.debug:
+            raise
+        _say("interrupted; nothing half-written was left behind.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # the reader of our output has gone (`audiodiff ... | head`): not an error, and nothing more can be said
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        if args.debug:
+            raise
+        return _fail("there is not enough memory for this job; try a shorter input or a smaller window.")
+    except OSError as error:
+        if args.debug:
+            raise
+        return _fail(f"{error.filename or 'the system'}: {error.strerror or error}.")
+    return status
+
+
+def _say(message: str) -> None:
+    print(f"audiodiff: {message}", file=sys.stderr)
+
+
+def _fail(message: str) -> int:
+    _say(" ".join(message.split()))
+    return BAD_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,244 @@
+"""Vocoding from file to file, in memory that does not grow with the length of the recording."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.signal.audio_io import AudioWriter, audio_info, read_blocks
+from audiodiff.signal.mel import MelSpec, check_mel, convert_log_mel
+from audiodiff.signal.resample import resample_stream
+from audiodiff.synthesis.settings import VocodeSettings
+from audiodiff.synthesis.streams import FrameReader, mel_blocks
+from audiodiff.synthesis.vocode import OnProgress, Plan, VocoderSynthesizer
+
+READ_SAMPLES = 1 << 18
+READ_FRAMES = 8192
+
+
+@dataclass(frozen=True)
+class VocodeReport:
+    """What a vocoding run did.
+
+    Attributes:
+        path: the file written.
+        seconds: duration of the output.
+        sample_rate: rate of the output in Hz.
+        channels: channels of the output.
+        steps: sampling steps.
+        sampler: name of the sampler.
+        grid: name of the time grid.
+        seed: seed of the noise.
+        network_calls: network calls per window.
+        silent_channels: channels that were silence and came out as silence.
+        clipped: samples beyond full scale, which were cut to it.
+        elapsed: seconds that it took, loading of the model not counted.
+    """
+
+    path: Path
+    seconds: float
+    sample_rate: int
+    channels: int
+    steps: int
+    sampler: str
+    grid: str
+    seed: int
+    network_calls: int
+    silent_channels: int
+    clipped: int
+    elapsed: float
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of work per second of audio; below 1 is faster than real time."""
+        return self.elapsed / self.seconds
+
+
+def check_output(source: Path | None, target: Path) -> None:
+    """Refuse an output that cannot be written or would overwrite the input, before any work is done.
+
+    Raises:
+        AudiodiffError: `target` is the input itself, a folder, read-only, or of an unknown format.
+    """
+    if source is not None and (
+        (target.exists() and source.exists() and target.samefile(source)) or source.resolve() == target.resolve()
+    ):
+        raise AudiodiffError(f"{target} is the input as well; give the output another name.")
+    with _Discarded(target):
+        pass
+
+
+class _Discarded:
+    """Opens a writer of `target` to see whether that works, and throws its empty file away."""
+
+    def __init__(self, target: Path) -> None:
+        self._writer = AudioWriter(target, 16000)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *details: object) -> None:
+        self._writer.__exit__(AudiodiffError, None, None)
+
+
+def vocode_file(
+    synthesizer: VocoderSynthesizer,
+    source: str | Path,
+    target: str | Path,
+    *,
+    settings: VocodeSettings | None = None,
+    spec: MelSpec | None = None,
+    output_rate: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> VocodeReport:
+    """Vocode a sound file, or a log-mel stored as `.npy`, into a sound file.
+
+    A sound file is read twice, once for its level and length and once for its mel; neither it nor its mel is ever held
+    as a whole. The output has exactly as many samples as the input resampled.
+
+    Args:
+        synthesizer: the loaded vocoder.
+        source: anything soundfile reads, or `.npy` with `[n_mels, n_frames]` or `[1, n_mels, n_frames]`.
+        target: `.wav`, `.flac` or `.ogg`; appears only when complete.
+        settings: how to sample.
+        spec: how the log-mel in a `.npy` was computed; the model's own mel when `None`.
+        output_rate: rate of the output in Hz; the model's when `None`.
+        on_progress: called with the seconds done and the seconds in all.
+
+    Raises:
+        AudiodiffError: any input that cannot be worked with; nothing is left behind then.
+    """
+    source, target = Path(source), Path(target)
+    check_output(source, target)
+    started = time.perf_counter()
+    plan = synthesizer.plan(settings or VocodeSettings())
+    rate = output_rate or synthesizer.sample_rate
+    if source.suffix.lower() == ".npy":
+        frames = read_mel(source, synthesizer.mel_spec, spec)
+
+        def blocks() -> Iterator[Tensor]:
+            n_frames = frames.shape[-1]
+            for start in range(0, n_frames, READ_FRAMES):
+                part = torch.from_numpy(np.array(frames[..., start : start + READ_FRAMES], dtype=np.float32))
+                if not bool(torch.isfinite(part).all()):
+                    raise AudiodiffError(f"{source} has values that are not finite numbers; compute the mel again.")
+                yield part if spec is None else convert_log_mel(part, spec, synthesizer.mel_spec)
+
+        limit = None
+    else:
+        if spec is not None:
+            raise AudiodiffError(f"a mel preset was given, but {source} is not a .npy mel; leave the preset out.")
+        file_rate = audio_info(source).sample_rate
+
+        def blocks() -> Iterator[Tensor]:
+            decoded = (torch.from_numpy(block) for block in read_blocks(source, READ_SAMPLES))
+            counted = resample_stream(decoded, file_rate, synthesizer.sample_rate)
+            yield from mel_blocks(_counting(counted, lengths), synthesizer.mel_spec)
+
+        lengths: list[int] = []
+        limit = lengths
+    return _vocode_blocks(
+        synthesizer,
+        blocks=blocks,
+        lengths=limit,
+        target=target,
+        plan=plan,
+        rate=rate,
+        started=started,
+        on_progress=on_progress,
+    )
+
+
+def _vocode_blocks(
+    synthesizer: VocoderSynthesizer,
+    *,
+    blocks: Callable[[], Iterator[Tensor]],
+    lengths: list[int] | None,
+    target: Path,
+    plan: Plan,
+    rate: int,
+    started: float,
+    on_progress: OnProgress | None,
+) -> VocodeReport:
+    """Measure the stream, go through it again, and write what comes out."""
+    meters = synthesizer.measure(blocks())
+    n_frames = meters[0].n_frames
+    n_samples = n_frames * synthesizer.mel_spec.hop_length if lengths is None else sum(lengths)
+    generated = synthesizer.stream(FrameReader(blocks()), n_frames, meters, plan, on_progress)
+    written, clipped = 0, 0
+    with AudioWriter(target, rate, len(meters)) as writer:
+        for block in resample_stream(_limited(generated, n_samples), synthesizer.sample_rate, rate):
+            clipped += int((block.abs() > 1.0).sum())
+            written += block.shape[-1]
+            writer.write(block.clamp(-1.0, 1.0).numpy())
+    return VocodeReport(
+        path=target,
+        seconds=written / rate,
+        sample_rate=rate,
+        channels=len(meters),
+        steps=plan.steps,
+        sampler=plan.sampler,
+        grid=plan.grid,
+        seed=plan.seed,
+        network_calls=plan.network_calls,
+        silent_channels=sum(meter.silent for meter in meters),
+        clipped=clipped,
+        elapsed=time.perf_counter() - started,
+    )
+
+
+def read_mel(path: Path, model_spec: MelSpec, spec: MelSpec | None) -> NDArray[np.float32]:
+    """Open a log-mel stored as `.npy`; its values stay in the file until they are used.
+
+    Returns:
+        `[1, n_mels, n_frames]`.
+
+    Raises:
+        AudiodiffError: missing, not a `.npy` array of numbers, of another shape, or not a mel that the model takes.
+    """
+    if not path.exists():
+        raise AudiodiffError(f"{path} does not exist; give the path of a .npy log-mel.")
+    if not path.is_file() or path.stat().st_size == 0:
+        raise AudiodiffError(f"{path} is empty or not a file; give the path of a .npy log-mel.")
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise AudiodiffError(f"{path} is not a .npy array of numbers; save the log-mel with numpy.save.") from error
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+        raise AudiodiffError(f"{path} does not hold floating-point numbers; save the log-mel as float32.")
+    n_mels = (spec or model_spec).n_mels
+    if array.ndim == 3 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim != 2 or 0 in array.shape or array.shape[0] != n_mels:
+        hint = "; it looks transposed" if array.ndim == 2 and array.shape[-1] == n_mels else ""
+        raise AudiodiffError(
+            f"{path} has shape {list(array.shape)}{hint}; expected [{n_mels}, n_frames] or [1, {n_mels}, n_frames]."
+        )
+    head = torch.from_numpy(np.array(array[None, :, :READ_FRAMES], dtype=np.float32))
+    if bool(torch.isfinite(head).all()):
+        check_mel(head, spec or model_spec)
+    if spec is not None:
+        convert_log_mel(head, spec, model_spec)  # refused before anything is written if there is no exact conversion
+    return array[None]
+
+
+def _counting(blocks: Iterator[Tensor], lengths: list[int]) -> Iterator[Tensor]:
+    """Pass the blocks on and note their lengths, afresh on every pass."""
+    lengths.clear()
+    for block in blocks:
+        lengths.append(block.shape[-1])
+        yield block
+
+
+def _limited(blocks: Iterator[Tensor], n_samples: int) -> Iterator[Tensor]:
+    """Cut the stream to `n_samples`."""
+    left = n_samples
+    for block in blocks:
+        yield block[:, :left]
+        left -= min(left, block.shape[-1])

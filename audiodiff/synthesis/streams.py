@@ -1,0 +1,92 @@
+"""Audio of any length in bounded memory: mel analysis block by block, equal to doing it in one go."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from audiodiff.signal.mel import MelSpec, log_mel
+
+MEL_BLOCK_FRAMES = 2048
+
+
+def mel_blocks(blocks: Iterable[Tensor], spec: MelSpec) -> Iterator[Tensor]:
+    """Analyse a stream; the blocks joined are the log-mel of the joined input.
+
+    The input is continued with zeros to a whole number of hops and to one analysis window at least, so that any
+    length, one sample included, has its frames.
+
+    Args:
+        blocks: `[channels, n_samples]` each, at the rate of `spec`.
+        spec: the mel to compute.
+
+    Yields:
+        `[channels, n_mels, n_frames]`; hop times the number of frames covers the input.
+    """
+    hop = spec.hop_length
+    margin = -(-spec.n_fft // hop) + 1
+    pending: list[Tensor] = []
+    held = 0
+    first = 0  # frame at which the samples held begin
+    done = 0  # frames given out
+
+    for block in blocks:
+        pending.append(block)
+        held += block.shape[-1]
+        if held < (done - first + MEL_BLOCK_FRAMES + margin) * hop:
+            continue
+        samples = torch.cat(pending, dim=-1)
+        while samples.shape[-1] >= (done - first + MEL_BLOCK_FRAMES + margin) * hop:
+            window = samples[:, : (done - first + MEL_BLOCK_FRAMES + margin) * hop]
+            yield log_mel(window, spec)[..., done - first : done - first + MEL_BLOCK_FRAMES]
+            done += MEL_BLOCK_FRAMES
+            keep = max(0, done - margin)
+            samples = samples[:, (keep - first) * hop :]
+            first = keep
+        pending, held = [samples], samples.shape[-1]
+    if held > (done - first) * hop:
+        samples = torch.cat(pending, dim=-1)
+        wanted = max(-(-held // hop) * hop, -(-spec.n_fft // hop) * hop if first == 0 else 0)
+        frames = -(-held // hop) - (done - first)
+        samples = torch.nn.functional.pad(samples, (0, wanted - held))
+        yield log_mel(samples, spec)[..., done - first : done - first + frames]
+
+
+class FrameReader:
+    """Random access, forwards only, to a stream of `[channels, n_mels, n_frames]` blocks."""
+
+    def __init__(self, blocks: Iterable[Tensor]) -> None:
+        """Read from `blocks` as frames are asked for."""
+        self._blocks = iter(blocks)
+        self._held: Tensor | None = None
+        self._first = 0
+
+    def __call__(self, start: int, stop: int) -> Tensor:
+        """Return frames `start` to `stop`, `[channels, n_mels, stop - start]`; `start` never goes back."""
+        parts = [] if self._held is None else [self._held[..., max(0, start - self._first) :]]
+        first = max(start, self._first) if parts else self._first
+        have = first + (parts[0].shape[-1] if parts else 0)
+        while have < stop:
+            block = next(self._blocks)
+            parts.append(block)
+            have += block.shape[-1]
+        self._held, self._first = torch.cat(parts, dim=-1), first
+        return self._held[..., start - first : stop - first]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of frames to vocode in one go: `[start, stop)` is computed, `[core_start, core_stop)` is kept."""
+
+    start: int
+    stop: int
+    core_start: int
+    core_stop: int
+
+
+def windows(n_frames: int, core: int, context: int) -> Iterator[Window]:
+    """Cut `n_frames` into windows of `core` new frames with `context` frames of surroundings on each side."""
+    for core_start in range(0, n_frames, core):
+        core_stop = min(n_frames, core_start + core)
+        yield Window(max(0, core_start - context), min(n_frames, core_stop + context), core_start, core_stop)

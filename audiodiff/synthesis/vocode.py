@@ -1,0 +1,562 @@
+"""From audio or a log-mel to a waveform, with any trained vocoder, any sampler and any number of steps."""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audiodiff.diffusion.noise import positional_noise
+from audiodiff.diffusion.process import Process
+from audiodiff.diffusion.samplers import SAMPLERS, sample
+from audiodiff.diffusion.times import GRIDS
+from audiodiff.errors import AudiodiffError
+from audiodiff.signal.mel import MelSpec, check_mel, convert_log_mel
+from audiodiff.signal.resample import resample
+from audiodiff.synthesis.level import LevelMeter, shift_log_mel
+from audiodiff.synthesis.settings import VocodeSettings, merge_settings
+from audiodiff.synthesis.streams import Window, mel_blocks, windows
+
+Array = TypeVar("Array", NDArray[np.float32], Tensor)
+OnProgress = Callable[[float, float], None]
+"""Called with (seconds of audio done, seconds in all)."""
+
+PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
+DEFAULT_STEPS = 8
+DEFAULT_SAMPLER = "euler"
+DEFAULT_GRID = "uniform"
+WINDOW_SECONDS = 20.0
+MAX_GAIN_DB = 40.0
+MAX_CHANNELS = 64
+BLOCK_FRAMES = 8192
+
+
+class ConditionedDenoiser(Protocol):
+    """The part of `audiodiff.diffusion.denoiser.Denoiser` that sampling needs."""
+
+    def __call__(self, x: Tensor, t: Tensor, cond: Any) -> Tensor:
+        """Return the estimate of the clean waveform, float32 and shaped as `x`, from `x` at times `t` `[batch]`."""
+        ...
+
+
+class VocoderModel(Protocol):
+    """The part of `audiodiff.models.vocoder.Vocoder` that synthesis needs."""
+
+    @property
+    def mel_spec(self) -> MelSpec:
+        """The mel that the model was trained on."""
+        ...
+
+    @property
+    def process(self) -> Process:
+        """The noise process in the waveform."""
+        ...
+
+    @property
+    def context_frames(self) -> int:
+        """Frames on each side that one network call reaches."""
+        ...
+
+    @property
+    def condition_context_frames(self) -> int:
+        """Frames on each side that `condition` and `shape_noise` reach."""
+        ...
+
+    def denoiser(self, compute_dtype: torch.dtype | None = None) -> ConditionedDenoiser:
+        """Return the denoiser of states `[batch, 1, n_samples]`."""
+        ...
+
+    def condition(self, log_mel: Tensor) -> Any:
+        """Return what of the condition does not depend on the step, from `[batch, n_mels, n_frames]`."""
+        ...
+
+    def shape_noise(self, noise: Tensor, cond: Any) -> Tensor:
+        """Return white `noise` `[batch, 1, n_samples]` shaped as the model's prior."""
+        ...
+
+
+@dataclass(frozen=True)
+class ModelDefaults:
+    """What a checkpoint recommends and states besides its architecture.
+
+    Attributes:
+        steps: sampling steps.
+        sampler: name of the sampler.
+        grid: name of the time grid.
+        precision: `fp32` or `bf16`.
+        reference_level_db: level in dBFS (`audiodiff.synthesis.level`) of the training audio; `None` when the model
+            was trained on audio of any level.
+    """
+
+    steps: int = DEFAULT_STEPS
+    sampler: str = DEFAULT_SAMPLER
+    grid: str = DEFAULT_GRID
+    precision: str = "fp32"
+    reference_level_db: float | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings resolved against a model: everything that sampling needs to know.
+
+    Attributes:
+        steps: sampling steps.
+        sampler: name of the sampler.
+        grid: name of the time grid.
+        seed: seed of the first channel.
+        compute_dtype: what the network computes in; `None` leaves it in float32.
+        match_level: whether the mel is brought to the level of the training audio.
+        times: `[steps + 1]`, decreasing, ends in 0.
+        network_calls: how often the network is called per window.
+        context_frames: frames that a window needs on each side to give the same samples as the whole.
+        window_frames: new frames per window.
+    """
+
+    steps: int
+    sampler: str
+    grid: str
+    seed: int
+    compute_dtype: torch.dtype | None
+    match_level: bool
+    times: Tensor
+    network_calls: int
+    context_frames: int
+    window_frames: int
+
+
+class VocoderSynthesizer:
+    """A trained vocoder, ready to turn audio or log-mels into waveforms."""
+
+    def __init__(
+        self,
+        model: VocoderModel,
+        *,
+        name: str = "vocoder",
+        defaults: ModelDefaults | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Wrap `model`, whose weights are on `device` already."""
+        self.model = model
+        self.name = name
+        self.defaults = defaults or ModelDefaults()
+        self.device = torch.device(device)
+
+    @property
+    def mel_spec(self) -> MelSpec:
+        """The mel that the model takes."""
+        return self.model.mel_spec
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate of the waveforms that come out, in Hz."""
+        return self.model.mel_spec.sample_rate
+
+    def plan(self, settings: VocodeSettings) -> Plan:
+        """Resolve `settings` against what the model recommends.
+
+        Raises:
+            AudiodiffError: sampler or grid do not exist, or do not fit the model's process.
+        """
+        steps = settings.steps or self.defaults.steps
+        sampler = settings.sampler or self.defaults.sampler
+        grid = settings.grid or self.defaults.grid
+        precision = settings.precision or self.defaults.precision
+        if sampler not in SAMPLERS:
+            raise AudiodiffError(f"sampler {sampler!r} is unknown; choose one of {', '.join(sorted(SAMPLERS))}.")
+        if grid not in GRIDS:
+            raise AudiodiffError(f"grid {grid!r} is unknown; choose one of {', '.join(sorted(GRIDS))}.")
+        times = GRIDS[grid](self.model.process, steps)
+        calls = count_network_calls(sampler, self.model.process, times)
+        context = calls * self.model.context_frames + self.model.condition_context_frames
+        frames_per_second = self.sample_rate / self.mel_spec.hop_length
+        if settings.window_seconds is not None:
+            wanted = settings.window_seconds * frames_per_second
+            window = int(max(1.0, wanted)) if math.isfinite(wanted) else 1 << 62
+        else:
+            # at least four frames of new audio for each of context, or the overlap would cost more than a quarter
+            window = max(int(WINDOW_SECONDS * frames_per_second), 4 * 2 * context)
+        return Plan(
+            steps=steps,
+            sampler=sampler,
+            grid=grid,
+            seed=settings.seed,
+            compute_dtype=torch.bfloat16 if precision == "bf16" else None,
+            match_level=settings.level == "match" and self.defaults.reference_level_db is not None,
+            times=times,
+            network_calls=calls,
+            context_frames=context,
+            window_frames=window,
+        )
+
+    def mel(self, waveform: Array, sample_rate: int) -> Array:
+        """Return the log-mel of a recording as this model takes it.
+
+        Args:
+            waveform: `[n_samples]` or `[channels, n_samples]`, a float array or tensor within +-1.
+            sample_rate: its rate in Hz.
+
+        Returns:
+            `[n_mels, n_frames]` or `[channels, n_mels, n_frames]`, of the same kind as `waveform`.
+
+        Raises:
+            AudiodiffError: the waveform is empty, of another shape, or has values that are not numbers.
+        """
+        samples = _waveform_tensor(waveform)
+        resampled = resample(samples, _check_rate(sample_rate), self.sample_rate)
+        frames = torch.cat(list(mel_blocks([resampled], self.mel_spec)), dim=-1)
+        return _like(waveform, frames if waveform.ndim == 2 else frames[0])
+
+    def vocode(
+        self,
+        waveform: Array,
+        sample_rate: int,
+        *,
+        steps: int | None = None,
+        sampler: str | None = None,
+        grid: str | None = None,
+        seed: int | None = None,
+        settings: VocodeSettings | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Array:
+        """Resample a recording to the model's rate, reduce it to its mel and synthesise it from that alone.
+
+        Every channel is vocoded by itself, with noise of its own.
+
+        Args:
+            waveform: `[n_samples]` or `[channels, n_samples]`, a float array or tensor within +-1.
+            sample_rate: its rate in Hz.
+            steps: sampling steps, 1 or more; the model's recommendation when `None`, as for the next two.
+            sampler: a name of `audiodiff.diffusion.samplers.SAMPLERS`.
+            grid: a name of `audiodiff.diffusion.times.GRIDS`.
+            seed: the same seed gives the same samples.
+            settings: all settings at once; the four above replace its fields.
+            on_progress: called with the seconds done and the seconds in all.
+
+        Returns:
+            `[n_samples]` or `[channels, n_samples]` at `self.sample_rate`, of the same kind as `waveform` and exactly
+            as long as `waveform` resampled; not clipped.
+
+        Raises:
+            AudiodiffError: the waveform is empty, of another shape, or has values that are not numbers.
+        """
+        samples = _waveform_tensor(waveform)
+        plan = self.plan(merge_settings(settings, steps=steps, sampler=sampler, grid=grid, seed=seed))
+        resampled = resample(samples, _check_rate(sample_rate), self.sample_rate)
+        frames = torch.cat(list(mel_blocks([resampled], self.mel_spec)), dim=-1)
+        output = self._vocode_tensor(frames, plan, on_progress)[:, : resampled.shape[-1]]
+        return _like(waveform, output if waveform.ndim == 2 else output[0])
+
+    def vocode_mel(
+        self,
+        log_mel: Array,
+        *,
+        spec: MelSpec | None = None,
+        steps: int | None = None,
+        sampler: str | None = None,
+        grid: str | None = None,
+        seed: int | None = None,
+        settings: VocodeSettings | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Array:
+        """Synthesise a log-mel.
+
+        Args:
+            log_mel: `[n_mels, n_frames]`, or `[channels, n_mels, n_frames]` for independent channels.
+            spec: how it was computed; the model's own mel when `None`. Another mel is converted where that is exact.
+            steps: as for `vocode`, like the arguments that follow.
+            sampler: name of the sampler.
+            grid: name of the time grid.
+            seed: seed of the noise.
+            settings: all settings at once; the four above replace its fields.
+            on_progress: called with the seconds done and the seconds in all.
+
+        Returns:
+            `[n_samples]` or `[channels, n_samples]` with `n_samples = n_frames * hop_length`, of the same kind as
+            `log_mel`; not clipped.
+
+        Raises:
+            AudiodiffError: the mel is empty, of another shape or another mel than `spec`, or cannot be converted.
+        """
+        frames = _float_tensor(log_mel, "log_mel")
+        if frames.ndim not in {2, 3} or 0 in frames.shape:
+            raise AudiodiffError(
+                f"the log-mel has shape {list(frames.shape)}; expected [n_mels, n_frames] or "
+                "[channels, n_mels, n_frames] with at least one frame."
+            )
+        if not bool(torch.isfinite(frames).all()):
+            raise AudiodiffError("the log-mel has values that are not finite numbers; compute it again.")
+        frames = frames if frames.ndim == 3 else frames[None]
+        check_mel(frames, spec or self.mel_spec)
+        if spec is not None and spec != self.mel_spec:
+            frames = convert_log_mel(frames, spec, self.mel_spec)
+        plan = self.plan(merge_settings(settings, steps=steps, sampler=sampler, grid=grid, seed=seed))
+        output = self._vocode_tensor(frames, plan, on_progress)
+        return _like(log_mel, output if log_mel.ndim == 3 else output[0])
+
+    def measure(self, blocks: Iterable[Tensor]) -> list[LevelMeter]:
+        """Return the level of every channel of a stream of log-mel blocks `[channels, n_mels, n_frames]`."""
+        meters: list[LevelMeter] = []
+        for block in blocks:
+            meters = meters or [LevelMeter(self.mel_spec) for _ in range(block.shape[0])]
+            for meter, frames in zip(meters, block, strict=True):
+                meter.add(frames)
+        return meters
+
+    def stream(
+        self,
+        fetch: Callable[[int, int], Tensor],
+        n_frames: int,
+        meters: list[LevelMeter],
+        plan: Plan,
+        on_progress: OnProgress | None = None,
+    ) -> Iterator[Tensor]:
+        """Vocode in bounded memory; the blocks joined are the one-shot output to 1e-4.
+
+        Args:
+            fetch: `fetch(start, stop)` gives the log-mel `[channels, n_mels, stop - start]`; `start` never goes back.
+            n_frames: frames in all.
+            meters: the level of each channel over the whole input (`measure`).
+            plan: the resolved settings.
+            on_progress: called with the seconds done and the seconds in all.
+
+        Yields:
+            `[channels, n_samples]`, `n_frames * hop_length` samples in all.
+        """
+        hop = self.mel_spec.hop_length
+        seconds_per_frame = hop / self.sample_rate
+        n_channels = len(meters)
+        for window in windows(n_frames, plan.window_frames, plan.context_frames):
+            frames = fetch(window.start, window.stop)
+            core_frames = window.core_stop - window.core_start
+            outputs = []
+            for channel, meter in enumerate(meters):
+
+                def report(fraction: float, done: float = channel, at: Window = window) -> None:
+                    if on_progress is not None:
+                        part = (done + fraction) / n_channels * (at.core_stop - at.core_start)
+                        on_progress((at.core_start + part) * seconds_per_frame, n_frames * seconds_per_frame)
+
+                if meter.silent:
+                    outputs.append(torch.zeros(core_frames * hop))
+                else:
+                    gain_db = self._gain_db(meter, plan)
+                    outputs.append(
+                        self._vocode_window(
+                            frames[channel], window, plan, channel=channel, gain_db=gain_db, report=report
+                        )
+                    )
+                report(1.0)
+            yield torch.stack(outputs)
+
+    def _gain_db(self, meter: LevelMeter, plan: Plan) -> float:
+        reference = self.defaults.reference_level_db
+        if not plan.match_level or reference is None:
+            return 0.0
+        return max(-MAX_GAIN_DB, min(MAX_GAIN_DB, reference - meter.level_db))
+
+    def _vocode_tensor(self, frames: Tensor, plan: Plan, on_progress: OnProgress | None) -> Tensor:
+        """Vocode `[channels, n_mels, n_frames]` at hand as a whole -> `[channels, n_frames * hop_length]`."""
+        n_frames = frames.shape[-1]
+        meters = self.measure(frames.split(BLOCK_FRAMES, dim=-1))
+        blocks = self.stream(lambda start, stop: frames[..., start:stop], n_frames, meters, plan, on_progress)
+        return torch.cat(list(blocks), dim=-1)
+
+    @torch.inference_mode()
+    def _vocode_window(
+        self,
+        frames: Tensor,
+        window: Window,
+        plan: Plan,
+        *,
+        channel: int,
+        gain_db: float,
+        report: Callable[[float], None],
+    ) -> Tensor:
+        """Sample one window of one channel from `[n_mels, n_frames]` -> the core's `[n_samples]` on the CPU."""
+        model, hop = self.model, self.mel_spec.hop_length
+        seed = channel_seed(plan.seed, channel)
+        shifted = shift_log_mel(frames, self.mel_spec, gain_db)
+        cond = model.condition(shifted[None].to(self.device))
+        denoiser = model.denoiser(plan.compute_dtype)
+        calls = 0
+
+        def noise(draw: int) -> Tensor:
+            white = positional_noise(seed, draw, window.start * hop, window.stop * hop)
+            return model.shape_noise(white[None].to(self.device), cond)
+
+        def denoise(x: Tensor, t: Tensor) -> Tensor:
+            nonlocal calls
+            x0_hat = denoiser(x, t, cond)
+            calls += 1
+            report(calls / plan.network_calls)
+            return x0_hat
+
+        x = model.process.prior(noise(0))
+        step = SAMPLERS[plan.sampler]()
+        # draw 0 started the sample; the sampler's own draws come after it
+        x = sample(step, denoise, model.process, x, plan.times, noise=lambda draw: noise(draw + 1))
+        core = x[0, 0, (window.core_start - window.start) * hop : (window.core_stop - window.start) * hop]
+        if not bool(torch.isfinite(core).all()):
+            raise AudiodiffError(
+                f"the model gave values that are not numbers ({plan.steps} steps of {plan.sampler} on the "
+                f"{plan.grid} grid); try the recommended sampler and steps."
+            )
+        return core.float().cpu() * 10.0 ** (-gain_db / 20.0)
+
+
+def count_network_calls(sampler: str, process: Process, times: Tensor) -> int:
+    """Return how often `sampler` calls the network on the grid `times`, by letting it run on three numbers."""
+    calls = 0
+
+    def denoise(x: Tensor, t: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return torch.zeros_like(x)
+
+    x = torch.ones(1, 1, 3)
+    sample(SAMPLERS[sampler](), denoise, process, process.prior(x), times, noise=lambda draw: torch.ones_like(x))
+    return calls
+
+
+def channel_seed(seed: int, channel: int) -> int:
+    """Return the noise seed of a channel: the given one for the first, unrelated ones for the others."""
+    if channel == 0:
+        return seed
+    digest = hashlib.blake2b(f"{seed}:{channel}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 2
+
+
+def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> VocoderSynthesizer:
+    """Load a vocoder.
+
+    Args:
+        name_or_path: a model that comes with the package (`pretrained_names`), a checkpoint folder, or
+            `hf:ORG/NAME` for a folder of that form on the Hugging Face Hub.
+        device: `auto` (CUDA, then MPS, then CPU), or what torch calls the device.
+
+    Raises:
+        AudiodiffError: there is no such model or device, or the folder holds something else.
+    """
+    chosen = _device(device)
+    folder = find_checkpoint(name_or_path)
+    from audiodiff.models.checkpoint import load_vocoder
+
+    model = load_vocoder(folder)
+    model.to(chosen)
+    return VocoderSynthesizer(model, name=str(name_or_path), defaults=_defaults_of(model.config), device=chosen)
+
+
+def pretrained_names() -> list[str]:
+    """Return the names of the models that come with the package."""
+    if not PRETRAINED.is_dir():
+        return []
+    return sorted(folder.name for folder in PRETRAINED.iterdir() if (folder / "config.json").is_file())
+
+
+def find_checkpoint(name_or_path: str | Path) -> Path:
+    """Return the folder of a model, fetched from the Hub first if the name starts with `hf:`.
+
+    Raises:
+        AudiodiffError: there is no such model.
+    """
+    name = str(name_or_path)
+    if name.startswith("hf:"):
+        return _hub_folder(name.removeprefix("hf:"))
+    if name in pretrained_names():
+        return PRETRAINED / name
+    folder = Path(name)
+    if folder.is_dir():
+        return folder
+    known = ", ".join(pretrained_names()) or "none yet"
+    if folder.exists():
+        raise AudiodiffError(f"{name} is a file; a model is a folder with config.json and model.safetensors.")
+    raise AudiodiffError(
+        f"there is no model {name!r}: it is neither a model of the package ({known}) nor a folder; "
+        "give one of these, the path of a checkpoint folder, or hf:ORG/NAME."
+    )
+
+
+def _hub_folder(repository: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise AudiodiffError(
+            "loading from the Hugging Face Hub needs huggingface_hub; install it with `pip install huggingface_hub`."
+        ) from error
+    try:
+        return Path(snapshot_download(repository, allow_patterns=["config.json", "model.safetensors"]))
+    except Exception as error:  # the hub's client raises a dozen unrelated classes
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise AudiodiffError(f"{repository!r} could not be fetched from the Hugging Face Hub: {reason}") from error
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise AudiodiffError(f"device {name!r} cannot be used here; try auto, cpu, cuda or mps.") from error
+    return device
+
+
+def _defaults_of(config: object) -> ModelDefaults:
+    """Read what the checkpoint's config recommends; fields that it lacks keep our defaults."""
+    fallback = ModelDefaults()
+    level = getattr(config, "reference_level_db", None)
+    return ModelDefaults(
+        steps=int(getattr(config, "steps", None) or fallback.steps),
+        sampler=str(getattr(config, "sampler", None) or fallback.sampler),
+        grid=str(getattr(config, "grid", None) or fallback.grid),
+        precision=str(getattr(config, "precision", None) or fallback.precision),
+        reference_level_db=None if level is None else float(level),
+    )
+
+
+def _check_rate(sample_rate: int) -> int:
+    if isinstance(sample_rate, bool) or int(sample_rate) != sample_rate or not 1000 <= sample_rate <= 1_000_000:
+        raise AudiodiffError(f"sample_rate is {sample_rate!r}; expected a whole number of Hz from 1000 to 1000000.")
+    return int(sample_rate)
+
+
+def _float_tensor(array: NDArray[np.float32] | Tensor, what: str) -> Tensor:
+    tensor = array.detach().cpu() if isinstance(array, Tensor) else torch.from_numpy(np.array(array))
+    if not tensor.is_floating_point():
+        raise AudiodiffError(f"{what} has {tensor.dtype} values; give floating-point ones (waveforms within +-1).")
+    return tensor.to(torch.float32)
+
+
+def _waveform_tensor(waveform: NDArray[np.float32] | Tensor) -> Tensor:
+    """Return `[channels, n_samples]` float32 on the CPU."""
+    samples = _float_tensor(waveform, "the waveform")
+    if samples.ndim not in {1, 2}:
+        raise AudiodiffError(
+            f"the waveform has shape {list(samples.shape)}; expected [n_samples] or [channels, n_samples]."
+        )
+    samples = samples if samples.ndim == 2 else samples[None]
+    if 0 in samples.shape:
+        raise AudiodiffError("the waveform is empty; give at least one sample.")
+    if samples.shape[0] > MAX_CHANNELS:
+        raise AudiodiffError(
+            f"the waveform has shape {list(samples.shape)}, which would be {samples.shape[0]} channels; "
+            "expected [channels, n_samples]: transpose it."
+        )
+    if not bool(torch.isfinite(samples).all()):
+        raise AudiodiffError("the waveform has values that are not finite numbers; clean it first.")
+    return samples
+
+
+def _like(given: Array, result: Tensor) -> Array:
+    """Return `result` as the kind of array that `given` is, tensors on the device they came from."""
+    if isinstance(given, Tensor):
+        return result.to(given.device)
+    return result.numpy()
