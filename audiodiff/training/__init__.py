@@ -1,1 +1,1 @@
-
+"""Training: the loop, averaged weights, exact resume; models and data come in as arguments."""

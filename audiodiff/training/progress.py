@@ -1,0 +1,89 @@
+"""Following a run: a progress bar for people, a JSONL file for programs."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from tqdm import tqdm
+
+from audiodiff.training.loop import Step
+
+
+def follow(steps: Iterator[Step], run_dir: Path | str, *, total: int, log_every: int) -> Iterator[Step]:
+    """Pass the steps on, showing a progress bar and writing `run_dir/log.jsonl`.
+
+    Args:
+        steps: what `train_steps` yields.
+        run_dir: the run folder.
+        total: steps of the whole run.
+        log_every: one line of the log is the mean of this many steps.
+
+    The bar is silent when stderr is not a terminal. The log keeps one line per interval also across resumes:
+    lines of steps that are done again are dropped.
+    """
+    log = Path(run_dir) / "log.jsonl"
+    window: list[Step] = []
+    bar: tqdm[NoReturn] = tqdm(
+        total=total,
+        disable=not sys.stderr.isatty(),
+        bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt} {postfix}",
+    )
+    previous = 0
+    with bar:
+        for step in steps:
+            if not previous:
+                _drop_after(log, step.step - 1)
+            bar.update(step.step - previous)
+            previous = step.step
+            window.append(step)
+            if step.step % log_every == 0 or step.step == total:
+                with log.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(_mean(window)) + "\n")
+                window.clear()
+            left = _clock(step.seconds_left)
+            text = f"loss {step.loss:.4g}, {step.items_per_second:.3g} items/s, {left} left"
+            bar.set_postfix_str(text, refresh=False)
+            yield step
+
+
+def read_log(run_dir: Path | str) -> list[dict[str, float]]:
+    """Return the lines of `run_dir/log.jsonl`; a last line cut short by a kill is left out."""
+    log = Path(run_dir) / "log.jsonl"
+    if not log.is_file():
+        return []
+    lines = []
+    for text in log.read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            continue
+    return lines
+
+
+def _mean(window: list[Step]) -> dict[str, float]:
+    last, n = window[-1], len(window)
+    line: dict[str, float] = {"step": last.step, "loss": sum(step.loss for step in window) / n}
+    for name in last.terms:
+        line[name] = sum(step.terms[name] for step in window) / n
+    line["grad_norm"] = sum(step.grad_norm for step in window) / n
+    line["learning_rate"] = last.learning_rate
+    line["items_per_second"] = round(last.items_per_second, 3)
+    return line
+
+
+def _drop_after(log: Path, step: int) -> None:
+    if not log.is_file():
+        return
+    kept = [line for line in read_log(log.parent) if line["step"] <= step]
+    temporary = log.with_name(".log.jsonl.tmp")
+    temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+    os.replace(temporary, log)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds + 0.5), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
