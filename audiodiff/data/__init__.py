@@ -1,1 +1,1 @@
-
+"""Corpora, manifests, datasets and data checks."""

@@ -1,1 +1,1 @@
-
+"""Audio as tensors: mel specifications, frames, levels, resampling and sound files."""

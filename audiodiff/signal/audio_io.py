@@ -1,0 +1,300 @@
+"""Sound files in and out through soundfile: whole, in blocks, and never half-written."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from audiodiff.errors import AudiodiffError
+
+Samples = npt.NDArray[np.float32]
+
+# Extension -> (libsndfile container, default encoding).
+_WRITERS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
+
+AUDIO_EXTENSIONS = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"})
+
+_BLOCK = 1 << 16
+# A WAV header counts bytes in 32 bits.
+_WAV_LIMIT = (1 << 32) - (1 << 16)
+
+
+@dataclass(frozen=True)
+class Audio:
+    """Decoded sound.
+
+    Attributes:
+        waveform: float32 `[channels, n_samples]`, full scale 1.
+        sample_rate: samples per second (Hz).
+    """
+
+    waveform: Samples
+    sample_rate: int
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a file's header says.
+
+    Attributes:
+        sample_rate: samples per second (Hz).
+        channels: number of channels.
+        n_samples: samples per channel.
+        encoding: container and encoding, such as "WAV PCM_16".
+    """
+
+    sample_rate: int
+    channels: int
+    n_samples: int
+    encoding: str
+
+    @property
+    def seconds(self) -> float:
+        """Duration in seconds."""
+        return self.n_samples / self.sample_rate
+
+
+@contextlib.contextmanager
+def _opened(path: str | Path) -> Iterator[Any]:
+    """Open a sound file for reading; every way to fail is one sentence."""
+    import soundfile
+
+    path = Path(path)
+    if not path.exists():
+        raise AudiodiffError(f"{path} does not exist; give the path of a sound file.")
+    if path.is_dir():
+        raise AudiodiffError(f"{path} is a folder; give the path of a sound file.")
+    try:
+        size = path.stat().st_size
+        if size == 0:
+            raise AudiodiffError(f"{path} is empty (0 bytes); expected a sound file.")
+        file = soundfile.SoundFile(str(path))
+    except PermissionError as error:
+        raise AudiodiffError(f"{path} may not be read ({error.strerror}); check its permissions.") from error
+    except (soundfile.SoundFileError, TypeError) as error:
+        if not os.access(path, os.R_OK):
+            raise AudiodiffError(f"{path} may not be read; check its permissions.") from error
+        raise AudiodiffError(
+            f"{path} is not audio that can be decoded ({_reason(error)}); "
+            "expected WAV, FLAC, OGG, MP3 or another format that libsndfile reads."
+        ) from error
+    with file:
+        yield file
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "error_string", error)).strip().rstrip(".")
+
+
+def audio_info(path: str | Path) -> AudioInfo:
+    """Read the header of a sound file.
+
+    Raises:
+        AudiodiffError: missing, empty or not audio.
+    """
+    with _opened(path) as file:
+        return AudioInfo(file.samplerate, file.channels, int(file.frames), f"{file.format} {file.subtype}")
+
+
+def _finite(block: Samples, path: str | Path, start: int, sample_rate: int) -> Samples:
+    if not np.isfinite(block).all():
+        where = start + int(np.flatnonzero(~np.isfinite(block).all(axis=0))[0])
+        raise AudiodiffError(
+            f"{path} has a sample that is not a number or infinite at {where / sample_rate:.3f} s; "
+            "expected finite samples, export it again."
+        )
+    return block
+
+
+def read_blocks(path: str | Path, block_samples: int = 1 << 20) -> Iterator[Samples]:
+    """Decode a sound file in blocks, so that a file of any length fits in memory.
+
+    Args:
+        path: the file.
+        block_samples: samples per channel in a block (the last may be shorter).
+
+    Yields:
+        float32 `[channels, n]`, n from 1 to block_samples.
+
+    Raises:
+        AudiodiffError: missing, empty, not audio, without samples, or with samples that are not finite.
+    """
+    import soundfile
+
+    with _opened(path) as file:
+        position = 0
+        while True:
+            try:
+                block = file.read(block_samples, dtype="float32", always_2d=True)
+            except soundfile.SoundFileError as error:
+                raise AudiodiffError(
+                    f"{path} is damaged: decoding stopped at {position / file.samplerate:.3f} s "
+                    f"({_reason(error)}); replace the file."
+                ) from error
+            if len(block) == 0:
+                break
+            yield _finite(np.ascontiguousarray(block.T), path, position, file.samplerate)
+            position += len(block)
+        if position == 0:
+            raise AudiodiffError(f"{path} has no samples (zero length); expected at least one.")
+
+
+def read_audio(path: str | Path) -> Audio:
+    """Decode a whole sound file.
+
+    Raises:
+        AudiodiffError: missing, empty, not audio, without samples, or with samples that are not finite.
+    """
+    blocks = list(read_blocks(path))
+    return Audio(np.concatenate(blocks, axis=1), audio_info(path).sample_rate)
+
+
+def read_mono(path: str | Path) -> Audio:
+    """Decode a whole sound file and average its channels: waveform `[1, n_samples]`.
+
+    Raises:
+        AudiodiffError: missing, empty, not audio, without samples, or with samples that are not finite.
+    """
+    blocks = [block.mean(axis=0, keepdims=True, dtype=np.float32) for block in read_blocks(path)]
+    return Audio(np.concatenate(blocks, axis=1), audio_info(path).sample_rate)
+
+
+class AudioWriter:
+    """Write a sound file block by block; it appears under its name only when complete.
+
+    Used as a context manager: leaving it normally renames the temporary file beside the target, leaving it by
+    an exception (or without having written a sample) removes it.
+
+    Args:
+        path: target; the extension chooses WAV, FLAC or OGG.
+        sample_rate: samples per second (Hz).
+        channels: number of channels.
+        encoding: libsndfile's name, such as "PCM_16", "PCM_24", "FLOAT", "VORBIS"; None for the usual one.
+
+    Raises:
+        AudiodiffError: unknown extension, encoding or rate the format has not, folder missing or read-only.
+    """
+
+    def __init__(self, path: str | Path, sample_rate: int, channels: int = 1, encoding: str | None = None) -> None:
+        """Open the temporary file."""
+        import soundfile
+
+        self._path = Path(path)
+        self._channels = channels
+        self._sample_rate = sample_rate
+        self._written = 0
+        suffix = self._path.suffix.lower()
+        if suffix not in _WRITERS:
+            raise AudiodiffError(
+                f"{self._path} has the extension {suffix or '(none)'!r}; expected {', '.join(_WRITERS)}."
+            )
+        container, usual = _WRITERS[suffix]
+        encoding = encoding or usual
+        # Several processes may write the same target: the temporary name is this writer's alone.
+        self._temporary = _temporary_beside(self._path)
+        try:
+            self._file = soundfile.SoundFile(
+                str(self._temporary),
+                "w",
+                samplerate=sample_rate,
+                channels=channels,
+                subtype=encoding,
+                format=container,
+            )
+        except (soundfile.SoundFileError, ValueError, TypeError) as error:
+            self._temporary.unlink(missing_ok=True)
+            raise AudiodiffError(
+                f"{self._path} cannot be written as {container} {encoding} with {channels} channels at "
+                f"{sample_rate} Hz ({_reason(error)}); choose another format or rate."
+            ) from error
+        width = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}.get(encoding, 1)
+        self._limit = _WAV_LIMIT // (width * channels) if container == "WAV" else None
+
+    def write(self, waveform: npt.ArrayLike) -> None:
+        """Append samples `[channels, n]`, or `[n]` for one channel.
+
+        Raises:
+            AudiodiffError: wrong number of channels, samples not finite, a full disk, a WAV above 4 GiB.
+        """
+        import soundfile
+
+        block = np.asarray(waveform, dtype=np.float32)
+        block = block[None] if block.ndim == 1 else block
+        if block.ndim != 2 or block.shape[0] != self._channels:
+            raise AudiodiffError(
+                f"A waveform of shape {list(block.shape)} cannot be written to {self._path}; "
+                f"expected [{self._channels}, n_samples]."
+            )
+        if not np.isfinite(block).all():
+            raise AudiodiffError(
+                f"The waveform for {self._path} has samples that are not numbers or infinite; nothing was written."
+            )
+        if self._limit is not None and self._written + block.shape[1] > self._limit:
+            raise AudiodiffError(f"{self._path} would be larger than the 4 GiB a WAV can hold; write .flac instead.")
+        try:
+            # Vorbis encoders of libsndfile overflow their stack when given minutes at once.
+            for start in range(0, block.shape[1], _BLOCK):
+                self._file.write(np.ascontiguousarray(block[:, start : start + _BLOCK].T))
+        except (soundfile.SoundFileError, OSError) as error:
+            raise AudiodiffError(f"{self._path} could not be written ({_reason(error)}); is the disk full?") from error
+        self._written += block.shape[1]
+
+    def __enter__(self) -> Self:
+        """Return the writer."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Put the finished file in place, or remove what was begun."""
+        try:
+            self._file.close()
+            if kind is None:
+                if self._written == 0:
+                    raise AudiodiffError(f"There are no samples to write to {self._path}; expected at least one.")
+                os.replace(self._temporary, self._path)
+        except OSError as failure:
+            raise AudiodiffError(f"{self._path} could not be written ({failure.strerror}).") from failure
+        finally:
+            self._temporary.unlink(missing_ok=True)
+
+
+def _temporary_beside(path: Path) -> Path:
+    if path.is_dir():
+        raise AudiodiffError(f"{path} is a folder; give the name of a file.")
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+        # mkstemp makes files for the owner alone; the result gets the rights any new file would have.
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)
+    except FileNotFoundError as error:
+        raise AudiodiffError(f"The folder {path.parent} does not exist; create it or choose another output.") from error
+    except OSError as error:
+        raise AudiodiffError(f"{path} cannot be written ({error.strerror}); choose another output.") from error
+    if path.exists() and not os.access(path, os.W_OK):
+        Path(name).unlink()
+        raise AudiodiffError(f"{path} exists and is read-only; choose another output.")
+    return Path(name)
+
+
+def write_audio(path: str | Path, waveform: npt.ArrayLike, sample_rate: int, encoding: str | None = None) -> None:
+    """Write a waveform `[channels, n_samples]` or `[n_samples]` as WAV, FLAC or OGG by extension, atomically.
+
+    Integer encodings clip at full scale.
+
+    Raises:
+        AudiodiffError: unknown extension, bad samples, a target that cannot be written; nothing is left.
+    """
+    block = np.asarray(waveform, dtype=np.float32)
+    channels = 1 if block.ndim == 1 else block.shape[0]
+    with AudioWriter(path, sample_rate, channels, encoding) as writer:
+        writer.write(block)

@@ -1,0 +1,134 @@
+"""Change of sample rate by a Kaiser-windowed sinc, in one piece or as a stream of blocks."""
+
+import math
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from audiodiff._torchaudio import import_torchaudio
+from audiodiff.errors import AudiodiffError
+
+# The "kaiser_best" filter of J. O. Smith's resampling method: 64 zero crossings, pass band to 94.76 % of the
+# lower Nyquist frequency, stop band below -120 dB.
+_ZERO_CROSSINGS = 64
+_ROLL_OFF = 0.9475937167399596
+_BETA = 14.769656459379492
+
+# Rates with a small common divisor need a huge polyphase kernel; above this many taps each output's taps are
+# computed directly instead.
+_LARGEST_KERNEL = 1 << 22
+_BLOCK_SAMPLES = 1 << 18
+
+
+def _check_rates(from_rate: int, to_rate: int) -> tuple[int, int]:
+    if from_rate < 1 or to_rate < 1:
+        raise AudiodiffError(f"Cannot resample from {from_rate} Hz to {to_rate} Hz; both must be 1 or more.")
+    divisor = math.gcd(from_rate, to_rate)
+    return from_rate // divisor, to_rate // divisor
+
+
+def n_resampled(n_samples: int, from_rate: int, to_rate: int) -> int:
+    """Return how many samples `resample` makes of `n_samples`: ceil(n_samples * to_rate / from_rate)."""
+    return -(-n_samples * to_rate // from_rate)
+
+
+def _half_width(down: int, up: int) -> int:
+    return math.ceil(_ZERO_CROSSINGS * down / (min(down, up) * _ROLL_OFF))
+
+
+def _polyphase(rows: Tensor, down: int, up: int) -> Tensor:
+    resampled: Tensor = import_torchaudio().functional.resample(
+        rows,
+        down,
+        up,
+        lowpass_filter_width=_ZERO_CROSSINGS,
+        rolloff=_ROLL_OFF,
+        resampling_method="sinc_interp_kaiser",
+        beta=_BETA,
+    )
+    return resampled
+
+
+def _direct(rows: Tensor, down: int, up: int) -> Tensor:
+    """The same sum as `_polyphase`, with every output's taps computed on the spot."""
+    width = _half_width(down, up)
+    n_samples = rows.shape[-1]
+    n_out = n_resampled(n_samples, down, up)
+    padded = torch.nn.functional.pad(rows, (width, width + 1))
+    cutoff = min(down, up) * _ROLL_OFF / down
+    taps = torch.arange(-width, width + 2)
+    normal = torch.special.i0(torch.tensor(_BETA, dtype=torch.float64))
+    pieces = []
+    for start in range(0, n_out, 8192):
+        ticks = torch.arange(start, min(start + 8192, n_out)) * down
+        base = torch.div(ticks, up, rounding_mode="floor")
+        fraction = (ticks - base * up).double() / up
+        distance = ((taps[None, :] - fraction[:, None]) * cutoff).clamp(-_ZERO_CROSSINGS, _ZERO_CROSSINGS)
+        taper = torch.special.i0(_BETA * (1 - (distance / _ZERO_CROSSINGS).square()).sqrt()) / normal
+        kernel = (torch.special.sinc(distance) * taper * cutoff).to(rows)
+        index = (base[:, None] + width + taps).clamp_max(padded.shape[-1] - 1).to(rows.device)
+        pieces.append((padded[:, index] * kernel).sum(-1))
+    return torch.cat(pieces, dim=-1)
+
+
+def _piece(rows: Tensor, down: int, up: int) -> Tensor:
+    if up * (2 * _half_width(down, up) + down) > _LARGEST_KERNEL:
+        return _direct(rows, down, up)
+    return _polyphase(rows, down, up)
+
+
+def resample_stream(blocks: Iterable[Tensor], from_rate: int, to_rate: int) -> Iterator[Tensor]:
+    """Resample a signal that arrives in blocks; memory is bounded by the block size.
+
+    Args:
+        blocks: tensors `[channels, n]` of any lengths that follow one another.
+        from_rate: their sample rate (Hz).
+        to_rate: wanted sample rate (Hz).
+
+    Yields:
+        Blocks `[channels, m]` whose concatenation equals `resample` of the concatenated input.
+    """
+    down, up = _check_rates(from_rate, to_rate)
+    if down == up:
+        yield from (block for block in blocks if block.shape[-1])
+        return
+    # Block borders lie on whole periods of `down` input and `up` output samples; `margin` periods each side
+    # cover the reach of the filter.
+    margin = -(-(_half_width(down, up) + down) // down)
+    step = max(_BLOCK_SAMPLES // down, 2 * margin, 1)
+    held: Tensor | None = None
+    lead = 0  # periods in front of `held`'s first new output
+    for block in blocks:
+        held = block if held is None else torch.cat([held, block], dim=-1)
+        while held.shape[-1] >= (lead + step + margin) * down:
+            chunk = held[..., : (lead + step + margin) * down]
+            yield _piece(chunk, down, up)[..., lead * up : (lead + step) * up]
+            keep = min(lead + step, margin)
+            held = held[..., (lead + step - keep) * down :]
+            lead = keep
+    if held is not None and held.shape[-1] > lead * down:
+        yield _piece(held, down, up)[..., lead * up : n_resampled(held.shape[-1], down, up)]
+
+
+def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
+    """Resample a waveform; long ones block by block with the same result.
+
+    Args:
+        waveform: `[..., n_samples]`.
+        from_rate: its sample rate (Hz).
+        to_rate: wanted sample rate (Hz).
+
+    Returns:
+        `[..., ceil(n_samples * to_rate / from_rate)]`, float32 (float64 stays float64).
+
+    Raises:
+        AudiodiffError: a rate below 1.
+    """
+    down, up = _check_rates(from_rate, to_rate)
+    waveform = waveform if waveform.dtype == torch.float64 else waveform.float()
+    if down == up or waveform.shape[-1] == 0:
+        return waveform
+    rows = waveform.reshape(-1, waveform.shape[-1])
+    result = torch.cat(list(resample_stream(torch.split(rows, 4 * _BLOCK_SAMPLES, dim=-1), from_rate, to_rate)), dim=-1)
+    return result.reshape(*waveform.shape[:-1], result.shape[-1])
