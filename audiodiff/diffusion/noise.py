@@ -1,0 +1,56 @@
+"""Random numbers that belong to a place, not to a batch or a chunk."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from audiodiff.errors import AudiodiffError
+
+_BLOCK = 4096
+_MASK = (1 << 64) - 1
+
+
+def positional_noise(seed: int, draw: int, start: int, stop: int, channels: int = 1) -> Tensor:
+    """Normal noise at absolute positions ``start`` to ``stop``: float32 ``[channels, stop - start]`` on the CPU.
+
+    A value depends on ``(seed, draw, channel, position)`` alone: any window is equal to the same slice of any longer
+    one, so an item sounds the same alone, in a batch, in chunks of any size and on any device. Positions may be
+    negative.
+
+    Args:
+        seed: the item's own seed.
+        draw: which independent field of noise (0 for the prior, then one for each stochastic step).
+        start: first position.
+        stop: one past the last position.
+        channels: number of rows; channel ``c`` is the same however many there are.
+
+    Raises:
+        AudiodiffError: ``stop < start``, or no channel.
+    """
+    if stop < start or channels < 1:
+        raise AudiodiffError(
+            f"noise needs start <= stop and at least one channel, got start={start}, stop={stop}, channels={channels}."
+        )
+    out = torch.empty(channels, stop - start)
+    generator = torch.Generator()
+    for block in range(start // _BLOCK, -(-stop // _BLOCK)):
+        first = block * _BLOCK
+        low, high = max(start, first), min(stop, first + _BLOCK)
+        for channel in range(channels):
+            generator.manual_seed(_mix_key(seed, draw, channel, block))
+            # always the whole block: how many numbers are asked for changes the numbers
+            values = torch.randn(_BLOCK, generator=generator)
+            out[channel, low - start : high - start] = values[low - first : high - first]
+    return out
+
+
+def _mix_key(*parts: int) -> int:
+    """One well-mixed 64-bit number from several integers (the finalizer of splitmix64, Steele et al. 2014)."""
+    state = 0
+    for part in parts:
+        state = (state + (part & _MASK) + 0x9E3779B97F4A7C15) & _MASK
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
+        state ^= state >> 31
+    return state

@@ -1,0 +1,318 @@
+"""Steppers, each a pure function of one step, and the one loop that runs them.
+
+A stepper moves the state from ``t`` to ``s < t`` and gets everything it remembers handed in as ``carry``, so a step can
+be run and tested alone. All of them return ``x0_hat`` itself where ``s = 0``. ``lambda`` below is half of log-SNR:
+``log(alpha / sigma)``, the variable of the DPM-Solver papers.
+"""
+
+# ruff: noqa: PLR0917 - every stepper has the seven arguments of a step, by position
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+from audiodiff.diffusion.process import Process
+from audiodiff.diffusion.times import check_grid
+from audiodiff.errors import AudiodiffError
+
+Denoise = Callable[[Tensor, Tensor], Tensor]
+"""``denoise(x, t)`` -> ``x0_hat``; ``t`` is ``[batch]``."""
+
+Noise = Callable[[int], Tensor]
+"""``noise(draw)`` -> unit normal noise like ``x``; different for every draw."""
+
+OnStep = Callable[[int, int, Tensor], None]
+"""``on_step(index, total, x0_hat)`` after step ``index`` (from 0) of ``total``; what it raises stops the sampling."""
+
+
+class Level(NamedTuple):
+    """The process at one time, as plain numbers: what multiplies a float32 state is computed in float64."""
+
+    alpha: float
+    sigma: float
+    lam: float
+
+
+class Past(NamedTuple):
+    """One earlier estimate, and the level at which it was made."""
+
+    level: Level
+    x0_hat: Tensor
+
+
+@dataclass(frozen=True)
+class Carry:
+    """What a multistep stepper remembers.
+
+    Attributes:
+        past: earlier estimates, newest first.
+        x: the state at ``past[0]`` after correction (predictor-corrector steppers only).
+        order: the order of the step that led here (predictor-corrector steppers only).
+    """
+
+    past: tuple[Past, ...] = ()
+    x: Tensor | None = None
+    order: int = 1
+
+
+class StepResult(NamedTuple):
+    """The state at ``s``, the estimate made at ``t``, and the memory for the next step (None where there is none)."""
+
+    x_s: Tensor
+    x0_hat: Tensor
+    carry: Carry | None
+
+
+Step = Callable[[Denoise, Process, Tensor, Tensor, Tensor, Carry | None, Noise | None], StepResult]
+"""``step(denoise, process, x, t, s, carry, noise)``: ``t``, ``s`` are float64 scalars, the first ``carry`` is None."""
+
+
+def _level(process: Process, t: Tensor) -> Level:
+    return Level(float(process.alpha(t)), float(process.sigma(t)), 0.5 * float(process.log_snr(t)))
+
+
+def _estimate(denoise: Denoise, x: Tensor, t: Tensor) -> Tensor:
+    return denoise(x, t.reshape(1).expand(x.shape[0]))
+
+
+def _draw(noise: Noise | None) -> Tensor:
+    if noise is None:
+        raise AudiodiffError("this sampler adds noise at every step: pass noise=, a function from draw index to noise.")
+    return noise(0)
+
+
+def ddim(eta: float = 0.0) -> Step:
+    """DDIM (Song et al. 2021, Eq. 12): first order in lambda, one call.
+
+    Args:
+        eta: 0 is deterministic, 1 is DDPM's ancestral sampling.
+    """
+    if not 0.0 <= eta <= 1.0:
+        raise AudiodiffError(f"eta of ddim must be between 0 (deterministic) and 1 (ancestral), got {eta}.")
+
+    def ddim_step(
+        denoise: Denoise, process: Process, x: Tensor, t: Tensor, s: Tensor, carry: Carry | None, noise: Noise | None
+    ) -> StepResult:
+        x0_hat = _estimate(denoise, x, t)
+        at, to = _level(process, t), _level(process, s)
+        if to.sigma == 0.0:
+            return StepResult(x0_hat, x0_hat, None)
+        kept = at.alpha * to.sigma / (at.sigma * to.alpha)
+        fresh = eta * to.sigma * math.sqrt(max(1.0 - kept**2, 0.0))
+        noise_hat = (x - at.alpha * x0_hat) / at.sigma
+        x_s = to.alpha * x0_hat + math.sqrt(to.sigma**2 - fresh**2) * noise_hat
+        if eta > 0.0:
+            x_s = x_s + fresh * _draw(noise)
+        return StepResult(x_s, x0_hat, None)
+
+    return ddim_step
+
+
+def ddpm(
+    denoise: Denoise, process: Process, x: Tensor, t: Tensor, s: Tensor, carry: Carry | None, noise: Noise | None
+) -> StepResult:
+    """Ancestral sampling: a draw from ``q(x_s | x_t, x0_hat)`` (Ho et al. 2020, Eq. 6 and 7, the smaller variance)."""
+    x0_hat = _estimate(denoise, x, t)
+    at, to = _level(process, t), _level(process, s)
+    if to.sigma == 0.0:
+        return StepResult(x0_hat, x0_hat, None)
+    ratio = at.alpha / to.alpha
+    added = at.sigma**2 - (ratio * to.sigma) ** 2
+    mean = (ratio * to.sigma**2 * x + to.alpha * added * x0_hat) / at.sigma**2
+    return StepResult(mean + math.sqrt(max(added, 0.0)) * to.sigma / at.sigma * _draw(noise), x0_hat, None)
+
+
+def _velocity(process: Process, x: Tensor, x0_hat: Tensor, t: Tensor) -> Tensor:
+    """``dx_t/dt = alpha_dot * x_0 + sigma_dot * noise``."""
+    at = _level(process, t)
+    noise_hat = (x - at.alpha * x0_hat) / at.sigma
+    return float(process.alpha_dot(t)) * x0_hat + float(process.sigma_dot(t)) * noise_hat
+
+
+def euler(
+    denoise: Denoise, process: Process, x: Tensor, t: Tensor, s: Tensor, carry: Carry | None, noise: Noise | None
+) -> StepResult:
+    """Euler on ``dx/dt``: first order in ``t``, one call.
+
+    Equal to ``ddim()`` only where alpha and sigma are linear in ``t`` (RectifiedFlow, VarianceExploding).
+    """
+    x0_hat = _estimate(denoise, x, t)
+    if float(s) == 0.0:
+        return StepResult(x0_hat, x0_hat, None)
+    return StepResult(x + float(s - t) * _velocity(process, x, x0_hat, t), x0_hat, None)
+
+
+def heun(
+    denoise: Denoise, process: Process, x: Tensor, t: Tensor, s: Tensor, carry: Carry | None, noise: Noise | None
+) -> StepResult:
+    """Heun on ``dx/dt`` (Karras et al. 2022, Algorithm 1): second order in ``t``, two calls (one in the last step)."""
+    x0_hat = _estimate(denoise, x, t)
+    if float(s) == 0.0:
+        return StepResult(x0_hat, x0_hat, None)
+    h = float(s - t)
+    slope = _velocity(process, x, x0_hat, t)
+    x_euler = x + h * slope
+    slope_s = _velocity(process, x_euler, _estimate(denoise, x_euler, s), s)
+    return StepResult(x + 0.5 * h * (slope + slope_s), x0_hat, None)
+
+
+def dpmpp_2m(
+    denoise: Denoise, process: Process, x: Tensor, t: Tensor, s: Tensor, carry: Carry | None, noise: Noise | None
+) -> StepResult:
+    """DPM-Solver++(2M) (Lu et al. 2022b, Algorithm 2): second order in lambda, one call.
+
+    First order in the first step, and after a step from ``alpha = 0``, where lambda is infinite.
+    """
+    x0_hat = _estimate(denoise, x, t)
+    at, to = _level(process, t), _level(process, s)
+    carry_s = Carry((Past(at, x0_hat),))
+    if to.sigma == 0.0:
+        return StepResult(x0_hat, x0_hat, carry_s)
+    extrapolated = x0_hat
+    if carry is not None and carry.past:
+        before = carry.past[0]
+        step_ratio = (at.lam - before.level.lam) / (to.lam - at.lam)
+        extrapolated = x0_hat + (x0_hat - before.x0_hat) / (2.0 * step_ratio)
+    kept = to.sigma / at.sigma
+    # alpha_s - alpha_t * sigma_s / sigma_t is -alpha_s * expm1(-h), finite where alpha_t = 0
+    return StepResult(kept * x + (to.alpha - at.alpha * kept) * extrapolated, x0_hat, carry_s)
+
+
+def dpmpp_2m_sde(
+    denoise: Denoise, process: Process, x: Tensor, t: Tensor, s: Tensor, carry: Carry | None, noise: Noise | None
+) -> StepResult:
+    """SDE-DPM-Solver++(2M), midpoint form (Lu et al. 2022b, Section 5): ``dpmpp_2m`` with as much noise as the SDE."""
+    x0_hat = _estimate(denoise, x, t)
+    at, to = _level(process, t), _level(process, s)
+    carry_s = Carry((Past(at, x0_hat),))
+    if to.sigma == 0.0:
+        return StepResult(x0_hat, x0_hat, carry_s)
+    h = to.lam - at.lam
+    extrapolated = x0_hat
+    if carry is not None and carry.past:
+        before = carry.past[0]
+        step_ratio = (at.lam - before.level.lam) / h
+        extrapolated = x0_hat + (x0_hat - before.x0_hat) / (2.0 * step_ratio)
+    kept = to.sigma / at.sigma * math.exp(-h)
+    data = -to.alpha * math.expm1(-2.0 * h)
+    fresh = to.sigma * math.sqrt(-math.expm1(-2.0 * h))
+    return StepResult(kept * x + data * extrapolated + fresh * _draw(noise), x0_hat, carry_s)
+
+
+def unipc(
+    denoise: Denoise, process: Process, x: Tensor, t: Tensor, s: Tensor, carry: Carry | None, noise: Noise | None
+) -> StepResult:
+    """UniPC of order 2 with ``B(h) = exp(h) - 1`` (Zhao et al. 2023): predictor and corrector for one call a step.
+
+    The call at ``t`` first corrects the state that the last step predicted there, then predicts the next one.
+    """
+    x0_hat = _estimate(denoise, x, t)
+    at, to = _level(process, t), _level(process, s)
+    past = carry.past if carry is not None else ()
+    if carry is not None and carry.x is not None and math.isfinite(past[0].level.lam):
+        x = _corrected(carry, x0_hat, at)
+    if to.sigma == 0.0:
+        return StepResult(x0_hat, x0_hat, Carry((Past(at, x0_hat), *past[:1]), x, 1))
+    h = to.lam - at.lam
+    order = 2 if past and math.isfinite(past[0].level.lam) else 1
+    extrapolated = x0_hat
+    if order == 2:
+        # the paper's choice of weight 1/2 in the second-order predictor makes it dpmpp_2m
+        extrapolated = x0_hat + 0.5 * h / (at.lam - past[0].level.lam) * (x0_hat - past[0].x0_hat)
+    kept = to.sigma / at.sigma
+    x_s = kept * x + (to.alpha - at.alpha * kept) * extrapolated
+    return StepResult(x_s, x0_hat, Carry((Past(at, x0_hat), *past[:1]), x, order))
+
+
+def _corrected(carry: Carry, x0_hat: Tensor, at: Level) -> Tensor:
+    """UniC: redo the last step, to ``at``, with the estimate that was made at its end (Zhao et al. 2023, Eq. 5)."""
+    assert carry.x is not None
+    last, newest = carry.past[0]
+    h = at.lam - last.lam
+    ahead = x0_hat - newest
+    if carry.order == 1:
+        correction = 0.5 * ahead
+    else:
+        # the parabola through three estimates, integrated exactly: w_older + w_ahead = b_1, r w_older + w_ahead = b_2
+        older = carry.past[1]
+        r = (older.level.lam - last.lam) / h
+        b_1 = -1.0 / h - 1.0 / math.expm1(-h)
+        b_2 = (2.0 / h**2 * (math.expm1(-h) + h) - 1.0) / math.expm1(-h)
+        w_older = (b_1 - b_2) / (1.0 - r)
+        correction = w_older / r * (older.x0_hat - newest) + (b_1 - w_older) * ahead
+    kept = at.sigma / last.sigma
+    return kept * carry.x + (at.alpha - last.alpha * kept) * (newest + correction)
+
+
+def consistency(
+    denoise: Denoise, process: Process, x: Tensor, t: Tensor, s: Tensor, carry: Carry | None, noise: Noise | None
+) -> StepResult:
+    """Denoise, then add fresh noise of level ``s`` (Song et al. 2023, Algorithm 1): for consistency networks."""
+    x0_hat = _estimate(denoise, x, t)
+    to = _level(process, s)
+    if to.sigma == 0.0:
+        return StepResult(x0_hat, x0_hat, None)
+    return StepResult(to.alpha * x0_hat + to.sigma * _draw(noise), x0_hat, None)
+
+
+SAMPLERS: Final[dict[str, Callable[[], Step]]] = {
+    "ddpm": lambda: ddpm,
+    "ddim": ddim,
+    "euler": lambda: euler,
+    "heun": lambda: heun,
+    "dpmpp_2m": lambda: dpmpp_2m,
+    "dpmpp_2m_sde": lambda: dpmpp_2m_sde,
+    "unipc": lambda: unipc,
+    "consistency": lambda: consistency,
+}
+"""Name -> function that makes the stepper with its default settings."""
+
+STOCHASTIC_SAMPLERS: Final[frozenset[str]] = frozenset({"ddpm", "dpmpp_2m_sde", "consistency"})
+"""The names in ``SAMPLERS`` whose steppers need ``noise``."""
+
+
+def sample(
+    step: Step,
+    denoise: Denoise,
+    process: Process,
+    x: Tensor,
+    times: Tensor,
+    noise: Noise | None = None,
+    on_step: OnStep | None = None,
+) -> Tensor:
+    """Run ``step`` along a grid: from ``x`` at ``times[0]`` to clean data at ``times[-1] = 0``.
+
+    Args:
+        step: see ``SAMPLERS``.
+        denoise: ``denoise(x, t [batch])`` -> ``x0_hat``.
+        process: the law of ``x_t``.
+        x: state at ``times[0]``, ``[batch, ...]``; usually ``process.prior(noise)``.
+        times: decreasing ``[steps + 1]``, see ``times.py``.
+        noise: draws for stochastic steppers. Step ``i`` (from 0) uses draw ``i + 1``: draw 0 is left for the prior.
+        on_step: see ``OnStep``.
+
+    Raises:
+        AudiodiffError: a bad grid, or a stochastic stepper without ``noise``.
+    """
+    times = times.detach().to(device="cpu").to(dtype=torch.float64)
+    check_grid(process, times)
+    total = len(times) - 1
+    carry: Carry | None = None
+    with torch.no_grad():
+        for index in range(total):
+            step_noise = None if noise is None else _numbered(noise, index + 1, total)
+            x, x0_hat, carry = step(denoise, process, x, times[index], times[index + 1], carry, step_noise)
+            if on_step is not None:
+                on_step(index, total, x0_hat)
+    return x
+
+
+def _numbered(noise: Noise, first: int, stride: int) -> Noise:
+    """The draws of one step: ``first``, ``first + stride``, ..."""
+    return lambda draw: noise(first + draw * stride)
