@@ -64,15 +64,17 @@ class FrameReader:
 
     def __call__(self, start: int, stop: int) -> Tensor:
         """Return frames `start` to `stop`, `[channels, n_mels, stop - start]`; `start` never goes back."""
-        parts = [] if self._held is None else [self._held[..., max(0, start - self._first) :]]
-        first = max(start, self._first) if parts else self._first
-        have = first + (parts[0].shape[-1] if parts else 0)
+        parts = [] if self._held is None else [self._held]
+        have = self._first + sum(part.shape[-1] for part in parts)
         while have < stop:
-            block = next(self._blocks)
-            parts.append(block)
-            have += block.shape[-1]
-        self._held, self._first = torch.cat(parts, dim=-1), first
-        return self._held[..., start - first : stop - first]
+            parts.append(next(self._blocks))
+            have += parts[-1].shape[-1]
+            if have <= start:
+                parts, self._first = [], have
+        # a slice alone would keep everything behind it in memory
+        self._held = torch.cat(parts, dim=-1)[..., start - self._first :].clone()
+        self._first = start
+        return self._held[..., : stop - start]
 
 
 @dataclass(frozen=True)

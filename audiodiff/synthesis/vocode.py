@@ -399,8 +399,7 @@ class VocoderSynthesizer:
 
         x = model.process.prior(noise(0))
         step = SAMPLERS[plan.sampler]()
-        # draw 0 started the sample; the sampler's own draws come after it
-        x = sample(step, denoise, model.process, x, plan.times, noise=lambda draw: noise(draw + 1))
+        x = sample(step, denoise, model.process, x, plan.times, noise=noise)  # its own draws count from 1
         core = x[0, 0, (window.core_start - window.start) * hop : (window.core_stop - window.start) * hop]
         if not bool(torch.isfinite(core).all()):
             raise AudiodiffError(

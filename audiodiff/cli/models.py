@@ -1,0 +1,60 @@
+"""`audiodiff models`: what can be loaded by name."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser(
+        "models", help="list the models that come with the package", description="List the models by name."
+    )
+    parser.add_argument("--json", action="store_true", help="print the full configs as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one line for each model."""
+    folders = sorted(PRETRAINED.iterdir()) if PRETRAINED.is_dir() else []
+    configs = {
+        folder.name: json.loads((folder / "config.json").read_text("utf-8"))
+        for folder in folders
+        if (folder / "config.json").is_file()
+    }
+    if args.json:
+        print(json.dumps(configs, indent=2, ensure_ascii=False))
+        return 0
+    for name, config in configs.items():
+        size = sum(file.stat().st_size for file in (PRETRAINED / name).iterdir() if file.is_file()) / 2**20
+        print(f"{name}  {size:.1f} MiB  {_summary(config)}")
+    if not configs:
+        print("No model comes with this version; train one with `audiodiff train`, or give --model a folder.")
+    return 0
+
+
+def _summary(config: dict[str, Any]) -> str:
+    """Return what a config says about rate, corpus and licence, as far as it does."""
+    metadata = config.get("metadata") if isinstance(config.get("metadata"), dict) else {}
+    found = []
+    mel = _first(config, "mel_spec", "mel")
+    if isinstance(mel, dict) and "sample_rate" in mel:
+        found.append(f"{mel['sample_rate']} Hz, {mel.get('n_mels')} mel bands")
+    elif isinstance(mel, str):
+        found.append(mel)
+    for key in ("description", "corpus", "licence", "license"):
+        value = config.get(key) or (metadata or {}).get(key)
+        if isinstance(value, str):
+            found.append(value)
+    return "; ".join(found)
+
+
+def _first(config: dict[str, Any], *keys: str) -> object:
+    """Return the value of the first of `keys` found in the config or one level below it."""
+    for level in (config, *(value for value in config.values() if isinstance(value, dict))):
+        for key in keys:
+            if key in level:
+                return level[key]
+    return None

@@ -1,0 +1,239 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from vocoder_fakes import SPEC, FakeVocoder, recording, synthesizer
+
+from audiodiff.diffusion.process import CosineVP, Process, RectifiedFlow, VarianceExploding
+from audiodiff.diffusion.samplers import SAMPLERS
+from audiodiff.diffusion.times import GRIDS, uniform_grid
+from audiodiff.errors import AudiodiffError
+from audiodiff.signal.mel import PRESETS, MelSpec, log_mel
+from audiodiff.signal.resample import n_resampled, resample
+from audiodiff.synthesis import vocode
+from audiodiff.synthesis.level import LevelMeter, shift_log_mel
+from audiodiff.synthesis.settings import GRID_NAMES, SAMPLER_NAMES, VocodeSettings
+from audiodiff.synthesis.vocode import channel_seed, count_network_calls
+
+WHOLE = VocodeSettings(window_seconds=math.inf)
+
+
+def test_names_are_those_of_the_core() -> None:
+    assert set(SAMPLER_NAMES) == set(SAMPLERS)
+    assert set(GRID_NAMES) == set(GRIDS)
+
+
+@pytest.mark.parametrize("process", [RectifiedFlow(), CosineVP(), VarianceExploding()])
+def test_network_calls_are_counted(process: Process) -> None:
+    for steps in (1, 2, 5):
+        times = uniform_grid(process, steps)
+        assert count_network_calls("heun", process, times) == 2 * steps - 1
+        for name in ("ddpm", "ddim", "euler", "dpmpp_2m", "dpmpp_2m_sde", "unipc", "consistency"):
+            assert count_network_calls(name, process, times) == steps
+
+
+@pytest.mark.parametrize("sampler", SAMPLER_NAMES)
+@pytest.mark.parametrize("steps", [1, 4])
+def test_windows_equal_one_shot(sampler: str, steps: int) -> None:
+    model = FakeVocoder()
+    synth = synthesizer(model)
+    waveform = recording(4.0)
+    whole = synth.vocode(waveform, 8000, sampler=sampler, steps=steps, settings=WHOLE)
+    assert len(model.window_lengths) == 1
+    parts = synth.vocode(waveform, 8000, sampler=sampler, steps=steps, settings=VocodeSettings(window_seconds=0.37))
+    assert len(model.window_lengths) > 10
+    assert np.abs(whole).max() > 0.01
+    assert np.abs(parts - whole).max() < 1e-5 * np.abs(whole).max() + 1e-7
+
+
+def test_too_little_context_would_be_seen() -> None:
+    synth = synthesizer(FakeVocoder(context_frames=0, true_context_frames=2))
+    waveform = recording(4.0)
+    whole = synth.vocode(waveform, 8000, settings=WHOLE)
+    parts = synth.vocode(waveform, 8000, settings=VocodeSettings(window_seconds=0.37))
+    assert np.abs(parts - whole).max() > 1e-3 * np.abs(whole).max()
+
+
+def test_windows_grow_with_the_context() -> None:
+    synth = synthesizer(FakeVocoder(context_frames=100))
+    few, many = synth.plan(VocodeSettings(steps=1)), synth.plan(VocodeSettings(steps=32))
+    assert few.window_frames >= 20 * 8000 / 64
+    assert many.window_frames >= 8 * many.context_frames == 8 * 3201
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 7919])
+@pytest.mark.parametrize("n_samples", [1, 63, 64, 65, 300, 4001])
+def test_length_is_that_of_the_resampled_input(rate: int, n_samples: int) -> None:
+    waveform = recording(1.0, rate)[:n_samples]
+    output = synthesizer().vocode(waveform, rate)
+    assert output.shape == (n_resampled(n_samples, rate, 8000),)
+    assert np.isfinite(output).all()
+
+
+def test_vocode_is_vocode_mel_of_mel() -> None:
+    synth = synthesizer()
+    waveform = recording(1.0)[: 64 * 100]
+    mel = synth.mel(waveform, 8000)
+    assert mel.shape == (20, 100)
+    np.testing.assert_allclose(mel, log_mel(torch.from_numpy(waveform), SPEC).numpy(), atol=1e-5)
+    from_mel = synth.vocode_mel(mel, seed=3)
+    assert from_mel.shape == (6400,)
+    np.testing.assert_array_equal(from_mel, synth.vocode(waveform, 8000, seed=3))
+
+
+def test_the_same_kind_comes_out() -> None:
+    synth = synthesizer()
+    waveform = recording(0.5)
+    array = synth.vocode(waveform, 8000)
+    tensor = synth.vocode(torch.from_numpy(waveform), 8000)
+    assert isinstance(array, np.ndarray)
+    assert array.dtype == np.float32
+    assert isinstance(tensor, torch.Tensor)
+    np.testing.assert_array_equal(array, tensor.numpy())
+    assert isinstance(synth.mel(torch.from_numpy(waveform), 8000), torch.Tensor)
+    doubled: NDArray[np.float32] = synth.vocode(waveform.astype(np.float64), 8000)
+    assert doubled.dtype == np.float32
+
+
+def test_channels_are_vocoded_each_by_itself() -> None:
+    synth = synthesizer()
+    left, right = recording(0.5), recording(0.5, seed=1, level=0.02)
+    stereo = synth.vocode(np.stack([left, right]), 8000, seed=5)
+    assert stereo.shape == (2, 4000)
+    np.testing.assert_allclose(stereo[0], synth.vocode(left, 8000, seed=5), atol=1e-7)
+    np.testing.assert_allclose(stereo[1], synth.vocode(right, 8000, seed=channel_seed(5, 1)), atol=1e-7)
+    twins = synth.vocode(np.stack([left, left]), 8000)
+    assert np.abs(twins[0] - twins[1]).max() > 1e-3
+
+
+def test_seed_decides() -> None:
+    synth = synthesizer()
+    waveform = recording(0.5)
+    first = synth.vocode(waveform, 8000, seed=1)
+    np.testing.assert_array_equal(first, synth.vocode(waveform, 8000, seed=1))
+    assert np.abs(first - synth.vocode(waveform, 8000, seed=2)).max() > 1e-3
+    seeds = [channel_seed(seed, channel) for seed in range(50) for channel in range(8)]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_output_follows_the_level_of_the_input() -> None:
+    synth = synthesizer(reference_level_db=-20.0)
+    waveform = recording(1.0)
+    loud, quiet = synth.vocode(waveform, 8000), synth.vocode(0.03 * waveform, 8000)
+    np.testing.assert_allclose(quiet, 0.03 * loud, atol=2e-4 * np.abs(loud).max())
+
+
+def test_level_is_that_of_the_waveform() -> None:
+    for name in ("hifigan-22k", "vocos-24k", "diffwave-lmnt", "fastdiff-22k", "bigvgan-24k"):
+        spec = PRESETS[name]
+        waveform = torch.from_numpy(recording(1.0, spec.sample_rate, level=0.05))
+        # the mel sees its bands only: compare on audio that lies within all of them
+        waveform = resample(resample(waveform, spec.sample_rate, 12000), 12000, spec.sample_rate)
+        for gain_db in (0.0, -20.0):
+            meter = LevelMeter(spec)
+            meter.add(log_mel(waveform * 10 ** (gain_db / 20), spec))
+            expected = 10 * math.log10(float(waveform.square().mean())) + gain_db
+            assert abs(meter.level_db - expected) < 1.5, name
+
+
+@pytest.mark.parametrize("name", sorted(name for name, spec in PRESETS.items() if spec.log != "db-top80"))
+def test_silence_is_recognised_in_every_preset(name: str) -> None:
+    spec = PRESETS[name]
+    meter = LevelMeter(spec)
+    meter.add(log_mel(torch.zeros(3 * spec.n_fft), spec))
+    assert meter.silent
+    assert meter.level_db == -math.inf
+
+
+@pytest.mark.parametrize(
+    "spec", [PRESETS["hifigan-22k"], PRESETS["matcha-22k"], PRESETS["diffwave-lmnt"], PRESETS["fastdiff-22k"]]
+)
+@pytest.mark.parametrize("gain_db", [-12.0, 7.0])
+def test_shifted_mel_is_the_mel_at_another_level(spec: MelSpec, gain_db: float) -> None:
+    waveform = torch.from_numpy(recording(1.0, spec.sample_rate, level=0.1))
+    shifted = shift_log_mel(log_mel(waveform, spec), spec, gain_db)
+    torch.testing.assert_close(shifted, log_mel(waveform * 10 ** (gain_db / 20), spec), atol=2e-3, rtol=0)
+
+
+def test_silence_stays_silence() -> None:
+    output = synthesizer().vocode(np.zeros(3000, np.float32), 8000)
+    assert output.shape == (3000,)
+    assert np.abs(output).max() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("waveform", "rate", "message"),
+    [
+        (np.zeros(0, np.float32), 8000, "empty"),
+        (np.zeros((2, 0), np.float32), 8000, "empty"),
+        (np.full(100, np.nan, np.float32), 8000, "not finite"),
+        (np.full(100, np.inf, np.float32), 8000, "not finite"),
+        (np.zeros((100, 2), np.float32), 8000, "transpose"),
+        (np.zeros((1, 1, 100), np.float32), 8000, "shape"),
+        (np.zeros(100, np.int16), 8000, "floating-point"),
+        (np.zeros(100, np.float32), 0, "sample_rate"),
+        (np.zeros(100, np.float32), 22050.5, "sample_rate"),
+    ],
+)
+def test_bad_waveforms_are_refused(waveform: NDArray[np.float32], rate: int, message: str) -> None:
+    with pytest.raises(AudiodiffError, match=message):
+        synthesizer().vocode(waveform, rate)
+
+
+@pytest.mark.parametrize(
+    ("mel", "message"),
+    [
+        (np.zeros((20, 0), np.float32), "shape"),
+        (np.zeros(20, np.float32), "shape"),
+        (np.zeros((80, 10), np.float32), "80"),
+        (np.full((20, 10), np.nan, np.float32), "finite"),
+    ],
+)
+def test_bad_mels_are_refused(mel: NDArray[np.float32], message: str) -> None:
+    with pytest.raises(AudiodiffError, match=message):
+        synthesizer().vocode_mel(mel)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"steps": 0},
+        {"steps": 1.5},
+        {"seed": -1},
+        {"sampler": "magic"},
+        {"grid": "magic"},
+        {"precision": "fp16"},
+        {"level": "loud"},
+        {"window_seconds": 0.0},
+        {"window_seconds": math.nan},
+    ],
+)
+def test_bad_settings_are_refused(values: dict[str, object]) -> None:
+    with pytest.raises(AudiodiffError):
+        VocodeSettings(**values)  # type: ignore[arg-type]
+
+
+def test_progress_counts_seconds() -> None:
+    seen: list[tuple[float, float]] = []
+    synthesizer().vocode(
+        recording(2.0),
+        8000,
+        settings=VocodeSettings(window_seconds=0.5),
+        on_progress=lambda done, total: seen.append((done, total)),
+    )
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1] == pytest.approx((2.0, 2.0))
+    assert len(seen) >= 12
+
+
+def test_unknown_models_are_refused(tmp_path) -> None:
+    with pytest.raises(AudiodiffError, match="no model 'nonesuch'"):
+        vocode.load("nonesuch")
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(b"x")
+    with pytest.raises(AudiodiffError, match="is a file"):
+        vocode.load(file)
+    with pytest.raises(AudiodiffError, match="device"):
+        vocode.load("nonesuch", device="abacus")
