@@ -1,1 +1,1 @@
-
+"""Models: configs, assembly and checkpoints."""

@@ -1,0 +1,164 @@
+"""Checkpoints: a folder with `config.json` and `model.safetensors`. Never pickle.
+
+`config.json` holds everything that is needed to rebuild the model and to know where it came from:
+`kind`, `format`, `audiodiff_version`, `model` (the model's config), `weights_sha256` and free-form `metadata`
+(training corpus, licences, the command that made it, recommended sampling settings).
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from audiodiff._version import __version__
+from audiodiff.errors import AudiodiffError
+from audiodiff.models.vocoder import Vocoder, vocoder_config_from_dict, vocoder_config_to_dict
+
+__all__ = ["CONFIG_FILE", "WEIGHTS_FILE", "load_vocoder", "read_config", "save_vocoder", "weights_hash"]
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+_FORMAT = 1
+_KIND = "vocoder"
+
+
+def save_vocoder(
+    folder: Path | str,
+    model: Vocoder,
+    metadata: Mapping[str, Any],
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write a checkpoint folder; each file is replaced whole, the weights first.
+
+    Args:
+        folder: made if missing.
+        model: its state and config are written.
+        metadata: JSON values that travel with the weights.
+        dtype: stored dtype of the weights; float16 halves the file.
+
+    Raises:
+        AudiodiffError: the folder cannot be written.
+    """
+    folder = Path(folder)
+    state = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
+    temporary_weights = folder / f".{WEIGHTS_FILE}.{os.getpid()}.tmp"
+    temporary_config = folder / f".{CONFIG_FILE}.{os.getpid()}.tmp"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(state, temporary_weights)
+        config = {
+            "kind": _KIND,
+            "format": _FORMAT,
+            "audiodiff_version": __version__,
+            "model": vocoder_config_to_dict(model.config),
+            "weights_sha256": weights_hash(temporary_weights),
+            "metadata": dict(metadata),
+        }
+        temporary_config.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(temporary_weights, folder / WEIGHTS_FILE)
+        os.replace(temporary_config, folder / CONFIG_FILE)
+    except OSError as error:
+        raise AudiodiffError(
+            f"The checkpoint folder {folder} cannot be written ({error.strerror or error})."
+        ) from error
+    finally:
+        temporary_weights.unlink(missing_ok=True)
+        temporary_config.unlink(missing_ok=True)
+
+
+def read_config(folder: Path | str) -> dict[str, Any]:
+    """Read and check `config.json` of a checkpoint folder.
+
+    Raises:
+        AudiodiffError: it is missing, not JSON, of another kind or of a newer format; the message says what was found.
+    """
+    folder = Path(folder)
+    path = folder / CONFIG_FILE
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "nothing"
+        raise AudiodiffError(
+            f"{folder} is {found}; expected a checkpoint folder with {CONFIG_FILE} and {WEIGHTS_FILE}."
+        )
+    if not path.is_file():
+        names = sorted(item.name for item in folder.iterdir())
+        shown = ", ".join(names[:8]) if names else "nothing"
+        raise AudiodiffError(f"{folder} holds no {CONFIG_FILE} (found: {shown}); it is not an audiodiff checkpoint.")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise AudiodiffError(f"{path} cannot be read as JSON ({error}); copy the checkpoint again.") from error
+    if not isinstance(config, dict) or "kind" not in config:
+        raise AudiodiffError(f'{path} has no "kind"; it is not an audiodiff checkpoint.')
+    if config["kind"] != _KIND:
+        raise AudiodiffError(f'{folder} holds a model of kind "{config["kind"]}"; expected "{_KIND}".')
+    if config.get("format") != _FORMAT:
+        raise AudiodiffError(
+            f"{path} has checkpoint format {config.get('format')!r}; this audiodiff {__version__} reads {_FORMAT}. "
+            "Update audiodiff."
+        )
+    for key in ("model", "metadata", "weights_sha256"):
+        if key not in config:
+            raise AudiodiffError(f'{path} lacks "{key}"; copy the checkpoint again.')
+    return config
+
+
+def load_vocoder(folder: Path | str) -> Vocoder:
+    """Load a checkpoint folder as a float32 `Vocoder` in evaluation mode.
+
+    Raises:
+        AudiodiffError: files are missing, truncated, of another kind, or do not fit each other.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    model = Vocoder(vocoder_config_from_dict(config["model"]))
+    state = _read_weights(folder / WEIGHTS_FILE)
+    expected = model.state_dict()
+    missing, unknown = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
+    if missing or unknown:
+        raise AudiodiffError(
+            f"{folder / WEIGHTS_FILE} does not fit its {CONFIG_FILE}: {len(missing)} tensors missing"
+            f"{_first(missing)}, {len(unknown)} unknown{_first(unknown)}."
+        )
+    for name, value in state.items():
+        if value.shape != expected[name].shape:
+            raise AudiodiffError(
+                f"{folder / WEIGHTS_FILE} does not fit its {CONFIG_FILE}: {name} has shape {list(value.shape)}, "
+                f"expected {list(expected[name].shape)}."
+            )
+        if not bool(torch.isfinite(value).all()):
+            raise AudiodiffError(f"{folder / WEIGHTS_FILE}: {name} holds values that are not finite.")
+    model.load_state_dict({name: value.float() for name, value in state.items()})
+    return model.eval()
+
+
+def weights_hash(path: Path | str) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise AudiodiffError(f"{path} is missing; copy the whole checkpoint folder.")
+    try:
+        state: dict[str, Tensor] = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise AudiodiffError(
+            f"{path} ({path.stat().st_size} bytes) is truncated or not a safetensors file; copy the checkpoint again."
+        ) from error
+    return state
+
+
+def _first(names: list[str]) -> str:
+    return f" (first: {names[0]})" if names else ""

@@ -1,0 +1,87 @@
+"""Plain dictionaries to frozen dataclasses and back, with every mistake named."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from audiodiff.errors import AudiodiffError
+
+__all__ = ["dataclass_from_dict", "dataclass_to_dict"]
+
+T = TypeVar("T")
+
+
+def dataclass_from_dict(kind: type[T], values: Mapping[str, Any], where: str = "config") -> T:
+    """Build a (nested) dataclass from plain values.
+
+    Args:
+        kind: a dataclass.
+        values: a value for any of its fields; fields without one keep their default.
+        where: name of this level in error messages, such as "config.wavenet".
+
+    Raises:
+        AudiodiffError: an unknown key, or a value of the wrong type.
+    """
+    if not isinstance(values, Mapping):
+        raise AudiodiffError(f"{where} is {values!r}; expected a table of keys and values.")
+    fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, kind))}
+    hints = typing.get_type_hints(kind)
+    for key in values:
+        if key not in fields:
+            raise AudiodiffError(f'{where} has an unknown key "{key}"; known: {", ".join(sorted(fields))}.')
+    arguments = {key: _convert(hints[key], value, f"{where}.{key}") for key, value in values.items()}
+    missing = [
+        name
+        for name, field in fields.items()
+        if name not in arguments
+        and field.default is dataclasses.MISSING
+        and field.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise AudiodiffError(f"{where} lacks the key(s) {', '.join(missing)}.")
+    return kind(**arguments)
+
+
+def dataclass_to_dict(value: Any) -> Any:
+    """Turn a (nested) dataclass into JSON values; tuples become lists."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: dataclass_to_dict(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, (list, tuple)):
+        return [dataclass_to_dict(item) for item in value]
+    return value
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return value if isinstance(value, hint) else dataclass_from_dict(hint, value, where)
+    origin = typing.get_origin(hint)
+    if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in typing.get_args(hint):
+            return None
+        (inner,) = (item for item in typing.get_args(hint) if item is not type(None))
+        return _convert(inner, value, where)
+    if origin is typing.Literal:
+        if value not in typing.get_args(hint):
+            known = ", ".join(str(item) for item in typing.get_args(hint))
+            raise AudiodiffError(f"{where} is {value!r}; known: {known}.")
+        return value
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise AudiodiffError(f"{where} is {value!r}; expected a list.")
+        inner_hints = typing.get_args(hint)
+        if len(inner_hints) == 2 and inner_hints[1] is Ellipsis:
+            return tuple(_convert(inner_hints[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+        if len(inner_hints) != len(value):
+            raise AudiodiffError(f"{where} has {len(value)} entries; expected {len(inner_hints)}.")
+        return tuple(_convert(inner, item, where) for inner, item in zip(inner_hints, value, strict=True))
+    if origin is dict or hint is dict:
+        if not isinstance(value, Mapping):
+            raise AudiodiffError(f"{where} is {value!r}; expected a table of keys and values.")
+        return dict(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint in (int, float, str, bool) and type(value) is not hint:
+        raise AudiodiffError(f"{where} is {value!r}; expected a value of type {hint.__name__}.")
+    return value

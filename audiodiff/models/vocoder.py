@@ -1,0 +1,509 @@
+"""The vocoder: log-mel in, waveform out, by denoising the waveform itself.
+
+One class, two families by configuration. `Samples` with a plain head and DiffWave's betas is DiffWave (arXiv
+2009.09761). A complex STFT with the anchored head runs the same WaveNet once a hop instead of once a sample: the
+process stays in the waveform, only the network looks at it through frames.
+
+The anchored head writes its estimate of the spectrum as a magnitude and a phase. The magnitude is the pseudo-inverse
+of the mel times a bounded correction, so that what the mel already says need not be learned. The phase starts from
+that of the noisy waveform. Before and after the network, spectra pass a few times through the waveform and back
+(the projection of Griffin and Lim, 1984), which costs next to nothing and makes phases of neighbouring frames agree.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from audiodiff.diffusion.config import (
+    parameterization_from_dict,
+    parameterization_to_dict,
+    process_from_dict,
+    process_to_dict,
+)
+from audiodiff.diffusion.denoiser import Denoiser
+from audiodiff.diffusion.losses import MinSNR, denoising_loss, uniform_weight
+from audiodiff.diffusion.parameterization import Parameterization
+from audiodiff.diffusion.process import Process
+from audiodiff.errors import AudiodiffError
+from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
+from audiodiff.nn.wavenet import FrameConditioner, MelUpsampler, WaveNet, WaveNetConfig, upsample_factors
+from audiodiff.signal import mel
+from audiodiff.signal.frames import STFT, Folds, FrontEnd, Samples
+
+__all__ = [
+    "FrontEndConfig",
+    "HeadConfig",
+    "LossConfig",
+    "Vocoder",
+    "VocoderCondition",
+    "VocoderConfig",
+    "VocoderLoss",
+    "vocoder_config_from_dict",
+    "vocoder_config_to_dict",
+]
+
+# Network inputs are spectra in units of the mel envelope; beyond this they carry no more information.
+_INPUT_LIMIT = 10.0
+# The anchored magnitude may leave the mel's by these factors (natural log).
+_LOG_GAIN_RANGE = (-4.0, 3.0)
+
+
+@dataclass(frozen=True)
+class FrontEndConfig:
+    """How the network sees the waveform: "samples", "folds" of `hop_length` samples, or an "stft"."""
+
+    name: Literal["samples", "folds", "stft"] = "stft"
+    n_fft: int = 1024
+    hop_length: int = 256
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """What the network's output means.
+
+    Attributes:
+        name: "plain" frames of the front end, or "anchored" magnitude and phase (stft only).
+        input_projections: Griffin-Lim projections of the noisy waveform before the network.
+        output_projections: Griffin-Lim projections of the estimate after the network.
+        envelope_floor: smallest scale of network inputs, in STFT magnitude (full scale is about `n_fft / 4`).
+        mel_mean, mel_deviation: standardisation of the log-mel.
+    """
+
+    name: Literal["plain", "anchored"] = "anchored"
+    input_projections: int = 0
+    output_projections: int = 1
+    envelope_floor: float = 3e-3
+    mel_mean: float = -4.0
+    mel_deviation: float = 3.0
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """The noise of the process: "white", or "shaped" by the mel's envelope (PriorGrad, arXiv 2106.06406).
+
+    With `projections` the shaped noise also passes through that many Griffin-Lim iterations with the given momentum
+    towards the mel's magnitude: still random, but already a signal with the right spectrogram.
+    """
+
+    name: Literal["white", "shaped"] = "shaped"
+    projections: int = 0
+    momentum: float = 0.9
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Training loss: the core's denoising loss plus a phase-blind one.
+
+    Attributes:
+        metric: "l1" or "l2" on samples, or "spectral": squared complex STFT error in units of the mel envelope.
+        min_snr: gamma of the min-SNR weighting; 0 for none.
+        denoising: weight of the denoising loss.
+        magnitude: weight of the multi-resolution STFT magnitude distance of `x0_hat`.
+        resolutions: its (n_fft, hop_length) pairs.
+        t_min: smallest training time.
+        full_noise: share of training items at t_max, where sampling starts.
+    """
+
+    metric: Literal["l1", "l2", "spectral"] = "spectral"
+    min_snr: float = 20.0
+    denoising: float = 1.0
+    magnitude: float = 3.0
+    resolutions: tuple[tuple[int, int], ...] = ((256, 64), (512, 128), (1024, 256))
+    t_min: float = 0.02
+    full_noise: float = 0.0
+
+
+def _rectified_flow() -> dict[str, Any]:
+    return {"name": "rectified_flow"}
+
+
+def _x0() -> dict[str, Any]:
+    return {"name": "x0"}
+
+
+@dataclass(frozen=True)
+class VocoderConfig:
+    """Everything that makes a `Vocoder`; stored in its checkpoint.
+
+    Raises:
+        AudiodiffError: the parts do not fit each other; the arithmetic is in the message.
+    """
+
+    mel: mel.MelSpec
+    front_end: FrontEndConfig = field(default_factory=FrontEndConfig)
+    wavenet: WaveNetConfig = field(default_factory=WaveNetConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
+    prior: PriorConfig = field(default_factory=PriorConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    process: dict[str, Any] = field(default_factory=_rectified_flow)
+    parameterization: dict[str, Any] = field(default_factory=_x0)
+
+    def __post_init__(self) -> None:
+        """Check what only the combination can tell."""
+        hop, spec = self.front_end.hop_length, self.mel
+        if self.front_end.name == "samples":
+            if self.wavenet.cond_channels not in (0, spec.n_mels):
+                raise AudiodiffError(
+                    f"wavenet.cond_channels is {self.wavenet.cond_channels}; on samples the mel is the condition, so "
+                    f"it must be mel.n_mels = {spec.n_mels}."
+                )
+            upsample_factors(spec.hop_length)
+        elif spec.hop_length % hop:
+            raise AudiodiffError(
+                f"front_end.hop_length {hop} does not divide mel.hop_length {spec.hop_length} "
+                f"({spec.hop_length} / {hop} = {spec.hop_length / hop:g}); frames and mel would drift apart."
+            )
+        if self.front_end.name != "samples" and self.wavenet.cond_channels == 0:
+            raise AudiodiffError(
+                "wavenet.cond_channels is 0; a framed vocoder needs a condition of at least 1 channel."
+            )
+        needs_stft = self.head.name == "anchored" or self.prior.name == "shaped" or self.loss.metric == "spectral"
+        if needs_stft:
+            if spec.centring != "same" and self.head.name == "anchored":
+                raise AudiodiffError(
+                    'The anchored head needs a mel with centring "same": its frames are the STFT\'s own frames.'
+                )
+            if self.head.name == "anchored" and self.front_end != FrontEndConfig("stft", spec.n_fft, spec.hop_length):
+                raise AudiodiffError(
+                    f"The anchored head needs the mel's own STFT (n_fft {spec.n_fft}, hop_length {spec.hop_length}) as "
+                    f"front end; got {self.front_end.name} with n_fft {self.front_end.n_fft}, hop_length {hop}."
+                )
+        if self.prior.projections and self.prior.name != "shaped":
+            raise AudiodiffError('prior.projections needs prior.name "shaped".')
+        if not 0 < self.loss.t_min < process_from_dict(self.process).t_max:
+            raise AudiodiffError(f"loss.t_min is {self.loss.t_min}; it must lie inside the process's time range.")
+
+
+class VocoderCondition(NamedTuple):
+    """What denoising needs of a mel, computed once per utterance.
+
+    Attributes:
+        hidden: the network's condition, ready for all steps.
+        anchor: STFT magnitude by pseudo-inverse, `[batch, n_bins, n_frames]`.
+        envelope: smooth STFT magnitude with a floor, `[batch, n_bins, n_frames]`.
+    """
+
+    hidden: Tensor | tuple[tuple[Tensor, Tensor], ...]
+    anchor: Tensor | None
+    envelope: Tensor | None
+
+
+class VocoderLoss(NamedTuple):
+    """Loss `[batch]`, its parts averaged over the batch, and the estimate `[batch, 1, n_samples]`."""
+
+    per_item: Tensor
+    terms: dict[str, Tensor]
+    x0_hat: Tensor
+
+
+class Vocoder(nn.Module):
+    """A diffusion vocoder as its config describes it.
+
+    The state of the process is the waveform, `[batch, 1, n_samples]`, with `n_samples = n_frames * mel.hop_length`.
+    """
+
+    def __init__(self, config: VocoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.mel_spec = config.mel
+        self.process: Process = process_from_dict(config.process)
+        self.parameterization: Parameterization = parameterization_from_dict(config.parameterization)
+        self.front_end: FrontEnd = _front_end(config.front_end)
+        self.stft = STFT(config.mel.n_fft, config.mel.hop_length)
+        n_bins = config.mel.n_fft // 2 + 1
+        wavenet = config.wavenet
+        if config.head.name == "anchored":
+            self.wavenet = WaveNet(wavenet, 4 * n_bins, 3 * n_bins)
+        else:
+            self.wavenet = WaveNet(wavenet, self.front_end.channels, self.front_end.channels)
+        self.spectrogram_upsampler: MelUpsampler | None = None
+        self.conditioner: FrameConditioner | None = None
+        if config.front_end.name == "samples":
+            self.spectrogram_upsampler = MelUpsampler(upsample_factors(config.mel.hop_length))
+        else:
+            head = config.head
+            self.conditioner = FrameConditioner(
+                config.mel.n_mels, wavenet.cond_channels, head.mel_mean, head.mel_deviation
+            )
+        self.register_buffer("envelope_matrix", _envelope_matrix(config.mel), persistent=False)
+        # Fails here rather than in the first step if the row is undefined on the process.
+        Denoiser(self._network, self.process, self.parameterization)
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second of the waveform (Hz)."""
+        return self.mel_spec.sample_rate
+
+    @property
+    def context_frames(self) -> int:
+        """Mel frames on each side that one network call reaches."""
+        config = self.config
+        hops_per_frame = config.mel.hop_length // self.front_end.hop_length
+        reach = self.config.wavenet.context + 2 * self.front_end.context
+        if config.head.name == "anchored":
+            projections = config.head.input_projections + config.head.output_projections
+            reach += projections * 2 * self.stft.context
+        return math.ceil(reach / hops_per_frame) + 1
+
+    @property
+    def condition_context_frames(self) -> int:
+        """Mel frames on each side that `condition` and `shape_noise` reach."""
+        projections = 1 + self.config.prior.projections if self.config.prior.name == "shaped" else 0
+        return FrameConditioner.context + 2 * self.stft.context * projections
+
+    def denoiser(self, compute_dtype: torch.dtype | None = None) -> Denoiser:
+        """Return the denoiser of states `[batch, 1, n_samples]` under a `VocoderCondition`.
+
+        Args:
+            compute_dtype: dtype of the WaveNet; spectra are always float32. None follows an enclosing autocast.
+        """
+
+        def network(x: Tensor, c_noise: Tensor, cond: Any) -> Tensor:
+            if compute_dtype in (None, torch.float32):
+                return self._network(x, c_noise, cond)
+            with torch.autocast(x.device.type, dtype=compute_dtype):
+                return self._network(x, c_noise, cond)
+
+        return Denoiser(network, self.process, self.parameterization)
+
+    def condition(self, log_mel: Tensor) -> VocoderCondition:
+        """Prepare a mel for any number of denoising steps.
+
+        Args:
+            log_mel: `[batch, n_mels, n_frames]` by `self.mel_spec`.
+        """
+        anchor: Tensor | None = None
+        envelope: Tensor | None = None
+        if self.config.head.name == "anchored" or self.config.prior.name == "shaped":
+            with _full_precision(log_mel):
+                envelope = self._envelope(log_mel)
+                anchor = self._anchor(log_mel, envelope)
+                envelope = envelope.clamp_min(self.config.head.envelope_floor)
+        if self.spectrogram_upsampler is not None:
+            return VocoderCondition(self.spectrogram_upsampler(log_mel), anchor, envelope)
+        assert self.conditioner is not None
+        hops_per_frame = self.config.mel.hop_length // self.front_end.hop_length
+        hidden = self.conditioner(log_mel)
+        if hops_per_frame > 1:
+            hidden = hidden.repeat_interleave(hops_per_frame, dim=-1)
+        return VocoderCondition(self.wavenet.project_cond(hidden), anchor, envelope)
+
+    def shape_noise(self, noise: Tensor, cond: VocoderCondition) -> Tensor:
+        """Turn white noise into the noise of this model's process.
+
+        Args:
+            noise: standard normal, `[batch, 1, n_samples]`.
+            cond: of the same items.
+
+        Returns:
+            `[batch, 1, n_samples]`; the input itself for a white prior.
+        """
+        if self.config.prior.name == "white":
+            return noise
+        assert cond.envelope is not None
+        assert cond.anchor is not None
+        n_samples = noise.shape[-1]
+        with _full_precision(noise):
+            # The window's energy: white noise of variance 1 has STFT values of that variance.
+            spectrum = self.stft.spectrum(noise[:, 0]) * (cond.envelope / math.sqrt(0.375 * self.mel_spec.n_fft))
+            previous: Tensor | None = None
+            for _ in range(self.config.prior.projections):
+                consistent = self.stft.spectrum(self.stft.waveform(cond.anchor * _phase(spectrum), n_samples))
+                spectrum = consistent
+                if previous is not None:
+                    spectrum = consistent + self.config.prior.momentum * (consistent - previous)
+                previous = consistent
+            if previous is not None:
+                spectrum = cond.anchor * _phase(spectrum)
+            return self.stft.waveform(spectrum, n_samples)[:, None]
+
+    def loss(self, waveform: Tensor, bandwidth_hz: Tensor, t: Tensor, noise: Tensor) -> VocoderLoss:
+        """Training loss of one batch.
+
+        Args:
+            waveform: `[batch, n_samples]`, a multiple of the hop.
+            bandwidth_hz: `[batch]`; what the recording holds nothing above, the loss does not ask for (Hz).
+            t: times of the process, `[batch]`.
+            noise: standard normal, `[batch, 1, n_samples]`.
+
+        Raises:
+            AudiodiffError: the length is not a multiple of the hop.
+        """
+        settings = self.config.loss
+        n_samples = waveform.shape[-1]
+        if n_samples % self.mel_spec.hop_length:
+            raise AudiodiffError(
+                f"Training crops have {n_samples} samples; they must be a multiple of the hop "
+                f"{self.mel_spec.hop_length}."
+            )
+        with _full_precision(waveform), torch.no_grad():
+            log_mel = mel.log_mel(waveform, self.mel_spec)[..., : n_samples // self.mel_spec.hop_length]
+        cond = self.condition(log_mel)
+        with torch.no_grad():
+            shaped = self.shape_noise(noise, cond)
+        denoised = denoising_loss(
+            self.denoiser(),
+            waveform[:, None],
+            cond,
+            t,
+            shaped,
+            weighting=MinSNR(settings.min_snr) if settings.min_snr else uniform_weight,
+            metric=self._metric(cond, bandwidth_hz),
+        )
+        per_item = settings.denoising * denoised.per_item
+        terms = {"denoising": denoised.per_item.detach().mean()}
+        if settings.magnitude:
+            with _full_precision(waveform):
+                distance = _magnitude_distance(
+                    denoised.x0_hat[:, 0], waveform, bandwidth_hz, self.sample_rate, settings.resolutions
+                )
+            per_item = per_item + settings.magnitude * distance
+            terms["magnitude"] = distance.detach().mean()
+        return VocoderLoss(per_item, terms, denoised.x0_hat)
+
+    def _metric(self, cond: VocoderCondition, bandwidth_hz: Tensor) -> Any:
+        name = self.config.loss.metric
+
+        def spectral(difference: Tensor) -> Tensor:
+            assert cond.envelope is not None
+            with _full_precision(difference):
+                spectrum = self.stft.spectrum(difference[:, 0].float())
+                error = (spectrum.real.square() + spectrum.imag.square()) / cond.envelope.square()
+                mask = _band_mask(bandwidth_hz, self.sample_rate, self.mel_spec.n_fft)
+                return error * (mask / mask.mean(dim=1, keepdim=True))
+
+        return {"l1": torch.abs, "l2": torch.square, "spectral": spectral}[name]
+
+    def _network(self, x: Tensor, c_noise: Tensor, cond: VocoderCondition) -> Tensor:
+        n_samples = x.shape[-1]
+        if self.config.head.name == "plain":
+            frames = self.front_end.analysis(x[:, 0])
+            return self.front_end.synthesis(self.wavenet(frames, c_noise, cond.hidden).float(), n_samples)[:, None]
+        assert cond.anchor is not None
+        assert cond.envelope is not None
+        with _full_precision(x):
+            noisy = self.stft.spectrum(x[:, 0].float())
+            start = cond.anchor * self._project(_phase(noisy), cond.anchor, n_samples, "input")
+            inverse_scale = 1.0 / cond.envelope
+            features = torch.cat(
+                [
+                    noisy.real * inverse_scale,
+                    noisy.imag * inverse_scale,
+                    start.real * inverse_scale,
+                    start.imag * inverse_scale,
+                ],
+                dim=1,
+            ).clamp(-_INPUT_LIMIT, _INPUT_LIMIT)
+        real, imaginary, log_gain = self.wavenet(features, c_noise, cond.hidden).chunk(3, dim=1)
+        with _full_precision(x):
+            correction = torch.complex(real.float(), imaginary.float()) * cond.envelope
+            magnitude = cond.anchor * torch.exp(log_gain.float().clamp(*_LOG_GAIN_RANGE))
+            phase = self._project(_phase(start + correction), magnitude, n_samples, "output")
+            return self.stft.waveform(magnitude * phase, n_samples)[:, None]
+
+    def _project(self, phase: Tensor, magnitude: Tensor, n_samples: int, side: Literal["input", "output"]) -> Tensor:
+        head = self.config.head
+        for _ in range(head.input_projections if side == "input" else head.output_projections):
+            phase = _phase(self.stft.spectrum(self.stft.waveform(magnitude * phase, n_samples)))
+        return phase
+
+    def _envelope(self, log_mel: Tensor) -> Tensor:
+        mel_values = mel.log_mel_to_mel(log_mel, self.mel_spec)
+        return torch.matmul(self.get_buffer("envelope_matrix"), mel_values)
+
+    def _anchor(self, log_mel: Tensor, envelope: Tensor) -> Tensor:
+        anchor = torch.maximum(mel.mel_to_magnitude(log_mel, self.mel_spec), 0.03 * envelope)
+        # Above the last band the mel says nothing: go on at the level of its last band.
+        covered = math.floor(self.mel_spec.f_max * self.mel_spec.n_fft / self.mel_spec.sample_rate) - 2
+        return torch.cat([anchor[:, :covered], envelope[:, covered:].clamp_min(1e-5)], dim=1)
+
+
+def vocoder_config_from_dict(values: Mapping[str, Any]) -> VocoderConfig:
+    """Read a config from plain values; `mel` may be the name of a preset.
+
+    Raises:
+        AudiodiffError: an unknown key, a value of the wrong type, or parts that do not fit each other.
+    """
+    values = dict(values)
+    if "mel" in values and not isinstance(values["mel"], mel.MelSpec):
+        values["mel"] = mel.from_dict(values["mel"])
+    return dataclass_from_dict(VocoderConfig, values)
+
+
+def vocoder_config_to_dict(config: VocoderConfig) -> dict[str, Any]:
+    """Turn a config into JSON values."""
+    values: dict[str, Any] = dataclass_to_dict(config)
+    values["mel"] = mel.to_dict(config.mel)
+    values["process"] = process_to_dict(process_from_dict(config.process))
+    values["parameterization"] = parameterization_to_dict(parameterization_from_dict(config.parameterization))
+    return values
+
+
+def _front_end(config: FrontEndConfig) -> FrontEnd:
+    if config.name == "samples":
+        return Samples()
+    return Folds(config.hop_length) if config.name == "folds" else STFT(config.n_fft, config.hop_length)
+
+
+def _envelope_matrix(spec: mel.MelSpec) -> Tensor:
+    """`[n_bins, n_mels]`: band means placed at the bands' centres and interpolated linearly between them."""
+    bank = mel.filterbank(spec).double().numpy()
+    total = bank.sum(axis=1)
+    used = total > 0
+    bins = np.arange(bank.shape[1])
+    centres = (bank[used] @ bins) / total[used]
+    matrix = np.zeros((bank.shape[1], spec.n_mels))
+    for column, unit in zip(np.flatnonzero(used), np.eye(len(centres)), strict=True):
+        matrix[:, column] = np.interp(bins, centres, unit) / total[column]
+    return torch.from_numpy(matrix).float()
+
+
+def _phase(spectrum: Tensor) -> Tensor:
+    """Unit complex numbers with the phases of `spectrum`; 0 stays 0, with a finite gradient."""
+    return spectrum * torch.rsqrt(spectrum.real.square() + spectrum.imag.square() + 1e-14)
+
+
+def _full_precision(like: Tensor) -> torch.autocast:
+    """Spectra are not for bfloat16: switch an enclosing autocast off."""
+    return torch.autocast(like.device.type, enabled=False)
+
+
+def _band_mask(bandwidth_hz: Tensor, sample_rate: int, n_fft: int) -> Tensor:
+    """1 for bins below the item's bandwidth: `[batch, n_bins, 1]`."""
+    frequency = torch.arange(n_fft // 2 + 1, device=bandwidth_hz.device) * (sample_rate / n_fft)
+    return (frequency[None] < bandwidth_hz[:, None])[:, :, None].float()
+
+
+def _magnitude_distance(
+    estimate: Tensor,
+    target: Tensor,
+    bandwidth_hz: Tensor,
+    sample_rate: int,
+    resolutions: tuple[tuple[int, int], ...],
+) -> Tensor:
+    """Log-magnitude L1 plus spectral convergence, averaged over resolutions: `[batch]` (arXiv 1910.11480, eq. 6-8)."""
+    total = torch.zeros(len(target), device=target.device)
+    for n_fft, hop_length in resolutions:
+        window = torch.hann_window(n_fft, device=target.device)
+        frequency = torch.arange(n_fft // 2 + 1, device=target.device) * (sample_rate / n_fft)
+        mask = (frequency[None] < bandwidth_hz[:, None])[:, None].float()
+        ours, theirs = (_frame_magnitude(x, n_fft, hop_length, window) for x in (estimate, target))
+        # About -70 dB of full scale: below it a log distance would only compare the noise of silence.
+        floor = 3e-4 * math.sqrt(n_fft)
+        log_distance = ((ours + floor).log() - (theirs + floor).log()).abs() * mask
+        count = mask.sum(dim=(1, 2)) * ours.shape[1]
+        residual = (((ours - theirs) * mask).square().sum(dim=(1, 2)) + 1e-6).sqrt()
+        reference = ((theirs * mask).square().sum(dim=(1, 2)) + 1e-3).sqrt()
+        total = total + log_distance.sum(dim=(1, 2)) / count + residual / reference
+    return total / len(resolutions)
+
+
+def _frame_magnitude(waveform: Tensor, n_fft: int, hop_length: int, window: Tensor) -> Tensor:
+    spectrum = torch.fft.rfft(waveform.unfold(-1, n_fft, hop_length) * window)
+    magnitude: Tensor = (spectrum.real.square() + spectrum.imag.square() + 1e-9).sqrt()
+    return magnitude
