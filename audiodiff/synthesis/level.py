@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from audiodiff.signal.mel import MelSpec, mel_to_magnitude
+from audiodiff.signal.mel import MelSpec, mel_to_magnitude, value_range
 
 SILENCE_DB = -80.0
 """A channel without a frame above this level (dBFS) is silence."""
@@ -21,11 +21,14 @@ def frame_power(log_mel: Tensor, spec: MelSpec) -> Tensor:
     """Return the mean square of the samples under each frame's window, `[..., n_mels, n_frames]` -> `[..., n_frames]`.
 
     By Parseval over the magnitudes that the pseudo-inverse of the filter bank gives, so energy outside the bands of
-    `spec` does not count. The Hann window's sum of squares is 3/8 of its length.
+    `spec` does not count; a frame with nothing above the floor of the log counts as 0. The Hann window's sum of squares
+    is 3/8 of its length.
     """
     energy = mel_to_magnitude(log_mel, spec).square()
     both_sides = 2.0 * energy.sum(dim=-2) - energy[..., 0, :] - energy[..., -1, :]
-    return both_sides / (spec.n_fft * 0.375 * spec.win_length)
+    lowest = value_range(spec)[0]
+    heard = log_mel.amax(dim=-2) > lowest + 1e-4 * max(1.0, abs(lowest))
+    return both_sides / (spec.n_fft * 0.375 * spec.win_length) * heard
 
 
 class LevelMeter:

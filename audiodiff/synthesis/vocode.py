@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -32,9 +32,12 @@ DEFAULT_STEPS = 8
 DEFAULT_SAMPLER = "euler"
 DEFAULT_GRID = "uniform"
 WINDOW_SECONDS = 20.0
+CALL_SECONDS = 10.0
+SAMPLE_RATE_CALL_SECONDS = 4.0
 MAX_GAIN_DB = 40.0
 MAX_CHANNELS = 64
 BLOCK_FRAMES = 8192
+ENDLESS = 1 << 60
 
 
 class ConditionedDenoiser(Protocol):
@@ -115,7 +118,9 @@ class Plan:
         times: `[steps + 1]`, decreasing, ends in 0.
         network_calls: how often the network is called per window.
         context_frames: frames that a window needs on each side to give the same samples as the whole.
-        window_frames: new frames per window.
+        window_frames: new frames per window; a window is sampled from noise to waveform as one signal.
+        call_frames: new frames per network call; a longer window is shown to the network piece by piece.
+        call_context_frames: frames that a piece needs on each side.
     """
 
     steps: int
@@ -128,6 +133,8 @@ class Plan:
     network_calls: int
     context_frames: int
     window_frames: int
+    call_frames: int
+    call_context_frames: int
 
 
 class VocoderSynthesizer:
@@ -140,9 +147,19 @@ class VocoderSynthesizer:
         name: str = "vocoder",
         defaults: ModelDefaults | None = None,
         device: torch.device | str = "cpu",
+        call_seconds: float = CALL_SECONDS,
     ) -> None:
-        """Wrap `model`, whose weights are on `device` already."""
+        """Wrap `model`, whose weights are on `device` already.
+
+        Args:
+            model: in evaluation mode.
+            name: how it was asked for.
+            defaults: what it recommends.
+            device: where it computes.
+            call_seconds: the network sees this many seconds of new audio at a time, which bounds its memory.
+        """
         self.model = model
+        self._call_seconds = call_seconds
         self.name = name
         self.defaults = defaults or ModelDefaults()
         self.device = torch.device(device)
@@ -175,12 +192,14 @@ class VocoderSynthesizer:
         calls = count_network_calls(sampler, self.model.process, times)
         context = calls * self.model.context_frames + self.model.condition_context_frames
         frames_per_second = self.sample_rate / self.mel_spec.hop_length
-        if settings.window_seconds is not None:
-            wanted = settings.window_seconds * frames_per_second
-            window = int(max(1.0, wanted)) if math.isfinite(wanted) else 1 << 62
+        call = max(1, int(self._call_seconds * frames_per_second))
+        if settings.window_seconds is None:
+            # new audio for at least eight times the context of one side, or the overlap would cost more than a quarter
+            window = max(int(WINDOW_SECONDS * frames_per_second), 8 * context)
+        elif math.isfinite(settings.window_seconds):
+            window = max(1, int(settings.window_seconds * frames_per_second))
         else:
-            # at least four frames of new audio for each of context, or the overlap would cost more than a quarter
-            window = max(int(WINDOW_SECONDS * frames_per_second), 4 * 2 * context)
+            window = call = ENDLESS
         return Plan(
             steps=steps,
             sampler=sampler,
@@ -192,6 +211,8 @@ class VocoderSynthesizer:
             network_calls=calls,
             context_frames=context,
             window_frames=window,
+            call_frames=call,
+            call_context_frames=self.model.context_frames + self.model.condition_context_frames,
         )
 
     def mel(self, waveform: Array, sample_rate: int) -> Array:
@@ -381,21 +402,29 @@ class VocoderSynthesizer:
         """Sample one window of one channel from `[n_mels, n_frames]` -> the core's `[n_samples]` on the CPU."""
         model, hop = self.model, self.mel_spec.hop_length
         seed = channel_seed(plan.seed, channel)
-        shifted = shift_log_mel(frames, self.mel_spec, gain_db)
-        cond = model.condition(shifted[None].to(self.device))
+        shifted = shift_log_mel(frames, self.mel_spec, gain_db)[None].to(self.device)
+        pieces = list(windows(frames.shape[-1], plan.call_frames, plan.call_context_frames))
+        conds = [model.condition(shifted[..., piece.start : piece.stop]) for piece in pieces]
         denoiser = model.denoiser(plan.compute_dtype)
         calls = 0
 
         def noise(draw: int) -> Tensor:
-            white = positional_noise(seed, draw, window.start * hop, window.stop * hop)
-            return model.shape_noise(white[None].to(self.device), cond)
+            parts = []
+            for piece, cond in zip(pieces, conds, strict=True):
+                first, last = (window.start + piece.start) * hop, (window.start + piece.stop) * hop
+                white = positional_noise(seed, draw, first, last)[None]
+                parts.append(_core(model.shape_noise(white.to(self.device), cond), piece, hop))
+            return torch.cat(parts, dim=-1)
 
         def denoise(x: Tensor, t: Tensor) -> Tensor:
             nonlocal calls
-            x0_hat = denoiser(x, t, cond)
-            calls += 1
-            report(calls / plan.network_calls)
-            return x0_hat
+            parts = []
+            for piece, cond in zip(pieces, conds, strict=True):
+                seen = x[..., piece.start * hop : piece.stop * hop]
+                parts.append(_core(denoiser(seen, t, cond), piece, hop))
+                calls += 1
+                report(calls / (plan.network_calls * len(pieces)))
+            return torch.cat(parts, dim=-1)
 
         x = model.process.prior(noise(0))
         step = SAMPLERS[plan.sampler]()
@@ -407,6 +436,11 @@ class VocoderSynthesizer:
                 f"{plan.grid} grid); try the recommended sampler and steps."
             )
         return core.float().cpu() * 10.0 ** (-gain_db / 20.0)
+
+
+def _core(samples: Tensor, piece: Window, hop: int) -> Tensor:
+    """Cut the context off the samples of a piece."""
+    return samples[..., (piece.core_start - piece.start) * hop : (piece.core_stop - piece.start) * hop]
 
 
 def count_network_calls(sampler: str, process: Process, times: Tensor) -> int:
@@ -444,11 +478,19 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> Vocode
     """
     chosen = _device(device)
     folder = find_checkpoint(name_or_path)
-    from audiodiff.models.checkpoint import load_vocoder
+    from audiodiff.models.checkpoint import load_vocoder, read_config
 
+    defaults = read_defaults(read_config(folder)["metadata"], folder)
     model = load_vocoder(folder)
     model.to(chosen)
-    return VocoderSynthesizer(model, name=str(name_or_path), defaults=_defaults_of(model.config), device=chosen)
+    on_samples = model.config.front_end.name == "samples"
+    return VocoderSynthesizer(
+        model,
+        name=str(name_or_path),
+        defaults=defaults,
+        device=chosen,
+        call_seconds=SAMPLE_RATE_CALL_SECONDS if on_samples else CALL_SECONDS,
+    )
 
 
 def pretrained_names() -> list[str]:
@@ -508,15 +550,34 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _defaults_of(config: object) -> ModelDefaults:
-    """Read what the checkpoint's config recommends; fields that it lacks keep our defaults."""
+def read_defaults(metadata: Mapping[str, Any], folder: Path) -> ModelDefaults:
+    """Read what a checkpoint recommends: `sampling` and `reference_level_db` of its metadata.
+
+    `sampling` has any of `steps`, `sampler`, `grid` and `precision`; what is missing keeps our defaults.
+
+    Raises:
+        AudiodiffError: an unknown key, or a value that is out of range.
+    """
+    sampling = metadata.get("sampling", {})
+    level = metadata.get("reference_level_db")
+    fields = ("steps", "sampler", "grid", "precision")
+    unknown = sorted(set(sampling) - set(fields)) if isinstance(sampling, dict) else ["sampling"]
+    if unknown:
+        raise AudiodiffError(
+            f'the config of {folder} has an unknown sampling key "{unknown[0]}"; known: {", ".join(fields)}.'
+        )
+    if level is not None and (isinstance(level, bool) or not isinstance(level, int | float)):
+        raise AudiodiffError(f"the config of {folder} has reference_level_db {level!r}; expected a number of dB.")
+    try:
+        checked = VocodeSettings(**{name: sampling[name] for name in fields if name in sampling})
+    except AudiodiffError as error:
+        raise AudiodiffError(f"the config of {folder} recommends what does not exist: {error}") from error
     fallback = ModelDefaults()
-    level = getattr(config, "reference_level_db", None)
     return ModelDefaults(
-        steps=int(getattr(config, "steps", None) or fallback.steps),
-        sampler=str(getattr(config, "sampler", None) or fallback.sampler),
-        grid=str(getattr(config, "grid", None) or fallback.grid),
-        precision=str(getattr(config, "precision", None) or fallback.precision),
+        steps=checked.steps or fallback.steps,
+        sampler=checked.sampler or fallback.sampler,
+        grid=checked.grid or fallback.grid,
+        precision=checked.precision or fallback.precision,
         reference_level_db=None if level is None else float(level),
     )
 

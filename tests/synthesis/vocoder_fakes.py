@@ -56,11 +56,15 @@ class FakeVocoder:
 
 
 def synthesizer(
-    model: FakeVocoder | None = None, *, reference_level_db: float | None = -20.0, steps: int = 3
+    model: FakeVocoder | None = None,
+    *,
+    reference_level_db: float | None = -20.0,
+    steps: int = 3,
+    call_seconds: float = 10.0,
 ) -> VocoderSynthesizer:
     """A synthesizer around the fake."""
     defaults = ModelDefaults(steps=steps, reference_level_db=reference_level_db)
-    return VocoderSynthesizer(model or FakeVocoder(), name="fake", defaults=defaults)
+    return VocoderSynthesizer(model or FakeVocoder(), name="fake", defaults=defaults, call_seconds=call_seconds)
 
 
 def recording(seconds: float, sample_rate: int = 8000, *, level: float = 0.1, seed: int = 0) -> NDArray[np.float32]:
