@@ -149,6 +149,14 @@ def _window(n_fft: int, device: torch.device, dtype: torch.dtype) -> Tensor:
 def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:
     """Add `[rows, n_fft, n_frames]` at multiples of the hop: `[rows, (n_frames - 1) * hop + n_fft]`."""
     n_fft, count = frames.shape[1:]
+    if n_fft % hop_length == 0:
+        # A handful of shifted sums over whole hops: several times faster than `fold` on CPUs.
+        pieces = frames.transpose(1, 2).unflatten(2, (-1, hop_length))
+        parts = n_fft // hop_length
+        hops = functional.pad(pieces[:, :, 0], (0, 0, 0, parts - 1))
+        for shift in range(1, parts):
+            hops = hops + functional.pad(pieces[:, :, shift], (0, 0, shift, parts - 1 - shift))
+        return hops.flatten(1)
     length = (count - 1) * hop_length + n_fft
     return functional.fold(frames, (1, length), (1, n_fft), stride=(1, hop_length))[:, 0, 0]
 

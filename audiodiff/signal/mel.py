@@ -26,9 +26,6 @@ Log = Literal["ln", "log10", "db-lmnt", "db-top80", "root4"]
 Centring = Literal["center", "same"]
 Padding = Literal["reflect", "constant"]
 
-# Log-mel values of 16-bit audio stay below this mel magnitude (a full-scale square wave through any preset).
-_LARGEST_MEL = 1e3
-
 
 @dataclass(frozen=True)
 class MelSpec:
@@ -152,6 +149,7 @@ PRESETS: dict[str, MelSpec] = {
     "fastdiff-22k": MelSpec(f_min=80.0, f_max=7600.0, log="log10", floor=1e-6, centring="center", padding="constant"),
     "vocos-24k": _VOCOS,
     "vocos-24k-same": dataclasses.replace(_VOCOS, centring="same"),
+    "rfwave-24k": dataclasses.replace(_VOCOS, log="log10"),
     "bigvgan-22k": dataclasses.replace(_HIFIGAN, f_max=11025.0),
     "bigvgan-24k": dataclasses.replace(_HIFIGAN, sample_rate=24000, n_mels=100, f_max=12000.0),
     "bigvgan-44k": dataclasses.replace(
@@ -445,3 +443,198 @@ def describe(spec: MelSpec) -> str:
     if spec.offset != 0.0 or spec.scale != 1.0:
         extra += f", (x - {spec.offset:g}) / {spec.scale:g}"
     return f"{name} ({spec.sample_rate} Hz, {frames}, {bands}, {log}{extra})"
+
+
+@lru_cache(maxsize=64)
+def _mel_bound(spec: MelSpec) -> float:
+    """A mel magnitude that no waveform within full scale exceeds.
+
+    Parseval bounds the energy of a frame's spectrum (half of it in the bins kept), Cauchy-Schwarz a band of it.
+    """
+    window = np.sin(np.pi * np.arange(spec.win_length) / spec.win_length) ** 2
+    energy = spec.n_fft * np.square(window).sum() / 2.0 * _window_gain(spec) ** 2
+    filters = _filters(spec)
+    if spec.power == 2.0:
+        return float(energy * filters.max())
+    return float((np.sqrt(energy) * np.sqrt(np.square(filters).sum(axis=1)).max()) ** spec.power)
+
+
+def _value_of(mel: float, spec: MelSpec) -> float:
+    if spec.log == "db-top80":
+        return 0.0
+    return float(_compress(torch.tensor([[mel]], dtype=torch.float64), spec))
+
+
+def value_range(spec: MelSpec) -> tuple[float, float]:
+    """Return the lowest and highest value that audio within full scale can give."""
+    if spec.log == "db-top80":
+        return (-80.0 - spec.offset) / spec.scale, -spec.offset / spec.scale
+    return _value_of(0.0, spec), _value_of(_mel_bound(spec), spec)
+
+
+def _clamped_at(log_mel: Tensor) -> float | None:
+    """The lowest value, if it stands in the clip so often that a floor must have made it."""
+    lowest = log_mel.min()
+    return float(lowest) if int((log_mel == lowest).sum()) >= 4 else None
+
+
+def guess_preset(log_mel: Tensor) -> tuple[str, ...]:
+    """Name the presets that a log-mel of normal speech or music may have been made with, the likeliest first.
+
+    Args:
+        log_mel: `[..., n_mels, n_frames]`.
+
+    Returns:
+        Names of `PRESETS` with that many bands whose values can be such; presets with equal values (the same
+        recipe on other frames) follow one another. Empty if none fits.
+    """
+    if log_mel.ndim < 2 or log_mel.numel() == 0 or not bool(torch.isfinite(log_mel).all()):
+        return ()
+    values = log_mel.double()
+    lowest, highest, clamp = float(values.min()), float(values.max()), _clamped_at(values)
+    scores: dict[str, float] = {}
+    for name, spec in PRESETS.items():
+        low, high = value_range(spec)
+        tolerance = 1e-4 * max(1.0, abs(low))
+        if spec.n_mels != log_mel.shape[-2] or lowest < low - tolerance or highest > high + tolerance:
+            continue
+        at_floor = clamp is not None and abs(clamp - low) <= tolerance
+        if clamp is not None and not at_floor and spec.log != "root4":
+            # Repeated lowest values that are not this recipe's floor were made by another.
+            continue
+        if spec.log == "db-top80":
+            scores[name] = 10.0 * abs(highest - high)
+            continue
+        # Loud speech reaches about a sixth of the bound; a clip spans some 11 nepers from peak to pause.
+        peak = math.log(max(float(_expand(values.max(), spec)), 1e-30))
+        pause = math.log(max(float(_expand(values.min(), spec)), 1e-30))
+        scores[name] = abs(peak - math.log(_mel_bound(spec)) + 1.8) + abs(peak - pause - 11.0) / 3.0
+        scores[name] -= 10.0 if at_floor else 0.0
+    return tuple(sorted(scores, key=lambda name: scores[name]))
+
+
+def check_mel(log_mel: Tensor, spec: MelSpec) -> None:
+    """Refuse a log-mel that cannot have been made with `spec`.
+
+    Args:
+        log_mel: `[..., n_mels, n_frames]`.
+        spec: what a model expects.
+
+    Raises:
+        AudiodiffError: wrong number of bands, no frames, values that are not finite, out of range, or clearly of
+            another scale; the message names the specification and the likely preset.
+    """
+    shape = list(log_mel.shape)
+    if log_mel.ndim < 2 or shape[-2] != spec.n_mels:
+        hint = ""
+        if log_mel.ndim >= 2 and shape[-1] == spec.n_mels:
+            hint = "; it looks transposed, swap its last two axes"
+        raise AudiodiffError(
+            f"The mel has shape {shape}; expected [..., {spec.n_mels}, n_frames] for {describe(spec)}{hint}."
+        )
+    if log_mel.numel() == 0:
+        raise AudiodiffError(f"The mel has shape {shape}: no frames; expected at least one.")
+    if not bool(torch.isfinite(log_mel).all()):
+        raise AudiodiffError("The mel has values that are not numbers or infinite; compute it again.")
+    low, high = value_range(spec)
+    lowest, highest = float(log_mel.min()), float(log_mel.max())
+    # Predicted mels overshoot a little, those of another recipe a lot.
+    slack = 0.15 * (high - low)
+    quietest = _value_of(_mel_bound(spec) / 50.0, spec)
+    loudest = _value_of(_mel_bound(spec) / math.e, spec)
+    neper = _value_of(_mel_bound(spec) / math.e, spec) - _value_of(_mel_bound(spec) / math.e**2, spec)
+    clamp = _clamped_at(log_mel)
+    guesses = guess_preset(log_mel)
+    problem = ""
+    if lowest < low - slack or highest > high + slack:
+        problem = f"values from {lowest:.3g} to {highest:.3g} where {low:.3g} to {high:.3g} is possible"
+    elif spec.log != "db-top80" and lowest > quietest:
+        problem = f"no value below {lowest:.3g}, so that every band of every frame would be loud"
+    elif spec.log not in ("db-top80", "root4") and highest > loudest and lowest > loudest - 6.0 * neper:
+        problem = f"all values from {lowest:.3g} to {highest:.3g}, as loud as can be and almost without pauses"
+    elif clamp is not None and clamp > low + 0.01 * (high - low) and guesses:
+        floor = value_range(PRESETS[guesses[0]])[0]
+        if abs(clamp - floor) <= 1e-4 * max(1.0, abs(floor)) and PRESETS[guesses[0]].log != "root4":
+            problem = f"a floor at {clamp:.4g} where this recipe's is {low:.4g}"
+    if problem:
+        likely = [name for name in guesses if PRESETS[name] != spec]
+        hint = f"it looks like {' or '.join(likely[:2])}" if likely else "no known preset has such values"
+        raise AudiodiffError(
+            f"The mel does not fit {describe(spec)}: {problem}; {hint}. Compute it with the expected recipe."
+        )
+
+
+# What may differ between two specifications for an exact conversion.
+_CONVERTIBLE = ("log", "floor", "offset", "scale", "norm", "normalized")
+
+
+def convert_log_mel(
+    log_mel: Tensor, source: MelSpec, target: MelSpec, *, at_floor: Literal["refuse", "keep"] = "refuse"
+) -> Tensor:
+    """Turn a log-mel of one specification into that of another where this is exact.
+
+    Exact are: another log (ln, log10, dB, root), an affine map, a lower or higher floor, the other band
+    normalisation and the window's normalisation, all on the same frames, bands and magnitudes.
+
+    Args:
+        log_mel: `[..., n_mels, n_frames]` made with `source`.
+        source: its specification.
+        target: the wanted specification.
+        at_floor: values that `source` has cut off (at its floor, or at the ends of "db-lmnt") and `target` would
+            show are unknown: "refuse" them, or "keep" them at the value of the cut.
+
+    Returns:
+        `[..., n_mels, n_frames]`.
+
+    Raises:
+        AudiodiffError: not exact; the message says which fields differ and names both specifications.
+    """
+    both = f"from {describe(source)} to {describe(target)}"
+    fixed = [field.name for field in dataclasses.fields(MelSpec) if field.name not in _CONVERTIBLE]
+    differing = [name for name in fixed if getattr(source, name) != getattr(target, name)]
+    if differing:
+        shown = ", ".join(f"{name} {getattr(source, name)} -> {getattr(target, name)}" for name in differing)
+        raise AudiodiffError(
+            f"A mel cannot be converted {both}: {shown} cannot be changed afterwards; compute it with the target."
+        )
+    if log_mel.ndim < 2 or log_mel.shape[-2] != source.n_mels:
+        raise AudiodiffError(
+            f"The mel has shape {list(log_mel.shape)}; expected [..., {source.n_mels}, n_frames] for {both}."
+        )
+    if source == target:
+        return log_mel
+    if source.log == "db-top80":
+        raise AudiodiffError(f"A mel cannot be converted {both}: its level is relative to its own maximum.")
+    wide = log_mel.double()
+    gain = (_window_gain(target) / _window_gain(source)) ** source.power
+    bands = torch.tensor(_band_norm(target) / _band_norm(source) * gain, device=wide.device)[:, None]
+    mel = _expand(wide, source) * bands
+    if at_floor == "refuse" and target.log != "db-top80":
+        lost = _cut_off(wide, source, lowest=True) & (mel > _lowest_mel(target) * (1.0 + 1e-6))
+        lost |= _cut_off(wide, source, lowest=False) & (mel < _highest_mel(target) * (1.0 - 1e-6))
+        if bool(lost.any()):
+            raise AudiodiffError(
+                f"A mel cannot be converted exactly {both}: {int(lost.sum())} values lie where the source was cut "
+                "off and the target is not; compute it with the target."
+            )
+    return _compress(mel, target).to(log_mel.dtype)
+
+
+def _lowest_mel(spec: MelSpec) -> float:
+    """Mel magnitudes up to this one give the same, lowest value."""
+    if spec.log == "root4":
+        return 0.0
+    return max(spec.floor, 1e-4) if spec.log == "db-lmnt" else spec.floor
+
+
+def _highest_mel(spec: MelSpec) -> float:
+    return 10.0 if spec.log == "db-lmnt" else math.inf
+
+
+def _cut_off(log_mel: Tensor, spec: MelSpec, *, lowest: bool) -> Tensor:
+    mel = _lowest_mel(spec) if lowest else _highest_mel(spec)
+    if mel in (0.0, math.inf):
+        return torch.zeros_like(log_mel, dtype=torch.bool)
+    value = _value_of(mel, spec)
+    tolerance = 1e-6 * max(1.0, abs(value))
+    return log_mel <= value + tolerance if lowest else log_mel >= value - tolerance

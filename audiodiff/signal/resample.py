@@ -1,12 +1,16 @@
-"""Change of sample rate by a Kaiser-windowed sinc, in one piece or as a stream of blocks."""
+"""Change of sample rate by a Kaiser-windowed sinc, in one piece or as a stream of blocks.
+
+The filter is that of `torchaudio.functional.resample` with `sinc_interp_kaiser`, computed once per pair of rates
+and in float64 (torchaudio computes it anew for every call and, for float32 input, only to about 1e-4).
+"""
 
 import math
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from audiodiff._torchaudio import import_torchaudio
 from audiodiff.errors import AudiodiffError
 
 # The "kaiser_best" filter of J. O. Smith's resampling method: 64 zero crossings, pass band to 94.76 % of the
@@ -15,9 +19,9 @@ _ZERO_CROSSINGS = 64
 _ROLL_OFF = 0.9475937167399596
 _BETA = 14.769656459379492
 
-# Rates with a small common divisor need a huge polyphase kernel; above this many taps each output's taps are
-# computed directly instead.
-_LARGEST_KERNEL = 1 << 22
+# Rates with a small common divisor would need a huge table of filters; above this many values the taps of every
+# output are computed on the spot instead.
+_LARGEST_TABLE = 1 << 22
 _BLOCK_SAMPLES = 1 << 18
 
 
@@ -37,45 +41,56 @@ def _half_width(down: int, up: int) -> int:
     return math.ceil(_ZERO_CROSSINGS * down / (min(down, up) * _ROLL_OFF))
 
 
+def _taps(distance: Tensor, cutoff: float) -> Tensor:
+    """Kaiser-windowed sinc at float64 `distance` (input samples), for a cut-off relative to the input's Nyquist."""
+    crossings = (distance * cutoff).clamp(-_ZERO_CROSSINGS, _ZERO_CROSSINGS)
+    taper = torch.special.i0(_BETA * (1.0 - (crossings / _ZERO_CROSSINGS).square()).sqrt())
+    taper = taper / torch.special.i0(torch.tensor(_BETA, dtype=torch.float64))
+    taps: Tensor = torch.special.sinc(crossings) * taper * cutoff
+    return taps
+
+
+@lru_cache(maxsize=8)
+def _table(down: int, up: int) -> Tensor:
+    """One filter per output of a period: float64 `[2 * half width + down, up]`."""
+    width = _half_width(down, up)
+    inputs = torch.arange(-width, width + down, dtype=torch.float64)
+    outputs = torch.arange(up, dtype=torch.float64) * down / up
+    return _taps(inputs[:, None] - outputs[None, :], min(down, up) * _ROLL_OFF / down)
+
+
 def _polyphase(rows: Tensor, down: int, up: int) -> Tensor:
-    resampled: Tensor = import_torchaudio().functional.resample(
-        rows,
-        down,
-        up,
-        lowpass_filter_width=_ZERO_CROSSINGS,
-        rolloff=_ROLL_OFF,
-        resampling_method="sinc_interp_kaiser",
-        beta=_BETA,
-    )
-    return resampled
+    """Periods of `down` inputs times a table of filters: one matrix product."""
+    width = _half_width(down, up)
+    n_samples = rows.shape[-1]
+    periods = -(-n_samples // down)
+    padded = torch.nn.functional.pad(rows, (width, width + periods * down - n_samples))
+    windows = padded.unfold(-1, 2 * width + down, down)
+    outputs = torch.matmul(windows, _table(down, up).to(rows))
+    return outputs.flatten(-2)[..., : n_resampled(n_samples, down, up)]
 
 
 def _direct(rows: Tensor, down: int, up: int) -> Tensor:
     """The same sum as `_polyphase`, with every output's taps computed on the spot."""
     width = _half_width(down, up)
-    n_samples = rows.shape[-1]
-    n_out = n_resampled(n_samples, down, up)
+    n_out = n_resampled(rows.shape[-1], down, up)
     padded = torch.nn.functional.pad(rows, (width, width + 1))
-    cutoff = min(down, up) * _ROLL_OFF / down
     taps = torch.arange(-width, width + 2)
-    normal = torch.special.i0(torch.tensor(_BETA, dtype=torch.float64))
+    cutoff = min(down, up) * _ROLL_OFF / down
     pieces = []
     for start in range(0, n_out, 8192):
         ticks = torch.arange(start, min(start + 8192, n_out)) * down
         base = torch.div(ticks, up, rounding_mode="floor")
         fraction = (ticks - base * up).double() / up
-        distance = ((taps[None, :] - fraction[:, None]) * cutoff).clamp(-_ZERO_CROSSINGS, _ZERO_CROSSINGS)
-        taper = torch.special.i0(_BETA * (1 - (distance / _ZERO_CROSSINGS).square()).sqrt()) / normal
-        kernel = (torch.special.sinc(distance) * taper * cutoff).to(rows)
+        kernel = _taps(taps[None, :] - fraction[:, None], cutoff).to(rows)
         index = (base[:, None] + width + taps).clamp_max(padded.shape[-1] - 1).to(rows.device)
         pieces.append((padded[:, index] * kernel).sum(-1))
     return torch.cat(pieces, dim=-1)
 
 
 def _piece(rows: Tensor, down: int, up: int) -> Tensor:
-    if up * (2 * _half_width(down, up) + down) > _LARGEST_KERNEL:
-        return _direct(rows, down, up)
-    return _polyphase(rows, down, up)
+    small = up * (2 * _half_width(down, up) + down) <= _LARGEST_TABLE
+    return _polyphase(rows, down, up) if small else _direct(rows, down, up)
 
 
 def resample_stream(blocks: Iterable[Tensor], from_rate: int, to_rate: int) -> Iterator[Tensor]:
