@@ -7,23 +7,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from audiodiff._torchaudio import import_torchaudio
 from audiodiff.errors import AudiodiffError
 
 FloatArray = npt.NDArray[np.floating[Any]]
+
+
+class MissingPackageError(AudiodiffError):
+    """A package of the `eval` extra is not installed; no clip will do any better."""
 
 
 def optional_package(name: str, distribution: str | None = None) -> ModuleType:
     """Import a package of the `eval` extra.
 
     Raises:
-        AudiodiffError: the package is not installed; the message names the extra.
+        MissingPackageError: the package is not installed; the message names the extra.
     """
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise AudiodiffError(
-            f"this measure needs the package {distribution or name}, which could not be imported ({error}); "
+        raise MissingPackageError(
+            f"this needs the package {distribution or name}, which could not be imported ({error}); "
             "install the evaluation extra: pip install 'audiodiff-synth[eval]'."
         ) from error
 
@@ -74,14 +77,8 @@ def resampled(waveform: npt.NDArray[np.float32], from_rate: int, to_rate: int) -
         return waveform
     import torch
 
-    functional = import_torchaudio().functional
-    result: npt.NDArray[np.float32] = functional.resample(
-        torch.from_numpy(np.ascontiguousarray(waveform)),
-        from_rate,
-        to_rate,
-        lowpass_filter_width=64,
-        rolloff=0.9475937167399596,
-        resampling_method="sinc_interp_kaiser",
-        beta=14.769656459379492,
-    ).numpy()
+    from audiodiff.signal.resample import resample
+
+    # A copy, because arrays given by a caller may be read-only and torch warns of those.
+    result: npt.NDArray[np.float32] = resample(torch.from_numpy(waveform.copy()), from_rate, to_rate).numpy()
     return result

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.metrics import speech
+from audiodiff.metrics import pitch, spectral, speech
 from audiodiff.metrics._inputs import FloatArray
 
 
@@ -34,12 +34,8 @@ def _distill_mos_of_estimate(reference: FloatArray, estimate: FloatArray, sample
 
 MEASURES: Mapping[str, Measure] = MappingProxyType(
     {
-        "pesq_wb": Measure(
-            "PESQ-WB", True, speech.pesq_wb, 2, "ITU-T P.862.2 at 16 kHz, MOS-LQO, ceiling 4.64"
-        ),
-        "pesq_nb": Measure(
-            "PESQ-NB", True, speech.pesq_nb, 2, "ITU-T P.862.1 at 8 kHz, MOS-LQO, ceiling 4.55"
-        ),
+        "pesq_wb": Measure("PESQ-WB", True, speech.pesq_wb, 2, "ITU-T P.862.2 at 16 kHz, MOS-LQO, ceiling 4.64"),
+        "pesq_nb": Measure("PESQ-NB", True, speech.pesq_nb, 2, "ITU-T P.862.1 at 8 kHz, MOS-LQO, ceiling 4.55"),
         "stoi": Measure("STOI", True, speech.stoi, 3, "short-time objective intelligibility, ceiling 1"),
         "estoi": Measure("ESTOI", True, speech.estoi, 3, "extended STOI, ceiling 1"),
         "distill_mos": Measure(
@@ -48,6 +44,46 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             _distill_mos_of_estimate,
             2,
             "no-reference MOS estimate 1 to 5; read it as a difference from the recordings' own score",
+        ),
+        "log_mel_l1": Measure(
+            "log-mel L1",
+            False,
+            spectral.log_mel_l1,
+            3,
+            "mean absolute difference of natural-log mels, 80 Slaney bands 0-8 kHz, FFT 1024, hop 256",
+        ),
+        "mr_stft": Measure(
+            "MR-STFT",
+            False,
+            spectral.mr_stft,
+            3,
+            "spectral convergence + log-magnitude L1 over FFT 512, 1024, 2048 (auraloss defaults, 'M-STFT')",
+        ),
+        "log_spectral_distance": Measure(
+            "LSD dB",
+            False,
+            spectral.log_spectral_distance,
+            2,
+            "rms difference of log power spectra over frequency, mean over frames, FFT 2048, hop 512",
+        ),
+        "mcd": Measure("MCD dB", False, spectral.mcd, 2, spectral.MCD_DEFINITION),
+        "f0_rmse": Measure(
+            "F0 cents",
+            False,
+            pitch.f0_rmse,
+            1,
+            "rms pitch error where both are voiced; CREPE tiny, Viterbi, no dither (the dither of torchcrepe's own "
+            "decoding alone is about 11 cents)",
+        ),
+        "voicing_f1": Measure(
+            "V/UV F1",
+            True,
+            pitch.voicing_f1,
+            3,
+            f"F1 of voiced frames, CREPE tiny periodicity {pitch.VOICED_PERIODICITY} or more, 10 ms frames",
+        ),
+        "periodicity_rmse": Measure(
+            "periodicity", False, pitch.periodicity_rmse, 3, "rms difference of CREPE tiny's periodicity"
         ),
     }
 )

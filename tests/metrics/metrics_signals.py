@@ -18,8 +18,7 @@ def voice(sample_rate: int = 16_000, seconds: float = 2.0, f_0: float = 120.0, s
         frequency = harmonic * f_0
         # Three formants over a -6 dB per octave tilt.
         gain = sum(
-            a / (1 + ((frequency - f) / b) ** 2)
-            for f, b, a in ((600, 120, 1), (1500, 180, 0.5), (2700, 250, 0.3))
+            a / (1 + ((frequency - f) / b) ** 2) for f, b, a in ((600, 120, 1), (1500, 180, 0.5), (2700, 250, 0.3))
         )
         source += (gain + 0.02) / np.sqrt(harmonic) * np.sin(harmonic * phase)
     source += 0.01 * random.standard_normal(n_samples)
@@ -37,9 +36,7 @@ def with_noise(waveform: Waveform, snr_db: float, seed: int = 1) -> Waveform:
     return result
 
 
-def tone(
-    frequency: float, sample_rate: int = 16_000, seconds: float = 1.0, amplitude: float = 0.5
-) -> Waveform:
+def tone(frequency: float, sample_rate: int = 16_000, seconds: float = 1.0, amplitude: float = 0.5) -> Waveform:
     """A sine of the given frequency (Hz)."""
     time = np.arange(round(seconds * sample_rate)) / sample_rate
     result: Waveform = (amplitude * np.sin(2 * np.pi * frequency * time)).astype(np.float32)

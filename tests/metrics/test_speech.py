@@ -39,9 +39,7 @@ def test_more_noise_scores_lower(measure):
 def test_pesq_ignores_level():
     clip = voice()
     noisy = with_noise(clip, 20)
-    assert speech.pesq_wb(clip, 0.25 * noisy, 16_000) == pytest.approx(
-        speech.pesq_wb(clip, noisy, 16_000), abs=0.02
-    )
+    assert speech.pesq_wb(clip, 0.25 * noisy, 16_000) == pytest.approx(speech.pesq_wb(clip, noisy, 16_000), abs=0.02)
 
 
 def test_resampling_inside_agrees_with_the_packages_at_their_own_rate():
@@ -50,13 +48,9 @@ def test_resampling_inside_agrees_with_the_packages_at_their_own_rate():
 
     clip = voice()
     noisy = with_noise(clip, 10)
-    assert speech.pesq_wb(clip, noisy, 16_000) == pytest.approx(
-        pesq.pesq(16_000, clip, noisy, "wb"), abs=1e-6
-    )
+    assert speech.pesq_wb(clip, noisy, 16_000) == pytest.approx(pesq.pesq(16_000, clip, noisy, "wb"), abs=1e-6)
     assert speech.stoi(clip, noisy, 16_000) == pytest.approx(pystoi.stoi(clip, noisy, 16_000), abs=1e-9)
-    assert speech.estoi(clip, noisy, 16_000) == pytest.approx(
-        pystoi.stoi(clip, noisy, 16_000, True), abs=1e-6
-    )
+    assert speech.estoi(clip, noisy, 16_000) == pytest.approx(pystoi.stoi(clip, noisy, 16_000, True), abs=1e-6)
 
 
 @pytest.fixture
@@ -136,9 +130,7 @@ def test_every_measure_explains_itself():
 
 def test_importing_the_measures_loads_no_optional_package():
     code = "import sys, audiodiff.metrics.scoring as _; print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not set(loaded) & {
         "pesq",
         "pystoi",
