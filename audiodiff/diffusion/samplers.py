@@ -70,7 +70,7 @@ class StepResult(NamedTuple):
 
 
 Step = Callable[[Denoise, Process, Tensor, Tensor, Tensor, Carry | None, Noise | None], StepResult]
-"""``step(denoise, process, x, t, s, carry, noise)``: ``t``, ``s`` are float64 scalars, the first ``carry`` is None."""
+"""``step(denoise, process, x, t, s, carry, noise)``; ``t``, ``s``: float64 scalars; the first ``carry`` is None."""
 
 
 def _level(process: Process, t: Tensor) -> Level:
