@@ -148,6 +148,7 @@ def train_steps(
     if present:
         session.restore(load_state(run_dir))
     else:
+        session.share_weights()
         # Proves that the folder is writable, and gives a run killed in its first minutes something to resume.
         session.save()
     yield from session.steps(export, on_validate, name_batch)
@@ -281,6 +282,10 @@ class _Session:
                 group["lr"] = trained.learning_rate * factor
             self.updating = True
             trained.optimizer.step()
+        if len(self.trained) > 1:
+            for trained in self.trained:
+                for parameter in trained.parameters.values():
+                    parameter.requires_grad_(True)
         self.ema.update(config.batch_size)
         self.done = step + 1
         self.updating = False
@@ -329,6 +334,16 @@ class _Session:
         flag = torch.tensor([float(wish)], device=self.device)
         torch.distributed.broadcast(flag, src=0)
         return bool(flag.item())
+
+    @torch.no_grad()
+    def share_weights(self) -> None:
+        """Give all processes the main one's initial weights."""
+        if self.n_processes == 1:
+            return
+        for trained in self.trained:
+            for tensor in trained.player.module.state_dict().values():
+                torch.distributed.broadcast(tensor, src=0)
+        self.ema = EMA(self.model, self.config.ema_half_life)
 
     def save(self) -> None:
         if self.saved_step == self.done or not self.is_main:

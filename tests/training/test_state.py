@@ -1,0 +1,83 @@
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.training import state
+from audiodiff.training.state import has_state, load_state, save_state
+
+
+def save(run: Path, step: int) -> None:
+    save_state(run, {"step": step}, {"weights": {"a": torch.full((3,), float(step))}, "optimizer": {}})
+
+
+def test_round_trip_and_only_one_state_stays(tmp_path: Path) -> None:
+    for step in (0, 5, 5, 9):
+        save(tmp_path, step)
+        saved = load_state(tmp_path)
+        assert saved.scalars == {"step": step}
+        assert torch.equal(saved.tensors["weights"]["a"], torch.full((3,), float(step)))
+        assert saved.tensors["optimizer"] == {}
+    assert len(list((tmp_path / "state").iterdir())) == 2
+
+
+@pytest.mark.parametrize("n_calls", range(7))
+def test_a_crash_at_any_write_leaves_the_old_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_calls: int
+) -> None:
+    """The process 'dies' (an exception that nothing handles) at its n-th write, flush or rename."""
+    save(tmp_path, 1)
+    calls = 0
+
+    class Death(BaseException):
+        pass
+
+    def dying(function: Any) -> Any:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls > n_calls:
+                raise Death
+            return function(*args, **kwargs)
+
+        return wrapped
+
+    monkeypatch.setattr(state, "save_file", dying(state.save_file))
+    monkeypatch.setattr(os, "fsync", dying(os.fsync))
+    monkeypatch.setattr(os, "replace", dying(os.replace))
+    with pytest.raises(Death):
+        save(tmp_path, 2)
+    monkeypatch.undo()
+    assert load_state(tmp_path).scalars == {"step": 1}
+    save(tmp_path, 3)  # and the rubbish is cleared away by the next save
+    assert load_state(tmp_path).scalars == {"step": 3}
+    assert len(list((tmp_path / "state").iterdir())) == 2
+
+
+def test_a_tensor_that_is_a_view_is_saved_whole(tmp_path: Path) -> None:
+    base = torch.arange(6.0).reshape(2, 3)
+    save_state(tmp_path, {"step": 0}, {"weights": {"t": base.t(), "row": base[1], "base": base}})
+    saved = load_state(tmp_path).tensors["weights"]
+    assert torch.equal(saved["t"], base.t())
+    assert torch.equal(saved["row"], base[1])
+    assert torch.equal(saved["base"], base)
+
+
+def test_nothing_to_resume_and_damage_are_named(tmp_path: Path) -> None:
+    assert not has_state(tmp_path)
+    with pytest.raises(AudiodiffError, match="no training state"):
+        load_state(tmp_path)
+    save(tmp_path, 1)
+    file = next((tmp_path / "state").glob("*/weights.safetensors"))
+    file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(AudiodiffError, match="damaged"):
+        load_state(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("a file, not a folder")
+    with pytest.raises(AudiodiffError, match="cannot write"):
+        save(tmp_path / "run", 0)
