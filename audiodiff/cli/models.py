@@ -36,25 +36,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _summary(config: dict[str, Any]) -> str:
-    """Return what a config says about rate, corpus and licence, as far as it does."""
-    metadata = config.get("metadata") if isinstance(config.get("metadata"), dict) else {}
-    found = []
-    mel = _first(config, "mel_spec", "mel")
-    if isinstance(mel, dict) and "sample_rate" in mel:
-        found.append(f"{mel['sample_rate']} Hz, {mel.get('n_mels')} mel bands")
-    elif isinstance(mel, str):
-        found.append(mel)
-    for key in ("description", "corpus", "licence", "license"):
-        value = config.get(key) or (metadata or {}).get(key)
-        if isinstance(value, str):
-            found.append(value)
+    """Return what a config says about rate, corpus and licences, as far as it does."""
+    mel = config.get("model", {}).get("mel", {})
+    metadata = config.get("metadata", {})
+    found = [f"{mel['sample_rate']} Hz, {mel['n_mels']} mel bands"] if "sample_rate" in mel else []
+    found += [str(metadata[key]) for key in ("description", "corpus", "licence") if isinstance(metadata.get(key), str)]
     return "; ".join(found)
-
-
-def _first(config: dict[str, Any], *keys: str) -> object:
-    """Return the value of the first of `keys` found in the config or one level below it."""
-    for level in (config, *(value for value in config.values() if isinstance(value, dict))):
-        for key in keys:
-            if key in level:
-                return level[key]
-    return None

@@ -13,13 +13,14 @@ from torch import Tensor
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import AudioWriter, audio_info, read_blocks
 from audiodiff.signal.mel import MelSpec, check_mel, convert_log_mel
-from audiodiff.signal.resample import resample_stream
+from audiodiff.signal.resample import n_resampled, resample_stream
 from audiodiff.synthesis.settings import VocodeSettings
 from audiodiff.synthesis.streams import FrameReader, mel_blocks
 from audiodiff.synthesis.vocode import OnProgress, Plan, VocoderSynthesizer
 
 READ_SAMPLES = 1 << 18
 READ_FRAMES = 8192
+WAV_BYTES = (1 << 32) - (1 << 16)
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,12 @@ def _vocode_blocks(
     meters = synthesizer.measure(blocks())
     n_frames = meters[0].n_frames
     n_samples = n_frames * synthesizer.mel_spec.hop_length if lengths is None else sum(lengths)
+    n_output = n_resampled(n_samples, synthesizer.sample_rate, rate)
+    if target.suffix.lower() == ".wav" and n_output * len(meters) * 2 > WAV_BYTES:
+        raise AudiodiffError(
+            f"{target} would have {n_output / rate / 3600:.1f} hours in {len(meters)} channels, more than the 4 GiB "
+            "that a WAV can hold; write .flac instead."
+        )
     generated = synthesizer.stream(FrameReader(blocks()), n_frames, meters, plan, on_progress)
     written, clipped = 0, 0
     with AudioWriter(target, rate, len(meters)) as writer:
@@ -193,14 +200,14 @@ def _vocode_blocks(
     )
 
 
-def read_mel(path: Path, model_spec: MelSpec, spec: MelSpec | None) -> NDArray[np.float32]:
+def open_mel(path: Path) -> NDArray[np.float32]:
     """Open a log-mel stored as `.npy`; its values stay in the file until they are used.
 
     Returns:
         `[1, n_mels, n_frames]`.
 
     Raises:
-        AudiodiffError: missing, not a `.npy` array of numbers, of another shape, or not a mel that the model takes.
+        AudiodiffError: missing, empty, or not a `.npy` array of floating-point numbers in two axes.
     """
     if not path.exists():
         raise AudiodiffError(f"{path} does not exist; give the path of a .npy log-mel.")
@@ -212,20 +219,35 @@ def read_mel(path: Path, model_spec: MelSpec, spec: MelSpec | None) -> NDArray[n
         raise AudiodiffError(f"{path} is not a .npy array of numbers; save the log-mel with numpy.save.") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
         raise AudiodiffError(f"{path} does not hold floating-point numbers; save the log-mel as float32.")
-    n_mels = (spec or model_spec).n_mels
-    if array.ndim == 3 and array.shape[0] == 1:
-        array = array[0]
-    if array.ndim != 2 or 0 in array.shape or array.shape[0] != n_mels:
-        hint = "; it looks transposed" if array.ndim == 2 and array.shape[-1] == n_mels else ""
+    if array.ndim == 2:
+        array = array[None]
+    if array.ndim != 3 or array.shape[0] != 1 or 0 in array.shape:
         raise AudiodiffError(
-            f"{path} has shape {list(array.shape)}{hint}; expected [{n_mels}, n_frames] or [1, {n_mels}, n_frames]."
+            f"{path} has shape {list(array.shape)}; expected [n_mels, n_frames] or [1, n_mels, n_frames] with at "
+            "least one frame."
         )
-    head = torch.from_numpy(np.array(array[None, :, :READ_FRAMES], dtype=np.float32))
-    if bool(torch.isfinite(head).all()):
+    stored: NDArray[np.float32] = array
+    return stored
+
+
+def read_mel(path: Path, model_spec: MelSpec, spec: MelSpec | None) -> NDArray[np.float32]:
+    """Open a log-mel for a model that takes `model_spec`; it was computed with `spec`, or with the same if `None`.
+
+    Returns:
+        `[1, n_mels, n_frames]`.
+
+    Raises:
+        AudiodiffError: as `open_mel`; or it is not a mel of `spec`, or cannot become one of `model_spec`.
+    """
+    array = open_mel(path)
+    head = torch.from_numpy(np.array(array[..., :READ_FRAMES], dtype=np.float32))
+    try:
         check_mel(head, spec or model_spec)
-    if spec is not None:
-        convert_log_mel(head, spec, model_spec)  # refused before anything is written if there is no exact conversion
-    return array[None]
+        if spec is not None:
+            convert_log_mel(head, spec, model_spec)
+    except AudiodiffError as error:
+        raise AudiodiffError(f"{path}: {error}") from error
+    return array
 
 
 def _counting(blocks: Iterator[Tensor], lengths: list[int]) -> Iterator[Tensor]:

@@ -384,7 +384,7 @@ class VocoderSynthesizer:
     def _vocode_tensor(self, frames: Tensor, plan: Plan, on_progress: OnProgress | None) -> Tensor:
         """Vocode `[channels, n_mels, n_frames]` at hand as a whole -> `[channels, n_frames * hop_length]`."""
         n_frames = frames.shape[-1]
-        meters = self.measure(frames.split(BLOCK_FRAMES, dim=-1))
+        meters = self.measure(frames[..., at : at + BLOCK_FRAMES] for at in range(0, n_frames, BLOCK_FRAMES))
         blocks = self.stream(lambda start, stop: frames[..., start:stop], n_frames, meters, plan, on_progress)
         return torch.cat(list(blocks), dim=-1)
 
@@ -435,7 +435,8 @@ class VocoderSynthesizer:
                 f"the model gave values that are not numbers ({plan.steps} steps of {plan.sampler} on the "
                 f"{plan.grid} grid); try the recommended sampler and steps."
             )
-        return core.float().cpu() * 10.0 ** (-gain_db / 20.0)
+        scaled: Tensor = core.float().cpu() * 10.0 ** (-gain_db / 20.0)
+        return scaled
 
 
 def _core(samples: Tensor, piece: Window, hop: int) -> Tensor:

@@ -1,0 +1,104 @@
+"""`audiodiff doctor`: is everything here that the other commands need, and how fast is this machine?"""
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+from audiodiff._version import __version__
+from audiodiff.errors import AudiodiffError
+
+EXTRAS = {
+    "train": ("accelerate", "yaml", "tensorboard", "matplotlib"),
+    "eval": ("librosa", "pesq", "pystoi", "distillmos", "torchcrepe", "pyworld", "scipy"),
+}
+"""Extra -> the modules that it brings, as far as a command here imports them."""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="check the installation and the speed of this machine",
+        description="Check the installation, load every model of the package and vocode a second of audio with it.",
+    )
+    parser.add_argument("--model", help="check this model (name, folder or hf:ORG/NAME) instead of the package's")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one line per check; the status is 1 if one of them fails."""
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("audiodiff", lambda: f"{__version__}, Python {platform.python_version()} on {sys.platform}"),
+        ("torch", _torch),
+        ("torchaudio", _torchaudio),
+        ("soundfile", _soundfile),
+        *((f"extra {name}", lambda modules=modules: _extra(modules)) for name, modules in EXTRAS.items()),
+    ]
+    if args.model is not None:
+        names = [args.model]
+    else:
+        from audiodiff.synthesis.vocode import pretrained_names
+
+        names = pretrained_names()
+    checks.extend((f"model {name}", lambda name=name: _model(name)) for name in names)
+    failures = 0
+    for label, check in checks:
+        try:
+            print(f"ok    {label}: {check()}", flush=True)
+        except (AudiodiffError, ImportError, OSError, RuntimeError) as error:
+            failures += 1
+            print(f"FAIL  {label}: {' '.join(str(error).split())}", flush=True)
+    if not names:
+        print("note  no model comes with this version; train one with `audiodiff train`")
+    return 1 if failures else 0
+
+
+def _torch() -> str:
+    import torch
+
+    devices = ["cpu"]
+    devices += [f"cuda ({torch.cuda.get_device_name(0)})"] if torch.cuda.is_available() else []
+    devices += ["mps"] if torch.backends.mps.is_available() else []
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{torch.__version__}, {', '.join(devices)}; {torch.get_num_threads()} threads on {cores} cores"
+
+
+def _torchaudio() -> str:
+    from audiodiff._torchaudio import import_torchaudio
+
+    return str(import_torchaudio().__version__)
+
+
+def _soundfile() -> str:
+    import soundfile
+
+    return f"{soundfile.__version__} with {soundfile.__libsndfile_version__}"
+
+
+def _extra(modules: tuple[str, ...]) -> str:
+    missing = [name for name in modules if find_spec(name) is None]
+    return f"not installed: {', '.join(missing)}" if missing else "complete"
+
+
+def _model(name: str) -> str:
+    import numpy as np
+
+    from audiodiff.synthesis.vocode import load
+
+    started = time.perf_counter()
+    synthesizer = load(name)
+    loaded = time.perf_counter() - started
+    rate = synthesizer.sample_rate
+    noise = np.random.default_rng(0).standard_normal(4 * rate).astype(np.float32) * 0.05
+    synthesizer.vocode(noise[:rate], rate)  # the first call pays for warming up
+    started = time.perf_counter()
+    output = synthesizer.vocode(noise, rate)
+    factor = (time.perf_counter() - started) / 4.0
+    if output.shape != noise.shape or not float(np.abs(output).max()) > 0.0:
+        raise AudiodiffError(f"{name} answers with {list(output.shape)} samples of nothing; copy the model again.")
+    usual = synthesizer.defaults
+    return f"{rate} Hz, loaded in {loaded:.1f} s, {usual.steps} steps of {usual.sampler} at a real-time factor of {factor:.3f}"
