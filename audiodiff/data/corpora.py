@@ -1,13 +1,21 @@
-"""Lists of audio clips: any folder of sound files, and public corpora in their own layouts."""
+"""Lists of audio clips: any folder of sound files, and public corpora in their own layouts.
+
+LJSpeech, LibriTTS, VCTK and Speech Commands are found (and on request downloaded) by `torchaudio.datasets`; sound is
+only ever decoded by soundfile, never by torchaudio.
+"""
 
 import csv
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
+from audiodiff._torchaudio import import_torchaudio
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import AUDIO_EXTENSIONS, audio_info
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ class AudioItem:
         return self.n_samples / self.sample_rate if self.sample_rate else 0.0
 
 
-def _item(
+def audio_item(
     path: Path,
     *,
     text: str = "",
@@ -49,13 +57,22 @@ def _item(
     licence: str = "",
     extra: Mapping[str, str] | None = None,
 ) -> AudioItem:
+    """Make an item of a file by its header; an unreadable one has sample rate 0, so that it can be named later."""
     try:
         info = audio_info(path)
         sample_rate, n_samples = info.sample_rate, info.n_samples
     except AudiodiffError:
-        # Kept in the list, so that `check_corpus` can name it.
         sample_rate, n_samples = 0, 0
     return AudioItem(path, text, split, speaker, sample_rate, n_samples, licence, extra or {})
+
+
+def unreadable_reason(item: AudioItem) -> str:
+    """Say why the file of an item cannot be read, "" if it can."""
+    try:
+        audio_info(item.path)
+    except AudiodiffError as error:
+        return str(error)
+    return ""
 
 
 _SPLIT_NAMES = {
@@ -70,6 +87,19 @@ _SPLIT_NAMES = {
 }
 
 
+def split_name(name: str) -> str:
+    """Return "train", "valid" or "test" for the usual spellings of these, other names unchanged."""
+    return _SPLIT_NAMES.get(name.lower(), name)
+
+
+def progress_bar(values: Iterable[_T], description: str) -> Iterable[_T]:
+    """Show progress on a terminal for what may take more than a second."""
+    from tqdm import tqdm
+
+    bar: Iterable[_T] = tqdm(values, desc=description, unit="clip", disable=None, delay=1.0, leave=False)
+    return bar
+
+
 def _is_audio(path: Path) -> bool:
     return path.suffix.lower() in AUDIO_EXTENSIONS and not path.name.startswith(".")
 
@@ -77,9 +107,9 @@ def _is_audio(path: Path) -> bool:
 def _audio_files(root: Path) -> list[Path]:
     found = [
         Path(folder) / name
-        for folder, folders, names in os.walk(root, followlinks=True)
+        for folder, _, names in os.walk(root, followlinks=True)
         for name in names
-        if _is_audio(Path(name)) and folders is not None
+        if _is_audio(Path(name))
     ]
     return sorted(found)
 
@@ -119,8 +149,9 @@ def folder_items(root: str | Path, split: str | None = None) -> list[AudioItem]:
     metadata = root / "metadata.csv"
     items: list[AudioItem] = []
     known_splits: set[str] = set()
+    wanted = split_name(split) if split is not None else None
     if metadata.is_file():
-        for row in _read_metadata(metadata):
+        for row in progress_bar(_read_metadata(metadata), "Listing clips"):
             name = row.pop("file_name")
             if not name:
                 continue
@@ -130,24 +161,209 @@ def folder_items(root: str | Path, split: str | None = None) -> list[AudioItem]:
             text, row_split, speaker = row.pop("text", ""), row.pop("split", ""), row.pop("speaker", "")
             licence = row.pop("licence", "") or row.pop("license", "")
             row.pop("license", None)
-            row_split = _SPLIT_NAMES.get(row_split.lower(), row_split)
+            row_split = split_name(row_split)
             known_splits.add(row_split)
-            if split is None or row_split == _SPLIT_NAMES.get(split, split):
-                items.append(_item(path, text=text, split=row_split, speaker=speaker, licence=licence, extra=row))
+            if wanted is None or row_split == wanted:
+                items.append(audio_item(path, text=text, split=row_split, speaker=speaker, licence=licence, extra=row))
     else:
-        for path in _audio_files(root):
+        for path in progress_bar(_audio_files(root), "Listing clips"):
             parts = path.relative_to(root).parts[:-1]
             row_split = next((_SPLIT_NAMES[part.lower()] for part in parts if part.lower() in _SPLIT_NAMES), "")
             known_splits.add(row_split)
-            if split is None or row_split == _SPLIT_NAMES.get(split, split):
+            if wanted is None or row_split == wanted:
                 transcript = path.with_suffix(".txt")
                 text = ""
                 if transcript.is_file():
                     text = transcript.read_text(encoding="utf-8", errors="replace").strip()
-                items.append(_item(path, text=text, split=row_split))
+                items.append(audio_item(path, text=text, split=row_split))
     if not items:
         if known_splits:
             names = ", ".join(sorted(name or "(none)" for name in known_splits))
             raise AudiodiffError(f"{root} has no clips of split {split!r}; its splits are {names}.")
         raise AudiodiffError(f"{root} has no sound files; expected {', '.join(sorted(AUDIO_EXTENSIONS))}.")
     return items
+
+
+def _dataset(name: str, root: Path, download: bool, expected: Path, **arguments: Any) -> Any:
+    """Open a torchaudio corpus; it looks for `expected` below `root`."""
+    constructor = getattr(import_torchaudio().datasets, name)
+    try:
+        if download:
+            root.mkdir(parents=True, exist_ok=True)
+        return constructor(str(root), download=download, **arguments)
+    except (RuntimeError, OSError, ValueError) as error:
+        if not download and not expected.exists():
+            raise AudiodiffError(
+                f"{expected} does not exist; give the folder that holds {expected.name}, or ask for a download."
+            ) from error
+        raise AudiodiffError(f"The corpus below {root} cannot be opened ({error}).") from error
+
+
+def _parent_of(root: Path, name: str) -> Path:
+    """Accept the corpus folder itself as well as the folder that holds it, which torchaudio wants."""
+    return root.parent if root.name == name else root
+
+
+def _line(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def ljspeech_items(root: str | Path, *, download: bool = False) -> list[AudioItem]:
+    """List LJSpeech 1.1: one speaker, 13,100 clips, 24 hours, 22.05 kHz.
+
+    The corpus has no splits; the last clips are held out, 250 each for valid and test (2 % each of a part of it).
+
+    Args:
+        root: the folder that holds `LJSpeech-1.1`, or that folder.
+        download: fetch it (2.6 GB) if it is missing.
+    """
+    root = _parent_of(Path(root), "LJSpeech-1.1")
+    folder = root / "LJSpeech-1.1"
+    dataset = _dataset("LJSPEECH", root, download, folder / "wavs")
+    rows: list[list[str]] = dataset._flist
+    held_out = min(250, len(rows) // 50)
+    items = []
+    for number, row in enumerate(progress_bar(rows, "Listing LJSpeech")):
+        left = len(rows) - number
+        split = "test" if left <= held_out else "valid" if left <= 2 * held_out else "train"
+        path = folder / "wavs" / f"{row[0]}.wav"
+        text = row[2] if len(row) > 2 and row[2] else row[1] if len(row) > 1 else ""
+        items.append(audio_item(path, text=text, split=split, speaker="LJ", licence="Public-Domain"))
+    return items
+
+
+_LIBRITTS_PARTS = (
+    "train-clean-100",
+    "train-clean-360",
+    "train-other-500",
+    "dev-clean",
+    "dev-other",
+    "test-clean",
+    "test-other",
+)
+
+
+def libritts_items(root: str | Path, *, download: bool = False, part: str | None = None) -> list[AudioItem]:
+    """List LibriTTS: 2,456 speakers, up to 585 hours, 24 kHz; the split follows from the part's name.
+
+    Args:
+        root: the folder that holds `LibriTTS`, or that folder.
+        download: fetch the part if it is missing (train-clean-100: 8 GB).
+        part: such as "train-clean-100"; None for every part that is there (to download: train-clean-100).
+    """
+    if part is not None and part not in _LIBRITTS_PARTS:
+        raise AudiodiffError(f"Unknown part {part!r} of LibriTTS; known parts: {', '.join(_LIBRITTS_PARTS)}.")
+    root = _parent_of(Path(root), "LibriTTS")
+    present = [name for name in _LIBRITTS_PARTS if (root / "LibriTTS" / name).is_dir()]
+    parts = [part] if part is not None else present or ["train-clean-100"]
+    items = []
+    for name in parts:
+        folder = root / "LibriTTS" / name
+        dataset = _dataset("LIBRITTS", root, download, folder, url=name)
+        for clip in progress_bar(dataset._walker, f"Listing LibriTTS {name}"):
+            speaker, chapter = clip.split("_")[:2]
+            stem = folder / speaker / chapter / clip
+            items.append(
+                audio_item(
+                    stem.with_name(f"{clip}.wav"),
+                    text=_line(stem.with_name(f"{clip}.normalized.txt")),
+                    split=split_name(name.split("-")[0]),
+                    speaker=speaker,
+                    licence="CC-BY-4.0",
+                    extra={"chapter": chapter, "part": name},
+                )
+            )
+    return items
+
+
+def vctk_items(root: str | Path, *, download: bool = False, microphone: str = "mic2") -> list[AudioItem]:
+    """List VCTK 0.92: 110 English speakers, 44 hours, 48 kHz.
+
+    The corpus has no splits; the last twentieth of the speakers is held out for test, the one before for valid.
+
+    Args:
+        root: the folder that holds `VCTK-Corpus-0.92`, or that folder.
+        download: fetch it (11 GB) if it is missing.
+        microphone: "mic1" or "mic2".
+    """
+    if microphone not in ("mic1", "mic2"):
+        raise AudiodiffError(f"Unknown microphone {microphone!r} of VCTK; expected 'mic1' or 'mic2'.")
+    root = _parent_of(Path(root), "VCTK-Corpus-0.92")
+    folder = root / "VCTK-Corpus-0.92"
+    dataset = _dataset("VCTK_092", root, download, folder, mic_id=microphone)
+    clips: list[tuple[str, str]] = [(speaker, number) for speaker, number in dataset._sample_ids]
+    speakers = sorted({speaker for speaker, _ in clips})
+    held_out = max(len(speakers) // 20, 1) if len(speakers) >= 3 else 0
+    splits = dict.fromkeys(speakers, "train")
+    splits.update(dict.fromkeys(speakers[len(speakers) - 2 * held_out :], "valid") if held_out else {})
+    splits.update(dict.fromkeys(speakers[len(speakers) - held_out :], "test") if held_out else {})
+    items = []
+    for speaker, number in progress_bar(clips, "Listing VCTK"):
+        path = folder / "wav48_silence_trimmed" / speaker / f"{speaker}_{number}_{microphone}.flac"
+        text = _line(folder / "txt" / speaker / f"{speaker}_{number}.txt")
+        items.append(audio_item(path, text=text, split=splits[speaker], speaker=speaker, licence="CC-BY-4.0"))
+    return items
+
+
+def speechcommands_items(root: str | Path, *, download: bool = False) -> list[AudioItem]:
+    """List Speech Commands 0.02: 35 words, 105,829 clips of a second, 16 kHz, with its own splits.
+
+    Args:
+        root: the folder that holds `SpeechCommands`, or that folder.
+        download: fetch it (2.3 GB) if it is missing.
+    """
+    root = _parent_of(Path(root), "SpeechCommands")
+    folder = root / "SpeechCommands"
+    items = []
+    for split, subset in (("train", "training"), ("valid", "validation"), ("test", "testing")):
+        dataset = _dataset("SPEECHCOMMANDS", root, download, folder / "speech_commands_v0.02", subset=subset)
+        for number in progress_bar(range(len(dataset)), f"Listing Speech Commands {split}"):
+            name, _, label, speaker, _ = dataset.get_metadata(number)
+            items.append(audio_item(folder / name, text=label, split=split, speaker=speaker, licence="CC-BY-4.0"))
+    return items
+
+
+CORPORA: dict[str, Callable[..., list[AudioItem]]] = {
+    "ljspeech": ljspeech_items,
+    "libritts": libritts_items,
+    "vctk": vctk_items,
+    "speechcommands": speechcommands_items,
+}
+
+
+def corpus_items(name: str, root: str | Path, split: str | None = None, *, download: bool = False) -> list[AudioItem]:
+    """List the clips of a corpus by name, "folder" for any folder of sound files.
+
+    Args:
+        name: "folder" or a name of `CORPORA`.
+        root: where it is, or where to put it.
+        split: only clips of that split; None for all.
+        download: fetch the corpus if it is missing.
+
+    Raises:
+        AudiodiffError: unknown name, corpus not found, download failed, no clip of that split.
+    """
+    if name == "folder":
+        if download:
+            raise AudiodiffError(f"A folder cannot be downloaded; corpora that can: {', '.join(CORPORA)}.")
+        return folder_items(root, split)
+    if name not in CORPORA:
+        raise AudiodiffError(f"Unknown corpus {name!r}; known: folder, {', '.join(CORPORA)}.")
+    items = CORPORA[name](root, download=download)
+    return select_split(items, split, str(root))
+
+
+def select_split(items: list[AudioItem], split: str | None, where: str) -> list[AudioItem]:
+    """Keep the clips of one split.
+
+    Raises:
+        AudiodiffError: none is left; the message names the splits there are.
+    """
+    chosen = items if split is None else [item for item in items if item.split == split_name(split)]
+    if not chosen:
+        names = ", ".join(sorted({item.split or "(none)" for item in items})) or "none, it is empty"
+        raise AudiodiffError(f"{where} has no clips of split {split!r}; its splits: {names}.")
+    return chosen

@@ -195,6 +195,11 @@ class AudioDataset:
             raise AudiodiffError(f"None of the {len(items)} clips can be decoded; the first: {self.skipped[0][1]}")
         self.items: tuple[AudioItem, ...] = tuple(item for item, _ in kept)
         self._entries = tuple(entry for _, entry in kept)
+        size = (folder / _AUDIO_FILE).stat().st_size
+        if size != 2 * index["n_samples"]:
+            raise AudiodiffError(
+                f"The cache {folder} is damaged ({size} bytes where {2 * index['n_samples']} belong); delete that folder."
+            )
         self._audio: npt.NDArray[np.int16] = np.memmap(folder / _AUDIO_FILE, dtype="<i2", mode="r")
         self._gains = tuple(_gain(entry, normalize, level) for entry in self._entries)
         self._ends = np.cumsum([entry.n_samples for entry in self._entries])

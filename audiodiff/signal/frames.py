@@ -151,7 +151,7 @@ def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:
     n_fft, count = frames.shape[1:]
     if n_fft % hop_length == 0:
         # A handful of shifted sums over whole hops: several times faster than `fold` on CPUs.
-        pieces = frames.transpose(1, 2).unflatten(2, (-1, hop_length))
+        pieces = frames.transpose(1, 2).reshape(len(frames), count, -1, hop_length)
         parts = n_fft // hop_length
         hops = functional.pad(pieces[:, :, 0], (0, 0, 0, parts - 1))
         for shift in range(1, parts):

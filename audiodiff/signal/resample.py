@@ -19,9 +19,11 @@ _ZERO_CROSSINGS = 64
 _ROLL_OFF = 0.9475937167399596
 _BETA = 14.769656459379492
 
-# Rates with a small common divisor would need a huge table of filters; above this many values the taps of every
-# output are computed on the spot instead.
+# Rates with a small common divisor would need a huge table of filters; above this many values every output's filter
+# is interpolated linearly between this many positions instead (an error below -120 dB).
 _LARGEST_TABLE = 1 << 22
+_PHASES = 4096
+_SHORTEST_PERIOD = 128
 _BLOCK_SAMPLES = 1 << 18
 
 
@@ -61,6 +63,9 @@ def _table(down: int, up: int) -> Tensor:
 
 def _polyphase(rows: Tensor, down: int, up: int) -> Tensor:
     """Periods of `down` inputs times a table of filters: one matrix product."""
+    # Several short periods at once keep the product from being all reads.
+    group = -(-_SHORTEST_PERIOD // up)
+    down, up = group * down, group * up
     width = _half_width(down, up)
     n_samples = rows.shape[-1]
     periods = -(-n_samples // down)
@@ -70,21 +75,31 @@ def _polyphase(rows: Tensor, down: int, up: int) -> Tensor:
     return outputs.flatten(-2)[..., : n_resampled(n_samples, down, up)]
 
 
+@lru_cache(maxsize=4)
+def _phases(down: int, up: int) -> Tensor:
+    """Filters at `_PHASES` + 1 positions between two inputs: float64 `[_PHASES + 1, 2 * half width + 2]`."""
+    width = _half_width(down, up)
+    inputs = torch.arange(-width, width + 2, dtype=torch.float64)
+    position = torch.arange(_PHASES + 1, dtype=torch.float64) / _PHASES
+    return _taps(inputs[None, :] - position[:, None], min(down, up) * _ROLL_OFF / down)
+
+
 def _direct(rows: Tensor, down: int, up: int) -> Tensor:
-    """The same sum as `_polyphase`, with every output's taps computed on the spot."""
+    """The same sum as `_polyphase`, every output's filter interpolated between two of `_phases`."""
     width = _half_width(down, up)
     n_out = n_resampled(rows.shape[-1], down, up)
     padded = torch.nn.functional.pad(rows, (width, width + 1))
-    taps = torch.arange(-width, width + 2)
-    cutoff = min(down, up) * _ROLL_OFF / down
+    windows = padded.unfold(-1, 2 * width + 2, 1)
+    phases = _phases(down, up)
     pieces = []
-    for start in range(0, n_out, 8192):
-        ticks = torch.arange(start, min(start + 8192, n_out)) * down
+    for start in range(0, n_out, 4096):
+        ticks = torch.arange(start, min(start + 4096, n_out)) * down
         base = torch.div(ticks, up, rounding_mode="floor")
-        fraction = (ticks - base * up).double() / up
-        kernel = _taps(taps[None, :] - fraction[:, None], cutoff).to(rows)
-        index = (base[:, None] + width + taps).clamp_max(padded.shape[-1] - 1).to(rows.device)
-        pieces.append((padded[:, index] * kernel).sum(-1))
+        position = (ticks - base * up).double() * (_PHASES / up)
+        lower = position.long()
+        weight = (position - lower)[:, None]
+        kernel = (phases[lower] * (1.0 - weight) + phases[lower + 1] * weight).to(rows)
+        pieces.append((windows[:, base.to(rows.device)] * kernel).sum(-1))
     return torch.cat(pieces, dim=-1)
 
 

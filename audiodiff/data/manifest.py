@@ -1,0 +1,108 @@
+"""Lists of clips as JSON lines, one clip per line."""
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from audiodiff.data.corpora import AudioItem, folder_items, select_split
+from audiodiff.errors import AudiodiffError
+
+MANIFEST_NAME = "manifest.jsonl"
+
+_TEXTS = ("text", "split", "speaker", "licence")
+_COUNTS = ("sample_rate", "n_samples")
+
+
+def _line(item: AudioItem, folder: Path) -> str:
+    path = item.path.resolve()
+    # Clips beside the manifest move with it.
+    shown = path.relative_to(folder) if path.is_relative_to(folder) else path
+    values: dict[str, Any] = {"path": shown.as_posix()}
+    values.update({name: getattr(item, name) for name in (*_TEXTS, *_COUNTS)})
+    values["extra"] = dict(item.extra)
+    return json.dumps(values, ensure_ascii=False)
+
+
+def write_manifest(items: Sequence[AudioItem], path: str | Path) -> None:
+    """Write a manifest atomically; clips below its folder are named relative to it.
+
+    Raises:
+        AudiodiffError: the file cannot be written.
+    """
+    path = Path(path)
+    folder = path.parent.resolve()
+    name = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
+        ) as file:
+            name = file.name
+            file.writelines(_line(item, folder) + "\n" for item in items)
+        os.replace(name, path)
+    except OSError as error:
+        if name:
+            Path(name).unlink(missing_ok=True)
+        raise AudiodiffError(f"{path} cannot be written ({error.strerror}); choose another output.") from error
+
+
+def _parse(line: str, where: str, folder: Path) -> AudioItem:
+    try:
+        values = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise AudiodiffError(f"{where} is not JSON ({error.msg}); expected one object per line.") from error
+    if not isinstance(values, dict) or not isinstance(values.get("path"), str):
+        raise AudiodiffError(f"{where} has no path; expected an object with at least a path.")
+    known = {"path", *_TEXTS, *_COUNTS, "extra"}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise AudiodiffError(f"{where} has the unknown keys {', '.join(unknown)}; expected {', '.join(sorted(known))}.")
+    texts = {name: values.get(name, "") for name in _TEXTS}
+    counts = {name: values.get(name, 0) for name in _COUNTS}
+    extra = values.get("extra", {})
+    if (
+        any(not isinstance(value, str) for value in texts.values())
+        or any(type(value) is not int or value < 0 for value in counts.values())
+        or not isinstance(extra, dict)
+    ):
+        raise AudiodiffError(f"{where} has a value of the wrong type; expected strings, whole numbers and an object.")
+    return AudioItem(
+        folder / values["path"], **texts, **counts, extra={key: str(value) for key, value in extra.items()}
+    )
+
+
+def read_manifest(path: str | Path, split: str | None = None) -> list[AudioItem]:
+    """Read a manifest.
+
+    Args:
+        path: the file.
+        split: only clips of that split; None for all.
+
+    Raises:
+        AudiodiffError: missing, not a manifest (the line is named), empty, or no clip of that split.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise AudiodiffError(f"{path} cannot be read as a manifest ({error}).") from error
+    folder = path.parent.resolve()
+    items = [_parse(line, f"{path} line {number}", folder) for number, line in enumerate(lines, 1) if line.strip()]
+    return select_split(items, split, str(path))
+
+
+def load_items(source: str | Path, split: str | None = None) -> list[AudioItem]:
+    """List the clips of a manifest, of a prepared folder (with `manifest.jsonl`) or of any folder of sound files.
+
+    Raises:
+        AudiodiffError: nothing there, or no clip of that split.
+    """
+    source = Path(source)
+    if source.is_file():
+        return read_manifest(source, split)
+    if (source / MANIFEST_NAME).is_file():
+        return read_manifest(source / MANIFEST_NAME, split)
+    return folder_items(source, split)
