@@ -6,6 +6,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         ("torch", _torch),
         ("torchaudio", _torchaudio),
         ("soundfile", _soundfile),
-        *((f"extra {name}", lambda modules=modules: _extra(modules)) for name, modules in EXTRAS.items()),
+        *((f"extra {name}", partial(_extra, modules)) for name, modules in EXTRAS.items()),
     ]
     if args.model is not None:
         names = [args.model]
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         from audiodiff.synthesis.vocode import pretrained_names
 
         names = pretrained_names()
-    checks.extend((f"model {name}", lambda name=name: _model(name)) for name in names)
+    checks.extend((f"model {name}", partial(_model, name)) for name in names)
     failures = 0
     for label, check in checks:
         try:
@@ -101,4 +102,5 @@ def _model(name: str) -> str:
     if output.shape != noise.shape or not float(np.abs(output).max()) > 0.0:
         raise AudiodiffError(f"{name} answers with {list(output.shape)} samples of nothing; copy the model again.")
     usual = synthesizer.defaults
-    return f"{rate} Hz, loaded in {loaded:.1f} s, {usual.steps} steps of {usual.sampler} at a real-time factor of {factor:.3f}"
+    speed = f"real-time factor {factor:.3f} at {usual.steps} steps of {usual.sampler}"
+    return f"{rate} Hz, loaded in {loaded:.1f} s, {speed}"
