@@ -48,6 +48,21 @@ def log_snr_grid(process: Process, steps: int, sigma_min: float = 0.002, sigma_m
     return _from_log_snr(process, -2.0 * (math.log(high) + ramp * (math.log(low) - math.log(high))))
 
 
+def angle_grid(process: Process, steps: int, scale: float = 0.25) -> Tensor:
+    """Equal steps in the angle ``atan(sigma / (scale * alpha))``, from ``t_max`` to 0.
+
+    Finite at both ends. Half of the steps are spent above ``sigma / alpha = scale`` and half below, so ``scale`` is
+    where the details of the data are decided: half its standard deviation is a good choice (see ``samplers.arc``).
+    """
+    _check_steps(steps)
+    if not 0.0 < scale < math.inf:
+        raise AudiodiffError(f"the scale of angle_grid must be positive, got {scale}.")
+    end = torch.tensor(process.t_max, dtype=torch.float64)
+    largest = torch.atan2(process.sigma(end), scale * process.alpha(end))
+    angles = largest * torch.arange(steps, 0, -1, dtype=torch.float64) / steps
+    return _from_log_snr(process, -2.0 * torch.log(scale * torch.tan(angles)))
+
+
 def shifted_grid(process: Process, steps: int, shift: float = 3.0) -> Tensor:
     """The uniform grid moved towards noise: ``u -> shift * u / (1 + (shift - 1) * u)``, ``u = t / t_max``.
 
@@ -107,6 +122,7 @@ GRIDS: Final[dict[str, Grid]] = {
     "uniform": uniform_grid,
     "karras": karras_grid,
     "log_snr": log_snr_grid,
+    "angle": angle_grid,
     "shifted": shifted_grid,
 }
 
