@@ -12,12 +12,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.metrics._inputs import FloatArray, checked, optional_package, resampled
-from audiodiff.signal.frames import STFT
-from audiodiff.signal.mel import PRESETS, MelSpec, log_mel, mel_to_magnitude
+from audiodiff.metrics.inputs import FloatArray, checked, optional_package, resampled
+from audiodiff.signal.mel import PRESETS, MelSpec, log_mel
+from audiodiff.signal.spectral import griffin_lim_from_mel
 
 System = Callable[[npt.NDArray[np.float32], int], npt.NDArray[np.float32]]
 
@@ -33,20 +32,16 @@ def griffin_lim(iterations: int, spec: MelSpec | None = None, *, momentum: float
 
     Args:
         iterations: of the phase search, 1 or more.
-        spec: the mel, with centring "same"; the 22.05 kHz HiFi-GAN mel if None.
+        spec: the mel; the 22.05 kHz HiFi-GAN mel if None.
         momentum: 0 is plain Griffin-Lim.
         seed: of the starting phases; the result of a clip depends on nothing else.
 
     Raises:
-        AudiodiffError: no iterations, or a mel with another centring.
+        AudiodiffError: no iterations.
     """
     spec = spec or PRESETS["hifigan-22k"]
     if iterations < 1:
         raise AudiodiffError(f"Griffin-Lim was asked for {iterations} iterations; it needs 1 or more.")
-    if spec.centring != "same" or spec.win_length != spec.n_fft:
-        raise AudiodiffError(
-            f"this Griffin-Lim works on mels with centring 'same' and a full window, not on {spec}; convert the mel."
-        )
     return functools.partial(_griffin_lim, spec=spec, iterations=iterations, momentum=momentum, seed=seed)
 
 
@@ -116,11 +111,9 @@ def baselines(spec: MelSpec | None = None) -> Mapping[str, System]:
     """The baselines of the evaluation table by name: Griffin-Lim 32 and 200, WORLD, and Opus where it can be written.
 
     Args:
-        spec: mel for Griffin-Lim; the 22.05 kHz HiFi-GAN mel if None or if its centring is not "same".
+        spec: mel for Griffin-Lim; the 22.05 kHz HiFi-GAN mel if None.
     """
-    fits = spec is not None and spec.centring == "same" and spec.win_length == spec.n_fft
-    mel = spec if fits else None
-    systems: dict[str, System] = {f"Griffin-Lim {count}": griffin_lim(count, mel) for count in (32, 200)}
+    systems: dict[str, System] = {f"Griffin-Lim {count}": griffin_lim(count, spec) for count in (32, 200)}
     systems["WORLD"] = world
     if opus_available():
         systems.update({f"Opus {rate} kbit/s": opus(rate) for rate in OPUS_BITRATES})
@@ -151,26 +144,9 @@ def _griffin_lim(
     samples = torch.from_numpy(resampled(waveform, sample_rate, spec.sample_rate).copy())
     n_samples = samples.numel()
     padded = torch.nn.functional.pad(samples, (0, -n_samples % spec.hop_length))
-    target = mel_to_magnitude(log_mel(padded, spec), spec)
-    output = _phase_search(target, spec, iterations, momentum, seed)[:n_samples].numpy()
+    mel = log_mel(padded, spec)
+    output = griffin_lim_from_mel(mel, spec, iterations, momentum, seed, n_samples=padded.numel())[:n_samples].numpy()
     return _fitted(resampled(output, spec.sample_rate, sample_rate), waveform.size)
-
-
-def _phase_search(target: Tensor, spec: MelSpec, iterations: int, momentum: float, seed: int) -> Tensor:
-    """Waveform `[n_frames * hop_length]` whose STFT magnitude comes near `target` `[n_fft // 2 + 1, n_frames]`."""
-    frames = STFT(spec.n_fft, spec.hop_length)
-    n_samples = target.shape[-1] * spec.hop_length
-    generator = torch.Generator().manual_seed(seed)
-    # Uniform start phases from one draw per bin and frame.
-    angle = torch.rand(target.shape, generator=generator) * (2 * torch.pi)
-    direction = torch.polar(torch.ones_like(angle), angle)
-    previous = torch.zeros_like(direction)
-    for _ in range(iterations):
-        consistent = frames.spectrum(frames.waveform((target * direction)[None], n_samples))[0]
-        accelerated = consistent + momentum * (consistent - previous)
-        direction = accelerated / accelerated.abs().clamp_min(1e-16)
-        previous = consistent
-    return frames.waveform((target * direction)[None], n_samples)[0]
 
 
 def _opus(waveform: FloatArray, sample_rate: int, *, kbit_per_second: int) -> npt.NDArray[np.float32]:

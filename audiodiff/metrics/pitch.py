@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from audiodiff._torchaudio import import_torchaudio
 from audiodiff.errors import AudiodiffError
-from audiodiff.metrics._inputs import FloatArray, checked, checked_pair, optional_package, resampled
+from audiodiff.metrics.inputs import FloatArray, checked, checked_pair, optional_package, resampled
 
 CREPE_RATE = 16_000
 HOP_SECONDS = 0.01

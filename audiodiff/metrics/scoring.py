@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics import pitch, spectral, speech
-from audiodiff.metrics._inputs import FloatArray
+from audiodiff.metrics.inputs import FloatArray
 
 
 @dataclass(frozen=True)

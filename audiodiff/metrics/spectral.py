@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.metrics._inputs import FloatArray, checked_pair
+from audiodiff.metrics.inputs import FloatArray, checked_pair
 from audiodiff.signal.mel import MelSpec, log_mel
 
 MCD_COEFFICIENTS = 24

@@ -11,7 +11,7 @@ from typing import Any
 
 from audiodiff._torchaudio import import_torchaudio
 from audiodiff.errors import AudiodiffError
-from audiodiff.metrics._inputs import FloatArray, checked, checked_pair, optional_package, resampled
+from audiodiff.metrics.inputs import FloatArray, checked, checked_pair, optional_package, resampled
 
 WIDEBAND_RATE = 16_000
 NARROWBAND_RATE = 8_000

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.metrics._inputs import optional_package
+from audiodiff.metrics.inputs import optional_package
 
 Method = Literal["t", "bootstrap"]
 
