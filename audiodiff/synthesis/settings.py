@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from audiodiff.errors import AudiodiffError
 
-SAMPLER_NAMES = ("ddpm", "ddim", "euler", "heun", "dpmpp_2m", "dpmpp_2m_sde", "unipc", "consistency")
+SAMPLER_NAMES = ("ddpm", "ddim", "euler", "heun", "dpmpp_2m", "dpmpp_2m_sde", "unipc", "arc", "consistency")
 """Names of the samplers, as in `audiodiff.diffusion.samplers.SAMPLERS` (which needs torch)."""
 
 GRID_NAMES = ("uniform", "karras", "log_snr", "shifted")
