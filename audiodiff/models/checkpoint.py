@@ -70,8 +70,9 @@ def save_vocoder(
             f"The checkpoint folder {folder} cannot be written ({error.strerror or error})."
         ) from error
     finally:
-        temporary_weights.unlink(missing_ok=True)
-        temporary_config.unlink(missing_ok=True)
+        if folder.is_dir():
+            temporary_weights.unlink(missing_ok=True)
+            temporary_config.unlink(missing_ok=True)
 
 
 def read_config(folder: Path | str) -> dict[str, Any]:

@@ -310,16 +310,16 @@ class Vocoder(nn.Module):
         n_samples = noise.shape[-1]
         with _full_precision(noise):
             # The window's energy: white noise of variance 1 has STFT values of that variance.
-            spectrum = self.stft.spectrum(noise[:, 0]) * (cond.envelope / math.sqrt(0.375 * self.mel_spec.n_fft))
+            spectrum = _scaled(self.stft.spectrum(noise[:, 0]), cond.envelope / math.sqrt(0.375 * self.mel_spec.n_fft))
             previous: Tensor | None = None
             for _ in range(self.config.prior.projections):
-                consistent = self.stft.spectrum(self.stft.waveform(cond.anchor * _phase(spectrum), n_samples))
+                consistent = self.stft.spectrum(self.stft.waveform(_with_magnitude(spectrum, cond.anchor), n_samples))
                 spectrum = consistent
                 if previous is not None:
-                    spectrum = consistent + self.config.prior.momentum * (consistent - previous)
+                    spectrum = torch.lerp(previous, consistent, 1.0 + self.config.prior.momentum)
                 previous = consistent
             if previous is not None:
-                spectrum = cond.anchor * _phase(spectrum)
+                spectrum = _with_magnitude(spectrum, cond.anchor)
             return self.stft.waveform(spectrum, n_samples)[:, None]
 
     def loss(self, waveform: Tensor, bandwidth_hz: Tensor, t: Tensor, noise: Tensor) -> VocoderLoss:
@@ -388,39 +388,37 @@ class Vocoder(nn.Module):
         assert cond.envelope is not None
         with _full_precision(x):
             noisy = self.stft.spectrum(x[:, 0].float())
-            start = cond.anchor * self._project(_phase(noisy), cond.anchor, n_samples, "input")
+            start = noisy
+            for _ in range(self.config.head.input_projections):
+                start = self._consistent(_with_magnitude(start, cond.anchor), n_samples)
+            start = _with_magnitude(start, cond.anchor)
             inverse_scale = 1.0 / cond.envelope
-            features = torch.cat(
-                [
-                    noisy.real * inverse_scale,
-                    noisy.imag * inverse_scale,
-                    start.real * inverse_scale,
-                    start.imag * inverse_scale,
-                ],
-                dim=1,
-            ).clamp(-_INPUT_LIMIT, _INPUT_LIMIT)
+            # Joined along the last axis of time-major views: already channels-last for the network.
+            parts = [_scaled(part, inverse_scale).transpose(1, 2) for part in (noisy, start)]
+            features = torch.cat([side for part in parts for side in (part.real, part.imag)], dim=2)
+            features = features.clamp(-_INPUT_LIMIT, _INPUT_LIMIT).transpose(1, 2)
         real, imaginary, log_gain = self.wavenet(features, c_noise, cond.hidden).chunk(3, dim=1)
         with _full_precision(x):
-            correction = torch.complex(real.float(), imaginary.float()) * cond.envelope
+            correction = torch.complex(real.float() * cond.envelope, imaginary.float() * cond.envelope)
             magnitude = cond.anchor * torch.exp(log_gain.float().clamp(*_LOG_GAIN_RANGE))
-            phase = self._project(_phase(start + correction), magnitude, n_samples, "output")
-            return self.stft.waveform(magnitude * phase, n_samples)[:, None]
+            spectrum = _with_magnitude(start + correction, magnitude)
+            for _ in range(self.config.head.output_projections):
+                spectrum = _with_magnitude(self._consistent(spectrum, n_samples), magnitude)
+            return self.stft.waveform(spectrum, n_samples)[:, None]
 
-    def _project(self, phase: Tensor, magnitude: Tensor, n_samples: int, side: Literal["input", "output"]) -> Tensor:
-        head = self.config.head
-        for _ in range(head.input_projections if side == "input" else head.output_projections):
-            phase = _phase(self.stft.spectrum(self.stft.waveform(magnitude * phase, n_samples)))
-        return phase
+    def _consistent(self, spectrum: Tensor, n_samples: int) -> Tensor:
+        """The spectrum of the waveform that comes closest to `spectrum`."""
+        return self.stft.spectrum(self.stft.waveform(spectrum, n_samples))
 
     def _envelope(self, log_mel: Tensor) -> Tensor:
         mel_values = mel.log_mel_to_mel(log_mel, self.mel_spec)
-        return torch.matmul(self.get_buffer("envelope_matrix"), mel_values)
+        return _time_major(torch.matmul(self.get_buffer("envelope_matrix"), mel_values))
 
     def _anchor(self, log_mel: Tensor, envelope: Tensor) -> Tensor:
         anchor = torch.maximum(mel.mel_to_magnitude(log_mel, self.mel_spec), 0.03 * envelope)
         # Above the last band the mel says nothing: go on at the level of its last band.
         covered = math.floor(self.mel_spec.f_max * self.mel_spec.n_fft / self.mel_spec.sample_rate) - 2
-        return torch.cat([anchor[:, :covered], envelope[:, covered:].clamp_min(1e-5)], dim=1)
+        return _time_major(torch.cat([anchor[:, :covered], envelope[:, covered:].clamp_min(1e-5)], dim=1))
 
 
 def vocoder_config_from_dict(values: Mapping[str, Any]) -> VocoderConfig:
@@ -429,8 +427,8 @@ def vocoder_config_from_dict(values: Mapping[str, Any]) -> VocoderConfig:
     Raises:
         AudiodiffError: an unknown key, a value of the wrong type, or parts that do not fit each other.
     """
-    values = dict(values)
-    if "mel" in values and not isinstance(values["mel"], mel.MelSpec):
+    values = dict(values) if isinstance(values, Mapping) else values
+    if isinstance(values, dict) and "mel" in values and not isinstance(values["mel"], mel.MelSpec):
         values["mel"] = mel.from_dict(values["mel"])
     return dataclass_from_dict(VocoderConfig, values)
 
@@ -463,9 +461,20 @@ def _envelope_matrix(spec: mel.MelSpec) -> Tensor:
     return torch.from_numpy(matrix).float()
 
 
-def _phase(spectrum: Tensor) -> Tensor:
-    """Unit complex numbers with the phases of `spectrum`; 0 stays 0, with a finite gradient."""
-    return spectrum * torch.rsqrt(spectrum.real.square() + spectrum.imag.square() + 1e-14)
+def _time_major(x: Tensor) -> Tensor:
+    """The same `[batch, n_bins, n_frames]`, stored frame after frame as spectra are."""
+    return x.transpose(1, 2).contiguous().transpose(1, 2)
+
+
+def _scaled(spectrum: Tensor, factor: Tensor) -> Tensor:
+    """Complex times real, without the complex copy of the real factor that `*` would make."""
+    return torch.view_as_complex(torch.view_as_real(spectrum) * factor[..., None])
+
+
+def _with_magnitude(spectrum: Tensor, magnitude: Tensor) -> Tensor:
+    """The phases of `spectrum` with another magnitude; 0 stays 0, with a finite gradient."""
+    power = spectrum.real.square() + spectrum.imag.square()
+    return _scaled(spectrum, magnitude * torch.rsqrt(power + 1e-14))
 
 
 def _full_precision(like: Tensor) -> torch.autocast:

@@ -46,9 +46,11 @@ class TableEmbedding(nn.Module):
     def __init__(self, steps: int, width: int) -> None:
         super().__init__()
         half = 64
-        exponents = 10.0 ** (torch.arange(half, dtype=torch.float64) * 4.0 / (half - 1))
-        angles = torch.arange(steps, dtype=torch.float64)[:, None] * exponents
-        table = torch.cat([angles.sin(), angles.cos()], dim=1).float()
+        # In float32 as in the published code: the largest angles are rounded by several hundredths of a radian there,
+        # and published weights were trained on what that gives.
+        exponents = 10.0 ** (torch.arange(half) * 4.0 / (half - 1))
+        angles = torch.arange(steps)[:, None] * exponents
+        table = torch.cat([angles.sin(), angles.cos()], dim=1)
         self.register_buffer("table", table, persistent=False)
         self.projection1 = nn.Linear(2 * half, width)
         self.projection2 = nn.Linear(width, width)

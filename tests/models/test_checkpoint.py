@@ -1,0 +1,121 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.models.checkpoint import load_vocoder, read_config, save_vocoder, weights_hash
+from tests.models.vocoder_cases import ANCHORED, CONFIGS, make
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    target = tmp_path / "model"
+    save_vocoder(target, make(ANCHORED), {"corpus": "test", "licence": "CC0-1.0"})
+    return target
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_loaded_model_is_the_saved_one(name: str, tmp_path: Path) -> None:
+    model = make(CONFIGS[name])
+    save_vocoder(tmp_path, model, {})
+    loaded = load_vocoder(tmp_path)
+    assert not loaded.training
+    assert loaded.config == load_vocoder(tmp_path).config
+    for key, value in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[key], value), key
+
+
+def test_half_precision_halves_the_file_and_loads_as_float32(folder: Path, tmp_path: Path) -> None:
+    model = make(ANCHORED)
+    save_vocoder(tmp_path / "half", model, {}, dtype=torch.float16)
+    loaded = load_vocoder(tmp_path / "half")
+    sizes = [(item / "model.safetensors").stat().st_size for item in (folder, tmp_path / "half")]
+    assert sizes[1] < 0.6 * sizes[0]
+    for key, value in loaded.state_dict().items():
+        assert value.dtype == torch.float32
+        torch.testing.assert_close(value, model.state_dict()[key], rtol=1e-3, atol=1e-4)
+
+
+def test_the_config_tells_where_the_model_comes_from(folder: Path) -> None:
+    config = read_config(folder)
+    assert config["metadata"] == {"corpus": "test", "licence": "CC0-1.0"}
+    assert config["weights_sha256"] == weights_hash(folder / "model.safetensors")
+    assert config["model"]["mel"]["hop_length"] == 256
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_a_truncated_file_is_named(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    with pytest.raises(AudiodiffError, match="truncated"):
+        load_vocoder(folder)
+
+
+def test_a_foreign_file_is_named(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(b"RIFF not a tensor in sight")
+    with pytest.raises(AudiodiffError, match="not a safetensors file"):
+        load_vocoder(folder)
+
+
+def test_weights_of_another_model_are_refused(folder: Path, tmp_path: Path) -> None:
+    save_vocoder(tmp_path / "other", make(CONFIGS["folded"]), {})
+    (folder / "model.safetensors").write_bytes((tmp_path / "other" / "model.safetensors").read_bytes())
+    with pytest.raises(AudiodiffError, match=r"does not fit its config\.json"):
+        load_vocoder(folder)
+
+
+def test_weights_that_are_not_finite_are_refused(folder: Path) -> None:
+    model = make(ANCHORED)
+    with torch.no_grad():
+        model.wavenet.input_projection.weight[0, 0, 0] = float("nan")
+    save_vocoder(folder, model, {})
+    with pytest.raises(AudiodiffError, match="not finite"):
+        load_vocoder(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "mel-latent"}, 'kind "mel-latent"; expected "vocoder"'),
+        ({"format": 99}, "Update audiodiff"),
+        ({"model": None}, "config is None"),
+    ],
+)
+def test_other_kinds_of_config_are_named(folder: Path, change: dict[str, object], message: str) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **change}))
+    with pytest.raises(AudiodiffError, match=message):
+        load_vocoder(folder)
+
+
+def test_an_unknown_key_in_the_config_is_named(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["model"]["wavenet"]["chanels"] = 3
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(AudiodiffError, match=r'config\.wavenet has an unknown key "chanels"'):
+        load_vocoder(folder)
+
+
+def test_missing_things_are_named(tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(AudiodiffError, match="is nothing"):
+        load_vocoder(tmp_path / "absent")
+    with pytest.raises(AudiodiffError, match="is a file"):
+        load_vocoder(folder / "config.json")
+    with pytest.raises(AudiodiffError, match="found: model"):
+        load_vocoder(tmp_path)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(AudiodiffError, match="missing"):
+        load_vocoder(folder)
+    (folder / "config.json").write_text("{")
+    with pytest.raises(AudiodiffError, match="JSON"):
+        load_vocoder(folder)
+
+
+def test_a_folder_that_cannot_be_written_is_said_and_nothing_is_left(tmp_path: Path) -> None:
+    blocker = tmp_path / "file"
+    blocker.write_text("in the way")
+    with pytest.raises(AudiodiffError, match="cannot be written"):
+        save_vocoder(blocker / "model", make(ANCHORED), {})
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -1,0 +1,236 @@
+import dataclasses
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from audiodiff.diffusion.samplers import sample
+from audiodiff.diffusion.times import uniform_grid
+from audiodiff.errors import AudiodiffError
+from audiodiff.models.vocoder import (
+    FrontEndConfig,
+    PriorConfig,
+    Vocoder,
+    VocoderConfig,
+    vocoder_config_from_dict,
+    vocoder_config_to_dict,
+)
+from audiodiff.nn.wavenet import WaveNetConfig
+from audiodiff.signal.mel import log_mel, preset
+from tests.models.vocoder_cases import ANCHORED, CONFIGS, SPEC, make
+
+FRAMES = 12
+
+
+def speech_like(batch: int = 2, frames: int = FRAMES) -> Tensor:
+    """Harmonics of a gliding pitch with a little noise, `[batch, n_samples]`."""
+    generator = torch.Generator().manual_seed(1)
+    n_samples = frames * SPEC.hop_length
+    seconds = torch.arange(n_samples) / SPEC.sample_rate
+    pitch = 120.0 + 30.0 * torch.arange(batch)[:, None] + 20.0 * torch.sin(2 * math.pi * 3.0 * seconds)
+    phase = 2 * math.pi * torch.cumsum(pitch / SPEC.sample_rate, dim=-1)
+    tone = sum(torch.sin(k * phase) / k for k in range(1, 12))
+    return 0.05 * tone + 0.002 * torch.randn(batch, n_samples, generator=generator)
+
+
+def own_mel(model: Vocoder, waveform: Tensor) -> Tensor:
+    return log_mel(waveform, model.mel_spec)[..., : waveform.shape[-1] // model.mel_spec.hop_length]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("steps", [1, 3])
+def test_every_family_samples_with_any_step_count(name: str, steps: int) -> None:
+    from audiodiff.diffusion.samplers import SAMPLERS
+
+    model = make(CONFIGS[name])
+    waveform = speech_like()
+    cond = model.condition(own_mel(model, waveform))
+    noise = model.shape_noise(torch.randn(2, 1, waveform.shape[-1]), cond)
+    denoiser = model.denoiser()
+    for sampler in ("ddim", "heun", "dpmpp_2m", "ddpm"):
+        with torch.no_grad():
+            out = sample(
+                SAMPLERS[sampler](),
+                lambda x, t: denoiser(x, t, cond),
+                model.process,
+                model.process.prior(noise),
+                uniform_grid(model.process, steps),
+                noise=lambda draw: torch.randn(2, 1, waveform.shape[-1]),
+            )
+        assert out.shape == (2, 1, waveform.shape[-1])
+        assert torch.isfinite(out).all()
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_gradients_reach_every_parameter(name: str) -> None:
+    model = make(CONFIGS[name]).train()
+    waveform = speech_like()
+    t = torch.tensor([0.3, 1.0]) if model.process.t_max == 1 else torch.tensor([3.0, 20.5])
+    loss = model.loss(waveform, torch.full((2,), 11025.0), t, torch.randn(2, 1, waveform.shape[-1]))
+    assert loss.per_item.shape == (2,)
+    loss.per_item.mean().backward()
+    for parameter_name, parameter in model.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert torch.isfinite(parameter.grad).all(), parameter_name
+        assert parameter.grad.abs().sum() > 0, parameter_name
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_an_item_is_the_same_alone_and_in_a_batch(name: str) -> None:
+    model = make(CONFIGS[name])
+    waveform = speech_like(3)
+    noise = torch.randn(3, 1, waveform.shape[-1])
+    t = torch.tensor([0.7])
+    with torch.no_grad():
+        cond = model.condition(own_mel(model, waveform))
+        together = model.denoiser()(model.shape_noise(noise, cond), t.expand(3), cond)
+        cond = model.condition(own_mel(model, waveform[1:2]))
+        alone = model.denoiser()(model.shape_noise(noise[1:2], cond), t, cond)
+    torch.testing.assert_close(alone[0], together[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_stated_context_is_enough(name: str) -> None:
+    """A change outside the context of a call does not reach the middle; one just beside it does."""
+    model = make(CONFIGS[name])
+    reach = model.context_frames
+    frames, hop = 2 * reach + 3, SPEC.hop_length
+    waveform = speech_like(1, frames)
+    cond = model.condition(own_mel(model, waveform))
+    x = torch.randn(1, 1, frames * hop)
+    t = torch.tensor([0.6 if model.process.t_max == 1 else 20.0])
+    middle = slice((reach + 1) * hop, (reach + 2) * hop)
+    with torch.no_grad():
+        before = model.denoiser()(x, t, cond)[..., middle]
+        far = x.clone()
+        far[..., : hop // 2] += 1.0
+        near = x.clone()
+        near[..., (reach + 1) * hop - 5] += 1.0
+        torch.testing.assert_close(model.denoiser()(far, t, cond)[..., middle], before, rtol=0, atol=1e-6)
+        assert (model.denoiser()(near, t, cond)[..., middle] - before).abs().max() > 1e-6
+
+
+def test_the_stated_context_of_the_condition_is_enough() -> None:
+    model = make(ANCHORED)
+    reach = model.condition_context_frames
+    frames, hop = 2 * reach + 3, SPEC.hop_length
+    waveform = speech_like(1, frames)
+    noise = torch.randn(1, 1, frames * hop)
+    mel = own_mel(model, waveform)
+    changed = mel.clone()
+    changed[..., 0] += 1.0
+    middle = slice((reach + 1) * hop, (reach + 2) * hop)
+    with torch.no_grad():
+        before = model.shape_noise(noise, model.condition(mel))[..., middle]
+        after = model.shape_noise(noise, model.condition(changed))[..., middle]
+        whole = model.shape_noise(noise, model.condition(mel)), model.shape_noise(noise, model.condition(changed))
+    torch.testing.assert_close(after, before, rtol=0, atol=1e-6)
+    assert (whole[0] - whole[1])[..., : 2 * hop].abs().max() > 1e-4
+
+
+def test_the_prior_has_the_spectrum_of_the_mel() -> None:
+    model = make(dataclasses.replace(ANCHORED, prior=PriorConfig("shaped")))
+    generator = torch.Generator().manual_seed(0)
+    waveform = speech_like(1, 80)
+    mel = own_mel(model, waveform)
+    cond = model.condition(mel)
+    noise = torch.randn(16, 1, waveform.shape[-1], generator=generator)
+    shaped = torch.cat([model.shape_noise(noise[i : i + 1], cond) for i in range(16)])
+    assert cond.envelope is not None
+    power = model.stft.spectrum(shaped[:, 0]).abs().square().mean(dim=(0, 2))
+    expected = cond.envelope.square().mean(dim=(0, 2))
+    # Inside the speech band the average over 1,280 frames lies within 3 dB of the envelope that shaped it.
+    ratio_db = 10 * torch.log10(power / expected)[4:350]
+    assert ratio_db.abs().max() < 3.0
+    # White noise would be 20 dB off somewhere.
+    white = model.stft.spectrum(noise[:, 0]).abs().square().mean(dim=(0, 2))
+    assert (10 * torch.log10(white / expected)[4:350]).abs().max() > 20.0
+
+
+def test_projections_pull_the_prior_towards_the_mel() -> None:
+    waveform = speech_like(1, 40)
+    noise = torch.randn(1, 1, waveform.shape[-1], generator=torch.Generator().manual_seed(0))
+    distance = []
+    for projections in (0, 2, 8):
+        model = make(dataclasses.replace(ANCHORED, prior=PriorConfig("shaped", projections)))
+        mel = own_mel(model, waveform)
+        prior = model.shape_noise(noise, model.condition(mel))
+        distance.append((own_mel(model, prior[:, 0]) - mel).abs().mean().item())
+    assert distance[0] > 1.5 * distance[1] > 1.5 * distance[2] * 0.9
+
+
+def test_the_anchored_head_keeps_to_the_mel_from_the_start() -> None:
+    model = Vocoder(ANCHORED).eval()
+    waveform = speech_like(1, 40)
+    mel = own_mel(model, waveform)
+    cond = model.condition(mel)
+    x = model.shape_noise(torch.randn(1, 1, waveform.shape[-1]), cond)
+    with torch.no_grad():
+        out = model.denoiser()(x, torch.tensor([1.0]), cond)
+    assert (own_mel(model, out[:, 0]) - mel).abs().mean() < 0.5
+
+
+def test_what_lies_above_the_bandwidth_costs_nothing() -> None:
+    model = make(ANCHORED)
+    waveform = speech_like(1, 40)
+    t, noise = torch.tensor([0.4]), torch.randn(1, 1, waveform.shape[-1])
+    seconds = torch.arange(waveform.shape[-1]) / SPEC.sample_rate
+    whistle = waveform + 0.01 * torch.sin(2 * math.pi * 10_000.0 * seconds)
+    with torch.no_grad():
+
+        def losses(bandwidth: float) -> tuple[float, float]:
+            limit = torch.tensor([bandwidth])
+            return tuple(model.loss(x, limit, t, noise).per_item.item() for x in (waveform, whistle))  # type: ignore[return-value]
+
+        narrow, narrow_whistle = losses(8000.0)
+        wide, wide_whistle = losses(11025.0)
+    # A whistle at 10 kHz is outside the mel: only a loss that listens there can tell.
+    assert abs(wide_whistle - wide) > 20 * abs(narrow_whistle - narrow)
+
+
+def test_bf16_changes_the_network_but_not_the_spectra() -> None:
+    model = make(ANCHORED)
+    waveform = speech_like(1, 40)
+    cond = model.condition(own_mel(model, waveform))
+    x = model.shape_noise(torch.randn(1, 1, waveform.shape[-1]), cond)
+    with torch.no_grad():
+        full = model.denoiser()(x, torch.tensor([0.5]), cond)
+        half = model.denoiser(torch.bfloat16)(x, torch.tensor([0.5]), cond)
+    assert half.dtype == torch.float32
+    error = (half - full).square().mean().sqrt() / full.square().mean().sqrt()
+    assert 0 < error < 0.05
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_config_survives_json(name: str) -> None:
+    import json
+
+    plain = json.loads(json.dumps(vocoder_config_to_dict(CONFIGS[name])))
+    assert vocoder_config_from_dict(plain) == vocoder_config_from_dict(vocoder_config_to_dict(CONFIGS[name]))
+    assert vocoder_config_to_dict(vocoder_config_from_dict(plain)) == plain
+
+
+def test_the_mel_of_a_config_may_be_named() -> None:
+    assert vocoder_config_from_dict({"mel": "hifigan-22k"}).mel == preset("hifigan-22k")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"front_end": FrontEndConfig("folds", hop_length=48)}, "48 does not divide mel.hop_length 256"),
+        ({"front_end": FrontEndConfig("stft", 512, 256)}, "needs the mel's own STFT"),
+        ({"wavenet": WaveNetConfig(cond_channels=0)}, "cond_channels is 0"),
+        ({"mel": preset("vocos-24k")}, 'centring "same"'),
+        ({"prior": PriorConfig("white", projections=2)}, "prior.projections"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(AudiodiffError, match=message):
+        dataclasses.replace(ANCHORED, **change)  # type: ignore[arg-type]
+
+
+def test_diffwave_needs_a_hop_that_its_upsampler_can_make() -> None:
+    spec = dataclasses.replace(SPEC, n_fft=1025, hop_length=255, win_length=1024)
+    with pytest.raises(AudiodiffError, match="hop of 255"):
+        VocoderConfig(spec, FrontEndConfig("samples"), WaveNetConfig(cond_channels=80))
