@@ -1,0 +1,53 @@
+"""What the README shows must be there, and run."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from audiodiff.cli.main import COMMANDS, build_parser, main
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def commands() -> list[list[str]]:
+    """The `audiodiff ...` lines of the README's code blocks, without the remarks beside them."""
+    blocks = re.findall(r"```\n(.*?)```", README, flags=re.S)
+    lines = [part for block in blocks for line in block.splitlines() for part in line.split("&&")]
+    found = [re.split(r"\s{2,}", line.strip())[0].split() for line in lines]
+    return [words[1:] for words in found if words and words[0] == "audiodiff"]
+
+
+def test_commands_are_found() -> None:
+    assert len(commands()) >= 10
+    assert ["vocode", "--example", "-o", "out.wav"] in commands()
+
+
+def test_every_command_parses() -> None:
+    for words in commands():
+        if words[0] == "train":
+            continue  # reads its presets and overrides itself: tests/cli/test_train.py
+        build_parser().parse_args(words)
+        assert words[0] in COMMANDS
+
+
+def test_linked_files_exist() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        if "://" not in target:
+            assert (ROOT / target).exists(), target
+
+
+def test_no_install_from_the_index() -> None:
+    assert not re.search(r"pip install (-U |--upgrade )?audiodiff\b", README)
+
+
+@pytest.mark.skipif(not (ROOT / "audiodiff" / "pretrained" / "speech").is_dir(), reason="no model shipped yet")
+def test_the_first_command_and_the_example_run(tmp_path, monkeypatch, capsys) -> None:
+    assert main(["vocode", "--example", "-o", str(tmp_path / "out.wav")]) == 0
+    assert "real-time factor" in capsys.readouterr().out
+    (example,) = re.findall(r"```python\n(.*?)```", README, flags=re.S)
+    monkeypatch.chdir(ROOT)
+    scope: dict[str, object] = {}
+    exec(example, scope)
+    assert scope["speech"].shape[0] == 256 * scope["mel"].shape[1]  # type: ignore[attr-defined]
