@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -40,13 +40,18 @@ def follow(steps: Iterator[Step], run_dir: Path | str, *, total: int, log_every:
             previous = step.step
             window.append(step)
             if step.step % log_every == 0 or step.step == total:
-                with log.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(_mean(window)) + "\n")
+                append_log(run_dir, _mean(window))
                 window.clear()
             left = _clock(step.seconds_left)
             text = f"loss {step.loss:.4g}, {step.items_per_second:.3g} items/s, {left} left"
             bar.set_postfix_str(text, refresh=False)
             yield step
+
+
+def append_log(run_dir: Path | str, line: Mapping[str, float]) -> None:
+    """Add one line, which has a `step`, to `run_dir/log.jsonl`."""
+    with (Path(run_dir) / "log.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(dict(line)) + "\n")
 
 
 def read_log(run_dir: Path | str) -> list[dict[str, float]]:

@@ -39,6 +39,23 @@ def has_state(run_dir: Path) -> bool:
     return (run_dir / "state" / _POINTER).is_file()
 
 
+def saved_step(run_dir: Path) -> int:
+    """Return how many steps the saved state of `run_dir` has done; 0 without one.
+
+    Raises:
+        AudiodiffError: the state is damaged.
+    """
+    if not has_state(run_dir):
+        return 0
+    folder = run_dir / "state" / (run_dir / "state" / _POINTER).read_text(encoding="utf-8").strip()
+    try:
+        return int(json.loads((folder / _SCALARS).read_text(encoding="utf-8"))["step"])
+    except (OSError, ValueError, KeyError) as error:
+        raise AudiodiffError(
+            f"the training state in {folder} is damaged ({error}); start the run again in another folder."
+        ) from error
+
+
 def save_state(run_dir: Path, scalars: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
     """Replace the training state of `run_dir` atomically.
 

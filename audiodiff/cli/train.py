@@ -1,0 +1,92 @@
+"""`audiodiff train`: a corpus in, a checkpoint out."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from audiodiff.errors import AudiodiffError
+
+PRESET_NAMES = ("speech", "folder", "ljspeech", "libritts", "vctk", "diffwave-ljspeech", "tiny")
+"""Names of the presets, as in `audiodiff.presets.vocoder.PRESETS` (which needs torch)."""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train a vocoder on a corpus or a folder of recordings",
+        description="Train a vocoder. The run folder ends as a checkpoint; a stopped run goes on with --resume.",
+        epilog="Any other setting is --key value, e.g. --learning_rate 4e-4 or --model.wavenet.channels 128; "
+        "--settings prints them all.",
+        usage="audiodiff train PRESET|CONFIG.yaml --data FOLDER --output RUN [--steps N] [--seed S] "
+        "[--key value ...] [--resume] [--init CHECKPOINT]",
+    )
+    parser.add_argument("config", metavar="PRESET", help=f"{', '.join(PRESET_NAMES)}, or a .yaml or .json of settings")
+    _add_options(parser, {})
+    # Everything after PRESET, so that settings can be named freely; `run` reads the options among it.
+    parser.add_argument("settings_given", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+
+
+def _add_options(parser: argparse.ArgumentParser, defaults: dict[str, Any]) -> None:
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="the corpus, or what `audiodiff prepare` has made")
+    parser.add_argument("--output", "-o", type=Path, metavar="RUN", help="the run folder")
+    parser.add_argument("--steps", type=int, metavar="N", help="training steps (default: the preset's)")
+    parser.add_argument("--seed", type=int, metavar="S", help="seed of weights, crops and noise (default: 0)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in RUN")
+    parser.add_argument("--init", type=Path, metavar="CHECKPOINT", help="start from these weights")
+    parser.add_argument("--settings", action="store_true", help="print the settings and stop")
+    parser.set_defaults(**defaults)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train and print where the checkpoint is."""
+    args, changes = _read(args)
+    if not args.settings and (args.data is None or args.output is None):
+        raise AudiodiffError("a run needs a corpus and a folder: give --data FOLDER and --output RUN.")
+    import json
+
+    from audiodiff.presets.vocoder import config_to_dict, configure, train_vocoder
+
+    config = configure(args.config, changes)
+    if args.settings:
+        print(json.dumps(config_to_dict(config), indent=1))
+        return 0
+    folder = train_vocoder(config, resume=args.resume)
+    print(f"{folder}: a checkpoint; try it with `audiodiff vocode in.wav -o out.wav --model {folder}`")
+    return 0
+
+
+def _read(args: argparse.Namespace) -> tuple[argparse.Namespace, dict[str, Any]]:
+    """Return the options, wherever they stood, and the settings that are to change."""
+    parser = argparse.ArgumentParser(prog="audiodiff train", add_help=False, allow_abbrev=False, argument_default=None)
+    known = {name: getattr(args, name) for name in ("data", "output", "steps", "seed", "resume", "init", "settings")}
+    _add_options(parser, known)
+    parser.add_argument("--debug", action="store_true", default=getattr(args, "debug", False))
+    parser.add_argument("--help", "-h", action="store_true")
+    options, rest = parser.parse_known_args(args.settings_given)
+    if options.help:
+        raise AudiodiffError("help stands before the preset: audiodiff train --help.")
+    args.debug = options.debug
+    options.config = args.config
+    from audiodiff.presets.settings import pairs
+
+    changes: dict[str, Any] = dict(pairs(rest))
+    for key, value in (
+        ("data.folder", options.data),
+        ("output", options.output),
+        ("init", options.init),
+        ("train.steps", options.steps),
+        ("train.seed", options.seed),
+    ):
+        if value is not None:
+            if key in changes:
+                raise AudiodiffError(f"--{key} is given twice; give it once.")
+            changes[key] = str(value) if isinstance(value, Path) else value
+    return options, changes
+
+
+if __name__ == "__main__":
+    from audiodiff.cli.main import main
+
+    sys.exit(main(["train", *sys.argv[1:]]))

@@ -1,0 +1,1 @@
+"""Ready-made training runs: settings with their reasons, presets, and the function that trains."""

@@ -1,0 +1,579 @@
+"""Training a vocoder on speech: the settings, the presets, and the run from corpus to checkpoint.
+
+config = configure("speech", {"data.folder": "corpus", "output": "runs/speech"})
+train_vocoder(config, resume=False)
+"""
+
+import dataclasses
+import json
+import math
+import os
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from audiodiff.data.corpora import AudioItem, corpus_items
+from audiodiff.data.dataset import AudioDataset
+from audiodiff.data.manifest import MANIFEST_NAME, load_items
+from audiodiff.data.prepare import CACHE_NAME
+from audiodiff.diffusion.noise import positional_noise
+from audiodiff.diffusion.samplers import SAMPLERS, STOCHASTIC_SAMPLERS, sample
+from audiodiff.diffusion.times import GRIDS
+from audiodiff.errors import AudiodiffError
+from audiodiff.models.checkpoint import load_vocoder, save_vocoder
+from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
+from audiodiff.models.lmnt import diffwave_config
+from audiodiff.models.vocoder import (
+    HeadConfig,
+    LossConfig,
+    PriorConfig,
+    Vocoder,
+    VocoderConfig,
+    vocoder_config_from_dict,
+    vocoder_config_to_dict,
+)
+from audiodiff.nn.wavenet import WaveNetConfig
+from audiodiff.presets.settings import differences, read_table, with_changes
+from audiodiff.signal import mel
+from audiodiff.training.devices import Devices, open_devices
+from audiodiff.training.logging import Board
+from audiodiff.training.loop import LossOutput, Player, Step, TrainConfig, step_seed, train_steps
+from audiodiff.training.progress import append_log, follow
+from audiodiff.training.state import has_state, saved_step
+
+SETTINGS_FILE = "train.json"
+"""The run's settings, in the run folder; can be given to `audiodiff train` again."""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is learnt from.
+
+    Attributes:
+        folder: where the corpus is.
+        corpus: "folder" for any folder of audio, or the layout of a public corpus.
+        cache: where decoded audio is kept; empty for the user's cache folder.
+        crop_frames: mel frames per training item.
+        normalize: how clips are brought to one level: "none", "peak" or "rms" of the whole clip.
+        level: that level, full scale 1.
+        gain_db: range of the random gain of each item (dB), so that the model does not depend on the level.
+    """
+
+    folder: str = ""
+    corpus: Literal["folder", "ljspeech", "libritts", "vctk"] = "folder"
+    cache: str = ""
+    crop_frames: int = 88  # about a second at 22.05 kHz: several syllables, and no padding for most clips
+    normalize: Literal["none", "peak", "rms"] = "rms"  # corpora differ by 20 dB; the floor of the log-mel does not
+    level: float = 0.08
+    gain_db: tuple[float, float] = (-9.0, 3.0)
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How the model is meant to be sampled; goes into the checkpoint, and validation sounds use it.
+
+    Attributes:
+        steps, sampler, grid, precision: as in `audiodiff vocode`.
+    """
+
+    steps: int = 8
+    sampler: str = "ddim"
+    grid: str = "uniform"
+    precision: Literal["fp32", "bf16"] = "fp32"
+
+
+@dataclass(frozen=True)
+class ValidationConfig:
+    """Fixed clips that are listened to while training goes on.
+
+    Attributes:
+        clips: how many, spread over the validation split (without one, every 50th clip is held out).
+        seconds: of each clip.
+        sounds: whether pictures and sounds are made, not only the loss.
+    """
+
+    clips: int = 4
+    seconds: float = 3.0
+    sounds: bool = True
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole run. Any key can be set on the command line, nested ones with dots.
+
+    Attributes:
+        output: the run folder.
+        init: checkpoint folder to start the weights from; empty for random weights.
+        device: "auto", "cpu", "cuda", "mps".
+        description: one line for the checkpoint.
+    """
+
+    model: VocoderConfig
+    train: TrainConfig
+    data: DataConfig = field(default_factory=DataConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    output: str = ""
+    init: str = ""
+    device: str = "auto"
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot work."""
+        low, high = self.data.gain_db
+        if not low <= high:
+            raise AudiodiffError(f"data.gain_db is {low}, {high}; expected a lower and an upper bound in dB.")
+        if self.data.crop_frames < 1:
+            raise AudiodiffError(f"data.crop_frames is {self.data.crop_frames}; expected 1 or more.")
+        if self.validation.clips < 0 or not self.validation.seconds > 0:
+            raise AudiodiffError("validation.clips must be 0 or more and validation.seconds more than 0.")
+        if self.sampling.sampler not in SAMPLERS:
+            raise AudiodiffError(f"sampling.sampler is {self.sampling.sampler!r}; known: {', '.join(SAMPLERS)}.")
+        if self.sampling.grid not in GRIDS:
+            raise AudiodiffError(f"sampling.grid is {self.sampling.grid!r}; known: {', '.join(GRIDS)}.")
+        if self.sampling.steps < 1:
+            raise AudiodiffError(f"sampling.steps is {self.sampling.steps}; expected 1 or more.")
+
+
+# The framed network of the shipped model: the mel gives the magnitudes, the network finds phases that fit them.
+_FRAMED = VocoderConfig(
+    mel=mel.preset("hifigan-22k"),  # the mel of most acoustic models
+    wavenet=WaveNetConfig(channels=320, layers=8, dilation_cycle=4, cond_channels=128, embedding_width=128),
+    head=HeadConfig(output_projections=2),
+    prior=PriorConfig("shaped", projections=8),  # sampling starts where Griffin-Lim leaves off
+    loss=LossConfig(full_noise=0.3),  # the first step of any sampler is at t_max: train it well
+)
+
+_TRAIN = TrainConfig(
+    steps=200_000,
+    batch_size=16,
+    learning_rate=8e-4,
+    warmup_steps=200,
+    final_learning_rate_ratio=0.02,
+    adam_betas=(0.8, 0.99),  # as HiFi-GAN and Vocos: gradients of spectral losses change quickly
+    weight_decay=0.01,
+    clip_norm=1.0,
+    ema_half_life=80_000.0,
+    precision="bf16",
+    log_every=50,
+    validate_every=2_000,
+)
+
+_SPEECH = Config(
+    model=_FRAMED,
+    train=dataclasses.replace(_TRAIN, steps=15_000, batch_size=12, ema_half_life=8_000.0, validate_every=1_000),
+    description="speech vocoder, 22.05 kHz, HiFi-GAN mel",
+)
+
+PRESETS: dict[str, Config] = {
+    # The model in the package: made for two CPU cores and one night.
+    "speech": _SPEECH,
+    # Any folder of sound files, with or without a metadata.csv.
+    "folder": dataclasses.replace(_SPEECH, train=_TRAIN, description="vocoder, 22.05 kHz, HiFi-GAN mel"),
+    # One reader, 24 hours.
+    "ljspeech": dataclasses.replace(
+        _SPEECH, train=_TRAIN, data=DataConfig(corpus="ljspeech"), description="LJSpeech vocoder, 22.05 kHz"
+    ),
+    # 2,456 readers at 24 kHz: the mel of the same rate.
+    "libritts": dataclasses.replace(
+        _SPEECH,
+        model=dataclasses.replace(_FRAMED, mel=mel.preset("bigvgan-24k")),
+        train=dataclasses.replace(_TRAIN, steps=400_000),
+        data=DataConfig(corpus="libritts", crop_frames=96),
+        description="LibriTTS vocoder, 24 kHz",
+    ),
+    # 110 speakers at 48 kHz, resampled.
+    "vctk": dataclasses.replace(
+        _SPEECH, train=_TRAIN, data=DataConfig(corpus="vctk"), description="VCTK vocoder, 22.05 kHz"
+    ),
+    # DiffWave (arXiv 2009.09761) as published: a network call per sample, noise prediction, L1.
+    "diffwave-ljspeech": Config(
+        model=diffwave_config(),
+        train=TrainConfig(
+            steps=1_000_000,
+            batch_size=16,
+            learning_rate=2e-4,
+            warmup_steps=0,
+            final_learning_rate_ratio=1.0,  # a constant rate
+            adam_betas=(0.9, 0.999),
+            ema_half_life=80_000.0,
+            precision="bf16",
+            validate_every=10_000,
+        ),
+        data=DataConfig(corpus="ljspeech", crop_frames=62, normalize="none", gain_db=(0.0, 0.0)),
+        sampling=SamplingConfig(steps=12),
+        validation=ValidationConfig(clips=1, seconds=1.0),  # a second of audio costs a second per step here
+        description="DiffWave, LJSpeech, 22.05 kHz",
+    ),
+    # Shows that everything works, in seconds; what it makes is no pleasure to hear.
+    "tiny": Config(
+        model=dataclasses.replace(
+            _FRAMED,
+            wavenet=WaveNetConfig(channels=32, layers=4, dilation_cycle=2, cond_channels=16, embedding_width=32),
+            head=HeadConfig(output_projections=1),
+            prior=PriorConfig("shaped"),
+        ),
+        train=dataclasses.replace(
+            _TRAIN,
+            steps=60,
+            batch_size=4,
+            warmup_steps=10,
+            ema_half_life=100.0,
+            precision="fp32",
+            log_every=10,
+            validate_every=60,
+        ),
+        data=DataConfig(crop_frames=32),
+        sampling=SamplingConfig(steps=2),
+        validation=ValidationConfig(clips=2, seconds=1.0),
+        description="a vocoder that has hardly learnt anything",
+    ),
+}
+
+
+def configure(source: str | Path, changes: Mapping[str, Any] | None = None) -> Config:
+    """Return the settings of a run.
+
+    Args:
+        source: name of a preset, or a YAML or JSON file. A file may name the preset it starts from
+            (`preset: speech`); otherwise that is `folder`.
+        changes: full or short dotted keys -> values (text is read as the setting's type).
+
+    Raises:
+        AudiodiffError: an unknown preset, key or value.
+    """
+    table: dict[str, Any] = {}
+    name = str(source)
+    if name not in PRESETS:
+        path = Path(source)
+        if path.suffix.lower() not in (".yaml", ".yml", ".json"):
+            raise AudiodiffError(f"there is no preset {name!r}; known are {', '.join(PRESETS)}, or give a .yaml file.")
+        table = read_table(path)
+        name = table.pop("preset", "folder")
+        if name not in PRESETS:
+            raise AudiodiffError(f"{path} starts from preset {name!r}; known are {', '.join(PRESETS)}.")
+    values = config_to_dict(PRESETS[name])
+    for layer in (table, changes or {}):
+        values = with_changes(Config, values, layer)
+    return config_from_dict(values)
+
+
+def config_to_dict(config: Config) -> dict[str, Any]:
+    """Turn a config into JSON values."""
+    values: dict[str, Any] = dataclass_to_dict(config)
+    values["model"] = vocoder_config_to_dict(config.model)
+    return values
+
+
+def config_from_dict(values: Mapping[str, Any]) -> Config:
+    """Read a config from plain values.
+
+    Raises:
+        AudiodiffError: an unknown key, a value of the wrong type, or parts that do not fit each other.
+    """
+    return dataclass_from_dict(Config, {**values, "model": vocoder_config_from_dict(values["model"])})
+
+
+def train_vocoder(config: Config, *, resume: bool, on_step: Callable[[Step], None] | None = None) -> Path:
+    """Train, and return the run folder, which is then a checkpoint for `load_vocoder`.
+
+    Args:
+        config: the settings; `data.folder` and `output` must be set.
+        resume: go on from what is in `output` (from the start if there is nothing).
+        on_step: called after every step.
+
+    Raises:
+        AudiodiffError: something in the settings, the corpus or the run folder is not fit; the loss is not finite.
+    """
+    run = check_run_folder(config, resume)
+    devices = open_devices(config.device)
+    train_items, valid_items = split_items(read_corpus(config.data), config.validation.clips)
+    train_set, valid_set = (open_dataset(items, config) for items in (train_items, valid_items))
+    model = build_model(config).to(devices.device)
+    if devices.rank == 0:
+        write_settings(run, config)
+    loss_fn = vocoder_loss(model, train_set, config, devices)
+    board = Board(run, first_step=saved_step(run) + 1) if devices.rank == 0 else None
+    metadata = describe(config, train_set)
+
+    def export(averaged: nn.Module, step: int) -> None:
+        assert isinstance(averaged, Vocoder)
+        save_vocoder(run, averaged, {**metadata, "step": step})
+
+    def validate(averaged: nn.Module, step: int) -> None:
+        assert isinstance(averaged, Vocoder)
+        assert board is not None
+        loss = validation_loss(averaged, valid_set, config, devices)
+        board.scalars(step, {"validation/loss": loss})
+        append_log(run, {"step": step, "validation_loss": loss})
+        if config.validation.sounds:
+            show_clips(averaged, valid_set, config, devices, board=board, step=step)
+
+    steps = train_steps(
+        [Player("vocoder", model, loss_fn)],
+        config.train,
+        run,
+        resume=resume,
+        export=export,
+        on_validate=validate if config.validation.clips else None,
+        name_batch=lambda step: batch_names(train_set, config, step),
+    )
+    if devices.rank == 0:
+        steps = follow(steps, run, total=config.train.steps, log_every=config.train.log_every)
+    for step in steps:
+        if board is not None and step.step % config.train.log_every == 0:
+            board.scalars(step.step, {"loss": step.loss, **step.terms, "grad_norm": step.grad_norm})
+            board.scalars(step.step, {"learning_rate": step.learning_rate, "items/s": step.items_per_second})
+        if on_step is not None:
+            on_step(step)
+    if board is not None:
+        board.close()
+    return run
+
+
+def read_corpus(config: DataConfig) -> list[AudioItem]:
+    """List the clips of the corpus; `folder` may also be what `audiodiff prepare` has made.
+
+    Raises:
+        AudiodiffError: no folder was given, or it is not such a corpus.
+    """
+    if not config.folder:
+        raise AudiodiffError("data.folder is not set; give the folder of the corpus (--data FOLDER).")
+    if config.corpus == "folder" or (Path(config.folder) / MANIFEST_NAME).is_file():
+        return load_items(config.folder)
+    return corpus_items(config.corpus, config.folder)
+
+
+def split_items(items: Sequence[AudioItem], n_valid: int) -> tuple[list[AudioItem], list[AudioItem]]:
+    """Return the clips to train on, and `n_valid` clips spread over the validation split.
+
+    Clips of a split other than train and valid are left out. Without a validation split every 50th clip is held out;
+    of fewer than 50 clips none can be spared, and validation listens to clips of the training set.
+
+    Raises:
+        AudiodiffError: nothing is left to train on.
+    """
+    train = [item for item in items if item.split in ("train", "")]
+    valid = [item for item in items if item.split == "valid"]
+    if not train:
+        found = ", ".join(sorted({item.split for item in items})) or "none"
+        raise AudiodiffError(f"the corpus has no clips of split train (splits found: {found}); mark some as train.")
+    if not valid and len(train) >= 50:
+        valid = train[::50]
+        train = [item for index, item in enumerate(train) if index % 50]
+    elif not valid:
+        valid = train
+    stride = max(len(valid) // max(n_valid, 1), 1)
+    return train, valid[::stride][: max(n_valid, 1)]
+
+
+def open_dataset(items: Sequence[AudioItem], config: Config) -> AudioDataset:
+    """Decode the clips once, at the model's rate and the run's level."""
+    prepared = Path(config.data.folder) / CACHE_NAME
+    home = Path(os.environ.get("XDG_CACHE_HOME", "") or Path.home() / ".cache")
+    cache = config.data.cache or (prepared if prepared.is_dir() else home / "audiodiff" / "audio")
+    level = None if config.data.normalize == "none" else config.data.level
+    return AudioDataset(items, config.model.mel.sample_rate, cache, normalize=config.data.normalize, level=level)
+
+
+def build_model(config: Config) -> Vocoder:
+    """Return the vocoder with random weights from the run's seed, or with those of `config.init`.
+
+    Raises:
+        AudiodiffError: the checkpoint is of another shape.
+    """
+    torch.manual_seed(config.train.seed)
+    model = Vocoder(config.model)
+    if config.init:
+        given = load_vocoder(config.init)
+        odd = [
+            change
+            for change in differences(vocoder_config_to_dict(given.config), vocoder_config_to_dict(config.model))
+            if change[0].startswith(("mel.", "wavenet.", "front_end.", "head.name"))
+        ]
+        if odd:
+            key, theirs, ours = odd[0]
+            raise AudiodiffError(
+                f"the checkpoint {config.init} is of another shape: model.{key} is {theirs} there and {ours} here; "
+                "give the settings that it was trained with."
+            )
+        model.load_state_dict(given.state_dict())
+    return model
+
+
+def vocoder_loss(
+    model: Vocoder, data: AudioDataset, config: Config, devices: Devices
+) -> Callable[[int, torch.Generator], LossOutput]:
+    """Return the loss of a step: crops at random gains, random times (some at full noise), the model's own loss."""
+    batch_size, n_samples = config.train.batch_size, config.data.crop_frames * config.model.mel.hop_length
+    t_min, t_max = config.model.loss.t_min, model.process.t_max
+    low, high = config.data.gain_db
+
+    def loss_fn(step: int, generator: torch.Generator) -> LossOutput:
+        batch = data.crops(config.train.seed, step, batch_size, n_samples)
+        gain = 10.0 ** ((torch.rand(batch_size, generator=generator) * (high - low) + low) / 20.0)
+        waveform = (batch.waveform * gain[:, None]).clamp(-1.0, 1.0)
+        t = t_min + (t_max - t_min) * torch.rand(batch_size, generator=generator)
+        at_full_noise = torch.rand(batch_size, generator=generator) < config.model.loss.full_noise
+        t = torch.where(at_full_noise, torch.full((), t_max), t)
+        noise = torch.randn(batch_size, 1, n_samples, generator=generator)
+        loss = model.loss(*(devices.shard(part) for part in (waveform, batch.bandwidth_hz, t, noise)))
+        return LossOutput(loss.per_item.mean(), loss.terms)
+
+    return loss_fn
+
+
+def batch_names(data: AudioDataset, config: Config, step: int) -> str:
+    """Name the clips of a step's batch."""
+    n_samples = config.data.crop_frames * config.model.mel.hop_length
+    index = data.crops(config.train.seed, step, config.train.batch_size, n_samples).index
+    return ", ".join(dict.fromkeys(str(data.items[i].path) for i in index.tolist()))
+
+
+def validation_loss(model: Vocoder, data: AudioDataset, config: Config, devices: Devices) -> float:
+    """The training loss on the validation clips, at the same times and with the same noise whenever it is asked for."""
+    n_samples = config.data.crop_frames * config.model.mel.hop_length
+    generator = torch.Generator().manual_seed(step_seed(0, 0))
+    total, n_times = 0.0, 4
+    for index in range(len(data)):
+        waveform = _fit(data.waveform(index), n_samples).expand(n_times, -1)
+        share = (torch.arange(n_times) + 0.5) / n_times
+        t = config.model.loss.t_min + (model.process.t_max - config.model.loss.t_min) * share
+        noise = torch.randn(n_times, 1, n_samples, generator=generator)
+        bandwidth = torch.full((n_times,), data.bandwidth_hz(index))
+        loss = model.loss(*(part.to(devices.device) for part in (waveform, bandwidth, t, noise)))
+        total += loss.per_item.mean().item()
+    return total / len(data)
+
+
+def show_clips(
+    model: Vocoder, data: AudioDataset, config: Config, devices: Devices, *, board: Board, step: int
+) -> None:
+    """Vocode the validation clips; put the mels (recording above, ours below) and the sounds on the board."""
+    spec, rate = config.model.mel, config.model.mel.sample_rate
+    for index in range(len(data)):
+        waveform = data.waveform(index)[: int(config.validation.seconds * rate)]
+        waveform = _fit(waveform, math.ceil(len(waveform) / spec.hop_length) * spec.hop_length)
+        estimate = vocode(model, waveform.to(devices.device), config.sampling, seed=index)
+        mels = torch.cat([mel.log_mel(sound[None], spec) for sound in (waveform, estimate.cpu())])
+        board.picture(step, f"clip {index + 1}", mels)
+        board.audio(step, f"clip {index + 1}/vocoded", estimate, rate)
+        board.audio(step, f"clip {index + 1}/recording", waveform, rate)
+
+
+@torch.no_grad()
+def vocode(model: Vocoder, waveform: Tensor, settings: SamplingConfig, seed: int) -> Tensor:
+    """Reduce a short waveform `[n_samples]` (a multiple of the hop) to its mel and sample it back: `[n_samples]`."""
+    n_samples = len(waveform)
+    n_frames = n_samples // model.mel_spec.hop_length
+    cond = model.condition(mel.log_mel(waveform[None], model.mel_spec)[..., :n_frames])
+
+    def noise(draw: int) -> Tensor:
+        white = positional_noise(seed, draw, 0, n_samples)[None].to(waveform.device)
+        return model.shape_noise(white, cond)
+
+    denoiser = model.denoiser(torch.bfloat16 if settings.precision == "bf16" else None)
+    estimate = sample(
+        SAMPLERS[settings.sampler](),
+        lambda x, t: denoiser(x, t, cond),
+        model.process,
+        model.process.prior(noise(0)),
+        GRIDS[settings.grid](model.process, settings.steps),
+        noise if settings.sampler in STOCHASTIC_SAMPLERS else None,
+    )
+    return estimate[0, 0]
+
+
+def describe(config: Config, data: AudioDataset) -> dict[str, Any]:
+    """What travels with the weights: the corpus and its licences, the settings, how to sample."""
+    low, high = config.data.gain_db
+    metadata: dict[str, Any] = {
+        "description": config.description,
+        "corpus": {
+            "name": Path(config.data.folder).resolve().name,
+            "clips": len(data),
+            "hours": round(data.seconds / 3600.0, 3),
+            "licences": sorted({item.licence for item in data.items if item.licence}),
+            "sources": sorted({source for item in data.items if (source := item.extra.get("source", ""))}),
+        },
+        "training": {key: value for key, value in config_to_dict(config).items() if key in ("train", "data", "init")},
+        "sampling": dataclass_to_dict(config.sampling),
+    }
+    # Paths say nothing on another machine.
+    for key in ("folder", "cache"):
+        metadata["training"]["data"].pop(key)
+    if config.data.normalize == "rms":
+        metadata["reference_level_db"] = round(20.0 * math.log10(config.data.level) + 0.5 * (low + high), 2)
+    return metadata
+
+
+# What may change between the sessions of one run; the rest would make it another run.
+_MAY_CHANGE = (
+    "train.steps",
+    "train.learning_rate",
+    "train.final_learning_rate_ratio",
+    "train.clip_norm",
+    "train.save_every_seconds",
+    "train.log_every",
+    "train.validate_every",
+    "train.stop_after_seconds",
+    "data.folder",
+    "data.cache",
+    "sampling.",
+    "validation.",
+    "output",
+    "init",
+    "device",
+    "description",
+)
+
+
+def check_run_folder(config: Config, resume: bool) -> Path:
+    """Return the run folder if this run may use it.
+
+    Raises:
+        AudiodiffError: none was given, it holds another run, or the settings of the run have changed.
+    """
+    if not config.output:
+        raise AudiodiffError("output is not set; give the run folder (--output RUN).")
+    run = Path(config.output)
+    if has_state(run) and not resume:
+        raise AudiodiffError(f"{run} already holds a training run; add --resume to go on, or choose another folder.")
+    if not has_state(run) and any((run / name).exists() for name in ("model.safetensors", "config.json")):
+        raise AudiodiffError(f"{run} holds a model already; choose another folder.")
+    if has_state(run) and (run / SETTINGS_FILE).is_file():
+        saved = json.loads((run / SETTINGS_FILE).read_text(encoding="utf-8"))
+        changed = [
+            change for change in differences(saved, config_to_dict(config)) if not change[0].startswith(_MAY_CHANGE)
+        ]
+        if changed:
+            key, before, now = changed[0]
+            raise AudiodiffError(
+                f"the run in {run} was started with {key} = {before}, now it is {now}; resume with the same settings."
+            )
+    return run
+
+
+def write_settings(run: Path, config: Config) -> None:
+    """Keep the settings in the run folder.
+
+    Raises:
+        AudiodiffError: the folder cannot be written.
+    """
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        temporary = run / f".{SETTINGS_FILE}.{random.getrandbits(32):08x}"
+        temporary.write_text(json.dumps(config_to_dict(config), indent=1) + "\n", encoding="utf-8")
+        os.replace(temporary, run / SETTINGS_FILE)
+    except OSError as error:
+        raise AudiodiffError(f"the run folder {run} cannot be written ({error.strerror or error}).") from error
+
+
+def _fit(waveform: Tensor, n_samples: int) -> Tensor:
+    """Cut or pad with zeros to `n_samples`."""
+    return nn.functional.pad(waveform[:n_samples], (0, max(n_samples - len(waveform), 0)))
