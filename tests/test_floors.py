@@ -21,6 +21,7 @@ FLOORS = {
     "data": 2,
     "metrics": 2,
     "training": 3,
+    "presets": 4,
     "synthesis": 4,
     "cli": 5,
 }

@@ -13,7 +13,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 def commands() -> list[list[str]]:
     """The `audiodiff ...` lines of the README's code blocks, without the remarks beside them."""
-    blocks = re.findall(r"```\n(.*?)```", README, flags=re.S)
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", README, flags=re.S | re.M)
     lines = [part for block in blocks for line in block.splitlines() for part in line.split("&&")]
     found = [re.split(r"\s{2,}", line.strip())[0].split() for line in lines]
     return [words[1:] for words in found if words and words[0] == "audiodiff"]
