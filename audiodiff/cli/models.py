@@ -40,5 +40,10 @@ def _summary(config: dict[str, Any]) -> str:
     mel = config.get("model", {}).get("mel", {})
     metadata = config.get("metadata", {})
     found = [f"{mel['sample_rate']} Hz, {mel['n_mels']} mel bands"] if "sample_rate" in mel else []
-    found += [str(metadata[key]) for key in ("description", "corpus", "licence") if isinstance(metadata.get(key), str)]
+    if metadata.get("description"):
+        found.append(str(metadata["description"]))
+    corpus = metadata.get("corpus")
+    if isinstance(corpus, dict):
+        found.append(f"trained on {corpus.get('name', 'an unnamed corpus')}, {corpus.get('hours', '?')} h")
+        found += [str(licence) for licence in corpus.get("licences", [])]
     return "; ".join(found)

@@ -31,6 +31,15 @@ def test_models_are_listed(command, checkpoint, monkeypatch) -> None:
     assert config == json.loads((checkpoint / "config.json").read_text())
 
 
+def test_a_model_names_its_corpus(command, checkpoint, tmp_path, monkeypatch) -> None:
+    config = json.loads((checkpoint / "config.json").read_text())
+    config["metadata"] |= {"description": "one voice", "corpus": {"name": "own", "hours": 1.5, "licences": ["CC0-1.0"]}}
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.json").write_text(json.dumps(config))
+    monkeypatch.setattr(models, "PRETRAINED", tmp_path)
+    assert "one voice; trained on own, 1.5 h; CC0-1.0" in command("models").out
+
+
 def test_no_models(command, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(models, "PRETRAINED", tmp_path / "nothing")
     assert "train" in command("models").out
