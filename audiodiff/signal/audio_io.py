@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,7 +198,7 @@ class AudioWriter:
         container, usual = _WRITERS[suffix]
         encoding = encoding or usual
         # Several processes may write the same target: the temporary name is this writer's alone.
-        self._temporary = _temporary_beside(self._path)
+        self._temporary = temporary_beside(self._path)
         try:
             self._file = soundfile.SoundFile(
                 str(self._temporary),
@@ -266,24 +266,24 @@ class AudioWriter:
             self._temporary.unlink(missing_ok=True)
 
 
-def _temporary_beside(path: Path) -> Path:
+def temporary_beside(path: Path) -> Path:
+    """Create an empty file with a name of its own beside a target, to be renamed to it when complete.
+
+    Raises:
+        AudiodiffError: the target is a folder or read-only, or its folder is missing or may not be written.
+    """
     if path.is_dir():
         raise AudiodiffError(f"{path} is a folder; give the name of a file.")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise AudiodiffError(f"{path} exists and is read-only; choose another output.")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-        # mkstemp makes files for the owner alone; the result gets the rights any new file would have.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except FileNotFoundError as error:
         raise AudiodiffError(f"The folder {path.parent} does not exist; create it or choose another output.") from error
     except OSError as error:
         raise AudiodiffError(f"{path} cannot be written ({error.strerror}); choose another output.") from error
-    if path.exists() and not os.access(path, os.W_OK):
-        Path(name).unlink()
-        raise AudiodiffError(f"{path} exists and is read-only; choose another output.")
-    return Path(name)
+    return temporary
 
 
 def write_audio(path: str | Path, waveform: npt.ArrayLike, sample_rate: int, encoding: str | None = None) -> None:

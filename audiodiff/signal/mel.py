@@ -282,7 +282,11 @@ def _filter_tensor(spec: MelSpec, device: torch.device, dtype: torch.dtype) -> T
 
 @lru_cache(maxsize=32)
 def _inverse_tensor(spec: MelSpec, device: torch.device, dtype: torch.dtype) -> Tensor:
-    return torch.tensor(np.linalg.pinv(_filters(spec)), device=device, dtype=dtype)
+    # Bands narrower than a bin are linearly dependent: without a cut their pseudo-inverse explodes. On filters of
+    # unit peak the cut touches no other preset (their smallest singular value is 8 % of the largest or more).
+    norm = _band_norm(spec)
+    inverse = np.linalg.pinv(_filters(spec) / norm[:, None], rcond=0.02) / norm[None, :]
+    return torch.tensor(inverse, device=device, dtype=dtype)
 
 
 @lru_cache(maxsize=32)
