@@ -9,6 +9,7 @@ import json
 import math
 import os
 import random
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,6 +112,7 @@ class Config:
         init: checkpoint folder to start the weights from; empty for random weights.
         device: "auto", "cpu", "cuda", "mps".
         description: one line for the checkpoint.
+        preset: what the settings started from.
     """
 
     model: VocoderConfig
@@ -122,6 +124,7 @@ class Config:
     init: str = ""
     device: str = "auto"
     description: str = ""
+    preset: str = ""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
@@ -254,13 +257,13 @@ def configure(source: str | Path, changes: Mapping[str, Any] | None = None) -> C
         if path.suffix.lower() not in (".yaml", ".yml", ".json"):
             raise AudiodiffError(f"there is no preset {name!r}; known are {', '.join(PRESETS)}, or give a .yaml file.")
         table = read_table(path)
-        name = table.pop("preset", "folder")
+        name = table.pop("preset", "") or "folder"
         if name not in PRESETS:
             raise AudiodiffError(f"{path} starts from preset {name!r}; known are {', '.join(PRESETS)}.")
     values = config_to_dict(PRESETS[name])
     for layer in (table, changes or {}):
         values = with_changes(Config, values, layer)
-    return config_from_dict(values)
+    return config_from_dict({**values, "preset": name})
 
 
 def config_to_dict(config: Config) -> dict[str, Any]:
@@ -503,6 +506,7 @@ def describe(config: Config, data: AudioDataset) -> dict[str, Any]:
         },
         "training": {key: value for key, value in config_to_dict(config).items() if key in ("train", "data", "init")},
         "sampling": dataclass_to_dict(config.sampling),
+        "command": command(config),
     }
     # Paths say nothing on another machine.
     for key in ("folder", "cache"):
@@ -510,6 +514,17 @@ def describe(config: Config, data: AudioDataset) -> dict[str, Any]:
     if config.data.normalize == "rms":
         metadata["reference_level_db"] = round(20.0 * math.log10(config.data.level) + 0.5 * (low + high), 2)
     return metadata
+
+
+def command(config: Config) -> str:
+    """Return the command line that repeats the run."""
+    words = ["audiodiff", "train", config.preset or "CONFIG.json", "--data", "FOLDER", "--output", "RUN"]
+    if config.preset:
+        elsewhere = ("data.folder", "data.cache", "output", "device", "description", "preset")
+        for key, _, value in differences(config_to_dict(PRESETS[config.preset]), config_to_dict(config)):
+            if key not in elsewhere:
+                words += [f"--{key}", value if isinstance(value, str) else json.dumps(value)]
+    return shlex.join(words)
 
 
 # What may change between the sessions of one run; the rest would make it another run.
@@ -530,6 +545,7 @@ _MAY_CHANGE = (
     "init",
     "device",
     "description",
+    "preset",
 )
 
 

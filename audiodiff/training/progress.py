@@ -10,6 +10,7 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from audiodiff.training.loop import Step
+from audiodiff.training.state import saved_step
 
 
 def follow(steps: Iterator[Step], run_dir: Path | str, *, total: int, log_every: int) -> Iterator[Step]:
@@ -24,7 +25,7 @@ def follow(steps: Iterator[Step], run_dir: Path | str, *, total: int, log_every:
     The bar is silent when stderr is not a terminal. The log keeps one line per interval also across resumes:
     lines of steps that are done again are dropped.
     """
-    log = Path(run_dir) / "log.jsonl"
+    _drop_after(Path(run_dir) / "log.jsonl", saved_step(Path(run_dir)))
     window: list[Step] = []
     bar: tqdm[NoReturn] = tqdm(
         total=total,
@@ -34,8 +35,6 @@ def follow(steps: Iterator[Step], run_dir: Path | str, *, total: int, log_every:
     previous = 0
     with bar:
         for step in steps:
-            if not previous:
-                _drop_after(log, step.step - 1)
             bar.update(step.step - previous)
             previous = step.step
             window.append(step)

@@ -1,0 +1,196 @@
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import torch
+
+from audiodiff.cli.train import PRESET_NAMES
+from audiodiff.data.corpora import AudioItem
+from audiodiff.errors import AudiodiffError
+from audiodiff.models.checkpoint import load_vocoder, read_config
+from audiodiff.models.vocoder import Vocoder
+from audiodiff.presets.vocoder import (
+    PRESETS,
+    Config,
+    DataConfig,
+    build_model,
+    command,
+    config_from_dict,
+    config_to_dict,
+    configure,
+    split_items,
+    train_vocoder,
+    vocode,
+)
+from audiodiff.training.progress import read_log
+from tests.presets.corpus import tiny_changes, write_corpus
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    write_corpus(tmp_path / "corpus")
+    return tmp_path
+
+
+def tiny(place: Path, run: str, steps: int = 3, **changes: str) -> Config:
+    return configure("tiny", {**tiny_changes(place, run, steps), **changes})
+
+
+def same_weights(a: Vocoder, b: Vocoder) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def test_presets_survive_json_and_the_command_line_knows_them() -> None:
+    assert set(PRESETS) == set(PRESET_NAMES)
+    for config in PRESETS.values():
+        assert config_from_dict(json.loads(json.dumps(config_to_dict(config)))) == config
+    assert {preset.data.corpus for preset in PRESETS.values()} <= set(get_args(DataConfig.__annotations__["corpus"]))
+
+
+def test_every_preset_can_be_built_and_has_the_published_size() -> None:
+    sizes = {name: sum(p.numel() for p in build_model(PRESETS[name]).parameters()) for name in ("tiny", "speech")}
+    assert sizes["tiny"] < 300_000
+    assert sizes["speech"] * 4 < 60 * 2**20
+    diffwave = build_model(PRESETS["diffwave-ljspeech"])
+    assert sum(p.numel() for p in diffwave.parameters()) == 2_619_971  # ours keeps the embedding table as a buffer
+
+
+def test_configure_layers_file_and_changes(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("preset: tiny\ntrain:\n  learning_rate: 1e-3\nmodel:\n  wavenet:\n    channels: 48\n")
+    config = configure(file, {"seed": "7", "gain_db": "-3,0"})
+    assert config.preset == "tiny"
+    assert config.train == dataclasses.replace(PRESETS["tiny"].train, learning_rate=1e-3, seed=7)
+    assert config.model.wavenet.channels == 48
+    assert config.data.gain_db == (-3.0, 0.0)
+    assert command(config).endswith(
+        "--model.wavenet.channels 48 --train.learning_rate 0.001 --train.seed 7 --data.gain_db '[-3.0, 0.0]'"
+    )
+    assert configure("tiny", {"model.mel": "bigvgan-24k"}).model.mel.sample_rate == 24000
+
+
+@pytest.mark.parametrize(
+    ("source", "changes", "message"),
+    [
+        ("tinny", {}, "no preset"),
+        ("tiny", {"learning_rat": "1e-3"}, "learning_rate"),
+        ("tiny", {"learning_rate": "quick"}, "number"),
+        ("tiny", {"sampler": "magic"}, "sampler"),
+        ("tiny", {"gain_db": "3,-9"}, "gain_db"),
+        ("tiny", {"corpus": "timit"}, "ljspeech"),
+        ("tiny", {"model.mel": "unheard-of"}, "preset"),
+        ("tiny", {"front_end.hop_length": "100"}, "hop"),
+    ],
+)
+def test_mistakes_in_settings_are_named(source: str, changes: dict[str, str], message: str) -> None:
+    with pytest.raises(AudiodiffError, match=message):
+        configure(source, changes)
+
+
+def test_tiny_trains_to_a_checkpoint_and_resumes_to_the_same_bits(place: Path) -> None:
+    whole = train_vocoder(tiny(place, "whole", 6), resume=False)
+    train_vocoder(tiny(place, "parts", 6, **{"train.stop_after_seconds": "0"}), resume=False)
+    assert read_config(place / "parts")["metadata"]["step"] == 1
+    parts = train_vocoder(tiny(place, "parts", 6), resume=True)
+    model = load_vocoder(whole)
+    assert same_weights(model, load_vocoder(parts))
+
+    metadata = read_config(whole)["metadata"]
+    assert metadata["step"] == 6
+    assert metadata["corpus"]["clips"] == 5
+    assert metadata["corpus"]["licences"] == ["CC0-1.0"]
+    assert str(place) not in json.dumps(metadata)  # no paths of this machine
+    log = read_log(whole)
+    assert [line["step"] for line in log if "loss" in line] == [6]
+    assert [line["step"] for line in log if "validation_loss" in line] == [6]
+    assert list((whole / "tensorboard").glob("events*"))
+    sound = vocode(model, torch.zeros(256 * 8), PRESETS["tiny"].sampling, seed=0)
+    assert sound.shape == (256 * 8,)
+    assert bool(sound.isfinite().all())
+
+
+def test_run_folders_are_protected(place: Path) -> None:
+    train_vocoder(tiny(place, "run", 1), resume=False)
+    with pytest.raises(AudiodiffError, match="already holds"):
+        train_vocoder(tiny(place, "run", 1), resume=False)
+    with pytest.raises(AudiodiffError, match=r"model\.wavenet\.channels = 32, now it is 64"):
+        train_vocoder(tiny(place, "run", 1, channels="64"), resume=True)
+    # more steps, another rate, another name of the corpus folder: still the same run
+    (place / "corpus").rename(place / "moved")
+    train_vocoder(tiny(place, "run", 2, learning_rate="1e-5", **{"data.folder": str(place / "moved")}), resume=True)
+    with pytest.raises(AudiodiffError, match="--data"):
+        train_vocoder(configure("tiny", {"output": str(place / "x")}), resume=False)
+    with pytest.raises(AudiodiffError, match="--output"):
+        train_vocoder(configure("tiny", {"data.folder": str(place)}), resume=False)
+
+
+def test_init_starts_from_a_checkpoint_of_the_same_shape(place: Path) -> None:
+    train_vocoder(tiny(place, "first", 1), resume=False)
+    second = build_model(tiny(place, "second", init=str(place / "first")))
+    assert same_weights(second, load_vocoder(place / "first"))
+    with pytest.raises(AudiodiffError, match=r"wavenet\.channels is 32 there and 64 here"):
+        build_model(tiny(place, "third", init=str(place / "first"), channels="64"))
+
+
+def test_not_a_number_is_stopped_with_the_clips_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loss = Vocoder.loss
+
+    def broken(self: Vocoder, *arguments: torch.Tensor) -> object:
+        result = loss(self, *arguments)
+        return result._replace(per_item=result.per_item * float("nan"))
+
+    monkeypatch.setattr(Vocoder, "loss", broken)
+    with pytest.raises(AudiodiffError, match=r"step 1\b.*clip\d\.wav"):
+        train_vocoder(tiny(place, "run"), resume=False)
+
+
+def items(*splits: str) -> list[AudioItem]:
+    return [AudioItem(Path(f"{index}.wav"), split=split) for index, split in enumerate(splits)]
+
+
+def test_split_items() -> None:
+    train, valid = split_items(items("train", "valid", "test", "valid", "train", "valid"), 2)
+    assert [item.path.stem for item in train] == ["0", "4"]
+    assert [item.path.stem for item in valid] == ["1", "3"]
+    train, valid = split_items(items(*[""] * 100), 4)
+    assert (len(train), len(valid)) == (98, 2)
+    assert not {item.path for item in train} & {item.path for item in valid}
+    train, valid = split_items(items("", ""), 4)
+    assert (len(train), len(valid)) == (2, 2)
+    with pytest.raises(AudiodiffError, match="test"):
+        split_items(items("test"), 4)
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does(place: Path) -> None:
+    """The same items, times and noise, so the same weights but for the order of sums."""
+    pytest.importorskip("accelerate")
+    alone = train_vocoder(tiny(place, "alone", 4, device="cpu"), resume=False)
+    words = [f"--{key}={value}" for key, value in tiny_changes(place, "pair", 4).items()]
+    environment = {
+        **os.environ,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": "29517",
+        "WORLD_SIZE": "2",
+        "LOCAL_WORLD_SIZE": "2",
+        "OMP_NUM_THREADS": "1",
+        "ACCELERATE_USE_CPU": "true",
+    }
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "audiodiff", "train", "tiny", "--device=cpu", *words],
+            env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            cwd=Path(__file__).parents[2],
+        )
+        for rank in range(2)
+    ]
+    assert [process.wait(timeout=300) for process in processes] == [0, 0]
+    for a, b in zip(
+        load_vocoder(alone).state_dict().values(), load_vocoder(place / "pair").state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=2e-4)
