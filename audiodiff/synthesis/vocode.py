@@ -31,9 +31,12 @@ PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
 DEFAULT_STEPS = 8
 DEFAULT_SAMPLER = "euler"
 DEFAULT_GRID = "uniform"
-WINDOW_SECONDS = 20.0
-CALL_SECONDS = 10.0
-SAMPLE_RATE_CALL_SECONDS = 4.0
+WINDOW_SECONDS, CALL_SECONDS = 60.0, 30.0
+"""Usual seconds of new audio per window and per network call, for networks that run once a frame."""
+
+SAMPLES_WINDOW_SECONDS, SAMPLES_CALL_SECONDS = 20.0, 4.0
+"""The same for networks that run once a sample, which need a hundred times the memory."""
+
 MAX_GAIN_DB = 40.0
 MAX_CHANNELS = 64
 BLOCK_FRAMES = 8192
@@ -147,6 +150,7 @@ class VocoderSynthesizer:
         name: str = "vocoder",
         defaults: ModelDefaults | None = None,
         device: torch.device | str = "cpu",
+        window_seconds: float = WINDOW_SECONDS,
         call_seconds: float = CALL_SECONDS,
     ) -> None:
         """Wrap `model`, whose weights are on `device` already.
@@ -156,9 +160,11 @@ class VocoderSynthesizer:
             name: how it was asked for.
             defaults: what it recommends.
             device: where it computes.
-            call_seconds: the network sees this many seconds of new audio at a time, which bounds its memory.
+            window_seconds: new audio that is sampled as one signal; more, if the context needs it.
+            call_seconds: the network sees this much new audio at a time, which bounds its memory.
         """
         self.model = model
+        self._window_seconds = window_seconds
         self._call_seconds = call_seconds
         self.name = name
         self.defaults = defaults or ModelDefaults()
@@ -195,7 +201,7 @@ class VocoderSynthesizer:
         call = max(1, int(self._call_seconds * frames_per_second))
         if settings.window_seconds is None:
             # new audio for at least eight times the context of one side, or the overlap would cost more than a quarter
-            window = max(int(WINDOW_SECONDS * frames_per_second), 8 * context)
+            window = max(1, int(self._window_seconds * frames_per_second), 8 * context)
         elif math.isfinite(settings.window_seconds):
             window = max(1, int(settings.window_seconds * frames_per_second))
         else:
@@ -403,7 +409,9 @@ class VocoderSynthesizer:
         model, hop = self.model, self.mel_spec.hop_length
         seed = channel_seed(plan.seed, channel)
         shifted = shift_log_mel(frames, self.mel_spec, gain_db)[None].to(self.device)
-        pieces = list(windows(frames.shape[-1], plan.call_frames, plan.call_context_frames))
+        n_frames = frames.shape[-1]
+        equal = -(-n_frames // -(-n_frames // plan.call_frames))
+        pieces = list(windows(n_frames, equal, plan.call_context_frames))
         conds = [model.condition(shifted[..., piece.start : piece.stop]) for piece in pieces]
         denoiser = model.denoiser(plan.compute_dtype)
         calls = 0
@@ -490,7 +498,8 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> Vocode
         name=str(name_or_path),
         defaults=defaults,
         device=chosen,
-        call_seconds=SAMPLE_RATE_CALL_SECONDS if on_samples else CALL_SECONDS,
+        window_seconds=SAMPLES_WINDOW_SECONDS if on_samples else WINDOW_SECONDS,
+        call_seconds=SAMPLES_CALL_SECONDS if on_samples else CALL_SECONDS,
     )
 
 
