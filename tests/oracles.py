@@ -9,7 +9,6 @@ import types
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -114,6 +113,10 @@ def load_k_diffusion_sampling() -> Any | None:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    with patch.dict(sys.modules, stubs):
+    sys.modules.update(stubs)
+    try:
         spec.loader.exec_module(module)
+    finally:
+        for name in stubs:
+            del sys.modules[name]
     return module

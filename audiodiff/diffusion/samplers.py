@@ -129,11 +129,13 @@ def ddpm(
     return StepResult(mean + math.sqrt(max(added, 0.0)) * to.sigma / at.sigma * _draw(noise), x0_hat, None)
 
 
-def _velocity(process: Process, x: Tensor, x0_hat: Tensor, t: Tensor) -> Tensor:
-    """``dx_t/dt = alpha_dot * x_0 + sigma_dot * noise``."""
+def _velocity(process: Process, x: Tensor, x0_hat: Tensor, t: Tensor, other_end: Tensor) -> Tensor:
+    """``dx_t/dt = alpha_dot * x_0 + sigma_dot * noise`` at the end ``t`` of a step."""
+    # derivatives of a beta table jump at its steps: the one that counts is that inside the step
+    inside = torch.lerp(t, other_end, 1e-9)
     at = _level(process, t)
     noise_hat = (x - at.alpha * x0_hat) / at.sigma
-    return float(process.alpha_dot(t)) * x0_hat + float(process.sigma_dot(t)) * noise_hat
+    return float(process.alpha_dot(inside)) * x0_hat + float(process.sigma_dot(inside)) * noise_hat
 
 
 def euler(
@@ -146,7 +148,7 @@ def euler(
     x0_hat = _estimate(denoise, x, t)
     if float(s) == 0.0:
         return StepResult(x0_hat, x0_hat, None)
-    return StepResult(x + float(s - t) * _velocity(process, x, x0_hat, t), x0_hat, None)
+    return StepResult(x + float(s - t) * _velocity(process, x, x0_hat, t, s), x0_hat, None)
 
 
 def heun(
@@ -157,9 +159,9 @@ def heun(
     if float(s) == 0.0:
         return StepResult(x0_hat, x0_hat, None)
     h = float(s - t)
-    slope = _velocity(process, x, x0_hat, t)
+    slope = _velocity(process, x, x0_hat, t, s)
     x_euler = x + h * slope
-    slope_s = _velocity(process, x_euler, _estimate(denoise, x_euler, s), s)
+    slope_s = _velocity(process, x_euler, _estimate(denoise, x_euler, s), s, t)
     return StepResult(x + 0.5 * h * (slope + slope_s), x0_hat, None)
 
 

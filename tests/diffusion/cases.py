@@ -41,7 +41,7 @@ PARAMETERIZATIONS: dict[str, Parameterization] = {
     "consistency": Consistency(0.5, 1e-4),
 }
 
-DETERMINISTIC = ["ddim", "euler", "heun", "dpmpp_2m", "unipc"]
+DETERMINISTIC = ["ddim", "euler", "heun", "dpmpp_2m", "unipc", "arc"]
 STOCHASTIC = ["ddpm", "dpmpp_2m_sde", "consistency"]
 
 

@@ -39,7 +39,9 @@ def test_tables_agree_with_diffusers() -> None:
     rescaled = diffusers.DDPMScheduler(
         50, trained_betas=np.array(beta_schedule("diffwave")), rescale_betas_zero_snr=True
     )
-    np.testing.assert_allclose(zero_terminal_snr(beta_schedule("diffwave")), rescaled.betas.numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        zero_terminal_snr(beta_schedule("diffwave")), rescaled.betas.numpy(), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_fast_schedules_as_published() -> None:
