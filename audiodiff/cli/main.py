@@ -2,8 +2,11 @@
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -65,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     tune_allocator()
     run: Callable[[argparse.Namespace], int] = import_module(COMMANDS[args.command]).run
     try:
-        status = run(args)
+        with _terminable():
+            status = run(args)
         sys.stdout.flush()
     except AudiodiffError as error:
         if args.debug:
@@ -76,6 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         _say("interrupted; nothing half-written was left behind.")
         return INTERRUPTED
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else BAD_INPUT
     except BrokenPipeError:
         # the reader of our output has gone (`audiodiff ... | head`): not an error, and nothing more can be said
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -89,6 +95,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _fail(f"{error.filename or 'the system'}: {error.strerror or error}.")
     return status
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM unwind the stack, so that temporary files are removed on the way."""
+
+    def stop(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _say(message: str) -> None:

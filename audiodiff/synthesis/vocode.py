@@ -39,6 +39,7 @@ SAMPLES_WINDOW_SECONDS, SAMPLES_CALL_SECONDS = 20.0, 4.0
 
 MAX_GAIN_DB = 40.0
 MAX_CHANNELS = 64
+MAX_PEAK = 100.0
 BLOCK_FRAMES = 8192
 ENDLESS = 1 << 60
 
@@ -599,7 +600,15 @@ def _check_rate(sample_rate: int) -> int:
 
 
 def _float_tensor(array: NDArray[np.float32] | Tensor, what: str) -> Tensor:
-    tensor = array.detach().cpu() if isinstance(array, Tensor) else torch.from_numpy(np.array(array))
+    if not isinstance(array, np.ndarray | Tensor):
+        raise AudiodiffError(f"{what} is a {type(array).__name__}; give a NumPy array or a torch tensor.")
+    if isinstance(array, np.ndarray) and array.dtype.kind != "f":
+        raise AudiodiffError(f"{what} has {array.dtype} values; give floating-point numbers (waveforms within +-1).")
+    tensor = (
+        array.detach().cpu()
+        if isinstance(array, Tensor)
+        else torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("=")))
+    )
     if not tensor.is_floating_point():
         raise AudiodiffError(f"{what} has {tensor.dtype} values; give floating-point ones (waveforms within +-1).")
     return tensor.to(torch.float32)
@@ -622,6 +631,11 @@ def _waveform_tensor(waveform: NDArray[np.float32] | Tensor) -> Tensor:
         )
     if not bool(torch.isfinite(samples).all()):
         raise AudiodiffError("the waveform has values that are not finite numbers; clean it first.")
+    if float(samples.abs().max()) > MAX_PEAK:
+        raise AudiodiffError(
+            f"the waveform has values up to {float(samples.abs().max()):.0f}, but full scale is 1; divide it by the "
+            "full scale of its format (32768 for 16 bits)."
+        )
     return samples
 
 

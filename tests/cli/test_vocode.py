@@ -2,6 +2,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -306,6 +307,16 @@ def test_interruptions_leave_nothing(command, checkpoint, clip, monkeypatch, *, 
     assert said in done.err
     assert "Traceback" not in done.err
     assert listing(clip.parent) == {"in.wav"}
+
+
+def test_being_terminated_leaves_nothing(command, checkpoint, clip, monkeypatch) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(vocode, "count_network_calls", lambda *arguments: 1)
+    monkeypatch.setattr(vocode, "sample", lambda *arguments, **named: os.kill(os.getpid(), signal.SIGTERM))
+    done = command("vocode", clip, "-o", clip.parent / "out.wav", "--model", checkpoint)
+    assert done.status == 143
+    assert listing(clip.parent) == {"in.wav"}
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_debug_shows_where(command, checkpoint, tmp_path) -> None:
