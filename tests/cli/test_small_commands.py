@@ -1,7 +1,9 @@
+import io
 import json
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -104,3 +106,18 @@ def test_progress_is_silent_without_a_terminal(capsys) -> None:
         for done in range(5):
             report(float(done), 4.0)
     assert capsys.readouterr().err == ""
+
+
+def test_progress_is_drawn_on_a_terminal(monkeypatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with progress_bar("working", "s of audio", delay=0.0) as report:
+        for done in range(5):
+            time.sleep(0.11)
+            report(float(done), 4.0)
+    assert "working  75 %" in terminal.getvalue()
+    assert "3/4 s of audio" in terminal.getvalue()

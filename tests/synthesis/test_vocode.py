@@ -1,4 +1,6 @@
 import math
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -240,3 +242,22 @@ def test_unknown_models_are_refused(tmp_path) -> None:
         vocode.load(file)
     with pytest.raises(AudiodiffError, match="device"):
         vocode.load("nonesuch", device="abacus")
+
+
+def test_models_from_the_hub(tmp_path, monkeypatch) -> None:
+    asked: list[str] = []
+
+    def fetch(repository: str, allow_patterns: list[str]) -> str:
+        asked.append(repository)
+        if repository == "nobody/nothing":
+            raise OSError("no such\nrepository")
+        return str(tmp_path)
+
+    monkeypatch.setitem(sys.modules, "huggingface_hub", types.SimpleNamespace(snapshot_download=fetch))
+    assert vocode.find_checkpoint("hf:somebody/something") == tmp_path
+    assert asked == ["somebody/something"]
+    with pytest.raises(AudiodiffError, match="no such repository"):
+        vocode.load("hf:nobody/nothing")
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(AudiodiffError, match="pip install huggingface_hub"):
+        vocode.load("hf:somebody/something")
