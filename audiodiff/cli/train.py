@@ -42,8 +42,6 @@ def _add_options(parser: argparse.ArgumentParser, defaults: dict[str, Any]) -> N
 def run(args: argparse.Namespace) -> int:
     """Train and print where the checkpoint is."""
     args, changes = _read(args)
-    if not args.settings and (args.data is None or args.output is None):
-        raise AudiodiffError("a run needs a corpus and a folder: give --data FOLDER and --output RUN.")
     import json
 
     from audiodiff.presets.vocoder import config_to_dict, configure, train_vocoder
@@ -52,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
     if args.settings:
         print(json.dumps(config_to_dict(config), indent=1))
         return 0
+    if not config.data.folder or not config.output:
+        raise AudiodiffError("a run needs a corpus and a folder: give --data FOLDER and --output RUN.")
     folder = train_vocoder(config, resume=args.resume)
     print(f"{folder}: a checkpoint; try it with `audiodiff vocode in.wav -o out.wav --model {folder}`")
     return 0
