@@ -1,4 +1,5 @@
 import importlib.util
+import itertools
 
 import numpy as np
 import pytest
@@ -49,6 +50,7 @@ def test_silence_and_noise_are_unvoiced():
     track = pitch.pitch_track(half, 16_000)
     assert track.voiced[8:20].all()
     assert not track.voiced[-20:].any()
+    assert (track.periodicity[-20:] == 0).all()
     assert 0.55 < pitch.voicing_f1(buzz, half, 16_000) < 0.8
     noise = np.random.default_rng(0).standard_normal(buzz.size).astype(np.float32) * 0.1
     assert pitch.pitch_track(noise, 16_000).voiced.mean() < 0.2
@@ -71,3 +73,15 @@ def test_viterbi_leaves_out_a_single_octave_slip():
     probability[4, 35] = 0.9
     probability[4, 10] = 0.1
     assert pitch._viterbi(probability).tolist() == [10] * 9
+
+
+def test_viterbi_is_the_best_of_all_paths():
+    random = np.random.default_rng(4)
+    for _ in range(5):
+        # Some probabilities are so small that a jump of many bins has to be weighed against them.
+        probability = np.exp(random.normal(0.0, 2.0, (4, 7)))
+        score = np.log(probability / probability.sum(axis=1, keepdims=True) + 1e-9)
+        paths = np.array(list(itertools.product(range(7), repeat=4)))
+        totals = score[np.arange(4), paths].sum(axis=1)
+        totals += np.log((12.0 - np.abs(np.diff(paths, axis=1))) / 144.0).sum(axis=1)
+        assert pitch._viterbi(probability).tolist() == paths[totals.argmax()].tolist()
