@@ -3,8 +3,8 @@
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,7 +127,8 @@ def _ensure_cache(items: Sequence[AudioItem], sample_rate: int, cache_dir: Path,
         return target
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=cache_dir))
+        temporary = cache_dir / f".building-{os.getpid()}-{secrets.token_hex(4)}"
+        temporary.mkdir()
     except OSError as error:
         raise AudiodiffError(f"The cache folder {cache_dir} cannot be written ({error.strerror}).") from error
     try:
@@ -198,7 +199,8 @@ class AudioDataset:
         size = (folder / _AUDIO_FILE).stat().st_size
         if size != 2 * index["n_samples"]:
             raise AudiodiffError(
-                f"The cache {folder} is damaged ({size} bytes where {2 * index['n_samples']} belong); delete that folder."
+                f"The cache {folder} is damaged ({size} bytes where {2 * index['n_samples']} belong); "
+                "delete that folder."
             )
         self._audio: npt.NDArray[np.int16] = np.memmap(folder / _AUDIO_FILE, dtype="<i2", mode="r")
         self._gains = tuple(_gain(entry, normalize, level) for entry in self._entries)

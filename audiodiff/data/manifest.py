@@ -2,13 +2,13 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from audiodiff.data.corpora import AudioItem, folder_items, select_split
 from audiodiff.errors import AudiodiffError
+from audiodiff.signal.audio_io import temporary_beside
 
 MANIFEST_NAME = "manifest.jsonl"
 
@@ -34,18 +34,15 @@ def write_manifest(items: Sequence[AudioItem], path: str | Path) -> None:
     """
     path = Path(path)
     folder = path.parent.resolve()
-    name = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
-        ) as file:
-            name = file.name
-            file.writelines(_line(item, folder) + "\n" for item in items)
-        os.replace(name, path)
+        temporary = temporary_beside(path)
+        try:
+            temporary.write_text("".join(_line(item, folder) + "\n" for item in items), encoding="utf-8")
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
-        if name:
-            Path(name).unlink(missing_ok=True)
         raise AudiodiffError(f"{path} cannot be written ({error.strerror}); choose another output.") from error
 
 
@@ -86,7 +83,8 @@ def read_manifest(path: str | Path, split: str | None = None) -> list[AudioItem]
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: a transcript may hold other line separators.
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise AudiodiffError(f"{path} cannot be read as a manifest ({error}).") from error
     folder = path.parent.resolve()

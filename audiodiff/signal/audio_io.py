@@ -22,6 +22,8 @@ _WRITERS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OG
 AUDIO_EXTENSIONS = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"})
 
 _BLOCK = 1 << 16
+_MOST_CHANNELS = 64
+_VORBIS_RATES = (8000, 192000)
 # A WAV header counts bytes in 32 bits.
 _WAV_LIMIT = (1 << 32) - (1 << 16)
 
@@ -197,6 +199,17 @@ class AudioWriter:
             )
         container, usual = _WRITERS[suffix]
         encoding = encoding or usual
+        if channels < 1 or channels > _MOST_CHANNELS:
+            raise AudiodiffError(
+                f"A waveform with {channels} channels cannot be written to {self._path}; "
+                f"expected 1 to {_MOST_CHANNELS} (a waveform is [channels, n_samples])."
+            )
+        low, high = _VORBIS_RATES
+        if encoding == "VORBIS" and not low <= sample_rate <= high:
+            # libsndfile crashes on these instead of refusing.
+            raise AudiodiffError(
+                f"{self._path} cannot be written as Vorbis at {sample_rate} Hz; expected {low} to {high} Hz, or .flac."
+            )
         # Several processes may write the same target: the temporary name is this writer's alone.
         self._temporary = temporary_beside(self._path)
         try:

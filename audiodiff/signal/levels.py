@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 import torch
@@ -48,32 +49,43 @@ def count_clipped(waveform: Tensor, run: int = 1) -> int:
     return int(hot.sum())
 
 
-def _biquad(waveform: Tensor, b: tuple[float, float, float], a: tuple[float, float]) -> Tensor:
-    """Second-order filter y = (b * x) - a1 y[-1] - a2 y[-2], by its impulse response in the frequency domain."""
-    n_samples = waveform.shape[-1]
-    size = 1 << (2 * n_samples - 1).bit_length()
-    omega = torch.arange(size // 2 + 1, dtype=torch.float64, device=waveform.device) * (2.0 * math.pi / size)
-    z = torch.polar(torch.ones_like(omega), -omega)
-    response = (b[0] + b[1] * z + b[2] * z * z) / (1.0 + a[0] * z + a[1] * z * z)
-    filtered: Tensor = torch.fft.irfft(torch.fft.rfft(waveform, n=size) * response, n=size)
-    return filtered[..., :n_samples]
+def _response(z: Tensor, b: tuple[float, float, float], a: tuple[float, float]) -> Tensor:
+    """Second-order filter (b0 + b1 z + b2 z^2) / (1 + a1 z + a2 z^2) at z = exp(-i omega)."""
+    return (b[0] + b[1] * z + b[2] * z * z) / (1.0 + a[0] * z + a[1] * z * z)
 
 
-def _k_weighted(waveform: Tensor, sample_rate: int) -> Tensor:
+@lru_cache(maxsize=4)
+def _k_response(sample_rate: int, size: int) -> Tensor:
     """The two filters of ITU-R BS.1770-4, annex 1, re-derived for any sample rate from their analogue prototypes."""
-    # Stage 1: high shelf of 3.9998 dB at 1681.97 Hz (the head); stage 2: high pass at 38.135 Hz.
+    omega = torch.arange(size // 2 + 1, dtype=torch.float64) * (2.0 * math.pi / size)
+    z = torch.polar(torch.ones_like(omega), -omega)
+    # Stage 1: high shelf of 4 dB at 1682 Hz (the head); stage 2: high pass at 38 Hz.
     gain, q, frequency = 3.999843853973347, 0.7071752369554196, 1681.974450955533
     k = math.tan(math.pi * frequency / sample_rate)
     high = 10.0 ** (gain / 20.0)
     band = high**0.4996667741545416
     norm = 1.0 + k / q + k * k
     shelf = ((high + band * k / q + k * k) / norm, 2.0 * (k * k - high) / norm, (high - band * k / q + k * k) / norm)
-    poles = (2.0 * (k * k - 1.0) / norm, (1.0 - k / q + k * k) / norm)
-    waveform = _biquad(waveform, shelf, poles)
+    response = _response(z, shelf, (2.0 * (k * k - 1.0) / norm, (1.0 - k / q + k * k) / norm))
     q, frequency = 0.5003270373238773, 38.13547087602444
     k = math.tan(math.pi * frequency / sample_rate)
     norm = 1.0 + k / q + k * k
-    return _biquad(waveform, (1.0, -2.0, 1.0), (2.0 * (k * k - 1.0) / norm, (1.0 - k / q + k * k) / norm))
+    return response * _response(z, (1.0, -2.0, 1.0), (2.0 * (k * k - 1.0) / norm, (1.0 - k / q + k * k) / norm))
+
+
+def _k_weighted(row: Tensor, sample_rate: int) -> Tensor:
+    """K-weight float64 `[n_samples]` in blocks of some seconds; the filters forget within half a second."""
+    lead = sample_rate // 2
+    size = 1 << (8 * sample_rate).bit_length()
+    block = size - 2 * lead
+    response = _k_response(sample_rate, size).to(row.device)
+    pieces = []
+    for start in range(0, row.shape[-1], block):
+        begin = max(start - lead, 0)
+        part = row[begin : start + block]
+        filtered: Tensor = torch.fft.irfft(torch.fft.rfft(part, n=size) * response, n=size)
+        pieces.append(filtered[start - begin : len(part)])
+    return torch.cat(pieces)
 
 
 def loudness(waveform: Tensor, sample_rate: int) -> float:
@@ -90,7 +102,7 @@ def loudness(waveform: Tensor, sample_rate: int) -> float:
     if sample_rate < 8000:
         raise AudiodiffError(f"Loudness at {sample_rate} Hz is not defined; expected 8000 Hz or more.")
     channels = waveform.double().reshape(-1, waveform.shape[-1])
-    weighted = torch.cat([_long_filter(row, sample_rate)[None] for row in channels])
+    weighted = torch.cat([_k_weighted(row, sample_rate)[None] for row in channels])
     size = min(round(0.4 * sample_rate), channels.shape[-1])
     hop = max(round(0.1 * sample_rate), 1)
     power = weighted.square().unfold(-1, size, hop).mean(dim=-1).sum(dim=0)
@@ -99,16 +111,6 @@ def loudness(waveform: Tensor, sample_rate: int) -> float:
         return -math.inf
     gated = gated[gated > gated.mean() * 0.1]
     return -0.691 + 10.0 * math.log10(float(gated.mean()))
-
-
-def _long_filter(row: Tensor, sample_rate: int) -> Tensor:
-    """K-weight a row in minutes, so that an hour needs no hour-long FFT; the filters forget within a second."""
-    block, lead = 60 * sample_rate, 2 * sample_rate
-    pieces = []
-    for start in range(0, row.shape[-1], block):
-        begin = max(start - lead, 0)
-        pieces.append(_k_weighted(row[begin : start + block], sample_rate)[start - begin :])
-    return torch.cat(pieces)
 
 
 @dataclass(frozen=True)

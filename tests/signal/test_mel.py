@@ -108,10 +108,7 @@ BY_TORCHAUDIO = (
 @pytest.mark.filterwarnings("ignore::UserWarning")  # torchaudio's own: empty bands at the bottom
 def test_preset_against_an_independent_formula(name):
     waveform = clip(SIZES[name][0])
-    if name in BY_TORCHAUDIO:
-        expected = by_torchaudio(name, waveform).numpy()
-    else:
-        expected = by_librosa(name, waveform)
+    expected = by_torchaudio(name, waveform).numpy() if name in BY_TORCHAUDIO else by_librosa(name, waveform)
     ours = log_mel(waveform, preset(name)).numpy()
     assert ours.shape == expected.shape
     # Rounding in the other code's float32 shows where a value lies near its floor.
@@ -240,9 +237,7 @@ def test_lmnt_decibels_to_ln_and_back():
     lmnt = preset("diffwave-lmnt")
     ln = dataclasses.replace(lmnt, log="ln", normalized=False)
     waveform = noise(12000, 5, 0.05)
-    assert torch.allclose(
-        mel.convert_log_mel(log_mel(waveform, lmnt), lmnt, ln), log_mel(waveform, ln), atol=1e-4
-    )
+    assert torch.allclose(mel.convert_log_mel(log_mel(waveform, lmnt), lmnt, ln), log_mel(waveform, ln), atol=1e-4)
 
 
 def test_values_cut_off_are_refused_or_kept():

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import soundfile
+
+from audiodiff.data.checks import check_corpus
+from audiodiff.data.corpora import AudioItem, folder_items
+from audiodiff.errors import AudiodiffError
+from audiodiff.signal.audio_io import write_audio
+from tests.data.corpus import clip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    clip(tmp_path / "train" / "a.wav", 1.0, seed=1)
+    clip(tmp_path / "train" / "b.wav", 1.0, 22050, seed=2)
+    clip(tmp_path / "train" / "short.wav", 0.1, seed=3)
+    (tmp_path / "train" / "same.wav").write_bytes((tmp_path / "train" / "a.wav").read_bytes())
+    samples, rate = soundfile.read(tmp_path / "train" / "b.wav", dtype="int16")
+    (tmp_path / "test").mkdir()
+    soundfile.write(tmp_path / "test" / "leak.flac", samples, rate)
+    write_audio(tmp_path / "silent.wav", np.zeros(16000), 16000)
+    hot = np.zeros((2, 16000))
+    hot[0, 100:110] = 1.0
+    hot[1, 500] = -1.0
+    write_audio(tmp_path / "hot.wav", hot, 16000)
+    (tmp_path / "broken.wav").write_bytes(b"RIFFxxxx")
+    (tmp_path / "empty.wav").touch()
+    return tmp_path
+
+
+def names(paths):
+    return sorted(path.name for path in paths)
+
+
+def test_everything_is_found(folder):
+    report = check_corpus(folder_items(folder), crop_seconds=0.5)
+    assert (report.n_items, report.n_usable) == (9, 6)
+    assert report.seconds == pytest.approx(6.1)
+    assert report.sample_rates == {16000: 5, 22050: 2}
+    assert report.channels == {1: 6, 2: 1}
+    assert names(path for path, _ in report.unreadable) == ["broken.wav", "empty.wav"]
+    assert names(report.silent) == ["silent.wav"]
+    assert [(path.name, count) for path, count in report.clipped] == [("hot.wav", 10)]
+    assert [(path.name, round(s, 3)) for path, s in report.too_short] == [("short.wav", 0.1)]
+    assert sorted(names(group) for group in report.duplicates) == [["a.wav", "same.wav"], ["b.wav", "leak.flac"]]
+    assert [names(group) for group in report.across_splits] == [["b.wav", "leak.flac"]]
+    assert report.splits["train"] == (4, pytest.approx(3.1))
+    text = report.text()
+    for word in (
+        "9 clips",
+        "6 usable",
+        "22050 Hz",
+        "broken.wav",
+        "0 bytes",
+        "silent",
+        "10 samples",
+        "different splits",
+    ):
+        assert word in text
+
+
+def test_a_clean_corpus(tmp_path):
+    clip(tmp_path / "a.wav", 0.5)
+    report = check_corpus(folder_items(tmp_path))
+    assert not report.has_problems
+    assert "no problems" in report.text()
+
+
+def test_long_lists_are_cut(tmp_path):
+    clip(tmp_path / "a.wav", 0.5)
+    items = [*folder_items(tmp_path), *(AudioItem(tmp_path / f"no{n}.wav") for n in range(9))]
+    text = check_corpus(items).text()
+    assert "and 4 more" in text
+    assert "no8.wav" not in text
+
+
+def test_fatal_only_when_nothing_is_left(tmp_path):
+    with pytest.raises(AudiodiffError, match="empty"):
+        check_corpus([])
+    with pytest.raises(AudiodiffError, match="None of the 1 clips"):
+        check_corpus([AudioItem(tmp_path / "no.wav")])
+    write_audio(tmp_path / "silent.wav", np.zeros(1000), 16000)
+    with pytest.raises(AudiodiffError, match="silent"):
+        check_corpus(folder_items(tmp_path))

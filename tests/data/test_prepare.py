@@ -1,0 +1,63 @@
+import pytest
+
+from audiodiff.data import dataset as module
+from audiodiff.data.dataset import AudioDataset
+from audiodiff.data.manifest import load_items
+from audiodiff.data.prepare import prepare
+from audiodiff.errors import AudiodiffError
+from audiodiff.signal.audio_io import read_blocks
+from tests.data.corpus import clip
+
+
+@pytest.fixture
+def source(tmp_path):
+    root = tmp_path / "source"
+    for split, count in (("train", 3), ("valid", 1), ("test", 1)):
+        for number in range(count):
+            clip(root / split / f"{number}.wav", 0.3, seed=number)
+    (root / "train" / "broken.wav").write_text("no")
+    return root
+
+
+def test_what_is_prepared_opens_without_decoding(source, tmp_path, monkeypatch):
+    done = prepare(str(source), tmp_path / "out", sample_rate=22050, progress=False)
+    assert len(done.items) == 5
+    assert done.seconds == pytest.approx(1.5, abs=1e-3)
+    assert [path.endswith("broken.wav") for path, _ in done.skipped] == [True]
+    assert "broken.wav" in done.text()
+    monkeypatch.setattr(module, "_build", lambda *_: pytest.fail("decoded again"))
+    for split, count in (("train", 3), ("valid", 1), ("test", 1)):
+        data = AudioDataset(load_items(tmp_path / "out", split), 22050, done.cache_dir)
+        assert len(data) == count
+        assert data.skipped == ()
+
+
+def test_damage_behind_a_good_header(source, tmp_path, monkeypatch):
+    def damaged(path, block_samples=1 << 20):
+        if str(path).endswith("train/1.wav"):
+            raise AudiodiffError(f"{path} is damaged")
+        return read_blocks(path, block_samples)
+
+    monkeypatch.setattr(module, "read_blocks", damaged)
+    done = prepare(str(source), tmp_path / "out", sample_rate=16000, progress=False)
+    assert len(done.items) == 4
+    assert len(done.skipped) == 2
+    monkeypatch.setattr(module, "_build", lambda *_: pytest.fail("decoded again"))
+    assert len(AudioDataset(load_items(tmp_path / "out", "train"), 16000, done.cache_dir)) == 2
+
+
+def test_one_split_and_named_corpora(source, tmp_path):
+    done = prepare(str(source), tmp_path / "out", sample_rate=16000, split="test", progress=False)
+    assert [item.split for item in done.items] == ["test"]
+    with pytest.raises(AudiodiffError, match=r"LJSpeech-1\.1"):
+        prepare("ljspeech", tmp_path / "lj", sample_rate=22050)
+
+
+def test_unknown_and_unreadable_sources(tmp_path):
+    with pytest.raises(AudiodiffError, match="known corpora: ljspeech"):
+        prepare("nonsense", tmp_path / "out", sample_rate=22050)
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "a.wav").write_text("no")
+    with pytest.raises(AudiodiffError, match="None of the 1"):
+        prepare(str(tmp_path / "bad"), tmp_path / "out", sample_rate=22050)
+    assert not (tmp_path / "out").exists()
