@@ -28,7 +28,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("rate", [8000, 11025])
 @pytest.mark.parametrize("window_seconds", [0.3, None])
 def test_a_streamed_file_is_what_the_array_gives(tmp_path, rate, window_seconds) -> None:
-    waveform = np.stack([recording(3.0, rate), recording(3.0, rate, seed=1)])
+    waveform = np.stack([recording(3.0, rate), recording(3.0, rate, seed=1)])[:, :-7]  # not a whole number of hops
     soundfile.write(tmp_path / "in.wav", waveform.T, rate, subtype="FLOAT")
     model = FakeVocoder()
     report = vocode_file(
@@ -40,8 +40,8 @@ def test_a_streamed_file_is_what_the_array_gives(tmp_path, rate, window_seconds)
     expected = synthesizer().vocode(waveform, rate, seed=4)
     written, written_rate = soundfile.read(tmp_path / "out.flac", dtype="float32", always_2d=True)
     assert (written_rate, report.channels, report.steps, report.network_calls) == (8000, 2, 3, 3)
-    assert len(written) == n_resampled(3 * rate, rate, 8000)
-    assert report.seconds == pytest.approx(3.0)
+    assert len(written) == n_resampled(3 * rate - 7, rate, 8000)
+    assert report.seconds == pytest.approx(3.0, abs=1e-3)
     assert 0.01 < np.abs(expected).max() < 1.0
     np.testing.assert_allclose(written.T, expected, atol=1e-4)
 
