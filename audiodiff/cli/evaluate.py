@@ -15,7 +15,7 @@ def add_parser(subparsers: Any) -> None:
         "evaluate",
         help="score a vocoder on recordings, beside baselines",
         description="Copy recordings through a vocoder and score the copies: PESQ, STOI, DistillMOS, spectral and "
-        "pitch distances, real-time factor and memory, each with a 95 %% interval. Speakers that the train split of "
+        "pitch distances, real-time factor and memory, each with a 95 % interval. Speakers that the train split of "
         "the folder has and those it lacks are reported apart. Needs the extra `eval`.",
     )
     parser.add_argument("--model", default="speech", help="name, checkpoint folder or hf:ORG/NAME (default: speech)")

@@ -11,6 +11,7 @@ from metrics_signals import voice, with_noise
 from audiodiff._torchaudio import import_torchaudio
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics import speech
+from audiodiff.metrics.inputs import resampled
 from audiodiff.metrics.scoring import MEASURES, score_pair
 
 pytest.importorskip("pesq")
@@ -65,10 +66,14 @@ def test_distill_mos_is_the_package_at_16_khz(distillmos_package):
     import torch
 
     clip = with_noise(voice(), 0)
+    faster = resampled(clip, 16_000, 24_000)
+    model = distillmos_package.ConvTransformerSQAModel().eval()
     with torch.inference_mode():
-        expected = float(distillmos_package.ConvTransformerSQAModel().eval()(torch.from_numpy(clip)[None]))
+        expected = float(model(torch.from_numpy(clip)[None]))
+        expected_faster = float(model(torch.from_numpy(resampled(faster, 24_000, 16_000))[None]))
     assert speech.distill_mos(clip, 16_000) == pytest.approx(expected, abs=1e-6)
     assert speech.distill_mos(clip, 16_000) == speech.distill_mos(clip, 16_000)
+    assert speech.distill_mos(faster, 24_000) == pytest.approx(expected_faster, abs=1e-6)
 
 
 def test_distill_mos_prefers_the_recording_to_the_noisy_one(distillmos_package):
