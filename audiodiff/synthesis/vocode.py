@@ -395,7 +395,7 @@ class VocoderSynthesizer:
         blocks = self.stream(lambda start, stop: frames[..., start:stop], n_frames, meters, plan, on_progress)
         return torch.cat(list(blocks), dim=-1)
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference_mode: windows cached meanwhile would be of no use to training
     def _vocode_window(
         self,
         frames: Tensor,

@@ -7,9 +7,9 @@ import torch
 from vocoder_fakes import SPEC, FakeVocoder, recording, synthesizer
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.vocoder import HeadConfig, PriorConfig, Vocoder, VocoderConfig
+from audiodiff.models.vocoder import FrontEndConfig, HeadConfig, PriorConfig, Vocoder, VocoderConfig
 from audiodiff.nn.wavenet import WaveNetConfig
-from audiodiff.signal.mel import preset
+from audiodiff.signal.mel import MelSpec, preset
 from audiodiff.signal.resample import n_resampled
 from audiodiff.synthesis import files, streams
 from audiodiff.synthesis.files import open_mel, vocode_file
@@ -132,3 +132,14 @@ def test_defaults_come_from_the_metadata(tmp_path) -> None:
     for bad in ({"sampling": []}, {"sampling": {"magic": 1}}, {"sampling": {"steps": 0}}, {"reference_level_db": "x"}):
         with pytest.raises(AudiodiffError, match="config"):
             read_defaults(bad, tmp_path)
+
+
+def test_training_still_works_after_vocoding() -> None:
+    spec = MelSpec(sample_rate=9000, n_fft=128, hop_length=32, win_length=128, n_mels=16, f_max=4000.0)
+    wavenet = WaveNetConfig(channels=4, layers=1, dilation_cycle=1, cond_channels=4, embedding_width=4)
+    model = Vocoder(VocoderConfig(mel=spec, front_end=FrontEndConfig("stft", 128, 32), wavenet=wavenet))
+    VocoderSynthesizer(model).vocode(recording(0.2, 9000), 9000, steps=1)
+    waveform = torch.from_numpy(recording(0.1, 9000)[: 32 * 20])[None]
+    loss = model.loss(waveform, torch.tensor([4500.0]), torch.tensor([0.5]), torch.randn(1, 1, 640))
+    loss.per_item.sum().backward()
+    assert any(parameter.grad is not None for parameter in model.parameters())
