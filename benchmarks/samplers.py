@@ -45,7 +45,7 @@ U = quantile_grid(1024)
 TARGETS = {
     "overlapping": OVERLAPPING,
     "separated": SEPARATED,
-    "random": Mixture((0.13, 0.42, 0.27, 0.18), (-0.71, -0.05, 0.38, 0.93), (0.09, 0.31, 0.06, 0.22)),
+    "held-out": Mixture((0.13, 0.42, 0.27, 0.18), (-0.71, -0.05, 0.38, 0.93), (0.09, 0.31, 0.06, 0.22)),
 }
 GRIDS: dict[str, Callable[[int], Tensor]] = {
     "karras": lambda n: karras_grid(PROCESS, n),
