@@ -8,7 +8,8 @@ The story, each part a function of `audiodiff.presets.vocoder`, where every sett
 1. `configure`: a preset (the table below), changed key by key; a key that does not exist is refused.
 2. `read_corpus`, `split_items`, `open_dataset`: clips with their splits, decoded once, as random crops.
 3. `build_model`: the network in its noise process. It sees waveforms through their STFT and knows their mel.
-4. `vocoder_loss`: a crop is mixed with noise at a random time, and the model says what it was.
+4. `make_players`: a crop is mixed with noise at a random time, and the model says what it was; in adversarial
+   fine-tuning a discriminator has its say, too.
 5. `train_steps`: AdamW, averaged weights, a state on disk every few minutes from which a killed run goes on exactly.
 6. `validation_loss`, `show_clips`: the same few clips again and again, on paper and by ear (TensorBoard).
 7. The run folder is a checkpoint: `audiodiff vocode in.wav -o out.wav --model runs/speech`.
@@ -26,6 +27,7 @@ __all__ = ["PRESETS", "Config", "configure", "main"]
 
 # preset             corpus                       model, mel                      what for
 # speech             the shipped model's          framed 320 x 8, hifigan-22k     two CPU cores, one night
+# speech-adversarial the same, with --init        the same, a discriminator       the last touch
 # folder             any folder of sound files    the same                        your own voices
 # ljspeech           LJSpeech, one reader         the same                        comparisons with papers
 # libritts           LibriTTS, 2,456 readers      the same, bigvgan-24k           voices never heard before

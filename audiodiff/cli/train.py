@@ -7,7 +7,7 @@ from typing import Any
 
 from audiodiff.errors import AudiodiffError
 
-PRESET_NAMES = ("speech", "folder", "ljspeech", "libritts", "vctk", "diffwave-ljspeech", "tiny")
+PRESET_NAMES = ("speech", "speech-adversarial", "folder", "ljspeech", "libritts", "vctk", "diffwave-ljspeech", "tiny")
 """Names of the presets, as in `audiodiff.presets.vocoder.PRESETS` (which needs torch)."""
 
 

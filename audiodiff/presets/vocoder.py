@@ -38,6 +38,7 @@ from audiodiff.models.vocoder import (
     vocoder_config_from_dict,
     vocoder_config_to_dict,
 )
+from audiodiff.nn.discriminator import Discriminator, DiscriminatorConfig, discriminator_loss, generator_loss
 from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.presets.settings import differences, read_table, with_changes
 from audiodiff.signal import mel
@@ -72,6 +73,29 @@ class DataConfig:
     normalize: Literal["none", "peak", "rms"] = "rms"  # corpora differ by 20 dB; the floor of the log-mel does not
     level: float = 0.08
     gain_db: tuple[float, float] = (-9.0, 3.0)
+
+
+@dataclass(frozen=True)
+class AdversarialConfig:
+    """A discriminator that judges the estimates: for the last stretch, from trained weights (`--init`).
+
+    Attributes:
+        weight: of the adversarial loss; 0 trains without a discriminator.
+        feature_weight: of the feature matching loss.
+        discriminator_rate: learning rate of the discriminator.
+        discriminator_channels: its width.
+        judged_items: how many items of a batch are judged; they are the costly ones.
+        judged_full_noise: share of these at t_max: estimates made in one step have most to gain.
+        fade_in_steps: steps over which both weights grow from 0, while the discriminator learns the basics.
+    """
+
+    weight: float = 0.0
+    feature_weight: float = 0.6
+    discriminator_rate: float = 1e-3
+    discriminator_channels: int = 16
+    judged_items: int = 6
+    judged_full_noise: float = 0.6
+    fade_in_steps: int = 100
 
 
 @dataclass(frozen=True)
@@ -120,6 +144,7 @@ class Config:
     data: DataConfig = field(default_factory=DataConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
+    adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     output: str = ""
     init: str = ""
     device: str = "auto"
@@ -139,6 +164,11 @@ class Config:
             raise AudiodiffError(f"sampling.sampler is {self.sampling.sampler!r}; known: {', '.join(SAMPLERS)}.")
         if self.sampling.grid not in GRIDS:
             raise AudiodiffError(f"sampling.grid is {self.sampling.grid!r}; known: {', '.join(GRIDS)}.")
+        judged, batch_size = self.adversarial.judged_items, self.train.batch_size
+        if self.adversarial.weight and not 1 <= judged <= batch_size:
+            raise AudiodiffError(
+                f"adversarial.judged_items is {judged}; expected 1 to train.batch_size = {batch_size}."
+            )
         if self.sampling.steps < 1:
             raise AudiodiffError(f"sampling.steps is {self.sampling.steps}; expected 1 or more.")
 
@@ -176,6 +206,21 @@ _SPEECH = Config(
 PRESETS: dict[str, Config] = {
     # The model in the package: made for two CPU cores and one night.
     "speech": _SPEECH,
+    # The same made crisper by a discriminator: give it the weights to start from with --init.
+    "speech-adversarial": dataclasses.replace(
+        _SPEECH,
+        train=dataclasses.replace(
+            _SPEECH.train,
+            steps=3_000,
+            learning_rate=3e-4,
+            warmup_steps=50,
+            final_learning_rate_ratio=0.05,
+            ema_half_life=2_000.0,
+            seed=1,  # other crops and noise than the run it starts from
+            validate_every=500,
+        ),
+        adversarial=AdversarialConfig(weight=0.3),
+    ),
     # Any folder of sound files, with or without a metadata.csv.
     "folder": dataclasses.replace(_SPEECH, train=_TRAIN, description="vocoder, 22.05 kHz, HiFi-GAN mel"),
     # One reader, 24 hours.
@@ -300,7 +345,7 @@ def train_vocoder(config: Config, *, resume: bool, on_step: Callable[[Step], Non
     model = build_model(config).to(devices.device)
     if devices.rank == 0:
         write_settings(run, config)
-    loss_fn = vocoder_loss(model, train_set, config, devices)
+    players = make_players(model, train_set, config, devices)
     board = Board(run, first_step=saved_step(run) + 1) if devices.rank == 0 else None
     metadata = describe(config, train_set)
 
@@ -318,7 +363,7 @@ def train_vocoder(config: Config, *, resume: bool, on_step: Callable[[Step], Non
             show_clips(averaged, valid_set, config, devices, board=board, step=step)
 
     steps = train_steps(
-        [Player("vocoder", model, loss_fn)],
+        players,
         config.train,
         run,
         resume=resume,
@@ -409,26 +454,55 @@ def build_model(config: Config) -> Vocoder:
     return model
 
 
-def vocoder_loss(
-    model: Vocoder, data: AudioDataset, config: Config, devices: Devices
-) -> Callable[[int, torch.Generator], LossOutput]:
-    """Return the loss of a step: crops at random gains, random times (some at full noise), the model's own loss."""
+def make_players(model: Vocoder, data: AudioDataset, config: Config, devices: Devices) -> list[Player]:
+    """Return who trains: the vocoder, and the discriminator of adversarial training.
+
+    A step of the vocoder takes crops at random gains and mixes them with noise at random times (some at full noise);
+    the loss is the model's own, plus what the discriminator makes of the estimates.
+    """
     batch_size, n_samples = config.train.batch_size, config.data.crop_frames * config.model.mel.hop_length
     t_min, t_max = config.model.loss.t_min, model.process.t_max
     low, high = config.data.gain_db
+    full_noise = torch.full((batch_size,), config.model.loss.full_noise)
+    settings = config.adversarial
+    discriminator: Discriminator | None = None
+    if settings.weight:
+        shape = DiscriminatorConfig(channels=settings.discriminator_channels)
+        discriminator = Discriminator(shape, config.model.mel.sample_rate).to(devices.device)
+        full_noise[: settings.judged_items] = settings.judged_full_noise
+    n_judged = max(settings.judged_items // devices.n_processes, 1)
+    judged: list[Tensor] = []  # recording, estimate and bandwidth of this step, from the vocoder's turn to the next
 
-    def loss_fn(step: int, generator: torch.Generator) -> LossOutput:
+    def vocoder_loss(step: int, generator: torch.Generator) -> LossOutput:
         batch = data.crops(config.train.seed, step, batch_size, n_samples)
         gain = 10.0 ** ((torch.rand(batch_size, generator=generator) * (high - low) + low) / 20.0)
         waveform = (batch.waveform * gain[:, None]).clamp(-1.0, 1.0)
         t = t_min + (t_max - t_min) * torch.rand(batch_size, generator=generator)
-        at_full_noise = torch.rand(batch_size, generator=generator) < config.model.loss.full_noise
+        at_full_noise = torch.rand(batch_size, generator=generator) < full_noise
         t = torch.where(at_full_noise, torch.full((), t_max), t)
         noise = torch.randn(batch_size, 1, n_samples, generator=generator)
-        loss = model.loss(*(devices.shard(part) for part in (waveform, batch.bandwidth_hz, t, noise)))
-        return LossOutput(loss.per_item.mean(), loss.terms)
+        waveform, bandwidth, t, noise = (devices.shard(part) for part in (waveform, batch.bandwidth_hz, t, noise))
+        loss = model.loss(waveform, bandwidth, t, noise)
+        total, terms = loss.per_item.mean(), dict(loss.terms)
+        if discriminator is not None:
+            recording, estimate, band = waveform[:n_judged], loss.x0_hat[:n_judged, 0], bandwidth[:n_judged]
+            judged[:] = [recording, estimate.detach(), band]
+            adversarial, features = generator_loss(discriminator(recording, band), discriminator(estimate, band))
+            share = min(step / max(settings.fade_in_steps, 1), 1.0)
+            total = total + share * (settings.weight * adversarial + settings.feature_weight * features)
+            terms |= {"adversarial": adversarial, "features": features}
+        return LossOutput(total, terms)
 
-    return loss_fn
+    players = [Player("vocoder", model, vocoder_loss)]
+    if discriminator is not None:
+        judge = discriminator
+
+        def judge_loss(step: int, generator: torch.Generator) -> LossOutput:
+            recording, estimate, band = judged
+            return LossOutput(discriminator_loss(judge(recording, band), judge(estimate, band)), {})
+
+        players.append(Player("discriminator", judge, judge_loss, settings.discriminator_rate))
+    return players
 
 
 def batch_names(data: AudioDataset, config: Config, step: int) -> str:

@@ -149,6 +149,20 @@ def test_not_a_number_is_stopped_with_the_clips_named(place: Path, monkeypatch: 
         train_vocoder(tiny(place, "run"), resume=False)
 
 
+def test_adversarial_training_resumes_to_the_same_bits(place: Path) -> None:
+    def config(run: str, **changes: str) -> Config:
+        adversarial = {"adversarial.weight": "1", "judged_items": "2", "fade_in_steps": "1"}
+        return tiny(place, run, 4, **{**adversarial, **changes})
+
+    whole = train_vocoder(config("whole"), resume=False)
+    train_vocoder(config("parts", **{"train.stop_after_seconds": "0"}), resume=False)
+    assert same_weights(load_vocoder(whole), load_vocoder(train_vocoder(config("parts"), resume=True)))
+    assert not same_weights(load_vocoder(whole), load_vocoder(train_vocoder(tiny(place, "plain", 4), resume=False)))
+    assert {"adversarial", "features", "discriminator/loss"} <= read_log(whole)[-2].keys() | read_log(whole)[-1].keys()
+    with pytest.raises(AudiodiffError, match=r"judged_items is 5"):
+        config("bad", judged_items="5")
+
+
 def items(*splits: str) -> list[AudioItem]:
     return [AudioItem(Path(f"{index}.wav"), split=split) for index, split in enumerate(splits)]
 
