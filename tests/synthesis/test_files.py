@@ -139,7 +139,7 @@ def test_training_still_works_after_vocoding() -> None:
     wavenet = WaveNetConfig(channels=4, layers=1, dilation_cycle=1, cond_channels=4, embedding_width=4)
     model = Vocoder(VocoderConfig(mel=spec, front_end=FrontEndConfig("stft", 128, 32), wavenet=wavenet))
     VocoderSynthesizer(model).vocode(recording(0.2, 9000), 9000, steps=1)
-    waveform = torch.from_numpy(recording(0.1, 9000)[: 32 * 20])[None]
-    loss = model.loss(waveform, torch.tensor([4500.0]), torch.tensor([0.5]), torch.randn(1, 1, 640))
+    waveform = torch.from_numpy(recording(0.3, 9000)[: 32 * 64])[None]
+    loss = model.loss(waveform, torch.tensor([4500.0]), torch.tensor([0.5]), torch.randn(1, 1, 2048))
     loss.per_item.sum().backward()
     assert any(parameter.grad is not None for parameter in model.parameters())
