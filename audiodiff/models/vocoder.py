@@ -316,7 +316,7 @@ class Vocoder(nn.Module):
                 consistent = self.stft.spectrum(self.stft.waveform(_with_magnitude(spectrum, cond.anchor), n_samples))
                 spectrum = consistent
                 if previous is not None:
-                    spectrum = torch.lerp(previous, consistent, 1.0 + self.config.prior.momentum)
+                    spectrum = _lerp(previous, consistent, 1.0 + self.config.prior.momentum)
                 previous = consistent
             if previous is not None:
                 spectrum = _with_magnitude(spectrum, cond.anchor)
@@ -469,6 +469,11 @@ def _time_major(x: Tensor) -> Tensor:
 def _scaled(spectrum: Tensor, factor: Tensor) -> Tensor:
     """Complex times real, without the complex copy of the real factor that `*` would make."""
     return torch.view_as_complex(torch.view_as_real(spectrum) * factor[..., None])
+
+
+def _lerp(start: Tensor, end: Tensor, weight: float) -> Tensor:
+    """`torch.lerp` of complex tensors as real ones, which is vectorised."""
+    return torch.view_as_complex(torch.lerp(torch.view_as_real(start), torch.view_as_real(end), weight))
 
 
 def _with_magnitude(spectrum: Tensor, magnitude: Tensor) -> Tensor:
