@@ -63,6 +63,8 @@ def save_vocoder(
             "metadata": dict(metadata),
         }
         temporary_config.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        # safetensors makes files for the owner alone; give this one the ordinary permissions of the other.
+        temporary_weights.chmod(temporary_config.stat().st_mode & 0o777)
         os.replace(temporary_weights, folder / WEIGHTS_FILE)
         os.replace(temporary_config, folder / CONFIG_FILE)
     except OSError as error:

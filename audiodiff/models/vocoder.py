@@ -10,6 +10,7 @@ that of the noisy waveform. Before and after the network, spectra pass a few tim
 (the projection of Griffin and Lim, 1984), which costs next to nothing and makes phases of neighbouring frames agree.
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ __all__ = [
     "FrontEndConfig",
     "HeadConfig",
     "LossConfig",
+    "PriorConfig",
     "Vocoder",
     "VocoderCondition",
     "VocoderConfig",
@@ -233,6 +235,16 @@ class Vocoder(nn.Module):
         self.register_buffer("envelope_matrix", _envelope_matrix(config.mel), persistent=False)
         # Fails here rather than in the first step if the row is undefined on the process.
         Denoiser(self._network, self.process, self.parameterization)
+
+    def with_prior(self, prior: PriorConfig) -> "Vocoder":
+        """Return a model with the same weights that starts from another prior.
+
+        The network knows nothing of how its noise was made, so more Griffin-Lim iterations than in training only bring
+        the start closer to the mel.
+        """
+        model = Vocoder(dataclasses.replace(self.config, prior=prior)).to(next(self.parameters()).device)
+        model.load_state_dict(self.state_dict())
+        return model.train(self.training)
 
     @property
     def sample_rate(self) -> int:

@@ -104,12 +104,14 @@ class SamplingConfig:
 
     Attributes:
         steps, sampler, grid, precision: as in `audiodiff vocode`.
+        prior: the prior to sample from, where it is not the one of training; weights do not depend on it.
     """
 
     steps: int = 8
     sampler: str = "ddim"
     grid: str = "uniform"
     precision: Literal["fp32", "bf16"] = "fp32"
+    prior: PriorConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -197,9 +199,16 @@ _TRAIN = TrainConfig(
     validate_every=2_000,
 )
 
+# Fresh noise in every step is what the network was trained on, and twice the iterations in the prior cost little when
+# nothing is back-propagated (docs/vocoder-experiments.md).
+_SAMPLING = SamplingConfig(
+    steps=8, sampler="consistency", precision="bf16", prior=PriorConfig("shaped", projections=12, momentum=0.99)
+)
+
 _SPEECH = Config(
     model=_FRAMED,
-    train=dataclasses.replace(_TRAIN, steps=15_000, batch_size=12, ema_half_life=8_000.0, validate_every=1_000),
+    sampling=_SAMPLING,
+    train=dataclasses.replace(_TRAIN, steps=14_000, batch_size=12, ema_half_life=8_000.0, validate_every=1_000),
     description="speech vocoder, 22.05 kHz, HiFi-GAN mel",
 )
 
@@ -351,7 +360,7 @@ def train_vocoder(config: Config, *, resume: bool, on_step: Callable[[Step], Non
 
     def export(averaged: nn.Module, step: int) -> None:
         assert isinstance(averaged, Vocoder)
-        save_vocoder(run, averaged, {**metadata, "step": step})
+        save_vocoder(run, for_sampling(averaged, config), {**metadata, "step": step})
 
     def validate(averaged: nn.Module, step: int) -> None:
         assert isinstance(averaged, Vocoder)
@@ -360,7 +369,7 @@ def train_vocoder(config: Config, *, resume: bool, on_step: Callable[[Step], Non
         board.scalars(step, {"validation/loss": loss})
         append_log(run, {"step": step, "validation_loss": loss})
         if config.validation.sounds:
-            show_clips(averaged, valid_set, config, devices, board=board, step=step)
+            show_clips(for_sampling(averaged, config), valid_set, config, devices, board=board, step=step)
 
     steps = train_steps(
         players,
@@ -566,6 +575,11 @@ def vocode(model: Vocoder, waveform: Tensor, settings: SamplingConfig, seed: int
     return estimate[0, 0]
 
 
+def for_sampling(model: Vocoder, config: Config) -> Vocoder:
+    """Return the model as it is meant to be sampled: with the prior of `config.sampling`, if that states one."""
+    return model if config.sampling.prior is None else model.with_prior(config.sampling.prior)
+
+
 def describe(config: Config, data: AudioDataset) -> dict[str, Any]:
     """What travels with the weights: the corpus and its licences, the settings, how to sample."""
     low, high = config.data.gain_db
@@ -579,7 +593,8 @@ def describe(config: Config, data: AudioDataset) -> dict[str, Any]:
             "sources": sorted({source for item in data.items if (source := item.extra.get("source", ""))}),
         },
         "training": {key: value for key, value in config_to_dict(config).items() if key in ("train", "data", "init")},
-        "sampling": dataclass_to_dict(config.sampling),
+        # The prior stands in the model's config.
+        "sampling": {key: value for key, value in dataclass_to_dict(config.sampling).items() if key != "prior"},
         "command": command(config),
     }
     # Paths say nothing on another machine.
