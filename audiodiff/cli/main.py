@@ -19,6 +19,7 @@ COMMANDS = {
     "prepare": "audiodiff.cli.prepare",
     "check": "audiodiff.cli.check",
     "evaluate": "audiodiff.cli.evaluate",
+    "export": "audiodiff.cli.export",
     "models": "audiodiff.cli.models",
     "inspect-mel": "audiodiff.cli.inspect_mel",
     "doctor": "audiodiff.cli.doctor",

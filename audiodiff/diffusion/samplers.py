@@ -5,8 +5,6 @@ be run and tested alone. Where ``s = 0`` all but ``arc`` return ``x0_hat`` itsel
 ``log(alpha / sigma)``, the variable of the DPM-Solver papers.
 """
 
-# ruff: noqa: PLR0917 - every stepper has the seven arguments of a step, by position
-
 from __future__ import annotations
 
 import math

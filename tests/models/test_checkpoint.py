@@ -46,6 +46,12 @@ def test_the_config_tells_where_the_model_comes_from(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
 
 
+def test_both_files_can_be_read_by_whoever_may_read_a_new_file(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("")
+    modes = {path.stat().st_mode for path in (*folder.iterdir(), tmp_path / "plain")}
+    assert len(modes) == 1
+
+
 def test_a_truncated_file_is_named(folder: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])

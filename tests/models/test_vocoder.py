@@ -160,6 +160,22 @@ def test_projections_pull_the_prior_towards_the_mel() -> None:
     assert distance[0] > 1.5 * distance[1] > 1.5 * distance[2] * 0.9
 
 
+def test_another_prior_changes_the_start_and_not_the_weights() -> None:
+    model = make(ANCHORED)
+    other = model.with_prior(PriorConfig("shaped", projections=5, momentum=0.99))
+    assert other.config == dataclasses.replace(ANCHORED, prior=PriorConfig("shaped", 5, 0.99))
+    assert not other.training
+    for key, value in model.state_dict().items():
+        assert torch.equal(other.state_dict()[key], value)
+    waveform = speech_like(1)
+    cond = model.condition(own_mel(model, waveform))
+    noise = torch.randn(1, 1, waveform.shape[-1])
+    assert not torch.allclose(model.shape_noise(noise, cond), other.shape_noise(noise, cond), atol=1e-3)
+    x, t = torch.randn(1, 1, waveform.shape[-1]), torch.tensor([0.5])
+    with torch.no_grad():
+        assert torch.equal(model.denoiser()(x, t, cond), other.denoiser()(x, t, cond))
+
+
 def test_the_anchored_head_keeps_to_the_mel_from_the_start() -> None:
     model = Vocoder(ANCHORED).eval()
     waveform = speech_like(1, 40)

@@ -13,16 +13,18 @@ from audiodiff.cli.train import PRESET_NAMES
 from audiodiff.data.corpora import AudioItem
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import load_vocoder, read_config
-from audiodiff.models.vocoder import Vocoder
+from audiodiff.models.vocoder import PriorConfig, Vocoder
 from audiodiff.presets.vocoder import (
     PRESETS,
     Config,
     DataConfig,
+    SamplingConfig,
     build_model,
     command,
     config_from_dict,
     config_to_dict,
     configure,
+    for_sampling,
     split_items,
     train_vocoder,
     vocode,
@@ -165,6 +167,14 @@ def test_adversarial_training_resumes_to_the_same_bits(place: Path) -> None:
 
 def items(*splits: str) -> list[AudioItem]:
     return [AudioItem(Path(f"{index}.wav"), split=split) for index, split in enumerate(splits)]
+
+
+def test_the_exported_model_has_the_prior_that_is_meant_for_sampling() -> None:
+    config = dataclasses.replace(PRESETS["tiny"], sampling=SamplingConfig(prior=PriorConfig("shaped", 3, 0.5)))
+    assert for_sampling(Vocoder(config.model), config).config.prior == PriorConfig("shaped", 3, 0.5)
+    same = Vocoder(PRESETS["tiny"].model)
+    assert for_sampling(same, PRESETS["tiny"]) is same
+    assert config_from_dict(json.loads(json.dumps(config_to_dict(config)))) == config
 
 
 def test_split_items() -> None:

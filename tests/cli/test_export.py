@@ -1,0 +1,38 @@
+import torch
+
+from audiodiff.models.checkpoint import load_vocoder, read_config
+from tests.models.test_lmnt import lmnt_state
+
+
+def test_a_run_becomes_a_checkpoint_of_half_the_size(command, checkpoint, tmp_path) -> None:
+    done = command("export", checkpoint, "-o", tmp_path / "half", "--half")
+    assert done.status == 0, done.err
+    assert "float16" in done.out
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (checkpoint, tmp_path / "half")]
+    assert sizes[1] < 0.6 * sizes[0]
+    assert read_config(tmp_path / "half")["metadata"] == read_config(checkpoint)["metadata"]
+    load_vocoder(tmp_path / "half")
+
+
+def test_lmnt_weights_are_converted(command, tmp_path) -> None:
+    state = lmnt_state(8, 3, torch.Generator().manual_seed(0))
+    torch.save({"step": 1, "model": state}, tmp_path / "weights.pt")
+    assert command("export", tmp_path / "weights.pt", "-o", tmp_path / "diffwave").status == 0
+    model = load_vocoder(tmp_path / "diffwave")
+    assert torch.equal(model.wavenet.skip_projection.weight, state["skip_projection.weight"])
+
+
+def test_bad_input_is_one_sentence_and_leaves_nothing(command, checkpoint, tmp_path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "precious.txt").write_text("keep")
+    for source, target, message in (
+        (checkpoint, tmp_path / "full", "exists already"),
+        (tmp_path / "absent", tmp_path / "out", "is nothing"),
+        (tmp_path / "full" / "precious.txt", tmp_path / "out", "not a PyTorch checkpoint"),
+    ):
+        done = command("export", source, "-o", target)
+        assert done.status == 2
+        assert message in done.err
+        assert done.err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+    assert (tmp_path / "full" / "precious.txt").read_text() == "keep"
