@@ -1,0 +1,27 @@
+from pathlib import Path
+
+import pytest
+
+from audiodiff.errors import AudiodiffError
+from benchmarks.readme import section, updated
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    (tmp_path / "samplers.md").write_text("# Title\n\n## One\n\n| a |\n| --- |\n| 1 |\n")
+    return tmp_path
+
+
+def test_a_region_is_replaced_and_the_rest_is_kept(results: Path) -> None:
+    text = "before\n<!-- generated:samplers -->\nold\n<!-- /generated:samplers -->\nafter\n"
+    table = "### One\n\n| a |\n| --- |\n| 1 |\n"
+    expected = f"before\n<!-- generated:samplers -->\n\n{table}\n<!-- /generated:samplers -->\nafter\n"
+    assert updated(text, results) == expected
+    assert updated(expected, results) == expected
+
+
+def test_missing_results_and_unknown_regions_are_named(results: Path) -> None:
+    with pytest.raises(AudiodiffError, match="run the benchmark"):
+        section("vocoder-speed", results)
+    with pytest.raises(AudiodiffError, match='region "music"'):
+        section("music", results)
