@@ -7,7 +7,8 @@ Run from the repository root; with `pip install --no-deps diffwave==0.1.7` lmnt'
 Every system turns the mel of the same speech into samples once a round; the figures are medians over the rounds, so
 that other work on the machine meets all alike. The other networks have random weights (`benchmarks/peers.py`), which
 makes no difference to speed. Where a whole run would take minutes, one network call on about a second is measured
-and multiplied; the row says so. Writes `vocoder_speed.md` and `vocoder_speed.json` below OUTPUT.
+and multiplied; the row says so. The cores must be free: threads that have to share one wait for each other at every
+operation, which costs more than the work itself. Writes `vocoder_speed.md` and `vocoder_speed.json` below OUTPUT.
 """
 
 import argparse
