@@ -236,8 +236,9 @@ class _Session:
                     time.monotonic() - started >= config.stop_after_seconds
                 ):
                     break
-        except (GeneratorExit, KeyboardInterrupt):
-            # The caller has had enough: keep what was learnt, unless a step was interrupted half-way.
+        except (GeneratorExit, KeyboardInterrupt, SystemExit):
+            # The caller, the user or a cluster (SIGTERM becomes SystemExit in the command line) stops the run: keep what
+            # was learnt, unless a step was interrupted half-way.
             if not self.updating:
                 self.save()
                 self._show(export)

@@ -171,6 +171,23 @@ def test_stopping_early_keeps_everything_and_resumes_exactly(tmp_path: Path) -> 
         assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize("signal", [KeyboardInterrupt, SystemExit])
+def test_a_signal_in_the_middle_of_a_step_keeps_the_steps_before_it(
+    tmp_path: Path, signal: type[BaseException]
+) -> None:
+    player = line_player()
+
+    def loss_fn(step: int, generator: torch.Generator) -> LossOutput:
+        if step == 5:
+            raise signal
+        return player.loss_fn(step, generator)
+
+    stopped = Player("line", player.module, loss_fn)
+    with pytest.raises(signal):
+        list(train_steps([stopped], line_config(20), tmp_path, resume=False, export=ignore))
+    assert load_state(tmp_path).scalars["step"] == 5
+
+
 def test_export_and_validation_see_the_average_in_eval_mode(tmp_path: Path) -> None:
     player = line_player()
     weights = player.module.get_parameter("weight")
