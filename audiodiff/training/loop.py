@@ -237,8 +237,8 @@ class _Session:
                 ):
                     break
         except (GeneratorExit, KeyboardInterrupt, SystemExit):
-            # The caller, the user or a cluster (SIGTERM becomes SystemExit in the command line) stops the run: keep what
-            # was learnt, unless a step was interrupted half-way.
+            # The caller, the user or a cluster (SIGTERM becomes SystemExit in the command line) stops the run: keep
+            # what was learnt, unless a step was interrupted half-way.
             if not self.updating:
                 self.save()
                 self._show(export)
