@@ -208,7 +208,7 @@ _SAMPLING = SamplingConfig(
 _SPEECH = Config(
     model=_FRAMED,
     sampling=_SAMPLING,
-    train=dataclasses.replace(_TRAIN, steps=16_000, batch_size=12, ema_half_life=8_000.0, validate_every=1_000),
+    train=dataclasses.replace(_TRAIN, steps=14_500, batch_size=12, ema_half_life=8_000.0, validate_every=1_000),
     description="speech vocoder, 22.05 kHz, HiFi-GAN mel",
 )
 
