@@ -74,6 +74,14 @@ def shifted_grid(process: Process, steps: int, shift: float = 3.0) -> Tensor:
     return process.t_max * shift * u / (1.0 + (shift - 1.0) * u)
 
 
+def late_grid(process: Process, steps: int) -> Tensor:
+    """The uniform grid moved towards data (`shifted_grid` with a shift of 1/2): most steps at low noise.
+
+    For samplers that add fresh noise in every step, whose last steps decide the detail.
+    """
+    return shifted_grid(process, steps, 0.5)
+
+
 def explicit_grid(process: Process, times: Sequence[float] | Tensor) -> Tensor:
     """The given decreasing times (0 is appended where missing) as a checked grid.
 
@@ -124,6 +132,7 @@ GRIDS: Final[dict[str, Grid]] = {
     "log_snr": log_snr_grid,
     "angle": angle_grid,
     "shifted": shifted_grid,
+    "late": late_grid,
 }
 
 

@@ -17,6 +17,7 @@ from audiodiff.diffusion import (
     betas_grid,
     explicit_grid,
     karras_grid,
+    late_grid,
     log_normal_quantile,
     log_snr_grid,
     logit_normal_quantile,
@@ -72,6 +73,11 @@ def test_shifted_grid() -> None:
     grid = shifted_grid(RectifiedFlow(), 4, 3.0)
     torch.testing.assert_close(grid, torch.tensor([1.0, 0.9, 0.75, 0.5, 0.0], dtype=torch.float64))
     torch.testing.assert_close(shifted_grid(RectifiedFlow(), 5, 1.0), uniform_grid(RectifiedFlow(), 5))
+
+
+def test_late_grid_halves_the_odds_of_noise() -> None:
+    grid = late_grid(RectifiedFlow(), 4)
+    torch.testing.assert_close(grid, torch.tensor([1.0, 0.6, 1 / 3, 1 / 7, 0.0], dtype=torch.float64))
 
 
 def test_explicit_grid_appends_zero_and_checks() -> None:
