@@ -202,7 +202,11 @@ _TRAIN = TrainConfig(
 # Fresh noise in every step is what the network was trained on, and twice the iterations in the prior cost little when
 # nothing is back-propagated (docs/vocoder-experiments.md).
 _SAMPLING = SamplingConfig(
-    steps=8, sampler="consistency", precision="bf16", prior=PriorConfig("shaped", projections=10, momentum=0.99)
+    steps=8,
+    sampler="consistency",
+    grid="late",
+    precision="bf16",
+    prior=PriorConfig("shaped", projections=10, momentum=0.99),
 )
 
 _SPEECH = Config(
