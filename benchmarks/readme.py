@@ -29,7 +29,9 @@ _REGION = re.compile(r"(<!-- generated:(?P<name>[a-z-]+) -->\n)(?P<text>.*?)(<!-
 
 
 def section(name: str, results: Path) -> str:
-    """Return the text of a region: the file without its title, its other headings one level deeper.
+    """Return the text of a region: the file without its title and its remarks, other headings one level deeper.
+
+    Remarks are the lists below a table; they stay in the file, which the README links.
 
     Raises:
         AudiodiffError: the region has no source, or it has not been generated yet.
@@ -44,7 +46,8 @@ def section(name: str, results: Path) -> str:
     lines = path.read_text(encoding="utf-8").strip().splitlines()
     if lines and lines[0].startswith("# "):
         lines = lines[1:]
-    return "\n".join("#" + line if line.startswith("## ") else line for line in lines).strip() + "\n"
+    kept = ("#" + line if line.startswith("## ") else line for line in lines if not line.startswith("- "))
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip() + "\n"
 
 
 def updated(text: str, results: Path) -> str:

@@ -8,7 +8,7 @@ from benchmarks.readme import section, updated
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
-    (tmp_path / "samplers.md").write_text("# Title\n\n## One\n\n| a |\n| --- |\n| 1 |\n")
+    (tmp_path / "samplers.md").write_text("# Title\n\n## One\n\n| a |\n| --- |\n| 1 |\n\n- remark\n")
     return tmp_path
 
 
