@@ -26,7 +26,7 @@ from audiodiff.presets.vocoder import PRESETS, Config, configure, train_vocoder
 __all__ = ["PRESETS", "Config", "configure", "main"]
 
 # preset             corpus                       model, mel                      what for
-# speech             the shipped model's          framed 320 x 8, hifigan-22k     two CPU cores, one night
+# speech             the shipped model's          framed 320 x 8, hifigan-22k     two CPU cores, 95 minutes
 # speech-adversarial the same, with --init        the same, a discriminator       the last touch
 # folder             any folder of sound files    the same                        your own voices
 # ljspeech           LJSpeech, one reader         the same                        comparisons with papers

@@ -217,7 +217,7 @@ _SPEECH = Config(
 )
 
 PRESETS: dict[str, Config] = {
-    # The model in the package: made for two CPU cores and one night.
+    # The model in the package: made for two CPU cores and an hour and a half.
     "speech": _SPEECH,
     # The same made crisper by a discriminator: give it the weights to start from with --init.
     "speech-adversarial": dataclasses.replace(
