@@ -14,7 +14,7 @@ def tune_allocator() -> bool:
     """Let glibc serve large blocks from the heap and keep freed pages; return whether that was done.
 
     By default a tensor above 32 MB gets pages of its own from the system at every operation, and touching them for
-    the first time costs more than the arithmetic: up to 2.8 times on waveforms of several seconds. Does nothing off
+    the first time can cost more than the arithmetic. Does nothing off
     Linux, off glibc, when the user tunes malloc himself (`MALLOC_...` in the environment), or when `AUDIODIFF_MALLOC`
     is `default`.
     """

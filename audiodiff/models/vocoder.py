@@ -149,7 +149,7 @@ class VocoderConfig:
         """Check what only the combination can tell."""
         hop, spec = self.front_end.hop_length, self.mel
         if self.front_end.name == "samples":
-            if self.wavenet.cond_channels not in (0, spec.n_mels):
+            if self.wavenet.cond_channels != spec.n_mels:
                 raise AudiodiffError(
                     f"wavenet.cond_channels is {self.wavenet.cond_channels}; on samples the mel is the condition, so "
                     f"it must be mel.n_mels = {spec.n_mels}."
@@ -164,17 +164,26 @@ class VocoderConfig:
             raise AudiodiffError(
                 "wavenet.cond_channels is 0; a framed vocoder needs a condition of at least 1 channel."
             )
-        needs_stft = self.head.name == "anchored" or self.prior.name == "shaped" or self.loss.metric == "spectral"
-        if needs_stft:
-            if spec.centring != "same" and self.head.name == "anchored":
-                raise AudiodiffError(
-                    'The anchored head needs a mel with centring "same": its frames are the STFT\'s own frames.'
-                )
-            if self.head.name == "anchored" and self.front_end != FrontEndConfig("stft", spec.n_fft, spec.hop_length):
-                raise AudiodiffError(
-                    f"The anchored head needs the mel's own STFT (n_fft {spec.n_fft}, hop_length {spec.hop_length}) as "
-                    f"front end; got {self.front_end.name} with n_fft {self.front_end.n_fft}, hop_length {hop}."
-                )
+        anchored = self.head.name == "anchored"
+        needing = [
+            setting
+            for setting, used in (
+                ('head.name "anchored"', anchored),
+                ('prior.name "shaped"', self.prior.name == "shaped"),
+                ('loss.metric "spectral"', self.loss.metric == "spectral"),
+            )
+            if used
+        ]
+        if needing and spec.centring != "same":
+            raise AudiodiffError(
+                f'{needing[0]} needs a mel with centring "same", whose frames are those of the STFT; this one has '
+                f'"{spec.centring}".'
+            )
+        if anchored and self.front_end != FrontEndConfig("stft", spec.n_fft, spec.hop_length):
+            raise AudiodiffError(
+                f"The anchored head needs the mel's own STFT (n_fft {spec.n_fft}, hop_length {spec.hop_length}) as "
+                f"front end; got {self.front_end.name} with n_fft {self.front_end.n_fft}, hop_length {hop}."
+            )
         if self.prior.projections and self.prior.name != "shaped":
             raise AudiodiffError('prior.projections needs prior.name "shaped".')
         if not 0 < self.loss.t_min < process_from_dict(self.process).t_max:

@@ -246,6 +246,20 @@ def test_parts_that_do_not_fit_are_refused(change: dict[str, object], message: s
         dataclasses.replace(ANCHORED, **change)  # type: ignore[arg-type]
 
 
+def test_shaped_noise_and_the_spectral_metric_need_the_mel_s_own_frames() -> None:
+    centred = CONFIGS["diffwave"]
+    assert centred.mel.centring == "center"
+    with pytest.raises(AudiodiffError, match=r'prior\.name "shaped" needs a mel with centring "same"'):
+        dataclasses.replace(centred, prior=PriorConfig("shaped"))
+    with pytest.raises(AudiodiffError, match=r'loss\.metric "spectral" needs'):
+        dataclasses.replace(centred, loss=dataclasses.replace(centred.loss, metric="spectral"))
+
+
+def test_diffwave_needs_its_mel_as_condition() -> None:
+    with pytest.raises(AudiodiffError, match="cond_channels is 0; on samples"):
+        dataclasses.replace(CONFIGS["diffwave"], wavenet=WaveNetConfig(cond_channels=0))
+
+
 def test_diffwave_needs_a_hop_that_its_upsampler_can_make() -> None:
     spec = dataclasses.replace(SPEC, n_fft=1025, hop_length=255, win_length=1024)
     with pytest.raises(AudiodiffError, match="hop of 255"):
