@@ -14,9 +14,10 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import AudioWriter, audio_info, read_blocks
 from audiodiff.signal.mel import MelSpec, check_mel, convert_log_mel
 from audiodiff.signal.resample import n_resampled, resample_stream
+from audiodiff.synthesis.sampling import Plan
 from audiodiff.synthesis.settings import VocodeSettings
 from audiodiff.synthesis.streams import FrameReader, mel_blocks
-from audiodiff.synthesis.vocode import OnProgress, Plan, VocoderSynthesizer
+from audiodiff.synthesis.vocode import OnProgress, VocoderSynthesizer
 
 READ_SAMPLES = 1 << 18
 READ_FRAMES = 8192
