@@ -46,6 +46,7 @@ class AnchoredNetwork:
         conditioner: what turns the mel into the network's condition.
         input_projections: see `HeadConfig`, as for the next.
         output_projections: of the estimate.
+        output_momentum: of these.
         dtype: of the WaveNet; spectra are always float32.
     """
 
@@ -57,12 +58,14 @@ class AnchoredNetwork:
         *,
         input_projections: int,
         output_projections: int,
+        output_momentum: float,
         dtype: torch.dtype,
     ) -> None:
         self.stft = stft
         self.dtype = dtype
         self.input_projections = input_projections
         self.output_projections = output_projections
+        self.output_momentum = output_momentum
         self._conditioner = conditioner
         self._n_bins = stft.n_fft // 2 + 1
         # The trained order is real parts, then imaginary parts; here they take turns, as in the memory of a spectrum.
@@ -82,12 +85,12 @@ class AnchoredNetwork:
         batch, n_frames = mel.anchor.shape[:2]
         projector = Projector(self.stft, n_frames, batch, x.device)
         noisy = projector.spectrum(x[:, 0].float())
-        start = noisy.clone()
+        start = noisy
         for _ in range(self.input_projections):
             start = projector.spectrum(projector.waveform(projector.with_magnitude(start, mel.anchor)))
         scale = mel.envelope.reciprocal()
+        start = projector.with_magnitude(start, mel.anchor * scale)
         noisy.mul_(scale.to(noisy.dtype))
-        start = projector.with_magnitude(start, scale.mul_(mel.anchor))
         phase = _sides(start)
         width = phase.shape[-1]
         features = torch.empty(batch, n_frames, 2 * width, dtype=self.dtype, device=x.device)
@@ -96,7 +99,7 @@ class AnchoredNetwork:
         output = self._packed(features, c_noise, mel.terms)
         phase += output[..., :width]
         magnitude = output[..., width:].float().clamp_(*LOG_GAIN_RANGE).exp_().mul_(mel.anchor)
-        return projector.project(start, magnitude, self.output_projections)[1][:, None]
+        return projector.project(start, magnitude, self.output_projections, self.output_momentum)[1][:, None]
 
 
 def _sides(spectrum: Tensor) -> Tensor:

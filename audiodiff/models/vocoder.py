@@ -73,6 +73,7 @@ class HeadConfig:
         name: "plain" frames of the front end, or "anchored" magnitude and phase (stft only).
         input_projections: Griffin-Lim projections of the noisy waveform before the network.
         output_projections: Griffin-Lim projections of the estimate after the network.
+        output_momentum: how far beyond each of these the next one starts, as in fast Griffin-Lim.
         envelope_floor: smallest scale of network inputs, in STFT magnitude (full scale is about `n_fft / 4`).
         mel_mean, mel_deviation: standardisation of the log-mel.
     """
@@ -80,6 +81,7 @@ class HeadConfig:
     name: Literal["plain", "anchored"] = "anchored"
     input_projections: int = 0
     output_projections: int = 1
+    output_momentum: float = 0.0
     envelope_floor: float = 3e-3
     mel_mean: float = -4.0
     mel_deviation: float = 3.0
@@ -439,10 +441,15 @@ class Vocoder(nn.Module):
         with _full_precision(x):
             correction = torch.complex(real.float() * cond.envelope, imaginary.float() * cond.envelope)
             magnitude = cond.anchor * torch.exp(log_gain.float().clamp(*LOG_GAIN_RANGE))
-            spectrum = _with_magnitude(start + correction, magnitude)
+            spectrum = start + correction
+            previous: Tensor | None = None
             for _ in range(self.config.head.output_projections):
-                spectrum = _with_magnitude(self._consistent(spectrum, n_samples), magnitude)
-            return self.stft.waveform(spectrum, n_samples)[:, None]
+                consistent = self._consistent(_with_magnitude(spectrum, magnitude), n_samples)
+                spectrum = consistent
+                if previous is not None and self.config.head.output_momentum:
+                    spectrum = consistent + self.config.head.output_momentum * (consistent - previous)
+                previous = consistent
+            return self.stft.waveform(_with_magnitude(spectrum, magnitude), n_samples)[:, None]
 
     def _consistent(self, spectrum: Tensor, n_samples: int) -> Tensor:
         """The spectrum of the waveform that comes closest to `spectrum`."""
@@ -465,6 +472,7 @@ class Vocoder(nn.Module):
                 self.conditioner,
                 input_projections=head.input_projections,
                 output_projections=head.output_projections,
+                output_momentum=head.output_momentum,
                 dtype=dtype,
             )
             known = self._packed[dtype] = (state, network)

@@ -64,14 +64,20 @@ class Projector:
         return self._newest.flatten(1)[:, self._pad : self._pad + n_samples].clone()
 
     def with_magnitude(self, spectrum: Tensor, magnitude: Tensor) -> Tensor:
-        """Give complex rows another magnitude `[batch, n_frames, n_bins]`, in place; 0 stays 0."""
+        """Complex rows with another magnitude `[batch, n_frames, n_bins]`; 0 stays 0."""
+        return torch.mul(spectrum, self._phase_factor(spectrum, magnitude))
+
+    def _with_magnitude_(self, spectrum: Tensor, magnitude: Tensor) -> Tensor:
+        return spectrum.mul_(self._phase_factor(spectrum, magnitude))
+
+    def _phase_factor(self, spectrum: Tensor, magnitude: Tensor) -> Tensor:
         sides = torch.view_as_real(spectrum)
         torch.mul(sides, sides, out=self._squares)
         # The one pass over every other value; all the rest is contiguous and vectorised.
         factor = torch.add(self._squares[..., 0], self._squares[..., 1], out=self._factor)
         factor.add_(_SMALLEST_SQUARE).rsqrt_().mul_(magnitude)
         # A product of two complex tensors is vectorised, that of complex and real numbers is not.
-        return spectrum.mul_(factor.to(spectrum.dtype))
+        return factor.to(spectrum.dtype)
 
     def project(
         self, spectrum: Tensor, magnitude: Tensor, iterations: int, momentum: float = 0.0
@@ -91,13 +97,13 @@ class Projector:
             The rows, with their magnitude, and their waveform `[batch, n_samples]`.
         """
         for iteration in range(iterations):
-            self._to_hops(self.with_magnitude(spectrum, magnitude), self._newest)
+            self._to_hops(self._with_magnitude_(spectrum, magnitude), self._newest)
             start = self._newest
             if iteration and momentum:
                 start = torch.lerp(self._older, self._newest, 1.0 + momentum, out=self._mixed)
             spectrum = self._spectrum(start)
             self._newest, self._older = self._older, self._newest
-        spectrum = self.with_magnitude(spectrum, magnitude)
+        spectrum = self._with_magnitude_(spectrum, magnitude)
         return spectrum, self.waveform(spectrum)
 
     def _to_hops(self, spectrum: Tensor, hops: Tensor) -> None:

@@ -143,6 +143,25 @@ def test_what_is_prepared_samples_as_what_is_trained(name: str, precision: torch
     assert error < (1e-5 if precision == torch.float32 else 2e-2)
 
 
+def test_what_is_prepared_has_the_momentum_of_the_output() -> None:
+    waveform = speech_like(1, 20)
+    x, t = waveform[:, None], torch.tensor([0.4])
+    results = []
+    for momentum in (0.0, 0.9):
+        head = dataclasses.replace(ANCHORED.head, output_projections=3, output_momentum=momentum)
+        model = make(dataclasses.replace(ANCHORED, head=head))
+        mel = own_mel(model, waveform)
+        with torch.no_grad():
+            results.append(model.denoiser()(x, t, model.condition(mel)))
+            torch.testing.assert_close(
+                model.denoiser()(x, t, model.prepare(mel)),
+                results[-1],
+                rtol=0,
+                atol=1e-5 * float(results[-1].abs().max()),
+            )
+    assert (results[0] - results[1]).abs().max() > 1e-3
+
+
 def test_what_is_prepared_follows_the_weights() -> None:
     model = make(ANCHORED)
     waveform = speech_like(1, 20)
