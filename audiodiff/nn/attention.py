@@ -133,7 +133,9 @@ class SelfAttention(nn.Module):
         projected = self.qkv(x).view(batch, n, 3, self.heads, width // self.heads)
         values = projected[:, :, 2]
         queries, keys = _rotate(self.norm(projected[:, :, :2]), rotary).to(values.dtype).unbind(2)
-        return self.output(_attend(queries.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2), mask))
+        found = _attend(queries.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2), mask)
+        out: Tensor = self.output(found)
+        return out
 
 
 class CrossAttention(nn.Module):
@@ -165,7 +167,8 @@ class CrossAttention(nn.Module):
         """Map `[batch, n, width]` to the same shape; `mask [batch, n_tokens]` is True where a token is real."""
         batch, n, width = x.shape
         queries = self.query_norm(self.query(x).view(batch, n, self.heads, width // self.heads))
-        return self.output(_attend(queries.to(tokens.values.dtype).transpose(1, 2), *tokens, mask))
+        out: Tensor = self.output(_attend(queries.to(tokens.values.dtype).transpose(1, 2), *tokens, mask))
+        return out
 
 
 class FeedForward(nn.Module):
@@ -188,11 +191,14 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `[..., width]` to the same shape."""
-        hidden = self.input(x)
+        hidden: Tensor = self.input(x)
         if self.gated:
             gate, value = hidden.chunk(2, dim=-1)
-            return self.output(F.silu(gate) * value)
-        return self.output(F.gelu(hidden))
+            hidden = F.silu(gate) * value
+        else:
+            hidden = F.gelu(hidden)
+        out: Tensor = self.output(hidden)
+        return out
 
 
 class DepthwiseConv(nn.Module):

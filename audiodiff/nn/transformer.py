@@ -112,10 +112,8 @@ class _Block(nn.Module):
 
     def modulate(self, features: Tensor, shared: Tensor | None) -> tuple[Tensor, ...]:
         """The six vectors, `[batch, 1, width]` each, from `features [batch, width]`."""
-        if shared is None:
-            vectors = self.modulation(features).unflatten(1, (6, -1))
-        else:
-            vectors = shared + self.modulation_table
+        own = self.modulation(features).unflatten(1, (6, -1)) if shared is None else self.modulation_table
+        vectors: Tensor = own if shared is None else shared + own
         return vectors.unsqueeze(2).unbind(1)
 
     def forward(
@@ -204,7 +202,7 @@ class DiT(nn.Module):
             text = projected.text[i] if projected.text else None
             hidden = block(hidden, modulations[i], rotary, padding, text, projected.mask, circular)
         hidden = torch.addcmul(shift, layer_norm(hidden), 1.0 + scale)
-        out = self.output_projection(hidden).transpose(1, 2)
+        out: Tensor = self.output_projection(hidden).transpose(1, 2)
         return out if padding is None else out * padding[:, None]
 
     def _project(self, cond: Condition | None, batch: int) -> ProjectedCondition:
