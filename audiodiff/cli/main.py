@@ -14,6 +14,7 @@ from audiodiff._version import __version__
 from audiodiff.errors import AudiodiffError
 
 COMMANDS = {
+    "generate": "audiodiff.cli.generate",
     "vocode": "audiodiff.cli.vocode",
     "train": "audiodiff.cli.train",
     "prepare": "audiodiff.cli.prepare",

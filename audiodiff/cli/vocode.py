@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from audiodiff.cli.progress import progress_bar
     from audiodiff.signal.mel import preset
     from audiodiff.synthesis.files import check_output, vocode_file
-    from audiodiff.synthesis.vocode import load
+    from audiodiff.synthesis.load import load_vocoder as load
 
     spec = None if args.mel is None else preset(args.mel)
     check_output(source, args.output)

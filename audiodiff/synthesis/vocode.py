@@ -486,7 +486,7 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> Vocode
     Raises:
         AudiodiffError: there is no such model or device, or the folder holds something else.
     """
-    chosen = _device(device)
+    chosen = open_device(device)
     folder = find_checkpoint(name_or_path)
     from audiodiff.models.checkpoint import load_vocoder, read_config
 
@@ -548,7 +548,7 @@ def _hub_folder(repository: str) -> Path:
         raise AudiodiffError(f"{repository!r} could not be fetched from the Hugging Face Hub: {reason}") from error
 
 
-def _device(name: str) -> torch.device:
+def open_device(name: str) -> torch.device:
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
