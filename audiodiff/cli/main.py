@@ -22,6 +22,9 @@ COMMANDS = {
     "evaluate": "audiodiff.cli.evaluate",
     "export": "audiodiff.cli.export",
     "models": "audiodiff.cli.models",
+    "inspect": "audiodiff.cli.inspect",
+    "replay": "audiodiff.cli.replay",
+    "prompts": "audiodiff.cli.prompts",
     "inspect-mel": "audiodiff.cli.inspect_mel",
     "doctor": "audiodiff.cli.doctor",
 }

@@ -140,7 +140,9 @@ def numbers_of(item: AudioItem) -> dict[str, float]:
         try:
             tempo = float(stated)
         except ValueError as error:
-            raise AudiodiffError(f"{item.path} has tempo {stated!r} in its metadata; expected beats per minute.") from error
+            raise AudiodiffError(
+                f"{item.path} has tempo {stated!r} in its metadata; expected beats per minute."
+            ) from error
         if math.isfinite(tempo) and tempo > 0:
             numbers["tempo"] = tempo
     return numbers
@@ -152,5 +154,3 @@ def classes_of(item: AudioItem) -> dict[str, str]:
     if not stated.get("label_source"):
         return {}
     return {"source": "rendered" if stated["label_source"] == "exact" else "recorded"}
-
-

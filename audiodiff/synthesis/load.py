@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.settings import GenerateSettings
 from audiodiff.synthesis import vocode
-from audiodiff.synthesis.vocode import VocoderSynthesizer, find_checkpoint, open_device
+from audiodiff.synthesis.find import find_checkpoint
+from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.vocode import VocoderSynthesizer, open_device
 
 if TYPE_CHECKING:
     from audiodiff.synthesis.generate import LatentDefaults, LatentSynthesizer
