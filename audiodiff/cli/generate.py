@@ -17,7 +17,7 @@ def add_parser(subparsers: Any) -> None:
         "generate",
         help="make clips from a prompt",
         description="Make one or several clips from a prompt. The same seed gives the same samples.",
-        epilog="Prompts: (warm:1.3) weighs words, `rainy piano | distant choir:0.5` blends prompts, \\( is a parenthesis.",
+        epilog="Prompts: (warm:1.3) weighs words, `piano | distant choir:0.5` blends prompts, \\( is a parenthesis.",
     )
     parser.add_argument("prompt", help='what to hear, e.g. "solo piano, slow, minor key"; "" for anything')
     parser.add_argument("-o", "--output", type=Path, required=True, help="file to write: .wav, .flac or .ogg")
@@ -46,6 +46,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--level", choices=("peak", "loudness", "none"), default="peak", help="-1 dBFS peak, -23 LUFS, or as it comes"
     )
+    parser.add_argument("--no-provenance", action="store_true", help="do not keep in the file what made it")
+    parser.add_argument("--sidecar", action="store_true", help="also write what made it beside the file, as .json")
     parser.add_argument("--model", default="music", help="name, checkpoint folder or hf:ORG/NAME (default: music)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
 
@@ -74,11 +76,11 @@ def run(args: argparse.Namespace) -> int:
         )
         for index in range(args.count)
     ]
-    import time
-
+    if args.sidecar and args.no_provenance:
+        raise AudiodiffError("--sidecar writes what --no-provenance leaves out; give one of them.")
     from audiodiff.cli.progress import progress_bar
-    from audiodiff.signal.audio_io import write_audio
     from audiodiff.synthesis.files import check_output
+    from audiodiff.synthesis.generate_files import generate_file
     from audiodiff.synthesis.load import load_generator
     from audiodiff.text.prompt import parse_prompt
 
@@ -90,18 +92,23 @@ def run(args: argparse.Namespace) -> int:
     synthesizer = load_generator(args.model, device=args.device)
     said: set[str] = set()
     for settings, target in zip(all_settings, targets, strict=True):
-        started = time.perf_counter()
         with progress_bar(f"generating {target.name}", "steps") as on_progress:
-            clip = synthesizer.clip(settings, on_progress)
-        write_audio(target, clip.waveform, clip.sample_rate)
-        for note in clip.notes:
+            report = generate_file(
+                synthesizer,
+                target,
+                settings,
+                provenance=not args.no_provenance,
+                sidecar=args.sidecar,
+                on_progress=on_progress,
+            )
+        for note in report.notes:
             if note not in said:
                 print(f"audiodiff: {note}.", file=sys.stderr)
                 said.add(note)
-        clipped = f"; {clip.clipped} samples at full scale" if clip.clipped else ""
+        clipped = f"; {report.clipped} samples beyond full scale were clipped" if report.clipped else ""
         print(
-            f"{target}: {len(clip.waveform) / clip.sample_rate:.2f} s at {clip.sample_rate} Hz, seed {clip.seed}, "
-            f"{time.perf_counter() - started:.1f} s of work{clipped}"
+            f"{report.path}: {report.seconds:.2f} s at {report.sample_rate} Hz, seed {report.seed}, "
+            f"{report.elapsed:.1f} s of work{clipped}"
         )
     return 0
 

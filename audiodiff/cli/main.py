@@ -18,6 +18,7 @@ COMMANDS = {
     "vocode": "audiodiff.cli.vocode",
     "train": "audiodiff.cli.train",
     "prepare": "audiodiff.cli.prepare",
+    "encode": "audiodiff.cli.encode",
     "check": "audiodiff.cli.check",
     "evaluate": "audiodiff.cli.evaluate",
     "export": "audiodiff.cli.export",

@@ -21,6 +21,7 @@ PRESET_NAMES = {
         "tiny",
     ),
     "audiodiff.presets.autoencoder": ("music-autoencoder", "speech-autoencoder", "tiny-autoencoder"),
+    "audiodiff.presets.latent": ("music", "music-unet", "tiny-latent"),
 }
 """Names of the presets by the module that has them in its `PRESETS` (and needs torch)."""
 
@@ -30,7 +31,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "train",
         help="train a model on a corpus or a folder of recordings",
-        description="Train a vocoder, a mel autoencoder or a latent model. The run folder ends as a checkpoint; a stopped run goes on with --resume.",
+        description="Train a vocoder, a mel autoencoder or a latent model. The run folder ends as a "
+        "checkpoint; a stopped run goes on with --resume.",
         epilog="Any other setting is --key value, e.g. --learning_rate 4e-4 or --model.wavenet.channels 128; "
         "--settings prints them all.",
         usage="audiodiff train PRESET|CONFIG.yaml --data FOLDER --output RUN [--steps N] [--seed S] "

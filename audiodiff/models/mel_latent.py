@@ -68,8 +68,11 @@ class ClassConfig:
     values: tuple[str, ...]
 
 
-_NUMBERS = (NumberConfig("tempo", 110.0), NumberConfig("seconds", 10.0))
-_CLASSES = (ClassConfig("source", ("rendered", "recorded")),)
+NUMBERS = (NumberConfig("tempo", 110.0), NumberConfig("seconds", 10.0))
+"""What latent models can be asked for unless their config says otherwise."""
+
+CLASSES = (ClassConfig("source", ("rendered", "recorded")),)
+"""What they can be told to choose from."""
 
 
 def _rectified_flow() -> dict[str, Any]:
@@ -100,8 +103,8 @@ class MelLatentConfig:
     unet: UNetConfig = field(default_factory=UNetConfig)
     text_encoder: str = "minilm"
     text_width: int = 384
-    numbers: tuple[NumberConfig, ...] = _NUMBERS
-    classes: tuple[ClassConfig, ...] = _CLASSES
+    numbers: tuple[NumberConfig, ...] = NUMBERS
+    classes: tuple[ClassConfig, ...] = CLASSES
     process: dict[str, Any] = field(default_factory=_rectified_flow)
     parameterization: dict[str, Any] = field(default_factory=_velocity)
 
@@ -204,13 +207,20 @@ class MelLatent(nn.Module):
                 )
             states[row, : len(item)] = item
             mask[row, : len(item)] = True
-        values = torch.tensor([self.number_row(item) for item in numbers]).reshape(batch, len(self.config.numbers))
+        rows = torch.tensor([self.number_row(item) for item in numbers]).reshape(batch, len(self.config.numbers))
+        values = self.number_columns(rows)
         kinds = torch.tensor([self.class_row(item) for item in classes]).reshape(batch, len(self.config.classes))
         device = next(self.parameters()).device
         return Condition(states.to(device), mask.to(device), values.to(device), kinds.long().to(device))
 
+    def number_columns(self, values: Tensor) -> Tensor:
+        """Numbers in their own units, `[batch, n_numbers]`, as the network sees them; NaN stays NaN."""
+        centres = torch.tensor([number.centre for number in self.config.numbers], device=values.device)
+        # A unit is 3 %, about what an ear tells apart in a tempo.
+        return 24.0 * torch.log2(values / centres)
+
     def number_row(self, values: Mapping[str, float | None]) -> list[float]:
-        """Numbers as the network sees them, NaN where unknown.
+        """Numbers in the order of the columns, NaN where unknown.
 
         Raises:
             AudiodiffError: an unknown name, or a value that is not above 0.
@@ -224,8 +234,7 @@ class MelLatent(nn.Module):
                 continue
             if not (math.isfinite(value) and value > 0):
                 raise AudiodiffError(f"{name} is {value}; expected a number above 0.")
-            # A unit is 3 %, about what an ear tells apart in a tempo.
-            row[name] = 24.0 * math.log2(value / known[name].centre)
+            row[name] = value
         return list(row.values())
 
     def class_row(self, values: Mapping[str, str]) -> list[int]:

@@ -99,7 +99,7 @@ _MUSIC = Config(
     description="mel autoencoder for music, 44.1 kHz, BigVGAN-v2 mel",
 )
 
-NEXT = "encode a corpus with it: `audiodiff prepare latents FOLDER -o SHARDS --autoencoder {folder}`"
+NEXT = "encode a corpus with it: `audiodiff encode CORPUS -o SHARDS --autoencoder {folder}`"
 """What to do with the checkpoint, for the command line."""
 
 PRESETS: dict[str, Config] = {

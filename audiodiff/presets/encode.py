@@ -5,16 +5,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from audiodiff.data.corpora import AudioItem
-from audiodiff.data.shards import LatentClip, ShardWriter
+from audiodiff.data.shards import LatentClip, ShardIndex, ShardWriter
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.autoencoder import MelAutoencoder
 from audiodiff.models.checkpoint import WEIGHTS_FILE, load_autoencoder, weights_hash
-from audiodiff.presets.corpus import DataConfig, corpus_folders, open_dataset, read_corpus
+from audiodiff.models.mel_latent import CLASSES, NUMBERS
+from audiodiff.presets.corpus import DataConfig, describe_corpus, open_dataset, read_corpus
 from audiodiff.signal import mel
 from audiodiff.text.encoder import TextEncoder, open_encoder
 from audiodiff.text.vocabulary import collect_vocabulary
@@ -64,34 +64,32 @@ def encode_corpus(
     for split in splits:
         chosen = [item for item in items if (item.split or "train") == split]
         clips = open_dataset(chosen, data, model.mel_spec.sample_rate)
-        index = {
-            "autoencoder_sha256": digest,
-            "text_encoder": encoder.name,
-            "text_width": encoder.width,
-            "latents_per_second": model.config.latents_per_second,
-            "corpus": {
-                "name": ", ".join(each.resolve().name for each in corpus_folders(data)),
-                "clips": len(clips),
-                "hours": round(clips.seconds / 3600.0, 3),
-                "licences": sorted({item.licence for item in clips.items if item.licence}),
-                "sources": sorted({source for item in clips.items if (source := item.extra.get("source", ""))}),
+        index = ShardIndex(
+            encoder=encoder.name,
+            text_width=encoder.width,
+            autoencoder=digest,
+            channels=model.latent_channels,
+            latent_rate=model.config.latents_per_second,
+            numbers=tuple(number.name for number in NUMBERS),
+            classes={kind.name: kind.values for kind in CLASSES},
+            metadata={
+                "corpus": describe_corpus(data, clips),
+                "vocabulary": collect_vocabulary([{**item.extra, "text": item.text} for item in clips.items]),
             },
-            "vocabulary": collect_vocabulary([{**item.extra, "text": item.text} for item in clips.items]),
-        }
+        )
         with ShardWriter(output / split, index) as writer:
             for number, item in enumerate(clips.items):
-                latents = encode_waveform(model, clips.waveform(number))
                 texts = captions(item)
-                states = [encoded.tokens.numpy().astype(np.float16) for encoded in encoder.encode(texts)]
-                writer.write(
+                writer.add(
                     LatentClip(
                         key=f"{number:08d}",
-                        latents=latents.numpy().astype(np.float16),
-                        texts=tuple(texts),
-                        states=tuple(states),
+                        latent=encode_waveform(model, clips.waveform(number)),
+                        seconds=item.seconds,
+                        texts=texts,
+                        states=tuple(encoded.tokens for encoded in encoder.encode(texts)),
                         numbers=numbers_of(item),
                         classes=classes_of(item),
-                        source=item.extra.get("source", ""),
+                        source=index.metadata["corpus"]["name"],
                         licence=item.licence,
                     )
                 )
@@ -122,10 +120,10 @@ def encode_waveform(model: MelAutoencoder, waveform: Tensor) -> Tensor:
     return torch.cat(parts, dim=-1)
 
 
-def captions(item: AudioItem) -> list[str]:
-    """The captions of a clip: `text`, and `text1`, `text2`, ... of the metadata."""
+def captions(item: AudioItem) -> tuple[str, ...]:
+    """The captions of a clip: `text`, and `text1`, `text2`, ... of the metadata; none if it has none."""
     found = [item.text, *(item.extra[f"text{i}"] for i in range(1, 100) if item.extra.get(f"text{i}"))]
-    return [text for text in found if text.strip()] or [""]
+    return tuple(text for text in found if text.strip())
 
 
 def numbers_of(item: AudioItem) -> dict[str, float]:

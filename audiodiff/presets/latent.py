@@ -2,14 +2,17 @@
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from audiodiff.data.shard_files import find_shards
 from audiodiff.data.shards import LatentBatch, LatentDataset
 from audiodiff.diffusion.samplers import SAMPLERS
 from audiodiff.diffusion.times import GRIDS, QUANTILES, stratified_uniform
@@ -50,8 +53,8 @@ class DataConfig:
     """What is learnt from.
 
     Attributes:
-        folder: shards made by `audiodiff prepare latents`: a folder or a URL; several with commas between them.
-        crop_latents: latents per training item.
+        folder: shards made by `audiodiff encode`: a folder or a URL; several with commas between them.
+        crop_latents: latents per training item; several lengths take turns, so that none is strange to the model.
         recorded_weight: how much more often than their length says recordings are drawn than rendered clips.
         drop_all: share of items trained without any condition, for guidance.
         drop_text: share of the others trained without text.
@@ -59,7 +62,7 @@ class DataConfig:
     """
 
     folder: str = ""
-    crop_latents: int = 128  # six seconds: two bars of anything, and every clip has many crops
+    crop_latents: tuple[int, ...] = (128, 64, 96, 215)  # six seconds, with many crops to a clip, ..., the whole ten
     recorded_weight: float = 1.0
     drop_all: float = 0.1
     drop_text: float = 0.05
@@ -129,7 +132,12 @@ class Config:
         for name in ("drop_all", "drop_text", "drop_number"):
             if not 0.0 <= getattr(self.data, name) <= 1.0:
                 raise AudiodiffError(f"data.{name} is {getattr(self.data, name)}; expected a share from 0 to 1.")
-        if self.data.crop_latents < 1 or self.validation.crops < 0 or not self.data.recorded_weight > 0:
+        if (
+            not self.data.crop_latents
+            or min(self.data.crop_latents) < 1
+            or self.validation.crops < 0
+            or not self.data.recorded_weight > 0
+        ):
             raise AudiodiffError(
                 "data.crop_latents must be 1 or more, validation.crops 0 or more, data.recorded_weight above 0."
             )
@@ -138,7 +146,8 @@ class Config:
 _MUSIC = Config(
     model=MelLatentConfig(
         autoencoder=MelAutoencoderConfig(mel=mel.preset("bigvgan-44k")),
-        dit=DiTConfig(width=256, depth=10, heads=4, conv_kernel=5),
+        # About as many parameters as some core-hours of training can fill.
+        dit=DiTConfig(width=256, depth=6, heads=4, expansion=3.0, conv_kernel=5),
     ),
     train=TrainConfig(
         steps=20_000,
@@ -181,7 +190,7 @@ PRESETS: dict[str, Config] = {
         train=dataclasses.replace(
             _MUSIC.train, steps=60, batch_size=4, warmup_steps=10, ema_half_life=100.0, precision="fp32", log_every=10
         ),
-        data=DataConfig(crop_latents=16),
+        data=DataConfig(crop_latents=(16,)),
         sampling=SamplingConfig(steps=2),
         validation=ValidationConfig(crops=4),
         description="a latent model that has hardly learnt anything",
@@ -236,7 +245,7 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
     model = build_model(config).to(devices.device)
     if devices.rank == 0:
         write_settings(run, settings)
-    metadata = describe(config, train_set)
+    metadata = describe(config)
 
     def export(averaged: nn.Module, step: int) -> None:
         assert isinstance(averaged, MelLatent)
@@ -257,7 +266,7 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
         resume=resume,
         export=export,
         validate=validate if valid_set is not None else None,
-        name_batch=lambda step: ", ".join(train_set.names(_batch(train_set, config, step).index)),
+        name_batch=lambda step: batch_names(train_set, config, step),
         on_step=on_step,
     )
     return run
@@ -271,8 +280,19 @@ def open_shards(config: Config, split: str) -> LatentDataset:
     """
     if not config.data.folder:
         raise AudiodiffError("data.folder is not set; give the folder of the shards (--data FOLDER).")
-    places = [part.strip().rstrip("/") + f"/{split}" for part in config.data.folder.split(",") if part.strip()]
-    return LatentDataset(places)
+    places = shard_folders(config, split)
+    clips = LatentDataset(places)
+    if config.data.recorded_weight == 1.0:
+        return clips
+    recorded = config.data.recorded_weight
+    return LatentDataset(
+        places, weights=[recorded if clip.classes.get("source") == "recorded" else 1.0 for clip in clips.clips]
+    )
+
+
+def shard_folders(config: Config, split: str) -> list[str]:
+    """Where the shards of a split are: a folder or URL for each part of `data.folder`."""
+    return [part.strip().rstrip("/") + f"/{split}" for part in config.data.folder.split(",") if part.strip()]
 
 
 def check_shards(data: LatentDataset, config: Config) -> None:
@@ -284,16 +304,26 @@ def check_shards(data: LatentDataset, config: Config) -> None:
     if not config.autoencoder:
         raise AudiodiffError("autoencoder is not set; give the checkpoint that made the shards (--autoencoder FOLDER).")
     ours = weights_hash(Path(config.autoencoder) / WEIGHTS_FILE)
-    for index in data.indices:
-        if index["autoencoder_sha256"] != ours:
+    index = data.index
+    if index.autoencoder != ours:
+        raise AudiodiffError(
+            f"the shards were made by another autoencoder (weights {index.autoencoder[:12]}) than "
+            f"{config.autoencoder} ({ours[:12]}); make them again with `audiodiff encode`."
+        )
+    model = config.model
+    stored: tuple[object, ...] = (index.encoder, index.text_width, index.numbers, dict(index.classes))
+    wanted: tuple[object, ...] = (
+        model.text_encoder,
+        model.text_width,
+        tuple(number.name for number in model.numbers),
+        {kind.name: kind.values for kind in model.classes},
+    )
+    for name, theirs, ours_too in zip(
+        ("text_encoder", "text_width", "numbers", "classes"), stored, wanted, strict=True
+    ):
+        if theirs != ours_too:
             raise AudiodiffError(
-                f"the shards were made by another autoencoder (weights {index['autoencoder_sha256'][:12]}) than "
-                f"{config.autoencoder} ({ours[:12]}); make them again with `audiodiff prepare latents`."
-            )
-        if index["text_encoder"] != config.model.text_encoder:
-            raise AudiodiffError(
-                f"the shards hold texts by the encoder {index['text_encoder']!r}, the model is for "
-                f"{config.model.text_encoder!r}; set --model.text_encoder, or make the shards again."
+                f"the shards have {name} {theirs}, the model {ours_too}; set --model.{name}, or make the shards again."
             )
 
 
@@ -331,12 +361,11 @@ def make_player(model: MelLatent, data: LatentDataset, config: Config, devices: 
     Conditions are withheld at random: everything (for guidance), the text, or single numbers and classes.
     """
     batch_size, settings = config.train.batch_size, config.data
-    shape = (batch_size, model.channels, settings.crop_latents)
 
     def loss(step: int, generator: torch.Generator) -> LossOutput:
         batch = _batch(data, config, step)
         t = QUANTILES[config.times](model.process, stratified_uniform(batch_size, generator))
-        noise = torch.randn(shape, generator=generator)
+        noise = torch.randn(batch.latents.shape, generator=generator)
         cond = batch_condition(model, batch)
         cond = drop_parts(
             cond,
@@ -345,27 +374,41 @@ def make_player(model: MelLatent, data: LatentDataset, config: Config, devices: 
             torch.rand(cond.classes.shape, generator=generator) < settings.drop_number,
         )
         cond = drop_conditions(cond, torch.rand(batch_size, generator=generator) < settings.drop_all)
-        result = model.loss(
-            devices.shard(batch.latents),
-            Condition(*(devices.shard(part) for part in cond)),
-            devices.shard(t.float()),
-            devices.shard(noise),
-            devices.shard(batch.lengths),
-        )
+        with attention_kernel(devices):
+            result = model.loss(
+                devices.shard(batch.latents),
+                Condition(*(devices.shard(part) for part in cond)),
+                devices.shard(t.float()),
+                devices.shard(noise),
+                devices.shard(batch.lengths),
+            )
         return LossOutput(result.per_item.mean(), {})
 
     return Player("latent", model, loss)
 
 
+def attention_kernel(devices: Devices) -> AbstractContextManager[None]:
+    """On the CPU, attention over some hundred positions trains fastest as plain matrix products."""
+    if devices.device.type != "cpu":
+        return nullcontext()
+    context: AbstractContextManager[None] = sdpa_kernel(SDPBackend.MATH)
+    return context
+
+
 def _batch(data: LatentDataset, config: Config, step: int) -> LatentBatch:
-    return data.batch(config.train.seed, step, config.train.batch_size, config.data.crop_latents)
+    lengths = config.data.crop_latents
+    return data.batch(config.train.seed, step, config.train.batch_size, lengths[step % len(lengths)])
+
+
+def batch_names(data: LatentDataset, config: Config, step: int) -> str:
+    """Name the clips of a step's batch."""
+    chosen = [data.clips[number] for number in _batch(data, config, step).index.tolist()]
+    return ", ".join(dict.fromkeys(f"{clip.source} {clip.key}" for clip in chosen))
 
 
 def batch_condition(model: MelLatent, batch: LatentBatch) -> Condition:
     """The condition of a batch, on the CPU."""
-    numbers = torch.tensor([model.number_row(row) for row in batch.numbers]).reshape(len(batch.tokens), -1)
-    classes = torch.tensor([model.class_row(row) for row in batch.classes]).reshape(len(batch.tokens), -1)
-    return Condition(batch.tokens, batch.mask, numbers, classes.long())
+    return Condition(batch.tokens, batch.mask, model.number_columns(batch.numbers), batch.classes)
 
 
 @torch.no_grad()
@@ -374,7 +417,7 @@ def validation_loss(model: MelLatent, data: LatentDataset, config: Config, devic
     generator = torch.Generator().manual_seed(step_seed(0, 0))
     batch_size, total, count = min(config.train.batch_size, config.validation.crops), 0.0, 0
     for step in range(max(config.validation.crops // batch_size, 1)):
-        batch = data.batch(0, step, batch_size, config.data.crop_latents)
+        batch = data.batch(0, step, batch_size, max(config.data.crop_latents))
         t = QUANTILES[config.times](model.process, stratified_uniform(batch_size, generator))
         noise = torch.randn(batch.latents.shape, generator=generator)
         cond = batch_condition(model, batch)
@@ -402,7 +445,7 @@ def copy_vocoder(source: Path, target: Path) -> None:
         raise AudiodiffError(f"{target} cannot be written ({error.strerror or error}).") from error
 
 
-def describe(config: Config, data: LatentDataset) -> dict[str, Any]:
+def describe(config: Config) -> dict[str, Any]:
     """What travels with the weights: the corpus and its licences, its vocabulary, the settings, how to sample."""
     training = {
         key: value for key, value in config_to_dict(config).items() if key in ("train", "data", "times", "init")
@@ -410,13 +453,27 @@ def describe(config: Config, data: LatentDataset) -> dict[str, Any]:
     training["data"] = {key: value for key, value in training["data"].items() if key != "folder"}
     preset = config_to_dict(PRESETS[config.preset]) if config.preset else None
     settings = config_to_dict(config)
+    # Opened one by one: together they keep only the description of the first.
+    stories = [find_shards(place)[0].metadata for place in shard_folders(config, "train")]
+    window = max(config.data.crop_latents) / config.model.autoencoder.latents_per_second
     return {
         "description": config.description,
-        "corpus": [index.get("corpus", {}) for index in data.indices],
-        "vocabulary": _merged([index.get("vocabulary", {}) for index in data.indices]),
+        "corpus": merged_corpora([each.get("corpus", {}) for each in stories]),
+        "vocabulary": _merged([each.get("vocabulary", {}) for each in stories]),
         "training": training,
-        "sampling": dataclass_to_dict(config.sampling),
+        "sampling": {**dataclass_to_dict(config.sampling), "window_seconds": round(window, 3)},
         "command": run_command(config.preset, preset, {**settings, "model": {**settings["model"], "autoencoder": {}}}),
+    }
+
+
+def merged_corpora(corpora: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One description of several corpora."""
+    return {
+        "name": ", ".join(str(each.get("name", "")) for each in corpora),
+        "clips": sum(each.get("clips", 0) for each in corpora),
+        "hours": round(sum(each.get("hours", 0.0) for each in corpora), 3),
+        "licences": sorted({licence for each in corpora for licence in each.get("licences", [])}),
+        "sources": sorted({source for each in corpora for source in each.get("sources", [])}),
     }
 
 

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,8 +17,11 @@ from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.mel_latent import MelLatent
 from audiodiff.signal.levels import Levelled, apply_level
+from audiodiff.synthesis.find import public_name
+from audiodiff.synthesis.provenance import StoryModel
 from audiodiff.synthesis.settings import GenerateSettings
 from audiodiff.synthesis.streams import windows
+from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.synthesis.windowed import windowed
 from audiodiff.text.embed import embed_prompt
 from audiodiff.text.encoder import TextEncoder, open_encoder
@@ -33,14 +36,6 @@ SHORTEST_SECONDS = 3.0
 FADE_SECONDS = 0.01
 DECODE_LATENTS = 1024
 _TEMPO = re.compile(r"(?<![\d.])(\d{2,3}(?:\.\d+)?)\s*bpm\b", re.IGNORECASE)
-
-
-class Vocode(Protocol):
-    """The part of `audiodiff.synthesis.vocode.VocoderSynthesizer` that generation needs."""
-
-    def vocode_mel(self, log_mel: Tensor, *, steps: int | None = None, seed: int | None = None) -> Tensor:
-        """Return the waveform `[n_frames * hop_length]` of `[n_mels, n_frames]`."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -98,9 +93,10 @@ class LatentSynthesizer:
     def __init__(
         self,
         model: MelLatent,
-        vocoder: Vocode,
+        vocoder: VocoderSynthesizer,
         *,
         name: str = "latent",
+        identity: tuple[StoryModel, ...] = (),
         defaults: LatentDefaults | None = None,
         device: torch.device | str = "cpu",
         encoder: TextEncoder | None = None,
@@ -111,6 +107,7 @@ class LatentSynthesizer:
             model: in evaluation mode.
             vocoder: for the model's mel.
             name: how it was asked for.
+            identity: what the stories of its files say of it and its vocoder; without, they cannot be replayed.
             defaults: what it recommends.
             device: where it computes.
             encoder: the frozen text encoder; opened by name at the first prompt when `None`.
@@ -118,6 +115,7 @@ class LatentSynthesizer:
         self.model = model
         self.vocoder = vocoder
         self.name = name
+        self.identity = identity or (StoryModel(public_name(name), weights_sha256="", role="latent model"),)
         self.defaults = defaults or LatentDefaults()
         self.device = torch.device(device)
         self._encoder = encoder
@@ -172,9 +170,30 @@ class LatentSynthesizer:
         merged = GenerateSettings(**{**base, **{k: v for k, v in given.items() if v is not None}})  # type: ignore[arg-type]
         return self.clip(merged, on_progress).waveform
 
+    def resolve(self, settings: GenerateSettings) -> GenerateSettings:
+        """Return `settings` with the model's recommendations in the place of every `None`."""
+        found = _TEMPO.search(settings.prompt)
+        knows_tempo = any(number.name == "tempo" for number in self.model.config.numbers)
+        tempo = settings.tempo
+        if tempo is None and found and knows_tempo:
+            tempo = float(found.group(1))
+        defaults = self.defaults
+        return replace(
+            settings,
+            steps=settings.steps or defaults.steps,
+            sampler=settings.sampler or defaults.sampler,
+            grid=settings.grid or defaults.grid,
+            guidance=defaults.guidance if settings.guidance is None else settings.guidance,
+            rescale=defaults.rescale if settings.rescale is None else settings.rescale,
+            precision=settings.precision or defaults.precision,
+            tempo=tempo,
+            vocoder_steps=settings.vocoder_steps or self.vocoder.defaults.steps,
+        )
+
     @torch.no_grad()
     def clip(self, settings: GenerateSettings, on_progress: OnProgress | None = None) -> Clip:
         """Make the clip that `settings` describe; see `generate`."""
+        settings = self.resolve(settings)
         n_samples = round(settings.seconds * self.sample_rate)
         latents, notes = self.latents(settings, self.n_latents(settings.seconds), on_progress)
         levelled = self.render(latents, n_samples, settings)
@@ -197,6 +216,7 @@ class LatentSynthesizer:
         self, settings: GenerateSettings, n_latents: int, on_progress: OnProgress | None = None
     ) -> tuple[Tensor, tuple[str, ...]]:
         """Denoise `[1, channels, n_latents]`; also returns notes about the prompt."""
+        settings = self.resolve(settings)
         times = self.times(settings)
         denoise, notes = self.guided(settings, n_latents)
         steps = len(times) - 1
@@ -209,38 +229,34 @@ class LatentSynthesizer:
             drawn = positional_noise(settings.seed, draw, 0, n_latents, channels=self.model.channels)
             return drawn[None].to(self.device)
 
-        step = SAMPLERS[settings.sampler or self.defaults.sampler]()
+        assert settings.sampler is not None
+        step = SAMPLERS[settings.sampler]()
         x = self.model.process.prior(noise(0))
         latents = sample(step, denoise, self.model.process, x, times, noise=noise, on_step=on_step)
         if not bool(torch.isfinite(latents).all()):
             raise AudiodiffError(
-                f"the model gave values that are not numbers ({steps} steps of "
-                f"{settings.sampler or self.defaults.sampler}); try the recommended sampler, steps and guidance."
+                f"the model gave values that are not numbers ({steps} steps of {settings.sampler}); try the "
+                "recommended sampler, steps and guidance."
             )
         return latents, notes
 
     def times(self, settings: GenerateSettings) -> Tensor:
-        """The grid of process times that `settings` ask for.
-
-        Raises:
-            AudiodiffError: sampler or grid do not exist.
-        """
-        sampler, grid = settings.sampler or self.defaults.sampler, settings.grid or self.defaults.grid
-        for what, name, known in (("sampler", sampler, SAMPLERS), ("grid", grid, GRIDS)):
-            if name not in known:
-                raise AudiodiffError(f"{what} {name!r} is unknown; choose one of {', '.join(sorted(known))}.")
-        return GRIDS[grid](self.model.process, settings.steps or self.defaults.steps)
+        """The grid of process times that `settings` ask for."""
+        settings = self.resolve(settings)
+        assert settings.grid is not None
+        assert settings.steps is not None
+        return GRIDS[settings.grid](self.model.process, settings.steps)
 
     def guided(
         self, settings: GenerateSettings, n_latents: int, *, circular: bool = False
     ) -> tuple[Denoise, tuple[str, ...]]:
         """Return the denoiser of `settings` for states of any length, and notes about the prompt."""
-        precision = settings.precision or self.defaults.precision
-        denoiser = self.model.denoiser(torch.bfloat16 if precision == "bf16" else None, circular=circular)
+        settings = self.resolve(settings)
+        guidance, amount = settings.guidance, settings.rescale
+        assert guidance is not None
+        denoiser = self.model.denoiser(torch.bfloat16 if settings.precision == "bf16" else None, circular=circular)
         wanted = self.ask(settings.prompt, settings)
         unwanted = self.ask(settings.negative, None)
-        guidance = self.defaults.guidance if settings.guidance is None else settings.guidance
-        amount = self.defaults.rescale if settings.rescale is None else settings.rescale
         notes = list(wanted.notes + unwanted.notes)
         if not settings.prompt.strip():
             notes.append("the prompt is empty, so anything may come out")
@@ -289,12 +305,9 @@ class LatentSynthesizer:
         numbers: dict[str, float | None] = {}
         classes: dict[str, str] = {}
         if settings is not None:
-            known = {number.name for number in self.model.config.numbers}
-            found = _TEMPO.search(prompt)
-            tempo = settings.tempo if settings.tempo is not None else (float(found.group(1)) if found else None)
-            if tempo is not None and (settings.tempo is not None or "tempo" in known):
-                numbers["tempo"] = tempo
-            if "seconds" in known:
+            if settings.tempo is not None:
+                numbers["tempo"] = settings.tempo
+            if any(number.name == "seconds" for number in self.model.config.numbers):
                 numbers["seconds"] = min(max(settings.seconds, SHORTEST_SECONDS), self.defaults.window_seconds)
             if settings.source:
                 classes["source"] = settings.source

@@ -1,12 +1,14 @@
 """Loading a model of any kind by name."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis import vocode
-from audiodiff.synthesis.find import find_checkpoint
+from audiodiff.synthesis.find import find_checkpoint, public_name
+from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.settings import GenerateSettings
 from audiodiff.synthesis.vocode import VocoderSynthesizer, open_device
 
@@ -72,7 +74,7 @@ def load_vocoder(name_or_path: str | Path = "speech", *, device: str = "auto") -
 
 
 def _latent(folder: Path, name: str, device: Any) -> "LatentSynthesizer":
-    from audiodiff.models.checkpoint import load_mel_latent, read_config
+    from audiodiff.models.checkpoint import WEIGHTS_FILE, load_mel_latent, read_config, weights_hash
     from audiodiff.synthesis.generate import LatentSynthesizer
 
     model = load_mel_latent(folder)
@@ -90,8 +92,16 @@ def _latent(folder: Path, name: str, device: Any) -> "LatentSynthesizer":
             f"({describe(model.mel_spec)})."
         )
     model.to(device)
-    defaults = read_latent_defaults(read_config(folder)["metadata"], folder)
-    return LatentSynthesizer(model, vocoder, name=name, defaults=defaults, device=device)
+    config = read_config(folder)
+    # Of the weights as they are, which need not be what the config says.
+    identity = (
+        StoryModel(
+            public_name(name), weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]), role="latent model"
+        ),
+        replace(vocoder.identity, name=f"{public_name(name)}/{VOCODER_FOLDER}"),
+    )
+    defaults = read_latent_defaults(config["metadata"], folder)
+    return LatentSynthesizer(model, vocoder, name=name, identity=identity, defaults=defaults, device=device)
 
 
 def read_latent_defaults(metadata: Mapping[str, Any], folder: Path) -> "LatentDefaults":

@@ -18,6 +18,8 @@ from audiodiff.signal.mel import from_dict
 from audiodiff.signal.sample_hash import samples_sha256
 from audiodiff.synthesis.files import check_output, vocode_planned_file
 from audiodiff.synthesis.find import ASSETS, find_checkpoint, pretrained_names
+from audiodiff.synthesis.generate_files import generate_file, settings_of
+from audiodiff.synthesis.load import load_generator
 from audiodiff.synthesis.machine import threads
 from audiodiff.synthesis.provenance import FORMAT, Story, StoryInput, StoryModel, file_sha256, read_story
 from audiodiff.synthesis.settings import VocodeSettings
@@ -242,7 +244,24 @@ def redo_vocode(story: Story, context: ReplayContext) -> Story:
     return report.story
 
 
-VERBS: dict[str, Redo] = {"vocode": redo_vocode}
+def redo_generate(story: Story, context: ReplayContext) -> Story:
+    """Generate the same clip again."""
+    if len(story.models) != 2 or story.inputs:
+        raise AudiodiffError(f"the story of {context.source} is damaged: generating takes two models and no input.")
+    settings = settings_of(story)
+    synthesizer = load_generator(context.find_model(story.models[0]), device=context.device)
+    theirs, ours = story.models[1].weights_sha256, synthesizer.identity[1].weights_sha256
+    if theirs != ours:
+        raise AudiodiffError(
+            f"the vocoder of {synthesizer.name} is not the one that made {context.source} ({ours[:_SHOWN]}, not "
+            f"{theirs[:_SHOWN]}); give the model it was made with, {story.models[0].name}, with --model."
+        )
+    report = generate_file(synthesizer, context.target, settings, on_progress=context.on_progress)
+    assert report.story is not None
+    return report.story
+
+
+VERBS: dict[str, Redo] = {"vocode": redo_vocode, "generate": redo_generate}
 """Command -> what does it again."""
 
 
