@@ -233,7 +233,7 @@ def _number(text: str, start: int, stop: int) -> float:
         _refuse(text, start, "The weight is not a finite number; write one such as 1.3")
     if weight < 0:
         _refuse(text, start, "The weight is negative; write 0 or more, or use a negative prompt")
-    return abs(weight)  # -0 is 0
+    return weight
 
 
 def _tidy(chars: list[_Char], weight: float) -> PromptPart:

@@ -88,6 +88,16 @@ def test_damage_is_encoded_again_and_mended(tmp_path, where):
     assert last == []
 
 
+def test_damage_beside_the_states_is_seen_as_well(tmp_path):
+    expected = CachedEncoder(WordEncoder(), tmp_path).encode(TEXTS)
+    assert "w w w" in expected[-1].dropped_text
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes().replace(b"w w w", b"w x w"))
+    encoder = WordEncoder()
+    assert all_same(CachedEncoder(encoder, tmp_path).encode(TEXTS), expected)
+    assert encoder.encoded == TEXTS[-1:]
+
+
 @pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 64])
 def test_files_that_are_no_cache_are_passed_over(tmp_path, content):
     for name in ("a.safetensors", ".x.tmp", "readme.txt"):

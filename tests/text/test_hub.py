@@ -119,6 +119,7 @@ def test_states_of_a_fake_model():
     encoder = HubEncoder("t5:fake", model, fake_tokenizer, 8, 4)
     (states,) = encoder.encode(["one two three four"])
     assert torch.equal(states.tokens, model.table.weight[[0, 1, 2, 99]].half().float())
+    assert states.tokens.dtype == torch.float32
     assert states.offsets == ((0, 3), (4, 7), (8, 13), (0, 0))
     assert (states.n_dropped, states.dropped_text) == (1, "four")
     assert not any(value.requires_grad for value in model.parameters())
