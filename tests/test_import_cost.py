@@ -41,6 +41,7 @@ CASES = [
     (["vocode", "in.wav", "-o", "out.wav", "--sampler", "magic"], 2, "dpmpp_2m"),
     (["inspect", "--help"], 0, "--json"),
     (["replay", "--help"], 0, "--input"),
+    (["prompts", "save", "--help"], 0, "--negative"),
     (["nonsense"], 2, "nonsense"),
     ([], 2, "usage"),
 ]
