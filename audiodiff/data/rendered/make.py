@@ -4,13 +4,15 @@ import csv
 import io
 import json
 import os
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from audiodiff.data.rendered.captions import COLUMNS, metadata_row
 from audiodiff.data.rendered.compose import RECIPE, compose
-from audiodiff.data.rendered.render import find_soundfonts, find_synthesiser, render, soundfont_name
+from audiodiff.data.rendered.render import find_synthesiser, render
+from audiodiff.data.rendered.soundfont import find_soundfonts, soundfont_name, unpacked
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import temporary_beside
 
@@ -97,12 +99,13 @@ def make_rendered(
         rows[index] = metadata_row(piece, seed, file_name, soundfont_name(font))
         if (output / file_name).is_file():
             return False
-        render(piece, output / file_name, font, synthesiser)
+        render(piece, output / file_name, playable[index % len(fonts)], synthesiser)
         return True
 
     made = 0
     # Threads suffice: the work is done by the synthesiser's processes.
-    with ThreadPoolExecutor(jobs) as pool:
+    with tempfile.TemporaryDirectory(prefix="audiodiff-") as folder, ThreadPoolExecutor(jobs) as pool:
+        playable = [unpacked(font, Path(folder)) for font in fonts]
         results = pool.map(make, range(count))
         for is_new in tqdm(results, total=count, desc="Rendering", unit="clip", disable=None):
             made += is_new

@@ -1,6 +1,5 @@
 """A composed clip played by FluidSynth, levelled, cut and written."""
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 from audiodiff.data.rendered.compose import Piece
 from audiodiff.data.rendered.midi import midi_bytes
+from audiodiff.data.rendered.soundfont import INSTALL
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import read_mono, write_audio
 
@@ -21,9 +21,6 @@ LEVEL_DB = -20.0
 _MOST_PEAK = 0.95
 _FADE_SECONDS = 0.01
 _PATIENCE_SECONDS = 120
-_PLACES = (Path("/usr/share/sounds/sf2"), Path("/usr/share/sounds/sf3"), Path("/usr/share/soundfonts"))
-_INSTALL = "apt-get install fluidsynth fluid-soundfont-gm musescore-general-soundfont-small"
-_LICENCES = {"FluidR3_GM": "FluidR3_GM (MIT)", "MuseScore_General_Lite": "MuseScore_General (MIT)"}
 
 
 def find_synthesiser() -> str:
@@ -34,43 +31,8 @@ def find_synthesiser() -> str:
     """
     found = shutil.which("fluidsynth")
     if found is None:
-        raise AudiodiffError(f"fluidsynth is not installed, and it plays the music; install it ({_INSTALL}).")
+        raise AudiodiffError(f"fluidsynth is not installed, and it plays the music; install it ({INSTALL}).")
     return found
-
-
-def find_soundfonts(chosen: Path | None = None) -> list[Path]:
-    """Return the soundfonts to play with, in a fixed order.
-
-    Args:
-        chosen: one file; None for $AUDIODIFF_SOUNDFONT, or else the General MIDI soundfonts in the usual places.
-
-    Raises:
-        AudiodiffError: the file is missing or is no soundfont, or there is none in the usual places.
-    """
-    named = chosen or (Path(os.environ["AUDIODIFF_SOUNDFONT"]) if os.environ.get("AUDIODIFF_SOUNDFONT") else None)
-    if named is not None:
-        if not is_soundfont(named):
-            raise AudiodiffError(f"{named} is not a soundfont; give the path of an .sf2 or .sf3 file.")
-        return [named]
-    # Links such as default-GM.sf2 are other names of the same files.
-    files = {path.resolve() for place in _PLACES for path in place.glob("*.sf[23]") if is_soundfont(path)}
-    if not files:
-        raise AudiodiffError(f"No soundfont (.sf2, .sf3) in {_PLACES[0].parent}; install one ({_INSTALL}) or name one.")
-    return sorted(files, key=lambda path: path.name)
-
-
-def is_soundfont(path: Path) -> bool:
-    """Tell by a file's first bytes whether it is a soundfont."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        head = file.read(12)
-    return head[:4] == b"RIFF" and head[8:12] == b"sfbk"
-
-
-def soundfont_name(path: Path) -> str:
-    """Return a soundfont's name for the metadata, with its licence where that is known."""
-    return _LICENCES.get(path.stem, path.stem)
 
 
 def play(piece: Piece, soundfont: Path, synthesiser: str) -> npt.NDArray[np.float32]:
