@@ -3,14 +3,12 @@
 import dataclasses
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from audiodiff.data.shard_files import find_shards
 from audiodiff.data.shards import LatentBatch, LatentDataset
@@ -374,25 +372,16 @@ def make_player(model: MelLatent, data: LatentDataset, config: Config, devices: 
             torch.rand(cond.classes.shape, generator=generator) < settings.drop_number,
         )
         cond = drop_conditions(cond, torch.rand(batch_size, generator=generator) < settings.drop_all)
-        with attention_kernel(devices):
-            result = model.loss(
-                devices.shard(batch.latents),
-                Condition(*(devices.shard(part) for part in cond)),
-                devices.shard(t.float()),
-                devices.shard(noise),
-                devices.shard(batch.lengths),
-            )
+        result = model.loss(
+            devices.shard(batch.latents),
+            Condition(*(devices.shard(part) for part in cond)),
+            devices.shard(t.float()),
+            devices.shard(noise),
+            devices.shard(batch.lengths),
+        )
         return LossOutput(result.per_item.mean(), {})
 
     return Player("latent", model, loss)
-
-
-def attention_kernel(devices: Devices) -> AbstractContextManager[None]:
-    """On the CPU, attention over some hundred positions trains fastest as plain matrix products."""
-    if devices.device.type != "cpu":
-        return nullcontext()
-    context: AbstractContextManager[None] = sdpa_kernel(SDPBackend.MATH)
-    return context
 
 
 def _batch(data: LatentDataset, config: Config, step: int) -> LatentBatch:
