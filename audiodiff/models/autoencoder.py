@@ -64,6 +64,11 @@ class MelAutoencoder(nn.Module):
     `latent_mean`, `latent_deviation` by channel), so that its latents have mean 0 and deviation 1.
     """
 
+    mel_mean: Tensor
+    mel_deviation: Tensor
+    latent_mean: Tensor
+    latent_deviation: Tensor
+
     def __init__(self, config: MelAutoencoderConfig) -> None:
         super().__init__()
         self.config = config
@@ -105,14 +110,16 @@ class MelAutoencoder(nn.Module):
         if missing:
             log_mel = torch.cat([log_mel, log_mel[..., -1:].expand(-1, -1, missing)], dim=-1)
         mean, _ = self.encoder(self._standardised(log_mel), circular=circular)
-        return (mean.float() - self.latent_mean[:, None]) / self.latent_deviation[:, None]
+        latents: Tensor = (mean.float() - self.latent_mean[:, None]) / self.latent_deviation[:, None]
+        return latents
 
     def decode(self, latents: Tensor, *, circular: bool = False) -> Tensor:
         """Return log-mels `[batch, n_mels, n_latents * frames_per_latent]` of standardised latents."""
         z = latents * self.latent_deviation[:, None] + self.latent_mean[:, None]
         values = self.decoder(z, circular=circular).float() * self.mel_deviation[:, None] + self.mel_mean[:, None]
         low, high = mel.value_range(self.mel_spec)
-        return values.clamp(low, high)
+        clamped: Tensor = values.clamp(low, high)
+        return clamped
 
     def loss(self, log_mel: Tensor, noise: Tensor) -> AutoencoderLoss:
         """Training loss of one batch.

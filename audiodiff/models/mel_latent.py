@@ -7,6 +7,7 @@ autoencoder, and the condition is a text, numbers such as the tempo, and classes
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -172,10 +173,10 @@ class MelLatent(nn.Module):
         """
 
         def network(x: Tensor, c_noise: Tensor, cond: Any) -> Tensor:
-            if compute_dtype in (None, torch.float32):
-                return self.network(x, c_noise, cond, circular=circular)
-            with torch.autocast(x.device.type, dtype=compute_dtype):
-                return self.network(x, c_noise, cond, circular=circular)
+            lowered = compute_dtype not in (None, torch.float32)
+            with torch.autocast(x.device.type, dtype=compute_dtype) if lowered else nullcontext():
+                output: Tensor = self.network(x, c_noise, cond, circular=circular)
+            return output
 
         return Denoiser(network, self.process, self.parameterization)
 

@@ -156,7 +156,8 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor, circular: bool) -> Tensor:
         hidden = self.norm(_conv(x, self.depthwise, circular))
-        return x + self.contract(F.gelu(self.expand(hidden))) * self.scale
+        change: Tensor = self.contract(F.gelu(self.expand(hidden))) * self.scale
+        return x + change
 
 
 def _conv(x: Tensor, conv: nn.Conv1d, circular: bool) -> Tensor:

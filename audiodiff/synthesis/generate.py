@@ -19,7 +19,7 @@ from audiodiff.models.mel_latent import MelLatent
 from audiodiff.signal.levels import Levelled, apply_level
 from audiodiff.synthesis.find import public_name
 from audiodiff.synthesis.provenance import StoryModel
-from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.settings import GenerateSettings, Precision
 from audiodiff.synthesis.streams import windows
 from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.synthesis.windowed import windowed
@@ -52,7 +52,7 @@ class LatentDefaults:
     steps: int = 20
     sampler: str = "dpmpp_2m"
     grid: str = "uniform"
-    precision: str = "fp32"
+    precision: Precision = "fp32"
     guidance: float = 3.0
     rescale: float = 0.5
     window_seconds: float = 10.0

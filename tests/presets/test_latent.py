@@ -144,9 +144,10 @@ def test_another_autoencoder_or_encoder_is_refused(place: Path) -> None:
         latent.train(tiny(place, "no", autoencoder=str(place / "other")), resume=False)
     with pytest.raises(AudiodiffError, match="text_encoder minilm"):
         latent.train(tiny(place, "no", text_encoder="t5:google/t5"), resume=False)
+    config = dataclasses.replace(tiny(place, "no"), autoencoder="")
+    data = latent.open_shards(config, "train")
     with pytest.raises(AudiodiffError, match="autoencoder is not set"):
-        config = dataclasses.replace(tiny(place, "no"), autoencoder="")
-        latent.check_shards(latent.open_shards(config, "train"), config)
+        latent.check_shards(data, config)
 
 
 def test_recordings_can_be_drawn_more_often(place: Path) -> None:

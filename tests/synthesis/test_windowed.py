@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 from torch import Tensor
@@ -11,7 +13,7 @@ def test_windows_cover_everything_and_share_enough(length: int, window: int, ove
     starts = window_starts(length, window, overlap)
     assert starts[0] == 0
     assert starts[-1] == max(length - window, 0)
-    for one, other in zip(starts, starts[1:], strict=False):
+    for one, other in itertools.pairwise(starts):
         assert one < other <= one + window - overlap
 
 
