@@ -16,7 +16,6 @@ __all__ = [
     "ConditionEmbedding",
     "EmbeddedCondition",
     "ProjectedCondition",
-    "check_condition_sizes",
     "concat_conditions",
     "drop_conditions",
     "drop_parts",
@@ -72,20 +71,6 @@ class ProjectedCondition(NamedTuple):
     vector: Tensor
     text: tuple[KeysValues, ...]
     mask: Tensor | None
-
-
-def check_condition_sizes(where: str, text_width: int, numbers: int, classes: tuple[int, ...]) -> None:
-    """Refuse sizes that no condition can have.
-
-    Raises:
-        AudiodiffError: one is out of range.
-    """
-    if text_width < 0 or numbers < 0:
-        raise AudiodiffError(f"{where}.text_width {text_width} and numbers {numbers} must be 0 or more each.")
-    if any(size < 2 for size in classes):
-        raise AudiodiffError(
-            f"{where}.classes is {classes}; every kind needs at least 2 classes, the first of them meaning unknown."
-        )
 
 
 def null_condition_like(cond: Condition) -> Condition:

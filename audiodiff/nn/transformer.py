@@ -15,20 +15,19 @@ from torch.nn import functional as F
 from audiodiff.errors import AudiodiffError
 from audiodiff.nn.attention import (
     CrossAttention,
-    DepthwiseConv,
     FeedForward,
     KeysValues,
     Rotary,
     SelfAttention,
-    check_heads,
-    check_latents,
     full_precision,
     layer_norm,
     linear,
     rotary_tables,
     zero_linear,
 )
-from audiodiff.nn.condition import Condition, ConditionEmbedding, ProjectedCondition, check_condition_sizes
+from audiodiff.nn.checks import check_condition_sizes, check_heads, check_latents
+from audiodiff.nn.condition import Condition, ConditionEmbedding, ProjectedCondition
+from audiodiff.nn.convolution import TimeConv
 from audiodiff.nn.embeddings import FourierEmbedding
 
 __all__ = ["DiT", "DiTConfig"]
@@ -103,11 +102,11 @@ class _Block(nn.Module):
             self.modulation_table = nn.Parameter(torch.zeros(6, width))
         else:
             self.modulation = zero_linear(width, 6 * width)
-        self.conv = DepthwiseConv(width, config.conv_kernel) if config.conv_kernel else None
+        self.conv = TimeConv(width, width, config.conv_kernel, groups=width, zero=True) if config.conv_kernel else None
         self.attention = SelfAttention(width, config.heads)
         if config.text_width:
             self.cross_norm = nn.Parameter(torch.ones(width))
-            self.cross_attention = CrossAttention(width, config.heads)
+            self.cross_attention = CrossAttention(width, config.heads, width)
         self.feedforward = FeedForward(width, config.expansion, config.feedforward)
 
     def modulate(self, features: Tensor, shared: Tensor | None) -> tuple[Tensor, ...]:
