@@ -26,6 +26,7 @@ from audiodiff.synthesis.provenance import (
     FORMAT,
     Story,
     StoryModel,
+    file_sha256,
     read_story,
     sidecar_path,
     write_story,
@@ -157,6 +158,9 @@ def test_other_weights_are_refused(tmp_path, checkpoint, clip) -> None:
     state[first].view(-1)[0] += 1e-3
     save_file(state, other / "model.safetensors")  # the config still tells the old hash
     refused(tmp_path / "out.wav", "weights of .*other are not those that made", model=other)
+    told = vocode_file(load(other), clip, tmp_path / "other.wav").story
+    assert told is not None
+    assert told.models[0].weights_sha256 == file_sha256(other / "model.safetensors")
     (other / "model.safetensors").unlink()
     refused(tmp_path / "out.wav", "cannot be read", model=other)
     refused(tmp_path / "out.wav", "model tiny .*give it with --model")

@@ -27,6 +27,11 @@ def test_captions_are_sorted_into_kinds() -> None:
     }
 
 
+def test_a_short_name_does_not_break_a_long_one() -> None:
+    rows = [{"text": "electric piano and piano", "instrument": "piano; electric piano"}] * 2
+    assert collect_vocabulary(rows) == {"instruments": ["electric piano", "piano"]}
+
+
 def test_rows_without_columns_give_nothing() -> None:
     assert collect_vocabulary([]) == {}
     assert collect_vocabulary([{"file_name": "a.wav"}, {"text": "", "genre": " ; "}]) == {}
