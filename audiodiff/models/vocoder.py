@@ -343,7 +343,9 @@ class Vocoder(nn.Module):
                 spectrum = _with_magnitude(spectrum, cond.anchor)
             return self.stft.waveform(spectrum, n_samples)[:, None]
 
-    def loss(self, waveform: Tensor, bandwidth_hz: Tensor, t: Tensor, noise: Tensor) -> VocoderLoss:
+    def loss(
+        self, waveform: Tensor, bandwidth_hz: Tensor, t: Tensor, noise: Tensor, log_mel: Tensor | None = None
+    ) -> VocoderLoss:
         """Training loss of one batch.
 
         Args:
@@ -351,6 +353,8 @@ class Vocoder(nn.Module):
             bandwidth_hz: `[batch]`; what the recording holds nothing above, the loss does not ask for (Hz).
             t: times of the process, `[batch]`.
             noise: standard normal, `[batch, 1, n_samples]`.
+            log_mel: `[batch, n_mels, n_frames]` to learn from in the place of the waveform's own, such as one that went
+                through an autoencoder.
 
         Raises:
             AudiodiffError: the length is not a multiple of the hop.
@@ -362,8 +366,9 @@ class Vocoder(nn.Module):
                 f"Training crops have {n_samples} samples; they must be a multiple of the hop "
                 f"{self.mel_spec.hop_length}."
             )
-        with _full_precision(waveform), torch.no_grad():
-            log_mel = mel.log_mel(waveform, self.mel_spec)[..., : n_samples // self.mel_spec.hop_length]
+        if log_mel is None:
+            with _full_precision(waveform), torch.no_grad():
+                log_mel = mel.log_mel(waveform, self.mel_spec)[..., : n_samples // self.mel_spec.hop_length]
         cond = self.condition(log_mel)
         with torch.no_grad():
             shaped = self.shape_noise(noise, cond)

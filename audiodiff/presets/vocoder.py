@@ -19,7 +19,7 @@ from audiodiff.diffusion.noise import positional_noise
 from audiodiff.diffusion.samplers import SAMPLERS, STOCHASTIC_SAMPLERS, sample
 from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.checkpoint import load_vocoder, save_vocoder
+from audiodiff.models.checkpoint import load_autoencoder, load_vocoder, save_vocoder
 from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
 from audiodiff.models.lmnt import diffwave_config
 from audiodiff.models.vocoder import (
@@ -109,6 +109,8 @@ class Config:
     """A whole run. Any key can be set on the command line, nested ones with dots.
 
     Attributes:
+        autoencoder: checkpoint whose decoded mels the vocoder learns to read as well; empty for none.
+        autoencoder_share: share of items whose mel goes through it.
         output: the run folder.
         init: checkpoint folder to start the weights from; empty for random weights.
         device: "auto", "cpu", "cuda", "mps".
@@ -122,6 +124,8 @@ class Config:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
+    autoencoder: str = ""
+    autoencoder_share: float = 0.5
     output: str = ""
     init: str = ""
     device: str = "auto"
@@ -136,6 +140,8 @@ class Config:
             raise AudiodiffError(f"sampling.sampler is {self.sampling.sampler!r}; known: {', '.join(SAMPLERS)}.")
         if self.sampling.grid not in GRIDS:
             raise AudiodiffError(f"sampling.grid is {self.sampling.grid!r}; known: {', '.join(GRIDS)}.")
+        if not 0.0 <= self.autoencoder_share <= 1.0:
+            raise AudiodiffError(f"autoencoder_share is {self.autoencoder_share}; expected a share from 0 to 1.")
         judged, batch_size = self.adversarial.judged_items, self.train.batch_size
         if self.adversarial.weight and not 1 <= judged <= batch_size:
             raise AudiodiffError(
@@ -407,6 +413,7 @@ def make_players(model: Vocoder, data: AudioDataset, config: Config, devices: De
         shape = DiscriminatorConfig(channels=settings.discriminator_channels)
         discriminator = Discriminator(shape, config.model.mel.sample_rate).to(devices.device)
         full_noise[: settings.judged_items] = settings.judged_full_noise
+    decoded = decoded_mels(config, devices)
     n_judged = max(settings.judged_items // devices.n_processes, 1)
     judged: list[Tensor] = []  # recording, estimate and bandwidth of this step, from the vocoder's turn to the next
 
@@ -418,15 +425,17 @@ def make_players(model: Vocoder, data: AudioDataset, config: Config, devices: De
         at_full_noise = torch.rand(batch_size, generator=generator) < full_noise
         t = torch.where(at_full_noise, torch.full((), t_max), t)
         noise = torch.randn(batch_size, 1, n_samples, generator=generator)
+        share = torch.rand(batch_size, generator=generator) < config.autoencoder_share
         waveform, bandwidth, t, noise = (devices.shard(part) for part in (waveform, batch.bandwidth_hz, t, noise))
-        loss = model.loss(waveform, bandwidth, t, noise)
+        log_mel = None if decoded is None else decoded(waveform, devices.shard(share))
+        loss = model.loss(waveform, bandwidth, t, noise, log_mel)
         total, terms = loss.per_item.mean(), dict(loss.terms)
         if discriminator is not None:
             recording, estimate, band = waveform[:n_judged], loss.x0_hat[:n_judged, 0], bandwidth[:n_judged]
             judged[:] = [recording, estimate.detach(), band]
             adversarial, features = generator_loss(discriminator(recording, band), discriminator(estimate, band))
-            share = min(step / max(settings.fade_in_steps, 1), 1.0)
-            total = total + share * (settings.weight * adversarial + settings.feature_weight * features)
+            fade = min(step / max(settings.fade_in_steps, 1), 1.0)
+            total = total + fade * (settings.weight * adversarial + settings.feature_weight * features)
             terms |= {"adversarial": adversarial, "features": features}
         return LossOutput(total, terms)
 
@@ -440,6 +449,34 @@ def make_players(model: Vocoder, data: AudioDataset, config: Config, devices: De
 
         players.append(Player("discriminator", judge, judge_loss, settings.discriminator_rate))
     return players
+
+
+def decoded_mels(config: Config, devices: Devices) -> Callable[[Tensor, Tensor], Tensor] | None:
+    """Return what makes mels of waveforms `[batch, n_samples]`, those marked True through the autoencoder.
+
+    A decoded mel is smoother than a recording's; a vocoder that has seen both gives either its grain.
+
+    Raises:
+        AudiodiffError: the autoencoder is for another mel.
+    """
+    if not config.autoencoder:
+        return None
+    codec = load_autoencoder(config.autoencoder).to(devices.device).requires_grad_(False)
+    spec = config.model.mel
+    if codec.mel_spec != spec:
+        raise AudiodiffError(
+            f"the autoencoder {config.autoencoder} is for another mel ({mel.describe(codec.mel_spec)}) than the "
+            f"vocoder ({mel.describe(spec)})."
+        )
+
+    @torch.no_grad()
+    def mels(waveform: Tensor, through: Tensor) -> Tensor:
+        with torch.autocast(waveform.device.type, enabled=False):
+            own = mel.log_mel(waveform, spec)[..., : waveform.shape[-1] // spec.hop_length]
+            decoded = codec.decode(codec.encode(own))[..., : own.shape[-1]]
+        return torch.where(through[:, None, None], decoded, own)
+
+    return mels
 
 
 def batch_names(data: AudioDataset, config: Config, step: int) -> str:

@@ -14,6 +14,7 @@ from audiodiff.data.corpora import AudioItem
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import load_vocoder, read_config
 from audiodiff.models.vocoder import PriorConfig, Vocoder
+from audiodiff.presets import autoencoder
 from audiodiff.presets.vocoder import (
     PRESETS,
     Config,
@@ -218,3 +219,20 @@ def test_two_processes_train_what_one_does(place: Path) -> None:
         load_vocoder(alone).state_dict().values(), load_vocoder(place / "pair").state_dict().values(), strict=True
     ):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=2e-4)
+
+
+def test_a_vocoder_can_learn_from_decoded_mels(place: Path) -> None:
+    shape = {"width": 16, "latent_channels": 4, "blocks": [0, 0, 0]}
+    codec = autoencoder.configure(
+        "tiny-autoencoder", {**tiny_changes(place, "codec", 1), "model.network": shape, "validation.clips": 0}
+    )
+    autoencoder.train(codec, resume=False)
+    train(tiny(place, "plain"), resume=False)
+    train(tiny(place, "none", autoencoder=str(place / "codec"), autoencoder_share="0.0"), resume=False)
+    train(tiny(place, "both", autoencoder=str(place / "codec")), resume=False)
+    plain, none, both = (load_vocoder(place / name) for name in ("plain", "none", "both"))
+    assert same_weights(plain, none)
+    assert not same_weights(plain, both)
+    other = tiny(place, "no", autoencoder=str(place / "codec"), **{"model.mel": "bigvgan-22k"})
+    with pytest.raises(AudiodiffError, match="for another mel"):
+        train(other, resume=False)
