@@ -24,6 +24,7 @@ def test_shards_follow_the_conventions_of_webdataset(tmp_path):
     for number in range(3):
         with tarfile.open(folder / f"shard-00000{number}.tar") as tar:
             for member in tar:
+                assert (member.mtime, member.uid, member.gid, member.uname, member.mode) == (0, 0, 0, "", 0o644)
                 key, _, kind = member.name.partition(".")
                 if key not in samples:
                     order.append(key)
@@ -75,6 +76,12 @@ def test_the_same_clips_give_the_same_bytes(tmp_path):
     assert names(one) == names(two)
     for name in names(one):
         assert (one / name).read_bytes() == (two / name).read_bytes()
+    numbers = {"tempo_bpm": 60.0, "seconds": 2.0}
+    for name, order in (("three", 1), ("four", -1)):
+        with ShardWriter(tmp_path / name, INDEX) as writer:
+            writer.add(clip(0, numbers=dict(list(numbers.items())[::order])))
+    for name in ("shard-000000.tar", "shard-000000.json"):
+        assert (tmp_path / "three" / name).read_bytes() == (tmp_path / "four" / name).read_bytes()
 
 
 def test_shards_have_a_size(tmp_path):
