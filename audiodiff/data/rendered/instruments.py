@@ -40,7 +40,7 @@ INSTRUMENTS: dict[str, I] = {
     "distorted guitar": I("distorted electric guitar", 30, 40, 86, ("electric guitar",), gain=-8),
     "distorted guitars": I("distorted electric guitars", 30, 36, 69, ("electric guitars",), plural=True, gain=-8),
     "lead guitar": I("lead guitar", 30, 52, 88, ("electric guitar solo",), gain=-10),
-    "upright bass": I("upright bass", 32, 28, 55, ("double bass", "acoustic bass"), gain=12),
+    "upright bass": I("upright bass", 32, 28, 55, ("double bass", "acoustic bass"), gain=2),
     "electric bass": I("electric bass guitar", 33, 28, 55, ("bass guitar", "electric bass"), gain=6),
     "bass": I("bass", 33, 28, 55, ("bass guitar",), gain=6),
     "bass guitar": I("bass guitar", 33, 28, 55, ("electric bass",), gain=6),

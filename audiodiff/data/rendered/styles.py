@@ -631,8 +631,8 @@ STYLES: tuple[Style, ...] = (
         ("major", "major", "minor"),
         _words("heroic triumphant ceremonial majestic"),
         (
-            _l("trumpets", "melody", "fanfare+thirds;fanfare", 10, 50),
-            _l("french horns", "chords", "x---x-xxx-------:low;x-----x-x-------:low", 2, 80),
+            _l("trumpets", "melody", "fanfare+thirds;fanfare", 18, 50),
+            _l("french horns", "chords", "x---x-xxx-------:low;x-----x-x-------:low", -6, 80),
             _l("trombones", "bass", "r---r-rrr-------;r-------r---f---", 4, 74),
             _l("timpani", "bass", "r-......f-..r-..;r-.....rr-......;r-..........f-f-", 2),
         ),
@@ -707,10 +707,10 @@ STYLES: tuple[Style, ...] = (
         _BOTH,
         _words("lively smoky playful relaxed"),
         (
-            _l("piano", "melody", "syncopated;dense", 6),
+            _l("piano", "melody", "syncopated;dense", 14),
             _l("0", "chords", "..x-....x-......:4low;x-....x-....x-..:4low;......x-......x-:4low", -14),
-            _l("upright bass", "walking", "plain;skips", 6),
-            _l("drums", "drums", "swing", -14),
+            _l("upright bass", "walking", "plain;skips", 0),
+            _l("drums", "drums", "swing", 4),
         ),
         _words("smoky lively mysterious"),
         family="jazz",
@@ -750,10 +750,10 @@ STYLES: tuple[Style, ...] = (
         _BOTH,
         _words("lively energetic happy"),
         (
-            _l("brass section", "melody", "syncopated+thirds", 6),
+            _l("brass section", "melody", "syncopated+thirds", 12),
             _l("piano", "chords", "..x-....x-......:4;......x-......x-:4", -14),
             _l("upright bass", "walking", "plain", 6),
-            _l("drums", "drums", "swing", -10),
+            _l("drums", "drums", "swing", 6),
         ),
         family="jazz",
         sevenths=True,
@@ -768,9 +768,9 @@ STYLES: tuple[Style, ...] = (
         _words("relaxed breezy romantic sunny"),
         (
             _l("alto saxophone;tenor saxophone;vibraphone;flute", "melody", "syncopated;medium", 8),
-            _l("bossa guitar", "chords", "x--x--x---x--x--:4low;x--x---x--x--x--:4low", -4),
+            _l("bossa guitar", "chords", "x--x--x---x--x--:4low;x--x---x--x--x--:4low", -14),
             _l("upright bass", "bass", "r-----f-f-----r-;r-----f-r-----f-", 4),
-            _l("light percussion", "drums", "bossa+nofill", -20),
+            _l("light percussion", "drums", "bossa+nofill", -6),
         ),
         _words("romantic breezy nostalgic"),
         family="jazz",
@@ -803,7 +803,7 @@ STYLES: tuple[Style, ...] = (
         (
             _l("bandoneon", "melody", "syncopated;medium;dense+grace", 8),
             _l("violin", "melody", "sparse", 0, 40),
-            _l("piano", "chords", "x.xx..x.x.xx..x.:low;x...x...x...x.x.:low", -6),
+            _l("piano", "chords", "x.xx..x.x.xx..x.:low;x...x...x...x.x.:low", 0),
             _l("upright bass", "bass", "r---r---f---n---", 4),
         ),
         _words("passionate dramatic melancholic"),
@@ -818,7 +818,7 @@ STYLES: tuple[Style, ...] = (
         _words("gritty soulful laid-back"),
         (
             _l("harmonica;piano;clean guitar;tenor saxophone", "melody", "medium;syncopated", 10),
-            _l("rhythm guitar", "chords", "x.x.x.x.x.x.x.x.:low;..x...x...x...x.:low", -10),
+            _l("rhythm guitar", "chords", "x.x.x.x.x.x.x.x.:low;..x...x...x...x.:low", -18),
             _l("bass", "bass", "r-r-t-t-f-f-s-s-;r---t---f---s---;r-r-f-f-s-s-f-f-", 4),
             _l("drums", "drums", "shuffle", -8),
         ),
@@ -889,9 +889,9 @@ STYLES: tuple[Style, ...] = (
         _words("sunny relaxed groovy"),
         (
             _l("offbeat guitar", "chords", "....x.......x...;..x...x...x...x.", 8),
-            _l("drawbar organ", "chords", "..xx..x...xx..x.;..x...x...x...x.", -4),
+            _l("drawbar organ", "chords", "..xx..x...xx..x.;..x...x...x...x.", 6),
             _l("bass guitar", "bass", "r---..r-f---..n-;r-..t-f-....r-n-;..r-r-..f-r-..n-", 10),
-            _l("drums", "drums", "reggae", -6),
+            _l("drums", "drums", "reggae", 6),
         ),
         _words("relaxed groovy laid-back"),
         family="vamp",
@@ -909,7 +909,7 @@ STYLES: tuple[Style, ...] = (
         (
             _l("distorted guitars", "power", "x-x-x-x-x-x-x-x-;x---x-x-..x-x---;x-------x-----x-;x-mmx-mmx-mmx-mm", -4),
             _l("bass guitar;picked bass", "bass", "r-r-r-r-r-r-r-r-;r---r-r-..r-r---", 2),
-            _l("drums", "drums", "rock", 0),
+            _l("drums", "drums", "rock", 8),
         ),
         _words("energetic aggressive driving"),
         family="rock",
@@ -988,7 +988,7 @@ STYLES: tuple[Style, ...] = (
         _words("warm hopeful intimate"),
         (
             _l("acoustic guitar", "chords", "d---d-u-..u-d-u-:4low;d-----u-d-u-d-u-:4low", 4),
-            _l("piano;glockenspiel;flute", "melody", "medium;sparse", 4),
+            _l("piano;glockenspiel;flute", "melody", "medium;sparse", 12),
             _l("bass", "bass", "r-------r-----n-;r-----r-r-------", 2),
         ),
         _words("intimate melancholic lonely"),
@@ -1003,7 +1003,7 @@ STYLES: tuple[Style, ...] = (
         _BOTH,
         _words("uplifting euphoric energetic"),
         (
-            _l("synth arp", "arpeggio", "2345432345432345/4/57;2543/4/57;24352435/4/57;25.4.52.54.2.5.4/4/57", 2),
+            _l("synth arp", "arpeggio", "2345432345432345/4/57;2543/4/57;24352435/4/57;25.4.52.54.2.5.4/4/57", 10),
             _l("synth bass", "bass", "..r-..r-..r-..r-;..rr..rr..rr..rr;r-r-r-r-r-r-r-r-", 6),
             _l("pads", "chords", _SUSTAIN + ":4", -6),
             _l("drum machine", "drums", "house", 4),
@@ -1020,7 +1020,7 @@ STYLES: tuple[Style, ...] = (
         ("minor", "minor", "major"),
         _words("uplifting euphoric"),
         (
-            _l("saw lead", "melody", "eighths;syncopated", 2),
+            _l("saw lead", "melody", "eighths;syncopated", 10),
             _l("synth arp", "arpeggio", "2453245324532453/4/60;25/4/57", -8, 84),
             _l("synth bass 2", "bass", "..rr..rr..rr..rr;.rrr.rrr.rrr.rrr", 4),
             _l("synth strings", "chords", _SUSTAIN + ":4", -4),
@@ -1038,7 +1038,7 @@ STYLES: tuple[Style, ...] = (
         ("minor", "minor", "major"),
         _words("nostalgic retro dreamy"),
         (
-            _l("saw lead;synth brass", "melody", "sparse;medium", 4),
+            _l("saw lead;synth brass", "melody", "sparse;medium", 12),
             _l("synth bass", "bass", "rrrrrrrrrrrrrrrr;r-r-r-o-r-r-r-o-;r-rrr-rrr-rrr-rr", 4),
             _l("pads", "chords", _SUSTAIN + ":4", 0),
             _l("electronic drums", "drums", "rock;half-time", 0),
@@ -1056,7 +1056,7 @@ STYLES: tuple[Style, ...] = (
         _words("hypnotic dark driving"),
         (
             _l("synth bass 2;synth bass", "riff", "16", 6),
-            _l("saw lead;square arp", "ostinato", "16", -8),
+            _l("saw lead;square arp", "ostinato", "16", 4),
             _l("drum machine;electronic drums", "drums", "house", 4),
         ),
         family="drone",
@@ -1085,8 +1085,8 @@ STYLES: tuple[Style, ...] = (
         _BOTH,
         _words("peaceful dreamy spacious calm"),
         (
-            _l("piano;epiano;vibraphone;harp;glockenspiel", "melody", "sparse", 0),
-            _l(_PADS, "chords", _SUSTAIN + ":4", 2),
+            _l("piano;epiano;vibraphone;harp;glockenspiel", "melody", "sparse", 16),
+            _l(_PADS, "chords", _SUSTAIN + ":4", -12),
         ),
         _words("melancholic mysterious lonely"),
         family="modal",
@@ -1262,7 +1262,7 @@ STYLES: tuple[Style, ...] = (
         _words("hypnotic exotic meditative"),
         (
             _l("sitar", "melody", "medium+grace;dense+grace;running+grace", 10),
-            _l("0", "drone", "x-------x-------;x---x---x---x---", -18),
+            _l("0", "drone", "x-------x-------;x---x---x---x---", -30),
             _l("raga drum", "drums", "raga+nofill", -8),
         ),
         family="drone",
@@ -1292,7 +1292,7 @@ STYLES: tuple[Style, ...] = (
         _words("meditative lonely mysterious"),
         (
             _l("shakuhachi", "melody", "sparse+grace", 10),
-            _l("koto", "arpeggio", "0...2.../2/50~;0..2..4./2/50~", -8),
+            _l("koto", "arpeggio", "0...2.../2/50~;0..2..4./2/50~", 12),
         ),
         family="modal",
         harmonic=False,
