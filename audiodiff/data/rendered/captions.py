@@ -89,7 +89,8 @@ def captions(piece: Piece, seed: int) -> tuple[str, str, str, str]:
     def fill(template: str) -> str:
         text = template.format(
             mood=piece.mood,
-            genre=style.genre,
+            # "dark ambient" is not called dark a second time
+            genre=style.genre.removeprefix(f"{piece.mood} ") if "{mood}" in template else style.genre,
             players=_listed(players(piece)),
             short=_short(rng, piece),
             tempo=tempo_word(piece.score.bpm),

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from functools import cache
 from random import Random
 
+from audiodiff.data.rendered.instruments import INSTRUMENTS
 from audiodiff.data.rendered.moods import MOODS
 from audiodiff.data.rendered.plan import Plan, Span
 from audiodiff.data.rendered.score import BEATS_OF_MINUTE_US, Control, Instrument, Note, Part, Score
-from audiodiff.data.rendered.styles import STYLES, Layer, Style, instrument_of
+from audiodiff.data.rendered.styles import STYLES
+from audiodiff.data.rendered.styles.base import Layer, Style
 from audiodiff.data.rendered.textures import TEXTURES
 from audiodiff.data.rendered.theory import TONICS, Chord, Key, diatonic, dominant, nearest, progression
 
@@ -109,7 +111,7 @@ def compose(seed: int, index: int, seconds: float = 10.0) -> Piece:
     for layer in style.layers:
         choice = rng.choice(layer.sounds)
         drawn.append(drawn[int(choice)] if choice.isdigit() else choice)
-        instrument = instrument_of(drawn[-1])
+        instrument = INSTRUMENTS[drawn[-1]]
         notes = TEXTURES[layer.texture](rng, plan, instrument, rng.choice(layer.figures))
         if ends:
             notes = _finish(plan, notes, instrument, float(final_bar * style.beats_per_bar))

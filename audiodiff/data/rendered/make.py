@@ -106,9 +106,14 @@ def make_rendered(
     # Threads suffice: the work is done by the synthesiser's processes.
     with tempfile.TemporaryDirectory(prefix="audiodiff-") as folder, ThreadPoolExecutor(jobs) as pool:
         playable = [unpacked(font, Path(folder)) for font in fonts]
-        results = pool.map(make, range(count))
-        for is_new in tqdm(results, total=count, desc="Rendering", unit="clip", disable=None):
-            made += is_new
+        try:
+            results = pool.map(make, range(count))
+            for is_new in tqdm(results, total=count, desc="Rendering", unit="clip", disable=None):
+                made += is_new
+        except BaseException:
+            # Leaving the block waits for all clips that were asked for: ask for no more of them.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     _write_table(output / TABLE_NAME, rows)
     return Rendered(output / TABLE_NAME, count, made, count * seconds)
 

@@ -30,7 +30,6 @@ MOODS: dict[str, float] = {
     "hopeful": 0.0,
     "hypnotic": 0.1,
     "intimate": -0.5,
-    "joyful": 0.6,
     "laid-back": -0.4,
     "lively": 0.7,
     "lonely": -0.6,

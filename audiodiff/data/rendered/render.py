@@ -57,9 +57,14 @@ def play(piece: Piece, soundfont: Path, synthesiser: str) -> npt.NDArray[np.floa
             ) from error
         except OSError as error:
             raise AudiodiffError(f"fluidsynth cannot be started ({error.strerror}); install it again.") from error
-        if done.returncode != 0 or not sound.is_file():
-            said = " ".join(done.stderr.split()) or "it said nothing"
-            raise AudiodiffError(f"fluidsynth failed on clip {piece.name} (status {done.returncode}): {said[:300]}.")
+        # With a soundfont that it cannot load FluidSynth goes on with another one, and reports success.
+        if done.returncode != 0 or not sound.is_file() or "error" in done.stderr.lower():
+            said = [line.strip() for line in done.stderr.splitlines() if "error" in line.lower()]
+            reason = said[-1] if said else f"status {done.returncode}"
+            raise AudiodiffError(
+                f"fluidsynth failed on clip {piece.name} with {soundfont.name} ({reason[:200]}); "
+                "choose another soundfont, or install fluidsynth again."
+            )
         waveform = read_mono(sound).waveform[0]
     return _levelled(_cut(waveform, piece), piece.name)
 

@@ -36,7 +36,7 @@ def find_soundfonts(chosen: Path | None = None) -> list[Path]:
     named = chosen or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
     if named is not None:
         if not is_soundfont(named):
-            raise AudiodiffError(f"{named} is not a soundfont; give the path of an .sf2 or .sf3 file.")
+            raise AudiodiffError(f"{named} is not a (whole) soundfont; give the path of an .sf2 or .sf3 file.")
         return [named]
     # Links such as default-GM.sf2 are other names of the same files.
     files = {path.resolve() for place in PLACES for path in place.glob("*.sf[23]") if is_soundfont(path)}
@@ -49,12 +49,13 @@ def find_soundfonts(chosen: Path | None = None) -> list[Path]:
 
 
 def is_soundfont(path: Path) -> bool:
-    """Tell by a file's first bytes whether it is a soundfont."""
+    """Tell by a file's first bytes and its size whether it is a whole soundfont."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
         head = file.read(12)
-    return head[:4] == b"RIFF" and head[8:12] == b"sfbk"
+    is_whole = int.from_bytes(head[4:8], "little") <= path.stat().st_size - 8
+    return head[:4] == b"RIFF" and head[8:12] == b"sfbk" and is_whole
 
 
 def soundfont_name(path: Path) -> str:
