@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -161,6 +162,17 @@ def test_labels_that_the_index_lacks_are_told(tmp_path):
     table.write_text(table.read_text("utf-8").replace("waltz", "polka"), "utf-8")
     with pytest.raises(AudiodiffError, match=r"clip-1 in .*'polka' is not in the shard index"):
         LatentDataset(folder)
+
+
+@pytest.mark.parametrize("memory_gb", [0.0, 1.0])
+def test_a_table_of_another_tar_is_noticed(tmp_path, memory_gb):
+    folder = write(tmp_path / "out")
+    table = folder / "shard-000000.json"
+    one, two = json.loads(table.read_text("utf-8"))
+    one["latent"], two["latent"] = two["latent"], one["latent"]
+    table.write_text(json.dumps([one, two]))
+    with pytest.raises(AudiodiffError, match=r"clip-0 in .* float16 \[2, 10\]; expected float16 \[2, 40\]"):
+        LatentDataset(folder, memory_gb=memory_gb).latent(0)
 
 
 @pytest.mark.parametrize(
