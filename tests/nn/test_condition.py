@@ -46,6 +46,7 @@ def test_nothing_known_is_the_same_however_it_is_said() -> None:
         assert embedded.tokens is not None
         assert embedded.mask is not None
         assert without.tokens is not None
+        assert embedded.tokens.isfinite().all()
         torch.testing.assert_close(embedded.tokens[embedded.mask], without.tokens[:, 0])
     assert not torch.allclose(network(cond, 3).vector, without.vector, atol=1e-2)
 

@@ -9,11 +9,9 @@ from audiodiff.nn.condition import Condition, drop_conditions, null_condition_li
 from audiodiff.nn.unet import UNet, UNetConfig
 
 SMALL = UNetConfig(channels=3, width=8, levels=(1, 2, 3), blocks=1, heads=2, text_width=6, numbers=2, classes=(4,))
-FLAT = UNetConfig(
-    channels=3, width=8, levels=(2,), attention_levels=1, heads=2, kernel_size=5, text_width=6, numbers=2, classes=(4,)
-)
+FLAT = UNetConfig(channels=3, width=8, levels=(2,), attention_levels=1, heads=2, text_width=6, numbers=2, classes=(4,))
 WITHOUT_TEXT = UNetConfig(
-    channels=3, width=8, levels=(1, 2), blocks=2, attention_levels=2, heads=2, text_width=0, numbers=2, classes=(4,)
+    channels=3, width=8, levels=(1, 2), heads=2, kernel_size=5, text_width=0, numbers=2, classes=(4,)
 )
 CONFIGS = pytest.mark.parametrize("config", [SMALL, FLAT, WITHOUT_TEXT], ids=["three levels", "one level", "no text"])
 
@@ -139,6 +137,20 @@ def test_padding_changes_nothing_for_what_is_real(config: UNetConfig, length: in
     torch.testing.assert_close(out[:1, :, :length], alone, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(out[1:], net(x[1:], c_noise[1:], item(cond, 1)), rtol=1e-4, atol=1e-4)
     assert not out[0, :, length:].any()
+
+
+def test_coarse_positions_are_real_where_anything_below_them_is() -> None:
+    finest = torch.tensor([[True] * 5 + [False] * 3])
+    masks = [mask.tolist() for mask in randomised()._masks(finest) if mask is not None]
+    assert masks == [finest.tolist(), [[True, True, True, False]], [[True, True]]]
+
+
+def test_detail_goes_round_the_coarse_levels() -> None:
+    net = randomised()
+    for parameter in net.grow.parameters():
+        torch.nn.init.zeros_(parameter)
+    x, c_noise = noisy(8)
+    assert not torch.allclose(net(x, c_noise), net(x.flip(2), c_noise), atol=1e-3)
 
 
 def test_a_turned_circle_gives_a_turned_circle() -> None:
