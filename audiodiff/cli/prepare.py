@@ -6,7 +6,8 @@ from typing import Any
 
 from audiodiff.errors import AudiodiffError
 
-CORPUS_NAMES = ("ljspeech", "libritts", "vctk", "speechcommands")
+CORPUS_NAMES = ("ljspeech", "libritts", "vctk", "speechcommands", "sc09", "maestro", "musdb18", "gtzan", "fma")
+"""The names of `audiodiff.data.corpora.CORPORA`, without the imports."""
 
 RENDERED = "rendered"
 """The word that asks for composed music instead of a corpus."""

@@ -20,8 +20,30 @@ PRESET_NAMES = {
         "diffwave-ljspeech",
         "tiny",
     ),
-    "audiodiff.presets.autoencoder": ("music-autoencoder", "speech-autoencoder", "tiny-autoencoder"),
-    "audiodiff.presets.latent": ("music", "music-unet", "tiny-latent"),
+    "audiodiff.presets.autoencoder": (
+        "music-autoencoder",
+        "speech-autoencoder",
+        "folder-autoencoder",
+        "maestro-autoencoder",
+        "musdb18-autoencoder",
+        "gtzan-autoencoder",
+        "fma-autoencoder",
+        "sc09-autoencoder",
+        "ljspeech-autoencoder",
+        "tiny-autoencoder",
+    ),
+    "audiodiff.presets.latent": (
+        "music",
+        "music-unet",
+        "folder-latent",
+        "maestro-latent",
+        "musdb18-latent",
+        "gtzan-latent",
+        "fma-latent",
+        "sc09-latent",
+        "ljspeech-latent",
+        "tiny-latent",
+    ),
 }
 """Names of the presets by the module that has them in its `PRESETS` (and needs torch)."""
 

@@ -14,6 +14,11 @@ from audiodiff.data.manifest import MANIFEST_NAME, load_items
 from audiodiff.data.prepare import CACHE_NAME
 from audiodiff.errors import AudiodiffError
 
+CorpusName = Literal[
+    "folder", "ljspeech", "libritts", "vctk", "speechcommands", "sc09", "maestro", "musdb18", "gtzan", "fma"
+]
+"""Any folder, or the layout of a public corpus (`audiodiff.data.corpora.CORPORA`)."""
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -30,7 +35,7 @@ class DataConfig:
     """
 
     folder: str = ""
-    corpus: Literal["folder", "ljspeech", "libritts", "vctk"] = "folder"
+    corpus: CorpusName = "folder"
     cache: str = ""
     crop_frames: int = 88  # about a second at 22.05 kHz: several syllables, and no padding for most clips
     normalize: Literal["none", "peak", "rms"] = "rms"  # corpora differ by 20 dB; the floor of the log-mel does not

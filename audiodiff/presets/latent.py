@@ -1,21 +1,17 @@
 """Training a latent model: the settings, the presets, and the run from shards of latents to checkpoint."""
 
-import dataclasses
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from audiodiff.data.shard_files import find_shards
 from audiodiff.data.shards import LatentBatch, LatentDataset
-from audiodiff.diffusion.samplers import SAMPLERS
-from audiodiff.diffusion.times import GRIDS, QUANTILES, stratified_uniform
+from audiodiff.diffusion.times import QUANTILES, stratified_uniform
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.autoencoder import MelAutoencoderConfig
 from audiodiff.models.checkpoint import (
     CONFIG_FILE,
     WEIGHTS_FILE,
@@ -25,202 +21,57 @@ from audiodiff.models.checkpoint import (
     save_mel_latent,
     weights_hash,
 )
-from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
-from audiodiff.models.mel_latent import (
-    MelLatent,
-    MelLatentConfig,
-    mel_latent_config_from_dict,
-    mel_latent_config_to_dict,
-)
-from audiodiff.nn.autoencoder import AutoencoderConfig
+from audiodiff.models.config import dataclass_to_dict
+from audiodiff.models.mel_latent import MelLatent, mel_latent_config_to_dict
 from audiodiff.nn.condition import Condition, drop_conditions, drop_parts
-from audiodiff.nn.transformer import DiTConfig
-from audiodiff.presets.run import check_run_folder, layered, run_command, run_steps, write_settings
+from audiodiff.presets.latent_config import (
+    PRESETS,
+    Config,
+    DataConfig,
+    SamplingConfig,
+    ValidationConfig,
+    config_from_dict,
+    config_to_dict,
+    configure,
+)
+from audiodiff.presets.latent_sounds import check_vocoder, open_listener, show_sounds
+from audiodiff.presets.run import check_run_folder, run_command, run_steps, write_settings
 from audiodiff.presets.settings import differences
-from audiodiff.signal import mel
 from audiodiff.training.devices import Devices, open_devices
 from audiodiff.training.logging import Board
-from audiodiff.training.loop import LossOutput, Player, Step, TrainConfig, step_seed
+from audiodiff.training.loop import LossOutput, Player, Step, step_seed
+
+__all__ = [
+    "NEXT",
+    "PRESETS",
+    "VOCODER_FOLDER",
+    "Config",
+    "DataConfig",
+    "MelLatent",
+    "SamplingConfig",
+    "ValidationConfig",
+    "batch_condition",
+    "batch_names",
+    "build_model",
+    "check_shards",
+    "config_from_dict",
+    "config_to_dict",
+    "configure",
+    "copy_vocoder",
+    "describe",
+    "make_player",
+    "merged_corpora",
+    "open_shards",
+    "shard_folders",
+    "train",
+    "validation_loss",
+]
 
 VOCODER_FOLDER = "vocoder"
 """Where a latent model's checkpoint keeps its vocoder."""
 
-
-@dataclass(frozen=True)
-class DataConfig:
-    """What is learnt from.
-
-    Attributes:
-        folder: shards made by `audiodiff encode`: a folder or a URL; several with commas between them.
-        crop_latents: latents per training item; several lengths take turns, so that none is strange to the model.
-        recorded_weight: how much more often than their length says recordings are drawn than rendered clips.
-        drop_all: share of items trained without any condition, for guidance.
-        drop_text: share of the others trained without text.
-        drop_number: share of numbers, and of classes, that are withheld, so that they can be left out.
-    """
-
-    folder: str = ""
-    crop_latents: tuple[int, ...] = (128, 64, 96, 215)  # six seconds, with many crops to a clip, ..., the whole ten
-    recorded_weight: float = 1.0
-    drop_all: float = 0.1
-    drop_text: float = 0.05
-    drop_number: float = 0.4
-
-
-@dataclass(frozen=True)
-class SamplingConfig:
-    """How the model is meant to be sampled; goes into the checkpoint.
-
-    Attributes:
-        steps, sampler, grid, precision: as in `audiodiff generate`.
-        guidance: scale of classifier-free guidance, 1 for none.
-        rescale: how far the guided estimate is brought back to the deviation of the plain one, 0 to 1.
-    """
-
-    steps: int = 20
-    sampler: str = "dpmpp_2m"
-    grid: str = "uniform"
-    precision: Literal["fp32", "bf16"] = "fp32"
-    guidance: float = 3.0
-    rescale: float = 0.5
-
-
-@dataclass(frozen=True)
-class ValidationConfig:
-    """How many crops of the validation split the loss is measured on."""
-
-    crops: int = 64
-
-
-@dataclass(frozen=True)
-class Config:
-    """A whole run. Any key can be set on the command line, nested ones with dots.
-
-    Attributes:
-        times: the quantile function of training times (`audiodiff.diffusion.times.QUANTILES`).
-        autoencoder: checkpoint of the autoencoder that made the shards.
-        vocoder: checkpoint of a vocoder for its mel, put beside the model; empty to leave that to Griffin-Lim.
-        output: the run folder.
-        init: checkpoint folder to start the weights from; empty for random weights.
-        device: "auto", "cpu", "cuda", "mps".
-        description: one line for the checkpoint.
-        preset: what the settings started from.
-    """
-
-    model: MelLatentConfig
-    train: TrainConfig
-    data: DataConfig = field(default_factory=DataConfig)
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
-    validation: ValidationConfig = field(default_factory=ValidationConfig)
-    times: str = "logit_normal"
-    autoencoder: str = ""
-    vocoder: str = ""
-    output: str = ""
-    init: str = ""
-    device: str = "auto"
-    description: str = ""
-    preset: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse settings that cannot work."""
-        for name, known in (("times", QUANTILES), ("sampling.sampler", SAMPLERS), ("sampling.grid", GRIDS)):
-            value = {"times": self.times, "sampling.sampler": self.sampling.sampler}.get(name, self.sampling.grid)
-            if value not in known:
-                raise AudiodiffError(f"{name} is {value!r}; known: {', '.join(known)}.")
-        for name in ("drop_all", "drop_text", "drop_number"):
-            if not 0.0 <= getattr(self.data, name) <= 1.0:
-                raise AudiodiffError(f"data.{name} is {getattr(self.data, name)}; expected a share from 0 to 1.")
-        if (
-            not self.data.crop_latents
-            or min(self.data.crop_latents) < 1
-            or self.validation.crops < 0
-            or not self.data.recorded_weight > 0
-        ):
-            raise AudiodiffError(
-                "data.crop_latents must be 1 or more, validation.crops 0 or more, data.recorded_weight above 0."
-            )
-
-
-_MUSIC = Config(
-    model=MelLatentConfig(
-        autoencoder=MelAutoencoderConfig(mel=mel.preset("bigvgan-44k")),
-        # About as many parameters as some core-hours of training can fill.
-        dit=DiTConfig(width=256, depth=6, heads=4, expansion=3.0, conv_kernel=5),
-    ),
-    train=TrainConfig(
-        steps=20_000,
-        batch_size=24,
-        learning_rate=8e-4,
-        warmup_steps=300,
-        final_learning_rate_ratio=0.02,
-        adam_betas=(0.9, 0.99),
-        weight_decay=0.01,
-        clip_norm=1.0,
-        ema_half_life=20_000.0,
-        precision="bf16",
-        log_every=50,
-        validate_every=1_000,
-        save_every_seconds=180.0,
-    ),
-    description="music from a prompt, 44.1 kHz",
-)
-
 NEXT = "try it with `audiodiff generate PROMPT -o out.wav --model {folder}`"
 """What to do with the checkpoint, for the command line."""
-
-PRESETS: dict[str, Config] = {
-    # The model in the package: two CPU cores and some hours.
-    "music": _MUSIC,
-    # The same budget spent on a U-Net.
-    "music-unet": dataclasses.replace(
-        _MUSIC, model=dataclasses.replace(_MUSIC.model, network="unet"), description="music from a prompt, U-Net"
-    ),
-    # Shows that everything works, in seconds.
-    "tiny-latent": dataclasses.replace(
-        _MUSIC,
-        model=MelLatentConfig(
-            autoencoder=MelAutoencoderConfig(
-                mel=mel.preset("hifigan-22k"),
-                network=AutoencoderConfig(width=32, latent_channels=8, blocks=(1, 0, 1)),
-            ),
-            dit=DiTConfig(width=32, depth=2, heads=2),
-        ),
-        train=dataclasses.replace(
-            _MUSIC.train, steps=60, batch_size=4, warmup_steps=10, ema_half_life=100.0, precision="fp32", log_every=10
-        ),
-        data=DataConfig(crop_latents=(16,)),
-        sampling=SamplingConfig(steps=2),
-        validation=ValidationConfig(crops=4),
-        description="a latent model that has hardly learnt anything",
-    ),
-}
-
-
-def configure(source: str | Path, changes: Mapping[str, Any] | None = None) -> Config:
-    """Return the settings of a run; see `audiodiff.presets.vocoder.configure`.
-
-    The autoencoder's shape and the text encoder are those of the checkpoint `autoencoder`, where one is given.
-    """
-    name, values = layered(
-        source, changes or {}, {key: config_to_dict(preset) for key, preset in PRESETS.items()}, Config
-    )
-    if values["autoencoder"]:
-        values["model"]["autoencoder"] = read_config(values["autoencoder"], "autoencoder")["model"]
-    return config_from_dict({**values, "preset": name})
-
-
-def config_to_dict(config: Config) -> dict[str, Any]:
-    """Turn a config into JSON values."""
-    return {**dataclass_to_dict(config), "model": mel_latent_config_to_dict(config.model)}
-
-
-def config_from_dict(values: Mapping[str, Any]) -> Config:
-    """Read a config from plain values.
-
-    Raises:
-        AudiodiffError: an unknown key, a value of the wrong type, or parts that do not fit each other.
-    """
-    return dataclass_from_dict(Config, {**values, "model": mel_latent_config_from_dict(values["model"])})
 
 
 def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | None = None) -> Path:
@@ -240,6 +91,8 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
     train_set = open_shards(config, "train")
     valid_set = open_shards(config, "valid") if config.validation.crops else None
     check_shards(train_set, config)
+    check_vocoder(config)
+    listener = open_listener(config, devices.device) if valid_set is not None and devices.rank == 0 else None
     model = build_model(config).to(devices.device)
     if devices.rank == 0:
         write_settings(run, settings)
@@ -254,6 +107,8 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, MelLatent)
         assert valid_set is not None
+        if listener is not None:
+            show_sounds(averaged, listener, valid_set, config, board=board, step=step)
         return {"loss": validation_loss(averaged, valid_set, config, devices)}
 
     run_steps(
@@ -321,7 +176,8 @@ def check_shards(data: LatentDataset, config: Config) -> None:
     ):
         if theirs != ours_too:
             raise AudiodiffError(
-                f"the shards have {name} {theirs}, the model {ours_too}; set --model.{name}, or make the shards again."
+                f"the shards have {name} {theirs}, the model {ours_too}; set --model.{name}, or make the shards again "
+                f"with `audiodiff encode --preset {config.preset or 'PRESET'}`."
             )
 
 

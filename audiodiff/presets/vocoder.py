@@ -517,15 +517,20 @@ def show_clips(
         board.audio(step, f"clip {index + 1}/recording", waveform, rate)
 
 
-@torch.no_grad()
 def vocode(model: Vocoder, waveform: Tensor, settings: SamplingConfig, seed: int) -> Tensor:
     """Reduce a short waveform `[n_samples]` (a multiple of the hop) to its mel and sample it back: `[n_samples]`."""
-    n_samples = len(waveform)
-    n_frames = n_samples // model.mel_spec.hop_length
-    cond = model.condition(mel.log_mel(waveform[None], model.mel_spec)[..., :n_frames])
+    n_frames = len(waveform) // model.mel_spec.hop_length
+    return vocode_mel(model, mel.log_mel(waveform[None], model.mel_spec)[..., :n_frames], settings, seed)
+
+
+@torch.no_grad()
+def vocode_mel(model: Vocoder, log_mel: Tensor, settings: SamplingConfig, seed: int) -> Tensor:
+    """Sample the waveform `[n_frames * hop_length]` of a short log-mel `[1, n_mels, n_frames]`."""
+    n_samples = log_mel.shape[-1] * model.mel_spec.hop_length
+    cond = model.condition(log_mel)
 
     def noise(draw: int) -> Tensor:
-        white = positional_noise(seed, draw, 0, n_samples)[None].to(waveform.device)
+        white = positional_noise(seed, draw, 0, n_samples)[None].to(log_mel.device)
         return model.shape_noise(white, cond)
 
     denoiser = model.denoiser(torch.bfloat16 if settings.precision == "bf16" else None)

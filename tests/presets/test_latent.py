@@ -1,18 +1,23 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import get_args
 
+import numpy as np
 import pytest
 import soundfile
 import torch
 
 from audiodiff.cli.train import PRESET_NAMES
-from audiodiff.data.corpora import AudioItem
+from audiodiff.data.corpora import CORPORA, SC09_WORDS, AudioItem
+from audiodiff.data.dataset import AudioDataset
 from audiodiff.data.shards import LatentDataset
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import load_autoencoder, load_mel_latent, read_config
 from audiodiff.presets import autoencoder, latent
-from audiodiff.presets.encode import captions, encode_corpus, encode_waveform, numbers_of
+from audiodiff.presets.corpus import CorpusName
+from audiodiff.presets.encode import captions, encode_corpus, encode_waveform, encoding_of, numbers_of
+from audiodiff.presets.latent_config import LAYOUTS
 from audiodiff.signal import mel
 from tests.presets.corpus import write_corpus
 
@@ -103,6 +108,104 @@ def test_long_clips_are_encoded_in_blocks_as_in_one_go(place: Path, monkeypatch:
     whole = encode_waveform(model, waveform)
     monkeypatch.setattr("audiodiff.presets.encode._BLOCK_FRAMES", 128)
     torch.testing.assert_close(encode_waveform(model, waveform), whole, rtol=0, atol=1e-4)
+
+
+def test_presets_for_corpora_name_layouts_and_what_the_model_knows() -> None:
+    assert {"folder", *CORPORA} == set(get_args(CorpusName))
+    assert set(LAYOUTS.values()) <= set(CORPORA)
+    assert set(LAYOUTS) <= set(latent.PRESETS)
+    assert encoding_of("music").numbers == latent.PRESETS["music"].model.numbers
+    digits = encoding_of("sc09-latent")
+    assert (digits.corpus, digits.numbers, digits.classes[0].values) == ("sc09", (), SC09_WORDS)
+    with pytest.raises(AudiodiffError, match="sc09-latent"):
+        encoding_of("sc09")
+    # shards of a codec preset are what the latent preset of that corpus expects
+    for name in LAYOUTS:
+        codec = autoencoder.PRESETS[name.replace("-latent", "-autoencoder")]
+        assert codec.data.corpus == LAYOUTS[name]
+        assert codec.model == latent.PRESETS[name].model.autoencoder
+
+
+def test_long_recordings_become_clips_whose_latents_join_to_the_whole(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    dice = np.random.default_rng(0)
+    for name, n_samples in (("long", 22050 * 5 + 123), ("short", 9000)):
+        soundfile.write(corpus / f"{name}.wav", 0.1 * dice.normal(size=n_samples), 22050)
+    (corpus / "long.txt").write_text("noise")
+    read: list[int] = []
+    waveform = AudioDataset.waveform
+
+    def spy(self: AudioDataset, index: int, start: int = 0, stop: int | None = None) -> torch.Tensor:
+        part = waveform(self, index, start, stop)
+        read.append(len(part))
+        return part
+
+    def encode(name: str) -> LatentDataset:
+        counts = encode_corpus(str(corpus), tmp_path / name, autoencoder=place / "ae", cache=str(tmp_path / "cache"))
+        data = LatentDataset(tmp_path / name / "train")
+        assert counts == {"train": len(data)}
+        return data
+
+    whole = encode("whole")
+    monkeypatch.setattr(AudioDataset, "waveform", spy)
+    monkeypatch.setattr("audiodiff.presets.encode.SEGMENT_SECONDS", 1.0)
+    parts = encode("parts")
+    assert [clip.key for clip in whole.clips] == ["00000000", "00000001"]
+    assert [clip.key for clip in parts.clips] == [*(f"00000000-{part:03d}" for part in range(6)), "00000001"]
+    assert max(read) < 22050 * 2  # a segment and what the encoder sees around it
+    assert max(clip.seconds for clip in parts.clips) <= 1.0
+    assert sum(clip.seconds for clip in parts.clips) == pytest.approx(whole.seconds, abs=1e-3)
+    assert parts.clips[3].texts == ("noise",)
+    assert parts.clips[3].numbers["seconds"] == parts.clips[3].seconds
+    joined = torch.cat([parts.latent(part) for part in range(6)], dim=-1)
+    torch.testing.assert_close(joined, whole.latent(0), rtol=0, atol=0.01)  # float16
+    assert torch.equal(parts.latent(6), whole.latent(1))
+
+
+def test_shards_hold_the_classes_of_the_model(place: Path, tmp_path: Path) -> None:
+    corpus = tmp_path / "digits"
+    write_corpus(corpus)
+    rows = (corpus / "metadata.csv").read_text().splitlines()
+    words = ["word", "zero", "nine", "", "one", "two", "three", "four"]
+    (corpus / "metadata.csv").write_text(
+        "\n".join(f"{row},{word}" for row, word in zip(rows, words, strict=True)) + "\n"
+    )
+    (corpus / "clip4.wav").write_bytes(b"no sound")
+    skipped: list[str] = []
+    wanted = encoding_of("sc09-latent")
+
+    def encode(output: Path) -> dict[str, int]:
+        return encode_corpus(
+            str(corpus),
+            output,
+            autoencoder=place / "ae",
+            numbers=wanted.numbers,
+            classes=wanted.classes,
+            cache=str(tmp_path / "cache"),
+            on_skip=skipped.append,
+        )
+
+    assert encode(tmp_path / "shards") == {"train": 4, "valid": 2}
+    assert len(skipped) == 1
+    assert "clip4.wav" in skipped[0]
+    data = LatentDataset(tmp_path / "shards" / "train")
+    assert [clip.classes for clip in data.clips] == [{"word": "zero"}, {"word": "nine"}, {}, {"word": "one"}]
+    batch = data.batch(0, 0, 8, 4)
+    assert batch.numbers.shape == (8, 0)
+    assert set(batch.classes[:, 0].tolist()) <= {0, 1, 2, 10}
+    changes = {"data.folder": str(tmp_path / "shards"), "autoencoder": str(place / "ae")}
+    given = {**changes, "output": str(tmp_path / "run"), "data.crop_latents": "8", "train.precision": "fp32"}
+    shape = {"dit.width": "32", "dit.depth": "1", "dit.heads": "2", "train.steps": "2", "train.batch_size": "3"}
+    run = latent.train(latent.configure("sc09-latent", {**given, **shape}), resume=False)
+    assert load_mel_latent(run).config.classes[0].name == "word"
+    with pytest.raises(AudiodiffError, match=r"audiodiff encode --preset music"):
+        latent.train(latent.configure("music", {**changes, "output": str(tmp_path / "no")}), resume=False)
+    (corpus / "metadata.csv").write_text("file_name,split,word\nclip0.wav,train,ten\n")
+    with pytest.raises(AudiodiffError, match=r"clip0\.wav has word 'ten'"):
+        encode(tmp_path / "no")
 
 
 def test_training_ends_as_a_checkpoint_that_says_what_it_knows(place: Path) -> None:
