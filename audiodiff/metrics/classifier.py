@@ -104,7 +104,7 @@ def cross_validated(
         outside = np.flatnonzero(fold == number)
         if not len(outside):
             continue
-        model = train_classifier(array[inside], [labels[i] for i in inside], penalty)
+        model = train_classifier(array[inside], [labels[int(i)] for i in inside], penalty)
         for index, name in zip(outside, model.predict(array[outside]), strict=True):
             predicted[index] = name
     return predicted

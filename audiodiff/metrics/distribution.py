@@ -30,7 +30,7 @@ def frechet_distance(first: Points, second: Points) -> float:
     """
     a, b = _checked_pair(first, second, least=2)
     difference = a.mean(axis=0) - b.mean(axis=0)
-    root_a, root_b = (np.linalg.qr(x - x.mean(axis=0), mode="r") / math.sqrt(len(x) - 1) for x in (a, b))
+    root_a, root_b = _covariance_root(a), _covariance_root(b)
     shared = np.linalg.svd(root_a @ root_b.T, compute_uv=False).sum()
     distance = float(difference @ difference + (root_a**2).sum() + (root_b**2).sum() - 2.0 * shared)
     return max(distance, 0.0)  # rounding leaves about -1e-14 of the variance for equal sets
@@ -200,6 +200,13 @@ def copy_check(
         threshold=float(np.quantile(to_originals, 0.05)),
         found=float((theirs.argmax(axis=1) == made_from).mean()),
     )
+
+
+def _covariance_root(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """A matrix R with R'R the covariance, `[min(n_points, dim), dim]`."""
+    # numpy's stubs know only the result of mode="reduced".
+    root: npt.NDArray[np.float64] = np.linalg.qr(points - points.mean(axis=0)).R
+    return root / math.sqrt(len(points) - 1)
 
 
 def _unit(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

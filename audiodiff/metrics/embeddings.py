@@ -152,7 +152,13 @@ class MusicnnVGG:
         """Run the network on `[n_windows, 187, 96]`, log10(10000 mel + 1): points and tag probabilities."""
         scale, shift = self._layers[0]
         x = batch[:, None] * scale + shift
-        pools = (((4, 1), 2), (2, 2), (2, 2), (2, 2), (4, 4))
+        pools: tuple[tuple[tuple[int, int], int], ...] = (
+            ((4, 1), 2),
+            ((2, 2), 2),
+            ((2, 2), 2),
+            ((2, 2), 2),
+            ((4, 4), 4),
+        )
         for (kernel, bias), (scale, shift), (size, stride) in zip(
             self._convolutions, self._layers[1:], pools, strict=True
         ):
@@ -216,7 +222,7 @@ class AiSfx:
     def __init__(self) -> None:
         path = package_folder("aisfx", "aisfx") / "models" / "checkpoint.pth"
         # The file also holds class counts as numpy scalars; nothing else in it may be unpickled.
-        scalar = (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar")
+        scalar: tuple[Any, str] = (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar")
         with torch.serialization.safe_globals([scalar, np.dtype, type(np.dtype(np.int64))]):
             weights, _ = torch.load(path, map_location="cpu", weights_only=True)
         self._weights: dict[str, Tensor] = weights
@@ -243,9 +249,11 @@ class AiSfx:
         return x.mean(dim=3).amax(dim=2)
 
     def _step(self, x: Tensor, block: str, half: int) -> Tensor:
-        norm = [self._weights[f"{block}.bn{half}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")]
+        mean, variance, weight, bias = (
+            self._weights[f"{block}.bn{half}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")
+        )
         x = torch.nn.functional.conv2d(x, self._weights[f"{block}.conv{half}.weight"], padding=1)
-        return torch.relu(torch.nn.functional.batch_norm(x, *norm))
+        return torch.relu(torch.nn.functional.batch_norm(x, mean, variance, weight, bias))
 
 
 class BasicPitch:
@@ -277,7 +285,7 @@ class BasicPitch:
         samples = _prepared(waveform, sample_rate, self._RATE, 1).numpy()
         hop = self._WINDOW - 2 * self._MARGIN * self._HOP
         padded = np.concatenate([np.zeros(self._MARGIN * self._HOP, np.float32), samples])
-        points = []
+        points: list[Array] = []
         for start in range(0, padded.size, hop):
             part = padded[start : start + self._WINDOW]
             # Frames that only see the padding behind the clip would say how long it is, not how it sounds.

@@ -45,7 +45,8 @@ def onset_strength(waveform: FloatArray, sample_rate: int) -> npt.NDArray[np.flo
     rise = np.maximum(mel[:, 3:] - mel[:, :-3], 0.0).mean(axis=0)
     size = min(51, 2 * len(rise) - 1)  # 0.6 s
     near = np.convolve(np.pad(rise, size // 2, mode="reflect"), np.full(size, 1.0 / size), mode="valid")
-    return np.maximum(rise - near, 0.0)
+    strength: npt.NDArray[np.float64] = np.maximum(rise - near, 0.0)
+    return strength
 
 
 def tempo(waveform: FloatArray, sample_rate: int) -> float:
@@ -117,10 +118,9 @@ def chroma(waveform: FloatArray, sample_rate: int) -> npt.NDArray[np.float64]:
     nearest = np.round(note)
     weight = np.exp(-0.5 * ((note - nearest) / 0.25) ** 2)
     amount = weight * peaks[used].mean(axis=1)
-    shares = np.bincount(nearest.astype(np.int64) % 12, weights=amount, minlength=12)
-    total = shares.sum()
-    result: npt.NDArray[np.float64] = shares / total if total > 0.0 else shares
-    return result
+    amounts = np.bincount(nearest.astype(np.int64) % 12, weights=amount, minlength=12).astype(np.float64)
+    total = float(amounts.sum())
+    return amounts / total if total > 0.0 else amounts
 
 
 def key(waveform: FloatArray, sample_rate: int) -> str:
