@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 
 from audiodiff.cli.main import main as command_line
-from audiodiff.presets.vocoder import PRESETS, Config, configure, train_vocoder
+from audiodiff.presets.vocoder import PRESETS, Config, configure, train
 
 __all__ = ["PRESETS", "Config", "configure", "main"]
 
@@ -38,7 +38,7 @@ __all__ = ["PRESETS", "Config", "configure", "main"]
 
 def main(config: Config, *, resume: bool = False) -> Path:
     """Train, and return the run folder, which is then a checkpoint."""
-    return train_vocoder(config, resume=resume)
+    return train(config, resume=resume)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,18 @@ from audiodiff._version import __version__
 from audiodiff.errors import AudiodiffError
 
 COMMANDS = {
+    "generate": "audiodiff.cli.generate",
     "vocode": "audiodiff.cli.vocode",
     "train": "audiodiff.cli.train",
     "prepare": "audiodiff.cli.prepare",
+    "encode": "audiodiff.cli.encode",
     "check": "audiodiff.cli.check",
     "evaluate": "audiodiff.cli.evaluate",
     "export": "audiodiff.cli.export",
     "models": "audiodiff.cli.models",
+    "inspect": "audiodiff.cli.inspect",
+    "replay": "audiodiff.cli.replay",
+    "prompts": "audiodiff.cli.prompts",
     "inspect-mel": "audiodiff.cli.inspect_mel",
     "doctor": "audiodiff.cli.doctor",
 }

@@ -1,16 +1,12 @@
 """Training a vocoder on speech: the settings, the presets, and the run from corpus to checkpoint.
 
 config = configure("speech", {"data.folder": "corpus", "output": "runs/speech"})
-train_vocoder(config, resume=False)
+train(config, resume=False)
 """
 
 import dataclasses
-import json
 import math
-import os
-import random
-import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,10 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from audiodiff.data.corpora import AudioItem, corpus_items
 from audiodiff.data.dataset import AudioDataset
-from audiodiff.data.manifest import MANIFEST_NAME, load_items
-from audiodiff.data.prepare import CACHE_NAME
 from audiodiff.diffusion.noise import positional_noise
 from audiodiff.diffusion.samplers import SAMPLERS, STOCHASTIC_SAMPLERS, sample
 from audiodiff.diffusion.times import GRIDS
@@ -30,6 +23,7 @@ from audiodiff.models.checkpoint import load_vocoder, save_vocoder
 from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
 from audiodiff.models.lmnt import diffwave_config
 from audiodiff.models.vocoder import (
+    FrontEndConfig,
     HeadConfig,
     LossConfig,
     PriorConfig,
@@ -40,39 +34,20 @@ from audiodiff.models.vocoder import (
 )
 from audiodiff.nn.discriminator import Discriminator, DiscriminatorConfig, discriminator_loss, generator_loss
 from audiodiff.nn.wavenet import WaveNetConfig
-from audiodiff.presets.settings import differences, read_table, with_changes
+from audiodiff.presets.corpus import (
+    DataConfig,
+    describe_corpus,
+    fit_length,
+    open_dataset,
+    read_corpus,
+    split_items,
+)
+from audiodiff.presets.run import check_run_folder, layered, run_command, run_steps, write_settings
+from audiodiff.presets.settings import differences
 from audiodiff.signal import mel
 from audiodiff.training.devices import Devices, open_devices
 from audiodiff.training.logging import Board
-from audiodiff.training.loop import LossOutput, Player, Step, TrainConfig, step_seed, train_steps
-from audiodiff.training.progress import append_log, follow
-from audiodiff.training.state import has_state, saved_step
-
-SETTINGS_FILE = "train.json"
-"""The run's settings, in the run folder; can be given to `audiodiff train` again."""
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """What is learnt from.
-
-    Attributes:
-        folder: where the corpus is.
-        corpus: "folder" for any folder of audio, or the layout of a public corpus.
-        cache: where decoded audio is kept; empty for the user's cache folder.
-        crop_frames: mel frames per training item.
-        normalize: how clips are brought to one level: "none", "peak" or "rms" of the whole clip.
-        level: that level, full scale 1.
-        gain_db: range of the random gain of each item (dB), so that the model does not depend on the level.
-    """
-
-    folder: str = ""
-    corpus: Literal["folder", "ljspeech", "libritts", "vctk"] = "folder"
-    cache: str = ""
-    crop_frames: int = 88  # about a second at 22.05 kHz: several syllables, and no padding for most clips
-    normalize: Literal["none", "peak", "rms"] = "rms"  # corpora differ by 20 dB; the floor of the log-mel does not
-    level: float = 0.08
-    gain_db: tuple[float, float] = (-9.0, 3.0)
+from audiodiff.training.loop import LossOutput, Player, Step, TrainConfig, step_seed
 
 
 @dataclass(frozen=True)
@@ -155,11 +130,6 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
-        low, high = self.data.gain_db
-        if not low <= high:
-            raise AudiodiffError(f"data.gain_db is {low}, {high}; expected a lower and an upper bound in dB.")
-        if self.data.crop_frames < 1:
-            raise AudiodiffError(f"data.crop_frames is {self.data.crop_frames}; expected 1 or more.")
         if self.validation.clips < 0 or not self.validation.seconds > 0:
             raise AudiodiffError("validation.clips must be 0 or more and validation.seconds more than 0.")
         if self.sampling.sampler not in SAMPLERS:
@@ -216,6 +186,9 @@ _SPEECH = Config(
     description="speech vocoder, 22.05 kHz, HiFi-GAN mel",
 )
 
+NEXT = "try it with `audiodiff vocode in.wav -o out.wav --model {folder}`"
+"""What to do with the checkpoint, for the command line."""
+
 PRESETS: dict[str, Config] = {
     # The model in the package: made for two CPU cores and an hour and a half.
     "speech": _SPEECH,
@@ -233,6 +206,22 @@ PRESETS: dict[str, Config] = {
             validate_every=500,
         ),
         adversarial=AdversarialConfig(weight=0.3),
+    ),
+    # The vocoder behind the model `music`: the full band at the frame rate of the speech model, so nearly its price.
+    "music-vocoder": dataclasses.replace(
+        _SPEECH,
+        model=dataclasses.replace(
+            _FRAMED,
+            mel=mel.preset("bigvgan-44k"),
+            front_end=FrontEndConfig("stft", 2048, 512),
+            wavenet=dataclasses.replace(_FRAMED.wavenet, channels=256),  # half of the 40 MiB is the latent model's
+            loss=dataclasses.replace(_FRAMED.loss, resolutions=((512, 128), (1024, 256), (2048, 512))),
+        ),
+        train=dataclasses.replace(
+            _TRAIN, steps=8_000, batch_size=8, ema_half_life=8_000.0, validate_every=1_000, save_every_seconds=120.0
+        ),
+        data=DataConfig(crop_frames=88, gain_db=(-12.0, 3.0)),
+        description="music vocoder, 44.1 kHz, BigVGAN-v2 mel",
     ),
     # Any folder of sound files, with or without a metadata.csv.
     "folder": dataclasses.replace(_SPEECH, train=_TRAIN, description="vocoder, 22.05 kHz, HiFi-GAN mel"),
@@ -308,19 +297,10 @@ def configure(source: str | Path, changes: Mapping[str, Any] | None = None) -> C
     Raises:
         AudiodiffError: an unknown preset, key or value.
     """
-    table: dict[str, Any] = {}
-    name = str(source)
-    if name not in PRESETS:
-        path = Path(source)
-        if path.suffix.lower() not in (".yaml", ".yml", ".json"):
-            raise AudiodiffError(f"there is no preset {name!r}; known are {', '.join(PRESETS)}, or give a .yaml file.")
-        table = read_table(path)
-        name = table.pop("preset", "") or "folder"
-        if name not in PRESETS:
-            raise AudiodiffError(f"{path} starts from preset {name!r}; known are {', '.join(PRESETS)}.")
-    values = config_to_dict(PRESETS[name])
-    for layer in (table, changes or {}):
-        values = with_changes(Config, values, layer)
+    presets = {"folder": PRESETS["folder"], **PRESETS}
+    name, values = layered(
+        source, changes or {}, {key: config_to_dict(preset) for key, preset in presets.items()}, Config
+    )
     return config_from_dict({**values, "preset": name})
 
 
@@ -340,7 +320,7 @@ def config_from_dict(values: Mapping[str, Any]) -> Config:
     return dataclass_from_dict(Config, {**values, "model": vocoder_config_from_dict(values["model"])})
 
 
-def train_vocoder(config: Config, *, resume: bool, on_step: Callable[[Step], None] | None = None) -> Path:
+def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | None = None) -> Path:
     """Train, and return the run folder, which is then a checkpoint for `load_vocoder`.
 
     Args:
@@ -351,95 +331,39 @@ def train_vocoder(config: Config, *, resume: bool, on_step: Callable[[Step], Non
     Raises:
         AudiodiffError: something in the settings, the corpus or the run folder is not fit; the loss is not finite.
     """
-    run = check_run_folder(config, resume)
+    settings = config_to_dict(config)
+    run = check_run_folder(config.output, settings, resume)
     devices = open_devices(config.device)
     train_items, valid_items = split_items(read_corpus(config.data), config.validation.clips)
-    train_set, valid_set = (open_dataset(items, config) for items in (train_items, valid_items))
+    rate = config.model.mel.sample_rate
+    train_set, valid_set = (open_dataset(items, config.data, rate) for items in (train_items, valid_items))
     model = build_model(config).to(devices.device)
     if devices.rank == 0:
-        write_settings(run, config)
-    players = make_players(model, train_set, config, devices)
-    board = Board(run, first_step=saved_step(run) + 1) if devices.rank == 0 else None
+        write_settings(run, settings)
     metadata = describe(config, train_set)
 
     def export(averaged: nn.Module, step: int) -> None:
         assert isinstance(averaged, Vocoder)
         save_vocoder(run, for_sampling(averaged, config), {**metadata, "step": step})
 
-    def validate(averaged: nn.Module, step: int) -> None:
+    def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, Vocoder)
-        assert board is not None
-        loss = validation_loss(averaged, valid_set, config, devices)
-        board.scalars(step, {"validation/loss": loss})
-        append_log(run, {"step": step, "validation_loss": loss})
         if config.validation.sounds:
             show_clips(for_sampling(averaged, config), valid_set, config, devices, board=board, step=step)
+        return {"loss": validation_loss(averaged, valid_set, config, devices)}
 
-    steps = train_steps(
-        players,
+    run_steps(
+        make_players(model, train_set, config, devices),
         config.train,
         run,
+        devices,
         resume=resume,
         export=export,
-        on_validate=validate if config.validation.clips else None,
+        validate=validate if config.validation.clips else None,
         name_batch=lambda step: batch_names(train_set, config, step),
+        on_step=on_step,
     )
-    if devices.rank == 0:
-        steps = follow(steps, run, total=config.train.steps, log_every=config.train.log_every)
-    for step in steps:
-        if board is not None and step.step % config.train.log_every == 0:
-            board.scalars(step.step, {"loss": step.loss, **step.terms, "grad_norm": step.grad_norm})
-            board.scalars(step.step, {"learning_rate": step.learning_rate, "items/s": step.items_per_second})
-        if on_step is not None:
-            on_step(step)
-    if board is not None:
-        board.close()
     return run
-
-
-def read_corpus(config: DataConfig) -> list[AudioItem]:
-    """List the clips of the corpus; `folder` may also be what `audiodiff prepare` has made.
-
-    Raises:
-        AudiodiffError: no folder was given, or it is not such a corpus.
-    """
-    if not config.folder:
-        raise AudiodiffError("data.folder is not set; give the folder of the corpus (--data FOLDER).")
-    if config.corpus == "folder" or (Path(config.folder) / MANIFEST_NAME).is_file():
-        return load_items(config.folder)
-    return corpus_items(config.corpus, config.folder)
-
-
-def split_items(items: Sequence[AudioItem], n_valid: int) -> tuple[list[AudioItem], list[AudioItem]]:
-    """Return the clips to train on, and `n_valid` clips spread over the validation split.
-
-    Clips of a split other than train and valid are left out. Without a validation split every 50th clip is held out;
-    of fewer than 50 clips none can be spared, and validation listens to clips of the training set.
-
-    Raises:
-        AudiodiffError: nothing is left to train on.
-    """
-    train = [item for item in items if item.split in ("train", "")]
-    valid = [item for item in items if item.split == "valid"]
-    if not train:
-        found = ", ".join(sorted({item.split for item in items})) or "none"
-        raise AudiodiffError(f"the corpus has no clips of split train (splits found: {found}); mark some as train.")
-    if not valid and len(train) >= 50:
-        valid = train[::50]
-        train = [item for index, item in enumerate(train) if index % 50]
-    elif not valid:
-        valid = train
-    stride = max(len(valid) // max(n_valid, 1), 1)
-    return train, valid[::stride][: max(n_valid, 1)]
-
-
-def open_dataset(items: Sequence[AudioItem], config: Config) -> AudioDataset:
-    """Decode the clips once, at the model's rate and the run's level."""
-    prepared = Path(config.data.folder) / CACHE_NAME
-    home = Path(os.environ.get("XDG_CACHE_HOME", "") or Path.home() / ".cache")
-    cache = config.data.cache or (prepared if prepared.is_dir() else home / "audiodiff" / "audio")
-    level = None if config.data.normalize == "none" else config.data.level
-    return AudioDataset(items, config.model.mel.sample_rate, cache, normalize=config.data.normalize, level=level)
 
 
 def build_model(config: Config) -> Vocoder:
@@ -531,7 +455,7 @@ def validation_loss(model: Vocoder, data: AudioDataset, config: Config, devices:
     generator = torch.Generator().manual_seed(step_seed(0, 0))
     total, n_times = 0.0, 4
     for index in range(len(data)):
-        waveform = _fit(data.waveform(index), n_samples).expand(n_times, -1)
+        waveform = fit_length(data.waveform(index), n_samples).expand(n_times, -1)
         share = (torch.arange(n_times) + 0.5) / n_times
         t = config.model.loss.t_min + (model.process.t_max - config.model.loss.t_min) * share
         noise = torch.randn(n_times, 1, n_samples, generator=generator)
@@ -548,7 +472,7 @@ def show_clips(
     spec, rate = config.model.mel, config.model.mel.sample_rate
     for index in range(len(data)):
         waveform = data.waveform(index)[: int(config.validation.seconds * rate)]
-        waveform = _fit(waveform, math.ceil(len(waveform) / spec.hop_length) * spec.hop_length)
+        waveform = fit_length(waveform, math.ceil(len(waveform) / spec.hop_length) * spec.hop_length)
         estimate = vocode(model, waveform.to(devices.device), config.sampling, seed=index)
         mels = torch.cat([mel.log_mel(sound[None], spec) for sound in (waveform, estimate.cpu())])
         board.picture(step, f"clip {index + 1}", mels)
@@ -589,13 +513,7 @@ def describe(config: Config, data: AudioDataset) -> dict[str, Any]:
     low, high = config.data.gain_db
     metadata: dict[str, Any] = {
         "description": config.description,
-        "corpus": {
-            "name": Path(config.data.folder).resolve().name,
-            "clips": len(data),
-            "hours": round(data.seconds / 3600.0, 3),
-            "licences": sorted({item.licence for item in data.items if item.licence}),
-            "sources": sorted({source for item in data.items if (source := item.extra.get("source", ""))}),
-        },
+        "corpus": describe_corpus(config.data, data),
         "training": {key: value for key, value in config_to_dict(config).items() if key in ("train", "data", "init")},
         # The prior stands in the model's config.
         "sampling": {key: value for key, value in dataclass_to_dict(config.sampling).items() if key != "prior"},
@@ -611,78 +529,5 @@ def describe(config: Config, data: AudioDataset) -> dict[str, Any]:
 
 def command(config: Config) -> str:
     """Return the command line that repeats the run."""
-    words = ["audiodiff", "train", config.preset or "CONFIG.json", "--data", "FOLDER", "--output", "RUN"]
-    if config.preset:
-        elsewhere = ("data.folder", "data.cache", "output", "device", "description", "preset")
-        for key, _, value in differences(config_to_dict(PRESETS[config.preset]), config_to_dict(config)):
-            if key not in elsewhere:
-                words += [f"--{key}", value if isinstance(value, str) else json.dumps(value)]
-    return shlex.join(words)
-
-
-# What may change between the sessions of one run; the rest would make it another run.
-_MAY_CHANGE = (
-    "train.steps",
-    "train.learning_rate",
-    "train.final_learning_rate_ratio",
-    "train.clip_norm",
-    "train.save_every_seconds",
-    "train.log_every",
-    "train.validate_every",
-    "train.stop_after_seconds",
-    "data.folder",
-    "data.cache",
-    "sampling.",
-    "validation.",
-    "output",
-    "init",
-    "device",
-    "description",
-    "preset",
-)
-
-
-def check_run_folder(config: Config, resume: bool) -> Path:
-    """Return the run folder if this run may use it.
-
-    Raises:
-        AudiodiffError: none was given, it holds another run, or the settings of the run have changed.
-    """
-    if not config.output:
-        raise AudiodiffError("output is not set; give the run folder (--output RUN).")
-    run = Path(config.output)
-    if has_state(run) and not resume:
-        raise AudiodiffError(f"{run} already holds a training run; add --resume to go on, or choose another folder.")
-    if not has_state(run) and any((run / name).exists() for name in ("model.safetensors", "config.json")):
-        raise AudiodiffError(f"{run} holds a model already; choose another folder.")
-    if has_state(run) and (run / SETTINGS_FILE).is_file():
-        saved = json.loads((run / SETTINGS_FILE).read_text(encoding="utf-8"))
-        changed = [
-            change for change in differences(saved, config_to_dict(config)) if not change[0].startswith(_MAY_CHANGE)
-        ]
-        if changed:
-            key, before, now = changed[0]
-            raise AudiodiffError(
-                f"the run in {run} was started with {key} = {before}, now it is {now}; resume with the same settings."
-            )
-    return run
-
-
-def write_settings(run: Path, config: Config) -> None:
-    """Keep the settings in the run folder.
-
-    Raises:
-        AudiodiffError: the folder cannot be written.
-    """
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        temporary = run / f".{SETTINGS_FILE}.{random.getrandbits(32):08x}"
-        temporary.write_text(json.dumps(config_to_dict(config), indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, run / SETTINGS_FILE)
-    except OSError as error:
-        raise AudiodiffError(f"the run folder {run} cannot be written ({error.strerror or error}).") from error
-
-
-def _fit(waveform: Tensor, n_samples: int) -> Tensor:
-    """Cut or pad with zeros to `n_samples`."""
-    return nn.functional.pad(waveform[:n_samples], (0, max(n_samples - len(waveform), 0)))
+    preset = config_to_dict(PRESETS[config.preset]) if config.preset else None
+    return run_command(config.preset, preset, config_to_dict(config))

@@ -19,7 +19,9 @@ from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.mel import MelSpec, check_mel, convert_log_mel
 from audiodiff.signal.resample import resample
+from audiodiff.synthesis.find import find_checkpoint, public_name
 from audiodiff.synthesis.level import LevelMeter, shift_log_mel
+from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.settings import VocodeSettings, merge_settings
 from audiodiff.synthesis.streams import Window, mel_blocks, windows
 
@@ -27,7 +29,6 @@ Array = TypeVar("Array", NDArray[np.float32], Tensor)
 OnProgress = Callable[[float, float], None]
 """Called with (seconds of audio done, seconds in all)."""
 
-PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
 DEFAULT_STEPS = 8
 DEFAULT_SAMPLER = "euler"
 DEFAULT_GRID = "uniform"
@@ -149,6 +150,7 @@ class VocoderSynthesizer:
         model: VocoderModel,
         *,
         name: str = "vocoder",
+        identity: StoryModel | None = None,
         defaults: ModelDefaults | None = None,
         device: torch.device | str = "cpu",
         window_seconds: float = WINDOW_SECONDS,
@@ -159,6 +161,7 @@ class VocoderSynthesizer:
         Args:
             model: in evaluation mode.
             name: how it was asked for.
+            identity: what the stories of its files say of it; by its name alone they cannot be replayed.
             defaults: what it recommends.
             device: where it computes.
             window_seconds: new audio that is sampled as one signal; more, if the context needs it.
@@ -168,6 +171,7 @@ class VocoderSynthesizer:
         self._window_seconds = window_seconds
         self._call_seconds = call_seconds
         self.name = name
+        self.identity = identity or StoryModel(public_name(name), weights_sha256="")
         self.defaults = defaults or ModelDefaults()
         self.device = torch.device(device)
 
@@ -479,24 +483,28 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> Vocode
     """Load a vocoder.
 
     Args:
-        name_or_path: a model that comes with the package (`pretrained_names`), a checkpoint folder, or
+        name_or_path: a model that comes with the package (`find.pretrained_names`), a checkpoint folder, or
             `hf:ORG/NAME` for a folder of that form on the Hugging Face Hub.
         device: `auto` (CUDA, then MPS, then CPU), or what torch calls the device.
 
     Raises:
         AudiodiffError: there is no such model or device, or the folder holds something else.
     """
-    chosen = _device(device)
+    chosen = open_device(device)
     folder = find_checkpoint(name_or_path)
-    from audiodiff.models.checkpoint import load_vocoder, read_config
+    from audiodiff.models.checkpoint import WEIGHTS_FILE, load_vocoder, read_config, weights_hash
 
-    defaults = read_defaults(read_config(folder)["metadata"], folder)
+    config = read_config(folder)
+    defaults = read_defaults(config["metadata"], folder)
     model = load_vocoder(folder)
+    # of the weights as they are, which need not be what the config says
+    identity = StoryModel(public_name(name_or_path), weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]))
     model.to(chosen)
     on_samples = model.config.front_end.name == "samples"
     return VocoderSynthesizer(
         model,
         name=str(name_or_path),
+        identity=identity,
         defaults=defaults,
         device=chosen,
         window_seconds=SAMPLES_WINDOW_SECONDS if on_samples else WINDOW_SECONDS,
@@ -504,51 +512,12 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> Vocode
     )
 
 
-def pretrained_names() -> list[str]:
-    """Return the names of the models that come with the package."""
-    if not PRETRAINED.is_dir():
-        return []
-    return sorted(folder.name for folder in PRETRAINED.iterdir() if (folder / "config.json").is_file())
-
-
-def find_checkpoint(name_or_path: str | Path) -> Path:
-    """Return the folder of a model, fetched from the Hub first if the name starts with `hf:`.
+def open_device(name: str) -> torch.device:
+    """Return the device of a name; `auto` is CUDA, then MPS, then the CPU.
 
     Raises:
-        AudiodiffError: there is no such model.
+        AudiodiffError: there is no such device here.
     """
-    name = str(name_or_path)
-    if name.startswith("hf:"):
-        return _hub_folder(name.removeprefix("hf:"))
-    if name in pretrained_names():
-        return PRETRAINED / name
-    folder = Path(name)
-    if folder.is_dir():
-        return folder
-    known = ", ".join(pretrained_names()) or "none yet"
-    if folder.exists():
-        raise AudiodiffError(f"{name} is a file; a model is a folder with config.json and model.safetensors.")
-    raise AudiodiffError(
-        f"there is no model {name!r}: it is neither a model of the package ({known}) nor a folder; "
-        "give one of these, the path of a checkpoint folder, or hf:ORG/NAME."
-    )
-
-
-def _hub_folder(repository: str) -> Path:
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise AudiodiffError(
-            "loading from the Hugging Face Hub needs huggingface_hub; install it with `pip install huggingface_hub`."
-        ) from error
-    try:
-        return Path(snapshot_download(repository, allow_patterns=["config.json", "model.safetensors"]))
-    except Exception as error:  # the hub's client raises a dozen unrelated classes
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise AudiodiffError(f"{repository!r} could not be fetched from the Hugging Face Hub: {reason}") from error
-
-
-def _device(name: str) -> torch.device:
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
