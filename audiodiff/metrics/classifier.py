@@ -1,16 +1,16 @@
 """A linear classifier of clips: trained on recordings, checked on others, then asked about generated ones."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from audiodiff.errors import AudiodiffError
 
 Points = npt.NDArray[np.floating[Any]]
+Vector = npt.NDArray[np.float64]
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 
@@ -50,7 +50,7 @@ class LinearClassifier:
 
 
 def train_classifier(features: Points, labels: Sequence[str], penalty: float) -> LinearClassifier:
-    """Fit softmax regression by L-BFGS: mean cross-entropy, classes weighted alike, plus penalty * |weight|^2 / 2.
+    """Fit softmax regression: mean cross-entropy, classes weighted alike, plus penalty * |weight|^2 / 2.
 
     Args:
         features: `[n_clips, n_features]`.
@@ -70,23 +70,59 @@ def train_classifier(features: Points, labels: Sequence[str], penalty: float) ->
         raise AudiodiffError("a classifier needs clips of two classes or more.")
     mean, scale = array.mean(axis=0), array.std(axis=0)
     scale = np.where(scale > 1e-9, scale, 1.0)
-    x = torch.from_numpy((array - mean) / scale)
-    y = torch.tensor([classes.index(label) for label in labels])
-    counts = torch.bincount(y, minlength=len(classes)).double()
-    balance = counts.sum() / (len(classes) * counts)
-    weight = torch.zeros(x.shape[1], len(classes), dtype=torch.float64, requires_grad=True)
-    bias = torch.zeros(len(classes), dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weight, bias], max_iter=300, line_search_fn="strong_wolfe", tolerance_grad=1e-6)
+    # The best weights are sums of the clips' features, so they are sought in the space that the clips span.
+    left, strength, basis = np.linalg.svd((array - mean) / scale, full_matrices=False)
+    x = left * strength
+    truth = np.zeros((len(array), len(classes)))
+    truth[np.arange(len(array)), [classes.index(label) for label in labels]] = 1.0
+    counts = truth.sum(axis=0)
+    share = (truth / (len(classes) * counts)).sum(axis=1, keepdims=True)  # of each clip; every class has as much
 
-    def closure() -> torch.Tensor:
-        optimizer.zero_grad()
-        loss = torch.nn.functional.cross_entropy(x @ weight + bias, y, weight=balance)
-        loss = loss + 0.5 * penalty * weight.square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
+    def loss(flat: Vector) -> tuple[float, Vector]:
+        weight, bias = flat[: -len(classes)].reshape(x.shape[1], -1), flat[-len(classes) :]
+        logits = x @ weight + bias
+        logits = logits - logits.max(axis=1, keepdims=True)
+        log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        error = share * (np.exp(log_p) - truth)
+        gradient = np.concatenate([(x.T @ error + penalty * weight).ravel(), error.sum(axis=0)])
+        return float(-(share * truth * log_p).sum() + 0.5 * penalty * (weight**2).sum()), gradient
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
-    return LinearClassifier(classes, mean, scale, weight.detach().numpy(), bias.detach().numpy())
+    found = _minimised(loss, np.zeros((x.shape[1] + 1) * len(classes)))
+    weight = basis.T @ found[: -len(classes)].reshape(x.shape[1], -1)
+    return LinearClassifier(classes, mean, scale, weight, found[-len(classes) :])
+
+
+def _minimised(
+    function: Callable[[Vector], tuple[float, Vector]], x: Vector, *, memory: int = 20, iterations: int = 500
+) -> Vector:
+    """Minimise a smooth convex function that returns value and gradient, by L-BFGS (Liu and Nocedal 1989)."""
+    value, gradient = function(x)
+    steps: list[Vector] = []
+    changes: list[Vector] = []
+    for _ in range(iterations):
+        if np.abs(gradient).max() < 1e-7:
+            break
+        direction = gradient.copy()
+        factors = []
+        for step, change in zip(reversed(steps), reversed(changes), strict=True):
+            factors.append(step @ direction / (step @ change))
+            direction -= factors[-1] * change
+        if steps:
+            direction *= steps[-1] @ changes[-1] / (changes[-1] @ changes[-1])
+        for step, change, factor in zip(steps, changes, reversed(factors), strict=True):
+            direction += (factor - change @ direction / (step @ change)) * step
+        slope, size = float(gradient @ direction), 1.0
+        while True:
+            step = -size * direction
+            new_value, new_gradient = function(x + step)
+            if new_value <= value - 1e-4 * size * slope or size < 1e-12:
+                break
+            size /= 2.0
+        change = new_gradient - gradient
+        x, value, gradient = x + step, new_value, new_gradient
+        if step @ change > 1e-14 * (change @ change):
+            steps, changes = [*steps, step][-memory:], [*changes, change][-memory:]
+    return x
 
 
 def cross_validated(

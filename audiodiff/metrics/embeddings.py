@@ -137,19 +137,18 @@ class MusicnnVGG:
 
     def embed(self, waveform: FloatArray, sample_rate: int) -> Array:
         """Return the points `[n_windows, 256]`."""
-        return self.embed_and_tag(waveform, sample_rate)[0]
-
-    def embed_and_tag(self, waveform: FloatArray, sample_rate: int) -> tuple[Array, Array]:
-        """Return the points `[n_windows, 256]` and the probabilities of `self.tags` `[n_windows, 50]`."""
         samples = _prepared(waveform, sample_rate, MUSICNN_MEL.sample_rate, MUSICNN_MEL.n_fft)
         frames = torch.log10(10_000.0 * log_mel(samples, MUSICNN_MEL).exp() + 1.0).T
-        batch = windows(frames, MUSICNN_WINDOW, MUSICNN_WINDOW // 2)
         with torch.inference_mode():
-            points, tags = self.forward(batch)
-        return points.numpy(), tags.numpy()
+            return self.forward(windows(frames, MUSICNN_WINDOW, MUSICNN_WINDOW // 2)).numpy()
 
-    def forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Run the network on `[n_windows, 187, 96]`, log10(10000 mel + 1): points and tag probabilities."""
+    def tag(self, points: Array) -> Array:
+        """Return the probabilities of `self.tags` `[n_windows, 50]` from points of `embed`."""
+        weight, bias = self._output
+        return torch.sigmoid(torch.from_numpy(np.array(points, np.float32)) @ weight + bias).numpy()
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Run the network on `[n_windows, 187, 96]`, log10(10000 mel + 1), up to its last layer but one."""
         scale, shift = self._layers[0]
         x = batch[:, None] * scale + shift
         pools: tuple[tuple[tuple[int, int], int], ...] = (
@@ -164,9 +163,7 @@ class MusicnnVGG:
         ):
             x = torch.relu(torch.nn.functional.conv2d(x, kernel, bias, padding=1))
             x = torch.nn.functional.max_pool2d(x * scale + shift, size, stride)
-        points = x.permute(0, 2, 3, 1).flatten(1)  # TensorFlow flattens time, frequency, channel
-        weight, bias = self._output
-        return points, torch.sigmoid(points @ weight + bias)
+        return x.permute(0, 2, 3, 1).flatten(1)  # TensorFlow flattens time, frequency, channel
 
     @staticmethod
     def _norm(tensors: Mapping[str, npt.NDArray[np.generic]], name: str) -> tuple[Tensor, Tensor]:
