@@ -28,7 +28,10 @@ from audiodiff.text.encoder import TextEncoder, open_encoder
 from audiodiff.text.prompt import parse_prompt
 
 OnProgress = Callable[[float, float], None]
-"""Called with (work done, work in all), in units of network calls."""
+"""Called with (work done, work in all), in sampling steps, first the model's and then the vocoder's."""
+
+OnEstimate = Callable[[Tensor], None]
+"""Called after every step of the model with its estimate of the clean latents, `[1, channels, n_latents]`."""
 
 SHORTEST_SECONDS = 3.0
 """Clips shorter than this are cut from one of this length: the model has never heard shorter ones."""
@@ -191,12 +194,18 @@ class LatentSynthesizer:
         )
 
     @torch.no_grad()
-    def clip(self, settings: GenerateSettings, on_progress: OnProgress | None = None) -> Clip:
+    def clip(
+        self,
+        settings: GenerateSettings,
+        on_progress: OnProgress | None = None,
+        *,
+        on_estimate: OnEstimate | None = None,
+    ) -> Clip:
         """Make the clip that `settings` describe; see `generate`."""
         settings = self.resolve(settings)
         n_samples = round(settings.seconds * self.sample_rate)
-        latents, notes = self.latents(settings, self.n_latents(settings.seconds), on_progress)
-        levelled = self.render(latents, n_samples, settings)
+        latents, notes = self.latents(settings, self.n_latents(settings.seconds), on_progress, on_estimate=on_estimate)
+        levelled = self.render(latents, n_samples, settings, on_progress)
         return Clip(
             waveform=levelled.waveform.numpy(),
             sample_rate=self.sample_rate,
@@ -213,7 +222,12 @@ class LatentSynthesizer:
         return -(-round(wanted * spec.sample_rate) // (spec.hop_length * per_latent))
 
     def latents(
-        self, settings: GenerateSettings, n_latents: int, on_progress: OnProgress | None = None
+        self,
+        settings: GenerateSettings,
+        n_latents: int,
+        on_progress: OnProgress | None = None,
+        *,
+        on_estimate: OnEstimate | None = None,
     ) -> tuple[Tensor, tuple[str, ...]]:
         """Denoise `[1, channels, n_latents]`; also returns notes about the prompt."""
         settings = self.resolve(settings)
@@ -223,7 +237,9 @@ class LatentSynthesizer:
 
         def on_step(index: int, total: int, x0_hat: Tensor) -> None:
             if on_progress is not None:
-                on_progress(float(index + 1), float(steps))
+                on_progress(float(index + 1), float(steps + (settings.vocoder_steps or 0)))
+            if on_estimate is not None:
+                on_estimate(x0_hat)
 
         def noise(draw: int) -> Tensor:
             drawn = positional_noise(settings.seed, draw, 0, n_latents, channels=self.model.channels)
@@ -338,10 +354,21 @@ class LatentSynthesizer:
             parts.append(decoded[:, first : first + (piece.core_stop - piece.core_start) * per_latent])
         return torch.cat(parts, dim=-1)
 
-    def render(self, latents: Tensor, n_samples: int, settings: GenerateSettings) -> Levelled:
+    def render(
+        self, latents: Tensor, n_samples: int, settings: GenerateSettings, on_progress: OnProgress | None = None
+    ) -> Levelled:
         """Decode latents to a waveform `[n_samples]` on the CPU, faded at its ends and set to the level asked for."""
+        settings = self.resolve(settings)
+        assert settings.steps is not None
+        assert settings.vocoder_steps is not None
+        before, steps = settings.steps, settings.vocoder_steps
+
+        def on_vocoder(done: float, total: float) -> None:
+            if on_progress is not None:
+                on_progress(before + steps * done / total, float(before + steps))
+
         log_mel = self.mel(latents).cpu()
-        waveform = self.vocoder.vocode_mel(log_mel, steps=settings.vocoder_steps, seed=settings.seed)[:n_samples]
+        waveform = self.vocoder.vocode_mel(log_mel, steps=steps, seed=settings.seed, on_progress=on_vocoder)[:n_samples]
         return apply_level(faded(waveform.float(), self.sample_rate), self.sample_rate, settings.level)
 
 

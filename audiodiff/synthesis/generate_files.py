@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from audiodiff.synthesis.files import check_output
-from audiodiff.synthesis.generate import LatentSynthesizer, OnProgress
+from audiodiff.synthesis.generate import LatentSynthesizer, OnEstimate, OnProgress
 from audiodiff.synthesis.machine import this_machine
 from audiodiff.synthesis.provenance import Story, StoryAudio, StoryWriter, check_sidecar
 from audiodiff.synthesis.settings import GenerateSettings
@@ -46,6 +46,7 @@ def generate_file(
     provenance: bool = True,
     sidecar: bool = False,
     on_progress: OnProgress | None = None,
+    on_estimate: OnEstimate | None = None,
 ) -> GenerateReport:
     """Generate one clip into a sound file.
 
@@ -56,6 +57,7 @@ def generate_file(
         provenance: keep in the file what made it (`audiodiff.synthesis.provenance`), for `inspect` and `replay`.
         sidecar: write that as JSON beside the file, too.
         on_progress: called with the work done and the work in all.
+        on_estimate: called after every step with the latents that the clip seems to become.
 
     Raises:
         AudiodiffError: a prompt or setting that cannot be used, or a target that cannot be written; nothing is left.
@@ -66,7 +68,7 @@ def generate_file(
         check_sidecar(target, provenance=provenance)
     started = time.perf_counter()
     resolved = synthesizer.resolve(settings)
-    clip = synthesizer.clip(resolved, on_progress)
+    clip = synthesizer.clip(resolved, on_progress, on_estimate=on_estimate)
     tell = _teller(synthesizer, resolved) if provenance else None
     with StoryWriter(target, clip.sample_rate, tell=tell, sidecar=sidecar) as writer:
         writer.write(clip.waveform.clip(-1.0, 1.0))

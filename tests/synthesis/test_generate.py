@@ -162,6 +162,38 @@ def test_stopping_takes_at_most_a_step(model: LatentSynthesizer) -> None:
     assert seen == [1.0, 2.0]
 
 
+def test_progress_goes_through_the_vocoder_to_the_end_and_can_be_stopped_there(model: LatentSynthesizer) -> None:
+    class Stop(Exception):
+        pass
+
+    seen: list[tuple[float, float]] = []
+    settings = GenerateSettings(prompt="piano", seconds=1.0, steps=3, vocoder_steps=4)
+    model.clip(settings, lambda done, total: seen.append((done, total)))
+    assert {total for _, total in seen} == {7.0}
+    done = [done for done, _ in seen]
+    assert done == sorted(done)
+    assert done[-1] == 7.0
+    assert {1.0, 2.0, 3.0, 4.0, 5.0, 6.0} <= set(done)
+
+    def stop(done: float, total: float) -> None:
+        if done > 4.0:
+            raise Stop
+
+    with pytest.raises(Stop):
+        model.clip(settings, stop)
+
+
+def test_estimates_come_after_every_step_and_end_in_what_is_rendered(model: LatentSynthesizer) -> None:
+    estimates: list[torch.Tensor] = []
+    settings = GenerateSettings(prompt="piano", seconds=3.0, steps=4, sampler="euler", grid="uniform")
+    n_latents = model.n_latents(3.0)
+    with torch.no_grad():
+        latents, _ = model.latents(settings, n_latents, on_estimate=lambda x0_hat: estimates.append(x0_hat.clone()))
+    assert [tuple(x0_hat.shape) for x0_hat in estimates] == [(1, 4, n_latents)] * 4
+    torch.testing.assert_close(estimates[-1], latents, rtol=0, atol=1e-5)
+    assert (estimates[0] - latents).abs().max() > 1e-3
+
+
 def test_loading_tells_models_apart(folder: Path) -> None:
     assert isinstance(audiodiff.load(folder), LatentSynthesizer)
     assert load_vocoder(folder).sample_rate == RATE  # the one inside
