@@ -132,6 +132,7 @@ def melody(rng: Random, plan: Plan, instrument: Instrument, figure: str) -> list
                 continue
             chord = plan.chord_at(start)
             index = max(0, min(len(rungs) - 1, anchor + step))
+            # Sums of thirds miss the whole beat by a rounding error now and then: a passing note on a strong beat.
             strong = (start % 1) < 1e-6 and (start % plan.beats_per_bar) in (0, 2)
             last = number == len(rhythm) - 1
             if strong or length >= 1 or last or name == "fanfare":

@@ -121,18 +121,3 @@ def test_length() -> None:
         assert piece.score.beats * beat == pytest.approx(piece.offset + seconds + 0.5)
         last = max(note.start for part in piece.score.parts for note in part.notes) * beat
         assert last > piece.offset + seconds - 4.0
-
-
-def test_melodies_repeat_themselves() -> None:
-    """A motif comes back: some bar's rhythm is another's."""
-    found = 0
-    for index in range(DECK):
-        if style_of(3, index).name == "solo_lead":
-            piece = compose(3, index, 30.0)
-            bars: dict[int, list[float]] = {}
-            for note in piece.score.parts[0].notes:
-                bar, place = divmod(round(note.start * 4) / 4, 4.0)
-                bars.setdefault(int(bar), []).append(place)
-            rhythms = Counter(tuple(bar) for bar in bars.values())
-            found += rhythms.most_common(1)[0][1] >= 2
-    assert found >= 18

@@ -2,7 +2,7 @@ import csv
 import os
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +136,17 @@ def test_an_interrupted_run_leaves_whole_clips_only(playing: Path, tmp_path: Pat
         make_rendered(tmp_path / "out", hours=0.1, seconds=3.0, soundfont=playing)
     assert sorted(path.name for path in (tmp_path / "out" / "clips").iterdir()) == sorted(rendered)
     assert not (tmp_path / "out" / "metadata.csv").exists()
+
+
+def test_an_interrupt_asks_for_no_more_clips(playing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(results: Iterator[bool], **_: object) -> Iterator[bool]:
+        yield next(results)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tqdm.tqdm", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make_rendered(tmp_path / "out", hours=0.02, seconds=3.0, soundfont=playing)
+    assert 1 <= len(list((tmp_path / "out" / "clips").iterdir())) < 10
 
 
 @pytest.mark.parametrize(

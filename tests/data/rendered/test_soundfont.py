@@ -30,7 +30,7 @@ def compressed(path: Path, sounds: list[np.ndarray], *, fill: bool) -> Path:
         pool += data
     pool += b"\1" * (1 - len(pool) % 2)  # an odd length
     headers += HEADER.pack(b"EOS", 0, 0, 0, 0, 0, 0, 0, 0, 0)
-    info = b"INFO" + chunk(b"ifil", struct.pack("<HH", 3, 1), fill=fill) + chunk(b"INAM", b"ab\0", fill=fill)
+    info = b"INFO" + chunk(b"INAM", b"ab\0", fill=fill) + chunk(b"ifil", struct.pack("<HH", 3, 1), fill=fill)
     body = b"sfbk" + chunk(b"LIST", info, fill=fill)
     body += chunk(b"LIST", b"sdta" + chunk(b"smpl", pool, fill=fill), fill=fill)
     body += chunk(b"LIST", b"pdta" + chunk(b"inst", b"zz", fill=fill) + chunk(b"shdr", headers, fill=fill), fill=fill)
@@ -62,6 +62,7 @@ def test_samples_are_unpacked(tmp_path: Path, fill: bool) -> None:
     data = plain.read_bytes()
     assert int.from_bytes(data[4:8], "little") == len(data) - 8
     assert read_list(data, b"INFO")[b"ifil"] == struct.pack("<HH", 2, 1)
+    assert set(read_list(data, b"INFO")) == {b"INAM", b"ifil"}
     assert read_list(data, b"pdta")[b"inst"] == b"zz"
     pool = np.frombuffer(read_list(data, b"sdta")[b"smpl"], "<i2") / 32768
     *headers, last = HEADER.iter_unpack(read_list(data, b"pdta")[b"shdr"])
