@@ -33,6 +33,7 @@ __all__ = ["PRESETS", "Config", "configure", "main"]
 # libritts           LibriTTS, 2,456 readers      the same, bigvgan-24k           voices never heard before
 # vctk               VCTK, 110 speakers           the same                        accents
 # diffwave-ljspeech  LJSpeech                     DiffWave 64 x 30, diffwave-lmnt the published model
+# music-vocoder      music                        see vocoder_music.py            the music models
 # tiny               any folder of sound files    framed 32 x 4                   a test in seconds
 
 

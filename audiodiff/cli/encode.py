@@ -47,19 +47,17 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Encode the corpus and print what was made."""
     from audiodiff.cli.progress import progress_bar
-    from audiodiff.presets.encode import encode_corpus, encoding_of
+    from audiodiff.presets.encode import encode_for
 
-    wanted = encoding_of(args.preset)
     skipped: list[str] = []
     with progress_bar("encoding", "clips") as on_clip:
-        counts = encode_corpus(
+        counts = encode_for(
+            args.preset,
             args.folder,
             args.output,
             autoencoder=args.autoencoder,
-            corpus=args.corpus or wanted.corpus,
-            text_encoder=args.text or wanted.text_encoder,
-            numbers=wanted.numbers,
-            classes=wanted.classes,
+            corpus=args.corpus,
+            text_encoder=args.text or "",
             cache="" if args.cache is None else str(args.cache),
             device=args.device,
             on_clip=on_clip,

@@ -165,6 +165,36 @@ def encode_corpus(
     return counts
 
 
+def encode_for(
+    preset: str,
+    folder: str,
+    output: Path,
+    *,
+    autoencoder: Path,
+    corpus: CorpusName | None = None,
+    text_encoder: str = "",
+    cache: str = "",
+    device: str = "cpu",
+    on_clip: OnClip | None = None,
+    on_skip: Callable[[str], None] | None = None,
+) -> dict[str, int]:
+    """Do `encode_corpus` as a preset of `audiodiff.presets.latent` wants it, but for what is given here."""
+    wanted = encoding_of(preset)
+    return encode_corpus(
+        folder,
+        output,
+        autoencoder=autoencoder,
+        corpus=corpus or wanted.corpus,
+        text_encoder=text_encoder or wanted.text_encoder,
+        numbers=wanted.numbers,
+        classes=wanted.classes,
+        cache=cache,
+        device=device,
+        on_clip=on_clip,
+        on_skip=on_skip,
+    )
+
+
 def segments(n_samples: int, model: MelAutoencoder, longest: float) -> list[Segment]:
     """Cut a recording into as few parts of equal length as possible, each of whole latents, but for the last.
 

@@ -13,12 +13,22 @@ from audiodiff.data.corpora import CORPORA, SC09_WORDS, AudioItem
 from audiodiff.data.dataset import AudioDataset
 from audiodiff.data.shards import LatentDataset
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.checkpoint import load_autoencoder, load_mel_latent, read_config
+from audiodiff.models.checkpoint import (
+    load_autoencoder,
+    load_mel_latent,
+    load_vocoder,
+    read_config,
+    save_vocoder,
+)
+from audiodiff.models.vocoder import Vocoder, VocoderConfig
+from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.presets import autoencoder, latent
 from audiodiff.presets.corpus import CorpusName
 from audiodiff.presets.encode import captions, encode_corpus, encode_waveform, encoding_of, numbers_of
 from audiodiff.presets.latent_config import LAYOUTS
+from audiodiff.presets.latent_sounds import generate, listening_clips
 from audiodiff.signal import mel
+from audiodiff.training.logging import Board
 from tests.presets.corpus import write_corpus
 
 CAPTIONS = ("solo piano, slow, 60 bpm", "fast drums, 160 bpm", "", "organ, C major", "flute", "violin, sad", "choir")
@@ -265,3 +275,63 @@ def test_metadata_that_is_no_number_is_named() -> None:
     with pytest.raises(AudiodiffError, match="tempo 'fast'"):
         numbers_of(AudioItem(Path("a.wav"), extra={"tempo": "fast"}))
     assert captions(AudioItem(Path("a.wav"), text=" ", extra={"text1": "b", "text3": "c"})) == ("b", "c")
+
+
+def small_vocoder(folder: Path, name: str = "hifigan-22k") -> Path:
+    torch.manual_seed(0)
+    wavenet = WaveNetConfig(channels=8, layers=2, dilation_cycle=2, cond_channels=8, embedding_width=8)
+    vocoder = Vocoder(VocoderConfig(mel=mel.preset(name), wavenet=wavenet))
+    save_vocoder(folder, vocoder, {"sampling": {"steps": 20, "sampler": "ddim", "prior": None}})
+    return folder
+
+
+def test_with_a_vocoder_validation_is_heard(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[tuple[int, str, str, torch.Size]] = []
+
+    def audio(self: Board, step: int, name: str, waveform: torch.Tensor, sample_rate: int) -> None:
+        assert sample_rate == 22050
+        assert bool(waveform.isfinite().all())
+        shown.append((step, "audio", name, waveform.shape))
+
+    def picture(self: Board, step: int, name: str, log_mels: torch.Tensor) -> None:
+        shown.append((step, "picture", name, log_mels.shape))
+
+    words: list[str] = []
+    monkeypatch.setattr(Board, "audio", audio)
+    monkeypatch.setattr(Board, "picture", picture)
+    monkeypatch.setattr(Board, "text", lambda self, step, name, text: words.append(text))
+    vocoder = small_vocoder(tmp_path / "vocoder")
+    changes = {"train.validate_every": "1", "validation.seconds": "0.4", "vocoder": str(vocoder)}
+    latent.train(tiny(place, "heard", 2, **changes), resume=False)
+    n_latents = round(0.4 * 22050 / 1024)
+    one = [("picture", (2, 80, n_latents * 4)), ("audio", (n_latents * 1024,))]
+    assert [(kind, tuple(shape)) for step, kind, _, shape in shown if step == 1] == one * 2
+    assert {step for step, *_ in shown} == {1, 2}
+    assert words == [*CAPTIONS[5:7]] * 2  # those of the validation split
+    assert load_vocoder(place / "heard" / "vocoder").mel_spec.sample_rate == 22050
+    shown.clear()
+    latent.train(tiny(place, "unheard", 1, **changes, **{"validation.sounds": "false"}), resume=False)
+    assert not shown
+    with pytest.raises(AudiodiffError, match=r"vocoder .* takes another mel"):
+        latent.train(tiny(place, "no", vocoder=str(small_vocoder(tmp_path / "other", "bigvgan-22k"))), resume=False)
+
+
+def test_validation_sounds_follow_the_condition_and_the_settings(place: Path) -> None:
+    config = tiny(place, "no", **{"validation.steps": "1"})
+    model = latent.build_model(config).eval()
+    with torch.no_grad():
+        for parameter in model.network.parameters():
+            parameter.normal_(std=0.15)
+    data = latent.open_shards(config, "train")
+    assert listening_clips(data, 2) == [0, 3]  # clip 2 has no caption
+    conds = [model.condition(data.states(index)[:1], [{}], [{}]) for index in (0, 3)]
+    first, again = (generate(model, conds[0], config, 12, seed=1) for _ in range(2))
+    assert first.shape == (1, model.channels, 12)
+    assert torch.equal(first, again)
+    for other in (
+        generate(model, conds[1], config, 12, seed=1),
+        generate(model, conds[0], config, 12, seed=2),
+        generate(model, conds[0], tiny(place, "no", **{"validation.steps": "2"}), 12, seed=1),
+        generate(model, conds[0], tiny(place, "no", **{"validation.steps": "1", "guidance": "1"}), 12, seed=1),
+    ):
+        assert not torch.allclose(first, other)
