@@ -298,6 +298,9 @@ def describe(config: Config) -> dict[str, Any]:
     training["data"] = {key: value for key, value in training["data"].items() if key != "folder"}
     preset = config_to_dict(PRESETS[config.preset]) if config.preset else None
     settings = config_to_dict(config)
+    if preset is not None:
+        # The autoencoder's shape comes from its checkpoint, not from the command line.
+        preset["model"]["autoencoder"] = settings["model"]["autoencoder"]
     # Opened one by one: together they keep only the description of the first.
     stories = [find_shards(place)[0].metadata for place in shard_folders(config, "train")]
     window = max(config.data.crop_latents) / config.model.autoencoder.latents_per_second
@@ -307,7 +310,7 @@ def describe(config: Config) -> dict[str, Any]:
         "vocabulary": _merged([each.get("vocabulary", {}) for each in stories]),
         "training": training,
         "sampling": {**dataclass_to_dict(config.sampling), "window_seconds": round(window, 3)},
-        "command": run_command(config.preset, preset, {**settings, "model": {**settings["model"], "autoencoder": {}}}),
+        "command": run_command(config.preset, preset, settings),
     }
 
 

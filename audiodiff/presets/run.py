@@ -45,6 +45,10 @@ _MAY_CHANGE = (
 )
 
 
+_FOLDERS = ("autoencoder", "vocoder", "init")
+"""Settings that name other checkpoints: in a command to be repeated elsewhere they are placeholders."""
+
+
 def layered(
     source: str | Path, changes: Mapping[str, Any], presets: Mapping[str, Mapping[str, Any]], kind: type
 ) -> tuple[str, dict[str, Any]]:
@@ -133,7 +137,9 @@ def run_command(preset: str, preset_settings: Mapping[str, Any] | None, settings
     elsewhere = ("data.folder", "data.cache", "output", "device", "description", "preset")
     if preset and preset_settings is not None:
         for key, _, value in differences(preset_settings, settings):
-            if key not in elsewhere:
+            if key in _FOLDERS and value:
+                words += [f"--{key}", key.upper()]
+            elif key not in elsewhere:
                 words += [f"--{key}", value if isinstance(value, str) else json.dumps(value)]
     return shlex.join(words)
 
