@@ -335,9 +335,10 @@ def reconstruct(
     """
     spec, per_latent = config.model.mel, model.frames_per_latent
     n_frames = max(int(config.validation.seconds * spec.sample_rate / spec.hop_length) // per_latent, 1) * per_latent
+    n_samples = n_frames * spec.hop_length
     distances, pictures = [], []
     for index in range(len(data)):
-        waveform = fit_length(data.waveform(index), n_frames * spec.hop_length)
+        waveform = fit_length(data.waveform(index, stop=n_samples), n_samples)
         log_mel = mel.log_mel(waveform[None], spec)[..., :n_frames].to(devices.device)
         output = model.decode(model.encode(log_mel))
         distances.append((output - log_mel).abs().mean().item())

@@ -493,7 +493,7 @@ def validation_loss(model: Vocoder, data: AudioDataset, config: Config, devices:
     generator = torch.Generator().manual_seed(step_seed(0, 0))
     total, n_times = 0.0, 4
     for index in range(len(data)):
-        waveform = fit_length(data.waveform(index), n_samples).expand(n_times, -1)
+        waveform = fit_length(data.waveform(index, stop=n_samples), n_samples).expand(n_times, -1)
         share = (torch.arange(n_times) + 0.5) / n_times
         t = config.model.loss.t_min + (model.process.t_max - config.model.loss.t_min) * share
         noise = torch.randn(n_times, 1, n_samples, generator=generator)
@@ -509,7 +509,7 @@ def show_clips(
     """Vocode the validation clips; put the mels (recording above, ours below) and the sounds on the board."""
     spec, rate = config.model.mel, config.model.mel.sample_rate
     for index in range(len(data)):
-        waveform = data.waveform(index)[: int(config.validation.seconds * rate)]
+        waveform = data.waveform(index, stop=int(config.validation.seconds * rate))
         waveform = fit_length(waveform, math.ceil(len(waveform) / spec.hop_length) * spec.hop_length)
         estimate = vocode(model, waveform.to(devices.device), config.sampling, seed=index)
         mels = torch.cat([mel.log_mel(sound[None], spec) for sound in (waveform, estimate.cpu())])
