@@ -15,6 +15,10 @@ from audiodiff.errors import AudiodiffError
 
 COMMANDS = {
     "generate": "audiodiff.cli.generate",
+    "vary": "audiodiff.cli.vary",
+    "inpaint": "audiodiff.cli.inpaint",
+    "extend": "audiodiff.cli.extend",
+    "interpolate": "audiodiff.cli.interpolate",
     "vocode": "audiodiff.cli.vocode",
     "train": "audiodiff.cli.train",
     "prepare": "audiodiff.cli.prepare",

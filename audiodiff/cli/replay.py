@@ -21,7 +21,11 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="file to write: .wav, .flac or .ogg")
     parser.add_argument("--model", help="name, folder or hf:ORG/NAME (default: the story's, if it is in the package)")
     parser.add_argument(
-        "--input", dest="recording", type=Path, metavar="ORIGINAL", help="what went in (default: looked for beside it)"
+        "--input",
+        dest="recording",
+        type=Path,
+        metavar="ORIGINAL",
+        help="what went in, or its folder (default: looked for beside it)",
     )
     parser.add_argument("--device", default="auto", help="auto (the story's), cpu, cuda or mps (default: auto)")
 

@@ -38,6 +38,7 @@ SHORTEST_SECONDS = 3.0
 
 FADE_SECONDS = 0.01
 DECODE_LATENTS = 1024
+EMPTY_PROMPT = "the prompt is empty, so anything may come out"
 _TEMPO = re.compile(r"(?<![\d.])(\d{2,3}(?:\.\d+)?)\s*bpm\b", re.IGNORECASE)
 
 
@@ -66,12 +67,14 @@ class Clip:
     """A generated clip and what there is to say about it.
 
     Attributes:
-        waveform: `[n_samples]`, float32, within what the level policy allows.
+        waveform: `[n_samples]`, float32, within what the level policy allows; `[channels, n_samples]` of an edited
+            recording whose channels are kept.
         sample_rate: Hz.
         seed: of its noise.
         gain_db: what the level policy applied (dB).
         clipped: samples beyond full scale.
         notes: sentences about what was not done as asked, such as a prompt cut short.
+        seam: of a loop, how abrupt its seam is (`audiodiff.synthesis.loop.seam_score`).
     """
 
     waveform: NDArray[np.float32]
@@ -80,6 +83,7 @@ class Clip:
     gain_db: float
     clipped: int
     notes: tuple[str, ...]
+    seam: float | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,8 @@ class LatentSynthesizer:
             on_progress: called with the work done and the work in all; what it raises stops the generation.
 
         Returns:
-            `[n_samples]` at `self.sample_rate`, exactly `round(seconds * sample_rate)` samples.
+            `[n_samples]` at `self.sample_rate`, exactly `round(seconds * sample_rate)` samples; a loop, the whole
+            number of latents next to that.
 
         Raises:
             AudiodiffError: a setting is out of range, or the prompt is malformed.
@@ -203,6 +208,10 @@ class LatentSynthesizer:
     ) -> Clip:
         """Make the clip that `settings` describe; see `generate`."""
         settings = self.resolve(settings)
+        if settings.loop:
+            from audiodiff.synthesis.loop import loop_clip
+
+            return loop_clip(self, settings, on_progress)
         n_samples = round(settings.seconds * self.sample_rate)
         latents, notes = self.latents(settings, self.n_latents(settings.seconds), on_progress, on_estimate=on_estimate)
         levelled = self.render(latents, n_samples, settings, on_progress)
@@ -230,31 +239,68 @@ class LatentSynthesizer:
         on_estimate: OnEstimate | None = None,
     ) -> tuple[Tensor, tuple[str, ...]]:
         """Denoise `[1, channels, n_latents]`; also returns notes about the prompt."""
-        settings = self.resolve(settings)
-        times = self.times(settings)
         denoise, notes = self.guided(settings, n_latents)
+        x = self.model.process.prior(self.noise(settings.seed, 0, 0, n_latents))
+        times = self.times(settings)
+        vocoder_steps = self.resolve(settings).vocoder_steps or 0
+
+        def with_vocoder(done: float, total: float) -> None:
+            if on_progress is not None:
+                on_progress(done, total + vocoder_steps)
+
+        latents = self.sample(settings, denoise, x, times, on_progress=with_vocoder, on_estimate=on_estimate)
+        return latents, notes
+
+    def noise(self, seed: int, draw: int, start: int, stop: int) -> Tensor:
+        """The noise of latents `start` to `stop`, `[1, channels, stop - start]`: it belongs to their place."""
+        return positional_noise(seed, draw, start, stop, channels=self.model.channels)[None].to(self.device)
+
+    def sample(
+        self,
+        settings: GenerateSettings,
+        denoise: Denoise,
+        x: Tensor,
+        times: Tensor,
+        *,
+        start: int = 0,
+        on_progress: OnProgress | None = None,
+        on_estimate: OnEstimate | None = None,
+    ) -> Tensor:
+        """Denoise the state `x [1, channels, n_latents]` at `times[0]` to clean latents.
+
+        Args:
+            settings: the sampler and the seed of its noise.
+            denoise: from `guided`.
+            x: the state.
+            times: `[steps + 1]`, decreasing to 0.
+            start: place of the first latent, which its noise belongs to.
+            on_progress: called with the steps done and the steps in all.
+            on_estimate: called with the estimate of the clean latents after each step.
+
+        Raises:
+            AudiodiffError: what comes out are not numbers.
+        """
+        settings = self.resolve(settings)
         steps = len(times) - 1
 
         def on_step(index: int, total: int, x0_hat: Tensor) -> None:
             if on_progress is not None:
-                on_progress(float(index + 1), float(steps + (settings.vocoder_steps or 0)))
+                on_progress(float(index + 1), float(steps))
             if on_estimate is not None:
                 on_estimate(x0_hat)
 
         def noise(draw: int) -> Tensor:
-            drawn = positional_noise(settings.seed, draw, 0, n_latents, channels=self.model.channels)
-            return drawn[None].to(self.device)
+            return self.noise(settings.seed, draw, start, start + x.shape[-1])
 
         assert settings.sampler is not None
         step = SAMPLERS[settings.sampler]()
-        x = self.model.process.prior(noise(0))
         latents = sample(step, denoise, self.model.process, x, times, noise=noise, on_step=on_step)
         if not bool(torch.isfinite(latents).all()):
             raise AudiodiffError(
                 f"the model gave values that are not numbers ({steps} steps of {settings.sampler}); try the "
                 "recommended sampler, steps and guidance."
             )
-        return latents, notes
+        return latents
 
     def times(self, settings: GenerateSettings) -> Tensor:
         """The grid of process times that `settings` ask for."""
@@ -268,14 +314,24 @@ class LatentSynthesizer:
     ) -> tuple[Denoise, tuple[str, ...]]:
         """Return the denoiser of `settings` for states of any length, and notes about the prompt."""
         settings = self.resolve(settings)
-        guidance, amount = settings.guidance, settings.rescale
-        assert guidance is not None
-        denoiser = self.model.denoiser(torch.bfloat16 if settings.precision == "bf16" else None, circular=circular)
         wanted = self.ask(settings.prompt, settings)
         unwanted = self.ask(settings.negative, None)
         notes = list(wanted.notes + unwanted.notes)
         if not settings.prompt.strip():
-            notes.append("the prompt is empty, so anything may come out")
+            notes.append(EMPTY_PROMPT)
+        return self.guided_by(wanted, unwanted, settings, circular=circular), tuple(notes)
+
+    def guided_by(
+        self, wanted: Asked, unwanted: Asked, settings: GenerateSettings, *, circular: bool = False
+    ) -> Denoise:
+        """Return the denoiser that goes towards `wanted` and away from `unwanted`, for states of any length.
+
+        Of a circle the whole is denoised as one, however long.
+        """
+        settings = self.resolve(settings)
+        guidance, amount = settings.guidance, settings.rescale
+        assert guidance is not None
+        denoiser = self.model.denoiser(torch.bfloat16 if settings.precision == "bf16" else None, circular=circular)
 
         def blended(x: Tensor, t: Tensor, cond: Sequence[tuple[float, Any]]) -> Tensor:
             estimate: Tensor | None = None
@@ -295,10 +351,12 @@ class LatentSynthesizer:
         )
         if settings.guidance_interval is not None:
             denoise = interval(denoise, plain, *settings.guidance_interval)
-        window = max(1, round(self.defaults.window_seconds * self.model.latents_per_second))
-        if circular:
-            return denoise, tuple(notes)
-        return windowed(denoise, window, window // 3), tuple(notes)
+        return denoise if circular else windowed(denoise, self.window_latents, self.window_latents // 3)
+
+    @property
+    def window_latents(self) -> int:
+        """The most latents that the network denoises as one."""
+        return max(1, round(self.defaults.window_seconds * self.model.latents_per_second))
 
     def ask(self, prompt: str, settings: GenerateSettings | None) -> Asked:
         """Turn a prompt, and the numbers and classes of `settings`, into conditions.
@@ -358,6 +416,11 @@ class LatentSynthesizer:
         self, latents: Tensor, n_samples: int, settings: GenerateSettings, on_progress: OnProgress | None = None
     ) -> Levelled:
         """Decode latents to a waveform `[n_samples]` on the CPU, faded at its ends and set to the level asked for."""
+        waveform = self.waveform(latents, settings, on_progress)[:n_samples]
+        return apply_level(faded(waveform, self.sample_rate), self.sample_rate, settings.level)
+
+    def waveform(self, latents: Tensor, settings: GenerateSettings, on_progress: OnProgress | None = None) -> Tensor:
+        """Decode latents to a waveform `[n_samples]` on the CPU, at the level and with the ends that come out."""
         settings = self.resolve(settings)
         assert settings.steps is not None
         assert settings.vocoder_steps is not None
@@ -368,8 +431,7 @@ class LatentSynthesizer:
                 on_progress(before + steps * done / total, float(before + steps))
 
         log_mel = self.mel(latents).cpu()
-        waveform = self.vocoder.vocode_mel(log_mel, steps=steps, seed=settings.seed, on_progress=on_vocoder)[:n_samples]
-        return apply_level(faded(waveform.float(), self.sample_rate), self.sample_rate, settings.level)
+        return self.vocoder.vocode_mel(log_mel, steps=steps, seed=settings.seed, on_progress=on_vocoder).float()
 
 
 def faded(waveform: Tensor, sample_rate: int) -> Tensor:

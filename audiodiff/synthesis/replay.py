@@ -16,8 +16,11 @@ from audiodiff._version import __version__
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.mel import from_dict
 from audiodiff.signal.sample_hash import samples_sha256
+from audiodiff.synthesis.edit_files import edit_settings_of, extend_file, inpaint_file, interpolate_file, vary_file
+from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings, InterpolateSettings, VarySettings
 from audiodiff.synthesis.files import check_output, vocode_planned_file
 from audiodiff.synthesis.find import ASSETS, find_checkpoint, pretrained_names
+from audiodiff.synthesis.generate import LatentSynthesizer
 from audiodiff.synthesis.generate_files import generate_file, settings_of
 from audiodiff.synthesis.load import load_generator
 from audiodiff.synthesis.machine import threads
@@ -37,7 +40,7 @@ class ReplayContext:
         source: the file with the story.
         target: the file to write.
         model: model given by the user; `None` takes the one that the story names, if it comes with the package.
-        recording: input given by the user; `None` looks for it beside `source`.
+        recording: input given by the user, or the folder where the inputs are; `None` looks beside `source`.
         device: where to compute.
         on_progress: called with the seconds done and the seconds in all.
     """
@@ -84,7 +87,7 @@ class ReplayContext:
             AudiodiffError: it is not there, or is another one.
         """
         if self.recording is not None:
-            places = [self.recording]
+            places = [self.recording / wanted.name if self.recording.is_dir() else self.recording]
         else:
             places = [folder / wanted.name for folder in (self.source.parent, ASSETS)]
         present = [place for place in places if place.is_file()]
@@ -97,7 +100,7 @@ class ReplayContext:
                 f"be sha256 {wanted.sha256[:_SHOWN]}); give the original with --input."
             )
         if self.recording is not None:
-            raise AudiodiffError(f"{self.recording} does not exist or is not a file; give the original with --input.")
+            raise AudiodiffError(f"{places[0]} does not exist or is not a file; give the original with --input.")
         raise AudiodiffError(
             f"{self.source} was made from {wanted.name} (sha256 {wanted.sha256[:_SHOWN]}), which is not beside it; "
             "give the original with --input."
@@ -144,7 +147,7 @@ def replay(
         source: a sound file with a story, or the JSON beside one.
         target: `.wav`, `.flac` or `.ogg`; appears only when complete.
         model: name or folder of the model; `None` takes the one of the package that the story names.
-        recording: what went in; `None` looks for a file of its name beside `source`.
+        recording: what went in, or its folder; `None` looks for a file of its name beside `source`.
         device: `auto` takes the kind that the story tells of, if it is here.
         on_progress: called with the seconds done and the seconds in all.
 
@@ -248,7 +251,66 @@ def redo_generate(story: Story, context: ReplayContext) -> Story:
     """Generate the same clip again."""
     if len(story.models) != 2 or story.inputs:
         raise AudiodiffError(f"the story of {context.source} is damaged: generating takes two models and no input.")
-    settings = settings_of(story)
+    synthesizer = _latent_synthesizer(story, context)
+    report = generate_file(synthesizer, context.target, settings_of(story), on_progress=context.on_progress)
+    assert report.story is not None
+    return report.story
+
+
+def redo_edit(story: Story, context: ReplayContext) -> Story:
+    """Vary, inpaint or extend the same recording again."""
+    if len(story.models) != 2 or len(story.inputs) != 1:
+        raise AudiodiffError(f"the story of {context.source} is damaged: an edit takes two models and one input.")
+    recording = context.find_input(story.inputs[0])
+    check_output(recording, context.target)
+    synthesizer = _latent_synthesizer(story, context)
+    if story.verb == "vary":
+        varied = edit_settings_of(story, VarySettings)
+        report = vary_file(synthesizer, recording, context.target, varied, on_progress=context.on_progress)
+    elif story.verb == "inpaint":
+        filled = edit_settings_of(story, InpaintSettings)
+        report = inpaint_file(synthesizer, recording, context.target, filled, on_progress=context.on_progress)
+    else:
+        extended = edit_settings_of(story, ExtendSettings)
+        report = extend_file(synthesizer, recording, context.target, extended, on_progress=context.on_progress)
+    assert report.story is not None
+    return report.story
+
+
+def redo_interpolate(story: Story, context: ReplayContext) -> Story:
+    """Interpolate between the same recordings or prompts again."""
+    if len(story.models) != 2 or len(story.inputs) not in {0, 2}:
+        raise AudiodiffError(
+            f"the story of {context.source} is damaged: interpolating takes two models and no or two inputs."
+        )
+    if story.inputs and context.recording is not None and not context.recording.is_dir():
+        raise AudiodiffError(f"{context.source} was made from two files; give the folder where both are with --input.")
+    found = [context.find_input(item) for item in story.inputs]
+    settings = edit_settings_of(story, InterpolateSettings)
+    report = interpolate_file(
+        _latent_synthesizer(story, context),
+        (found[0], found[1]) if found else None,
+        context.target,
+        settings,
+        on_progress=context.on_progress,
+    )
+    assert report.story is not None
+    return report.story
+
+
+VERBS: dict[str, Redo] = {
+    "vocode": redo_vocode,
+    "generate": redo_generate,
+    "vary": redo_edit,
+    "inpaint": redo_edit,
+    "extend": redo_edit,
+    "interpolate": redo_interpolate,
+}
+"""Command -> what does it again."""
+
+
+def _latent_synthesizer(story: Story, context: ReplayContext) -> LatentSynthesizer:
+    """The latent model and the vocoder of a story."""
     synthesizer = load_generator(context.find_model(story.models[0]), device=context.device)
     theirs, ours = story.models[1].weights_sha256, synthesizer.identity[1].weights_sha256
     if theirs != ours:
@@ -256,13 +318,7 @@ def redo_generate(story: Story, context: ReplayContext) -> Story:
             f"the vocoder of {synthesizer.name} is not the one that made {context.source} ({ours[:_SHOWN]}, not "
             f"{theirs[:_SHOWN]}); give the model it was made with, {story.models[0].name}, with --model."
         )
-    report = generate_file(synthesizer, context.target, settings, on_progress=context.on_progress)
-    assert report.story is not None
-    return report.story
-
-
-VERBS: dict[str, Redo] = {"vocode": redo_vocode, "generate": redo_generate}
-"""Command -> what does it again."""
+    return synthesizer
 
 
 def setting(story: Story, name: str, kind: type, *, optional: bool = False) -> Any:

@@ -116,6 +116,7 @@ class GenerateSettings:
         precision: what the networks compute in.
         level: `peak` brings the clip to -1 dBFS, `loudness` to -23 LUFS, `none` leaves it as it came.
         vocoder_steps: sampling steps of the vocoder.
+        loop: the clip's end leads into its beginning; its length becomes a whole number of latents.
     """
 
     prompt: str = ""
@@ -133,6 +134,7 @@ class GenerateSettings:
     precision: Precision | None = None
     level: AudioLevel = "peak"
     vocoder_steps: int | None = None
+    loop: bool = False
 
     def __post_init__(self) -> None:
         """Check every field.
@@ -145,15 +147,17 @@ class GenerateSettings:
                 raise AudiodiffError(f"{name} is {getattr(self, name)!r}; it must be text.")
         for name in ("steps", "vocoder_steps"):
             _check_steps(name, getattr(self, name))
+        if not isinstance(self.loop, bool):
+            raise AudiodiffError(f"loop is {self.loop!r}; it must be true or false.")
         _check_seed(self.seed)
         _check_name("sampler", self.sampler, SAMPLER_NAMES)
         _check_name("grid", self.grid, GRID_NAMES)
         _check_name("precision", self.precision, get_args(Precision))
         _check_name("level", self.level, get_args(AudioLevel))
-        _check_range("seconds", self.seconds, MIN_SECONDS, MAX_SECONDS, "s")
-        _check_range("guidance", self.guidance, 0.0, 100.0, "(1 means none)")
-        _check_range("rescale", self.rescale, 0.0, 1.0, "(0 means off)")
-        _check_range("tempo", self.tempo, 10.0, 400.0, "beats per minute")
+        check_range("seconds", self.seconds, MIN_SECONDS, MAX_SECONDS, "s")
+        check_range("guidance", self.guidance, 0.0, 100.0, "(1 means none)")
+        check_range("rescale", self.rescale, 0.0, 1.0, "(0 means off)")
+        check_range("tempo", self.tempo, 10.0, 400.0, "beats per minute")
         if self.guidance_interval is not None:
             low, high = self.guidance_interval
             if not (math.isfinite(low) and math.isfinite(high) and 0.0 <= low <= high):
@@ -166,7 +170,12 @@ class GenerateSettings:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def _check_range(what: str, value: float | None, low: float, high: float, unit: str) -> None:
+def check_range(what: str, value: float | None, low: float, high: float, unit: str) -> None:
+    """Refuse a number that is out of range; `None` is none.
+
+    Raises:
+        AudiodiffError: it is, or is no number.
+    """
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:

@@ -239,8 +239,8 @@ class VocoderSynthesizer:
         Raises:
             AudiodiffError: the waveform is empty, of another shape, or has values that are not numbers.
         """
-        samples = _waveform_tensor(waveform)
-        resampled = resample(samples, _check_rate(sample_rate), self.sample_rate)
+        samples = waveform_tensor(waveform)
+        resampled = resample(samples, check_rate(sample_rate), self.sample_rate)
         frames = torch.cat(list(mel_blocks([resampled], self.mel_spec)), dim=-1)
         return _like(waveform, frames if waveform.ndim == 2 else frames[0])
 
@@ -277,9 +277,9 @@ class VocoderSynthesizer:
         Raises:
             AudiodiffError: the waveform is empty, of another shape, or has values that are not numbers.
         """
-        samples = _waveform_tensor(waveform)
+        samples = waveform_tensor(waveform)
         plan = self.plan(merge_settings(settings, steps=steps, sampler=sampler, grid=grid, seed=seed))
-        resampled = resample(samples, _check_rate(sample_rate), self.sample_rate)
+        resampled = resample(samples, check_rate(sample_rate), self.sample_rate)
         frames = torch.cat(list(mel_blocks([resampled], self.mel_spec)), dim=-1)
         output = self._vocode_tensor(frames, plan, on_progress)[:, : resampled.shape[-1]]
         return _like(waveform, output if waveform.ndim == 2 else output[0])
@@ -294,6 +294,7 @@ class VocoderSynthesizer:
         grid: str | None = None,
         seed: int | None = None,
         settings: VocodeSettings | None = None,
+        circular: bool = False,
         on_progress: OnProgress | None = None,
     ) -> Array:
         """Synthesise a log-mel.
@@ -306,6 +307,7 @@ class VocoderSynthesizer:
             grid: name of the time grid.
             seed: seed of the noise.
             settings: all settings at once; the four above replace its fields.
+            circular: the mel is a loop, and so is the waveform: its end leads into its beginning.
             on_progress: called with the seconds done and the seconds in all.
 
         Returns:
@@ -328,7 +330,7 @@ class VocoderSynthesizer:
         if spec is not None and spec != self.mel_spec:
             frames = convert_log_mel(frames, spec, self.mel_spec)
         plan = self.plan(merge_settings(settings, steps=steps, sampler=sampler, grid=grid, seed=seed))
-        output = self._vocode_tensor(frames, plan, on_progress)
+        output = self._vocode_tensor(frames, plan, on_progress, circular=circular)
         return _like(log_mel, output if log_mel.ndim == 3 else output[0])
 
     def measure(self, blocks: Iterable[Tensor]) -> list[LevelMeter]:
@@ -347,6 +349,8 @@ class VocoderSynthesizer:
         meters: list[LevelMeter],
         plan: Plan,
         on_progress: OnProgress | None = None,
+        *,
+        circular: bool = False,
     ) -> Iterator[Tensor]:
         """Vocode in bounded memory; the blocks joined are the one-shot output to 1e-4.
 
@@ -356,6 +360,7 @@ class VocoderSynthesizer:
             meters: the level of each channel over the whole input (`measure`).
             plan: the resolved settings.
             on_progress: called with the seconds done and the seconds in all.
+            circular: the frames are a loop; `fetch` is asked for frames before the first and beyond the last.
 
         Yields:
             `[channels, n_samples]`, `n_frames * hop_length` samples in all.
@@ -363,7 +368,8 @@ class VocoderSynthesizer:
         hop = self.mel_spec.hop_length
         seconds_per_frame = hop / self.sample_rate
         n_channels = len(meters)
-        for window in windows(n_frames, plan.window_frames, plan.context_frames):
+        period = n_frames * hop if circular else None
+        for window in windows(n_frames, plan.window_frames, plan.context_frames, circular=circular):
             frames = fetch(window.start, window.stop)
             core_frames = window.core_stop - window.core_start
             outputs = []
@@ -380,7 +386,13 @@ class VocoderSynthesizer:
                     gain_db = self._gain_db(meter, plan)
                     outputs.append(
                         self._vocode_window(
-                            frames[channel], window, plan, channel=channel, gain_db=gain_db, report=report
+                            frames[channel],
+                            window,
+                            plan,
+                            channel=channel,
+                            gain_db=gain_db,
+                            period=period,
+                            report=report,
                         )
                     )
                 report(1.0)
@@ -392,11 +404,17 @@ class VocoderSynthesizer:
             return 0.0
         return max(-MAX_GAIN_DB, min(MAX_GAIN_DB, reference - meter.level_db))
 
-    def _vocode_tensor(self, frames: Tensor, plan: Plan, on_progress: OnProgress | None) -> Tensor:
+    def _vocode_tensor(
+        self, frames: Tensor, plan: Plan, on_progress: OnProgress | None, *, circular: bool = False
+    ) -> Tensor:
         """Vocode `[channels, n_mels, n_frames]` at hand as a whole -> `[channels, n_frames * hop_length]`."""
         n_frames = frames.shape[-1]
         meters = self.measure(frames[..., at : at + BLOCK_FRAMES] for at in range(0, n_frames, BLOCK_FRAMES))
-        blocks = self.stream(lambda start, stop: frames[..., start:stop], n_frames, meters, plan, on_progress)
+
+        def fetch(start: int, stop: int) -> Tensor:
+            return frames[..., torch.arange(start, stop) % n_frames] if circular else frames[..., start:stop]
+
+        blocks = self.stream(fetch, n_frames, meters, plan, on_progress, circular=circular)
         return torch.cat(list(blocks), dim=-1)
 
     @torch.no_grad()  # not inference_mode: windows cached meanwhile would be of no use to training
@@ -408,9 +426,13 @@ class VocoderSynthesizer:
         *,
         channel: int,
         gain_db: float,
+        period: int | None,
         report: Callable[[float], None],
     ) -> Tensor:
-        """Sample one window of one channel from `[n_mels, n_frames]` -> the core's `[n_samples]` on the CPU."""
+        """Sample one window of one channel from `[n_mels, n_frames]` -> the core's `[n_samples]` on the CPU.
+
+        With a `period` (samples) the noise repeats: a loop has one noise at each of its places, however it is entered.
+        """
         model, hop = self.model, self.mel_spec.hop_length
         seed = channel_seed(plan.seed, channel)
         shifted = shift_log_mel(frames, self.mel_spec, gain_db)[None].to(self.device)
@@ -425,7 +447,7 @@ class VocoderSynthesizer:
             parts = []
             for piece, cond in zip(pieces, conds, strict=True):
                 first, last = (window.start + piece.start) * hop, (window.start + piece.stop) * hop
-                white = positional_noise(seed, draw, first, last)[None]
+                white = _noise(seed, draw, first, last, period)
                 parts.append(_core(model.shape_noise(white.to(self.device), cond), piece, hop))
             return torch.cat(parts, dim=-1)
 
@@ -450,6 +472,13 @@ class VocoderSynthesizer:
             )
         scaled: Tensor = core.float().cpu() * 10.0 ** (-gain_db / 20.0)
         return scaled
+
+
+def _noise(seed: int, draw: int, first: int, last: int, period: int | None) -> Tensor:
+    """White noise `[1, 1, last - first]` of places in the waveform, or on the circle of `period` samples."""
+    if period is None:
+        return positional_noise(seed, draw, first, last)[None]
+    return positional_noise(seed, draw, 0, period)[None][..., torch.arange(first, last) % period]
 
 
 def _core(samples: Tensor, piece: Window, hop: int) -> Tensor:
@@ -562,7 +591,12 @@ def read_defaults(metadata: Mapping[str, Any], folder: Path) -> ModelDefaults:
     )
 
 
-def _check_rate(sample_rate: int) -> int:
+def check_rate(sample_rate: int) -> int:
+    """Return a sample rate that a recording may have.
+
+    Raises:
+        AudiodiffError: it may not.
+    """
     if isinstance(sample_rate, bool) or int(sample_rate) != sample_rate or not 1000 <= sample_rate <= 1_000_000:
         raise AudiodiffError(f"sample_rate is {sample_rate!r}; expected a whole number of Hz from 1000 to 1000000.")
     return int(sample_rate)
@@ -583,8 +617,12 @@ def _float_tensor(array: NDArray[np.float32] | Tensor, what: str) -> Tensor:
     return tensor.to(torch.float32)
 
 
-def _waveform_tensor(waveform: NDArray[np.float32] | Tensor) -> Tensor:
-    """Return `[channels, n_samples]` float32 on the CPU."""
+def waveform_tensor(waveform: NDArray[np.float32] | Tensor) -> Tensor:
+    """Return a recording as `[channels, n_samples]`, float32 on the CPU.
+
+    Raises:
+        AudiodiffError: it is empty, of another shape, or has values that are not numbers or far beyond full scale.
+    """
     samples = _float_tensor(waveform, "the waveform")
     if samples.ndim not in {1, 2}:
         raise AudiodiffError(
