@@ -12,7 +12,7 @@ that of the noisy waveform. Before and after the network, spectra pass a few tim
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -28,13 +28,19 @@ from audiodiff.diffusion.config import (
 )
 from audiodiff.diffusion.denoiser import Denoiser
 from audiodiff.diffusion.losses import MinSNR, denoising_loss, uniform_weight
+from audiodiff.diffusion.noise import positional_noise
 from audiodiff.diffusion.parameterization import Parameterization
 from audiodiff.diffusion.process import Process
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.anchored import INPUT_LIMIT, LOG_GAIN_RANGE, AnchoredNetwork, PreparedMel
 from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
+from audiodiff.models.prior import PriorConfig, ShapedNoise, check_prior, prior_context, shape_white_noise
+from audiodiff.models.vocoder_loss import band_mask, magnitude_distance
+from audiodiff.nn.packed import packable
 from audiodiff.nn.wavenet import FrameConditioner, MelUpsampler, WaveNet, WaveNetConfig, upsample_factors
 from audiodiff.signal import mel
 from audiodiff.signal.frames import STFT, Folds, FrontEnd, Samples
+from audiodiff.signal.projection import Projector
 
 __all__ = [
     "FrontEndConfig",
@@ -48,11 +54,6 @@ __all__ = [
     "vocoder_config_from_dict",
     "vocoder_config_to_dict",
 ]
-
-# Network inputs are spectra in units of the mel envelope; beyond this they carry no more information.
-_INPUT_LIMIT = 10.0
-# The anchored magnitude may leave the mel's by these factors (natural log).
-_LOG_GAIN_RANGE = (-4.0, 3.0)
 
 
 @dataclass(frozen=True)
@@ -82,19 +83,6 @@ class HeadConfig:
     envelope_floor: float = 3e-3
     mel_mean: float = -4.0
     mel_deviation: float = 3.0
-
-
-@dataclass(frozen=True)
-class PriorConfig:
-    """The noise of the process: "white", or "shaped" by the mel's envelope (PriorGrad, arXiv 2106.06406).
-
-    With `projections` the shaped noise also passes through that many Griffin-Lim iterations with the given momentum
-    towards the mel's magnitude: still random, but already a signal with the right spectrogram.
-    """
-
-    name: Literal["white", "shaped"] = "shaped"
-    projections: int = 0
-    momentum: float = 0.9
 
 
 @dataclass(frozen=True)
@@ -184,8 +172,7 @@ class VocoderConfig:
                 f"The anchored head needs the mel's own STFT (n_fft {spec.n_fft}, hop_length {spec.hop_length}) as "
                 f"front end; got {self.front_end.name} with n_fft {self.front_end.n_fft}, hop_length {hop}."
             )
-        if self.prior.projections and self.prior.name != "shaped":
-            raise AudiodiffError('prior.projections needs prior.name "shaped".')
+        check_prior(self.prior, spec.n_fft, spec.hop_length)
         if not 0 < self.loss.t_min < process_from_dict(self.process).t_max:
             raise AudiodiffError(f"loss.t_min is {self.loss.t_min}; it must lie inside the process's time range.")
 
@@ -242,6 +229,7 @@ class Vocoder(nn.Module):
                 config.mel.n_mels, wavenet.cond_channels, head.mel_mean, head.mel_deviation
             )
         self.register_buffer("envelope_matrix", _envelope_matrix(config.mel), persistent=False)
+        self._packed: dict[torch.dtype, tuple[Any, AnchoredNetwork]] = {}
         # Fails here rather than in the first step if the row is undefined on the process.
         Denoiser(self._network, self.process, self.parameterization)
 
@@ -273,9 +261,13 @@ class Vocoder(nn.Module):
 
     @property
     def condition_context_frames(self) -> int:
-        """Mel frames on each side that `condition` and `shape_noise` reach."""
-        projections = 1 + self.config.prior.projections if self.config.prior.name == "shaped" else 0
-        return FrameConditioner.context + 2 * self.stft.context * projections
+        """Mel frames on each side that `condition` reaches."""
+        return FrameConditioner.context
+
+    @property
+    def noise_context_frames(self) -> int:
+        """Mel frames on each side that the noise of a place depends on."""
+        return prior_context(self.config.prior, self.stft)
 
     def denoiser(self, compute_dtype: torch.dtype | None = None) -> Denoiser:
         """Return the denoiser of states `[batch, 1, n_samples]` under a `VocoderCondition`.
@@ -285,6 +277,8 @@ class Vocoder(nn.Module):
         """
 
         def network(x: Tensor, c_noise: Tensor, cond: Any) -> Tensor:
+            if isinstance(cond, PreparedMel):
+                return cond.network(x, c_noise, cond)
             if compute_dtype in (None, torch.float32):
                 return self._network(x, c_noise, cond)
             with torch.autocast(x.device.type, dtype=compute_dtype):
@@ -301,10 +295,7 @@ class Vocoder(nn.Module):
         anchor: Tensor | None = None
         envelope: Tensor | None = None
         if self.config.head.name == "anchored" or self.config.prior.name == "shaped":
-            with _full_precision(log_mel):
-                envelope = self._envelope(log_mel)
-                anchor = self._anchor(log_mel, envelope)
-                envelope = envelope.clamp_min(self.config.head.envelope_floor)
+            anchor, envelope = self._magnitudes(log_mel)
         if self.spectrogram_upsampler is not None:
             return VocoderCondition(self.spectrogram_upsampler(log_mel), anchor, envelope)
         assert self.conditioner is not None
@@ -328,20 +319,46 @@ class Vocoder(nn.Module):
             return noise
         assert cond.envelope is not None
         assert cond.anchor is not None
-        n_samples = noise.shape[-1]
+        batch, _, n_samples = noise.shape
+        projector = Projector(self.stft, self.stft.n_frames(n_samples), batch, noise.device)
+        rows = (cond.anchor.transpose(1, 2), cond.envelope.transpose(1, 2))
         with _full_precision(noise):
-            # The window's energy: white noise of variance 1 has STFT values of that variance.
-            spectrum = _scaled(self.stft.spectrum(noise[:, 0]), cond.envelope / math.sqrt(0.375 * self.mel_spec.n_fft))
-            previous: Tensor | None = None
-            for _ in range(self.config.prior.projections):
-                consistent = self.stft.spectrum(self.stft.waveform(_with_magnitude(spectrum, cond.anchor), n_samples))
-                spectrum = consistent
-                if previous is not None:
-                    spectrum = _lerp(previous, consistent, 1.0 + self.config.prior.momentum)
-                previous = consistent
-            if previous is not None:
-                spectrum = _with_magnitude(spectrum, cond.anchor)
-            return self.stft.waveform(spectrum, n_samples)[:, None]
+            return shape_white_noise(noise[:, 0], self.config.prior, projector, *rows)[1][:, None]
+
+    def prepare(self, log_mel: Tensor, compute_dtype: torch.dtype | None = None) -> PreparedMel | VocoderCondition:
+        """As `condition`, for `noise` and `denoise`: in the form that samples fastest.
+
+        Args:
+            log_mel: `[batch, n_mels, n_frames]` by `self.mel_spec`.
+            compute_dtype: of the network's layers; None for float32.
+        """
+        if not self._samples_packed(log_mel.device):
+            return self.condition(log_mel)
+        with torch.no_grad():
+            anchor, envelope = self._magnitudes(log_mel)
+        network = self._packed_network(compute_dtype or torch.float32)
+        return PreparedMel(log_mel, anchor.transpose(1, 2), envelope.transpose(1, 2), network)
+
+    def noise(
+        self, log_mel: Tensor, seed: int, first_frame: int, cond: PreparedMel | VocoderCondition | None = None
+    ) -> Callable[[int], Tensor]:
+        """Return draws of this model's noise for one item at an absolute place, `[1, 1, n_samples]` each.
+
+        Args:
+            log_mel: of the place, `[1, n_mels, n_frames]`.
+            seed: of the item.
+            first_frame: place of the first frame in the item.
+            cond: what `prepare` or `condition` made of the same `log_mel`, if they were called.
+        """
+        hop, prior = self.mel_spec.hop_length, self.config.prior
+        if prior.name == "white":
+            first, last = first_frame * hop, (first_frame + log_mel.shape[-1]) * hop
+            return lambda draw: positional_noise(seed, draw, first, last)[None].to(log_mel.device)
+        if isinstance(cond, PreparedMel):
+            return ShapedNoise(self.stft, prior, cond.anchor, cond.envelope, seed, first_frame)
+        with torch.no_grad():
+            anchor, envelope = self._magnitudes(log_mel)
+        return ShapedNoise(self.stft, prior, anchor.transpose(1, 2), envelope.transpose(1, 2), seed, first_frame)
 
     def loss(
         self, waveform: Tensor, bandwidth_hz: Tensor, t: Tensor, noise: Tensor, log_mel: Tensor | None = None
@@ -384,7 +401,7 @@ class Vocoder(nn.Module):
         terms = {"denoising": denoised.per_item.detach().mean()}
         if settings.magnitude:
             with _full_precision(waveform):
-                distance = _magnitude_distance(
+                distance = magnitude_distance(
                     denoised.x0_hat[:, 0], waveform, bandwidth_hz, self.sample_rate, settings.resolutions
                 )
             per_item = per_item + settings.magnitude * distance
@@ -400,7 +417,7 @@ class Vocoder(nn.Module):
                 envelope = self._envelope(log_mel).clamp_min(self.config.head.envelope_floor)
                 spectrum = self.stft.spectrum(difference[:, 0].float())
                 error = (spectrum.real.square() + spectrum.imag.square()) / envelope.square()
-                mask = _band_mask(bandwidth_hz, self.sample_rate, self.mel_spec.n_fft)
+                mask = band_mask(bandwidth_hz, self.sample_rate, self.mel_spec.n_fft)
                 return error * (mask / mask.mean(dim=1, keepdim=True))
 
         return {"l1": torch.abs, "l2": torch.square, "spectral": spectral}[name]
@@ -422,11 +439,11 @@ class Vocoder(nn.Module):
             # Joined along the last axis of time-major views: already channels-last for the network.
             parts = [_scaled(part, inverse_scale).transpose(1, 2) for part in (noisy, start)]
             features = torch.cat([side for part in parts for side in (part.real, part.imag)], dim=2)
-            features = features.clamp(-_INPUT_LIMIT, _INPUT_LIMIT).transpose(1, 2)
+            features = features.clamp(-INPUT_LIMIT, INPUT_LIMIT).transpose(1, 2)
         real, imaginary, log_gain = self.wavenet(features, c_noise, cond.hidden).chunk(3, dim=1)
         with _full_precision(x):
             correction = torch.complex(real.float() * cond.envelope, imaginary.float() * cond.envelope)
-            magnitude = cond.anchor * torch.exp(log_gain.float().clamp(*_LOG_GAIN_RANGE))
+            magnitude = cond.anchor * torch.exp(log_gain.float().clamp(*LOG_GAIN_RANGE))
             spectrum = _with_magnitude(start + correction, magnitude)
             for _ in range(self.config.head.output_projections):
                 spectrum = _with_magnitude(self._consistent(spectrum, n_samples), magnitude)
@@ -435,6 +452,34 @@ class Vocoder(nn.Module):
     def _consistent(self, spectrum: Tensor, n_samples: int) -> Tensor:
         """The spectrum of the waveform that comes closest to `spectrum`."""
         return self.stft.spectrum(self.stft.waveform(spectrum, n_samples))
+
+    def _samples_packed(self, device: torch.device) -> bool:
+        """Whether `prepare` has a faster form than `condition`; on other devices the layers' own kernels are better."""
+        return device.type == "cpu" and self.config.head.name == "anchored" and packable(self.config.wavenet)
+
+    def _packed_network(self, dtype: torch.dtype) -> AnchoredNetwork:
+        """The packed network, made anew when weights have changed since the last time."""
+        state = tuple((parameter.data_ptr(), parameter._version) for parameter in self.parameters())
+        known = self._packed.get(dtype)
+        if known is None or known[0] != state:
+            assert self.conditioner is not None
+            head = self.config.head
+            network = AnchoredNetwork(
+                self.stft,
+                self.wavenet,
+                self.conditioner,
+                input_projections=head.input_projections,
+                output_projections=head.output_projections,
+                dtype=dtype,
+            )
+            known = self._packed[dtype] = (state, network)
+        return known[1]
+
+    def _magnitudes(self, log_mel: Tensor) -> tuple[Tensor, Tensor]:
+        """Anchor and envelope (with its floor), `[batch, n_bins, n_frames]`."""
+        with _full_precision(log_mel):
+            envelope = self._envelope(log_mel)
+            return self._anchor(log_mel, envelope), envelope.clamp_min(self.config.head.envelope_floor)
 
     def _envelope(self, log_mel: Tensor) -> Tensor:
         mel_values = mel.log_mel_to_mel(log_mel, self.mel_spec)
@@ -497,11 +542,6 @@ def _scaled(spectrum: Tensor, factor: Tensor) -> Tensor:
     return spectrum * torch.complex(factor, torch.zeros_like(factor))
 
 
-def _lerp(start: Tensor, end: Tensor, weight: float) -> Tensor:
-    """`torch.lerp` of complex tensors as real ones, which is vectorised."""
-    return torch.view_as_complex(torch.lerp(torch.view_as_real(start), torch.view_as_real(end), weight))
-
-
 def _with_magnitude(spectrum: Tensor, magnitude: Tensor) -> Tensor:
     """The phases of `spectrum` with another magnitude; 0 stays 0, with a finite gradient."""
     squares = torch.view_as_real(spectrum).square()
@@ -511,39 +551,3 @@ def _with_magnitude(spectrum: Tensor, magnitude: Tensor) -> Tensor:
 def _full_precision(like: Tensor) -> torch.autocast:
     """Spectra are not for bfloat16: switch an enclosing autocast off."""
     return torch.autocast(like.device.type, enabled=False)
-
-
-def _band_mask(bandwidth_hz: Tensor, sample_rate: int, n_fft: int) -> Tensor:
-    """1 for bins below the item's bandwidth: `[batch, n_bins, 1]`."""
-    frequency = torch.arange(n_fft // 2 + 1, device=bandwidth_hz.device) * (sample_rate / n_fft)
-    return (frequency[None] < bandwidth_hz[:, None])[:, :, None].float()
-
-
-def _magnitude_distance(
-    estimate: Tensor,
-    target: Tensor,
-    bandwidth_hz: Tensor,
-    sample_rate: int,
-    resolutions: tuple[tuple[int, int], ...],
-) -> Tensor:
-    """Log-magnitude L1 plus spectral convergence, averaged over resolutions: `[batch]` (arXiv 1910.11480, eq. 6-8)."""
-    total = torch.zeros(len(target), device=target.device)
-    for n_fft, hop_length in resolutions:
-        window = torch.hann_window(n_fft, device=target.device)
-        frequency = torch.arange(n_fft // 2 + 1, device=target.device) * (sample_rate / n_fft)
-        mask = (frequency[None] < bandwidth_hz[:, None])[:, None].float()
-        ours, theirs = (_frame_magnitude(x, n_fft, hop_length, window) for x in (estimate, target))
-        # About -70 dB of full scale: below it a log distance would only compare the noise of silence.
-        floor = 3e-4 * math.sqrt(n_fft)
-        log_distance = ((ours + floor).log() - (theirs + floor).log()).abs() * mask
-        count = mask.sum(dim=(1, 2)) * ours.shape[1]
-        residual = (((ours - theirs) * mask).square().sum(dim=(1, 2)) + 1e-6).sqrt()
-        reference = ((theirs * mask).square().sum(dim=(1, 2)) + 1e-3).sqrt()
-        total = total + log_distance.sum(dim=(1, 2)) / count + residual / reference
-    return total / len(resolutions)
-
-
-def _frame_magnitude(waveform: Tensor, n_fft: int, hop_length: int, window: Tensor) -> Tensor:
-    spectrum = torch.fft.rfft(waveform.unfold(-1, n_fft, hop_length) * window)
-    magnitude: Tensor = (spectrum.real.square() + spectrum.imag.square() + 1e-9).sqrt()
-    return magnitude

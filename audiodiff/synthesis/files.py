@@ -18,9 +18,10 @@ from audiodiff.signal.mel import MelSpec, check_mel, convert_log_mel, to_dict
 from audiodiff.signal.resample import n_resampled, resample_stream
 from audiodiff.synthesis.machine import this_machine
 from audiodiff.synthesis.provenance import Story, StoryAudio, StoryWriter, check_sidecar, story_input
+from audiodiff.synthesis.sampling import Plan
 from audiodiff.synthesis.settings import VocodeSettings
 from audiodiff.synthesis.streams import FrameReader, mel_blocks
-from audiodiff.synthesis.vocode import OnProgress, Plan, VocoderSynthesizer
+from audiodiff.synthesis.vocode import OnProgress, VocoderSynthesizer
 
 READ_SAMPLES = 1 << 18
 READ_FRAMES = 8192
@@ -246,7 +247,7 @@ def _teller(
 ) -> Callable[[StoryAudio], Story]:
     """Return what makes the story of this run from its samples. The input is looked at now: it may change meanwhile.
 
-    Windows and calls are in the settings because where they are cut decides the last bits.
+    The length of pieces is in the settings because where they are cut decides the last bits.
     """
     settings: dict[str, Any] = {
         "steps": plan.steps,
@@ -255,8 +256,7 @@ def _teller(
         "precision": "fp32" if plan.compute_dtype is None else "bf16",
         "level": "match" if plan.match_level else "keep",
         "reference_level_db": synthesizer.defaults.reference_level_db,
-        "window_frames": plan.window_frames,
-        "call_frames": plan.call_frames,
+        "piece_frames": plan.piece_frames,
         "output_rate": rate,
         "mel": None if spec is None else to_dict(spec),
     }

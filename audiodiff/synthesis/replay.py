@@ -222,18 +222,18 @@ def redo_vocode(story: Story, context: ReplayContext) -> Story:
         precision=setting(story, "precision", str),
         level=setting(story, "level", str),
     )
-    window_frames, call_frames = (setting(story, name, int) for name in ("window_frames", "call_frames"))
+    piece_frames = setting(story, "piece_frames", int)
     rate = setting(story, "output_rate", int)
     mel = setting(story, "mel", dict, optional=True)
-    if min(window_frames, call_frames) < 1 or not 1000 <= rate <= 768_000:
-        raise AudiodiffError(f"the story of {context.source} is damaged: its windows or its rate are out of range.")
+    if piece_frames < 1 or not 1000 <= rate <= 768_000:
+        raise AudiodiffError(f"the story of {context.source} is damaged: its pieces or its rate are out of range.")
     chosen = context.find_model(story.models[0])
     recording = context.find_input(story.inputs[0])
     check_output(recording, context.target)
     synthesizer = load(chosen, device=context.device)
     level = setting(story, "reference_level_db", float, optional=True)
     synthesizer.defaults = replace(synthesizer.defaults, reference_level_db=level)
-    plan = replace(synthesizer.plan(settings), window_frames=window_frames, call_frames=call_frames)
+    plan = replace(synthesizer.plan(settings), piece_frames=piece_frames)
     report = vocode_planned_file(
         synthesizer,
         recording,

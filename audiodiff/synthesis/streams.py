@@ -87,12 +87,8 @@ class Window:
     core_stop: int
 
 
-def windows(n_frames: int, core: int, context: int, *, circular: bool = False) -> Iterator[Window]:
-    """Cut `n_frames` into windows of `core` new frames with `context` frames of surroundings on each side.
-
-    Those of a circle go on beyond its ends: frame -1 is the last one, frame `n_frames` the first.
-    """
-    low, high = (-context, n_frames + context) if circular else (0, n_frames)
+def windows(n_frames: int, core: int, context: int) -> Iterator[Window]:
+    """Cut `n_frames` into windows of `core` new frames with `context` frames of surroundings on each side."""
     for core_start in range(0, n_frames, core):
         core_stop = min(n_frames, core_start + core)
-        yield Window(max(low, core_start - context), min(high, core_stop + context), core_start, core_stop)
+        yield Window(max(0, core_start - context), min(n_frames, core_stop + context), core_start, core_stop)

@@ -5,14 +5,13 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiodiff.diffusion.noise import positional_noise
 from audiodiff.diffusion.process import Process
 from audiodiff.diffusion.samplers import SAMPLERS, sample
 from audiodiff.diffusion.times import GRIDS
@@ -22,8 +21,9 @@ from audiodiff.signal.resample import resample
 from audiodiff.synthesis.find import find_checkpoint, public_name
 from audiodiff.synthesis.level import LevelMeter, shift_log_mel
 from audiodiff.synthesis.provenance import StoryModel, hash_config
+from audiodiff.synthesis.sampling import Grid, Plan, VocoderModel, plan_windows, sample_window
 from audiodiff.synthesis.settings import VocodeSettings, merge_settings
-from audiodiff.synthesis.streams import Window, mel_blocks, windows
+from audiodiff.synthesis.streams import Window, mel_blocks
 
 Array = TypeVar("Array", NDArray[np.float32], Tensor)
 OnProgress = Callable[[float, float], None]
@@ -32,61 +32,20 @@ OnProgress = Callable[[float, float], None]
 DEFAULT_STEPS = 8
 DEFAULT_SAMPLER = "euler"
 DEFAULT_GRID = "uniform"
-WINDOW_SECONDS, CALL_SECONDS = 60.0, 30.0
+WINDOW_SECONDS, CALL_SECONDS = 96.0, 8.0
 """Usual seconds of new audio per window and per network call, for networks that run once a frame."""
 
 SAMPLES_WINDOW_SECONDS, SAMPLES_CALL_SECONDS = 20.0, 4.0
 """The same for networks that run once a sample, which need a hundred times the memory."""
+
+LOOP_FADE_FRAMES = 4
+"""Frames over which the end of a loop fades into its beginning: 46 ms at 86 frames a second."""
 
 MAX_GAIN_DB = 40.0
 MAX_CHANNELS = 64
 MAX_PEAK = 100.0
 BLOCK_FRAMES = 8192
 ENDLESS = 1 << 60
-
-
-class ConditionedDenoiser(Protocol):
-    """The part of `audiodiff.diffusion.denoiser.Denoiser` that sampling needs."""
-
-    def __call__(self, x: Tensor, t: Tensor, cond: Any) -> Tensor:
-        """Return the estimate of the clean waveform, float32 and shaped as `x`, from `x` at times `t` `[batch]`."""
-        ...
-
-
-class VocoderModel(Protocol):
-    """The part of `audiodiff.models.vocoder.Vocoder` that synthesis needs."""
-
-    @property
-    def mel_spec(self) -> MelSpec:
-        """The mel that the model was trained on."""
-        ...
-
-    @property
-    def process(self) -> Process:
-        """The noise process in the waveform."""
-        ...
-
-    @property
-    def context_frames(self) -> int:
-        """Frames on each side that one network call reaches."""
-        ...
-
-    @property
-    def condition_context_frames(self) -> int:
-        """Frames on each side that `condition` and `shape_noise` reach."""
-        ...
-
-    def denoiser(self, compute_dtype: torch.dtype | None = None) -> ConditionedDenoiser:
-        """Return the denoiser of states `[batch, 1, n_samples]`."""
-        ...
-
-    def condition(self, log_mel: Tensor) -> Any:
-        """Return what of the condition does not depend on the step, from `[batch, n_mels, n_frames]`."""
-        ...
-
-    def shape_noise(self, noise: Tensor, cond: Any) -> Tensor:
-        """Return white `noise` `[batch, 1, n_samples]` shaped as the model's prior."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -107,39 +66,6 @@ class ModelDefaults:
     grid: str = DEFAULT_GRID
     precision: str = "fp32"
     reference_level_db: float | None = None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Settings resolved against a model: everything that sampling needs to know.
-
-    Attributes:
-        steps: sampling steps.
-        sampler: name of the sampler.
-        grid: name of the time grid.
-        seed: seed of the first channel.
-        compute_dtype: what the network computes in; `None` leaves it in float32.
-        match_level: whether the mel is brought to the level of the training audio.
-        times: `[steps + 1]`, decreasing, ends in 0.
-        network_calls: how often the network is called per window.
-        context_frames: frames that a window needs on each side to give the same samples as the whole.
-        window_frames: new frames per window; a window is sampled from noise to waveform as one signal.
-        call_frames: new frames per network call; a longer window is shown to the network piece by piece.
-        call_context_frames: frames that a piece needs on each side.
-    """
-
-    steps: int
-    sampler: str
-    grid: str
-    seed: int
-    compute_dtype: torch.dtype | None
-    match_level: bool
-    times: Tensor
-    network_calls: int
-    context_frames: int
-    window_frames: int
-    call_frames: int
-    call_context_frames: int
 
 
 class VocoderSynthesizer:
@@ -165,7 +91,8 @@ class VocoderSynthesizer:
             defaults: what it recommends.
             device: where it computes.
             window_seconds: new audio that is sampled as one signal; more, if the context needs it.
-            call_seconds: the network sees this much new audio at a time, which bounds its memory.
+            call_seconds: the network sees this much new audio at a time, which bounds its memory; the end of a signal
+                may add half as much.
         """
         self.model = model
         self._window_seconds = window_seconds
@@ -201,16 +128,14 @@ class VocoderSynthesizer:
             raise AudiodiffError(f"grid {grid!r} is unknown; choose one of {', '.join(sorted(GRIDS))}.")
         times = GRIDS[grid](self.model.process, steps)
         calls = count_network_calls(sampler, self.model.process, times)
-        context = calls * self.model.context_frames + self.model.condition_context_frames
+        context = calls * self.model.context_frames
         frames_per_second = self.sample_rate / self.mel_spec.hop_length
-        call = max(1, int(self._call_seconds * frames_per_second))
+        piece = max(1, int(self._call_seconds * frames_per_second))
         if settings.window_seconds is None:
             # new audio for at least eight times the context of one side, or the overlap would cost more than a quarter
-            window = max(1, int(self._window_seconds * frames_per_second), 8 * context)
-        elif math.isfinite(settings.window_seconds):
-            window = max(1, int(settings.window_seconds * frames_per_second))
+            window = max(self._window_seconds * frames_per_second, 8.0 * context)
         else:
-            window = call = ENDLESS
+            window = min(settings.window_seconds * frames_per_second, float(ENDLESS))
         return Plan(
             steps=steps,
             sampler=sampler,
@@ -220,10 +145,11 @@ class VocoderSynthesizer:
             match_level=settings.level == "match" and self.defaults.reference_level_db is not None,
             times=times,
             network_calls=calls,
-            context_frames=context,
-            window_frames=window,
-            call_frames=call,
+            piece_frames=piece,
+            window_pieces=max(1, math.ceil(window / piece)),
+            context_frames=self.model.context_frames,
             call_context_frames=self.model.context_frames + self.model.condition_context_frames,
+            noise_context_frames=self.model.noise_context_frames,
         )
 
     def mel(self, waveform: Array, sample_rate: int) -> Array:
@@ -349,10 +275,8 @@ class VocoderSynthesizer:
         meters: list[LevelMeter],
         plan: Plan,
         on_progress: OnProgress | None = None,
-        *,
-        circular: bool = False,
     ) -> Iterator[Tensor]:
-        """Vocode in bounded memory; the blocks joined are the one-shot output to 1e-4.
+        """Vocode in bounded memory; the blocks joined are the one-shot output, bit for bit.
 
         Args:
             fetch: `fetch(start, stop)` gives the log-mel `[channels, n_mels, stop - start]`; `start` never goes back.
@@ -360,7 +284,6 @@ class VocoderSynthesizer:
             meters: the level of each channel over the whole input (`measure`).
             plan: the resolved settings.
             on_progress: called with the seconds done and the seconds in all.
-            circular: the frames are a loop; `fetch` is asked for frames before the first and beyond the last.
 
         Yields:
             `[channels, n_samples]`, `n_frames * hop_length` samples in all.
@@ -368,8 +291,8 @@ class VocoderSynthesizer:
         hop = self.mel_spec.hop_length
         seconds_per_frame = hop / self.sample_rate
         n_channels = len(meters)
-        period = n_frames * hop if circular else None
-        for window in windows(n_frames, plan.window_frames, plan.context_frames, circular=circular):
+        grid = Grid(n_frames, plan.piece_frames)
+        for window in plan_windows(grid, plan):
             frames = fetch(window.start, window.stop)
             core_frames = window.core_stop - window.core_start
             outputs = []
@@ -386,13 +309,7 @@ class VocoderSynthesizer:
                     gain_db = self._gain_db(meter, plan)
                     outputs.append(
                         self._vocode_window(
-                            frames[channel],
-                            window,
-                            plan,
-                            channel=channel,
-                            gain_db=gain_db,
-                            period=period,
-                            report=report,
+                            frames[channel], window, grid, plan, channel=channel, gain_db=gain_db, report=report
                         )
                     )
                 report(1.0)
@@ -410,61 +327,26 @@ class VocoderSynthesizer:
         """Vocode `[channels, n_mels, n_frames]` at hand as a whole -> `[channels, n_frames * hop_length]`."""
         n_frames = frames.shape[-1]
         meters = self.measure(frames[..., at : at + BLOCK_FRAMES] for at in range(0, n_frames, BLOCK_FRAMES))
+        turn = around(n_frames, plan) if circular else None
+        shown = frames if turn is None else frames[..., turn.frames]
+        blocks = self.stream(lambda start, stop: shown[..., start:stop], shown.shape[-1], meters, plan, on_progress)
+        waveform = torch.cat(list(blocks), dim=-1)
+        return waveform if turn is None else turn.closed(waveform, self.mel_spec.hop_length)
 
-        def fetch(start: int, stop: int) -> Tensor:
-            return frames[..., torch.arange(start, stop) % n_frames] if circular else frames[..., start:stop]
-
-        blocks = self.stream(fetch, n_frames, meters, plan, on_progress, circular=circular)
-        return torch.cat(list(blocks), dim=-1)
-
-    @torch.no_grad()  # not inference_mode: windows cached meanwhile would be of no use to training
     def _vocode_window(
         self,
         frames: Tensor,
         window: Window,
+        grid: Grid,
         plan: Plan,
         *,
         channel: int,
         gain_db: float,
-        period: int | None,
         report: Callable[[float], None],
     ) -> Tensor:
-        """Sample one window of one channel from `[n_mels, n_frames]` -> the core's `[n_samples]` on the CPU.
-
-        With a `period` (samples) the noise repeats: a loop has one noise at each of its places, however it is entered.
-        """
-        model, hop = self.model, self.mel_spec.hop_length
-        seed = channel_seed(plan.seed, channel)
+        """Sample one window of one channel from `[n_mels, n_frames]` -> the core's `[n_samples]` on the CPU."""
         shifted = shift_log_mel(frames, self.mel_spec, gain_db)[None].to(self.device)
-        n_frames = frames.shape[-1]
-        equal = -(-n_frames // -(-n_frames // plan.call_frames))
-        pieces = list(windows(n_frames, equal, plan.call_context_frames))
-        conds = [model.condition(shifted[..., piece.start : piece.stop]) for piece in pieces]
-        denoiser = model.denoiser(plan.compute_dtype)
-        calls = 0
-
-        def noise(draw: int) -> Tensor:
-            parts = []
-            for piece, cond in zip(pieces, conds, strict=True):
-                first, last = (window.start + piece.start) * hop, (window.start + piece.stop) * hop
-                white = _noise(seed, draw, first, last, period)
-                parts.append(_core(model.shape_noise(white.to(self.device), cond), piece, hop))
-            return torch.cat(parts, dim=-1)
-
-        def denoise(x: Tensor, t: Tensor) -> Tensor:
-            nonlocal calls
-            parts = []
-            for piece, cond in zip(pieces, conds, strict=True):
-                seen = x[..., piece.start * hop : piece.stop * hop]
-                parts.append(_core(denoiser(seen, t, cond), piece, hop))
-                calls += 1
-                report(calls / (plan.network_calls * len(pieces)))
-            return torch.cat(parts, dim=-1)
-
-        x = model.process.prior(noise(0))
-        step = SAMPLERS[plan.sampler]()
-        x = sample(step, denoise, model.process, x, plan.times, noise=noise)  # its own draws count from 1
-        core = x[0, 0, (window.core_start - window.start) * hop : (window.core_stop - window.start) * hop]
+        core = sample_window(self.model, shifted, window, grid, plan, channel_seed(plan.seed, channel), report)
         if not bool(torch.isfinite(core).all()):
             raise AudiodiffError(
                 f"the model gave values that are not numbers ({plan.steps} steps of {plan.sampler} on the "
@@ -474,16 +356,40 @@ class VocoderSynthesizer:
         return scaled
 
 
-def _noise(seed: int, draw: int, first: int, last: int, period: int | None) -> Tensor:
-    """White noise `[1, 1, last - first]` of places in the waveform, or on the circle of `period` samples."""
-    if period is None:
-        return positional_noise(seed, draw, first, last)[None]
-    return positional_noise(seed, draw, 0, period)[None][..., torch.arange(first, last) % period]
+@dataclass(frozen=True)
+class Turn:
+    """A loop laid out on a line with some of its end before it and some of its beginning behind.
+
+    Attributes:
+        frames: frames of the loop, in the order in which they are shown.
+        first: place of the loop's first frame among them.
+        n_frames: frames of the loop.
+        overlap: frames behind the end that are faded into the beginning.
+    """
+
+    frames: Tensor
+    first: int
+    n_frames: int
+    overlap: int
+
+    def closed(self, waveform: Tensor, hop: int) -> Tensor:
+        """Cut the loop out of `[channels, n_samples]`; what would follow its end fades into its beginning.
+
+        The fade keeps the power, since the phases of the two are unrelated.
+        """
+        start, stop, n_fade = self.first * hop, (self.first + self.n_frames) * hop, self.overlap * hop
+        loop = waveform[:, start:stop].clone()
+        angle = (torch.arange(n_fade, dtype=loop.dtype) + 0.5) / n_fade * (math.pi / 2.0)
+        loop[:, :n_fade] = loop[:, :n_fade] * angle.sin() + waveform[:, stop : stop + n_fade] * angle.cos()
+        return loop
 
 
-def _core(samples: Tensor, piece: Window, hop: int) -> Tensor:
-    """Cut the context off the samples of a piece."""
-    return samples[..., (piece.core_start - piece.start) * hop : (piece.core_stop - piece.start) * hop]
+def around(n_frames: int, plan: Plan) -> Turn:
+    """Lay a loop of `n_frames` out so that every frame of it has its surroundings."""
+    overlap = min(LOOP_FADE_FRAMES, n_frames)
+    context = plan.network_calls * plan.context_frames + plan.noise_context_frames
+    order = torch.arange(-context, n_frames + overlap + context) % n_frames
+    return Turn(order, context, n_frames, overlap)
 
 
 def count_network_calls(sampler: str, process: Process, times: Tensor) -> int:

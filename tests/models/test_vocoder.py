@@ -111,22 +111,50 @@ def test_the_stated_context_is_enough(name: str) -> None:
         assert (model.denoiser()(near, t, cond)[..., middle] - before).abs().max() > 1e-6
 
 
-def test_the_stated_context_of_the_condition_is_enough() -> None:
-    model = make(ANCHORED)
-    reach = model.condition_context_frames
-    frames, hop = 2 * reach + 3, SPEC.hop_length
-    waveform = speech_like(1, frames)
-    noise = torch.randn(1, 1, frames * hop)
-    mel = own_mel(model, waveform)
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_stated_context_of_the_condition_is_enough(name: str) -> None:
+    model = make(CONFIGS[name])
+    call, reach = model.context_frames, model.condition_context_frames
+    frames, hop = 2 * (call + reach) + 3, SPEC.hop_length
+    mel = own_mel(model, speech_like(1, frames))[..., :frames]
     changed = mel.clone()
     changed[..., 0] += 1.0
-    middle = slice((reach + 1) * hop, (reach + 2) * hop)
+    x = torch.randn(1, 1, frames * hop)
+    t = torch.tensor([0.6 if model.process.t_max == 1 else 20.0])
+    middle = slice((call + reach + 1) * hop, (call + reach + 2) * hop)
     with torch.no_grad():
-        before = model.shape_noise(noise, model.condition(mel))[..., middle]
-        after = model.shape_noise(noise, model.condition(changed))[..., middle]
-        whole = model.shape_noise(noise, model.condition(mel)), model.shape_noise(noise, model.condition(changed))
-    torch.testing.assert_close(after, before, rtol=0, atol=1e-6)
-    assert (whole[0] - whole[1])[..., : 2 * hop].abs().max() > 1e-4
+        before, after = (model.denoiser()(x, t, model.prepare(log_mel)) for log_mel in (mel, changed))
+    torch.testing.assert_close(after[..., middle], before[..., middle], rtol=0, atol=1e-6)
+    assert (after - before)[..., : 2 * hop].abs().max() > 1e-5
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_what_is_prepared_samples_as_what_is_trained(name: str, precision: torch.dtype) -> None:
+    model = make(CONFIGS[name], std=0.1)
+    waveform = speech_like(2, 40)
+    mel = own_mel(model, waveform)
+    t = torch.tensor([0.4, 0.9]) if model.process.t_max == 1 else torch.tensor([3.0, 20.5])
+    x = waveform[:, None] + 0.02 * torch.randn(2, 1, waveform.shape[-1])
+    with torch.no_grad():
+        expected = model.denoiser(precision)(x, t, model.condition(mel))
+        actual = model.denoiser(precision)(x, t, model.prepare(mel, precision))
+    error = (actual - expected).abs().max() / expected.abs().max()
+    assert error < (1e-5 if precision == torch.float32 else 2e-2)
+
+
+def test_what_is_prepared_follows_the_weights() -> None:
+    model = make(ANCHORED)
+    waveform = speech_like(1, 20)
+    mel, x, t = own_mel(model, waveform), waveform[:, None], torch.tensor([0.4])
+    with torch.no_grad():
+        first = model.denoiser()(x, t, model.prepare(mel))
+        assert torch.equal(model.denoiser()(x, t, model.prepare(mel)), first)
+        for parameter in model.parameters():
+            parameter.mul_(1.5)
+        expected = model.denoiser()(x, t, model.condition(mel))
+        torch.testing.assert_close(model.denoiser()(x, t, model.prepare(mel)), expected, rtol=1e-4, atol=1e-5)
+        assert (expected - first).abs().max() > 1e-3
 
 
 def test_the_prior_has_the_spectrum_of_the_mel() -> None:
@@ -239,6 +267,8 @@ def test_the_mel_of_a_config_may_be_named() -> None:
         ({"wavenet": WaveNetConfig(cond_channels=0)}, "cond_channels is 0"),
         ({"mel": preset("vocos-24k")}, 'centring "same"'),
         ({"prior": PriorConfig("white", projections=2)}, "prior.projections"),
+        ({"prior": PriorConfig("shaped", projections=-1)}, "prior.projections is -1"),
+        ({"prior": PriorConfig("shaped", renewals=2)}, "prior.renewals needs prior.projections"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(change: dict[str, object], message: str) -> None:

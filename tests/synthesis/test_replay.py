@@ -87,8 +87,7 @@ def test_the_story_has_every_setting(tmp_path, checkpoint, clip) -> None:
         "precision": "bf16",
         "level": "match",
         "reference_level_db": -20.0,
-        "window_frames": 60 * RATE // 32,
-        "call_frames": 30 * RATE // 32,
+        "piece_frames": load(checkpoint).plan(VocodeSettings()).piece_frames,
         "output_rate": RATE,
         "mel": None,
     }
@@ -211,7 +210,7 @@ def test_other_stories_are_refused(tmp_path, checkpoint, clip) -> None:
         (replace(story, settings={**story.settings, "steps": "2"}), "steps"),
         (replace(story, settings={**story.settings, "steps": 0}), "steps"),
         (replace(story, settings={**story.settings, "sampler": "magic"}), "magic"),
-        (replace(story, settings={**story.settings, "call_frames": 0}), "out of range"),
+        (replace(story, settings={**story.settings, "piece_frames": 0}), "out of range"),
         (replace(story, settings={**story.settings, "mel": [1]}), "mel"),
         (replace(story, settings={key: 1 for key in story.settings if key != "level"}), "setting"),
         (replace(story, seed=-1), "seed"),

@@ -61,10 +61,3 @@ def test_windows_tile_the_frames(n_frames: int, core: int, context: int) -> None
     for window in cut:
         assert window.start == max(0, window.core_start - context)
         assert window.stop == min(n_frames, window.core_stop + context)
-
-
-def test_windows_of_a_circle_have_their_surroundings_beyond_its_ends() -> None:
-    cut = list(windows(10, 4, 3, circular=True))
-    assert [(w.core_start, w.core_stop) for w in cut] == [(0, 4), (4, 8), (8, 10)]
-    assert [(w.start, w.stop) for w in cut] == [(-3, 7), (1, 11), (5, 13)]
-    assert next(iter(windows(2, 4, 5, circular=True))).start == -5

@@ -1,5 +1,6 @@
 """A vocoder whose samples are known: a linear denoiser with a reach that is exactly what it says."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from audiodiff.diffusion.noise import positional_noise
 from audiodiff.diffusion.process import Process, RectifiedFlow
 from audiodiff.signal.mel import MelSpec, mel_to_magnitude
 from audiodiff.synthesis.vocode import ModelDefaults, VocoderSynthesizer
@@ -38,21 +40,27 @@ class FakeVocoder:
         self.process: Process = process or RectifiedFlow()
         self.context_frames = context_frames
         self.condition_context_frames = 1
+        self.noise_context_frames = 1
         self.reach = (context_frames if true_context_frames is None else true_context_frames) * SPEC.hop_length
-        self.window_lengths: list[int] = []
+        self.piece_lengths: list[int] = []
 
     def denoiser(self, compute_dtype: torch.dtype | None = None) -> FakeDenoiser:
         return FakeDenoiser(self.reach, compute_dtype)
 
-    def condition(self, log_mel: Tensor) -> Tensor:
+    def prepare(self, log_mel: Tensor, compute_dtype: torch.dtype | None = None) -> Tensor:
         """Envelope of the samples, smoothed over three frames: `[batch, 1, n_samples]`."""
-        self.window_lengths.append(log_mel.shape[-1])
+        self.piece_lengths.append(log_mel.shape[-1])
+        return self.envelope(log_mel)
+
+    def envelope(self, log_mel: Tensor) -> Tensor:
         energy = mel_to_magnitude(log_mel, self.mel_spec).square().mean(dim=-2, keepdim=True)
         smooth = torch.nn.functional.avg_pool1d(energy.sqrt() / 8.0, 3, stride=1, padding=1)
         return smooth.repeat_interleave(self.mel_spec.hop_length, dim=-1)
 
-    def shape_noise(self, noise: Tensor, cond: Tensor) -> Tensor:
-        return noise * (cond + 1e-4)
+    def noise(self, log_mel: Tensor, seed: int, first_frame: int, cond: Any = None) -> Callable[[int], Tensor]:
+        first, last = (frame * SPEC.hop_length for frame in (first_frame, first_frame + log_mel.shape[-1]))
+        envelope = self.envelope(log_mel) + 1e-4
+        return lambda draw: positional_noise(seed, draw, first, last)[None] * envelope
 
 
 def synthesizer(

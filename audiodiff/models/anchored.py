@@ -1,0 +1,104 @@
+"""The network of an anchored vocoder as it is sampled on processors: packed weights, spectra as rows, no gradients."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from audiodiff.nn.packed import PackedCond, PackedWaveNet
+from audiodiff.nn.wavenet import FrameConditioner, WaveNet
+from audiodiff.signal.frames import STFT
+from audiodiff.signal.projection import Projector
+
+__all__ = ["INPUT_LIMIT", "LOG_GAIN_RANGE", "AnchoredNetwork", "PreparedMel"]
+
+# Network inputs are spectra in units of the mel envelope; beyond this they carry no more information.
+INPUT_LIMIT = 10.0
+# The anchored magnitude may leave the mel's by these factors (natural log).
+LOG_GAIN_RANGE = (-4.0, 3.0)
+
+
+@dataclass
+class PreparedMel:
+    """What sampling needs of a mel.
+
+    Attributes:
+        log_mel: `[batch, n_mels, n_frames]`.
+        anchor: magnitude, rows `[batch, n_frames, n_bins]`.
+        envelope: smooth magnitude with a floor, of the same shape.
+        network: what is to be called with it.
+        terms: the condition of the network's layers, made when the network is first called.
+    """
+
+    log_mel: Tensor
+    anchor: Tensor
+    envelope: Tensor
+    network: "AnchoredNetwork"
+    terms: PackedCond | None = None
+
+
+class AnchoredNetwork:
+    """From a noisy waveform to the estimate of the clean one; the function of `Vocoder` with an anchored head.
+
+    Args:
+        stft: the mel's own.
+        wavenet: as trained; copied.
+        conditioner: what turns the mel into the network's condition.
+        input_projections: see `HeadConfig`, as for the next.
+        output_projections: of the estimate.
+        dtype: of the WaveNet; spectra are always float32.
+    """
+
+    def __init__(
+        self,
+        stft: STFT,
+        wavenet: WaveNet,
+        conditioner: FrameConditioner,
+        *,
+        input_projections: int,
+        output_projections: int,
+        dtype: torch.dtype,
+    ) -> None:
+        self.stft = stft
+        self.dtype = dtype
+        self.input_projections = input_projections
+        self.output_projections = output_projections
+        self._conditioner = conditioner
+        self._n_bins = stft.n_fft // 2 + 1
+        # The trained order is real parts, then imaginary parts; here they take turns, as in the memory of a spectrum.
+        turns = torch.arange(2 * self._n_bins).view(2, -1).T.flatten()
+        self._packed = PackedWaveNet(
+            wavenet,
+            dtype,
+            in_order=torch.cat([turns, 2 * self._n_bins + turns]),
+            out_order=torch.cat([turns, 2 * self._n_bins + torch.arange(self._n_bins)]),
+        )
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor, c_noise: Tensor, mel: PreparedMel) -> Tensor:
+        """Estimate `[batch, 1, n_samples]` from `x` of that shape at noise levels `[batch]`."""
+        if mel.terms is None:
+            mel.terms = self._packed.project_cond(self._conditioner(mel.log_mel))
+        batch, n_frames = mel.anchor.shape[:2]
+        projector = Projector(self.stft, n_frames, batch, x.device)
+        noisy = projector.spectrum(x[:, 0].float())
+        start = noisy.clone()
+        for _ in range(self.input_projections):
+            start = projector.spectrum(projector.waveform(projector.with_magnitude(start, mel.anchor)))
+        scale = mel.envelope.reciprocal()
+        noisy.mul_(scale.to(noisy.dtype))
+        start = projector.with_magnitude(start, scale.mul_(mel.anchor))
+        phase = _sides(start)
+        width = phase.shape[-1]
+        features = torch.empty(batch, n_frames, 2 * width, dtype=self.dtype, device=x.device)
+        features[..., :width] = _sides(noisy).clamp_(-INPUT_LIMIT, INPUT_LIMIT)
+        features[..., width:] = phase.clamp(-INPUT_LIMIT, INPUT_LIMIT)
+        output = self._packed(features, c_noise, mel.terms)
+        phase += output[..., :width]
+        magnitude = output[..., width:].float().clamp_(*LOG_GAIN_RANGE).exp_().mul_(mel.anchor)
+        return projector.project(start, magnitude, self.output_projections)[1][:, None]
+
+
+def _sides(spectrum: Tensor) -> Tensor:
+    """Real and imaginary parts in turn, `[batch, n_frames, 2 * n_bins]`, in the same memory."""
+    return torch.view_as_real(spectrum).flatten(2)

@@ -1,0 +1,172 @@
+"""The noise that a vocoder's process ends in: white, or shaped by the mel.
+
+Shaped noise passes through Griffin-Lim iterations, the more the better (and dearer). Two things make them cheap. The
+lower half of the spectrum, which is most of what one hears, can be iterated alone at half the sample rate. And a
+sampler that draws fresh noise at every step need not start from scratch: the phases of the first draw, turned by
+angles that are random but change slowly over time and frequency, are nearly as consistent as before and yet
+uncorrelated with it; a few more iterations mend the rest.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from audiodiff.diffusion.noise import positional_noise
+from audiodiff.errors import AudiodiffError
+from audiodiff.signal.frames import STFT
+from audiodiff.signal.projection import Projector
+
+__all__ = ["PriorConfig", "ShapedNoise", "prior_context", "shape_white_noise"]
+
+# Knots of the random turns of phase, in frames and bins: about 0.2 s and 700 Hz for the usual mels.
+_TURN_FRAMES, _TURN_BINS = 16, 32
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """The noise of the process: "white", or "shaped" by the mel's envelope (PriorGrad, arXiv 2106.06406).
+
+    With projections the shaped noise also passes through that many Griffin-Lim iterations with the given momentum
+    towards the mel's magnitude: still random, but already a signal with the right spectrogram.
+
+    Attributes:
+        name: "white" or "shaped".
+        projections: iterations at the full rate.
+        momentum: of all iterations.
+        half_projections: iterations of the lower half of the spectrum alone, before the others, at half their cost.
+        renewals: iterations after which the first draw, with its phases turned, serves as another draw; 0 makes every
+            draw from white noise of its own. Says how to sample; training draws once.
+    """
+
+    name: Literal["white", "shaped"] = "shaped"
+    projections: int = 0
+    momentum: float = 0.9
+    half_projections: int = 0
+    renewals: int = 0
+
+
+def check_prior(prior: PriorConfig, n_fft: int, hop_length: int) -> None:
+    """Refuse what contradicts itself, and half-rate iterations on frames that have no half.
+
+    Raises:
+        AudiodiffError: the settings do not fit each other or the sizes.
+    """
+    for name in ("projections", "half_projections", "renewals"):
+        value = getattr(prior, name)
+        if value < 0:
+            raise AudiodiffError(f"prior.{name} is {value}; it must be 0 or more.")
+        if value and prior.name != "shaped":
+            raise AudiodiffError(f'prior.{name} needs prior.name "shaped".')
+        if value and not prior.projections:
+            raise AudiodiffError(f"prior.{name} needs prior.projections of 1 or more.")
+    if prior.half_projections and (n_fft % 4 or hop_length % 2 or (n_fft - hop_length) % 4):
+        raise AudiodiffError(
+            f"prior.half_projections halves n_fft {n_fft} and hop_length {hop_length}; the first must be a multiple of "
+            f"4, the second even, and their difference {n_fft - hop_length} a multiple of 4."
+        )
+
+
+def prior_context(prior: PriorConfig, stft: STFT) -> int:
+    """Frames on each side that a draw reaches."""
+    if prior.name == "white":
+        return 0
+    iterations = prior.half_projections + prior.projections + prior.renewals
+    return 2 * stft.context * (1 + iterations)
+
+
+@torch.no_grad()
+def shape_white_noise(
+    white: Tensor, prior: PriorConfig, projector: Projector, anchor: Tensor, envelope: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Turn white noise into shaped noise.
+
+    Args:
+        white: standard normal, `[batch, n_samples]`.
+        prior: a "shaped" one.
+        projector: for so many samples.
+        anchor: magnitude that the iterations go for, rows `[batch, n_frames, n_bins]`.
+        envelope: magnitude that shapes the noise where there are no iterations, of the same shape.
+
+    Returns:
+        Complex rows `[batch, n_frames, n_bins]` and their waveform `[batch, n_samples]`.
+    """
+    spectrum = projector.spectrum(white)
+    if not prior.projections:
+        # The window's energy: white noise of variance 1 has STFT values of that variance.
+        scale = envelope / math.sqrt(0.375 * projector.stft.n_fft)
+        spectrum = spectrum.mul_(scale.to(spectrum.dtype))
+        return spectrum, projector.waveform(spectrum)
+    if prior.half_projections:
+        stft, n_low = projector.stft, projector.stft.n_fft // 4 + 1
+        half = Projector(STFT(stft.n_fft // 2, stft.hop_length // 2), projector.n_frames, len(white), white.device)
+        low = anchor[..., :n_low].contiguous()
+        rows, _ = half.project(spectrum[..., :n_low].contiguous(), low, prior.half_projections, prior.momentum)
+        spectrum[..., :n_low] = rows
+    return projector.project(spectrum, anchor, prior.projections, prior.momentum)
+
+
+class ShapedNoise:
+    """Draws of shaped noise at absolute places: the same place has the same noise, whatever stands around it.
+
+    Args:
+        stft: the mel's own.
+        prior: a "shaped" one.
+        anchor: rows `[1, n_frames, n_bins]`, as for `shape_white_noise`.
+        envelope: rows of the same shape.
+        seed: of the signal that the frames are part of.
+        first_frame: place of the first frame in it.
+    """
+
+    def __init__(
+        self, stft: STFT, prior: PriorConfig, anchor: Tensor, envelope: Tensor, seed: int, first_frame: int
+    ) -> None:
+        self.stft = stft
+        self.prior = prior
+        self.seed = seed
+        self.first_frame = first_frame
+        self._anchor = anchor
+        self._envelope = envelope
+        self._first_draw: Tensor | None = None
+
+    @torch.no_grad()
+    def __call__(self, draw: int) -> Tensor:
+        """Return draw number `draw`, `[1, 1, n_samples]`."""
+        n_frames, hop = self._anchor.shape[1], self.stft.hop_length
+        projector = Projector(self.stft, n_frames, 1, self._anchor.device)
+        if draw and self.prior.renewals:
+            rows = self._turned(draw, projector)
+            return projector.project(rows, self._anchor, self.prior.renewals, self.prior.momentum)[1][:, None]
+        white = positional_noise(self.seed, draw, self.first_frame * hop, (self.first_frame + n_frames) * hop)
+        white = white.to(self._anchor.device)
+        rows, waveform = shape_white_noise(white, self.prior, projector, self._anchor, self._envelope)
+        if self.prior.renewals:
+            self._first_draw = rows
+        return waveform[:, None]
+
+    def _turned(self, draw: int, projector: Projector) -> Tensor:
+        """The first draw's rows times complex numbers between random knots; what is asked of them is their phase."""
+        if self._first_draw is None:
+            self(0)
+        assert self._first_draw is not None
+        n_frames, n_bins = self._anchor.shape[1:]
+        ramp = _ramps(n_bins).to(self._anchor.device)
+        first, last = self.first_frame // _TURN_FRAMES, (self.first_frame + n_frames - 1) // _TURN_FRAMES + 2
+        size = 2 * len(ramp)
+        values = positional_noise(self.seed, draw, first * size, last * size).view(-1, 2, len(ramp))
+        knots = torch.matmul(values.to(ramp.device), ramp).transpose(1, 2).flatten(1)  # real and imaginary in turn
+        share = torch.arange(_TURN_FRAMES, device=ramp.device)[:, None] / _TURN_FRAMES
+        turns = torch.lerp(knots[:-1, None], knots[1:, None], share).flatten(0, 1)
+        offset = self.first_frame - first * _TURN_FRAMES
+        turns = torch.view_as_complex(turns[offset : offset + n_frames].view(n_frames, n_bins, 2))
+        return self._first_draw * turns
+
+
+@lru_cache(maxsize=8)
+def _ramps(n_bins: int) -> Tensor:
+    """`[n_knots, n_bins]`: linear interpolation between knots every `_TURN_BINS` bins."""
+    knots = torch.arange(-(-(n_bins - 1) // _TURN_BINS) + 1)[:, None]
+    return (1.0 - (torch.arange(n_bins) / _TURN_BINS - knots).abs()).clamp_min(0.0)

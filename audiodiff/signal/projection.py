@@ -1,0 +1,142 @@
+"""Griffin-Lim projections as fast as a processor does them: no gradients, nothing computed twice.
+
+The arithmetic is that of `STFT.waveform` and `STFT.spectrum` in turn. What makes it faster: spectra are rows
+(`[batch, n_frames, n_bins]`, frame after frame, as the FFT leaves them) that are overwritten in place; overlap-add is
+one shifted sum per hop of the window with the window and the inverse envelope inside; and momentum acts on waveforms,
+which are a fourth of the values, because the transform is linear.
+"""
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.signal.frames import STFT
+
+__all__ = ["Projector"]
+
+# Added to squared magnitudes before dividing by their root; far below what 16 bits can hold.
+_SMALLEST_SQUARE = 1e-14
+
+
+class Projector:
+    """Projections between waveforms of one length and their spectra, `batch` of them at a time.
+
+    Nothing is differentiable. The buffers are shared by all calls: one projector per thread.
+
+    Args:
+        stft: the transform, not `normalized`.
+        n_frames: frames of the waveforms, which have `n_frames * hop_length` samples.
+        batch: waveforms at a time.
+        device: where the spectra are.
+
+    Raises:
+        AudiodiffError: the transform is normalized.
+    """
+
+    def __init__(self, stft: STFT, n_frames: int, batch: int = 1, device: torch.device | str | None = None) -> None:
+        if stft.normalized:
+            raise AudiodiffError("A projector works on plain sums; give an STFT that is not normalized.")
+        self.stft = stft
+        self.n_frames = n_frames
+        self._pad = (stft.n_fft - stft.hop_length) // 2
+        # The state is kept as hops of the framed signal: n_frames of them and those that the last window sticks out.
+        self._reach = -(-stft.n_fft // stft.hop_length) - 1
+        self._newest = torch.zeros(batch, n_frames + self._reach, stft.hop_length, device=device)
+        self._older = torch.zeros_like(self._newest)
+        self._mixed = torch.zeros_like(self._newest)
+        self._frames = self._newest.new_empty(batch, n_frames, stft.n_fft)
+        self._factor = self._newest.new_empty(batch, n_frames, stft.n_fft // 2 + 1)
+        self._squares = self._newest.new_empty(*self._factor.shape, 2)
+        windows = _windows(stft.n_fft, stft.hop_length, min(n_frames, 2 * self._reach + 2))
+        self._analysis, self._synthesis, self._edge = (part.to(self._newest.device) for part in windows)
+
+    def spectrum(self, waveform: Tensor) -> Tensor:
+        """`[batch, n_samples]` to complex rows `[batch, n_frames, n_bins]`, as `STFT.spectrum` up to the layout."""
+        self._mixed.flatten(1)[:, self._pad : self._pad + waveform.shape[-1]] = waveform
+        return self._spectrum(self._mixed)
+
+    def waveform(self, spectrum: Tensor) -> Tensor:
+        """Complex rows to a new waveform `[batch, n_samples]`, as `STFT.waveform` up to the layout."""
+        self._to_hops(spectrum, self._newest)
+        n_samples = self.n_frames * self.stft.hop_length
+        return self._newest.flatten(1)[:, self._pad : self._pad + n_samples].clone()
+
+    def with_magnitude(self, spectrum: Tensor, magnitude: Tensor) -> Tensor:
+        """Give complex rows another magnitude `[batch, n_frames, n_bins]`, in place; 0 stays 0."""
+        sides = torch.view_as_real(spectrum)
+        torch.mul(sides, sides, out=self._squares)
+        # The one pass over every other value; all the rest is contiguous and vectorised.
+        factor = torch.add(self._squares[..., 0], self._squares[..., 1], out=self._factor)
+        factor.add_(_SMALLEST_SQUARE).rsqrt_().mul_(magnitude)
+        # A product of two complex tensors is vectorised, that of complex and real numbers is not.
+        return spectrum.mul_(factor.to(spectrum.dtype))
+
+    def project(
+        self, spectrum: Tensor, magnitude: Tensor, iterations: int, momentum: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
+        """Fast Griffin-Lim: `iterations` times to the waveform and back, each time with the magnitude put right.
+
+        D. Griffin and J. Lim, 1984; momentum after N. Perraudin, P. Balazs and P. Sondergaard, "A fast Griffin-Lim
+        algorithm", 2013, alg. 2.
+
+        Args:
+            spectrum: complex rows, of which only the phases count; overwritten.
+            magnitude: `[batch, n_frames, n_bins]`.
+            iterations: round trips.
+            momentum: how far beyond each projection the next one starts; 0 for plain Griffin-Lim.
+
+        Returns:
+            The rows, with their magnitude, and their waveform `[batch, n_samples]`.
+        """
+        for iteration in range(iterations):
+            self._to_hops(self.with_magnitude(spectrum, magnitude), self._newest)
+            start = self._newest
+            if iteration and momentum:
+                start = torch.lerp(self._older, self._newest, 1.0 + momentum, out=self._mixed)
+            spectrum = self._spectrum(start)
+            self._newest, self._older = self._older, self._newest
+        spectrum = self.with_magnitude(spectrum, magnitude)
+        return spectrum, self.waveform(spectrum)
+
+    def _to_hops(self, spectrum: Tensor, hops: Tensor) -> None:
+        """Overlap-add into `hops`; what lies outside the waveform becomes 0."""
+        frames = torch.fft.irfft(spectrum, n=self.stft.n_fft)
+        count, reach, hop = self.n_frames, self._reach, self.stft.hop_length
+        hops[:, count:] = 0.0
+        torch.mul(frames[..., :hop], self._synthesis[:hop], out=hops[:, :count])
+        for shift in range(1, reach + 1):
+            piece, window = frames[..., shift * hop : (shift + 1) * hop], self._synthesis[shift * hop :][:hop]
+            hops[:, shift : shift + count, : len(window)].addcmul_(piece, window)
+        if count < reach:
+            hops *= self._edge
+        else:
+            hops[:, :reach] *= self._edge[:reach]
+            hops[:, -reach:] *= self._edge[-reach:]
+
+    def _spectrum(self, hops: Tensor) -> Tensor:
+        overlapping = hops.as_strided(self._frames.shape, (hops.stride(0), self.stft.hop_length, 1))
+        spectrum: Tensor = torch.fft.rfft(torch.mul(overlapping, self._analysis, out=self._frames))
+        return spectrum
+
+
+@lru_cache(maxsize=32)
+def _windows(n_fft: int, hop_length: int, n_frames: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Analysis window `[n_fft]`, synthesis window `[n_fft]`, and factors `[n_frames + reach, hop]` for the edges.
+
+    The synthesis window is divided by the sum of squared windows far from both ends. The factors correct that near the
+    ends of so many frames, and are 0 outside the waveform.
+    """
+    window = torch.hann_window(n_fft, periodic=True, dtype=torch.float64)
+    parts = -(-n_fft // hop_length)
+    squares = torch.nn.functional.pad(window.square(), (0, parts * hop_length - n_fft)).view(parts, hop_length)
+    middle = squares.sum(dim=0)
+    envelope = torch.zeros(n_frames + parts - 1, hop_length, dtype=torch.float64)
+    for shift in range(parts):
+        envelope[shift : shift + n_frames] += squares[shift]
+    pad = (n_fft - hop_length) // 2
+    inside = slice(pad, pad + n_frames * hop_length)
+    edge = torch.zeros_like(envelope)
+    edge.flatten()[inside] = (middle / envelope.clamp_min(1e-12)).flatten()[inside]
+    return window.float(), (window / middle.repeat(parts)[:n_fft]).float(), edge.float()

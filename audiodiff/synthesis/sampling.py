@@ -1,0 +1,255 @@
+"""Sampling of long signals: the network sees them in pieces that always stand at the same places.
+
+A piece is the same stretch of frames whatever window of the signal is being computed, and it is shown to the network
+with the same surroundings. So every call has one shape and one input, and the samples that come out are the same bits
+in any window: arithmetic that rounds differently for another length (bfloat16 above all) cannot tell.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from audiodiff.diffusion.process import Process
+from audiodiff.diffusion.samplers import SAMPLERS, sample
+from audiodiff.signal.mel import MelSpec
+from audiodiff.synthesis.streams import Window
+
+__all__ = ["ConditionedDenoiser", "Grid", "Plan", "VocoderModel", "sample_window"]
+
+
+class ConditionedDenoiser(Protocol):
+    """The part of `audiodiff.diffusion.denoiser.Denoiser` that sampling needs."""
+
+    def __call__(self, x: Tensor, t: Tensor, cond: Any) -> Tensor:
+        """Return the estimate of the clean waveform, float32 and shaped as `x`, from `x` at times `t` `[batch]`."""
+        ...
+
+
+class VocoderModel(Protocol):
+    """The part of `audiodiff.models.vocoder.Vocoder` that synthesis needs."""
+
+    @property
+    def mel_spec(self) -> MelSpec:
+        """The mel that the model was trained on."""
+        ...
+
+    @property
+    def process(self) -> Process:
+        """The noise process in the waveform."""
+        ...
+
+    @property
+    def context_frames(self) -> int:
+        """Frames on each side that one network call reaches."""
+        ...
+
+    @property
+    def condition_context_frames(self) -> int:
+        """Frames on each side that `prepare` reaches."""
+        ...
+
+    @property
+    def noise_context_frames(self) -> int:
+        """Frames on each side that `noise` depends on."""
+        ...
+
+    def prepare(self, log_mel: Tensor, compute_dtype: torch.dtype | None = None) -> Any:
+        """Return what of the condition does not depend on the step, from `[batch, n_mels, n_frames]`."""
+        ...
+
+    def denoiser(self, compute_dtype: torch.dtype | None = None) -> ConditionedDenoiser:
+        """Return the denoiser of states `[batch, 1, n_samples]`."""
+        ...
+
+    def noise(self, log_mel: Tensor, seed: int, first_frame: int, cond: Any = None) -> Callable[[int], Tensor]:
+        """Return draws of the model's noise at an absolute place, `[1, 1, n_samples]` each.
+
+        `cond` is what `prepare` made of the same `log_mel` `[1, n_mels, n_frames]`, if it was called.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings resolved against a model: everything that sampling needs to know.
+
+    Attributes:
+        steps: sampling steps.
+        sampler: name of the sampler.
+        grid: name of the time grid.
+        seed: seed of the first channel.
+        compute_dtype: what the network computes in; `None` leaves it in float32.
+        match_level: whether the mel is brought to the level of the training audio.
+        times: `[steps + 1]`, decreasing, ends in 0.
+        network_calls: how often the network is called on every piece.
+        piece_frames: usual length of a piece.
+        window_pieces: pieces that are sampled together, from noise to waveform.
+        context_frames: frames that one call reaches on each side.
+        call_context_frames: the same with what the condition needs on top: surroundings of a piece in a call.
+        noise_context_frames: surroundings of a piece when its noise is made.
+    """
+
+    steps: int
+    sampler: str
+    grid: str
+    seed: int
+    compute_dtype: torch.dtype | None
+    match_level: bool
+    times: Tensor
+    network_calls: int
+    piece_frames: int
+    window_pieces: int
+    context_frames: int
+    call_context_frames: int
+    noise_context_frames: int
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where a signal is cut: at multiples of `piece_frames`, the last piece being half to one and a half as long."""
+
+    n_frames: int
+    piece_frames: int
+
+    @property
+    def n_pieces(self) -> int:
+        """Number of pieces, 1 or more."""
+        return max(1, (2 * self.n_frames + self.piece_frames) // (2 * self.piece_frames))
+
+    def bound(self, piece: int) -> int:
+        """First frame of a piece; the end of the signal after the last one."""
+        return piece * self.piece_frames if piece < self.n_pieces else self.n_frames
+
+    def pieces(self, start: int, stop: int) -> range:
+        """Return the pieces that hold frames `start` to `stop`, which may lie beyond the ends."""
+        last = self.n_pieces - 1
+        first = min(last, max(0, start) // self.piece_frames)
+        return range(first, min(last, (min(stop, self.n_frames) - 1) // self.piece_frames) + 1)
+
+    def around(self, piece: int, context: int) -> Window:
+        """Return a piece with its surroundings."""
+        core_start, core_stop = self.bound(piece), self.bound(piece + 1)
+        return Window(max(0, core_start - context), min(self.n_frames, core_stop + context), core_start, core_stop)
+
+    def windows(self, pieces: int, context: int, margin: int) -> list[Window]:
+        """Return stretches of so many pieces, with what has to be at hand to compute them.
+
+        Args:
+            pieces: of each window but the last.
+            context: frames on each side whose pieces are computed as well.
+            margin: frames around those pieces.
+        """
+        found = []
+        for first in range(0, self.n_pieces, pieces):
+            core_start, core_stop = self.bound(first), self.bound(min(self.n_pieces, first + pieces))
+            span = self.pieces(core_start - context, core_stop + context)
+            start, stop = self.bound(span.start) - margin, self.bound(span.stop) + margin
+            found.append(Window(max(0, start), min(self.n_frames, stop), core_start, core_stop))
+        return found
+
+
+def plan_windows(grid: Grid, plan: Plan) -> list[Window]:
+    """Return the windows of a signal; `start` to `stop` of each are the frames that `sample_window` takes."""
+    margin = max(plan.call_context_frames, plan.noise_context_frames)
+    return grid.windows(plan.window_pieces, _reach(plan, 0), margin)
+
+
+def _reach(plan: Plan, call: int) -> int:
+    """Frames beyond a window's core where call number `call` must see the true state."""
+    return (plan.network_calls - call) * plan.context_frames
+
+
+@torch.no_grad()  # not inference_mode: windows cached meanwhile would be of no use to training
+def sample_window(
+    model: VocoderModel,
+    log_mel: Tensor,
+    window: Window,
+    grid: Grid,
+    plan: Plan,
+    seed: int,
+    report: Callable[[float], None],
+) -> Tensor:
+    """Sample one window of one channel.
+
+    Args:
+        model: the vocoder.
+        log_mel: frames `window.start` to `window.stop`, `[1, n_mels, n_frames]`, on the model's device.
+        window: one of `plan_windows`.
+        grid: the cut of the whole signal.
+        plan: the resolved settings.
+        seed: of the channel's noise.
+        report: called with the share that is done.
+
+    Returns:
+        `[n_samples]` of the window's core.
+    """
+    hop = model.mel_spec.hop_length
+    span = grid.pieces(window.core_start - _reach(plan, 0), window.core_stop + _reach(plan, 0))
+    first, last = grid.bound(span.start), grid.bound(span.stop)
+    calls = {piece: grid.around(piece, plan.call_context_frames) for piece in span}
+    conds = {piece: model.prepare(_cut(log_mel, window.start, calls[piece]), plan.compute_dtype) for piece in span}
+    draws = {}
+    for piece in span:
+        at = grid.around(piece, plan.noise_context_frames)
+        cond = conds[piece] if at == calls[piece] else None
+        draws[piece] = at, model.noise(_cut(log_mel, window.start, at), seed, at.start, cond)
+    denoiser = model.denoiser(plan.compute_dtype)
+    # For every call the pieces whose state it must see; those whose estimate is needed are one call's reach fewer.
+    needed = [
+        grid.pieces(window.core_start - _reach(plan, call), window.core_stop + _reach(plan, call))
+        for call in range(plan.network_calls + 1)
+    ]
+    n_calls = sum(len(pieces) for pieces in needed[1:])
+    # Surroundings that were not computed are zeros: they reach no sample that is kept, but keep calls in shape.
+    before = max(0, first - min(at.start for at in calls.values()))
+    behind = max(0, max(at.stop for at in calls.values()) - last)
+    call, done = 0, 0
+
+    def blank(piece: int) -> Tensor:
+        return log_mel.new_zeros(1, 1, (calls[piece].core_stop - calls[piece].core_start) * hop)
+
+    def noise(draw: int) -> Tensor:
+        parts = []
+        for piece in span:
+            at, make = draws[piece]
+            # Noise enters the state that the next call sees.
+            parts.append(_core(make(draw), at, hop) if piece in needed[call] else blank(piece))
+        return torch.cat(parts, dim=-1)
+
+    def denoise(x: Tensor, t: Tensor) -> Tensor:
+        nonlocal call, done
+        padded = F.pad(x, (before * hop, behind * hop))
+        parts = []
+        for piece in span:
+            if piece not in needed[call + 1]:
+                parts.append(blank(piece))
+                continue
+            at = calls[piece]
+            seen = padded[..., (at.start - first + before) * hop : (at.stop - first + before) * hop].clone()
+            parts.append(_core(denoiser(seen, t, conds[piece]), at, hop))
+            done += 1
+            report(done / n_calls)
+        call += 1
+        return torch.cat(parts, dim=-1)
+
+    x = model.process.prior(noise(0))
+    step = SAMPLERS[plan.sampler]()
+    x = sample(step, denoise, model.process, x, plan.times, noise=noise)  # its own draws count from 1
+    return x[0, 0, (window.core_start - first) * hop : (window.core_stop - first) * hop]
+
+
+def _cut(log_mel: Tensor, start: int, at: Window) -> Tensor:
+    """Frames `at.start` to `at.stop` of a stretch that begins at frame `start`, in memory of their own.
+
+    Strides and alignment must be the same in any window as well: matrix products choose their kernels by them.
+    """
+    return log_mel[..., at.start - start : at.stop - start].contiguous().clone()
+
+
+def _core(samples: Tensor, at: Window, hop: int) -> Tensor:
+    """Cut the surroundings off the samples of a piece."""
+    return samples[..., (at.core_start - at.start) * hop : (at.core_stop - at.start) * hop]

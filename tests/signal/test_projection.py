@@ -1,0 +1,64 @@
+import pytest
+import torch
+from torch import Tensor
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.signal.frames import STFT
+from audiodiff.signal.projection import Projector
+from tests.signal.signals import noise
+
+TRANSFORMS = [STFT(1024, 256), STFT(2048, 512), STFT(64, 32), STFT(96, 32), STFT(400, 150)]
+
+
+def reference(stft: STFT, spectrum: Tensor, magnitude: Tensor, iterations: int, momentum: float) -> Tensor:
+    """Fast Griffin-Lim step by step on `[batch, n_bins, n_frames]`, by the general transform in float64."""
+    n_samples = spectrum.shape[-1] * stft.hop_length
+    previous = None
+    for _ in range(iterations):
+        projected = stft.spectrum(stft.waveform(magnitude * torch.sgn(spectrum), n_samples))
+        spectrum = projected if previous is None else projected + momentum * (projected - previous)
+        previous = projected
+    return stft.waveform(magnitude * torch.sgn(spectrum), n_samples)
+
+
+@pytest.mark.parametrize("stft", TRANSFORMS)
+@pytest.mark.parametrize("n_frames", [1, 2, 3, 5, 6, 7, 23])
+def test_the_transforms_are_those_of_the_stft(stft: STFT, n_frames: int) -> None:
+    waveform = noise(2 * n_frames * stft.hop_length).reshape(2, -1)
+    projector = Projector(stft, n_frames, 2)
+    spectrum = projector.spectrum(waveform)
+    torch.testing.assert_close(spectrum, stft.spectrum(waveform).transpose(1, 2), rtol=1e-5, atol=1e-5)
+    other = torch.complex(noise(spectrum.numel(), 1), noise(spectrum.numel(), 2)).reshape(spectrum.shape)
+    expected = stft.waveform(other.transpose(1, 2), waveform.shape[-1])
+    for _ in range(2):  # nothing of the first call is left in the buffers
+        torch.testing.assert_close(projector.waveform(other), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("stft", TRANSFORMS)
+@pytest.mark.parametrize(("iterations", "momentum"), [(0, 0.99), (1, 0.99), (2, 0.0), (6, 0.99)])
+@pytest.mark.parametrize("n_frames", [2, 30])
+def test_projections_are_those_of_the_reference(stft: STFT, iterations: int, momentum: float, n_frames: int) -> None:
+    n_bins = stft.n_fft // 2 + 1
+    spectrum = torch.complex(noise(2 * n_frames * n_bins, 1), noise(2 * n_frames * n_bins, 2))
+    spectrum = spectrum.reshape(2, n_frames, n_bins)
+    magnitude = noise(2 * n_frames * n_bins, 3).abs().reshape(2, n_frames, n_bins)
+    expected = reference(
+        stft, spectrum.transpose(1, 2).cdouble(), magnitude.transpose(1, 2).double(), iterations, momentum
+    )
+    projector = Projector(stft, n_frames, 2)
+    for _ in range(2):
+        rows, waveform = projector.project(spectrum.clone(), magnitude, iterations, momentum)
+        torch.testing.assert_close(waveform, expected.float(), rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
+        torch.testing.assert_close(rows.abs(), magnitude, rtol=1e-5, atol=1e-6)
+
+
+def test_silence_stays_silent() -> None:
+    projector = Projector(STFT(64, 16), 5)
+    zeros = torch.zeros(1, 5, 33, dtype=torch.complex64)
+    _, waveform = projector.project(zeros.clone(), torch.ones(1, 5, 33), 3, 0.99)
+    assert torch.equal(waveform, torch.zeros(1, 80))
+
+
+def test_normalized_transforms_are_refused() -> None:
+    with pytest.raises(AudiodiffError, match="not normalized"):
+        Projector(STFT(64, 16, normalized=True), 4)
