@@ -39,6 +39,23 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_file(path: Path, *, as_json: bool) -> None:
+    story, info, untouched = look_at(path)
+    if as_json:
+        print(json.dumps(file_document(path, story, info, untouched), indent=2))
+    elif story is None:
+        print(f"{path}: no audiodiff story; made elsewhere, or without its tags.\n  audio     {audio_line(info)}")
+    else:
+        print(f"{path}: {story.made_by} (audiodiff {story.audiodiff_version} {story.verb})")
+        for label, text in story_lines(story, info, untouched):
+            print(f"  {label:<10}{text}")
+
+
+def look_at(path: Path) -> "tuple[Story | None, AudioInfo | None, bool | None]":
+    """Return the story of a file, its header, and whether its samples are still those of the story.
+
+    Raises:
+        AudiodiffError: the file is missing, not audio, or has a damaged story.
+    """
     from audiodiff.signal.audio_io import audio_info
     from audiodiff.signal.sample_hash import samples_sha256
     from audiodiff.synthesis.provenance import find_story
@@ -48,41 +65,41 @@ def _print_file(path: Path, *, as_json: bool) -> None:
     untouched = None
     if story is not None and info is not None:
         untouched = samples_sha256(path) == story.audio.samples_sha256
-    if as_json:
-        found = {
-            "file": path.name,
-            "audio": None
-            if info is None
-            else {
-                "encoding": info.encoding,
-                "sample_rate": info.sample_rate,
-                "channels": info.channels,
-                "n_samples": info.n_samples,
-            },
-            "samples_unchanged": untouched,
-            "story": None if story is None else story.to_dict(),
-        }
-        print(json.dumps(found, indent=2))
-    elif story is None:
-        print(f"{path}: no audiodiff story; made elsewhere, or without its tags.\n  audio     {_audio(info)}")
-    else:
-        print(f"{path}: {story.made_by} (audiodiff {story.audiodiff_version} {story.verb})")
-        for label, text in _lines(story, info, untouched):
-            print(f"  {label:<10}{text}")
+    return story, info, untouched
 
 
-def _audio(info: "AudioInfo | None") -> str:
+def file_document(
+    path: Path, story: "Story | None", info: "AudioInfo | None", untouched: bool | None
+) -> dict[str, Any]:
+    """Return what `look_at` found as JSON values."""
+    return {
+        "file": path.name,
+        "audio": None
+        if info is None
+        else {
+            "encoding": info.encoding,
+            "sample_rate": info.sample_rate,
+            "channels": info.channels,
+            "n_samples": info.n_samples,
+        },
+        "samples_unchanged": untouched,
+        "story": None if story is None else story.to_dict(),
+    }
+
+
+def audio_line(info: "AudioInfo | None") -> str:
+    """Return what a header says, in words."""
     if info is None:
         return "not looked at, this is the story alone"
     channels = f"{info.channels} channel{'' if info.channels == 1 else 's'}"
     return f"{info.encoding}, {info.seconds:.2f} s, {info.sample_rate} Hz, {channels}"
 
 
-def _lines(story: "Story", info: "AudioInfo | None", untouched: bool | None) -> list[tuple[str, str]]:
+def story_lines(story: "Story", info: "AudioInfo | None", untouched: bool | None) -> list[tuple[str, str]]:
     """Return label and text of every line about a story."""
     from audiodiff.synthesis.provenance import FORMAT
 
-    lines = [("audio", _audio(info))]
+    lines = [("audio", audio_line(info))]
     if untouched is not None:
         said = "as they were written" if untouched else "changed since the story was written"
         lines.append(("samples", f"{said} (sha256 {story.audio.samples_sha256[:12]})"))
@@ -93,7 +110,7 @@ def _lines(story: "Story", info: "AudioInfo | None", untouched: bool | None) -> 
     lines += [("input", f"{item.name}, sha256 {item.sha256[:12]}") for item in story.inputs]
     lines += [(label, text) for label, text in (("prompt", story.prompt), ("negative", story.negative)) if text]
     lines.append(("seed", str(story.seed)))
-    settings = (f"{name} {_value(value)}" for name, value in story.settings.items() if value is not None)
+    settings = (f"{name} {_value(value)}" for name, value in story.settings.items() if value not in (None, ""))
     lines.append(("settings", ", ".join(settings)))
     machine = story.machine
     lines.append(

@@ -31,6 +31,7 @@ COMMANDS = {
     "replay": "audiodiff.cli.replay",
     "prompts": "audiodiff.cli.prompts",
     "inspect-mel": "audiodiff.cli.inspect_mel",
+    "demo": "audiodiff.cli.demo",
     "doctor": "audiodiff.cli.doctor",
 }
 """Command name -> module with `add_parser(subparsers)` and `run(args) -> int`."""
