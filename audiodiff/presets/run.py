@@ -100,13 +100,27 @@ def check_run_folder(output: str, settings: Mapping[str, Any], resume: bool) -> 
         raise AudiodiffError(f"{run} holds a model already; choose another folder.")
     if has_state(run) and (run / SETTINGS_FILE).is_file():
         saved = json.loads((run / SETTINGS_FILE).read_text(encoding="utf-8"))
-        changed = [change for change in differences(saved, settings) if not change[0].startswith(_MAY_CHANGE)]
+        changed = [
+            change
+            for change in differences(saved, settings)
+            # A setting that the run does not know yet has come with a later version and means what was always done.
+            if not change[0].startswith(_MAY_CHANGE) and _has(saved, change[0])
+        ]
         if changed:
             key, before, now = changed[0]
             raise AudiodiffError(
                 f"the run in {run} was started with {key} = {before}, now it is {now}; resume with the same settings."
             )
     return run
+
+
+def _has(values: Mapping[str, Any], key: str) -> bool:
+    *path, last = key.split(".")
+    for part in path:
+        values = values.get(part, {})
+        if not isinstance(values, Mapping):
+            return False
+    return last in values
 
 
 def write_settings(run: Path, settings: Mapping[str, Any]) -> None:
