@@ -63,7 +63,7 @@ class SamplingConfig:
     steps: int = 20
     sampler: str = "dpmpp_2m"
     grid: str = "uniform"
-    precision: Literal["fp32", "bf16"] = "bf16"  # latents are decoded to a mel: no ear can tell
+    precision: Literal["fp32", "bf16"] = "bf16"  # half the time of float32 on CPUs
     guidance: float = 3.0
     rescale: float = 0.5
 
