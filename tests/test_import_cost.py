@@ -42,6 +42,7 @@ CASES = [
     (["inspect", "--help"], 0, "--json"),
     (["replay", "--help"], 0, "--input"),
     (["prompts", "save", "--help"], 0, "--negative"),
+    (["demo", "--help"], 0, "--share"),
     (["nonsense"], 2, "nonsense"),
     ([], 2, "usage"),
 ]
