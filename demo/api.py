@@ -89,7 +89,7 @@ def _generate(studio: Studio) -> None:
     inputs = [
         gr.Textbox(label="prompt"),
         gr.Textbox("", label="negative"),
-        gr.Number(10.0, label="seconds"),
+        gr.Number(min(10.0, studio.limits.seconds), label="seconds"),
         gr.Number(1, label=f"count, 1 to {CARDS}", precision=0),
         gr.Number(0, label="seed", precision=0),
         gr.Number(None, label="steps", precision=0),

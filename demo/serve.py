@@ -1,6 +1,7 @@
 """The server: loads the models, opens the page, and cleans up when it ends."""
 
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -20,6 +21,9 @@ from .widgets import CSS
 
 GRADIO_FOLDER = "GRADIO_TEMP_DIR"
 """Environment variable that tells Gradio where to keep uploads."""
+
+PORTS = range(7860, 7960)
+"""Ports that are tried when none is given."""
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -95,26 +99,46 @@ def open_page(models: Models, studio: Studio, place: Place) -> gr.Blocks:
     folder.mkdir(exist_ok=True)
     os.environ[GRADIO_FOLDER] = str(folder)
     app = build_app(models, studio=studio)
-    try:
-        app.launch(
-            server_name=place.host,
-            server_port=place.port,
-            auth=place.auth,
-            share=place.share,
-            inbrowser=False,
-            prevent_thread_lock=True,
-            show_error=False,
-            max_file_size=studio.limits.upload_bytes,
-            allowed_paths=[],
-            blocked_paths=blocked_paths(studio),
-            footer_links=["api", "settings"],
-            run_history=False,
-            ssr_mode=False,
-            css=CSS,
-        )
-    except OSError as error:
-        raise AudiodiffError(f"{place.host}:{place.port} cannot be served ({error}); give another --port.") from error
+    app.launch(
+        server_name=place.host,
+        server_port=free_port(place.host, place.port),
+        auth=place.auth,
+        share=place.share,
+        inbrowser=False,
+        prevent_thread_lock=True,
+        show_error=False,
+        max_file_size=studio.limits.upload_bytes,
+        allowed_paths=[],
+        blocked_paths=blocked_paths(studio),
+        footer_links=["api", "settings"],
+        run_history=False,
+        ssr_mode=False,
+        css=CSS,
+    )
     return app
+
+
+def free_port(host: str, port: int | None) -> int:
+    """Return a port that can be listened at: the given one, or the first free one.
+
+    Raises:
+        AudiodiffError: there is none, or the host is no address of this computer.
+    """
+    reason = ""
+    for candidate in PORTS if port is None else (port,):
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(host, candidate, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind, protocol) as probe:
+                if sys.platform != "win32":  # where it would let two servers share a port
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+                return candidate
+        except OSError as error:
+            reason = error.strerror or str(error)
+    raise AudiodiffError(
+        f"{host}:{PORTS.start if port is None else port} cannot be listened at ({reason}); give another --host or "
+        "--port."
+    )
 
 
 def blocked_paths(studio: Studio) -> list[str]:

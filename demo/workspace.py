@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import threading
 import time
+import weakref
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,6 +29,7 @@ class Workspace:
             parent: where to make it; the system's folder for temporary files when `None`.
         """
         self.folder = Path(tempfile.mkdtemp(prefix="audiodiff-demo-", dir=parent)).resolve()
+        self._removal = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)  # at exit at the latest
         self._keep_seconds = keep_seconds
         self._ended = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep_on, name="audiodiff-demo-sweeper", daemon=True)
@@ -63,7 +65,7 @@ class Workspace:
         self._ended.set()
         if self._sweeper.is_alive():
             self._sweeper.join()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._removal()
 
     def _sweep_on(self) -> None:
         while not self._ended.wait(min(SWEEP_SECONDS, self._keep_seconds)):

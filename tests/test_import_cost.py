@@ -46,6 +46,7 @@ CASES = [
     (["interpolate", "in.wav"], 2, "two sound files"),
     (["replay", "--help"], 0, "--input"),
     (["prompts", "save", "--help"], 0, "--negative"),
+    (["demo", "--help"], 0, "--share"),
     (["nonsense"], 2, "nonsense"),
     ([], 2, "usage"),
 ]

@@ -1,3 +1,4 @@
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,25 @@ from demo.studio import Models, Studio, load_models, open_studio
 from tests.synthesis.latent_models import RATE, write_latent_model
 
 WORDS = {"genres": ["jazz", "ambient"], "instruments": ["piano"]}
+
+
+@pytest.fixture(scope="package", autouse=True)
+def event_loops() -> Iterator[None]:
+    """Close the event loops that Gradio makes for its locks and forgets; Python would warn of them in a later test."""
+    made: list[asyncio.AbstractEventLoop] = []
+    make = asyncio.new_event_loop
+
+    def make_and_note() -> asyncio.AbstractEventLoop:
+        made.append(make())
+        return made[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio, "new_event_loop", make_and_note)
+        yield
+    for loop in made:
+        if not loop.is_running():
+            loop.close()
+    asyncio.set_event_loop(None)
 
 
 @pytest.fixture(scope="session")

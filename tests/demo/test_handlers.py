@@ -128,10 +128,9 @@ def test_two_users_at_a_time_get_what_each_asked_for(studio: Studio) -> None:
 
 
 def test_empty_fields_are_the_models_own(studio: Studio) -> None:
-    given = dict(
-        steps="", guidance=None, sampler="", grid=None, source=None, tempo="", vocoder_steps=None, precision=""
-    )
-    story = read_story(generate(studio, **given).clips[0].path)
+    numbers = dict.fromkeys(("steps", "guidance", "tempo", "vocoder_steps"))
+    names = dict.fromkeys(("sampler", "grid", "source", "precision"), "")
+    story = read_story(generate(studio, **numbers, **names).clips[0].path)
     assert (story.settings["steps"], story.settings["sampler"], story.settings["guidance"]) == (3, "dpmpp_2m", 2.0)
 
 

@@ -74,7 +74,7 @@ def test_an_edited_clip_is_seen(studio: Studio, clip: Path, tmp_path: Path) -> N
 
 def test_a_vocoded_recording_needs_its_original(studio: Studio, voice: Path, tmp_path: Path) -> None:
     vocoded = handlers.vocode(studio, ignore, user="me", input=voice).path
-    with pytest.raises(AudiodiffError, match="my voice.wav"):
+    with pytest.raises(AudiodiffError, match=r"my voice\.wav"):
         stories.replay(studio, ignore, user="me", input=vocoded)
     assert stories.replay(studio, ignore, user="me", input=vocoded, recording=voice).identical
     other = tmp_path / "my voice.wav"
