@@ -27,7 +27,9 @@ EMBEDDINGS = ("musicnn-mtt", "musicnn-msd", "aisfx", "basic-pitch", "log-mel")
 LEARNED = ("musicnn-mtt", "musicnn-msd", "aisfx", "basic-pitch")
 """The embeddings that verdicts rest on; the log-mel is blind to phase and only a control."""
 
-CLASSIFIER_EMBEDDINGS = ("musicnn-mtt", "musicnn-msd", "aisfx", "log-mel")
+CLASSIFIER_EMBEDDINGS = ("musicnn-mtt", "musicnn-msd", "aisfx")
+"""What the classifier hears: of all sets the best in cross-validation over the training pieces."""
+
 TEMPO_TOLERANCE = 0.08
 TEMPO_TRUST = 0.85
 FLOOR_DRAWS = 20
@@ -137,10 +139,8 @@ def _number(value: float) -> float | None:
 
 
 def features(points: Points) -> npt.NDArray[np.float64]:
-    """Features `[n_clips, n]` for the classifier: mean and deviation of every window's points that there are."""
-    used = [name for name in CLASSIFIER_EMBEDDINGS if name in points]
-    if not used:
-        raise AudiodiffError(f"the classifier needs one of the embeddings {', '.join(CLASSIFIER_EMBEDDINGS)}.")
+    """Features `[n_clips, n]` for the classifier: mean and deviation over the windows of the embeddings it hears."""
+    used = [name for name in CLASSIFIER_EMBEDDINGS if name in points] or list(points)
     return np.concatenate([clip_features(points[name]) for name in used], axis=1)
 
 
@@ -337,8 +337,18 @@ def copies(
 
 
 def suspects(checks: Mapping[str, CopyCheck]) -> list[int]:
-    """Clips that every embedding takes for a copy of the same training clip."""
-    if not checks:
+    """Generated clips that every embedding takes for a copy of the same training clip."""
+    return _agreed([(check.similarity >= check.threshold, check.nearest) for check in checks.values()])
+
+
+def false_suspects(checks: Mapping[str, CopyCheck]) -> list[int]:
+    """The same of the held-out recordings, which are no copies: how far the check can be trusted."""
+    return _agreed([(check.held_out >= check.threshold, check.held_out_nearest) for check in checks.values()])
+
+
+def _agreed(votes: Sequence[tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]]) -> list[int]:
+    if not votes:
         return []
-    found = set.intersection(*(set(check.suspects) for check in checks.values()))
-    return sorted(i for i in found if len({int(check.nearest[i]) for check in checks.values()}) == 1)
+    accused = np.all([near for near, _ in votes], axis=0)
+    nearest = np.stack([index for _, index in votes])
+    return [int(i) for i in np.flatnonzero(accused & (nearest == nearest[0]).all(axis=0))]

@@ -136,6 +136,7 @@ class CopyCheck:
         similarity: `[n]`, of each generated clip to its nearest training clip, -1 to 1.
         nearest: `[n]`, index of that training clip.
         held_out: `[m]`, the same of recordings that are not in the training set: what no copy looks like.
+        held_out_nearest: `[m]`, index of the training clip nearest to each of them.
         copies: `[k]`, of known copies to their originals: what a copy looks like.
         threshold: similarity from which a clip counts as a copy, so that 95 % of the known copies do.
         found: share of the known copies whose nearest training clip is their original.
@@ -144,6 +145,7 @@ class CopyCheck:
     similarity: npt.NDArray[np.float64]
     nearest: npt.NDArray[np.int64]
     held_out: npt.NDArray[np.float64]
+    held_out_nearest: npt.NDArray[np.int64]
     copies: npt.NDArray[np.float64]
     threshold: float
     found: float
@@ -190,12 +192,13 @@ def copy_check(
     def cosines(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return _unit((points - mean) / scale) @ _unit((reference - mean) / scale).T
 
-    ours, theirs = cosines(others), cosines(planted)
+    ours, theirs, strangers = cosines(others), cosines(planted), cosines(known)
     to_originals = theirs[np.arange(len(planted)), made_from]
     return CopyCheck(
         similarity=ours.max(axis=1),
         nearest=ours.argmax(axis=1),
-        held_out=cosines(known).max(axis=1),
+        held_out=strangers.max(axis=1),
+        held_out_nearest=strangers.argmax(axis=1),
         copies=to_originals,
         threshold=float(np.quantile(to_originals, 0.05)),
         found=float((theirs.argmax(axis=1) == made_from).mean()),

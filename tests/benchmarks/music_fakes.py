@@ -36,7 +36,7 @@ def drums(seed: int, bpm: float, seconds: float = SECONDS, rate: int = RATE) -> 
         since = np.maximum(t - i * step, 0.0)
         loud = 1.0 if i % 2 == 0 else 0.5
         wave += loud * np.where(t >= i * step, np.exp(-20.0 * since), 0.0) * random.standard_normal(t.size)
-    return (0.2 * wave).astype(np.float32)
+    return (0.2 * wave + 0.003 * random.standard_normal(t.size)).astype(np.float32)
 
 
 MAKERS = {"solo acoustic piano": piano, "solo drum kit": drums}

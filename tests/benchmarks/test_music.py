@@ -29,8 +29,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _the_control_embedding_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(music, "EMBEDDINGS", ("log-mel",))
-    monkeypatch.setattr(music, "PLANTED_COPIES", 6)
-    monkeypatch.setattr(music, "class_mean_row", lambda bench, shop: music.score(bench, "class-mean mel", [*noises()]))
+    monkeypatch.setattr(music, "PLANTED_COPIES", 20)
+    monkeypatch.setattr(music, "class_mean_row", lambda bench, shop: music.score(bench, "class-mean mel", noises()))
 
 
 def noises() -> list[MusicClip]:

@@ -100,6 +100,16 @@ def test_coverage_sees_a_missing_half_and_precision_sees_strangers():
     assert manifold_scores(real, real).coverage == 1.0
 
 
+def test_recall_asks_the_generated_points_and_coverage_the_real_ones():
+    # A few wide strays: every real point lies in one of their balls, hardly one of them in a real point's.
+    random = np.random.default_rng(11)
+    real, wide = random.standard_normal((100, 4)), 15.0 * random.standard_normal((40, 4))
+    scores = manifold_scores(real, wide)
+    assert scores.recall > 0.9
+    assert scores.coverage < 0.2
+    assert scores.precision < 0.2
+
+
 def copies_of(train, which, random):
     return train[which] + 0.1 * random.standard_normal((len(which), train.shape[1]))
 
@@ -118,6 +128,7 @@ def test_a_planted_copy_is_found_and_the_rest_is_not_accused():
     assert check.false_alarms == 0.0
     assert (check.copies >= check.threshold).mean() == pytest.approx(0.95, abs=0.05)
     assert check.held_out.max() < 0.9 < check.threshold
+    assert check.held_out_nearest.shape == (30,)
 
 
 def test_a_blind_check_says_so():

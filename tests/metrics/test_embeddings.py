@@ -94,6 +94,7 @@ def test_basic_pitch_hears_the_notes():
     points = open_embedding("basic-pitch").embed(tones(midi=(60, 67)), 22_050).mean(axis=0)
     keys = np.argsort(points[:88])[-2:] + 21  # MIDI number of the lowest key
     assert sorted(keys) == [60, 67]
+    assert points[88:].max() < 0.5 * points[keys - 21].min()  # they start once and go on
 
 
 def test_windows_cover_the_clip_evenly():
