@@ -14,7 +14,7 @@ __all__ = ["continuation", "crossfade", "matching_gain"]
 LONGEST_MEMORY = 256
 """Most samples that `continuation` predicts each sample from."""
 
-LARGEST_GAIN_DB = 6.0
+LARGEST_GAIN_DB = 12.0
 QUIETEST_DB = -60.0
 
 
@@ -41,7 +41,7 @@ def crossfade(old: Tensor, new: Tensor) -> Tensor:
 def matching_gain(wanted: Tensor, found: Tensor) -> float:
     """The factor that brings `found` to the level of `wanted`, `[n_samples]` each; 1 where either is silent.
 
-    At most 6 dB either way: more is no difference of level but another sound.
+    At most 12 dB either way: more is no difference of level but another sound.
     """
     quietest: float = 10.0 ** (QUIETEST_DB / 20.0)
     levels = [float(item.double().square().mean().sqrt()) if item.numel() else 0.0 for item in (wanted, found)]

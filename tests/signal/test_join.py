@@ -42,8 +42,8 @@ def test_the_gain_is_the_ratio_of_levels_within_bounds() -> None:
     sound = tone(440.0, 4000)
     assert matching_gain(0.8 * sound, sound) == pytest.approx(0.8)
     assert matching_gain(sound, 0.001 * sound) == 1.0  # one of them is silent
-    assert matching_gain(sound, 0.01 * sound) == pytest.approx(10 ** (6 / 20))
-    assert matching_gain(0.01 * sound, sound) == pytest.approx(10 ** (-6 / 20))
+    assert matching_gain(sound, 0.01 * sound) == pytest.approx(10 ** (12 / 20))
+    assert matching_gain(0.01 * sound, sound) == pytest.approx(10 ** (-12 / 20))
     assert matching_gain(sound[:0], sound) == 1.0
 
 

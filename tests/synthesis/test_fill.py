@@ -10,6 +10,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings
 from audiodiff.synthesis.fill import _groups, _passes, extend, inpaint
 from audiodiff.synthesis.generate import LatentSynthesizer
+from audiodiff.synthesis.recording import encoded, prepared
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
 
@@ -94,11 +95,25 @@ def test_what_a_region_held_is_not_heard(tiny: LatentSynthesizer, monkeypatch: p
     assert float((states[2] - states[3]).abs().max()) > 0.1 * float(difference.max())  # in part: from what was there
 
 
-def test_the_level_at_the_joins_is_that_of_the_recording(tiny: LatentSynthesizer) -> None:
-    settings = InpaintSettings(((2.0, 4.0),), quick())
-    one = inpaint(tiny, SOUND, RATE, settings).waveform[2 * RATE : 4 * RATE]
-    soft = inpaint(tiny, 0.1 * SOUND, RATE, settings).waveform[2 * RATE : 4 * RATE]
-    np.testing.assert_allclose(soft, 0.1 * one, atol=2e-3 * np.abs(one).max())
+def test_the_level_at_the_joins_is_that_of_the_recording(
+    tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(sound: np.ndarray) -> list[np.ndarray]:
+        filled = inpaint(tiny, sound, RATE, InpaintSettings(((2.0, 4.0),), quick())).waveform[2 * RATE : 4 * RATE]
+        extended = extend(tiny, sound, RATE, ExtendSettings(1.0, quick())).waveform[sound.size :]
+        return [filled, extended]
+
+    usual = made(SOUND)
+    for one, soft in zip(usual, made(0.1 * SOUND), strict=True):
+        np.testing.assert_allclose(soft, 0.1 * one, atol=2e-3 * np.abs(one).max())
+    # A model that is too loud by 4 dB everywhere, which what it makes of the kept sound tells; an untrained one is off
+    # by more than the bound anyway.
+    monkeypatch.setattr("audiodiff.signal.join.LARGEST_GAIN_DB", 60.0)
+    usual = made(SOUND)
+    waveform = tiny.waveform
+    monkeypatch.setattr(tiny, "waveform", lambda *arguments: 1.6 * waveform(*arguments))
+    for one, other in zip(usual, made(SOUND), strict=True):
+        np.testing.assert_allclose(other, one, atol=1e-3 * np.abs(one).max())
 
 
 def test_channels_are_filled_alike_and_each_by_itself(tiny: LatentSynthesizer) -> None:
@@ -198,6 +213,46 @@ def test_what_goes_on_depends_on_what_was_heard(tiny: LatentSynthesizer) -> None
     far[:RATE] = far[:RATE][::-1]  # beyond the half window that is listened to
     heard, unheard = (np.abs(after(sound) - after(SOUND)).max() for sound in (near, far))
     assert heard > 100.0 * unheard
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_each_window_goes_on_from_what_is_known(
+    tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch, before: bool
+) -> None:
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+    made: list[torch.Tensor] = []
+    sample = tiny.sample
+
+    def spy(denoise: Denoise, known: torch.Tensor, keep: torch.Tensor) -> Denoise:
+        seen.append((known[0], keep))
+        return region_mask(denoise, known, keep)
+
+    def spy_sample(*arguments, **options):  # type: ignore[no-untyped-def]
+        made.append(sample(*arguments, **options))
+        return made[-1]
+
+    monkeypatch.setattr("audiodiff.synthesis.fill.region_mask", spy)
+    monkeypatch.setattr(tiny, "sample", spy_sample)
+    extend(tiny, SOUND, RATE, ExtendSettings(6.0, quick(), before))
+    window = tiny.window_latents
+    n_whole = (SOUND.size - 512) // 1024
+    latents = encoded(tiny, prepared(tiny, SOUND, RATE, mono=True).samples[0], 0, n_whole)[0]
+    assert len(seen) >= 3
+    for index, (known, keep) in enumerate(seen):
+        # As if time ran backwards, where the new sound comes before: what is known comes first.
+        order = known.flip(-1) if before else known
+        mask = keep.flip(-1) if before else keep
+        heard = int(mask.sum())
+        assert mask.numel() == window
+        assert heard >= window // 2
+        assert bool((mask[:heard] == 1).all())
+        if index == 0:
+            # The latent next to the join has heard what lies beyond it, so it is made anew.
+            nearest = latents[:, 1 : 1 + heard].flip(-1) if before else latents[:, -heard:]
+            torch.testing.assert_close(order[:, :heard], nearest, rtol=0, atol=1e-4)
+        else:
+            last = made[index - 1][0].flip(-1) if before else made[index - 1][0]
+            torch.testing.assert_close(order[:, :heard], last[:, -heard:])
 
 
 @pytest.mark.parametrize("n_samples", [1, 400, 3000])

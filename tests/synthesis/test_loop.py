@@ -25,6 +25,24 @@ def test_a_loop_is_a_whole_number_of_latents_and_says_so(tiny: LatentSynthesizer
     assert not any("whole number" in note for note in exact.notes)
 
 
+def test_a_loop_goes_through_the_circle_all_the_way(tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    decode, vocode = tiny.model.autoencoder.decode, tiny.vocoder.vocode_mel
+
+    def spy_decode(latents: Tensor, *, circular: bool = False) -> Tensor:
+        seen.append(circular)
+        return decode(latents, circular=circular)
+
+    def spy_vocode(mel: Tensor, *, circular: bool = False, **options: int) -> Tensor:
+        seen.append(circular)
+        return vocode(mel, circular=circular, **options)
+
+    monkeypatch.setattr(tiny.model.autoencoder, "decode", spy_decode)
+    monkeypatch.setattr(tiny.vocoder, "vocode_mel", spy_vocode)
+    tiny.clip(quick(seconds=0.5, loop=True))
+    assert seen == [True, True]
+
+
 @pytest.mark.parametrize("seconds", [1.0, 3.7, 9.0])
 def test_the_seam_does_not_stand_out_wherever_the_loop_is_entered(tiny: LatentSynthesizer, seconds: float) -> None:
     spec = tiny.model.mel_spec
