@@ -10,14 +10,14 @@ from audiodiff._version import __version__
 from audiodiff.errors import AudiodiffError
 
 if TYPE_CHECKING:
-    from audiodiff.synthesis.vocode import load as load
+    from audiodiff.synthesis.load import load as load
 
 __all__ = ["AudiodiffError", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "load":
-        from audiodiff.synthesis.vocode import load
+        from audiodiff.synthesis.load import load
 
         return load
     raise AttributeError(f"module 'audiodiff' has no attribute {name!r}")

@@ -22,6 +22,8 @@ SOURCES = {
     "vocoder-quality": "vocoder_quality/readme.md",
     "vocoder-speed": "vocoder_speed.md",
     "samplers": "samplers.md",
+    "music": "music/readme.md",
+    "music-speed": "music_speed.md",
 }
 """Region -> the file whose text it holds."""
 

@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 
 from audiodiff.cli.main import main as command_line
-from audiodiff.presets.vocoder import PRESETS, Config, configure, train_vocoder
+from audiodiff.presets.vocoder import PRESETS, Config, configure, train
 
 __all__ = ["PRESETS", "Config", "configure", "main"]
 
@@ -33,12 +33,13 @@ __all__ = ["PRESETS", "Config", "configure", "main"]
 # libritts           LibriTTS, 2,456 readers      the same, bigvgan-24k           voices never heard before
 # vctk               VCTK, 110 speakers           the same                        accents
 # diffwave-ljspeech  LJSpeech                     DiffWave 64 x 30, diffwave-lmnt the published model
+# music-vocoder      music                        see vocoder_music.py            the music models
 # tiny               any folder of sound files    framed 32 x 4                   a test in seconds
 
 
 def main(config: Config, *, resume: bool = False) -> Path:
     """Train, and return the run folder, which is then a checkpoint."""
-    return train_vocoder(config, resume=resume)
+    return train(config, resume=resume)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-HEAVY = ("torch", "torchaudio", "librosa", "gradio", "soundfile", "scipy", "accelerate", "matplotlib")
+HEAVY = ("torch", "torchaudio", "librosa", "gradio", "soundfile", "scipy", "accelerate", "matplotlib", "mutagen")
 
 
 def run_fresh(code: str) -> tuple[list[str], str]:
@@ -39,6 +39,14 @@ CASES = [
     (["vocode", "--help"], 0, "--sampler"),
     (["vocode", "in.wav", "-o", "out.wav", "--bogus"], 2, "--bogus"),
     (["vocode", "in.wav", "-o", "out.wav", "--sampler", "magic"], 2, "dpmpp_2m"),
+    (["inspect", "--help"], 0, "--json"),
+    (["vary", "--help"], 0, "--strength"),
+    (["inpaint", "in.wav", "--region", "2"], 2, "cannot be read"),
+    (["extend", "in.wav", "--seconds", "0"], 2, "seconds is 0"),
+    (["interpolate", "in.wav"], 2, "two sound files"),
+    (["replay", "--help"], 0, "--input"),
+    (["prompts", "save", "--help"], 0, "--negative"),
+    (["demo", "--help"], 0, "--share"),
     (["nonsense"], 2, "nonsense"),
     ([], 2, "usage"),
 ]
@@ -59,3 +67,14 @@ print("DONE")
     loaded, printed = run_fresh(code.strip())
     assert loaded == []
     assert "DONE" in printed, printed
+
+
+def test_a_story_is_told_without_torch() -> None:
+    code = """
+from audiodiff.cli.main import main
+from audiodiff.cli.vocode import EXAMPLE
+assert main(["inspect", str(EXAMPLE)]) == 0
+"""
+    loaded, printed = run_fresh(code.strip())
+    assert loaded == ["mutagen", "soundfile"]
+    assert "no audiodiff story" in printed

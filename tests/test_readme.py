@@ -1,6 +1,7 @@
 """What the README shows must be there, and run."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,15 @@ def commands() -> list[list[str]]:
     """The `audiodiff ...` lines of the README's code blocks, without the remarks beside them."""
     blocks = re.findall(r"^```\w*\n(.*?)^```$", README, flags=re.S | re.M)
     lines = [part for block in blocks for line in block.splitlines() for part in line.split("&&")]
-    found = [re.split(r"\s{2,}", line.strip())[0].split() for line in lines]
+    found = [
+        shlex.split(re.split(r"\s{2,}", line.strip())[0]) for line in lines if line.strip().startswith("audiodiff")
+    ]
     return [words[1:] for words in found if words and words[0] == "audiodiff"]
 
 
 def test_commands_are_found() -> None:
     assert len(commands()) >= 10
-    assert ["vocode", "--example", "-o", "out.wav"] in commands()
+    assert ["generate", "solo piano, slow, minor key", "-o", "clip.wav"] in commands()
 
 
 def test_every_command_parses() -> None:
@@ -46,8 +49,11 @@ def test_no_install_from_the_index() -> None:
 def test_the_first_command_and_the_example_run(tmp_path, monkeypatch, capsys) -> None:
     assert main(["vocode", "--example", "-o", str(tmp_path / "out.wav")]) == 0
     assert "real-time factor" in capsys.readouterr().out
+    assert main(["generate", "solo piano, slow, minor key", "-o", str(tmp_path / "clip.wav")]) == 0
+    assert "10.00 s at 44100 Hz" in capsys.readouterr().out
     (example,) = re.findall(r"```python\n(.*?)```", README, flags=re.S)
     monkeypatch.chdir(ROOT)
     scope: dict[str, object] = {}
     exec(example, scope)
+    assert scope["clip"].shape == (5 * 44100,)  # type: ignore[attr-defined]
     assert scope["speech"].shape[0] == 256 * scope["mel"].shape[1]  # type: ignore[attr-defined]

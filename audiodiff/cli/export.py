@@ -13,7 +13,8 @@ def add_parser(subparsers: Any) -> None:
         "export",
         help="write a checkpoint to hand on: smaller, or converted from lmnt's DiffWave",
         description=(
-            "Write a checkpoint folder from a run folder (inference weights only, no training state) or from the "
+            "Write a checkpoint folder from a run folder (inference weights only, no training state; a latent model "
+            "with its vocoder) or from the "
             "weights.pt of lmnt's DiffWave. That file is a pickle; it is opened so that no code in it can run."
         ),
     )
@@ -26,23 +27,47 @@ def run(args: argparse.Namespace) -> int:
     """Write the folder and say what it holds."""
     import torch
 
-    from audiodiff.models.checkpoint import load_vocoder, read_config, save_vocoder
+    from audiodiff.models.checkpoint import (
+        load_autoencoder,
+        load_mel_latent,
+        load_vocoder,
+        read_config,
+        save_autoencoder,
+        save_mel_latent,
+        save_vocoder,
+    )
     from audiodiff.models.lmnt import load_lmnt_diffwave
+    from audiodiff.synthesis.load import VOCODER_FOLDER
 
     target: Path = args.output
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise AudiodiffError(f"{target} exists already; choose a folder that is new or empty.")
+    dtype = torch.float16 if args.half else torch.float32
+    model: torch.nn.Module
     if args.source.is_file():
-        model = load_lmnt_diffwave(args.source)
+        model = diffwave = load_lmnt_diffwave(args.source)
         metadata: dict[str, Any] = {
             "description": "DiffWave, converted from lmnt's checkpoint",
             "sampling": {"steps": 6, "sampler": "ddpm", "grid": "log_snr"},
         }
+        save_vocoder(target, diffwave, metadata, dtype=dtype)
     else:
-        model = load_vocoder(args.source)
-        metadata = read_config(args.source)["metadata"]
-    save_vocoder(target, model, metadata, dtype=torch.float16 if args.half else torch.float32)
-    size = sum(path.stat().st_size for path in target.iterdir()) / 2**20
+        config = read_config(args.source)
+        metadata = config["metadata"]
+        if config["kind"] == "mel_latent":
+            inside = args.source / VOCODER_FOLDER
+            vocoder = load_vocoder(inside) if inside.is_dir() else None
+            model = latent = load_mel_latent(args.source)
+            save_mel_latent(target, latent, metadata, dtype=dtype)
+            if vocoder is not None:
+                save_vocoder(target / VOCODER_FOLDER, vocoder, read_config(inside)["metadata"], dtype=dtype)
+        elif config["kind"] == "autoencoder":
+            model = autoencoder = load_autoencoder(args.source)
+            save_autoencoder(target, autoencoder, metadata, dtype=dtype)
+        else:
+            model = vocoder = load_vocoder(args.source)
+            save_vocoder(target, vocoder, metadata, dtype=dtype)
+    size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file()) / 2**20
     parameters = sum(parameter.numel() for parameter in model.parameters())
     print(f"{target}  {size:.1f} MiB  {parameters:,} parameters, {'float16' if args.half else 'float32'}")
     return 0

@@ -14,14 +14,24 @@ from audiodiff._version import __version__
 from audiodiff.errors import AudiodiffError
 
 COMMANDS = {
+    "generate": "audiodiff.cli.generate",
+    "vary": "audiodiff.cli.vary",
+    "inpaint": "audiodiff.cli.inpaint",
+    "extend": "audiodiff.cli.extend",
+    "interpolate": "audiodiff.cli.interpolate",
     "vocode": "audiodiff.cli.vocode",
     "train": "audiodiff.cli.train",
     "prepare": "audiodiff.cli.prepare",
+    "encode": "audiodiff.cli.encode",
     "check": "audiodiff.cli.check",
     "evaluate": "audiodiff.cli.evaluate",
     "export": "audiodiff.cli.export",
     "models": "audiodiff.cli.models",
+    "inspect": "audiodiff.cli.inspect",
+    "replay": "audiodiff.cli.replay",
+    "prompts": "audiodiff.cli.prompts",
     "inspect-mel": "audiodiff.cli.inspect_mel",
+    "demo": "audiodiff.cli.demo",
     "doctor": "audiodiff.cli.doctor",
 }
 """Command name -> module with `add_parser(subparsers)` and `run(args) -> int`."""

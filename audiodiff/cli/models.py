@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(configs, indent=2, ensure_ascii=False))
         return 0
     for name, config in configs.items():
-        size = sum(file.stat().st_size for file in (PRETRAINED / name).iterdir() if file.is_file()) / 2**20
+        size = sum(file.stat().st_size for file in (PRETRAINED / name).rglob("*") if file.is_file()) / 2**20
         print(f"{name}  {size:.1f} MiB  {_summary(config)}")
     if not configs:
         print("No model comes with this version; train one with `audiodiff train`, or give --model a folder.")
@@ -37,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _summary(config: dict[str, Any]) -> str:
     """Return what a config says about rate, corpus and licences, as far as it does."""
-    mel = config.get("model", {}).get("mel", {})
+    model = config.get("model", {})
+    mel = model.get("mel") or model.get("autoencoder", {}).get("mel", {})
     metadata = config.get("metadata", {})
     found = [f"{mel['sample_rate']} Hz, {mel['n_mels']} mel bands"] if "sample_rate" in mel else []
     if metadata.get("description"):

@@ -4,35 +4,70 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-CORPUS_NAMES = ("ljspeech", "libritts", "vctk", "speechcommands")
+from audiodiff.errors import AudiodiffError
+
+CORPUS_NAMES = ("ljspeech", "libritts", "vctk", "speechcommands", "sc09", "maestro", "musdb18", "gtzan", "fma")
+"""The names of `audiodiff.data.corpora.CORPORA`, without the imports."""
+
+RENDERED = "rendered"
+"""The word that asks for composed music instead of a corpus."""
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to the command line."""
     parser = subparsers.add_parser(
         "prepare",
-        help="decode and resample a corpus or folder for training",
-        description="Write a manifest and a cache of decoded audio; `audiodiff train --data OUTPUT` opens them.",
+        help="decode and resample a corpus or folder for training, or render music to train on",
+        description="Write a manifest and a cache of decoded audio; `audiodiff train --data OUTPUT` opens them. "
+        f"`audiodiff prepare {RENDERED} --hours 5 -o FOLDER` composes and renders music with exact captions instead.",
     )
-    parser.add_argument("source", help=f"a folder of sound files, or one of {', '.join(CORPUS_NAMES)}")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for manifest.jsonl and the cache")
-    parser.add_argument("--rate", type=int, default=22050, metavar="HZ", help="rate of the cache (default: 22050)")
+    parser.add_argument("source", help=f"a folder of sound files, or one of {', '.join(CORPUS_NAMES)}, {RENDERED}")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--rate", type=int, metavar="HZ", help="rate of the cache (default: 22050)")
     parser.add_argument("--root", type=Path, help="where the named corpus is, or is put (default: the output)")
     parser.add_argument("--split", help="only clips of this split")
     parser.add_argument("--download", action="store_true", help="fetch the named corpus if it is missing")
+    group = parser.add_argument_group(f"only for {RENDERED} (needs fluidsynth and a General MIDI soundfont)")
+    group.add_argument("--hours", type=float, metavar="H", help="hours of music to make")
+    group.add_argument("--seed", type=int, metavar="N", help="another seed is another collection (default: 0)")
+    group.add_argument("--seconds", type=float, metavar="S", help="length of a clip (default: 10)")
+    group.add_argument("--soundfont", type=Path, metavar="FILE", help="default: those that are installed, in turn")
+    group.add_argument("--jobs", type=int, metavar="N", help="clips rendered at a time (default: 1)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Prepare one corpus and print what was made."""
+    print(_render(args) if args.source == RENDERED and not Path(RENDERED).is_dir() else _prepare(args))
+    return 0
+
+
+def _refuse(args: argparse.Namespace, names: tuple[str, ...], reason: str) -> None:
+    given = [f"--{name}" for name in names if getattr(args, name) not in (None, False)]
+    if given:
+        raise AudiodiffError(f"{', '.join(given)} cannot be used here: {reason}.")
+
+
+def _prepare(args: argparse.Namespace) -> str:
+    _refuse(args, ("hours", "seed", "seconds", "soundfont", "jobs"), f"only the source {RENDERED!r} takes it")
     from audiodiff.data.prepare import prepare
 
-    done = prepare(
-        args.source,
+    rate = 22050 if args.rate is None else args.rate
+    done = prepare(args.source, args.output, sample_rate=rate, root=args.root, split=args.split, download=args.download)
+    return done.text()
+
+
+def _render(args: argparse.Namespace) -> str:
+    _refuse(args, ("rate", "root", "split", "download"), f"{RENDERED!r} is composed at 44100 Hz in all splits")
+    if args.hours is None:
+        raise AudiodiffError(f"{RENDERED!r} needs to know how much music to make; give --hours, for example --hours 1.")
+    from audiodiff.data.rendered.make import make_rendered
+
+    done = make_rendered(
         args.output,
-        sample_rate=args.rate,
-        root=args.root,
-        split=args.split,
-        download=args.download,
+        hours=args.hours,
+        seed=0 if args.seed is None else args.seed,
+        seconds=10.0 if args.seconds is None else args.seconds,
+        soundfont=args.soundfont,
+        jobs=1 if args.jobs is None else args.jobs,
     )
-    print(done.text())
-    return 0
+    return done.text()

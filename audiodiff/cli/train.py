@@ -2,27 +2,69 @@
 
 import argparse
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from audiodiff.errors import AudiodiffError
 
-PRESET_NAMES = ("speech", "speech-adversarial", "folder", "ljspeech", "libritts", "vctk", "diffwave-ljspeech", "tiny")
-"""Names of the presets, as in `audiodiff.presets.vocoder.PRESETS` (which needs torch)."""
+PRESET_NAMES = {
+    "audiodiff.presets.vocoder": (
+        "speech",
+        "speech-adversarial",
+        "music-vocoder",
+        "folder",
+        "ljspeech",
+        "libritts",
+        "vctk",
+        "diffwave-ljspeech",
+        "tiny",
+    ),
+    "audiodiff.presets.autoencoder": (
+        "music-autoencoder",
+        "speech-autoencoder",
+        "folder-autoencoder",
+        "maestro-autoencoder",
+        "musdb18-autoencoder",
+        "gtzan-autoencoder",
+        "fma-autoencoder",
+        "sc09-autoencoder",
+        "ljspeech-autoencoder",
+        "tiny-autoencoder",
+    ),
+    "audiodiff.presets.latent": (
+        "music",
+        "music-unet",
+        "folder-latent",
+        "maestro-latent",
+        "musdb18-latent",
+        "gtzan-latent",
+        "fma-latent",
+        "sc09-latent",
+        "ljspeech-latent",
+        "tiny-latent",
+    ),
+}
+"""Names of the presets by the module that has them in its `PRESETS` (and needs torch)."""
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to the command line."""
     parser = subparsers.add_parser(
         "train",
-        help="train a vocoder on a corpus or a folder of recordings",
-        description="Train a vocoder. The run folder ends as a checkpoint; a stopped run goes on with --resume.",
+        help="train a model on a corpus or a folder of recordings",
+        description="Train a vocoder, a mel autoencoder or a latent model. The run folder ends as a "
+        "checkpoint; a stopped run goes on with --resume.",
         epilog="Any other setting is --key value, e.g. --learning_rate 4e-4 or --model.wavenet.channels 128; "
         "--settings prints them all.",
         usage="audiodiff train PRESET|CONFIG.yaml --data FOLDER --output RUN [--steps N] [--seed S] "
         "[--key value ...] [--resume] [--init CHECKPOINT]",
     )
-    parser.add_argument("config", metavar="PRESET", help=f"{', '.join(PRESET_NAMES)}, or a .yaml or .json of settings")
+    parser.add_argument(
+        "config",
+        metavar="PRESET",
+        help=f"{', '.join(name for names in PRESET_NAMES.values() for name in names)}, or a .yaml or .json of settings",
+    )
     _add_options(parser, {})
     # Everything after PRESET, so that settings can be named freely; `run` reads the options among it.
     parser.add_argument("settings_given", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
@@ -44,17 +86,36 @@ def run(args: argparse.Namespace) -> int:
     args, changes = _read(args)
     import json
 
-    from audiodiff.presets.vocoder import config_to_dict, configure, train_vocoder
-
-    config = configure(args.config, changes)
+    # Each module has `configure`, `config_to_dict`, `train` and `NEXT`, what to do with the checkpoint.
+    presets = import_module(module_of(args.config))
+    config = presets.configure(args.config, changes)
     if args.settings:
-        print(json.dumps(config_to_dict(config), indent=1))
+        print(json.dumps(presets.config_to_dict(config), indent=1))
         return 0
     if not config.data.folder or not config.output:
         raise AudiodiffError("a run needs a corpus and a folder: give --data FOLDER and --output RUN.")
-    folder = train_vocoder(config, resume=args.resume)
-    print(f"{folder}: a checkpoint; try it with `audiodiff vocode in.wav -o out.wav --model {folder}`")
+    folder = presets.train(config, resume=args.resume)
+    print(f"{folder}: a checkpoint; {presets.NEXT.format(folder=folder)}")
     return 0
+
+
+def module_of(source: str) -> str:
+    """Return the module that trains what a preset, or a file that starts from one, describes.
+
+    Raises:
+        AudiodiffError: there is no such preset.
+    """
+    name = source
+    if Path(source).suffix.lower() in (".yaml", ".yml", ".json"):
+        from audiodiff.presets.settings import read_table
+
+        name = str(read_table(Path(source)).get("preset", "") or "folder")
+    for module, names in PRESET_NAMES.items():
+        if name in names:
+            return module
+    known = ", ".join(name for names in PRESET_NAMES.values() for name in names)
+    where = "" if name == source else f"{source} starts from a preset that does not exist: "
+    raise AudiodiffError(f"{where}there is no preset {name!r}; known are {known}, or give a .yaml file.")
 
 
 def _read(args: argparse.Namespace) -> tuple[argparse.Namespace, dict[str, Any]]:

@@ -31,6 +31,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--keep-level", action="store_true", help="do not match the level of the training audio")
     parser.add_argument("--mel", metavar="PRESET", help="how the mel in a .npy was computed, e.g. hifigan-22k")
     parser.add_argument("--rate", type=int, metavar="HZ", help="rate of the output (default: the model's)")
+    parser.add_argument("--no-provenance", action="store_true", help="do not keep in the file what made it")
+    parser.add_argument("--sidecar", action="store_true", help="also write what made it beside the file, as .json")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
 
 
@@ -45,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
         raise AudiodiffError(f"--mel describes a .npy log-mel, but {source} is not one; leave --mel out.")
     if args.rate is not None and not 1000 <= args.rate <= 768_000:
         raise AudiodiffError(f"--rate is {args.rate} Hz; expected 1000 to 768000.")
+    if args.sidecar and args.no_provenance:
+        raise AudiodiffError("--sidecar writes what --no-provenance leaves out; give one of them.")
     settings = VocodeSettings(
         steps=args.steps,
         sampler=args.sampler,
@@ -56,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     from audiodiff.cli.progress import progress_bar
     from audiodiff.signal.mel import preset
     from audiodiff.synthesis.files import check_output, vocode_file
-    from audiodiff.synthesis.vocode import load
+    from audiodiff.synthesis.load import load_vocoder as load
 
     spec = None if args.mel is None else preset(args.mel)
     check_output(source, args.output)
@@ -69,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
             settings=settings,
             spec=spec,
             output_rate=args.rate,
+            provenance=not args.no_provenance,
+            sidecar=args.sidecar,
             on_progress=on_progress,
         )
     notes = "" if report.channels == 1 else f", {report.channels} channels"

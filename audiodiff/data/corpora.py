@@ -1,103 +1,50 @@
 """Lists of audio clips: any folder of sound files, and public corpora in their own layouts.
 
 LJSpeech, LibriTTS, VCTK and Speech Commands are found (and on request downloaded) by `torchaudio.datasets`; sound is
-only ever decoded by soundfile, never by torchaudio.
+only ever decoded by soundfile, never by torchaudio. The corpora of music are in `music_corpora`.
 """
 
 import csv
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from audiodiff._torchaudio import import_torchaudio
+from audiodiff.data.items import (
+    SPLIT_NAMES,
+    AudioItem,
+    audio_item,
+    progress_bar,
+    select_split,
+    split_name,
+    unreadable_reason,
+)
+from audiodiff.data.music_corpora import fma_items, gtzan_items, maestro_items, musdb18_items
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import AUDIO_EXTENSIONS, audio_info
+from audiodiff.signal.audio_io import AUDIO_EXTENSIONS
 
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class AudioItem:
-    """One clip of a corpus; the sound itself stays in its file.
-
-    Attributes:
-        path: the sound file.
-        text: transcript or description, "" if there is none.
-        split: "train", "valid", "test" or what the corpus calls it, "" if it has no splits.
-        speaker: speaker's name, "" if unknown.
-        sample_rate: of the file (Hz); 0 if the file cannot be read.
-        n_samples: per channel, in the file; 0 if the file cannot be read.
-        licence: licence of the clip, "" if not stated.
-        extra: further columns of the metadata.
-    """
-
-    path: Path
-    text: str = ""
-    split: str = ""
-    speaker: str = ""
-    sample_rate: int = 0
-    n_samples: int = 0
-    licence: str = ""
-    extra: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def seconds(self) -> float:
-        """Duration in seconds, 0 if the file cannot be read."""
-        return self.n_samples / self.sample_rate if self.sample_rate else 0.0
-
-
-def audio_item(
-    path: Path,
-    *,
-    text: str = "",
-    split: str = "",
-    speaker: str = "",
-    licence: str = "",
-    extra: Mapping[str, str] | None = None,
-) -> AudioItem:
-    """Make an item of a file by its header; an unreadable one has sample rate 0, so that it can be named later."""
-    try:
-        info = audio_info(path)
-        sample_rate, n_samples = info.sample_rate, info.n_samples
-    except AudiodiffError:
-        sample_rate, n_samples = 0, 0
-    return AudioItem(path, text, split, speaker, sample_rate, n_samples, licence, extra or {})
-
-
-def unreadable_reason(item: AudioItem) -> str:
-    """Say why the file of an item cannot be read, "" if it can."""
-    try:
-        audio_info(item.path)
-    except AudiodiffError as error:
-        return str(error)
-    return ""
-
-
-_SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "valid": "valid",
-    "val": "valid",
-    "validation": "valid",
-    "dev": "valid",
-    "test": "test",
-    "eval": "test",
-}
-
-
-def split_name(name: str) -> str:
-    """Return "train", "valid" or "test" for the usual spellings of these, other names unchanged."""
-    return _SPLIT_NAMES.get(name.lower(), name)
-
-
-def progress_bar(values: Iterable[_T], description: str) -> Iterable[_T]:
-    """Show progress on a terminal for what may take more than a second."""
-    from tqdm import tqdm
-
-    bar: Iterable[_T] = tqdm(values, desc=description, unit="clip", disable=None, delay=1.0, leave=False)
-    return bar
+__all__ = [
+    "CORPORA",
+    "SC09_WORDS",
+    "AudioItem",
+    "audio_item",
+    "corpus_items",
+    "fma_items",
+    "folder_items",
+    "gtzan_items",
+    "libritts_items",
+    "ljspeech_items",
+    "maestro_items",
+    "musdb18_items",
+    "progress_bar",
+    "sc09_items",
+    "select_split",
+    "speechcommands_items",
+    "split_name",
+    "unreadable_reason",
+    "vctk_items",
+]
 
 
 def _is_audio(path: Path) -> bool:
@@ -168,7 +115,7 @@ def folder_items(root: str | Path, split: str | None = None) -> list[AudioItem]:
     else:
         for path in progress_bar(_audio_files(root), "Listing clips"):
             parts = path.relative_to(root).parts[:-1]
-            row_split = next((_SPLIT_NAMES[part.lower()] for part in parts if part.lower() in _SPLIT_NAMES), "")
+            row_split = next((SPLIT_NAMES[part.lower()] for part in parts if part.lower() in SPLIT_NAMES), "")
             known_splits.add(row_split)
             if wanted is None or row_split == wanted:
                 transcript = path.with_suffix(".txt")
@@ -308,6 +255,10 @@ def vctk_items(root: str | Path, *, download: bool = False, microphone: str = "m
     return items
 
 
+SC09_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+"""The words of Speech Commands that make SC09."""
+
+
 def speechcommands_items(root: str | Path, *, download: bool = False) -> list[AudioItem]:
     """List Speech Commands 0.02: 35 words, 105,829 clips of a second, 16 kHz, with its own splits.
 
@@ -315,6 +266,22 @@ def speechcommands_items(root: str | Path, *, download: bool = False) -> list[Au
         root: the folder that holds `SpeechCommands`, or that folder.
         download: fetch it (2.3 GB) if it is missing.
     """
+    return _speechcommands(root, download, None)
+
+
+def sc09_items(root: str | Path, *, download: bool = False) -> list[AudioItem]:
+    """List SC09, the ten digits of Speech Commands: the small benchmark of raw audio generation (arXiv 1802.04208).
+
+    The word is the text of a clip, and stands in `extra["word"]` for a class condition.
+
+    Args:
+        root: as of `speechcommands_items`.
+        download: fetch all of Speech Commands (2.3 GB) if it is missing.
+    """
+    return _speechcommands(root, download, SC09_WORDS)
+
+
+def _speechcommands(root: str | Path, download: bool, words: Collection[str] | None) -> list[AudioItem]:
     root = _parent_of(Path(root), "SpeechCommands")
     folder = root / "SpeechCommands"
     items = []
@@ -322,7 +289,17 @@ def speechcommands_items(root: str | Path, *, download: bool = False) -> list[Au
         dataset = _dataset("SPEECHCOMMANDS", root, download, folder / "speech_commands_v0.02", subset=subset)
         for number in progress_bar(range(len(dataset)), f"Listing Speech Commands {split}"):
             name, _, label, speaker, _ = dataset.get_metadata(number)
-            items.append(audio_item(folder / name, text=label, split=split, speaker=speaker, licence="CC-BY-4.0"))
+            if words is None or label in words:
+                items.append(
+                    audio_item(
+                        folder / name,
+                        text=label,
+                        split=split,
+                        speaker=speaker,
+                        licence="CC-BY-4.0",
+                        extra={} if words is None else {"word": label, "source": "Speech Commands v0.02"},
+                    )
+                )
     return items
 
 
@@ -331,7 +308,16 @@ CORPORA: dict[str, Callable[..., list[AudioItem]]] = {
     "libritts": libritts_items,
     "vctk": vctk_items,
     "speechcommands": speechcommands_items,
+    "sc09": sc09_items,
+    "maestro": maestro_items,
+    "musdb18": musdb18_items,
+    "gtzan": gtzan_items,
+    "fma": fma_items,
 }
+"""Corpora by the name that settings and the command line call them."""
+
+
+_DOWNLOADED = ("ljspeech", "libritts", "vctk", "speechcommands", "sc09")
 
 
 def corpus_items(name: str, root: str | Path, split: str | None = None, *, download: bool = False) -> list[AudioItem]:
@@ -348,22 +334,9 @@ def corpus_items(name: str, root: str | Path, split: str | None = None, *, downl
     """
     if name == "folder":
         if download:
-            raise AudiodiffError(f"A folder cannot be downloaded; corpora that can: {', '.join(CORPORA)}.")
+            raise AudiodiffError(f"A folder cannot be downloaded; corpora that can: {', '.join(_DOWNLOADED)}.")
         return folder_items(root, split)
     if name not in CORPORA:
         raise AudiodiffError(f"Unknown corpus {name!r}; known: folder, {', '.join(CORPORA)}.")
     items = CORPORA[name](root, download=download)
     return select_split(items, split, str(root))
-
-
-def select_split(items: list[AudioItem], split: str | None, where: str) -> list[AudioItem]:
-    """Keep the clips of one split.
-
-    Raises:
-        AudiodiffError: none is left; the message names the splits there are.
-    """
-    chosen = items if split is None else [item for item in items if item.split == split_name(split)]
-    if not chosen:
-        names = ", ".join(sorted({item.split or "(none)" for item in items})) or "none, it is empty"
-        raise AudiodiffError(f"{where} has no clips of split {split!r}; its splits: {names}.")
-    return chosen

@@ -231,9 +231,15 @@ class AudioDataset:
         """Factor that `normalize` applies to clip `index`."""
         return self._gains[index]
 
-    def waveform(self, index: int) -> Tensor:
-        """The whole clip as float32 `[n_samples]`."""
-        return torch.from_numpy(self._read(index, 0, self._entries[index].n_samples))
+    def n_samples(self, index: int) -> int:
+        """Samples of clip `index` at the dataset's rate."""
+        return self._entries[index].n_samples
+
+    def waveform(self, index: int, start: int = 0, stop: int | None = None) -> Tensor:
+        """Clip `index` as float32 `[n_samples]`: all of it, or the samples from `start` to `stop` that it has."""
+        length = self._entries[index].n_samples
+        first = min(max(start, 0), length)
+        return torch.from_numpy(self._read(index, first, max(first, min(length if stop is None else stop, length))))
 
     def crops(self, seed: int, step: int, batch_size: int, n_samples: int) -> Batch:
         """Draw random crops: a pure function of its arguments, whatever was drawn before.

@@ -49,7 +49,7 @@ def prepare(
     """Write `manifest.jsonl` and a cache of decoded audio to a folder.
 
     Args:
-        source: name of a corpus ("ljspeech", "libritts", "vctk", "speechcommands") or path of a folder.
+        source: name of a corpus (`audiodiff.data.corpora.CORPORA`) or path of a folder.
         output: folder for the results.
         sample_rate: of the cache (Hz).
         root: where the named corpus is (or is put); None for `output`.

@@ -15,18 +15,31 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from audiodiff._version import __version__
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.autoencoder import MelAutoencoder, autoencoder_config_from_dict, autoencoder_config_to_dict
+from audiodiff.models.mel_latent import MelLatent, mel_latent_config_from_dict, mel_latent_config_to_dict
 from audiodiff.models.vocoder import Vocoder, vocoder_config_from_dict, vocoder_config_to_dict
 
-__all__ = ["CONFIG_FILE", "WEIGHTS_FILE", "load_vocoder", "read_config", "save_vocoder", "weights_hash"]
+__all__ = [
+    "CONFIG_FILE",
+    "WEIGHTS_FILE",
+    "load_autoencoder",
+    "load_mel_latent",
+    "load_vocoder",
+    "read_config",
+    "save_autoencoder",
+    "save_mel_latent",
+    "save_vocoder",
+    "weights_hash",
+]
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 _FORMAT = 1
-_KIND = "vocoder"
+_KINDS = ("vocoder", "autoencoder", "mel_latent")
 
 
 def save_vocoder(
@@ -47,6 +60,39 @@ def save_vocoder(
     Raises:
         AudiodiffError: the folder cannot be written.
     """
+    _save(folder, "vocoder", model, vocoder_config_to_dict(model.config), metadata, dtype)
+
+
+def save_autoencoder(
+    folder: Path | str,
+    model: MelAutoencoder,
+    metadata: Mapping[str, Any],
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write a checkpoint folder of a mel autoencoder; see `save_vocoder`."""
+    _save(folder, "autoencoder", model, autoencoder_config_to_dict(model.config), metadata, dtype)
+
+
+def save_mel_latent(
+    folder: Path | str,
+    model: MelLatent,
+    metadata: Mapping[str, Any],
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write a checkpoint folder of a latent model, its autoencoder included; see `save_vocoder`."""
+    _save(folder, "mel_latent", model, mel_latent_config_to_dict(model.config), metadata, dtype)
+
+
+def _save(
+    folder: Path | str,
+    kind: str,
+    model: nn.Module,
+    model_config: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+    dtype: torch.dtype,
+) -> None:
     folder = Path(folder)
     state = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
     temporary_weights = folder / f".{WEIGHTS_FILE}.{os.getpid()}.tmp"
@@ -55,10 +101,10 @@ def save_vocoder(
         folder.mkdir(parents=True, exist_ok=True)
         save_file(state, temporary_weights)
         config = {
-            "kind": _KIND,
+            "kind": kind,
             "format": _FORMAT,
             "audiodiff_version": __version__,
-            "model": vocoder_config_to_dict(model.config),
+            "model": dict(model_config),
             "weights_sha256": weights_hash(temporary_weights),
             "metadata": dict(metadata),
         }
@@ -77,8 +123,12 @@ def save_vocoder(
             temporary_config.unlink(missing_ok=True)
 
 
-def read_config(folder: Path | str) -> dict[str, Any]:
+def read_config(folder: Path | str, kind: str | None = None) -> dict[str, Any]:
     """Read and check `config.json` of a checkpoint folder.
+
+    Args:
+        folder: the checkpoint.
+        kind: "vocoder", "autoencoder" or "mel_latent"; any of them when None.
 
     Raises:
         AudiodiffError: it is missing, not JSON, of another kind or of a newer format; the message says what was found.
@@ -100,8 +150,10 @@ def read_config(folder: Path | str) -> dict[str, Any]:
         raise AudiodiffError(f"{path} cannot be read as JSON ({error}); copy the checkpoint again.") from error
     if not isinstance(config, dict) or "kind" not in config:
         raise AudiodiffError(f'{path} has no "kind"; it is not an audiodiff checkpoint.')
-    if config["kind"] != _KIND:
-        raise AudiodiffError(f'{folder} holds a model of kind "{config["kind"]}"; expected "{_KIND}".')
+    expected = _KINDS if kind is None else (kind,)
+    if config["kind"] not in expected:
+        wanted = " or ".join(f'"{name}"' for name in expected)
+        raise AudiodiffError(f'{folder} holds a model of kind "{config["kind"]}"; expected {wanted}.')
     if config.get("format") != _FORMAT:
         raise AudiodiffError(
             f"{path} has checkpoint format {config.get('format')!r}; this audiodiff {__version__} reads {_FORMAT}. "
@@ -119,9 +171,30 @@ def load_vocoder(folder: Path | str) -> Vocoder:
     Raises:
         AudiodiffError: files are missing, truncated, of another kind, or do not fit each other.
     """
-    folder = Path(folder)
-    config = read_config(folder)
+    config = read_config(folder, "vocoder")
     model = Vocoder(vocoder_config_from_dict(config["model"]))
+    _fill(model, Path(folder))
+    return model.eval()
+
+
+def load_autoencoder(folder: Path | str) -> MelAutoencoder:
+    """Load a checkpoint folder as a float32 `MelAutoencoder` in evaluation mode; raises as `load_vocoder`."""
+    config = read_config(folder, "autoencoder")
+    model = MelAutoencoder(autoencoder_config_from_dict(config["model"]))
+    _fill(model, Path(folder))
+    return model.eval()
+
+
+def load_mel_latent(folder: Path | str) -> MelLatent:
+    """Load a checkpoint folder as a float32 `MelLatent` in evaluation mode; raises as `load_vocoder`."""
+    config = read_config(folder, "mel_latent")
+    model = MelLatent(mel_latent_config_from_dict(config["model"]))
+    _fill(model, Path(folder))
+    return model.eval()
+
+
+def _fill(model: nn.Module, folder: Path) -> None:
+    """Put the weights of a checkpoint into a model of its config."""
     state = _read_weights(folder / WEIGHTS_FILE)
     expected = model.state_dict()
     missing, unknown = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
@@ -139,7 +212,6 @@ def load_vocoder(folder: Path | str) -> Vocoder:
         if not bool(torch.isfinite(value).all()):
             raise AudiodiffError(f"{folder / WEIGHTS_FILE}: {name} holds values that are not finite.")
     model.load_state_dict({name: value.float() for name, value in state.items()})
-    return model.eval()
 
 
 def weights_hash(path: Path | str) -> str:

@@ -362,7 +362,9 @@ class Vocoder(nn.Module):
             anchor, envelope = self._magnitudes(log_mel)
         return ShapedNoise(self.stft, prior, anchor.transpose(1, 2), envelope.transpose(1, 2), seed, first_frame)
 
-    def loss(self, waveform: Tensor, bandwidth_hz: Tensor, t: Tensor, noise: Tensor) -> VocoderLoss:
+    def loss(
+        self, waveform: Tensor, bandwidth_hz: Tensor, t: Tensor, noise: Tensor, log_mel: Tensor | None = None
+    ) -> VocoderLoss:
         """Training loss of one batch.
 
         Args:
@@ -370,6 +372,8 @@ class Vocoder(nn.Module):
             bandwidth_hz: `[batch]`; what the recording holds nothing above, the loss does not ask for (Hz).
             t: times of the process, `[batch]`.
             noise: standard normal, `[batch, 1, n_samples]`.
+            log_mel: `[batch, n_mels, n_frames]` to learn from in the place of the waveform's own, such as one that went
+                through an autoencoder.
 
         Raises:
             AudiodiffError: the length is not a multiple of the hop.
@@ -382,8 +386,8 @@ class Vocoder(nn.Module):
                 f"{self.mel_spec.hop_length}."
             )
         with _full_precision(waveform), torch.no_grad():
-            log_mel = mel.log_mel(waveform, self.mel_spec)[..., : n_samples // self.mel_spec.hop_length]
-        cond = self.condition(log_mel)
+            own_mel = mel.log_mel(waveform, self.mel_spec)[..., : n_samples // self.mel_spec.hop_length]
+        cond = self.condition(own_mel if log_mel is None else log_mel)
         with torch.no_grad():
             shaped = self.shape_noise(noise, cond)
         denoised = denoising_loss(
@@ -393,7 +397,7 @@ class Vocoder(nn.Module):
             t,
             shaped,
             weighting=MinSNR(settings.min_snr) if settings.min_snr else uniform_weight,
-            metric=self._metric(cond, bandwidth_hz),
+            metric=self._metric(own_mel, bandwidth_hz),
         )
         per_item = settings.denoising * denoised.per_item
         terms = {"denoising": denoised.per_item.detach().mean()}
@@ -406,14 +410,15 @@ class Vocoder(nn.Module):
             terms["magnitude"] = distance.detach().mean()
         return VocoderLoss(per_item, terms, denoised.x0_hat)
 
-    def _metric(self, cond: VocoderCondition, bandwidth_hz: Tensor) -> Any:
+    def _metric(self, log_mel: Tensor, bandwidth_hz: Tensor) -> Any:
         name = self.config.loss.metric
 
         def spectral(difference: Tensor) -> Tensor:
-            assert cond.envelope is not None
             with _full_precision(difference):
+                # In units of what is really there: a mel that is wrong about silence would make errors there huge.
+                envelope = self._envelope(log_mel).clamp_min(self.config.head.envelope_floor)
                 spectrum = self.stft.spectrum(difference[:, 0].float())
-                error = (spectrum.real.square() + spectrum.imag.square()) / cond.envelope.square()
+                error = (spectrum.real.square() + spectrum.imag.square()) / envelope.square()
                 mask = band_mask(bandwidth_hz, self.sample_rate, self.mel_spec.n_fft)
                 return error * (mask / mask.mean(dim=1, keepdim=True))
 

@@ -1,16 +1,12 @@
 """Training a vocoder on speech: the settings, the presets, and the run from corpus to checkpoint.
 
 config = configure("speech", {"data.folder": "corpus", "output": "runs/speech"})
-train_vocoder(config, resume=False)
+train(config, resume=False)
 """
 
 import dataclasses
-import json
 import math
-import os
-import random
-import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,18 +14,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from audiodiff.data.corpora import AudioItem, corpus_items
 from audiodiff.data.dataset import AudioDataset
-from audiodiff.data.manifest import MANIFEST_NAME, load_items
-from audiodiff.data.prepare import CACHE_NAME
 from audiodiff.diffusion.noise import positional_noise
 from audiodiff.diffusion.samplers import SAMPLERS, STOCHASTIC_SAMPLERS, sample
 from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.checkpoint import load_vocoder, save_vocoder
+from audiodiff.models.checkpoint import load_autoencoder, load_vocoder, save_vocoder
 from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
 from audiodiff.models.lmnt import diffwave_config
 from audiodiff.models.vocoder import (
+    FrontEndConfig,
     HeadConfig,
     LossConfig,
     PriorConfig,
@@ -40,39 +34,20 @@ from audiodiff.models.vocoder import (
 )
 from audiodiff.nn.discriminator import Discriminator, DiscriminatorConfig, discriminator_loss, generator_loss
 from audiodiff.nn.wavenet import WaveNetConfig
-from audiodiff.presets.settings import differences, read_table, with_changes
+from audiodiff.presets.corpus import (
+    DataConfig,
+    describe_corpus,
+    fit_length,
+    open_dataset,
+    read_corpus,
+    split_items,
+)
+from audiodiff.presets.run import check_run_folder, layered, run_command, run_steps, write_settings
+from audiodiff.presets.settings import differences
 from audiodiff.signal import mel
 from audiodiff.training.devices import Devices, open_devices
 from audiodiff.training.logging import Board
-from audiodiff.training.loop import LossOutput, Player, Step, TrainConfig, step_seed, train_steps
-from audiodiff.training.progress import append_log, follow
-from audiodiff.training.state import has_state, saved_step
-
-SETTINGS_FILE = "train.json"
-"""The run's settings, in the run folder; can be given to `audiodiff train` again."""
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """What is learnt from.
-
-    Attributes:
-        folder: where the corpus is.
-        corpus: "folder" for any folder of audio, or the layout of a public corpus.
-        cache: where decoded audio is kept; empty for the user's cache folder.
-        crop_frames: mel frames per training item.
-        normalize: how clips are brought to one level: "none", "peak" or "rms" of the whole clip.
-        level: that level, full scale 1.
-        gain_db: range of the random gain of each item (dB), so that the model does not depend on the level.
-    """
-
-    folder: str = ""
-    corpus: Literal["folder", "ljspeech", "libritts", "vctk"] = "folder"
-    cache: str = ""
-    crop_frames: int = 88  # about a second at 22.05 kHz: several syllables, and no padding for most clips
-    normalize: Literal["none", "peak", "rms"] = "rms"  # corpora differ by 20 dB; the floor of the log-mel does not
-    level: float = 0.08
-    gain_db: tuple[float, float] = (-9.0, 3.0)
+from audiodiff.training.loop import LossOutput, Player, Step, TrainConfig, step_seed
 
 
 @dataclass(frozen=True)
@@ -134,6 +109,8 @@ class Config:
     """A whole run. Any key can be set on the command line, nested ones with dots.
 
     Attributes:
+        autoencoder: checkpoint whose decoded mels the vocoder learns to read as well; empty for none.
+        autoencoder_share: share of items whose mel goes through it.
         output: the run folder.
         init: checkpoint folder to start the weights from; empty for random weights.
         device: "auto", "cpu", "cuda", "mps".
@@ -147,6 +124,8 @@ class Config:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
+    autoencoder: str = ""
+    autoencoder_share: float = 0.5
     output: str = ""
     init: str = ""
     device: str = "auto"
@@ -155,17 +134,14 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
-        low, high = self.data.gain_db
-        if not low <= high:
-            raise AudiodiffError(f"data.gain_db is {low}, {high}; expected a lower and an upper bound in dB.")
-        if self.data.crop_frames < 1:
-            raise AudiodiffError(f"data.crop_frames is {self.data.crop_frames}; expected 1 or more.")
         if self.validation.clips < 0 or not self.validation.seconds > 0:
             raise AudiodiffError("validation.clips must be 0 or more and validation.seconds more than 0.")
         if self.sampling.sampler not in SAMPLERS:
             raise AudiodiffError(f"sampling.sampler is {self.sampling.sampler!r}; known: {', '.join(SAMPLERS)}.")
         if self.sampling.grid not in GRIDS:
             raise AudiodiffError(f"sampling.grid is {self.sampling.grid!r}; known: {', '.join(GRIDS)}.")
+        if not 0.0 <= self.autoencoder_share <= 1.0:
+            raise AudiodiffError(f"autoencoder_share is {self.autoencoder_share}; expected a share from 0 to 1.")
         judged, batch_size = self.adversarial.judged_items, self.train.batch_size
         if self.adversarial.weight and not 1 <= judged <= batch_size:
             raise AudiodiffError(
@@ -216,6 +192,9 @@ _SPEECH = Config(
     description="speech vocoder, 22.05 kHz, HiFi-GAN mel",
 )
 
+NEXT = "try it with `audiodiff vocode in.wav -o out.wav --model {folder}`"
+"""What to do with the checkpoint, for the command line."""
+
 PRESETS: dict[str, Config] = {
     # The model in the package: made for two CPU cores and an hour and a half.
     "speech": _SPEECH,
@@ -233,6 +212,23 @@ PRESETS: dict[str, Config] = {
             validate_every=500,
         ),
         adversarial=AdversarialConfig(weight=0.3),
+    ),
+    # The vocoder behind the model `music`: the full band at the frame rate of the speech model, so nearly its price.
+    "music-vocoder": dataclasses.replace(
+        _SPEECH,
+        model=dataclasses.replace(
+            _FRAMED,
+            mel=mel.preset("bigvgan-44k"),
+            front_end=FrontEndConfig("stft", 2048, 512),
+            wavenet=dataclasses.replace(_FRAMED.wavenet, channels=256),  # half of the 40 MiB is the latent model's
+            loss=dataclasses.replace(_FRAMED.loss, resolutions=((512, 128), (1024, 256), (2048, 512))),
+        ),
+        sampling=dataclasses.replace(_SAMPLING, steps=4),  # what it reads is smoother than what more steps would add
+        train=dataclasses.replace(
+            _TRAIN, steps=8_000, batch_size=8, ema_half_life=8_000.0, validate_every=1_000, save_every_seconds=120.0
+        ),
+        data=DataConfig(crop_frames=88, gain_db=(-12.0, 3.0)),
+        description="music vocoder, 44.1 kHz, BigVGAN-v2 mel",
     ),
     # Any folder of sound files, with or without a metadata.csv.
     "folder": dataclasses.replace(_SPEECH, train=_TRAIN, description="vocoder, 22.05 kHz, HiFi-GAN mel"),
@@ -308,19 +304,10 @@ def configure(source: str | Path, changes: Mapping[str, Any] | None = None) -> C
     Raises:
         AudiodiffError: an unknown preset, key or value.
     """
-    table: dict[str, Any] = {}
-    name = str(source)
-    if name not in PRESETS:
-        path = Path(source)
-        if path.suffix.lower() not in (".yaml", ".yml", ".json"):
-            raise AudiodiffError(f"there is no preset {name!r}; known are {', '.join(PRESETS)}, or give a .yaml file.")
-        table = read_table(path)
-        name = table.pop("preset", "") or "folder"
-        if name not in PRESETS:
-            raise AudiodiffError(f"{path} starts from preset {name!r}; known are {', '.join(PRESETS)}.")
-    values = config_to_dict(PRESETS[name])
-    for layer in (table, changes or {}):
-        values = with_changes(Config, values, layer)
+    presets = {"folder": PRESETS["folder"], **PRESETS}
+    name, values = layered(
+        source, changes or {}, {key: config_to_dict(preset) for key, preset in presets.items()}, Config
+    )
     return config_from_dict({**values, "preset": name})
 
 
@@ -340,7 +327,7 @@ def config_from_dict(values: Mapping[str, Any]) -> Config:
     return dataclass_from_dict(Config, {**values, "model": vocoder_config_from_dict(values["model"])})
 
 
-def train_vocoder(config: Config, *, resume: bool, on_step: Callable[[Step], None] | None = None) -> Path:
+def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | None = None) -> Path:
     """Train, and return the run folder, which is then a checkpoint for `load_vocoder`.
 
     Args:
@@ -351,95 +338,39 @@ def train_vocoder(config: Config, *, resume: bool, on_step: Callable[[Step], Non
     Raises:
         AudiodiffError: something in the settings, the corpus or the run folder is not fit; the loss is not finite.
     """
-    run = check_run_folder(config, resume)
+    settings = config_to_dict(config)
+    run = check_run_folder(config.output, settings, resume)
     devices = open_devices(config.device)
     train_items, valid_items = split_items(read_corpus(config.data), config.validation.clips)
-    train_set, valid_set = (open_dataset(items, config) for items in (train_items, valid_items))
+    rate = config.model.mel.sample_rate
+    train_set, valid_set = (open_dataset(items, config.data, rate) for items in (train_items, valid_items))
     model = build_model(config).to(devices.device)
     if devices.rank == 0:
-        write_settings(run, config)
-    players = make_players(model, train_set, config, devices)
-    board = Board(run, first_step=saved_step(run) + 1) if devices.rank == 0 else None
+        write_settings(run, settings)
     metadata = describe(config, train_set)
 
     def export(averaged: nn.Module, step: int) -> None:
         assert isinstance(averaged, Vocoder)
         save_vocoder(run, for_sampling(averaged, config), {**metadata, "step": step})
 
-    def validate(averaged: nn.Module, step: int) -> None:
+    def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, Vocoder)
-        assert board is not None
-        loss = validation_loss(averaged, valid_set, config, devices)
-        board.scalars(step, {"validation/loss": loss})
-        append_log(run, {"step": step, "validation_loss": loss})
         if config.validation.sounds:
             show_clips(for_sampling(averaged, config), valid_set, config, devices, board=board, step=step)
+        return {"loss": validation_loss(averaged, valid_set, config, devices)}
 
-    steps = train_steps(
-        players,
+    run_steps(
+        make_players(model, train_set, config, devices),
         config.train,
         run,
+        devices,
         resume=resume,
         export=export,
-        on_validate=validate if config.validation.clips else None,
+        validate=validate if config.validation.clips else None,
         name_batch=lambda step: batch_names(train_set, config, step),
+        on_step=on_step,
     )
-    if devices.rank == 0:
-        steps = follow(steps, run, total=config.train.steps, log_every=config.train.log_every)
-    for step in steps:
-        if board is not None and step.step % config.train.log_every == 0:
-            board.scalars(step.step, {"loss": step.loss, **step.terms, "grad_norm": step.grad_norm})
-            board.scalars(step.step, {"learning_rate": step.learning_rate, "items/s": step.items_per_second})
-        if on_step is not None:
-            on_step(step)
-    if board is not None:
-        board.close()
     return run
-
-
-def read_corpus(config: DataConfig) -> list[AudioItem]:
-    """List the clips of the corpus; `folder` may also be what `audiodiff prepare` has made.
-
-    Raises:
-        AudiodiffError: no folder was given, or it is not such a corpus.
-    """
-    if not config.folder:
-        raise AudiodiffError("data.folder is not set; give the folder of the corpus (--data FOLDER).")
-    if config.corpus == "folder" or (Path(config.folder) / MANIFEST_NAME).is_file():
-        return load_items(config.folder)
-    return corpus_items(config.corpus, config.folder)
-
-
-def split_items(items: Sequence[AudioItem], n_valid: int) -> tuple[list[AudioItem], list[AudioItem]]:
-    """Return the clips to train on, and `n_valid` clips spread over the validation split.
-
-    Clips of a split other than train and valid are left out. Without a validation split every 50th clip is held out;
-    of fewer than 50 clips none can be spared, and validation listens to clips of the training set.
-
-    Raises:
-        AudiodiffError: nothing is left to train on.
-    """
-    train = [item for item in items if item.split in ("train", "")]
-    valid = [item for item in items if item.split == "valid"]
-    if not train:
-        found = ", ".join(sorted({item.split for item in items})) or "none"
-        raise AudiodiffError(f"the corpus has no clips of split train (splits found: {found}); mark some as train.")
-    if not valid and len(train) >= 50:
-        valid = train[::50]
-        train = [item for index, item in enumerate(train) if index % 50]
-    elif not valid:
-        valid = train
-    stride = max(len(valid) // max(n_valid, 1), 1)
-    return train, valid[::stride][: max(n_valid, 1)]
-
-
-def open_dataset(items: Sequence[AudioItem], config: Config) -> AudioDataset:
-    """Decode the clips once, at the model's rate and the run's level."""
-    prepared = Path(config.data.folder) / CACHE_NAME
-    home = Path(os.environ.get("XDG_CACHE_HOME", "") or Path.home() / ".cache")
-    cache = config.data.cache or (prepared if prepared.is_dir() else home / "audiodiff" / "audio")
-    level = None if config.data.normalize == "none" else config.data.level
-    return AudioDataset(items, config.model.mel.sample_rate, cache, normalize=config.data.normalize, level=level)
 
 
 def build_model(config: Config) -> Vocoder:
@@ -483,6 +414,7 @@ def make_players(model: Vocoder, data: AudioDataset, config: Config, devices: De
         shape = DiscriminatorConfig(channels=settings.discriminator_channels)
         discriminator = Discriminator(shape, config.model.mel.sample_rate).to(devices.device)
         full_noise[: settings.judged_items] = settings.judged_full_noise
+    decoded = decoded_mels(config, devices)
     n_judged = max(settings.judged_items // devices.n_processes, 1)
     judged: list[Tensor] = []  # recording, estimate and bandwidth of this step, from the vocoder's turn to the next
 
@@ -494,15 +426,17 @@ def make_players(model: Vocoder, data: AudioDataset, config: Config, devices: De
         at_full_noise = torch.rand(batch_size, generator=generator) < full_noise
         t = torch.where(at_full_noise, torch.full((), t_max), t)
         noise = torch.randn(batch_size, 1, n_samples, generator=generator)
+        share = torch.rand(batch_size, generator=generator) < config.autoencoder_share
         waveform, bandwidth, t, noise = (devices.shard(part) for part in (waveform, batch.bandwidth_hz, t, noise))
-        loss = model.loss(waveform, bandwidth, t, noise)
+        log_mel = None if decoded is None else decoded(waveform, devices.shard(share))
+        loss = model.loss(waveform, bandwidth, t, noise, log_mel)
         total, terms = loss.per_item.mean(), dict(loss.terms)
         if discriminator is not None:
             recording, estimate, band = waveform[:n_judged], loss.x0_hat[:n_judged, 0], bandwidth[:n_judged]
             judged[:] = [recording, estimate.detach(), band]
             adversarial, features = generator_loss(discriminator(recording, band), discriminator(estimate, band))
-            share = min(step / max(settings.fade_in_steps, 1), 1.0)
-            total = total + share * (settings.weight * adversarial + settings.feature_weight * features)
+            fade = min(step / max(settings.fade_in_steps, 1), 1.0)
+            total = total + fade * (settings.weight * adversarial + settings.feature_weight * features)
             terms |= {"adversarial": adversarial, "features": features}
         return LossOutput(total, terms)
 
@@ -518,6 +452,34 @@ def make_players(model: Vocoder, data: AudioDataset, config: Config, devices: De
     return players
 
 
+def decoded_mels(config: Config, devices: Devices) -> Callable[[Tensor, Tensor], Tensor] | None:
+    """Return what makes mels of waveforms `[batch, n_samples]`, those marked True through the autoencoder.
+
+    A decoded mel is smoother than a recording's; a vocoder that has seen both gives either its grain.
+
+    Raises:
+        AudiodiffError: the autoencoder is for another mel.
+    """
+    if not config.autoencoder:
+        return None
+    codec = load_autoencoder(config.autoencoder).to(devices.device).requires_grad_(False)
+    spec = config.model.mel
+    if codec.mel_spec != spec:
+        raise AudiodiffError(
+            f"the autoencoder {config.autoencoder} is for another mel ({mel.describe(codec.mel_spec)}) than the "
+            f"vocoder ({mel.describe(spec)})."
+        )
+
+    @torch.no_grad()
+    def mels(waveform: Tensor, through: Tensor) -> Tensor:
+        with torch.autocast(waveform.device.type, enabled=False):
+            own = mel.log_mel(waveform, spec)[..., : waveform.shape[-1] // spec.hop_length]
+            decoded = codec.decode(codec.encode(own))[..., : own.shape[-1]]
+        return torch.where(through[:, None, None], decoded, own)
+
+    return mels
+
+
 def batch_names(data: AudioDataset, config: Config, step: int) -> str:
     """Name the clips of a step's batch."""
     n_samples = config.data.crop_frames * config.model.mel.hop_length
@@ -531,7 +493,7 @@ def validation_loss(model: Vocoder, data: AudioDataset, config: Config, devices:
     generator = torch.Generator().manual_seed(step_seed(0, 0))
     total, n_times = 0.0, 4
     for index in range(len(data)):
-        waveform = _fit(data.waveform(index), n_samples).expand(n_times, -1)
+        waveform = fit_length(data.waveform(index, stop=n_samples), n_samples).expand(n_times, -1)
         share = (torch.arange(n_times) + 0.5) / n_times
         t = config.model.loss.t_min + (model.process.t_max - config.model.loss.t_min) * share
         noise = torch.randn(n_times, 1, n_samples, generator=generator)
@@ -547,8 +509,8 @@ def show_clips(
     """Vocode the validation clips; put the mels (recording above, ours below) and the sounds on the board."""
     spec, rate = config.model.mel, config.model.mel.sample_rate
     for index in range(len(data)):
-        waveform = data.waveform(index)[: int(config.validation.seconds * rate)]
-        waveform = _fit(waveform, math.ceil(len(waveform) / spec.hop_length) * spec.hop_length)
+        waveform = data.waveform(index, stop=int(config.validation.seconds * rate))
+        waveform = fit_length(waveform, math.ceil(len(waveform) / spec.hop_length) * spec.hop_length)
         estimate = vocode(model, waveform.to(devices.device), config.sampling, seed=index)
         mels = torch.cat([mel.log_mel(sound[None], spec) for sound in (waveform, estimate.cpu())])
         board.picture(step, f"clip {index + 1}", mels)
@@ -556,15 +518,20 @@ def show_clips(
         board.audio(step, f"clip {index + 1}/recording", waveform, rate)
 
 
-@torch.no_grad()
 def vocode(model: Vocoder, waveform: Tensor, settings: SamplingConfig, seed: int) -> Tensor:
     """Reduce a short waveform `[n_samples]` (a multiple of the hop) to its mel and sample it back: `[n_samples]`."""
-    n_samples = len(waveform)
-    n_frames = n_samples // model.mel_spec.hop_length
-    cond = model.condition(mel.log_mel(waveform[None], model.mel_spec)[..., :n_frames])
+    n_frames = len(waveform) // model.mel_spec.hop_length
+    return vocode_mel(model, mel.log_mel(waveform[None], model.mel_spec)[..., :n_frames], settings, seed)
+
+
+@torch.no_grad()
+def vocode_mel(model: Vocoder, log_mel: Tensor, settings: SamplingConfig, seed: int) -> Tensor:
+    """Sample the waveform `[n_frames * hop_length]` of a short log-mel `[1, n_mels, n_frames]`."""
+    n_samples = log_mel.shape[-1] * model.mel_spec.hop_length
+    cond = model.condition(log_mel)
 
     def noise(draw: int) -> Tensor:
-        white = positional_noise(seed, draw, 0, n_samples)[None].to(waveform.device)
+        white = positional_noise(seed, draw, 0, n_samples)[None].to(log_mel.device)
         return model.shape_noise(white, cond)
 
     denoiser = model.denoiser(torch.bfloat16 if settings.precision == "bf16" else None)
@@ -589,13 +556,7 @@ def describe(config: Config, data: AudioDataset) -> dict[str, Any]:
     low, high = config.data.gain_db
     metadata: dict[str, Any] = {
         "description": config.description,
-        "corpus": {
-            "name": Path(config.data.folder).resolve().name,
-            "clips": len(data),
-            "hours": round(data.seconds / 3600.0, 3),
-            "licences": sorted({item.licence for item in data.items if item.licence}),
-            "sources": sorted({source for item in data.items if (source := item.extra.get("source", ""))}),
-        },
+        "corpus": describe_corpus(config.data, data),
         "training": {key: value for key, value in config_to_dict(config).items() if key in ("train", "data", "init")},
         # The prior stands in the model's config.
         "sampling": {key: value for key, value in dataclass_to_dict(config.sampling).items() if key != "prior"},
@@ -611,78 +572,5 @@ def describe(config: Config, data: AudioDataset) -> dict[str, Any]:
 
 def command(config: Config) -> str:
     """Return the command line that repeats the run."""
-    words = ["audiodiff", "train", config.preset or "CONFIG.json", "--data", "FOLDER", "--output", "RUN"]
-    if config.preset:
-        elsewhere = ("data.folder", "data.cache", "output", "device", "description", "preset")
-        for key, _, value in differences(config_to_dict(PRESETS[config.preset]), config_to_dict(config)):
-            if key not in elsewhere:
-                words += [f"--{key}", value if isinstance(value, str) else json.dumps(value)]
-    return shlex.join(words)
-
-
-# What may change between the sessions of one run; the rest would make it another run.
-_MAY_CHANGE = (
-    "train.steps",
-    "train.learning_rate",
-    "train.final_learning_rate_ratio",
-    "train.clip_norm",
-    "train.save_every_seconds",
-    "train.log_every",
-    "train.validate_every",
-    "train.stop_after_seconds",
-    "data.folder",
-    "data.cache",
-    "sampling.",
-    "validation.",
-    "output",
-    "init",
-    "device",
-    "description",
-    "preset",
-)
-
-
-def check_run_folder(config: Config, resume: bool) -> Path:
-    """Return the run folder if this run may use it.
-
-    Raises:
-        AudiodiffError: none was given, it holds another run, or the settings of the run have changed.
-    """
-    if not config.output:
-        raise AudiodiffError("output is not set; give the run folder (--output RUN).")
-    run = Path(config.output)
-    if has_state(run) and not resume:
-        raise AudiodiffError(f"{run} already holds a training run; add --resume to go on, or choose another folder.")
-    if not has_state(run) and any((run / name).exists() for name in ("model.safetensors", "config.json")):
-        raise AudiodiffError(f"{run} holds a model already; choose another folder.")
-    if has_state(run) and (run / SETTINGS_FILE).is_file():
-        saved = json.loads((run / SETTINGS_FILE).read_text(encoding="utf-8"))
-        changed = [
-            change for change in differences(saved, config_to_dict(config)) if not change[0].startswith(_MAY_CHANGE)
-        ]
-        if changed:
-            key, before, now = changed[0]
-            raise AudiodiffError(
-                f"the run in {run} was started with {key} = {before}, now it is {now}; resume with the same settings."
-            )
-    return run
-
-
-def write_settings(run: Path, config: Config) -> None:
-    """Keep the settings in the run folder.
-
-    Raises:
-        AudiodiffError: the folder cannot be written.
-    """
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        temporary = run / f".{SETTINGS_FILE}.{random.getrandbits(32):08x}"
-        temporary.write_text(json.dumps(config_to_dict(config), indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, run / SETTINGS_FILE)
-    except OSError as error:
-        raise AudiodiffError(f"the run folder {run} cannot be written ({error.strerror or error}).") from error
-
-
-def _fit(waveform: Tensor, n_samples: int) -> Tensor:
-    """Cut or pad with zeros to `n_samples`."""
-    return nn.functional.pad(waveform[:n_samples], (0, max(n_samples - len(waveform), 0)))
+    preset = config_to_dict(PRESETS[config.preset]) if config.preset else None
+    return run_command(config.preset, preset, config_to_dict(config))

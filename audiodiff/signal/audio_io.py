@@ -3,7 +3,7 @@
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -179,16 +179,27 @@ class AudioWriter:
         sample_rate: samples per second (Hz).
         channels: number of channels.
         encoding: libsndfile's name, such as "PCM_16", "PCM_24", "FLOAT", "VORBIS"; None for the usual one.
+        finish: called with the path of the temporary file when all samples are in it, before it gets its name: what is
+            added there (`audiodiff.signal.tags.put_tags`) appears together with the sound, or not at all.
 
     Raises:
         AudiodiffError: unknown extension, encoding or rate the format has not, folder missing or read-only.
     """
 
-    def __init__(self, path: str | Path, sample_rate: int, channels: int = 1, encoding: str | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        sample_rate: int,
+        channels: int = 1,
+        encoding: str | None = None,
+        *,
+        finish: Callable[[Path], None] | None = None,
+    ) -> None:
         """Open the temporary file."""
         import soundfile
 
         self._path = Path(path)
+        self._finish = finish
         self._channels = channels
         self._sample_rate = sample_rate
         self._written = 0
@@ -272,6 +283,8 @@ class AudioWriter:
             if kind is None:
                 if self._written == 0:
                     raise AudiodiffError(f"There are no samples to write to {self._path}; expected at least one.")
+                if self._finish is not None:
+                    self._finish(self._temporary)
                 os.replace(self._temporary, self._path)
         except OSError as failure:
             raise AudiodiffError(f"{self._path} could not be written ({failure.strerror}).") from failure

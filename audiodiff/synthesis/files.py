@@ -3,7 +3,9 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,8 +14,10 @@ from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import AudioWriter, audio_info, read_blocks
-from audiodiff.signal.mel import MelSpec, check_mel, convert_log_mel
+from audiodiff.signal.mel import MelSpec, check_mel, convert_log_mel, to_dict
 from audiodiff.signal.resample import n_resampled, resample_stream
+from audiodiff.synthesis.machine import this_machine
+from audiodiff.synthesis.provenance import Story, StoryAudio, StoryWriter, check_sidecar, story_input
 from audiodiff.synthesis.sampling import Plan
 from audiodiff.synthesis.settings import VocodeSettings
 from audiodiff.synthesis.streams import FrameReader, mel_blocks
@@ -41,6 +45,7 @@ class VocodeReport:
         silent_channels: channels that were silence and came out as silence.
         clipped: samples beyond full scale, which were cut to it.
         elapsed: seconds that it took, loading of the model not counted.
+        story: what the file tells about itself; `None` without provenance.
     """
 
     path: Path
@@ -55,6 +60,7 @@ class VocodeReport:
     silent_channels: int
     clipped: int
     elapsed: float
+    story: Story | None = None
 
     @property
     def real_time_factor(self) -> float:
@@ -97,6 +103,8 @@ def vocode_file(
     settings: VocodeSettings | None = None,
     spec: MelSpec | None = None,
     output_rate: int | None = None,
+    provenance: bool = True,
+    sidecar: bool = False,
     on_progress: OnProgress | None = None,
 ) -> VocodeReport:
     """Vocode a sound file, or a log-mel stored as `.npy`, into a sound file.
@@ -111,15 +119,44 @@ def vocode_file(
         settings: how to sample.
         spec: how the log-mel in a `.npy` was computed; the model's own mel when `None`.
         output_rate: rate of the output in Hz; the model's when `None`.
+        provenance: keep in the file what made it (`audiodiff.synthesis.provenance`), for `inspect` and `replay`.
+        sidecar: write that as JSON beside the file, too.
         on_progress: called with the seconds done and the seconds in all.
 
     Raises:
         AudiodiffError: any input that cannot be worked with; nothing is left behind then.
     """
+    return vocode_planned_file(
+        synthesizer,
+        source,
+        target,
+        plan=synthesizer.plan(settings or VocodeSettings()),
+        spec=spec,
+        output_rate=output_rate,
+        provenance=provenance,
+        sidecar=sidecar,
+        on_progress=on_progress,
+    )
+
+
+def vocode_planned_file(
+    synthesizer: VocoderSynthesizer,
+    source: str | Path,
+    target: str | Path,
+    *,
+    plan: Plan,
+    spec: MelSpec | None = None,
+    output_rate: int | None = None,
+    provenance: bool = True,
+    sidecar: bool = False,
+    on_progress: OnProgress | None = None,
+) -> VocodeReport:
+    """Do what `vocode_file` does, with settings that are resolved already."""
     source, target = Path(source), Path(target)
     check_output(source, target)
+    if sidecar:
+        check_sidecar(target, provenance=provenance)
     started = time.perf_counter()
-    plan = synthesizer.plan(settings or VocodeSettings())
     rate = output_rate or synthesizer.sample_rate
     if source.suffix.lower() == ".npy":
         frames = read_mel(source, synthesizer.mel_spec, spec)
@@ -145,10 +182,12 @@ def vocode_file(
 
         lengths: list[int] = []
         limit = lengths
+    tell = _teller(synthesizer, source, plan, spec, rate) if provenance else None
     return _vocode_blocks(
         synthesizer,
         blocks=blocks,
         lengths=limit,
+        writer=partial(StoryWriter, target, rate, tell=tell, sidecar=sidecar),
         target=target,
         plan=plan,
         rate=rate,
@@ -162,6 +201,7 @@ def _vocode_blocks(
     *,
     blocks: Callable[[], Iterator[Tensor]],
     lengths: list[int] | None,
+    writer: Callable[[int], StoryWriter],
     target: Path,
     plan: Plan,
     rate: int,
@@ -180,11 +220,11 @@ def _vocode_blocks(
         )
     generated = synthesizer.stream(FrameReader(blocks()), n_frames, meters, plan, on_progress)
     written, clipped = 0, 0
-    with AudioWriter(target, rate, len(meters)) as writer:
+    with writer(len(meters)) as output:
         for block in resample_stream(_limited(generated, n_samples), synthesizer.sample_rate, rate):
             clipped += int((block.abs() > 1.0).sum())
             written += block.shape[-1]
-            writer.write(block.clamp(-1.0, 1.0).numpy())
+            output.write(block.clamp(-1.0, 1.0).numpy())
     return VocodeReport(
         path=target,
         seconds=written / rate,
@@ -198,7 +238,43 @@ def _vocode_blocks(
         silent_channels=sum(meter.silent for meter in meters),
         clipped=clipped,
         elapsed=time.perf_counter() - started,
+        story=output.story,
     )
+
+
+def _teller(
+    synthesizer: VocoderSynthesizer, source: Path, plan: Plan, spec: MelSpec | None, rate: int
+) -> Callable[[StoryAudio], Story]:
+    """Return what makes the story of this run from its samples. The input is looked at now: it may change meanwhile.
+
+    The length of pieces is in the settings because where they are cut decides the last bits.
+    """
+    settings: dict[str, Any] = {
+        "steps": plan.steps,
+        "sampler": plan.sampler,
+        "grid": plan.grid,
+        "precision": "fp32" if plan.compute_dtype is None else "bf16",
+        "level": "match" if plan.match_level else "keep",
+        "reference_level_db": synthesizer.defaults.reference_level_db,
+        "piece_frames": plan.piece_frames,
+        "output_rate": rate,
+        "mel": None if spec is None else to_dict(spec),
+    }
+    inputs = (story_input(source),)
+    machine = this_machine(synthesizer.device)
+
+    def tell(audio: StoryAudio) -> Story:
+        return Story(
+            verb="vocode",
+            models=(synthesizer.identity,),
+            settings=settings,
+            seed=plan.seed,
+            audio=audio,
+            machine=machine,
+            inputs=inputs,
+        )
+
+    return tell
 
 
 def open_mel(path: Path) -> NDArray[np.float32]:

@@ -18,7 +18,9 @@ from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.mel import MelSpec, check_mel, convert_log_mel
 from audiodiff.signal.resample import resample
+from audiodiff.synthesis.find import find_checkpoint, public_name
 from audiodiff.synthesis.level import LevelMeter, shift_log_mel
+from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.sampling import Grid, Plan, VocoderModel, plan_windows, sample_window
 from audiodiff.synthesis.settings import VocodeSettings, merge_settings
 from audiodiff.synthesis.streams import Window, mel_blocks
@@ -27,7 +29,6 @@ Array = TypeVar("Array", NDArray[np.float32], Tensor)
 OnProgress = Callable[[float, float], None]
 """Called with (seconds of audio done, seconds in all)."""
 
-PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
 DEFAULT_STEPS = 8
 DEFAULT_SAMPLER = "euler"
 DEFAULT_GRID = "uniform"
@@ -36,6 +37,9 @@ WINDOW_SECONDS, CALL_SECONDS = 96.0, 8.0
 
 SAMPLES_WINDOW_SECONDS, SAMPLES_CALL_SECONDS = 20.0, 4.0
 """The same for networks that run once a sample, which need a hundred times the memory."""
+
+LOOP_FADE_FRAMES = 4
+"""Frames over which the end of a loop fades into its beginning: 46 ms at 86 frames a second."""
 
 MAX_GAIN_DB = 40.0
 MAX_CHANNELS = 64
@@ -72,6 +76,7 @@ class VocoderSynthesizer:
         model: VocoderModel,
         *,
         name: str = "vocoder",
+        identity: StoryModel | None = None,
         defaults: ModelDefaults | None = None,
         device: torch.device | str = "cpu",
         window_seconds: float = WINDOW_SECONDS,
@@ -82,6 +87,7 @@ class VocoderSynthesizer:
         Args:
             model: in evaluation mode.
             name: how it was asked for.
+            identity: what the stories of its files say of it; by its name alone they cannot be replayed.
             defaults: what it recommends.
             device: where it computes.
             window_seconds: new audio that is sampled as one signal; more, if the context needs it.
@@ -92,6 +98,7 @@ class VocoderSynthesizer:
         self._window_seconds = window_seconds
         self._call_seconds = call_seconds
         self.name = name
+        self.identity = identity or StoryModel(public_name(name), weights_sha256="")
         self.defaults = defaults or ModelDefaults()
         self.device = torch.device(device)
 
@@ -158,8 +165,8 @@ class VocoderSynthesizer:
         Raises:
             AudiodiffError: the waveform is empty, of another shape, or has values that are not numbers.
         """
-        samples = _waveform_tensor(waveform)
-        resampled = resample(samples, _check_rate(sample_rate), self.sample_rate)
+        samples = waveform_tensor(waveform)
+        resampled = resample(samples, check_rate(sample_rate), self.sample_rate)
         frames = torch.cat(list(mel_blocks([resampled], self.mel_spec)), dim=-1)
         return _like(waveform, frames if waveform.ndim == 2 else frames[0])
 
@@ -196,9 +203,9 @@ class VocoderSynthesizer:
         Raises:
             AudiodiffError: the waveform is empty, of another shape, or has values that are not numbers.
         """
-        samples = _waveform_tensor(waveform)
+        samples = waveform_tensor(waveform)
         plan = self.plan(merge_settings(settings, steps=steps, sampler=sampler, grid=grid, seed=seed))
-        resampled = resample(samples, _check_rate(sample_rate), self.sample_rate)
+        resampled = resample(samples, check_rate(sample_rate), self.sample_rate)
         frames = torch.cat(list(mel_blocks([resampled], self.mel_spec)), dim=-1)
         output = self._vocode_tensor(frames, plan, on_progress)[:, : resampled.shape[-1]]
         return _like(waveform, output if waveform.ndim == 2 else output[0])
@@ -213,6 +220,7 @@ class VocoderSynthesizer:
         grid: str | None = None,
         seed: int | None = None,
         settings: VocodeSettings | None = None,
+        circular: bool = False,
         on_progress: OnProgress | None = None,
     ) -> Array:
         """Synthesise a log-mel.
@@ -225,6 +233,7 @@ class VocoderSynthesizer:
             grid: name of the time grid.
             seed: seed of the noise.
             settings: all settings at once; the four above replace its fields.
+            circular: the mel is a loop, and so is the waveform: its end leads into its beginning.
             on_progress: called with the seconds done and the seconds in all.
 
         Returns:
@@ -247,7 +256,7 @@ class VocoderSynthesizer:
         if spec is not None and spec != self.mel_spec:
             frames = convert_log_mel(frames, spec, self.mel_spec)
         plan = self.plan(merge_settings(settings, steps=steps, sampler=sampler, grid=grid, seed=seed))
-        output = self._vocode_tensor(frames, plan, on_progress)
+        output = self._vocode_tensor(frames, plan, on_progress, circular=circular)
         return _like(log_mel, output if log_mel.ndim == 3 else output[0])
 
     def measure(self, blocks: Iterable[Tensor]) -> list[LevelMeter]:
@@ -312,12 +321,17 @@ class VocoderSynthesizer:
             return 0.0
         return max(-MAX_GAIN_DB, min(MAX_GAIN_DB, reference - meter.level_db))
 
-    def _vocode_tensor(self, frames: Tensor, plan: Plan, on_progress: OnProgress | None) -> Tensor:
+    def _vocode_tensor(
+        self, frames: Tensor, plan: Plan, on_progress: OnProgress | None, *, circular: bool = False
+    ) -> Tensor:
         """Vocode `[channels, n_mels, n_frames]` at hand as a whole -> `[channels, n_frames * hop_length]`."""
         n_frames = frames.shape[-1]
         meters = self.measure(frames[..., at : at + BLOCK_FRAMES] for at in range(0, n_frames, BLOCK_FRAMES))
-        blocks = self.stream(lambda start, stop: frames[..., start:stop], n_frames, meters, plan, on_progress)
-        return torch.cat(list(blocks), dim=-1)
+        turn = around(n_frames, plan) if circular else None
+        shown = frames if turn is None else frames[..., turn.frames]
+        blocks = self.stream(lambda start, stop: shown[..., start:stop], shown.shape[-1], meters, plan, on_progress)
+        waveform = torch.cat(list(blocks), dim=-1)
+        return waveform if turn is None else turn.closed(waveform, self.mel_spec.hop_length)
 
     def _vocode_window(
         self,
@@ -340,6 +354,42 @@ class VocoderSynthesizer:
             )
         scaled: Tensor = core.float().cpu() * 10.0 ** (-gain_db / 20.0)
         return scaled
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A loop laid out on a line with some of its end before it and some of its beginning behind.
+
+    Attributes:
+        frames: frames of the loop, in the order in which they are shown.
+        first: place of the loop's first frame among them.
+        n_frames: frames of the loop.
+        overlap: frames behind the end that are faded into the beginning.
+    """
+
+    frames: Tensor
+    first: int
+    n_frames: int
+    overlap: int
+
+    def closed(self, waveform: Tensor, hop: int) -> Tensor:
+        """Cut the loop out of `[channels, n_samples]`; what would follow its end fades into its beginning.
+
+        The fade keeps the power, since the phases of the two are unrelated.
+        """
+        start, stop, n_fade = self.first * hop, (self.first + self.n_frames) * hop, self.overlap * hop
+        loop = waveform[:, start:stop].clone()
+        angle = (torch.arange(n_fade, dtype=loop.dtype) + 0.5) / n_fade * (math.pi / 2.0)
+        loop[:, :n_fade] = loop[:, :n_fade] * angle.sin() + waveform[:, stop : stop + n_fade] * angle.cos()
+        return loop
+
+
+def around(n_frames: int, plan: Plan) -> Turn:
+    """Lay a loop of `n_frames` out so that every frame of it has its surroundings."""
+    overlap = min(LOOP_FADE_FRAMES, n_frames)
+    context = plan.network_calls * plan.context_frames + plan.noise_context_frames
+    order = torch.arange(-context, n_frames + overlap + context) % n_frames
+    return Turn(order, context, n_frames, overlap)
 
 
 def count_network_calls(sampler: str, process: Process, times: Tensor) -> int:
@@ -368,24 +418,28 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> Vocode
     """Load a vocoder.
 
     Args:
-        name_or_path: a model that comes with the package (`pretrained_names`), a checkpoint folder, or
+        name_or_path: a model that comes with the package (`find.pretrained_names`), a checkpoint folder, or
             `hf:ORG/NAME` for a folder of that form on the Hugging Face Hub.
         device: `auto` (CUDA, then MPS, then CPU), or what torch calls the device.
 
     Raises:
         AudiodiffError: there is no such model or device, or the folder holds something else.
     """
-    chosen = _device(device)
+    chosen = open_device(device)
     folder = find_checkpoint(name_or_path)
-    from audiodiff.models.checkpoint import load_vocoder, read_config
+    from audiodiff.models.checkpoint import WEIGHTS_FILE, load_vocoder, read_config, weights_hash
 
-    defaults = read_defaults(read_config(folder)["metadata"], folder)
+    config = read_config(folder)
+    defaults = read_defaults(config["metadata"], folder)
     model = load_vocoder(folder)
+    # of the weights as they are, which need not be what the config says
+    identity = StoryModel(public_name(name_or_path), weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]))
     model.to(chosen)
     on_samples = model.config.front_end.name == "samples"
     return VocoderSynthesizer(
         model,
         name=str(name_or_path),
+        identity=identity,
         defaults=defaults,
         device=chosen,
         window_seconds=SAMPLES_WINDOW_SECONDS if on_samples else WINDOW_SECONDS,
@@ -393,51 +447,12 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> Vocode
     )
 
 
-def pretrained_names() -> list[str]:
-    """Return the names of the models that come with the package."""
-    if not PRETRAINED.is_dir():
-        return []
-    return sorted(folder.name for folder in PRETRAINED.iterdir() if (folder / "config.json").is_file())
-
-
-def find_checkpoint(name_or_path: str | Path) -> Path:
-    """Return the folder of a model, fetched from the Hub first if the name starts with `hf:`.
+def open_device(name: str) -> torch.device:
+    """Return the device of a name; `auto` is CUDA, then MPS, then the CPU.
 
     Raises:
-        AudiodiffError: there is no such model.
+        AudiodiffError: there is no such device here.
     """
-    name = str(name_or_path)
-    if name.startswith("hf:"):
-        return _hub_folder(name.removeprefix("hf:"))
-    if name in pretrained_names():
-        return PRETRAINED / name
-    folder = Path(name)
-    if folder.is_dir():
-        return folder
-    known = ", ".join(pretrained_names()) or "none yet"
-    if folder.exists():
-        raise AudiodiffError(f"{name} is a file; a model is a folder with config.json and model.safetensors.")
-    raise AudiodiffError(
-        f"there is no model {name!r}: it is neither a model of the package ({known}) nor a folder; "
-        "give one of these, the path of a checkpoint folder, or hf:ORG/NAME."
-    )
-
-
-def _hub_folder(repository: str) -> Path:
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise AudiodiffError(
-            "loading from the Hugging Face Hub needs huggingface_hub; install it with `pip install huggingface_hub`."
-        ) from error
-    try:
-        return Path(snapshot_download(repository, allow_patterns=["config.json", "model.safetensors"]))
-    except Exception as error:  # the hub's client raises a dozen unrelated classes
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise AudiodiffError(f"{repository!r} could not be fetched from the Hugging Face Hub: {reason}") from error
-
-
-def _device(name: str) -> torch.device:
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -482,7 +497,12 @@ def read_defaults(metadata: Mapping[str, Any], folder: Path) -> ModelDefaults:
     )
 
 
-def _check_rate(sample_rate: int) -> int:
+def check_rate(sample_rate: int) -> int:
+    """Return a sample rate that a recording may have.
+
+    Raises:
+        AudiodiffError: it may not.
+    """
     if isinstance(sample_rate, bool) or int(sample_rate) != sample_rate or not 1000 <= sample_rate <= 1_000_000:
         raise AudiodiffError(f"sample_rate is {sample_rate!r}; expected a whole number of Hz from 1000 to 1000000.")
     return int(sample_rate)
@@ -503,8 +523,12 @@ def _float_tensor(array: NDArray[np.float32] | Tensor, what: str) -> Tensor:
     return tensor.to(torch.float32)
 
 
-def _waveform_tensor(waveform: NDArray[np.float32] | Tensor) -> Tensor:
-    """Return `[channels, n_samples]` float32 on the CPU."""
+def waveform_tensor(waveform: NDArray[np.float32] | Tensor) -> Tensor:
+    """Return a recording as `[channels, n_samples]`, float32 on the CPU.
+
+    Raises:
+        AudiodiffError: it is empty, of another shape, or has values that are not numbers or far beyond full scale.
+    """
     samples = _float_tensor(waveform, "the waveform")
     if samples.ndim not in {1, 2}:
         raise AudiodiffError(

@@ -45,6 +45,11 @@ class Board:
             clipped = waveform.detach().float().cpu().clamp(-1.0, 1.0)
             self._writer.add_audio(name, clipped[None], step, sample_rate=sample_rate)
 
+    def text(self, step: int, name: str, words: str) -> None:
+        """Add words, such as the prompt of a sound of the same name."""
+        if self._writer is not None:
+            self._writer.add_text(name, words, step)
+
     def close(self) -> None:
         """Write out what is pending."""
         if self._writer is not None:

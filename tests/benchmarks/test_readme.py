@@ -23,5 +23,5 @@ def test_a_region_is_replaced_and_the_rest_is_kept(results: Path) -> None:
 def test_missing_results_and_unknown_regions_are_named(results: Path) -> None:
     with pytest.raises(AudiodiffError, match="run the benchmark"):
         section("vocoder-speed", results)
-    with pytest.raises(AudiodiffError, match='region "music"'):
-        section("music", results)
+    with pytest.raises(AudiodiffError, match='region "poetry"'):
+        section("poetry", results)

@@ -56,3 +56,40 @@ def test_bad_input_is_one_sentence(command, tmp_path, monkeypatch, arguments) ->
     assert done.err.startswith("audiodiff: ")
     assert len(done.err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["rendered"], "give --hours"),
+        (["rendered", "--hours", "1", "--rate", "22050"], "--rate cannot be used"),
+        (["rendered", "--hours", "1", "--split", "train", "--download"], "--split, --download cannot be used"),
+        (["rendered", "--hours", "-1"], "--hours is -1"),
+        (["rendered", "--hours", "1", "--seconds", "0.5"], "--seconds is 0.5"),
+        (["rendered", "--hours", "1", "--jobs", "0"], "--jobs is 0"),
+        ([".", "--seed", "1"], "--seed cannot be used"),
+    ],
+)
+def test_options_of_rendered_music(command, tmp_path, monkeypatch, arguments, told) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = command("prepare", *arguments, "-o", "out")
+    assert done.status == 2
+    assert told in done.err
+    assert len(done.err.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_rendered_music_needs_fluidsynth(command, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = command("prepare", "rendered", "--hours", "1", "-o", tmp_path / "out")
+    assert done.status == 2
+    assert "fluidsynth is not installed" in done.err
+    assert "apt-get install" in done.err
+
+
+def test_a_folder_called_rendered_is_a_folder(command, corpus, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    corpus.rename("rendered")
+    done = command("prepare", "rendered", "-o", "ready", "--rate", 4000)
+    assert done.status == 0, done.err
+    assert "4 clips" in done.out

@@ -1,7 +1,8 @@
 import torch
 
-from audiodiff.models.checkpoint import load_vocoder, read_config
+from audiodiff.models.checkpoint import load_mel_latent, load_vocoder, read_config
 from tests.models.test_lmnt import lmnt_state
+from tests.synthesis.latent_models import write_latent_model
 
 
 def test_a_run_becomes_a_checkpoint_of_half_the_size(command, checkpoint, tmp_path) -> None:
@@ -12,6 +13,19 @@ def test_a_run_becomes_a_checkpoint_of_half_the_size(command, checkpoint, tmp_pa
     assert sizes[1] < 0.6 * sizes[0]
     assert read_config(tmp_path / "half")["metadata"] == read_config(checkpoint)["metadata"]
     load_vocoder(tmp_path / "half")
+
+
+def test_a_latent_model_takes_its_vocoder_along(command, tmp_path) -> None:
+    source = write_latent_model(tmp_path / "model")
+    done = command("export", source, "-o", tmp_path / "half", "--half")
+    assert done.status == 0, done.err
+    for name in (".", "vocoder"):
+        theirs, ours = read_config(source / name), read_config(tmp_path / "half" / name)
+        assert ours["metadata"] == theirs["metadata"]
+    exported, original = load_mel_latent(tmp_path / "half"), load_mel_latent(source)
+    for name, value in original.state_dict().items():
+        torch.testing.assert_close(exported.state_dict()[name], value, rtol=1e-3, atol=1e-6)
+    load_vocoder(tmp_path / "half" / "vocoder")
 
 
 def test_lmnt_weights_are_converted(command, tmp_path) -> None:

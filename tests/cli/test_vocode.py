@@ -300,7 +300,7 @@ def test_interruptions_leave_nothing(command, checkpoint, clip, monkeypatch, *, 
     def fail(*arguments: object, **named: object) -> None:
         raise error
 
-    monkeypatch.setattr(vocode, "sample", fail)
+    monkeypatch.setattr("audiodiff.synthesis.sampling.sample", fail)
     monkeypatch.setattr(vocode, "count_network_calls", lambda *arguments: 1)
     done = command("vocode", clip, "-o", clip.parent / "out.wav", "--model", checkpoint)
     assert done.status == status
@@ -312,7 +312,9 @@ def test_interruptions_leave_nothing(command, checkpoint, clip, monkeypatch, *, 
 def test_being_terminated_leaves_nothing(command, checkpoint, clip, monkeypatch) -> None:
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(vocode, "count_network_calls", lambda *arguments: 1)
-    monkeypatch.setattr(vocode, "sample", lambda *arguments, **named: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(
+        "audiodiff.synthesis.sampling.sample", lambda *arguments, **named: os.kill(os.getpid(), signal.SIGTERM)
+    )
     done = command("vocode", clip, "-o", clip.parent / "out.wav", "--model", checkpoint)
     assert done.status == 143
     assert listing(clip.parent) == {"in.wav"}

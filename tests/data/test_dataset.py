@@ -103,6 +103,16 @@ def test_crops_come_from_their_clip(folder):
     assert [data.bandwidth_hz(index) for index in batch.index.tolist()] == batch.bandwidth_hz.tolist()
 
 
+def test_a_part_of_a_clip_is_a_slice_of_it(folder):
+    data = open_dataset(folder)
+    for index in range(len(data)):
+        whole = data.waveform(index)
+        assert data.n_samples(index) == len(whole)
+        for start, stop in ((0, 500), (100, 700), (-50, 20), (700, 10**9), (10**9, None), (300, 200)):
+            end = len(whole) if stop is None else stop
+            assert torch.equal(data.waveform(index, start, stop), whole[max(start, 0) : max(end, 0)])
+
+
 def test_clips_are_drawn_by_duration_and_everywhere(folder):
     data = open_dataset(folder)
     index = torch.cat([data.crops(0, step, 64, 16).index for step in range(30)])

@@ -14,6 +14,7 @@ from audiodiff.data.corpora import AudioItem
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import load_vocoder, read_config
 from audiodiff.models.vocoder import PriorConfig, Vocoder
+from audiodiff.presets import autoencoder
 from audiodiff.presets.vocoder import (
     PRESETS,
     Config,
@@ -26,7 +27,7 @@ from audiodiff.presets.vocoder import (
     configure,
     for_sampling,
     split_items,
-    train_vocoder,
+    train,
     vocode,
 )
 from audiodiff.training.progress import read_log
@@ -48,7 +49,7 @@ def same_weights(a: Vocoder, b: Vocoder) -> bool:
 
 
 def test_presets_survive_json_and_the_command_line_knows_them() -> None:
-    assert set(PRESETS) == set(PRESET_NAMES)
+    assert tuple(PRESETS) == PRESET_NAMES["audiodiff.presets.vocoder"]
     for config in PRESETS.values():
         assert config_from_dict(json.loads(json.dumps(config_to_dict(config)))) == config
     assert {preset.data.corpus for preset in PRESETS.values()} <= set(get_args(DataConfig.__annotations__["corpus"]))
@@ -95,10 +96,10 @@ def test_mistakes_in_settings_are_named(source: str, changes: dict[str, str], me
 
 
 def test_tiny_trains_to_a_checkpoint_and_resumes_to_the_same_bits(place: Path) -> None:
-    whole = train_vocoder(tiny(place, "whole", 6), resume=False)
-    train_vocoder(tiny(place, "parts", 6, **{"train.stop_after_seconds": "0"}), resume=False)
+    whole = train(tiny(place, "whole", 6), resume=False)
+    train(tiny(place, "parts", 6, **{"train.stop_after_seconds": "0"}), resume=False)
     assert read_config(place / "parts")["metadata"]["step"] == 1
-    parts = train_vocoder(tiny(place, "parts", 6), resume=True)
+    parts = train(tiny(place, "parts", 6), resume=True)
     model = load_vocoder(whole)
     assert same_weights(model, load_vocoder(parts))
 
@@ -117,22 +118,22 @@ def test_tiny_trains_to_a_checkpoint_and_resumes_to_the_same_bits(place: Path) -
 
 
 def test_run_folders_are_protected(place: Path) -> None:
-    train_vocoder(tiny(place, "run", 1), resume=False)
+    train(tiny(place, "run", 1), resume=False)
     with pytest.raises(AudiodiffError, match="already holds"):
-        train_vocoder(tiny(place, "run", 1), resume=False)
+        train(tiny(place, "run", 1), resume=False)
     with pytest.raises(AudiodiffError, match=r"model\.wavenet\.channels = 32, now it is 64"):
-        train_vocoder(tiny(place, "run", 1, channels="64"), resume=True)
+        train(tiny(place, "run", 1, channels="64"), resume=True)
     # more steps, another rate, another name of the corpus folder: still the same run
     (place / "corpus").rename(place / "moved")
-    train_vocoder(tiny(place, "run", 2, learning_rate="1e-5", **{"data.folder": str(place / "moved")}), resume=True)
+    train(tiny(place, "run", 2, learning_rate="1e-5", **{"data.folder": str(place / "moved")}), resume=True)
     with pytest.raises(AudiodiffError, match="--data"):
-        train_vocoder(configure("tiny", {"output": str(place / "x")}), resume=False)
+        train(configure("tiny", {"output": str(place / "x")}), resume=False)
     with pytest.raises(AudiodiffError, match="--output"):
-        train_vocoder(configure("tiny", {"data.folder": str(place)}), resume=False)
+        train(configure("tiny", {"data.folder": str(place)}), resume=False)
 
 
 def test_init_starts_from_a_checkpoint_of_the_same_shape(place: Path) -> None:
-    train_vocoder(tiny(place, "first", 1), resume=False)
+    train(tiny(place, "first", 1), resume=False)
     second = build_model(tiny(place, "second", init=str(place / "first")))
     assert same_weights(second, load_vocoder(place / "first"))
     with pytest.raises(AudiodiffError, match=r"wavenet\.channels is 32 there and 64 here"):
@@ -148,7 +149,7 @@ def test_not_a_number_is_stopped_with_the_clips_named(place: Path, monkeypatch: 
 
     monkeypatch.setattr(Vocoder, "loss", broken)
     with pytest.raises(AudiodiffError, match=r"step 1\b.*clip\d\.wav"):
-        train_vocoder(tiny(place, "run"), resume=False)
+        train(tiny(place, "run"), resume=False)
 
 
 def test_adversarial_training_resumes_to_the_same_bits(place: Path) -> None:
@@ -156,10 +157,10 @@ def test_adversarial_training_resumes_to_the_same_bits(place: Path) -> None:
         adversarial = {"adversarial.weight": "1", "judged_items": "2", "fade_in_steps": "1"}
         return tiny(place, run, 4, **{**adversarial, **changes})
 
-    whole = train_vocoder(config("whole"), resume=False)
-    train_vocoder(config("parts", **{"train.stop_after_seconds": "0"}), resume=False)
-    assert same_weights(load_vocoder(whole), load_vocoder(train_vocoder(config("parts"), resume=True)))
-    assert not same_weights(load_vocoder(whole), load_vocoder(train_vocoder(tiny(place, "plain", 4), resume=False)))
+    whole = train(config("whole"), resume=False)
+    train(config("parts", **{"train.stop_after_seconds": "0"}), resume=False)
+    assert same_weights(load_vocoder(whole), load_vocoder(train(config("parts"), resume=True)))
+    assert not same_weights(load_vocoder(whole), load_vocoder(train(tiny(place, "plain", 4), resume=False)))
     assert {"adversarial", "features", "discriminator/loss"} <= read_log(whole)[-2].keys() | read_log(whole)[-1].keys()
     with pytest.raises(AudiodiffError, match=r"judged_items is 5"):
         config("bad", judged_items="5")
@@ -194,7 +195,7 @@ def test_split_items() -> None:
 def test_two_processes_train_what_one_does(place: Path) -> None:
     """The same items, times and noise, so the same weights but for the order of sums."""
     pytest.importorskip("accelerate")
-    alone = train_vocoder(tiny(place, "alone", 4, device="cpu"), resume=False)
+    alone = train(tiny(place, "alone", 4, device="cpu"), resume=False)
     words = [f"--{key}={value}" for key, value in tiny_changes(place, "pair", 4).items()]
     environment = {
         **os.environ,
@@ -218,3 +219,20 @@ def test_two_processes_train_what_one_does(place: Path) -> None:
         load_vocoder(alone).state_dict().values(), load_vocoder(place / "pair").state_dict().values(), strict=True
     ):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=2e-4)
+
+
+def test_a_vocoder_can_learn_from_decoded_mels(place: Path) -> None:
+    shape = {"width": 16, "latent_channels": 4, "blocks": [0, 0, 0]}
+    codec = autoencoder.configure(
+        "tiny-autoencoder", {**tiny_changes(place, "codec", 1), "model.network": shape, "validation.clips": 0}
+    )
+    autoencoder.train(codec, resume=False)
+    train(tiny(place, "plain"), resume=False)
+    train(tiny(place, "none", autoencoder=str(place / "codec"), autoencoder_share="0.0"), resume=False)
+    train(tiny(place, "both", autoencoder=str(place / "codec")), resume=False)
+    plain, none, both = (load_vocoder(place / name) for name in ("plain", "none", "both"))
+    assert same_weights(plain, none)
+    assert not same_weights(plain, both)
+    other = tiny(place, "no", autoencoder=str(place / "codec"), **{"model.mel": "bigvgan-22k"})
+    with pytest.raises(AudiodiffError, match="for another mel"):
+        train(other, resume=False)

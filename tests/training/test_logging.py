@@ -24,6 +24,7 @@ def test_board_writes_events_that_can_be_read_back(tmp_path: Path) -> None:
     board.scalars(1, {"loss": 2.0})
     board.picture(1, "mel", torch.randn(2, 8, 6))
     board.audio(1, "sound", torch.linspace(-2.0, 2.0, 100), 22050)
+    board.text(1, "prompt", "solo piano")
     board.close()
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -32,6 +33,7 @@ def test_board_writes_events_that_can_be_read_back(tmp_path: Path) -> None:
     tags = events.Tags()
     assert tags["images"] == ["mel"]
     assert tags["audio"] == ["sound"]
+    assert any(tag.startswith("prompt") for tag in tags["tensors"])
     assert [tag for tag in tags["tensors"] + tags["scalars"] if "loss" in tag] == ["loss"]
 
 
@@ -46,5 +48,6 @@ def test_board_without_tensorboard_says_so_and_does_nothing(
     board.scalars(1, {"loss": 2.0})
     board.picture(1, "mel", torch.zeros(1, 2, 2))
     board.audio(1, "sound", torch.zeros(4), 22050)
+    board.text(1, "prompt", "solo piano")
     board.close()
     assert not list(tmp_path.iterdir())

@@ -1,0 +1,90 @@
+"""`audiodiff extend`: a clip that goes on."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audiodiff.cli.clip_options import (
+    PROMPT_SYNTAX,
+    add_output,
+    add_prompt,
+    add_sampling,
+    check_count,
+    make_all,
+    prompts_for,
+    sampling_of,
+    seed_names,
+    targets_of,
+)
+from audiodiff.synthesis.edit_settings import ExtendSettings
+
+if TYPE_CHECKING:
+    from audiodiff.synthesis.generate_files import GenerateReport
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser(
+        "extend",
+        help="let a clip go on, or lead into it",
+        description="Let a clip go on where it ends, or lead into its beginning. Rate, channels and samples are kept.",
+        epilog=PROMPT_SYNTAX,
+    )
+    parser.add_argument("clip", type=Path, help="any sound file of up to 10 minutes")
+    add_output(parser, "CLIP-extend.wav, here")
+    parser.add_argument("--seconds", type=float, default=10.0, help="how much longer it becomes (default: 10)")
+    parser.add_argument("--before", action="store_true", help="lead into the clip instead of following it")
+    add_prompt(parser)
+    parser.add_argument(
+        "--crossfade",
+        type=float,
+        default=0.05,
+        metavar="SECONDS",
+        help="how long the clip fades into the new sound, after its end (default: 0.05)",
+    )
+    parser.add_argument(
+        "--trim",
+        type=float,
+        metavar="SECONDS",
+        help="make this much of the end anew, such as a fade (default: the fade of a clip of ours, else 0)",
+    )
+    add_sampling(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Extend the clip and print a line about each file."""
+    check_count(args.count)
+    ExtendSettings(args.seconds, sampling_of(args, prompt=""), args.before, args.crossfade, args.trim or 0.0)
+    from audiodiff.synthesis.edit_files import extend_file, told_fade
+    from audiodiff.synthesis.load import load_generator
+
+    prompt, negative = prompts_for(args, args.clip)
+    end = "beginning" if args.before else "end"
+    trim = args.trim
+    if trim is None:
+        trim = told_fade(args.clip, before=args.before)
+        if trim:
+            print(
+                f"audiodiff: {args.clip.name} is a clip of ours and fades for {1000 * trim:g} ms at its {end}, which "
+                "is made anew; --trim 0 keeps it.",
+                file=sys.stderr,
+            )
+    targets = targets_of(args.output, seed_names(args.seed, args.count), f"{args.clip.stem}-extend")
+    synthesizer = load_generator(args.model, device=args.device)
+
+    def make(index: int, target: Path, on_progress: Callable[[float, float], None]) -> "GenerateReport":
+        sampling = sampling_of(args, prompt=prompt, negative=negative, index=index)
+        return extend_file(
+            synthesizer,
+            args.clip,
+            target,
+            ExtendSettings(args.seconds, sampling, args.before, args.crossfade, trim),
+            provenance=not args.no_provenance,
+            sidecar=args.sidecar,
+            on_progress=on_progress,
+        )
+
+    told = f"{args.seconds:g} s new at the {end}, {1000 * args.crossfade:g} ms cross-fade beyond the clip"
+    return make_all("extending", targets, make, told)

@@ -1,0 +1,69 @@
+"""`audiodiff generate`: clips from a prompt."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audiodiff.cli.clip_options import (
+    PROMPT_SYNTAX,
+    add_output,
+    add_sampling,
+    check_count,
+    make_all,
+    sampling_of,
+    seed_names,
+    targets_of,
+)
+from audiodiff.synthesis.settings import MAX_SECONDS, MIN_SECONDS
+
+if TYPE_CHECKING:
+    from audiodiff.synthesis.generate_files import GenerateReport
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser(
+        "generate",
+        help="make clips from a prompt",
+        description="Make one or several clips from a prompt. The same seed gives the same samples.",
+        epilog=PROMPT_SYNTAX,
+    )
+    parser.add_argument("prompt", help='what to hear, e.g. "solo piano, slow, minor key"; "" for anything')
+    add_output(parser)
+    parser.add_argument(
+        "--seconds", type=float, default=10.0, help=f"length, {MIN_SECONDS:g} to {MAX_SECONDS:g} (default: 10)"
+    )
+    parser.add_argument(
+        "--loop", action="store_true", help="the end leads into the beginning; the length is rounded to a whole latent"
+    )
+    add_sampling(parser, level="peak")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Generate the clips and print a line about each."""
+    check_count(args.count)
+    all_settings = [
+        sampling_of(args, prompt=args.prompt, index=index, seconds=args.seconds, loop=args.loop)
+        for index in range(args.count)
+    ]
+    from audiodiff.synthesis.generate_files import generate_file
+    from audiodiff.synthesis.load import load_generator
+    from audiodiff.text.prompt import parse_prompt
+
+    for text in (args.prompt, args.negative):
+        parse_prompt(text)
+    targets = targets_of(args.output, seed_names(args.seed, args.count), "generated")
+    synthesizer = load_generator(args.model, device=args.device)
+
+    def make(index: int, target: Path, on_progress: Callable[[float, float], None]) -> "GenerateReport":
+        return generate_file(
+            synthesizer,
+            target,
+            all_settings[index],
+            provenance=not args.no_provenance,
+            sidecar=args.sidecar,
+            on_progress=on_progress,
+        )
+
+    return make_all("generating", targets, make)

@@ -1,0 +1,84 @@
+"""`audiodiff inpaint`: parts of a clip made anew."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audiodiff.cli.clip_options import (
+    PROMPT_SYNTAX,
+    add_output,
+    add_prompt,
+    add_sampling,
+    add_strength,
+    check_count,
+    make_all,
+    prompts_for,
+    sampling_of,
+    seed_names,
+    targets_of,
+)
+from audiodiff.synthesis.edit_settings import InpaintSettings, parse_region
+
+if TYPE_CHECKING:
+    from audiodiff.synthesis.generate_files import GenerateReport
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser(
+        "inpaint",
+        help="make parts of a clip anew",
+        description=(
+            "Make regions of a clip anew, fitting their surroundings. Rate, channels and every sample outside the "
+            "regions are kept."
+        ),
+        epilog=PROMPT_SYNTAX,
+    )
+    parser.add_argument("clip", type=Path, help="any sound file of up to 10 minutes")
+    parser.add_argument(
+        "--region",
+        action="append",
+        required=True,
+        metavar="START:STOP",
+        help="seconds to make anew, e.g. 2:4; may be given several times",
+    )
+    add_output(parser, "CLIP-inpaint.wav, here")
+    add_prompt(parser)
+    add_strength(parser, 1.0, "in the regions")
+    parser.add_argument(
+        "--crossfade",
+        type=float,
+        default=0.05,
+        metavar="SECONDS",
+        help="how long old and new fade into each other, inside the regions (default: 0.05)",
+    )
+    add_sampling(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fill the regions and print a line about each file."""
+    check_count(args.count)
+    regions = tuple(parse_region(text) for text in args.region)
+    asked = InpaintSettings(regions, sampling_of(args, prompt=""), args.strength, args.crossfade)
+    from audiodiff.synthesis.edit_files import inpaint_file
+    from audiodiff.synthesis.load import load_generator
+
+    prompt, negative = prompts_for(args, args.clip)
+    targets = targets_of(args.output, seed_names(args.seed, args.count), f"{args.clip.stem}-inpaint")
+    synthesizer = load_generator(args.model, device=args.device)
+
+    def make(index: int, target: Path, on_progress: Callable[[float, float], None]) -> "GenerateReport":
+        sampling = sampling_of(args, prompt=prompt, negative=negative, index=index)
+        return inpaint_file(
+            synthesizer,
+            args.clip,
+            target,
+            InpaintSettings(regions, sampling, args.strength, args.crossfade),
+            provenance=not args.no_provenance,
+            sidecar=args.sidecar,
+            on_progress=on_progress,
+        )
+
+    told = ", ".join(f"{start:g}:{stop:g}" for start, stop in asked.regions)
+    return make_all("filling", targets, make, f"new in {told}, {1000 * asked.crossfade:g} ms cross-fades inside")

@@ -1,0 +1,151 @@
+"""`audiodiff inspect`: the story of a sound file, or what a model says of itself."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from audiodiff.signal.audio_io import AudioInfo
+    from audiodiff.synthesis.provenance import Story
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser(
+        "inspect",
+        help="print what made a sound file, or what a model is",
+        description=(
+            "Print the story that audiodiff keeps in the files it writes: model, prompt, seed, settings, input. "
+            "A file from elsewhere is told from its header; a model, from its card."
+        ),
+    )
+    parser.add_argument("input", help="sound file, the .json beside one, or a model (folder, or name in the package)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a file's story or a model's card."""
+    from audiodiff.synthesis.find import PRETRAINED, pretrained_names
+
+    path = Path(args.input)
+    if path.is_dir():
+        _print_model(path, as_json=args.json)
+    elif not path.exists() and args.input in pretrained_names():
+        _print_model(PRETRAINED / args.input, as_json=args.json)
+    else:
+        _print_file(path, as_json=args.json)
+    return 0
+
+
+def _print_file(path: Path, *, as_json: bool) -> None:
+    story, info, untouched = look_at(path)
+    if as_json:
+        print(json.dumps(file_document(path, story, info, untouched), indent=2))
+    elif story is None:
+        print(f"{path}: no audiodiff story; made elsewhere, or without its tags.\n  audio     {audio_line(info)}")
+    else:
+        print(f"{path}: {story.made_by} (audiodiff {story.audiodiff_version} {story.verb})")
+        for label, text in story_lines(story, info, untouched):
+            print(f"  {label:<10}{text}")
+
+
+def look_at(path: Path) -> "tuple[Story | None, AudioInfo | None, bool | None]":
+    """Return the story of a file, its header, and whether its samples are still those of the story.
+
+    Raises:
+        AudiodiffError: the file is missing, not audio, or has a damaged story.
+    """
+    from audiodiff.signal.audio_io import audio_info
+    from audiodiff.signal.sample_hash import samples_sha256
+    from audiodiff.synthesis.provenance import find_story
+
+    story = find_story(path)
+    info = None if path.suffix.lower() == ".json" else audio_info(path)
+    untouched = None
+    if story is not None and info is not None:
+        untouched = samples_sha256(path) == story.audio.samples_sha256
+    return story, info, untouched
+
+
+def file_document(
+    path: Path, story: "Story | None", info: "AudioInfo | None", untouched: bool | None
+) -> dict[str, Any]:
+    """Return what `look_at` found as JSON values."""
+    return {
+        "file": path.name,
+        "audio": None
+        if info is None
+        else {
+            "encoding": info.encoding,
+            "sample_rate": info.sample_rate,
+            "channels": info.channels,
+            "n_samples": info.n_samples,
+        },
+        "samples_unchanged": untouched,
+        "story": None if story is None else story.to_dict(),
+    }
+
+
+def audio_line(info: "AudioInfo | None") -> str:
+    """Return what a header says, in words."""
+    if info is None:
+        return "not looked at, this is the story alone"
+    channels = f"{info.channels} channel{'' if info.channels == 1 else 's'}"
+    return f"{info.encoding}, {info.seconds:.2f} s, {info.sample_rate} Hz, {channels}"
+
+
+def story_lines(story: "Story", info: "AudioInfo | None", untouched: bool | None) -> list[tuple[str, str]]:
+    """Return label and text of every line about a story."""
+    from audiodiff.synthesis.provenance import FORMAT
+
+    lines = [("audio", audio_line(info))]
+    if untouched is not None:
+        said = "as they were written" if untouched else "changed since the story was written"
+        lines.append(("samples", f"{said} (sha256 {story.audio.samples_sha256[:12]})"))
+    lines += [
+        ("model", f"{model.name}, {model.role}, weights {model.weights_sha256[:12] or 'unknown'}")
+        for model in story.models
+    ]
+    lines += [("input", f"{item.name}, sha256 {item.sha256[:12]}") for item in story.inputs]
+    lines += [(label, text) for label, text in (("prompt", story.prompt), ("negative", story.negative)) if text]
+    lines.append(("seed", str(story.seed)))
+    settings = (f"{name} {_value(value)}" for name, value in story.settings.items() if value not in (None, ""))
+    lines.append(("settings", ", ".join(settings)))
+    machine = story.machine
+    lines.append(
+        (
+            "made on",
+            f"{machine.device}, {machine.processor}, {machine.threads} thread{'' if machine.threads == 1 else 's'}, "
+            f"torch {machine.torch}, libsndfile {machine.libsndfile}",
+        )
+    )
+    if story.format > FORMAT:
+        lines.append(("note", f"the story has the newer format {story.format}; some of it may not be shown"))
+    # a story is written by anybody: no control characters of theirs on a terminal
+    return [(label, "".join(c if c.isprintable() else " " for c in text)) for label, text in lines]
+
+
+def _value(value: object) -> str:
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)
+
+
+def _print_model(folder: Path, *, as_json: bool) -> None:
+    from audiodiff.synthesis.find import read_model_config
+    from audiodiff.synthesis.provenance import file_sha256
+
+    config = read_model_config(folder)
+    if as_json:
+        print(json.dumps(config, indent=2))
+        return
+    metadata = config.get("metadata")
+    described = metadata.get("description") if isinstance(metadata, dict) else None
+    print(f"{folder}: a model of kind {config.get('kind', 'unknown')}" + (f", {described}" if described else ""))
+    stated, weights = config.get("weights_sha256"), folder / "model.safetensors"
+    if weights.is_file() and isinstance(stated, str):
+        said = "as config.json says" if file_sha256(weights) == stated else "NOT those that config.json tells of"
+        print(f"  weights   {weights.stat().st_size / 2**20:.1f} MiB, sha256 {stated[:12]}, {said}")
+    print(f"  written   by audiodiff {config.get('audiodiff_version', '(unknown)')}")
+    card = folder / "MODEL_CARD.md"
+    if card.is_file():
+        print("\n" + card.read_text(encoding="utf-8", errors="replace").strip())

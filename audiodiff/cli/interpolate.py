@@ -1,0 +1,90 @@
+"""`audiodiff interpolate`: clips on the way from one to another."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audiodiff.cli.clip_options import (
+    PROMPT_SYNTAX,
+    add_output,
+    add_prompt,
+    add_sampling,
+    add_strength,
+    check_count,
+    make_all,
+    prompts_for,
+    sampling_of,
+    targets_of,
+)
+from audiodiff.errors import AudiodiffError
+from audiodiff.synthesis.edit_settings import InterpolateSettings
+
+if TYPE_CHECKING:
+    from audiodiff.synthesis.generate_files import GenerateReport
+
+SECONDS = 10.0
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser(
+        "interpolate",
+        help="make clips on the way from one clip, or prompt, to another",
+        description=(
+            "Make several clips of one seed on the way from one clip to another, from one prompt to another, or both. "
+            "The first and the last are variations of the two clips."
+        ),
+        epilog=PROMPT_SYNTAX,
+    )
+    parser.add_argument("clips", nargs="*", type=Path, metavar="CLIP", help="two sound files")
+    add_output(parser, "A-B.wav, here; the place of each is put behind the name")
+    parser.add_argument("--prompts", nargs=2, metavar=("A", "B"), help="two prompts to go between")
+    add_prompt(parser)
+    parser.add_argument("--count", type=int, default=5, help="clips, both ends included (default: 5)")
+    add_strength(parser, 0.5, "of the clips")
+    parser.add_argument("--seconds", type=float, help=f"length without clips (default: {SECONDS:g})")
+    add_sampling(parser, level="peak", count=False)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make the clips and print a line about each."""
+    check_count(args.count, 2)
+    if len(args.clips) not in {0, 2} or (not args.clips and args.prompts is None):
+        raise AudiodiffError('give two sound files to interpolate, or --prompts "A" "B".')
+    if args.prompts is not None and args.prompt is not None:
+        raise AudiodiffError("--prompt is one for all clips and --prompts are two to go between; give one of them.")
+    if args.clips and args.seconds is not None:
+        raise AudiodiffError("the clips say how long the result is; leave --seconds out.")
+    prompts = None if args.prompts is None else (args.prompts[0], args.prompts[1])
+    seconds = SECONDS if args.seconds is None else args.seconds
+    InterpolateSettings(0.0, sampling_of(args, prompt="", seconds=seconds), args.strength, prompts)
+    from audiodiff.synthesis.edit_files import interpolate_file
+    from audiodiff.synthesis.load import load_generator
+    from audiodiff.text.prompt import parse_prompt
+
+    prompt, negative = args.prompt or "", args.negative
+    for text in (*(prompts or (prompt,)), negative):
+        parse_prompt(text)
+    if prompts is None:
+        found = [prompts_for(args, clip) for clip in args.clips]
+        prompt, negative = found[0]
+        prompts = None if found[0][0] == found[1][0] else (found[0][0], found[1][0])
+    names = [f"{index + 1:0{len(str(args.count))}}" for index in range(args.count)]
+    default = "-".join(clip.stem for clip in args.clips) or "prompts"
+    targets = targets_of(args.output, names, default)
+    synthesizer = load_generator(args.model, device=args.device)
+
+    def make(index: int, target: Path, on_progress: Callable[[float, float], None]) -> "GenerateReport":
+        sampling = sampling_of(args, prompt=prompt, negative=negative, seconds=seconds)
+        return interpolate_file(
+            synthesizer,
+            (args.clips[0], args.clips[1]) if args.clips else None,
+            target,
+            InterpolateSettings(index / (args.count - 1), sampling, args.strength, prompts),
+            provenance=not args.no_provenance,
+            sidecar=args.sidecar,
+            on_progress=on_progress,
+        )
+
+    return make_all("interpolating", targets, make)

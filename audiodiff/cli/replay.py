@@ -1,0 +1,55 @@
+"""`audiodiff replay`: make a sound again from the story in its file."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+NOT_IDENTICAL = 1
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser(
+        "replay",
+        help="make a sound file again, bit for bit",
+        description=(
+            "Follow the story in a file that audiodiff wrote: same model, seed, settings, input. Exit status 0 if the "
+            "samples are identical, 1 if they are not, 2 if something needed is missing or another."
+        ),
+    )
+    parser.add_argument("input", type=Path, help="sound file with a story, or the .json beside one")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="file to write: .wav, .flac or .ogg")
+    parser.add_argument("--model", help="name, folder or hf:ORG/NAME (default: the story's, if it is in the package)")
+    parser.add_argument(
+        "--input",
+        dest="recording",
+        type=Path,
+        metavar="ORIGINAL",
+        help="what went in, or its folder (default: looked for beside it)",
+    )
+    parser.add_argument("--device", default="auto", help="auto (the story's), cpu, cuda or mps (default: auto)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Replay one file and say whether it became the same."""
+    from audiodiff.cli.progress import progress_bar
+    from audiodiff.synthesis.replay import replay
+
+    with progress_bar("replaying", "s of audio") as on_progress:
+        report = replay(
+            args.input,
+            args.output,
+            model=args.model,
+            recording=args.recording,
+            device=args.device,
+            on_progress=on_progress,
+        )
+    audio = report.again.audio
+    if report.identical:
+        what = f"the samples that {args.input} tells of" if report.untouched is False else args.input
+        print(f"{report.path}: identical to {what}, {audio.n_samples} samples at {audio.sample_rate} Hz")
+    else:
+        print(f"{report.path}: not identical to {args.input}; {'; '.join(report.reasons)}")
+    if report.untouched is False:
+        print(f"{args.input} does not decode to those samples any more: edited since, or by another decoder")
+    return 0 if report.identical else NOT_IDENTICAL

@@ -1,0 +1,67 @@
+"""`audiodiff vary`: variations of a clip."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audiodiff.cli.clip_options import (
+    PROMPT_SYNTAX,
+    add_output,
+    add_prompt,
+    add_sampling,
+    add_strength,
+    check_count,
+    make_all,
+    prompts_for,
+    sampling_of,
+    seed_names,
+    targets_of,
+)
+from audiodiff.synthesis.edit_settings import VarySettings
+
+if TYPE_CHECKING:
+    from audiodiff.synthesis.generate_files import GenerateReport
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser(
+        "vary",
+        help="make variations of a clip",
+        description=(
+            "Make variations of a clip, as long as it is: noise takes a part of it away, and the model puts something "
+            "else there."
+        ),
+        epilog=PROMPT_SYNTAX,
+    )
+    parser.add_argument("clip", type=Path, help="any sound file of up to 10 minutes")
+    add_output(parser, "CLIP-vary.wav, here")
+    add_strength(parser, VarySettings().strength, "of the clip")
+    add_prompt(parser)
+    add_sampling(parser, level="none")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Vary the clip and print a line about each variation."""
+    check_count(args.count)
+    VarySettings(sampling_of(args, prompt=""), args.strength)  # refused before anything is loaded
+    from audiodiff.synthesis.edit_files import vary_file
+    from audiodiff.synthesis.load import load_generator
+
+    prompt, negative = prompts_for(args, args.clip)
+    targets = targets_of(args.output, seed_names(args.seed, args.count), f"{args.clip.stem}-vary")
+    synthesizer = load_generator(args.model, device=args.device)
+
+    def make(index: int, target: Path, on_progress: Callable[[float, float], None]) -> "GenerateReport":
+        return vary_file(
+            synthesizer,
+            args.clip,
+            target,
+            VarySettings(sampling_of(args, prompt=prompt, negative=negative, index=index), args.strength),
+            provenance=not args.no_provenance,
+            sidecar=args.sidecar,
+            on_progress=on_progress,
+        )
+
+    return make_all("varying", targets, make)

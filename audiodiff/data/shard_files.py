@@ -1,0 +1,275 @@
+"""Finding and reading shards, here or anywhere that `fsspec` reaches (s3://, gs://, https://, hf:// ...)."""
+
+import glob
+import io
+import json
+import posixpath
+import tarfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from audiodiff.data.shard_format import (
+    INDEX_FILE,
+    INFO,
+    LATENT,
+    TEXT,
+    ClipRecord,
+    Range,
+    ShardEntry,
+    ShardIndex,
+    array_from,
+    index_from_json,
+    record_from,
+    table_from_json,
+    table_name,
+)
+from audiodiff.errors import AudiodiffError
+
+__all__ = ["Shard", "Source", "check_sizes", "find_shards", "read_ranges", "read_records"]
+
+Source = str | Path
+"""A folder of shards, a .tar in one, or a pattern such as `data/shard-*.tar`; a path or a URL."""
+
+_END = bytes(1024)
+_ATTEMPTS = 3
+_PAUSE = 1.0  # seconds before the second attempt, doubled before the third
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """One shard: the file system that it is on, its path there, and what the index says about it."""
+
+    files: Any
+    path: str
+    entry: ShardEntry
+
+    def read(self) -> bytes:
+        """All of it.
+
+        Raises:
+            AudiodiffError: it cannot be read, or is shorter than it was written.
+        """
+        content: bytes = _attempt(lambda: self.files.cat_file(self.path), self.path)
+        self.check_size(len(content))
+        return content
+
+    def check_size(self, size: int | None) -> None:
+        """Refuse a shard of another size than was written; None is a size that the server does not tell."""
+        if size is not None and size != self.entry.bytes:
+            raise AudiodiffError(
+                f"The shard {self.path} has {size} bytes where {self.entry.bytes} belong; copy it again."
+            )
+
+
+def find_shards(sources: Source | Sequence[Source]) -> tuple[ShardIndex, list[Shard]]:
+    """Open the folders behind `sources`, which must agree on everything but their metadata.
+
+    Raises:
+        AudiodiffError: nothing is there, a folder has no index, or two folders do not fit each other.
+    """
+    listed = [sources] if isinstance(sources, str | Path) else list(sources)
+    folders: dict[tuple[int, str], tuple[Any, list[str] | None]] = {}
+    for source in listed:
+        files, folder, names = _locate(str(source))
+        key = (id(files), folder)
+        before = folders.get(key, (files, []))[1]
+        folders[key] = (files, None if names is None or before is None else before + names)
+    if not folders:
+        raise AudiodiffError("The list of shards is empty; give a folder, .tar files or a URL.")
+    index: ShardIndex | None = None
+    first = ""
+    shards: list[Shard] = []
+    for (_, folder), (files, names) in folders.items():
+        here, entries = _read_index(files, folder)
+        if index is not None:
+            _check_alike(index, here, first, folder)
+        else:
+            index, first = here, folder
+        known = {entry.name: entry for entry in entries}
+        for name in known if names is None else dict.fromkeys(names):
+            if name not in known:
+                raise AudiodiffError(
+                    f"{name} is not in {posixpath.join(folder, INDEX_FILE)}; delete it or write the index again."
+                )
+            shards.append(Shard(files, posixpath.join(folder, name), known[name]))
+    assert index is not None
+    return index, shards
+
+
+def read_records(shard: Shard) -> list[ClipRecord]:
+    """Where in the shard its clips stand: from the table beside it, or, without one, from the tar itself.
+
+    Raises:
+        AudiodiffError: neither can be read, or the tar holds no latents.
+    """
+    table = posixpath.join(posixpath.dirname(shard.path), table_name(shard.entry.name))
+    try:
+        content = _attempt(lambda: shard.files.cat_file(table), table, missing_ok=True)
+    except FileNotFoundError:
+        return scan(shard.read(), shard.path)
+    return table_from_json(content, table)
+
+
+def scan(content: bytes, where: str) -> list[ClipRecord]:
+    """Find the clips in a tar, ours or one that another WebDataset tool has written.
+
+    Raises:
+        AudiodiffError: it is no tar, truncated, or holds no latents.
+    """
+    found: dict[str, dict[str, Range]] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
+            for member in tar:
+                if member.isfile():
+                    folder, name = posixpath.split(member.name)
+                    key, _, kind = name.partition(".")
+                    found.setdefault(posixpath.join(folder, key), {})[kind] = Range(member.offset_data, member.size)
+        # Of a tar that is cut off inside a header, tarfile makes a shorter tar.
+        if not content.endswith(_END):
+            raise tarfile.ReadError("its end is missing")
+    except tarfile.TarError as error:
+        raise AudiodiffError(f"The shard {where} is truncated or not a tar ({error}); copy it again.") from error
+    records = [_scanned(content, key, kinds, f"{key} in {where}") for key, kinds in found.items() if LATENT in kinds]
+    if not records:
+        names = ", ".join(f"{key}.{kind}" for key, kinds in found.items() for kind in kinds)
+        raise AudiodiffError(
+            f"The shard {where} holds no KEY.{LATENT} (found: {names[:80] or 'nothing'}); it is not one of latents."
+        )
+    return records
+
+
+def read_ranges(shards: Sequence[Shard], ranges: Sequence[Range]) -> list[bytes]:
+    """Read one range of bytes of each shard, at once where the file system can.
+
+    Raises:
+        AudiodiffError: a shard cannot be read, after three attempts.
+    """
+    results: list[bytes] = [b""] * len(shards)
+    for files in {id(shard.files): shard.files for shard in shards}.values():
+        rows = [row for row, shard in enumerate(shards) if shard.files is files]
+        paths = [shards[row].path for row in rows]
+        starts = [ranges[row].offset for row in rows]
+        stops = [ranges[row].offset + ranges[row].size for row in rows]
+
+        def fetch(files: Any = files, paths: Any = paths, starts: Any = starts, stops: Any = stops) -> list[bytes]:
+            contents: list[bytes] = []
+            for content in files.cat_ranges(paths, starts, stops, on_error="raise"):
+                if isinstance(content, BaseException):  # asynchronous file systems hand errors back all the same
+                    raise content
+                contents.append(content)
+            return contents
+
+        for row, content in zip(rows, _attempt(fetch, posixpath.dirname(paths[0])), strict=True):
+            results[row] = content
+    return results
+
+
+def check_sizes(shards: Sequence[Shard]) -> None:
+    """Find out at the start, not hours into a run, that a shard is missing or cut off.
+
+    Raises:
+        AudiodiffError: one is.
+    """
+    for files in {id(shard.files): shard.files for shard in shards}.values():
+        mine = [shard for shard in shards if shard.files is files]
+        paths = [shard.path for shard in mine]
+        for shard, size in zip(mine, _attempt(partial(files.sizes, paths), posixpath.dirname(paths[0])), strict=True):
+            shard.check_size(size)
+
+
+def _scanned(content: bytes, key: str, kinds: dict[str, Range], where: str) -> ClipRecord:
+    def part(place: Range) -> bytes:
+        return content[place.offset : place.offset + place.size]
+
+    try:
+        info = json.loads(part(kinds[INFO])) if INFO in kinds else {}
+        states = list(_captions(kinds))
+        latent = array_from(part(kinds[LATENT]), None, None, f"{where}.{LATENT}")
+        values = {"key": key, "n_latents": latent.shape[1], "latent": kinds[LATENT], "states": states}
+        return record_from({**info, **values})
+    except (ValueError, TypeError, AttributeError) as error:
+        if isinstance(error, AudiodiffError):
+            raise
+        raise AudiodiffError(f"{where}.{INFO} cannot be read ({error!r}); write the shard again.") from error
+
+
+def _captions(kinds: dict[str, Range]) -> Iterator[Range]:
+    if f"{TEXT}.npy" in kinds:
+        yield kinds[f"{TEXT}.npy"]
+    number = 0
+    while f"{TEXT}{number}.npy" in kinds:
+        yield kinds[f"{TEXT}{number}.npy"]
+        number += 1
+
+
+def _locate(source: str) -> tuple[Any, str, list[str] | None]:
+    """File system, folder, and names of shards (None for all that its index lists)."""
+    try:
+        import fsspec
+
+        if "://" in source:
+            files, path = fsspec.core.url_to_fs(source)
+        else:
+            files = fsspec.filesystem("file")
+            path = Path(source).absolute().as_posix()
+    except (ImportError, ValueError) as error:
+        # fsspec names the package that reads this kind of URL.
+        raise AudiodiffError(f"{source} cannot be opened ({error}).") from error
+    path = path.rstrip("/") or "/"
+    if glob.has_magic(posixpath.basename(path)) and not _attempt(lambda: files.exists(path), path):
+        names = sorted(posixpath.basename(found) for found in _attempt(lambda: files.glob(path), path))
+        if not names:
+            raise AudiodiffError(f"No shard matches {source}; give a folder, .tar files or a URL.")
+        return files, posixpath.dirname(path), names
+    if path.endswith(".tar"):
+        return files, posixpath.dirname(path), [posixpath.basename(path)]
+    return files, path, None
+
+
+def _read_index(files: Any, folder: str) -> tuple[ShardIndex, list[ShardEntry]]:
+    path = posixpath.join(folder, INDEX_FILE)
+    try:
+        content = _attempt(lambda: files.cat_file(path), path, missing_ok=True)
+    except FileNotFoundError as error:
+        raise AudiodiffError(
+            f"{folder} holds no {INDEX_FILE}; expected a folder of latent shards that was written to its end."
+        ) from error
+    index, entries = index_from_json(content, path)
+    if not entries:
+        raise AudiodiffError(f"{path} lists no shards; prepare them again.")
+    return index, entries
+
+
+def _check_alike(one: ShardIndex, two: ShardIndex, first: str, second: str) -> None:
+    for name in ("encoder", "text_width", "autoencoder", "channels", "latent_rate", "numbers", "classes"):
+        mine, other = getattr(one, name), getattr(two, name)
+        if mine != other or (name == "classes" and list(mine) != list(other)):
+            raise AudiodiffError(
+                f"{first} and {second} differ in {name} ({str(mine)[:60]} and {str(other)[:60]}); "
+                "prepare both with the same models and settings."
+            )
+
+
+def _attempt(action: Callable[[], T], path: str, *, missing_ok: bool = False) -> T:
+    """Read, and try again: a long training run must outlive a hiccup of the network."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            return action()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+            if missing_ok and not isinstance(error, PermissionError):
+                raise FileNotFoundError(path) from error
+            raise AudiodiffError(f"{path} cannot be read ({error}); check the path.") from error
+        except Exception as error:  # every kind of server has errors of its own
+            if attempt + 1 == _ATTEMPTS:
+                reason = " ".join(str(error).split()) or type(error).__name__
+                raise AudiodiffError(
+                    f"{path} cannot be read ({reason[:200]}); check the URL and the network."
+                ) from error
+            time.sleep(_PAUSE * 2**attempt)
+    raise AssertionError("unreachable")

@@ -1,0 +1,192 @@
+"""The mel autoencoder: log-mel to latents of unit deviation, and back (KL-regularised, Kingma & Welling 2014)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
+from audiodiff.nn.autoencoder import AutoencoderConfig, MelDecoder, MelEncoder
+from audiodiff.signal import mel
+
+__all__ = [
+    "AutoencoderLoss",
+    "AutoencoderLossConfig",
+    "MelAutoencoder",
+    "MelAutoencoderConfig",
+    "autoencoder_config_from_dict",
+    "autoencoder_config_to_dict",
+]
+
+
+@dataclass(frozen=True)
+class AutoencoderLossConfig:
+    """Training loss of the autoencoder, on log-mels standardised by band.
+
+    Attributes:
+        kl: weight of the divergence from the unit normal, averaged over latents.
+        change: weight of the error in the change from frame to frame, which keeps onsets from blurring.
+    """
+
+    kl: float = 3e-3
+    change: float = 0.5
+
+
+@dataclass(frozen=True)
+class MelAutoencoderConfig:
+    """Everything that makes a `MelAutoencoder`; stored in its checkpoint."""
+
+    mel: mel.MelSpec
+    network: AutoencoderConfig = field(default_factory=AutoencoderConfig)
+    loss: AutoencoderLossConfig = field(default_factory=AutoencoderLossConfig)
+
+    @property
+    def latents_per_second(self) -> float:
+        """Rate of the latents (Hz)."""
+        return self.mel.sample_rate / (self.mel.hop_length * self.network.frames_per_latent)
+
+
+class AutoencoderLoss(NamedTuple):
+    """Loss `[batch]`, its parts averaged over the batch, and the reconstruction `[batch, n_mels, n_frames]`."""
+
+    per_item: Tensor
+    terms: dict[str, Tensor]
+    log_mel: Tensor
+
+
+class MelAutoencoder(nn.Module):
+    """A mel autoencoder as its config describes it.
+
+    Besides its weights it keeps how log-mels and latents are distributed (`mel_mean`, `mel_deviation` by band,
+    `latent_mean`, `latent_deviation` by channel), so that its latents have mean 0 and deviation 1.
+    """
+
+    mel_mean: Tensor
+    mel_deviation: Tensor
+    latent_mean: Tensor
+    latent_deviation: Tensor
+
+    def __init__(self, config: MelAutoencoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.mel_spec = config.mel
+        self.encoder = MelEncoder(config.mel.n_mels, config.network)
+        self.decoder = MelDecoder(config.mel.n_mels, config.network)
+        self.register_buffer("mel_mean", torch.full((config.mel.n_mels,), -5.0))
+        self.register_buffer("mel_deviation", torch.full((config.mel.n_mels,), 2.0))
+        self.register_buffer("latent_mean", torch.zeros(config.network.latent_channels))
+        self.register_buffer("latent_deviation", torch.ones(config.network.latent_channels))
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of the latents."""
+        return self.config.network.latent_channels
+
+    @property
+    def frames_per_latent(self) -> int:
+        """Mel frames for each latent."""
+        return self.config.network.frames_per_latent
+
+    @property
+    def context_frames(self) -> int:
+        """Mel frames on each side that `encode` and `decode` may look at."""
+        return self.config.network.context
+
+    def encode(self, log_mel: Tensor, *, circular: bool = False) -> Tensor:
+        """Return the latents (the mean of their distribution), standardised.
+
+        Args:
+            log_mel: `[batch, n_mels, n_frames]` by `self.mel_spec`; continued with its last frame to a whole number
+                of latents.
+            circular: treat the clip as a loop.
+
+        Returns:
+            `[batch, latent_channels, ceil(n_frames / frames_per_latent)]`.
+        """
+        missing = -log_mel.shape[-1] % self.frames_per_latent
+        if missing:
+            log_mel = torch.cat([log_mel, log_mel[..., -1:].expand(-1, -1, missing)], dim=-1)
+        mean, _ = self.encoder(self._standardised(log_mel), circular=circular)
+        latents: Tensor = (mean.float() - self.latent_mean[:, None]) / self.latent_deviation[:, None]
+        return latents
+
+    def decode(self, latents: Tensor, *, circular: bool = False) -> Tensor:
+        """Return log-mels `[batch, n_mels, n_latents * frames_per_latent]` of standardised latents."""
+        z = latents * self.latent_deviation[:, None] + self.latent_mean[:, None]
+        values = self.decoder(z, circular=circular).float() * self.mel_deviation[:, None] + self.mel_mean[:, None]
+        low, high = mel.value_range(self.mel_spec)
+        clamped: Tensor = values.clamp(low, high)
+        return clamped
+
+    def loss(self, log_mel: Tensor, noise: Tensor) -> AutoencoderLoss:
+        """Training loss of one batch.
+
+        Args:
+            log_mel: `[batch, n_mels, n_frames]`, `n_frames` a multiple of `frames_per_latent`.
+            noise: standard normal, `[batch, latent_channels, n_latents]`.
+
+        Raises:
+            AudiodiffError: the number of frames does not fit.
+        """
+        if log_mel.shape[-1] % self.frames_per_latent:
+            raise AudiodiffError(
+                f"training crops have {log_mel.shape[-1]} frames; they must be a multiple of the "
+                f"{self.frames_per_latent} frames per latent."
+            )
+        target = self._standardised(log_mel)
+        mean, log_variance = self.encoder(target)
+        mean, log_variance = mean.float(), log_variance.float()
+        output = self.decoder(mean + noise * torch.exp(0.5 * log_variance)).float()
+        level = (output - target).abs().mean(dim=(1, 2))
+        change = (output.diff(dim=-1) - target.diff(dim=-1)).abs().mean(dim=(1, 2))
+        divergence = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).mean(dim=(1, 2))
+        settings = self.config.loss
+        per_item = level + settings.change * change + settings.kl * divergence
+        reconstruction = output * self.mel_deviation[:, None] + self.mel_mean[:, None]
+        terms = {
+            "level": level.detach().mean(),
+            "change": change.detach().mean(),
+            "kl": divergence.detach().mean(),
+            "log_mel_l1": (reconstruction - log_mel).detach().abs().mean(),
+        }
+        return AutoencoderLoss(per_item, terms, reconstruction)
+
+    @torch.no_grad()
+    def fit_mel_statistics(self, log_mel: Tensor) -> None:
+        """Set the standardisation of log-mels from examples `[batch, n_mels, n_frames]`."""
+        self.mel_mean.copy_(log_mel.mean(dim=(0, 2)))
+        self.mel_deviation.copy_(log_mel.std(dim=(0, 2)).clamp_min(0.1))
+
+    @torch.no_grad()
+    def fit_latent_statistics(self, log_mel: Tensor) -> None:
+        """Set the standardisation of latents from examples `[batch, n_mels, n_frames]`."""
+        mean, _ = self.encoder(self._standardised(log_mel))
+        self.latent_mean.copy_(mean.float().mean(dim=(0, 2)))
+        # A channel that the divergence has switched off stays near 0 instead of being blown up to noise.
+        self.latent_deviation.copy_(mean.float().std(dim=(0, 2)).clamp_min(0.02))
+
+    def _standardised(self, log_mel: Tensor) -> Tensor:
+        return (log_mel - self.mel_mean[:, None]) / self.mel_deviation[:, None]
+
+
+def autoencoder_config_from_dict(values: Mapping[str, Any]) -> MelAutoencoderConfig:
+    """Read a config from JSON values.
+
+    Raises:
+        AudiodiffError: an unknown key, a value of the wrong type, or an impossible combination.
+    """
+    plain = dict(values)
+    if "mel" not in plain:
+        raise AudiodiffError("the autoencoder's config lacks the key mel.")
+    plain["mel"] = mel.from_dict(plain["mel"])
+    return dataclass_from_dict(MelAutoencoderConfig, plain, "config.autoencoder")
+
+
+def autoencoder_config_to_dict(config: MelAutoencoderConfig) -> dict[str, Any]:
+    """Turn a config into JSON values."""
+    values: dict[str, Any] = dataclass_to_dict(config)
+    values["mel"] = mel.to_dict(config.mel)
+    return values

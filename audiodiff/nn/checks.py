@@ -1,0 +1,58 @@
+"""Refusals that the latent denoisers have in common."""
+
+import torch
+from torch import Tensor
+
+from audiodiff.errors import AudiodiffError
+
+__all__ = ["check_condition_sizes", "check_heads", "check_latents"]
+
+
+def check_heads(where: str, width: int, heads: int) -> None:
+    """Refuse a width that does not split into heads of even size.
+
+    Raises:
+        AudiodiffError: it does not.
+    """
+    if heads < 1:
+        raise AudiodiffError(f"{where}.heads is {heads}; it must be at least 1.")
+    if width % (2 * heads):
+        raise AudiodiffError(
+            f"{where}.width is {width} with {heads} heads; the width must be a multiple of {2 * heads} "
+            "so that every head has an even size, as rotary positions need."
+        )
+
+
+def check_condition_sizes(where: str, text_width: int, numbers: int, classes: tuple[int, ...]) -> None:
+    """Refuse sizes that no condition can have.
+
+    Raises:
+        AudiodiffError: one is out of range.
+    """
+    if text_width < 0 or numbers < 0:
+        raise AudiodiffError(f"{where}.text_width {text_width} and numbers {numbers} must be 0 or more each.")
+    if any(size < 2 for size in classes):
+        raise AudiodiffError(
+            f"{where}.classes is {classes}; every kind needs at least 2 classes, the first of them meaning unknown."
+        )
+
+
+def check_latents(network: str, x: Tensor, channels: int, padding: Tensor | None, circular: bool) -> None:
+    """Refuse latents that a network cannot take.
+
+    Raises:
+        AudiodiffError: their shape, or that of the padding mask, is another one, or a padded item is to be a circle.
+    """
+    if x.ndim != 3 or x.shape[1] != channels or x.shape[2] < 1:
+        raise AudiodiffError(
+            f"The latents have the shape {list(x.shape)}; this {network} takes [batch, {channels}, n_latents]."
+        )
+    if padding is None:
+        return
+    if padding.dtype != torch.bool or padding.shape != (x.shape[0], x.shape[2]):
+        raise AudiodiffError(
+            f"The padding mask is {padding.dtype} {list(padding.shape)}; "
+            f"expected torch.bool {[x.shape[0], x.shape[2]]}, True where a latent is real."
+        )
+    if circular:
+        raise AudiodiffError("Padded latents have no end to join to their beginning; batch loops of one length only.")

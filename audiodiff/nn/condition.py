@@ -1,0 +1,220 @@
+"""What a latent denoiser is told: text, numbers and classes, each of which may be unknown."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.nn.attention import KeysValues
+from audiodiff.nn.embeddings import FourierEmbedding
+
+__all__ = [
+    "Condition",
+    "ConditionEmbedding",
+    "EmbeddedCondition",
+    "ProjectedCondition",
+    "concat_conditions",
+    "drop_conditions",
+    "drop_parts",
+    "null_condition_like",
+    "repeat_condition",
+]
+
+# Numbers between about 0.1 and 1000 are told apart (seconds, beats per minute): half a turn of the slowest feature
+# takes 1000 units, half a turn of the fastest one unit.
+_MIN_FREQUENCY, _MAX_FREQUENCY = math.pi / 1000.0, math.pi
+_NUMBER_FEATURES = 32
+
+
+class Condition(NamedTuple):
+    """Conditions of a batch.
+
+    Attributes:
+        tokens: states of a frozen text encoder, `[batch, n_tokens, text_width]`.
+        mask: True where a token is real, `[batch, n_tokens]`; a row without any True is the null text.
+        numbers: such as seconds and tempo (beats per minute), `[batch, n_numbers]`; NaN where unknown.
+        classes: int64, `[batch, n_class_kinds]`; 0 where unknown.
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    numbers: Tensor
+    classes: Tensor
+
+
+class EmbeddedCondition(NamedTuple):
+    """What a network needs of a condition.
+
+    Attributes:
+        vector: everything in one vector an item, `[batch, width]`.
+        tokens: `[batch, n_tokens + 1, width]`, the learned null token last; None in a network without text.
+        mask: True where a token may be looked at, `[batch, n_tokens + 1]`, never all False; None without text.
+    """
+
+    vector: Tensor
+    tokens: Tensor | None
+    mask: Tensor | None
+
+
+class ProjectedCondition(NamedTuple):
+    """What a network's `project_cond` made of a condition, for use at every denoising step.
+
+    Attributes:
+        vector: `[batch, width]`.
+        text: keys and values of each cross-attention; empty in a network without text.
+        mask: True where a token may be looked at, `[batch, n_tokens + 1]`; None without text.
+    """
+
+    vector: Tensor
+    text: tuple[KeysValues, ...]
+    mask: Tensor | None
+
+
+def null_condition_like(cond: Condition) -> Condition:
+    """The condition that says nothing, in the shapes of `cond`: for guidance, or as a negative prompt left empty."""
+    return Condition(
+        torch.zeros_like(cond.tokens),
+        torch.zeros_like(cond.mask),
+        torch.full_like(cond.numbers, torch.nan),
+        torch.zeros_like(cond.classes),
+    )
+
+
+def drop_conditions(cond: Condition, drop: Tensor) -> Condition:
+    """Forget everything about the items where `drop`, bool `[batch]`, is True."""
+    rows = drop[:, None]
+    return drop_parts(cond, drop, rows.expand(cond.numbers.shape), rows.expand(cond.classes.shape))
+
+
+def drop_parts(cond: Condition, text: Tensor, numbers: Tensor, classes: Tensor) -> Condition:
+    """Forget the parts that are True.
+
+    Args:
+        cond: what is known.
+        text: bool, `[batch]`.
+        numbers: bool, `[batch, n_numbers]`.
+        classes: bool, `[batch, n_class_kinds]`.
+    """
+    return Condition(
+        cond.tokens,
+        cond.mask & ~text[:, None],
+        cond.numbers.masked_fill(numbers, torch.nan),
+        cond.classes.masked_fill(classes, 0),
+    )
+
+
+def repeat_condition(cond: Condition, times: int) -> Condition:
+    """The whole batch `times` over: items 0, 1, 2, 0, 1, 2 for three items twice."""
+    return Condition(*(part.repeat(times, *([1] * (part.ndim - 1))) for part in cond))
+
+
+def concat_conditions(*conditions: Condition) -> Condition:
+    """Stack batches; shorter texts get masked tokens at their end.
+
+    With `null_condition_like` both halves of guidance run as one batch.
+    """
+    longest = max(cond.tokens.shape[1] for cond in conditions)
+    padded = []
+    for cond in conditions:
+        missing = longest - cond.tokens.shape[1]
+        padded.append(cond._replace(tokens=F.pad(cond.tokens, (0, 0, 0, missing)), mask=F.pad(cond.mask, (0, missing))))
+    return Condition(*(torch.cat(parts) for parts in zip(*padded, strict=True)))
+
+
+class ConditionEmbedding(nn.Module):
+    """Turns a `Condition` into vectors; what is unknown gets learned ones.
+
+    Text goes two ways: its tokens for cross-attention, and their mean into the global vector. Token states are not
+    normalised, because the prompt syntax weights words by scaling them. One learned null token can always be looked
+    at, so a text without any token is a row like the others.
+
+    Args:
+        width: of the network.
+        text_width: of the token states; 0 for a network without text.
+        numbers: how many numbers.
+        classes: number of classes of each kind, 0 = unknown counted.
+    """
+
+    def __init__(self, width: int, text_width: int, numbers: int, classes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.width = width
+        self.text_width = text_width
+        if text_width:
+            self.null_token = nn.Parameter(torch.randn(text_width) / math.sqrt(text_width))
+            self.token_projection = nn.Linear(text_width, width, bias=False)
+            self.pooled_projection = nn.Linear(text_width, width, bias=False)
+        self.number_embeddings = nn.ModuleList(
+            FourierEmbedding(_NUMBER_FEATURES, width, _MIN_FREQUENCY, _MAX_FREQUENCY) for _ in range(numbers)
+        )
+        self.unknown_numbers = nn.Parameter(0.02 * torch.randn(numbers, width))
+        self.class_embeddings = nn.ModuleList(nn.Embedding(size, width) for size in classes)
+        for embedding in self.class_embeddings:
+            assert isinstance(embedding, nn.Embedding)
+            nn.init.normal_(embedding.weight, std=0.02)
+
+    def forward(self, cond: Condition | None, batch: int) -> EmbeddedCondition:
+        """Embed `cond`, or the null condition where it is None, of a batch of this size.
+
+        Raises:
+            AudiodiffError: the condition has other sizes than the network was built for.
+        """
+        if cond is None:
+            cond = self._null(batch)
+        self._check(cond, batch)
+        vector = self.unknown_numbers.new_zeros(batch, self.width)
+        tokens: Tensor | None = None
+        mask: Tensor | None = None
+        if self.text_width:
+            real = cond.mask[:, :, None]
+            # where and not times: whatever stands in a masked place, NaN included, must not reach the arithmetic.
+            states = torch.where(real, cond.tokens.to(self.null_token.dtype), 0.0)
+            has_text = cond.mask.any(dim=1, keepdim=True)
+            mean = states.sum(dim=1) / real.sum(dim=1).clamp(min=1)
+            vector = vector + self.pooled_projection(torch.where(has_text, mean, self.null_token))
+            null = self.null_token.expand(batch, 1, -1)
+            tokens = self.token_projection(torch.cat([states, null], dim=1))
+            mask = F.pad(cond.mask, (0, 1), value=True)
+        for i, embedding in enumerate(self.number_embeddings):
+            number = cond.numbers[:, i].to(vector.dtype)
+            known = number.isfinite()
+            embedded = embedding(torch.where(known, number, 0.0))
+            vector = vector + torch.where(known[:, None], embedded, self.unknown_numbers[i])
+        for i, embedding in enumerate(self.class_embeddings):
+            vector = vector + embedding(cond.classes[:, i])
+        return EmbeddedCondition(vector, tokens, mask)
+
+    def _null(self, batch: int) -> Condition:
+        like = self.unknown_numbers
+        return Condition(
+            like.new_zeros(batch, 0, self.text_width),
+            torch.zeros(batch, 0, dtype=torch.bool, device=like.device),
+            like.new_full((batch, len(self.number_embeddings)), torch.nan),
+            torch.zeros(batch, len(self.class_embeddings), dtype=torch.int64, device=like.device),
+        )
+
+    def _check(self, cond: Condition, batch: int) -> None:
+        n_numbers, n_kinds = len(self.number_embeddings), len(self.class_embeddings)
+        if cond.tokens.ndim != 3 or cond.mask.shape != cond.tokens.shape[:2]:
+            raise AudiodiffError(
+                f"The text condition has tokens {list(cond.tokens.shape)} and a mask {list(cond.mask.shape)}; "
+                "expected [batch, n_tokens, text_width] and [batch, n_tokens]."
+            )
+        if self.text_width and cond.tokens.shape[2] != self.text_width:
+            raise AudiodiffError(
+                f"The text states are {cond.tokens.shape[2]} wide and this network reads {self.text_width}; "
+                "encode the text with the encoder that the model was trained with."
+            )
+        if cond.numbers.shape[1:] != (n_numbers,) or cond.classes.shape[1:] != (n_kinds,):
+            raise AudiodiffError(
+                f"The condition holds {list(cond.numbers.shape)[1:]} numbers and {list(cond.classes.shape)[1:]} "
+                f"classes an item; this network takes [{n_numbers}] and [{n_kinds}]."
+            )
+        if any(part.shape[0] != batch for part in cond):
+            raise AudiodiffError(
+                f"The condition is for a batch of {', '.join(str(part.shape[0]) for part in cond)} "
+                f"(tokens, mask, numbers, classes) and the latents for one of {batch}; "
+                "repeat it with repeat_condition."
+            )

@@ -1,0 +1,124 @@
+"""What a run learns from: the corpus, its splits, and clips decoded at one rate and level."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from audiodiff.data.corpora import AudioItem, corpus_items
+from audiodiff.data.dataset import AudioDataset
+from audiodiff.data.manifest import MANIFEST_NAME, load_items
+from audiodiff.data.prepare import CACHE_NAME
+from audiodiff.errors import AudiodiffError
+
+CorpusName = Literal[
+    "folder", "ljspeech", "libritts", "vctk", "speechcommands", "sc09", "maestro", "musdb18", "gtzan", "fma"
+]
+"""Any folder, or the layout of a public corpus (`audiodiff.data.corpora.CORPORA`)."""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is learnt from.
+
+    Attributes:
+        folder: where the corpus is; several folders with commas between them are one corpus.
+        corpus: "folder" for any folder of audio, or the layout of a public corpus.
+        cache: where decoded audio is kept; empty for the user's cache folder.
+        crop_frames: mel frames per training item.
+        normalize: how clips are brought to one level: "none", "peak" or "rms" of the whole clip.
+        level: that level, full scale 1.
+        gain_db: range of the random gain of each item (dB), so that the model does not depend on the level.
+    """
+
+    folder: str = ""
+    corpus: CorpusName = "folder"
+    cache: str = ""
+    crop_frames: int = 88  # about a second at 22.05 kHz: several syllables, and no padding for most clips
+    normalize: Literal["none", "peak", "rms"] = "rms"  # corpora differ by 20 dB; the floor of the log-mel does not
+    level: float = 0.08
+    gain_db: tuple[float, float] = (-9.0, 3.0)
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot work."""
+        low, high = self.gain_db
+        if not low <= high:
+            raise AudiodiffError(f"data.gain_db is {low}, {high}; expected a lower and an upper bound in dB.")
+        if self.crop_frames < 1:
+            raise AudiodiffError(f"data.crop_frames is {self.crop_frames}; expected 1 or more.")
+
+
+def read_corpus(config: DataConfig) -> list[AudioItem]:
+    """List the clips of the corpus; a folder may also be what `audiodiff prepare` has made.
+
+    Raises:
+        AudiodiffError: no folder was given, or it is not such a corpus.
+    """
+    folders = corpus_folders(config)
+    if not folders:
+        raise AudiodiffError("data.folder is not set; give the folder of the corpus (--data FOLDER).")
+    items: list[AudioItem] = []
+    for folder in folders:
+        if config.corpus == "folder" or (folder / MANIFEST_NAME).is_file():
+            items += load_items(folder)
+        else:
+            items += corpus_items(config.corpus, folder)
+    return items
+
+
+def corpus_folders(config: DataConfig) -> list[Path]:
+    """The folders of `config.folder`: one, or several with commas between them."""
+    if Path(config.folder).exists():
+        return [Path(config.folder)] if config.folder else []
+    return [Path(part.strip()) for part in config.folder.split(",") if part.strip()]
+
+
+def split_items(items: Sequence[AudioItem], n_valid: int) -> tuple[list[AudioItem], list[AudioItem]]:
+    """Return the clips to train on, and `n_valid` clips spread over the validation split.
+
+    Clips of a split other than train and valid are left out. Without a validation split every 50th clip is held out;
+    of fewer than 50 clips none can be spared, and validation listens to clips of the training set.
+
+    Raises:
+        AudiodiffError: nothing is left to train on.
+    """
+    train = [item for item in items if item.split in ("train", "")]
+    valid = [item for item in items if item.split == "valid"]
+    if not train:
+        found = ", ".join(sorted({item.split for item in items})) or "none"
+        raise AudiodiffError(f"the corpus has no clips of split train (splits found: {found}); mark some as train.")
+    if not valid and len(train) >= 50:
+        valid = train[::50]
+        train = [item for index, item in enumerate(train) if index % 50]
+    elif not valid:
+        valid = train
+    stride = max(len(valid) // max(n_valid, 1), 1)
+    return train, valid[::stride][: max(n_valid, 1)]
+
+
+def open_dataset(items: Sequence[AudioItem], config: DataConfig, sample_rate: int) -> AudioDataset:
+    """Decode the clips once, at the model's rate (Hz) and the run's level."""
+    prepared = [folder / CACHE_NAME for folder in corpus_folders(config) if (folder / CACHE_NAME).is_dir()]
+    home = Path(os.environ.get("XDG_CACHE_HOME", "") or Path.home() / ".cache")
+    cache = config.cache or (prepared[0] if prepared else home / "audiodiff" / "audio")
+    level = None if config.normalize == "none" else config.level
+    return AudioDataset(items, sample_rate, cache, normalize=config.normalize, level=level)
+
+
+def describe_corpus(config: DataConfig, data: AudioDataset) -> dict[str, Any]:
+    """What travels with the weights of the corpus: names, size, licences, sources."""
+    return {
+        "name": ", ".join(folder.resolve().name for folder in corpus_folders(config)),
+        "clips": len(data),
+        "hours": round(data.seconds / 3600.0, 3),
+        "licences": sorted({item.licence for item in data.items if item.licence}),
+        "sources": sorted({source for item in data.items if (source := item.extra.get("source", ""))}),
+    }
+
+
+def fit_length(waveform: Tensor, n_samples: int) -> Tensor:
+    """Cut or pad with zeros to `n_samples`."""
+    return nn.functional.pad(waveform[:n_samples], (0, max(n_samples - len(waveform), 0)))

@@ -1,0 +1,299 @@
+"""Turning a corpus into shards: latents of the autoencoder, states of the text encoder, numbers and classes."""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from audiodiff.data.corpora import AudioItem
+from audiodiff.data.dataset import AudioDataset
+from audiodiff.data.shards import LatentClip, ShardIndex, ShardWriter
+from audiodiff.errors import AudiodiffError
+from audiodiff.models.autoencoder import MelAutoencoder
+from audiodiff.models.checkpoint import WEIGHTS_FILE, load_autoencoder, weights_hash
+from audiodiff.models.mel_latent import CLASSES, NUMBERS, ClassConfig, NumberConfig
+from audiodiff.presets.corpus import CorpusName, DataConfig, describe_corpus, open_dataset, read_corpus
+from audiodiff.presets.latent_config import LAYOUTS, PRESETS
+from audiodiff.signal import mel
+from audiodiff.text.encoder import TextEncoder, open_encoder
+from audiodiff.text.vocabulary import collect_vocabulary
+
+OnClip = Callable[[int, int], None]
+"""Called with (clips done, clips in all)."""
+
+SEGMENT_SECONDS = 60.0
+"""Longer recordings become several clips of the shards: an hour of music as one clip would have to fit in memory, here
+and wherever a crop of it is read."""
+
+_BLOCK_FRAMES = 4096
+
+
+class Encoding(NamedTuple):
+    """What a latent model wants of its shards.
+
+    Attributes:
+        corpus: layout of the corpus.
+        text_encoder: name of the text encoder.
+        numbers, classes: what the model can be asked for.
+    """
+
+    corpus: CorpusName
+    text_encoder: str
+    numbers: tuple[NumberConfig, ...]
+    classes: tuple[ClassConfig, ...]
+
+
+def encoding_of(preset: str) -> Encoding:
+    """What the shards for a preset of `audiodiff.presets.latent` must hold.
+
+    Raises:
+        AudiodiffError: there is no such preset.
+    """
+    if preset not in PRESETS:
+        raise AudiodiffError(f"there is no preset {preset!r} of a latent model; known are {', '.join(PRESETS)}.")
+    model = PRESETS[preset].model
+    return Encoding(LAYOUTS.get(preset, "folder"), model.text_encoder, model.numbers, model.classes)
+
+
+class Segment(NamedTuple):
+    """Samples `start` to `stop` of a recording."""
+
+    start: int
+    stop: int
+
+
+def encode_corpus(
+    folder: str,
+    output: Path,
+    *,
+    autoencoder: Path,
+    corpus: CorpusName = "folder",
+    text_encoder: str = "minilm",
+    numbers: Sequence[NumberConfig] = NUMBERS,
+    classes: Sequence[ClassConfig] = CLASSES,
+    cache: str = "",
+    device: str = "cpu",
+    on_clip: OnClip | None = None,
+    on_skip: Callable[[str], None] | None = None,
+) -> dict[str, int]:
+    """Write `output/SPLIT` for every split of a corpus.
+
+    Recordings longer than `SEGMENT_SECONDS` are cut into clips of equal length, in bounded memory; the latents are
+    those of the whole recording. Clips are called 00000000, 00000001, ..., parts of a recording 00000002-000 and so on.
+
+    Args:
+        folder: a folder of sound files with captions (`text`, and further ones in `text1`, `text2`, ...), or several
+            with commas between them.
+        output: where the shards go; each split's folder appears when it is complete.
+        autoencoder: checkpoint that makes the latents.
+        corpus: layout of the folder.
+        text_encoder: name of the frozen encoder (`audiodiff.text.open_encoder`).
+        numbers, classes: what the model can be asked for; those of its preset (`audiodiff.presets.latent.PRESETS`).
+        cache: where decoded audio and text states are kept; empty for the user's cache folder.
+        device: where the autoencoder runs.
+        on_clip: told about progress, in recordings.
+        on_skip: told why a recording cannot be read and is left out.
+
+    Returns:
+        Clips in the shards by split.
+
+    Raises:
+        AudiodiffError: nothing to encode, or a checkpoint, encoder or folder that cannot be used.
+    """
+    model = load_autoencoder(autoencoder).to(device)
+    encoder: TextEncoder = open_encoder(text_encoder)
+    data = DataConfig(folder=folder, corpus=corpus, cache=cache)
+    items = read_corpus(data)
+    splits = list(dict.fromkeys(item.split or "train" for item in items))
+    digest = weights_hash(autoencoder / WEIGHTS_FILE)
+
+    @lru_cache(maxsize=512)  # captions such as a genre or a word come again and again
+    def states_of(text: str) -> Tensor:
+        return encoder.encode([text])[0].tokens
+
+    counts: dict[str, int] = {}
+    done = 0
+    for split in splits:
+        chosen = [item for item in items if (item.split or "train") == split]
+        clips = open_dataset(chosen, data, model.mel_spec.sample_rate)
+        for _, reason in clips.skipped:
+            done += 1
+            if on_skip is not None:
+                on_skip(reason)
+        index = ShardIndex(
+            encoder=encoder.name,
+            text_width=encoder.width,
+            autoencoder=digest,
+            channels=model.latent_channels,
+            latent_rate=model.config.latents_per_second,
+            numbers=tuple(number.name for number in numbers),
+            classes={kind.name: kind.values for kind in classes},
+            metadata={
+                "corpus": describe_corpus(data, clips),
+                "vocabulary": collect_vocabulary([{**item.extra, "text": item.text} for item in clips.items]),
+            },
+        )
+        counts[split] = 0
+        with ShardWriter(output / split, index) as writer:
+            for number, item in enumerate(clips.items):
+                texts = captions(item)
+                parts = segments(clips.n_samples(number), model, SEGMENT_SECONDS)
+                for place, part in enumerate(parts):
+                    whole = len(parts) == 1
+                    seconds = item.seconds if whole else (part.stop - part.start) / clips.sample_rate
+                    writer.add(
+                        LatentClip(
+                            key=f"{number:08d}" if whole else f"{number:08d}-{place:03d}",
+                            latent=encode_segment(model, clips, number, part),
+                            seconds=seconds,
+                            texts=texts,
+                            states=tuple(states_of(text) for text in texts),
+                            numbers=numbers_of(item, numbers, seconds),
+                            classes=classes_of(item, classes),
+                            source=index.metadata["corpus"]["name"],
+                            licence=item.licence,
+                        )
+                    )
+                counts[split] += len(parts)
+                done += 1
+                if on_clip is not None:
+                    on_clip(done, len(items))
+    return counts
+
+
+def encode_for(
+    preset: str,
+    folder: str,
+    output: Path,
+    *,
+    autoencoder: Path,
+    corpus: CorpusName | None = None,
+    text_encoder: str = "",
+    cache: str = "",
+    device: str = "cpu",
+    on_clip: OnClip | None = None,
+    on_skip: Callable[[str], None] | None = None,
+) -> dict[str, int]:
+    """Do `encode_corpus` as a preset of `audiodiff.presets.latent` wants it, but for what is given here."""
+    wanted = encoding_of(preset)
+    return encode_corpus(
+        folder,
+        output,
+        autoencoder=autoencoder,
+        corpus=corpus or wanted.corpus,
+        text_encoder=text_encoder or wanted.text_encoder,
+        numbers=wanted.numbers,
+        classes=wanted.classes,
+        cache=cache,
+        device=device,
+        on_clip=on_clip,
+        on_skip=on_skip,
+    )
+
+
+def segments(n_samples: int, model: MelAutoencoder, longest: float) -> list[Segment]:
+    """Cut a recording into as few parts of equal length as possible, each of whole latents, but for the last.
+
+    Args:
+        n_samples: of the recording, at the model's rate.
+        model: whose latents they are.
+        longest: most seconds of a part.
+    """
+    unit = model.frames_per_latent * model.mel_spec.hop_length
+    n_units = max(-(-n_samples // unit), 1)
+    count = -(-n_units // max(int(longest * model.mel_spec.sample_rate) // unit, 1))
+    bounds = [n_units * place // count * unit for place in range(count)]
+    return [Segment(*pair) for pair in zip(bounds, [*bounds[1:], n_samples], strict=True)]
+
+
+def encode_segment(model: MelAutoencoder, clips: AudioDataset, index: int, part: Segment) -> Tensor:
+    """Return the latents `[channels, n_latents]` of a part, as they are in the whole recording."""
+    spec, per_latent = model.mel_spec, model.frames_per_latent
+    unit = per_latent * spec.hop_length
+    # What the encoder looks at, and what the frames at its edges look at.
+    context = -(-(model.context_frames + -(-spec.n_fft // spec.hop_length)) // per_latent) * unit
+    first = max(part.start - context, 0)
+    latents = encode_waveform(model, clips.waveform(index, first, part.stop + context))
+    skip = (part.start - first) // unit
+    if part.stop == clips.n_samples(index):
+        return latents[:, skip:]
+    return latents[:, skip : skip + (part.stop - part.start) // unit]
+
+
+@torch.no_grad()
+def encode_waveform(model: MelAutoencoder, waveform: Tensor) -> Tensor:
+    """Return the latents `[channels, n_latents]` of `[n_samples]`, in bounded memory."""
+    spec = model.mel_spec
+    device = model.get_buffer("latent_mean").device
+    if waveform.shape[-1] < spec.n_fft:
+        waveform = torch.nn.functional.pad(waveform, (0, spec.n_fft - waveform.shape[-1]))
+    log_mel = mel.log_mel(waveform[None], spec)
+    per_latent, context = model.frames_per_latent, model.context_frames
+    context += -context % per_latent
+    parts = []
+    for start in range(0, log_mel.shape[-1], _BLOCK_FRAMES):
+        first = max(0, start - context)
+        seen = log_mel[..., first : start + _BLOCK_FRAMES + context].to(device)
+        skip = (start - first) // per_latent
+        wanted = -(-min(_BLOCK_FRAMES, log_mel.shape[-1] - start) // per_latent)
+        parts.append(model.encode(seen)[0, :, skip : skip + wanted].cpu())
+    return torch.cat(parts, dim=-1)
+
+
+def captions(item: AudioItem) -> tuple[str, ...]:
+    """The captions of a clip: `text`, and `text1`, `text2`, ... of the metadata; none if it has none."""
+    found = [item.text, *(item.extra[f"text{i}"] for i in range(1, 100) if item.extra.get(f"text{i}"))]
+    return tuple(text for text in found if text.strip())
+
+
+def numbers_of(
+    item: AudioItem, numbers: Sequence[NumberConfig] = NUMBERS, seconds: float | None = None
+) -> dict[str, float]:
+    """Numbers of a clip, as far as its metadata say them in columns of these names.
+
+    Args:
+        item: the clip.
+        numbers: what is asked for; "seconds" is the clip's length.
+        seconds: of the part that is meant, if it is not the whole clip.
+
+    Raises:
+        AudiodiffError: something that is not a number.
+    """
+    known: dict[str, float] = {}
+    for name in (number.name for number in numbers):
+        stated = item.extra.get(name, "").strip()
+        try:
+            value = (item.seconds if seconds is None else seconds) if name == "seconds" else float(stated or "nan")
+        except ValueError as error:
+            raise AudiodiffError(f"{item.path} has {name} {stated!r} in its metadata; expected a number.") from error
+        if math.isfinite(value) and value > 0:
+            known[name] = value
+    return known
+
+
+def classes_of(item: AudioItem, classes: Sequence[ClassConfig] = CLASSES) -> dict[str, str]:
+    """Classes of a clip, as far as its metadata say them in columns of these names.
+
+    The kind "source" is whether a clip was rendered from a score or recorded, which `label_source` tells.
+
+    Raises:
+        AudiodiffError: a value that the kind does not have.
+    """
+    known: dict[str, str] = {}
+    for kind in classes:
+        stated = item.extra.get(kind.name, "").strip()
+        if kind.name == "source":
+            label_source = item.extra.get("label_source", "")
+            stated = "" if not label_source else "rendered" if label_source == "exact" else "recorded"
+        if stated and stated not in kind.values:
+            raise AudiodiffError(
+                f"{item.path} has {kind.name} {stated!r} in its metadata; expected {', '.join(kind.values)}, or "
+                "nothing."
+            )
+        if stated:
+            known[kind.name] = stated
+    return known

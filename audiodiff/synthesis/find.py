@@ -1,0 +1,83 @@
+"""Where models are found by name, and what their configs say. Imports no torch."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from audiodiff.errors import AudiodiffError
+
+PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
+"""Folder of the models that come with the package, one folder each."""
+
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
+"""Folder of the recordings that come with the package."""
+
+
+def pretrained_names() -> list[str]:
+    """Return the names of the models that come with the package."""
+    if not PRETRAINED.is_dir():
+        return []
+    return sorted(folder.name for folder in PRETRAINED.iterdir() if (folder / "config.json").is_file())
+
+
+def find_checkpoint(name_or_path: str | Path) -> Path:
+    """Return the folder of a model, fetched from the Hub first if the name starts with `hf:`.
+
+    Raises:
+        AudiodiffError: there is no such model.
+    """
+    name = str(name_or_path)
+    if name.startswith("hf:"):
+        return _hub_folder(name.removeprefix("hf:"))
+    if name in pretrained_names():
+        return PRETRAINED / name
+    folder = Path(name)
+    if folder.is_dir():
+        return folder
+    known = ", ".join(pretrained_names()) or "none yet"
+    if folder.exists():
+        raise AudiodiffError(f"{name} is a file; a model is a folder with config.json and model.safetensors.")
+    raise AudiodiffError(
+        f"there is no model {name!r}: it is neither a model of the package ({known}) nor a folder; "
+        "give one of these, the path of a checkpoint folder, or hf:ORG/NAME."
+    )
+
+
+def public_name(name_or_path: str | Path) -> str:
+    """Return what a model may be called in a file that others read: never a path, only its last part."""
+    name = str(name_or_path)
+    if name.startswith("hf:") or name in pretrained_names():
+        return name
+    return Path(name).resolve().name
+
+
+def read_model_config(folder: Path) -> dict[str, Any]:
+    """Read `config.json` of a model of any kind, as it stands.
+
+    Raises:
+        AudiodiffError: it is missing, or not a JSON object.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise AudiodiffError(f"{folder} holds no config.json; give the folder of a model.")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise AudiodiffError(f"{path} cannot be read as JSON ({error}); copy the model again.") from error
+    if not isinstance(config, dict):
+        raise AudiodiffError(f"{path} is not a table of keys and values; give the folder of a model.")
+    return config
+
+
+def _hub_folder(repository: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise AudiodiffError(
+            "loading from the Hugging Face Hub needs huggingface_hub; install it with `pip install huggingface_hub`."
+        ) from error
+    try:
+        return Path(snapshot_download(repository, allow_patterns=["config.json", "model.safetensors"]))
+    except Exception as error:  # the hub's client raises a dozen unrelated classes
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise AudiodiffError(f"{repository!r} could not be fetched from the Hugging Face Hub: {reason}") from error

@@ -1,0 +1,446 @@
+"""From a prompt to a clip: latents by diffusion, a log-mel by the autoencoder, a waveform by the vocoder."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audiodiff.diffusion.guidance import classifier_free, interval, rescale
+from audiodiff.diffusion.noise import positional_noise
+from audiodiff.diffusion.samplers import SAMPLERS, Denoise, sample
+from audiodiff.diffusion.times import GRIDS
+from audiodiff.errors import AudiodiffError
+from audiodiff.models.mel_latent import MelLatent
+from audiodiff.signal.levels import Levelled, apply_level
+from audiodiff.synthesis.find import public_name
+from audiodiff.synthesis.provenance import StoryModel
+from audiodiff.synthesis.settings import GenerateSettings, Precision
+from audiodiff.synthesis.streams import windows
+from audiodiff.synthesis.vocode import VocoderSynthesizer
+from audiodiff.synthesis.windowed import windowed
+from audiodiff.text.embed import embed_prompt
+from audiodiff.text.encoder import TextEncoder, open_encoder
+from audiodiff.text.prompt import parse_prompt
+
+OnProgress = Callable[[float, float], None]
+"""Called with (work done, work in all), in sampling steps, first the model's and then the vocoder's."""
+
+OnEstimate = Callable[[Tensor], None]
+"""Called after every step of the model with its estimate of the clean latents, `[1, channels, n_latents]`."""
+
+SHORTEST_SECONDS = 3.0
+"""Clips shorter than this are cut from one of this length: the model has never heard shorter ones."""
+
+FADE_SECONDS = 0.01
+DECODE_LATENTS = 1024
+EMPTY_PROMPT = "the prompt is empty, so anything may come out"
+_TEMPO = re.compile(r"(?<![\d.])(\d{2,3}(?:\.\d+)?)\s*bpm\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class LatentDefaults:
+    """What a checkpoint recommends.
+
+    Attributes:
+        steps, sampler, grid, precision: as in `audiodiff generate`.
+        guidance: scale, 1 for none.
+        rescale: 0 to 1.
+        window_seconds: longest stretch that the network denoises as one (s).
+    """
+
+    steps: int = 20
+    sampler: str = "dpmpp_2m"
+    grid: str = "uniform"
+    precision: Precision = "fp32"
+    guidance: float = 3.0
+    rescale: float = 0.5
+    window_seconds: float = 10.0
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A generated clip and what there is to say about it.
+
+    Attributes:
+        waveform: `[n_samples]`, float32, within what the level policy allows; `[channels, n_samples]` of an edited
+            recording whose channels are kept.
+        sample_rate: Hz.
+        seed: of its noise.
+        gain_db: what the level policy applied (dB).
+        clipped: samples beyond full scale.
+        notes: sentences about what was not done as asked, such as a prompt cut short.
+        seam: of a loop, how abrupt its seam is (`audiodiff.synthesis.loop.seam_score`).
+    """
+
+    waveform: NDArray[np.float32]
+    sample_rate: int
+    seed: int
+    gain_db: float
+    clipped: int
+    notes: tuple[str, ...]
+    seam: float | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A prompt as the network takes it: weighted conditions, and what of the text was dropped."""
+
+    conditions: tuple[tuple[float, Any], ...]
+    notes: tuple[str, ...]
+
+
+class LatentSynthesizer:
+    """A trained latent model with its vocoder, ready to make clips."""
+
+    def __init__(
+        self,
+        model: MelLatent,
+        vocoder: VocoderSynthesizer,
+        *,
+        name: str = "latent",
+        identity: tuple[StoryModel, ...] = (),
+        defaults: LatentDefaults | None = None,
+        device: torch.device | str = "cpu",
+        encoder: TextEncoder | None = None,
+    ) -> None:
+        """Wrap `model`, whose weights are on `device` already.
+
+        Args:
+            model: in evaluation mode.
+            vocoder: for the model's mel.
+            name: how it was asked for.
+            identity: what the stories of its files say of it and its vocoder; without, they cannot be replayed.
+            defaults: what it recommends.
+            device: where it computes.
+            encoder: the frozen text encoder; opened by name at the first prompt when `None`.
+        """
+        self.model = model
+        self.vocoder = vocoder
+        self.name = name
+        self.identity = identity or (StoryModel(public_name(name), weights_sha256="", role="latent model"),)
+        self.defaults = defaults or LatentDefaults()
+        self.device = torch.device(device)
+        self._encoder = encoder
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate of the waveforms that come out, in Hz."""
+        return self.model.mel_spec.sample_rate
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        seconds: float | None = None,
+        seed: int | None = None,
+        negative: str | None = None,
+        steps: int | None = None,
+        sampler: str | None = None,
+        guidance: float | None = None,
+        settings: GenerateSettings | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> NDArray[np.float32]:
+        """Make one clip.
+
+        Args:
+            prompt: what to hear; empty for anything.
+            seconds: length (s), 10 when `None`.
+            seed: the same seed gives the same samples.
+            negative: what to avoid.
+            steps: sampling steps; the model's recommendation when `None`, as for the next two.
+            sampler: a name of `audiodiff.diffusion.samplers.SAMPLERS`.
+            guidance: scale of the guidance, 1 for none.
+            settings: all settings at once; the arguments above replace its fields.
+            on_progress: called with the work done and the work in all; what it raises stops the generation.
+
+        Returns:
+            `[n_samples]` at `self.sample_rate`, exactly `round(seconds * sample_rate)` samples; a loop, the whole
+            number of latents next to that.
+
+        Raises:
+            AudiodiffError: a setting is out of range, or the prompt is malformed.
+        """
+        given = {
+            "prompt": prompt or None,
+            "seconds": seconds,
+            "seed": seed,
+            "negative": negative,
+            "steps": steps,
+            "sampler": sampler,
+            "guidance": guidance,
+        }
+        base = (settings or GenerateSettings()).to_dict()
+        merged = GenerateSettings(**{**base, **{k: v for k, v in given.items() if v is not None}})  # type: ignore[arg-type]
+        return self.clip(merged, on_progress).waveform
+
+    def resolve(self, settings: GenerateSettings) -> GenerateSettings:
+        """Return `settings` with the model's recommendations in the place of every `None`."""
+        found = _TEMPO.search(settings.prompt)
+        knows_tempo = any(number.name == "tempo" for number in self.model.config.numbers)
+        tempo = settings.tempo
+        if tempo is None and found and knows_tempo:
+            tempo = float(found.group(1))
+        defaults = self.defaults
+        return replace(
+            settings,
+            steps=settings.steps or defaults.steps,
+            sampler=settings.sampler or defaults.sampler,
+            grid=settings.grid or defaults.grid,
+            guidance=defaults.guidance if settings.guidance is None else settings.guidance,
+            rescale=defaults.rescale if settings.rescale is None else settings.rescale,
+            precision=settings.precision or defaults.precision,
+            tempo=tempo,
+            vocoder_steps=settings.vocoder_steps or self.vocoder.defaults.steps,
+        )
+
+    @torch.no_grad()
+    def clip(
+        self,
+        settings: GenerateSettings,
+        on_progress: OnProgress | None = None,
+        *,
+        on_estimate: OnEstimate | None = None,
+    ) -> Clip:
+        """Make the clip that `settings` describe; see `generate`."""
+        settings = self.resolve(settings)
+        if settings.loop:
+            from audiodiff.synthesis.loop import loop_clip
+
+            return loop_clip(self, settings, on_progress)
+        n_samples = round(settings.seconds * self.sample_rate)
+        latents, notes = self.latents(settings, self.n_latents(settings.seconds), on_progress, on_estimate=on_estimate)
+        levelled = self.render(latents, n_samples, settings, on_progress)
+        return Clip(
+            waveform=levelled.waveform.numpy(),
+            sample_rate=self.sample_rate,
+            seed=settings.seed,
+            gain_db=levelled.gain_db,
+            clipped=levelled.clipped,
+            notes=notes,
+        )
+
+    def n_latents(self, seconds: float) -> int:
+        """How many latents are denoised for a clip of `seconds`."""
+        spec, per_latent = self.model.mel_spec, self.model.autoencoder.frames_per_latent
+        wanted = max(seconds, SHORTEST_SECONDS)
+        return -(-round(wanted * spec.sample_rate) // (spec.hop_length * per_latent))
+
+    def latents(
+        self,
+        settings: GenerateSettings,
+        n_latents: int,
+        on_progress: OnProgress | None = None,
+        *,
+        on_estimate: OnEstimate | None = None,
+    ) -> tuple[Tensor, tuple[str, ...]]:
+        """Denoise `[1, channels, n_latents]`; also returns notes about the prompt."""
+        denoise, notes = self.guided(settings, n_latents)
+        x = self.model.process.prior(self.noise(settings.seed, 0, 0, n_latents))
+        times = self.times(settings)
+        vocoder_steps = self.resolve(settings).vocoder_steps or 0
+
+        def with_vocoder(done: float, total: float) -> None:
+            if on_progress is not None:
+                on_progress(done, total + vocoder_steps)
+
+        latents = self.sample(settings, denoise, x, times, on_progress=with_vocoder, on_estimate=on_estimate)
+        return latents, notes
+
+    def noise(self, seed: int, draw: int, start: int, stop: int) -> Tensor:
+        """The noise of latents `start` to `stop`, `[1, channels, stop - start]`: it belongs to their place."""
+        return positional_noise(seed, draw, start, stop, channels=self.model.channels)[None].to(self.device)
+
+    def sample(
+        self,
+        settings: GenerateSettings,
+        denoise: Denoise,
+        x: Tensor,
+        times: Tensor,
+        *,
+        start: int = 0,
+        on_progress: OnProgress | None = None,
+        on_estimate: OnEstimate | None = None,
+    ) -> Tensor:
+        """Denoise the state `x [1, channels, n_latents]` at `times[0]` to clean latents.
+
+        Args:
+            settings: the sampler and the seed of its noise.
+            denoise: from `guided`.
+            x: the state.
+            times: `[steps + 1]`, decreasing to 0.
+            start: place of the first latent, which its noise belongs to.
+            on_progress: called with the steps done and the steps in all.
+            on_estimate: called with the estimate of the clean latents after each step.
+
+        Raises:
+            AudiodiffError: what comes out are not numbers.
+        """
+        settings = self.resolve(settings)
+        steps = len(times) - 1
+
+        def on_step(index: int, total: int, x0_hat: Tensor) -> None:
+            if on_progress is not None:
+                on_progress(float(index + 1), float(steps))
+            if on_estimate is not None:
+                on_estimate(x0_hat)
+
+        def noise(draw: int) -> Tensor:
+            return self.noise(settings.seed, draw, start, start + x.shape[-1])
+
+        assert settings.sampler is not None
+        step = SAMPLERS[settings.sampler]()
+        latents = sample(step, denoise, self.model.process, x, times, noise=noise, on_step=on_step)
+        if not bool(torch.isfinite(latents).all()):
+            raise AudiodiffError(
+                f"the model gave values that are not numbers ({steps} steps of {settings.sampler}); try the "
+                "recommended sampler, steps and guidance."
+            )
+        return latents
+
+    def times(self, settings: GenerateSettings) -> Tensor:
+        """The grid of process times that `settings` ask for."""
+        settings = self.resolve(settings)
+        assert settings.grid is not None
+        assert settings.steps is not None
+        return GRIDS[settings.grid](self.model.process, settings.steps)
+
+    def guided(
+        self, settings: GenerateSettings, n_latents: int, *, circular: bool = False
+    ) -> tuple[Denoise, tuple[str, ...]]:
+        """Return the denoiser of `settings` for states of any length, and notes about the prompt."""
+        settings = self.resolve(settings)
+        wanted = self.ask(settings.prompt, settings)
+        unwanted = self.ask(settings.negative, None)
+        notes = list(wanted.notes + unwanted.notes)
+        if not settings.prompt.strip():
+            notes.append(EMPTY_PROMPT)
+        return self.guided_by(wanted, unwanted, settings, circular=circular), tuple(notes)
+
+    def guided_by(
+        self, wanted: Asked, unwanted: Asked, settings: GenerateSettings, *, circular: bool = False
+    ) -> Denoise:
+        """Return the denoiser that goes towards `wanted` and away from `unwanted`, for states of any length.
+
+        Of a circle the whole is denoised as one, however long.
+        """
+        settings = self.resolve(settings)
+        guidance, amount = settings.guidance, settings.rescale
+        assert guidance is not None
+        denoiser = self.model.denoiser(torch.bfloat16 if settings.precision == "bf16" else None, circular=circular)
+
+        def blended(x: Tensor, t: Tensor, cond: Sequence[tuple[float, Any]]) -> Tensor:
+            estimate: Tensor | None = None
+            for share, each in cond:
+                part = share * denoiser(x, t, each)
+                estimate = part if estimate is None else estimate + part
+            assert estimate is not None
+            return estimate
+
+        plain = classifier_free(blended, wanted.conditions, unwanted.conditions, 1.0)
+        denoise = classifier_free(
+            blended,
+            wanted.conditions,
+            unwanted.conditions,
+            guidance,
+            adjust=rescale(amount) if amount and guidance > 1.0 else None,
+        )
+        if settings.guidance_interval is not None:
+            denoise = interval(denoise, plain, *settings.guidance_interval)
+        return denoise if circular else windowed(denoise, self.window_latents, self.window_latents // 3)
+
+    @property
+    def window_latents(self) -> int:
+        """The most latents that the network denoises as one."""
+        return max(1, round(self.defaults.window_seconds * self.model.latents_per_second))
+
+    def ask(self, prompt: str, settings: GenerateSettings | None) -> Asked:
+        """Turn a prompt, and the numbers and classes of `settings`, into conditions.
+
+        Raises:
+            AudiodiffError: the prompt is malformed, or asks for what the model does not know.
+        """
+        parsed = parse_prompt(prompt)
+        encoder = self.encoder() if prompt.strip() else None
+        notes: list[str] = []
+        parts: list[tuple[float, Tensor]] = [(1.0, torch.zeros(0, self.model.config.text_width))]
+        if encoder is not None:
+            embedded = embed_prompt(parsed, encoder)
+            parts = [(part.weight, part.tokens) for part in embedded.parts] or parts
+            if embedded.n_dropped:
+                lost = " | ".join(embedded.dropped_text)
+                notes.append(
+                    f"the prompt is longer than the {encoder.max_tokens} tokens that the model reads; left out: {lost}"
+                )
+        numbers: dict[str, float | None] = {}
+        classes: dict[str, str] = {}
+        if settings is not None:
+            if settings.tempo is not None:
+                numbers["tempo"] = settings.tempo
+            if any(number.name == "seconds" for number in self.model.config.numbers):
+                numbers["seconds"] = min(max(settings.seconds, SHORTEST_SECONDS), self.defaults.window_seconds)
+            if settings.source:
+                classes["source"] = settings.source
+        conditions = []
+        for share, tokens in parts:
+            cond = self.model.condition([tokens], [numbers], [classes])
+            conditions.append((share, self.model.network.project_cond(cond)))
+        return Asked(tuple(conditions), tuple(notes))
+
+    def encoder(self) -> TextEncoder:
+        """The model's frozen text encoder, opened once.
+
+        Raises:
+            AudiodiffError: its package is not installed.
+        """
+        if self._encoder is None:
+            self._encoder = open_encoder(self.model.config.text_encoder)
+        return self._encoder
+
+    def mel(self, latents: Tensor) -> Tensor:
+        """Decode `[1, channels, n_latents]` to log-mels `[n_mels, n_frames]`, in bounded memory."""
+        per_latent = self.model.autoencoder.frames_per_latent
+        context = -(-self.model.autoencoder.context_frames // per_latent)
+        parts = []
+        for piece in windows(latents.shape[-1], DECODE_LATENTS, context):
+            decoded = self.model.autoencoder.decode(latents[..., piece.start : piece.stop])[0]
+            first = (piece.core_start - piece.start) * per_latent
+            parts.append(decoded[:, first : first + (piece.core_stop - piece.core_start) * per_latent])
+        return torch.cat(parts, dim=-1)
+
+    def render(
+        self, latents: Tensor, n_samples: int, settings: GenerateSettings, on_progress: OnProgress | None = None
+    ) -> Levelled:
+        """Decode latents to a waveform `[n_samples]` on the CPU, faded at its ends and set to the level asked for."""
+        waveform = self.waveform(latents, settings, on_progress)[:n_samples]
+        return apply_level(faded(waveform, self.sample_rate), self.sample_rate, settings.level)
+
+    def waveform(self, latents: Tensor, settings: GenerateSettings, on_progress: OnProgress | None = None) -> Tensor:
+        """Decode latents to a waveform `[n_samples]` on the CPU, at the level and with the ends that come out."""
+        settings = self.resolve(settings)
+        assert settings.steps is not None
+        assert settings.vocoder_steps is not None
+        before, steps = settings.steps, settings.vocoder_steps
+
+        def on_vocoder(done: float, total: float) -> None:
+            if on_progress is not None:
+                on_progress(before + steps * done / total, float(before + steps))
+
+        log_mel = self.mel(latents).cpu()
+        return self.vocoder.vocode_mel(log_mel, steps=steps, seed=settings.seed, on_progress=on_vocoder).float()
+
+
+def faded(waveform: Tensor, sample_rate: int) -> Tensor:
+    """Fade the first and last 10 ms, so that a clip cut out of a sound does not begin or end with a click."""
+    n_fade = min(round(FADE_SECONDS * sample_rate), waveform.shape[-1] // 2)
+    if n_fade == 0:
+        return waveform
+    ramp = (torch.arange(n_fade, dtype=waveform.dtype) + 0.5) / n_fade
+    result = waveform.clone()
+    result[:n_fade] *= ramp
+    result[-n_fade:] *= ramp.flip(0)
+    return result

@@ -1,0 +1,184 @@
+"""Clips from a prompt into files that tell how they were made."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.synthesis.files import check_output
+from audiodiff.synthesis.generate import Clip, LatentSynthesizer, OnEstimate, OnProgress
+from audiodiff.synthesis.machine import this_machine
+from audiodiff.synthesis.provenance import Story, StoryAudio, StoryInput, StoryWriter, check_sidecar
+from audiodiff.synthesis.settings import GenerateSettings
+
+FLOAT_ENCODINGS = ("FLOAT", "DOUBLE")
+"""Encodings that hold samples beyond full scale."""
+
+
+@dataclass(frozen=True)
+class GenerateReport:
+    """What a generation did.
+
+    Attributes:
+        path: the file written.
+        seconds: its length.
+        sample_rate: Hz.
+        seed: of the noise.
+        clipped: samples beyond full scale, which were cut to it.
+        notes: sentences about what was not done as asked.
+        elapsed: seconds that it took, loading of the model not counted.
+        story: what the file tells about itself; `None` without provenance.
+        channels: of the file.
+        seam: of a loop, how abrupt its seam is (`audiodiff.synthesis.loop.SeamScore.ratio`).
+    """
+
+    path: Path
+    seconds: float
+    sample_rate: int
+    seed: int
+    clipped: int
+    notes: tuple[str, ...]
+    elapsed: float
+    story: Story | None
+    channels: int = 1
+    seam: float | None = None
+
+
+def generate_file(
+    synthesizer: LatentSynthesizer,
+    target: str | Path,
+    settings: GenerateSettings,
+    *,
+    provenance: bool = True,
+    sidecar: bool = False,
+    on_progress: OnProgress | None = None,
+    on_estimate: OnEstimate | None = None,
+) -> GenerateReport:
+    """Generate one clip into a sound file.
+
+    Args:
+        synthesizer: the loaded model.
+        target: `.wav`, `.flac` or `.ogg`; appears only when complete.
+        settings: the clip.
+        provenance: keep in the file what made it (`audiodiff.synthesis.provenance`), for `inspect` and `replay`.
+        sidecar: write that as JSON beside the file, too.
+        on_progress: called with the work done and the work in all.
+        on_estimate: called after every step with the latents that the clip seems to become.
+
+    Raises:
+        AudiodiffError: a prompt or setting that cannot be used, or a target that cannot be written; nothing is left.
+    """
+    target = Path(target)
+    check_output(None, target)
+    if sidecar:
+        check_sidecar(target, provenance=provenance)
+    started = time.perf_counter()
+    resolved = synthesizer.resolve(settings)
+    clip = synthesizer.clip(resolved, on_progress, on_estimate=on_estimate)
+    story = story_of(synthesizer, "generate", resolved, sampling_values(resolved))
+    return write_clip(clip, target, story if provenance else None, sidecar=sidecar, started=started)
+
+
+def write_clip(
+    clip: Clip,
+    target: Path,
+    tell: Callable[[StoryAudio], Story] | None,
+    *,
+    sidecar: bool,
+    started: float,
+    encoding: str | None = None,
+) -> GenerateReport:
+    """Write a clip and its story.
+
+    Args:
+        clip: what to write.
+        target: `.wav`, `.flac` or `.ogg`; appears only when complete.
+        tell: makes the story of its samples; `None` for none.
+        sidecar: write that as JSON beside the file, too.
+        started: when the work began, by `time.perf_counter`.
+        encoding: libsndfile's name; `None` for the usual one.
+    """
+    waveform = clip.waveform if clip.waveform.ndim == 2 else clip.waveform[None]
+    if encoding not in FLOAT_ENCODINGS:
+        waveform = waveform.clip(-1.0, 1.0)
+    channels, n_samples = waveform.shape
+    with StoryWriter(target, clip.sample_rate, channels, tell=tell, sidecar=sidecar, encoding=encoding) as writer:
+        writer.write(waveform)
+    return GenerateReport(
+        path=target,
+        seconds=n_samples / clip.sample_rate,
+        sample_rate=clip.sample_rate,
+        seed=clip.seed,
+        clipped=clip.clipped,
+        notes=clip.notes,
+        elapsed=time.perf_counter() - started,
+        story=writer.story,
+        channels=channels,
+        seam=clip.seam,
+    )
+
+
+def sampling_values(settings: GenerateSettings, *, without: tuple[str, ...] = ()) -> dict[str, object]:
+    """Settings as a story keeps them; prompts and seed have places of their own."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in settings.to_dict().items()
+        if name not in ("prompt", "negative", "seed", *without)
+    }
+
+
+def story_of(
+    synthesizer: LatentSynthesizer,
+    verb: str,
+    settings: GenerateSettings,
+    kept: Mapping[str, object],
+    *,
+    inputs: tuple[StoryInput, ...] = (),
+    prompt: str | None = None,
+) -> Callable[[StoryAudio], Story]:
+    """Return what makes the story of a run of `verb` from its samples.
+
+    Args:
+        synthesizer: who made them.
+        verb: the command.
+        settings: prompts and seed.
+        kept: all other settings.
+        inputs: what went in.
+        prompt: what to tell as the prompt instead of that of `settings`.
+    """
+    return partial(
+        Story,
+        verb,
+        synthesizer.identity,
+        {**kept, "text_encoder": synthesizer.model.config.text_encoder},
+        settings.seed,
+        machine=this_machine(synthesizer.device),
+        inputs=inputs,
+        prompt=settings.prompt if prompt is None else prompt,
+        negative=settings.negative,
+    )
+
+
+def settings_of(story: Story, *, others: tuple[str, ...] = ()) -> GenerateSettings:
+    """The settings that a story of a generated clip tells of.
+
+    Args:
+        story: the story.
+        others: settings in it that are somebody else's.
+
+    Raises:
+        AudiodiffError: a setting is missing, unknown, or out of range.
+    """
+    values = {key: value for key, value in story.settings.items() if key not in ("text_encoder", *others)}
+    known = set(GenerateSettings().to_dict())
+    odd = sorted(set(values) - known)
+    if odd:
+        raise AudiodiffError(
+            f"the story has the setting {odd[0]}, which this audiodiff does not know; update audiodiff."
+        )
+    if isinstance(values.get("guidance_interval"), list):
+        values["guidance_interval"] = tuple(values["guidance_interval"])
+    base = GenerateSettings(prompt=story.prompt, negative=story.negative, seed=story.seed)
+    return replace(base, **values)

@@ -1,0 +1,130 @@
+"""Loading a model of any kind by name."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.synthesis import vocode
+from audiodiff.synthesis.find import find_checkpoint, public_name
+from audiodiff.synthesis.provenance import StoryModel, hash_config
+from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.vocode import VocoderSynthesizer, open_device
+
+if TYPE_CHECKING:
+    from audiodiff.synthesis.generate import LatentDefaults, LatentSynthesizer
+
+VOCODER_FOLDER = "vocoder"
+"""Where a latent model's checkpoint keeps its vocoder."""
+
+
+def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> "VocoderSynthesizer | LatentSynthesizer":
+    """Load a model, ready to vocode or to generate.
+
+    Args:
+        name_or_path: a model that comes with the package (`pretrained_names`), a checkpoint folder, or
+            `hf:ORG/NAME` for a folder of that form on the Hugging Face Hub.
+        device: `auto` (CUDA, then MPS, then CPU), or what torch calls the device.
+
+    Raises:
+        AudiodiffError: there is no such model or device, or the folder holds something else.
+    """
+    from audiodiff.models.checkpoint import read_config
+
+    folder = find_checkpoint(name_or_path)
+    kind = read_config(folder)["kind"]
+    if kind == "vocoder":
+        return vocode.load(name_or_path, device=device)
+    if kind == "mel_latent":
+        return _latent(folder, str(name_or_path), open_device(device))
+    raise AudiodiffError(
+        f'{folder} holds a model of kind "{kind}", which makes no sound by itself; give a vocoder or a latent model.'
+    )
+
+
+def load_generator(name_or_path: str | Path = "music", *, device: str = "auto") -> "LatentSynthesizer":
+    """Load a model that generates from prompts.
+
+    Raises:
+        AudiodiffError: as `load`, or the model is a vocoder.
+    """
+    from audiodiff.synthesis.generate import LatentSynthesizer
+
+    model = load(name_or_path, device=device)
+    if not isinstance(model, LatentSynthesizer):
+        raise AudiodiffError(
+            f"{name_or_path} is a vocoder, which only turns mels into sound; generating needs a latent model such as "
+            "music."
+        )
+    return model
+
+
+def load_vocoder(name_or_path: str | Path = "speech", *, device: str = "auto") -> VocoderSynthesizer:
+    """Load a vocoder, or the one that belongs to a latent model.
+
+    Raises:
+        AudiodiffError: as `load`, or the model has no vocoder.
+    """
+    from audiodiff.models.checkpoint import read_config
+
+    folder = find_checkpoint(name_or_path)
+    inner = read_config(folder)["kind"] == "mel_latent"
+    return vocode.load(folder / VOCODER_FOLDER if inner else name_or_path, device=device)
+
+
+def _latent(folder: Path, name: str, device: Any) -> "LatentSynthesizer":
+    from audiodiff.models.checkpoint import WEIGHTS_FILE, load_mel_latent, read_config, weights_hash
+    from audiodiff.synthesis.generate import LatentSynthesizer
+
+    model = load_mel_latent(folder)
+    if not (folder / VOCODER_FOLDER).is_dir():
+        raise AudiodiffError(
+            f"{folder} has no folder {VOCODER_FOLDER} with a vocoder for its mel; train with --vocoder CHECKPOINT, or "
+            "copy one there."
+        )
+    vocoder = vocode.load(folder / VOCODER_FOLDER, device=str(device))
+    if vocoder.mel_spec != model.mel_spec:
+        from audiodiff.signal.mel import describe
+
+        raise AudiodiffError(
+            f"the vocoder in {folder} takes another mel ({describe(vocoder.mel_spec)}) than the model makes "
+            f"({describe(model.mel_spec)})."
+        )
+    model.to(device)
+    config = read_config(folder)
+    # Of the weights as they are, which need not be what the config says.
+    identity = (
+        StoryModel(
+            public_name(name), weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]), role="latent model"
+        ),
+        replace(vocoder.identity, name=f"{public_name(name)}/{VOCODER_FOLDER}"),
+    )
+    defaults = read_latent_defaults(config["metadata"], folder)
+    return LatentSynthesizer(model, vocoder, name=name, identity=identity, defaults=defaults, device=device)
+
+
+def read_latent_defaults(metadata: Mapping[str, Any], folder: Path) -> "LatentDefaults":
+    """Read what a latent model's checkpoint recommends: `sampling` of its metadata.
+
+    Raises:
+        AudiodiffError: an unknown key, or a value that is out of range.
+    """
+    from audiodiff.synthesis.generate import LatentDefaults
+
+    sampling = metadata.get("sampling", {})
+    checked = ("steps", "sampler", "grid", "precision", "guidance", "rescale")
+    known = (*checked, "window_seconds")
+    unknown = sorted(set(sampling) - set(known)) if isinstance(sampling, dict) else ["sampling"]
+    if unknown:
+        raise AudiodiffError(
+            f'the config of {folder} has an unknown sampling key "{unknown[0]}"; known: {", ".join(known)}.'
+        )
+    window = sampling.get("window_seconds", LatentDefaults().window_seconds)
+    try:
+        GenerateSettings(**{key: sampling[key] for key in checked if key in sampling})
+        if isinstance(window, bool) or not isinstance(window, int | float) or not 0.5 <= window <= 600.0:
+            raise AudiodiffError(f"window_seconds is {window!r}; it must be a number from 0.5 to 600 s.")
+    except AudiodiffError as error:
+        raise AudiodiffError(f"the config of {folder} recommends what does not exist: {error}") from error
+    return LatentDefaults(**sampling)

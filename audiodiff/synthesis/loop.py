@@ -1,0 +1,168 @@
+"""Clips that repeat without a seam: latents on a circle, decoded and vocoded around it."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from audiodiff.diffusion.samplers import Denoise
+from audiodiff.signal.levels import apply_level
+from audiodiff.signal.mel import MelSpec, log_mel
+from audiodiff.synthesis.settings import GenerateSettings
+
+if TYPE_CHECKING:
+    from audiodiff.synthesis.generate import Clip, LatentSynthesizer, OnProgress
+
+__all__ = ["SeamScore", "around", "loop_clip", "rolled", "seam_score", "tiled"]
+
+USUAL_SHARE = 0.95
+LARGEST_RATIO = 1.25
+"""Up to this a seam is one of the clip's livelier places: one in twenty of these is above 1."""
+
+
+@dataclass(frozen=True)
+class SeamScore:
+    """How abrupt the seam of a loop is.
+
+    Attributes:
+        jump: change of the log-mel from one frame to the next where the end meets the beginning, averaged over bands
+            (in the units of the mel).
+        usual: the same of the clip's other places: their 95th percentile.
+    """
+
+    jump: float
+    usual: float
+
+    @property
+    def ratio(self) -> float:
+        """The jump in units of what is usual in this clip; about 1 or less if it does not stand out."""
+        return self.jump / self.usual if self.usual > 0.0 else math.inf if self.jump > 0.0 else 0.0
+
+    @property
+    def closed(self) -> bool:
+        """Whether the seam does not stand out."""
+        return self.ratio <= LARGEST_RATIO
+
+
+def loop_clip(
+    synthesizer: "LatentSynthesizer", settings: GenerateSettings, on_progress: "OnProgress | None" = None
+) -> "Clip":
+    """Make a clip whose end leads into its beginning; its length is a whole number of latents, and it has no fades.
+
+    Args:
+        synthesizer: the model.
+        settings: prompt, length, seed and the rest.
+        on_progress: called with the steps done and the steps in all.
+    """
+    from audiodiff.synthesis.generate import SHORTEST_SECONDS, Clip
+
+    settings = synthesizer.resolve(settings)
+    rate, window = synthesizer.sample_rate, synthesizer.window_latents
+    per_latent = synthesizer.model.mel_spec.hop_length * synthesizer.model.autoencoder.frames_per_latent
+    n_latents = max(1, round(settings.seconds * rate / per_latent))
+    n_samples = n_latents * per_latent
+    denoise, said = synthesizer.guided(settings, n_latents, circular=n_latents <= window)
+    if n_latents > window:
+        denoise = around(denoise, window, window // 3)
+    else:
+        # The model has never heard less than this; a short loop is shown to it several times over.
+        denoise = tiled(denoise, math.ceil(SHORTEST_SECONDS * rate / n_samples))
+    state = synthesizer.model.process.prior(synthesizer.noise(settings.seed, 0, 0, n_latents))
+    latents = synthesizer.sample(
+        settings, rolled(denoise, settings.seed), state, synthesizer.times(settings), on_progress=on_progress
+    )
+    mel = synthesizer.model.autoencoder.decode(latents, circular=True)[0].cpu()
+    waveform = synthesizer.vocoder.vocode_mel(mel, steps=settings.vocoder_steps, seed=settings.seed, circular=True)
+    levelled = apply_level(waveform.float(), rate, settings.level)
+    seam = seam_score(levelled.waveform, synthesizer.model.mel_spec)
+    notes = list(said)
+    if n_samples != round(settings.seconds * rate):
+        notes.append(
+            f"a loop is a whole number of latents, {1000.0 * per_latent / rate:.1f} ms each: instead of "
+            f"{settings.seconds:g} s it has {n_samples / rate:.4f} s ({n_samples} samples)"
+        )
+    if not seam.closed:
+        notes.append(f"the seam is {seam.ratio:.1f} times as abrupt as the loop's own changes; try another seed")
+    return Clip(
+        waveform=levelled.waveform.numpy(),
+        sample_rate=rate,
+        seed=settings.seed,
+        gain_db=levelled.gain_db,
+        clipped=levelled.clipped,
+        notes=tuple(notes),
+        seam=seam.ratio,
+    )
+
+
+def rolled(denoise: Denoise, seed: int) -> Denoise:
+    """Return a `denoise` that turns the circle by another angle at each call, so that no place is always at an end.
+
+    Positions in the network lie on a line: without this, they would leave a seam at the line's ends.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def turned(x: Tensor, t: Tensor) -> Tensor:
+        shift = int(torch.randint(x.shape[-1], (), generator=generator))
+        return denoise(x.roll(shift, dims=-1), t).roll(-shift, dims=-1)
+
+    return turned
+
+
+def tiled(denoise: Denoise, times: int) -> Denoise:
+    """Return a `denoise` that sees the state `times` over, one after another, and takes the mean of what it makes."""
+    if times <= 1:
+        return denoise
+
+    def repeated(x: Tensor, t: Tensor) -> Tensor:
+        return denoise(x.repeat(1, 1, times), t).reshape(*x.shape[:-1], times, x.shape[-1]).mean(dim=-2)
+
+    return repeated
+
+
+def around(denoise: Denoise, window: int, overlap: int) -> Denoise:
+    """Return a `denoise` of circles longer than `window` positions: overlapping windows all the way round.
+
+    As `audiodiff.synthesis.windowed.windowed`, where the last window overlaps the first.
+    """
+
+    def joined(x: Tensor, t: Tensor) -> Tensor:
+        length = x.shape[-1]
+        count = math.ceil(length / (window - overlap))
+        ramp = torch.arange(1, window + 1, dtype=x.dtype, device=x.device)
+        ramp = torch.minimum(ramp, ramp.flip(0)).clamp(max=max(overlap, 1))
+        total, weight = torch.zeros_like(x), torch.zeros(length, dtype=x.dtype, device=x.device)
+        for index in range(count):
+            places = (round(index * length / count) + torch.arange(window, device=x.device)) % length
+            total.index_add_(-1, places, denoise(x[..., places], t) * ramp)
+            weight.index_add_(0, places, ramp)
+        return total / weight
+
+    return joined
+
+
+def seam_score(waveform: Tensor, spec: MelSpec) -> SeamScore:
+    """Measure the seam of `waveform [n_samples]` played over and over.
+
+    A click is in every frame whose window touches it, and changes the first and last of them most; so the largest
+    change of all these is compared with the largest of as many frames elsewhere.
+
+    Args:
+        waveform: at the rate of `spec`.
+        spec: the mel whose frames are compared.
+    """
+    reach = spec.n_fft // (2 * spec.hop_length) + 1
+    half = 3 * reach * spec.hop_length
+    places = torch.arange(-half, half) % waveform.shape[-1]
+    there = _changes(waveform[places], spec)[2 * reach : -2 * reach]
+    # The frames at the ends of a line have heard what the analysis put beyond them.
+    elsewhere = _changes(waveform, spec)[reach:-reach]
+    if len(elsewhere) > len(there):
+        elsewhere = elsewhere.unfold(0, len(there), 1).amax(dim=-1)
+    return SeamScore(float(there.max()), float(elsewhere.quantile(USUAL_SHARE)))
+
+
+def _changes(waveform: Tensor, spec: MelSpec) -> Tensor:
+    """Mean change of the log-mel from each frame to the next."""
+    return log_mel(waveform, spec).diff(dim=-1).abs().mean(dim=0)

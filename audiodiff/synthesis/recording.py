@@ -1,0 +1,169 @@
+"""A recording as the latent model takes it, and states that are partly noise and partly recording."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audiodiff.diffusion.process import Process
+from audiodiff.errors import AudiodiffError
+from audiodiff.signal.resample import resample
+from audiodiff.synthesis.generate import SHORTEST_SECONDS, LatentSynthesizer, OnProgress
+from audiodiff.synthesis.settings import MAX_SECONDS, MIN_SECONDS, GenerateSettings
+from audiodiff.synthesis.streams import mel_blocks
+from audiodiff.synthesis.vocode import check_rate, waveform_tensor
+
+Waveform = NDArray[np.float32] | Tensor
+"""`[n_samples]` or `[channels, n_samples]`, full scale 1."""
+
+ENCODE_RMS = 0.08
+"""Level of the clips that latents are made of in training (`audiodiff.presets.corpus.DataConfig`)."""
+
+SILENCE_RMS = 1e-4
+MAX_GAIN = 100.0
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording, ready to be edited.
+
+    Attributes:
+        original: `[channels, n_samples]` as it came, or mixed to one channel.
+        sample_rate: of `original` (Hz).
+        samples: `[channels, n]` at the model's rate and at the level that the model knows.
+        gain: what brought it to that level; divided out again.
+        notes: sentences about what had to be done to it.
+    """
+
+    original: Tensor
+    sample_rate: int
+    samples: Tensor
+    gain: float
+    notes: tuple[str, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Its length (s)."""
+        return self.original.shape[-1] / self.sample_rate
+
+
+def prepared(synthesizer: LatentSynthesizer, waveform: Waveform, sample_rate: int, *, mono: bool) -> Recording:
+    """Take in a recording.
+
+    Args:
+        synthesizer: who edits it.
+        waveform: the recording.
+        sample_rate: its rate (Hz).
+        mono: mix its channels.
+
+    Raises:
+        AudiodiffError: it is empty, too long, no waveform, or has values that are not numbers.
+    """
+    rate = check_rate(sample_rate)
+    original = waveform_tensor(waveform)
+    notes: list[str] = []
+    if original.shape[-1] > MAX_SECONDS * rate:
+        raise AudiodiffError(
+            f"the recording has {original.shape[-1] / rate:.0f} s; at most {MAX_SECONDS:g} s can be edited, cut it."
+        )
+    if mono and original.shape[0] > 1:
+        notes.append(f"the recording has {original.shape[0]} channels, which were mixed to one")
+        original = original.mean(dim=0, keepdim=True)
+    samples = resample(original, rate, synthesizer.sample_rate)
+    level, highest = float(samples.double().square().mean().sqrt()), float(samples.abs().max())
+    gain = 1.0
+    if level < SILENCE_RMS:
+        notes.append("the recording is silence, or nearly so")
+    else:
+        gain = min(ENCODE_RMS / level, 1.0 / highest, MAX_GAIN)
+    return Recording(original, rate, samples * gain, gain, tuple(notes))
+
+
+def samples_per_latent(synthesizer: LatentSynthesizer) -> int:
+    """Samples at the model's rate that one latent stands for."""
+    return synthesizer.model.mel_spec.hop_length * synthesizer.model.autoencoder.frames_per_latent
+
+
+def shortest_latents(synthesizer: LatentSynthesizer) -> int:
+    """The fewest latents that are denoised: the model has never heard less."""
+    return math.ceil(round(SHORTEST_SECONDS * synthesizer.sample_rate) / samples_per_latent(synthesizer))
+
+
+@torch.no_grad()
+def encoded(synthesizer: LatentSynthesizer, samples: Tensor, start: int, stop: int) -> Tensor:
+    """Latents `[1, channels, stop - start]` of places `start` to `stop` of `samples [n]`, from what lies around them.
+
+    Beyond the end of the samples there is silence.
+    """
+    autoencoder, spec = synthesizer.model.autoencoder, synthesizer.model.mel_spec
+    per_latent = samples_per_latent(synthesizer)
+    reach = autoencoder.context_frames * spec.hop_length + spec.n_fft
+    first = max(0, start - math.ceil(reach / per_latent))
+    heard = samples[first * per_latent : stop * per_latent + reach]
+    missing = (stop - first) * per_latent - heard.shape[-1]
+    if missing > 0:
+        heard = torch.nn.functional.pad(heard, (0, missing))
+    log_mel = torch.cat(list(mel_blocks([heard[None]], spec)), dim=-1)
+    return autoencoder.encode(log_mel.to(synthesizer.device))[..., start - first : stop - first]
+
+
+def start_time(process: Process, strength: float) -> float:
+    """The process time whose state is noise by `strength` and data by the rest: `sigma / (alpha + sigma)`.
+
+    On a rectified flow that is `strength` itself. Grows with it, from 0 to `t_max`.
+    """
+    if strength <= 0.0:
+        return 0.0
+    if strength >= 1.0:
+        return process.t_max
+    log_snr = 2.0 * (math.log1p(-strength) - math.log(strength))
+    return float(process.time_at(torch.tensor(log_snr, dtype=torch.float64)))
+
+
+def times_from(times: Tensor, start: float) -> Tensor:
+    """The rest of a grid from `start` on, `[steps + 1]`: as fine as the whole, so that less noise takes fewer steps."""
+    if start >= float(times[0]):
+        return times
+    rest = times[times < start]
+    # A first step of next to no length would be a network call for nothing.
+    if len(rest) > 1 and start - float(rest[0]) < 0.5 * float(rest[0] - rest[1]):
+        rest = rest[1:]
+    return torch.cat([torch.tensor([start], dtype=times.dtype), rest])
+
+
+def begun(
+    synthesizer: LatentSynthesizer, settings: GenerateSettings, latents: Tensor, strength: float, start: int = 0
+) -> tuple[Tensor, Tensor]:
+    """The state that denoising `latents [1, channels, n]` starts from, and the times from there on.
+
+    Args:
+        synthesizer: the model.
+        settings: the grid, and the seed of the noise.
+        latents: clean ones.
+        strength: above 0; see `start_time`.
+        start: place of the first latent.
+    """
+    process = synthesizer.model.process
+    at = start_time(process, strength)
+    noise = synthesizer.noise(settings.seed, 0, start, start + latents.shape[-1])
+    state = process.prior(noise) if strength >= 1.0 else process.mix(latents, noise, torch.tensor([at]))
+    return state, times_from(synthesizer.times(settings), at)
+
+
+def for_length(synthesizer: LatentSynthesizer, settings: GenerateSettings, seconds: float) -> GenerateSettings:
+    """Settings resolved, for a clip of `seconds`."""
+    return replace(synthesizer.resolve(settings), seconds=min(max(seconds, MIN_SECONDS), MAX_SECONDS))
+
+
+def part_of(on_progress: OnProgress | None, index: int, count: int) -> OnProgress | None:
+    """Progress of part `index` of `count` equal ones."""
+    if on_progress is None:
+        return None
+
+    def report(done: float, total: float) -> None:
+        on_progress(index * total + done, count * total)
+
+    return report

@@ -1,0 +1,343 @@
+"""Making a sound again from its story, and telling whether it became the same.
+
+Every command that writes sound has an entry in `VERBS`: its name, and a function that does it again. Whatever such a
+function cannot have (other weights, a missing recording) it refuses before anything is written.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from audiodiff._version import __version__
+from audiodiff.errors import AudiodiffError
+from audiodiff.signal.mel import from_dict
+from audiodiff.signal.sample_hash import samples_sha256
+from audiodiff.synthesis.edit_files import edit_settings_of, extend_file, inpaint_file, interpolate_file, vary_file
+from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings, InterpolateSettings, VarySettings
+from audiodiff.synthesis.files import check_output, vocode_planned_file
+from audiodiff.synthesis.find import ASSETS, find_checkpoint, pretrained_names
+from audiodiff.synthesis.generate import LatentSynthesizer
+from audiodiff.synthesis.generate_files import generate_file, settings_of
+from audiodiff.synthesis.load import load_generator
+from audiodiff.synthesis.machine import threads
+from audiodiff.synthesis.provenance import FORMAT, Story, StoryInput, StoryModel, file_sha256, read_story
+from audiodiff.synthesis.settings import VocodeSettings
+from audiodiff.synthesis.vocode import OnProgress, load
+
+_SHOWN = 12
+"""Digits of a hash that messages show."""
+
+
+@dataclass(frozen=True)
+class ReplayContext:
+    """What a verb needs to be done again, besides its story.
+
+    Attributes:
+        source: the file with the story.
+        target: the file to write.
+        model: model given by the user; `None` takes the one that the story names, if it comes with the package.
+        recording: input given by the user, or the folder where the inputs are; `None` looks beside `source`.
+        device: where to compute.
+        on_progress: called with the seconds done and the seconds in all.
+    """
+
+    source: Path
+    target: Path
+    model: str | Path | None = None
+    recording: Path | None = None
+    device: str = "cpu"
+    on_progress: OnProgress | None = None
+
+    def find_model(self, wanted: StoryModel) -> str | Path:
+        """Return the name or folder of a model with the very weights that the story tells of.
+
+        Only models of the package are found by themselves: a story is written by anybody, and must not make this
+        machine fetch what it names.
+
+        Raises:
+            AudiodiffError: there is no such model at hand, or its weights are others.
+        """
+        if not wanted.weights_sha256:
+            raise AudiodiffError(
+                f"{self.source} was made by {wanted.name}, a model that was not loaded from a checkpoint; "
+                "it cannot be replayed."
+            )
+        if self.model is None and wanted.name not in pretrained_names():
+            raise AudiodiffError(
+                f"{self.source} was made by the model {wanted.name} (weights {wanted.weights_sha256[:_SHOWN]}), "
+                "which does not come with the package; give it with --model."
+            )
+        chosen = wanted.name if self.model is None else self.model
+        found = file_sha256(find_checkpoint(chosen) / "model.safetensors")
+        if found != wanted.weights_sha256:
+            raise AudiodiffError(
+                f"the weights of {chosen} are not those that made {self.source} ({found[:_SHOWN]}, not "
+                f"{wanted.weights_sha256[:_SHOWN]}); give the model it was made with, {wanted.name}, with --model."
+            )
+        return chosen
+
+    def find_input(self, wanted: StoryInput) -> Path:
+        """Return the very file that went in: the given one, or one of its name beside `source` or in the package.
+
+        Raises:
+            AudiodiffError: it is not there, or is another one.
+        """
+        if self.recording is not None:
+            places = [self.recording / wanted.name if self.recording.is_dir() else self.recording]
+        else:
+            places = [folder / wanted.name for folder in (self.source.parent, ASSETS)]
+        present = [place for place in places if place.is_file()]
+        for place in present:
+            if file_sha256(place) == wanted.sha256:
+                return place
+        if present:
+            raise AudiodiffError(
+                f"{present[0]} is not the {wanted.name} that {self.source} was made from (its content differs, should "
+                f"be sha256 {wanted.sha256[:_SHOWN]}); give the original with --input."
+            )
+        if self.recording is not None:
+            raise AudiodiffError(f"{places[0]} does not exist or is not a file; give the original with --input.")
+        raise AudiodiffError(
+            f"{self.source} was made from {wanted.name} (sha256 {wanted.sha256[:_SHOWN]}), which is not beside it; "
+            "give the original with --input."
+        )
+
+
+Redo = Callable[[Story, ReplayContext], Story]
+"""Does a verb again: writes `context.target` and returns its story."""
+
+
+@dataclass(frozen=True)
+class ReplayReport:
+    """What a replay found.
+
+    Attributes:
+        path: the file written.
+        story: the story that was followed.
+        again: the story of the file written.
+        identical: whether the samples are the same bit for bit, as decoded or as given to the encoder.
+        reasons: if they are not, what differs that may have caused it.
+        untouched: whether the samples in the original are still those of its story; `None` if only the story is here.
+    """
+
+    path: Path
+    story: Story
+    again: Story
+    identical: bool
+    reasons: tuple[str, ...]
+    untouched: bool | None
+
+
+def replay(
+    source: str | Path,
+    target: str | Path,
+    *,
+    model: str | Path | None = None,
+    recording: str | Path | None = None,
+    device: str = "auto",
+    on_progress: OnProgress | None = None,
+) -> ReplayReport:
+    """Make a sound again from the story in its file: the same samples, bit for bit, on the same kind of machine.
+
+    Args:
+        source: a sound file with a story, or the JSON beside one.
+        target: `.wav`, `.flac` or `.ogg`; appears only when complete.
+        model: name or folder of the model; `None` takes the one of the package that the story names.
+        recording: what went in, or its folder; `None` looks for a file of its name beside `source`.
+        device: `auto` takes the kind that the story tells of, if it is here.
+        on_progress: called with the seconds done and the seconds in all.
+
+    Raises:
+        AudiodiffError: there is no story, or a newer one; model or input are missing or others; nothing is written.
+    """
+    source, target = Path(source), Path(target)
+    story = read_story(source)
+    if story.format > FORMAT:
+        raise AudiodiffError(
+            f"the story of {source} has format {story.format} (audiodiff {story.audiodiff_version}), and this "
+            f"audiodiff {__version__} replays up to {FORMAT}; update audiodiff."
+        )
+    if story.verb not in VERBS:
+        raise AudiodiffError(
+            f"{source} was made by `audiodiff {story.verb}`, which this audiodiff {__version__} cannot replay "
+            f"(it can: {', '.join(VERBS)}); update audiodiff."
+        )
+    check_output(source, target)
+    untouched = None
+    if source.suffix.lower() != ".json":
+        untouched = samples_sha256(source) == story.audio.samples_sha256
+    context = ReplayContext(
+        source=source,
+        target=target,
+        model=model,
+        recording=None if recording is None else Path(recording),
+        device=_same_device(story.machine.device) if device == "auto" else device,
+        on_progress=on_progress,
+    )
+    with threads(story.machine.threads):
+        again = VERBS[story.verb](story, context)
+    identical = (
+        again.audio.samples_sha256 == story.audio.samples_sha256
+        or again.audio.generated_sha256 == story.audio.generated_sha256
+    )
+    return ReplayReport(target, story, again, identical, () if identical else differences(story, again), untouched)
+
+
+def differences(story: Story, again: Story) -> tuple[str, ...]:
+    """Return what may have made two runs of one story differ, each as "torch 2.6.0, now 2.7.0"."""
+    pairs = [
+        ("audiodiff", story.audiodiff_version, again.audiodiff_version),
+        ("torch", story.machine.torch, again.machine.torch),
+        ("libsndfile", story.machine.libsndfile, again.machine.libsndfile),
+        ("device", story.machine.device, again.machine.device),
+        ("processor", story.machine.processor, again.machine.processor),
+        ("threads", story.machine.threads, again.machine.threads),
+    ]
+    pairs += [
+        (f"config of {old.name}", old.config_sha256[:_SHOWN], new.config_sha256[:_SHOWN])
+        for old, new in zip(story.models, again.models, strict=False)
+    ]
+    names = sorted(set(story.settings) | set(again.settings))
+    pairs += [(name, story.settings.get(name), again.settings.get(name)) for name in names]
+    found = [f"{name} {old}, now {new}" for name, old, new in pairs if old != new]
+    cores = os.cpu_count() or 1
+    if story.machine.threads > cores:
+        found.append(f"{story.machine.threads} threads, but {cores} cores here")
+    return tuple(found or ["all that the story tells is the same; processors of another make round otherwise"])
+
+
+def redo_vocode(story: Story, context: ReplayContext) -> Story:
+    """Vocode the same recording or mel again."""
+    if len(story.models) != 1 or len(story.inputs) != 1:
+        raise AudiodiffError(f"the story of {context.source} is damaged: vocoding takes one model and one input.")
+    settings = VocodeSettings(
+        steps=setting(story, "steps", int),
+        sampler=setting(story, "sampler", str),
+        grid=setting(story, "grid", str),
+        seed=story.seed,
+        precision=setting(story, "precision", str),
+        level=setting(story, "level", str),
+    )
+    piece_frames = setting(story, "piece_frames", int)
+    rate = setting(story, "output_rate", int)
+    mel = setting(story, "mel", dict, optional=True)
+    if piece_frames < 1 or not 1000 <= rate <= 768_000:
+        raise AudiodiffError(f"the story of {context.source} is damaged: its pieces or its rate are out of range.")
+    chosen = context.find_model(story.models[0])
+    recording = context.find_input(story.inputs[0])
+    check_output(recording, context.target)
+    synthesizer = load(chosen, device=context.device)
+    level = setting(story, "reference_level_db", float, optional=True)
+    synthesizer.defaults = replace(synthesizer.defaults, reference_level_db=level)
+    plan = replace(synthesizer.plan(settings), piece_frames=piece_frames)
+    report = vocode_planned_file(
+        synthesizer,
+        recording,
+        context.target,
+        plan=plan,
+        spec=None if mel is None else from_dict(mel),
+        output_rate=rate,
+        on_progress=context.on_progress,
+    )
+    assert report.story is not None
+    return report.story
+
+
+def redo_generate(story: Story, context: ReplayContext) -> Story:
+    """Generate the same clip again."""
+    if len(story.models) != 2 or story.inputs:
+        raise AudiodiffError(f"the story of {context.source} is damaged: generating takes two models and no input.")
+    synthesizer = _latent_synthesizer(story, context)
+    report = generate_file(synthesizer, context.target, settings_of(story), on_progress=context.on_progress)
+    assert report.story is not None
+    return report.story
+
+
+def redo_edit(story: Story, context: ReplayContext) -> Story:
+    """Vary, inpaint or extend the same recording again."""
+    if len(story.models) != 2 or len(story.inputs) != 1:
+        raise AudiodiffError(f"the story of {context.source} is damaged: an edit takes two models and one input.")
+    recording = context.find_input(story.inputs[0])
+    check_output(recording, context.target)
+    synthesizer = _latent_synthesizer(story, context)
+    if story.verb == "vary":
+        varied = edit_settings_of(story, VarySettings)
+        report = vary_file(synthesizer, recording, context.target, varied, on_progress=context.on_progress)
+    elif story.verb == "inpaint":
+        filled = edit_settings_of(story, InpaintSettings)
+        report = inpaint_file(synthesizer, recording, context.target, filled, on_progress=context.on_progress)
+    else:
+        extended = edit_settings_of(story, ExtendSettings)
+        report = extend_file(synthesizer, recording, context.target, extended, on_progress=context.on_progress)
+    assert report.story is not None
+    return report.story
+
+
+def redo_interpolate(story: Story, context: ReplayContext) -> Story:
+    """Interpolate between the same recordings or prompts again."""
+    if len(story.models) != 2 or len(story.inputs) not in {0, 2}:
+        raise AudiodiffError(
+            f"the story of {context.source} is damaged: interpolating takes two models and no or two inputs."
+        )
+    if story.inputs and context.recording is not None and not context.recording.is_dir():
+        raise AudiodiffError(f"{context.source} was made from two files; give the folder where both are with --input.")
+    found = [context.find_input(item) for item in story.inputs]
+    settings = edit_settings_of(story, InterpolateSettings)
+    report = interpolate_file(
+        _latent_synthesizer(story, context),
+        (found[0], found[1]) if found else None,
+        context.target,
+        settings,
+        on_progress=context.on_progress,
+    )
+    assert report.story is not None
+    return report.story
+
+
+VERBS: dict[str, Redo] = {
+    "vocode": redo_vocode,
+    "generate": redo_generate,
+    "vary": redo_edit,
+    "inpaint": redo_edit,
+    "extend": redo_edit,
+    "interpolate": redo_interpolate,
+}
+"""Command -> what does it again."""
+
+
+def _latent_synthesizer(story: Story, context: ReplayContext) -> LatentSynthesizer:
+    """The latent model and the vocoder of a story."""
+    synthesizer = load_generator(context.find_model(story.models[0]), device=context.device)
+    theirs, ours = story.models[1].weights_sha256, synthesizer.identity[1].weights_sha256
+    if theirs != ours:
+        raise AudiodiffError(
+            f"the vocoder of {synthesizer.name} is not the one that made {context.source} ({ours[:_SHOWN]}, not "
+            f"{theirs[:_SHOWN]}); give the model it was made with, {story.models[0].name}, with --model."
+        )
+    return synthesizer
+
+
+def setting(story: Story, name: str, kind: type, *, optional: bool = False) -> Any:
+    """Return one setting of a story; stories are written by anybody, so its type is looked at.
+
+    Raises:
+        AudiodiffError: it is missing, or of another type.
+    """
+    value = story.settings.get(name)
+    if kind is float and type(value) is int:
+        value = float(value)
+    if not (type(value) is kind or (optional and value is None and name in story.settings)):
+        raise AudiodiffError(
+            f"the story has the setting {name} {str(value)[:60]!r}; expected a value of type {kind.__name__}."
+        )
+    return value
+
+
+def _same_device(kind: str) -> str:
+    """Return the kind of device that a story tells of if there is one here, else what is best here."""
+    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return kind if here.get(kind, False) else "auto"

@@ -1,0 +1,1 @@
+"""Text: prompt syntax, frozen text encoders, and a cache of what they say."""

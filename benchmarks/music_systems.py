@@ -1,0 +1,213 @@
+"""What makes the clips of the music benchmark: the model, its parts alone, and baselines; kept on disk."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+
+from audiodiff.signal.audio_io import read_mono, write_audio
+from benchmarks.music_clips import Array, MusicClip, OnProgress, mean_mel_clip
+from benchmarks.music_families import family
+
+
+class Model(Protocol):
+    """What the benchmark needs of a model: `audiodiff.load(name)` gives one."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        ...
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        seconds: float | None = None,
+        seed: int | None = None,
+        steps: int | None = None,
+        sampler: str | None = None,
+        guidance: float | None = None,
+    ) -> Array:
+        """Make a clip `[n_samples]`."""
+        ...
+
+
+@runtime_checkable
+class Parts(Protocol):
+    """The decoder of a model alone; a model without one has no ceiling and no random latents in the table."""
+
+    def reconstruct(self, waveform: Array, sample_rate: int) -> Array:
+        """A recording through autoencoder and vocoder."""
+        ...
+
+    def vocode(self, waveform: Array, sample_rate: int) -> Array:
+        """A recording through the vocoder alone."""
+        ...
+
+    def random(self, seconds: float, seed: int) -> Array:
+        """Random latents through autoencoder and vocoder."""
+        ...
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a system samples; None is what the model recommends."""
+
+    steps: int | None = None
+    guidance: float | None = None
+    sampler: str | None = None
+
+    def label(self) -> str:
+        """For tables: "20 steps, guidance 3, heun"."""
+        parts = [] if self.steps is None else [f"{self.steps} steps"]
+        parts += [] if self.guidance is None else [f"guidance {self.guidance:g}"]
+        parts += [] if self.sampler is None else [self.sampler]
+        return ", ".join(parts) or "as recommended"
+
+
+@dataclass(frozen=True)
+class ModelParts:
+    """The parts of a `LatentSynthesizer`."""
+
+    synthesizer: Any
+
+    def reconstruct(self, waveform: Array, sample_rate: int) -> Array:
+        """A recording through autoencoder and vocoder."""
+        model = self.synthesizer.model
+        with torch.inference_mode():
+            latents = model.autoencoder.encode(self._mel(waveform, sample_rate)[None])
+            return self._sound(self.synthesizer.mel(latents))
+
+    def vocode(self, waveform: Array, sample_rate: int) -> Array:
+        """A recording through the vocoder alone."""
+        with torch.inference_mode():
+            return self._sound(self._mel(waveform, sample_rate))
+
+    def random(self, seconds: float, seed: int) -> Array:
+        """Random latents through autoencoder and vocoder."""
+        model = self.synthesizer.model
+        n_latents = self.synthesizer.n_latents(seconds)
+        latents = torch.randn(1, model.channels, n_latents, generator=torch.Generator().manual_seed(seed))
+        with torch.inference_mode():
+            sound = self._sound(self.synthesizer.mel(latents))
+        return sound[: round(seconds * self.synthesizer.sample_rate)]
+
+    def _mel(self, waveform: Array, sample_rate: int) -> torch.Tensor:
+        samples = torch.from_numpy(np.array(waveform, np.float32))
+        mel: torch.Tensor = self.synthesizer.vocoder.mel(samples, sample_rate)
+        return mel
+
+    def _sound(self, mel: torch.Tensor) -> Array:
+        sound: Array = self.synthesizer.vocoder.vocode_mel(mel.cpu(), seed=0).float().numpy()
+        return sound
+
+
+def parts_of(model: Model) -> Parts | None:
+    """The parts of a model, None where it does not show them."""
+    if isinstance(model, Parts):
+        return model
+    return ModelParts(model) if hasattr(model, "vocoder") and hasattr(model, "model") else None
+
+
+@dataclass
+class Workshop:
+    """Makes clips and keeps them as 24-bit FLAC in a folder, so that a run can go on where it stopped.
+
+    Attributes:
+        folder: of the kept clips.
+        identity: what tells this model from others (its weights); clips of another are never used.
+        seconds: length of generated clips.
+        on_progress: told of every clip.
+    """
+
+    folder: Path
+    identity: str
+    seconds: float
+    on_progress: OnProgress | None = None
+    made: int = field(default=0, init=False)
+
+    def clips(
+        self, system: str, sources: Sequence[MusicClip], seeds: int, make: Callable[[MusicClip, int], tuple[Array, int]]
+    ) -> list[MusicClip]:
+        """Clips of a system for every prompt and seed.
+
+        Args:
+            system: everything that decides the samples, besides model, prompt and seed.
+            sources: recordings whose prompts, families, tempi and keys are asked for.
+            seeds: how many clips for each.
+            make: `(source, seed) -> waveform [n_samples], sample rate`.
+        """
+        found = []
+        total = len(sources) * seeds
+        for seed in range(seeds):
+            for source in sources:
+                path = self._path(system, source, seed)
+                if path.is_file():
+                    audio = read_mono(path)
+                    waveform, rate = audio.waveform[0], audio.sample_rate
+                else:
+                    waveform, rate = make(source, seed)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    write_audio(path, waveform, rate, "PCM_24")  # what is beyond full scale stays clipped
+                    self.made += 1
+                found.append(replace(source, name=f"{source.name}@{seed}", waveform=waveform, sample_rate=rate))
+                if self.on_progress is not None:
+                    self.on_progress(len(found), total)
+        return found
+
+    def _path(self, system: str, source: MusicClip, seed: int) -> Path:
+        content = json.dumps([self.identity, system, source.name, source.prompt, self.seconds, seed])
+        digest = hashlib.sha256(content.encode()).hexdigest()[:12]
+        slug = "".join(c if c.isalnum() else "-" for c in system)[:48].strip("-")
+        return self.folder / slug / f"{source.name}-{seed}-{digest}.flac"
+
+
+def generated(model: Model, settings: Settings, seconds: float) -> Callable[[MusicClip, int], tuple[Array, int]]:
+    """A maker of clips for `Workshop.clips`: the model at some settings."""
+
+    def make(source: MusicClip, seed: int) -> tuple[Array, int]:
+        waveform = model.generate(
+            source.prompt,
+            seconds=seconds,
+            seed=seed,
+            steps=settings.steps,
+            sampler=settings.sampler,
+            guidance=settings.guidance,
+        )
+        return np.asarray(waveform, np.float32), model.sample_rate
+
+    return make
+
+
+def class_means(train: Sequence[MusicClip], rate: int) -> Callable[[MusicClip, int], tuple[Array, int]]:
+    """A maker of clips: the mean mel of the training recordings of the prompt's family, through Griffin-Lim."""
+    groups: dict[str | None, list[MusicClip]] = {}
+    for clip in train:
+        groups.setdefault(family(clip.instrument), []).append(clip)
+
+    def make(source: MusicClip, seed: int) -> tuple[Array, int]:
+        own = groups.get(family(source.instrument)) or list(train)
+        return mean_mel_clip(own, seed=seed), rate
+
+    return make
+
+
+def model_identity(folder: Path | str) -> str:
+    """A hash of a checkpoint's files, its vocoder's among them.
+
+    Raises:
+        AudiodiffError: there is no such model.
+    """
+    from audiodiff.synthesis.find import find_checkpoint
+
+    place = find_checkpoint(folder)
+    digest = hashlib.sha256()
+    for path in sorted(place.rglob("*")):
+        if path.suffix in {".safetensors", ".json"}:
+            digest.update(path.relative_to(place).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,171 @@
+"""What users send, held against the limits before anything is computed."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.signal.audio_io import audio_info
+from audiodiff.synthesis.files import open_mel
+from audiodiff.synthesis.provenance import Story
+from audiodiff.synthesis.vocode import MAX_CHANNELS
+
+from .limits import CARDS, Limits
+
+FORMATS = ("flac", "wav", "ogg")
+"""Files that the demo writes."""
+
+_PATH = re.compile(r"(?<![\w/\\.:])(?:[A-Za-z]:\\|/)(?:[^\s/\\'\"]+[/\\])+(?=[^\s/\\'\"])")
+_FLAGS = (
+    ("; give it with --model", "; the demo must be started with it (--model)"),
+    (", with --model", ", when starting the demo"),
+    ("with --input", "as the original recording"),
+)
+
+
+def public_message(error: AudiodiffError) -> str:
+    """Return the sentence of an error as visitors may read it: names of files without their folders."""
+    text = _PATH.sub("", str(error))
+    for flag, said in _FLAGS:
+        text = text.replace(flag, said)
+    return text
+
+
+def check_prompt(limits: Limits, what: str, text: object) -> str:
+    """Return a prompt.
+
+    Raises:
+        AudiodiffError: it is no text, or too long.
+    """
+    if text is None:
+        return ""
+    if not isinstance(text, str):
+        raise AudiodiffError(f"the {what} is {str(text)[:40]!r}; it must be text.")
+    if len(text) > limits.prompt_chars:
+        raise AudiodiffError(
+            f"the {what} has {len(text)} characters; this demo takes {limits.prompt_chars}, so shorten it."
+        )
+    return text
+
+
+def whole(what: str, value: object, low: int, high: int) -> int:
+    """Return a whole number; browsers send 20 as 20.0.
+
+    Raises:
+        AudiodiffError: it is none, or out of range.
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise AudiodiffError(f"{what} is {str(value)[:40]!r}; expected a whole number from {low} to {high}.")
+    return value
+
+
+def whole_or_none(what: str, value: object, low: int, high: int) -> int | None:
+    """Return a whole number, or `None` for an empty field."""
+    return None if value is None or value == "" else whole(what, value, low, high)
+
+
+def number(what: str, value: object, low: float, high: float) -> float:
+    """Return a number.
+
+    Raises:
+        AudiodiffError: it is none, or out of range.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise AudiodiffError(f"{what} is {str(value)[:40]!r}; expected a number from {low:g} to {high:g}.")
+    return float(value)
+
+
+def number_or_none(what: str, value: object, low: float, high: float) -> float | None:
+    """Return a number, or `None` for an empty field."""
+    return None if value is None or value == "" else number(what, value, low, high)
+
+
+def check_count(value: object) -> int:
+    """Return how many clips to make."""
+    return whole("count", value, 1, CARDS)
+
+
+def check_format(value: object) -> str:
+    """Return the ending of the files to write.
+
+    Raises:
+        AudiodiffError: the demo does not write such files.
+    """
+    if value not in FORMATS:
+        raise AudiodiffError(f"format is {str(value)[:40]!r}; choose one of {', '.join(FORMATS)}.")
+    return str(value)
+
+
+def check_size(limits: Limits, path: str | Path | None) -> Path:
+    """Return an uploaded file that is small enough to look at.
+
+    Raises:
+        AudiodiffError: nothing was uploaded, or it is too large.
+    """
+    if path is None or path == "":
+        raise AudiodiffError("no file was given; drop one, or record something.")
+    path = Path(path)
+    if not path.is_file():
+        raise AudiodiffError(f"{path.name} is not on the server any more; upload it again.")
+    size = path.stat().st_size
+    if size > limits.upload_bytes:
+        raise AudiodiffError(
+            f"{path.name} has {size / 2**20:.1f} MiB; this demo takes up to {limits.upload_mb:g}, so cut it."
+        )
+    return path
+
+
+def check_upload(limits: Limits, path: str | Path | None, *, mel_seconds_per_frame: float | None = None) -> Path:
+    """Return an uploaded file that is small enough to work with.
+
+    Args:
+        limits: how much is enough.
+        path: the file.
+        mel_seconds_per_frame: also take a log-mel in `.npy`, whose frames are so far apart (s).
+
+    Raises:
+        AudiodiffError: nothing was uploaded, or it is too large, too long, or no audio.
+    """
+    path = check_size(limits, path)
+    if path.suffix.lower() == ".npy" and mel_seconds_per_frame is not None:
+        seconds = open_mel(path).shape[-1] * mel_seconds_per_frame
+        channels = 1
+    else:
+        info = audio_info(path)
+        if info.channels > MAX_CHANNELS:
+            raise AudiodiffError(f"{path.name} has {info.channels} channels; expected at most {MAX_CHANNELS}.")
+        seconds, channels = info.seconds, info.channels
+    if seconds * channels > limits.upload_seconds:
+        many = f" in {channels} channels" if channels > 1 else ""
+        raise AudiodiffError(
+            f"{path.name} has {seconds:.0f} s of sound{many}; this demo takes up to {limits.upload_seconds:g} s, "
+            "all channels together, so cut it."
+        )
+    return path
+
+
+def check_story(limits: Limits, story: Story, name: str) -> None:
+    """Refuse to make again what nobody may ask for: a story is written by anybody.
+
+    Raises:
+        AudiodiffError: a setting in it is beyond the limits.
+    """
+    seconds = max(limits.seconds, limits.upload_seconds)
+    asked: Mapping[str, Any] = story.settings
+    bounds = {"seconds": limits.seconds, "steps": limits.steps, "vocoder_steps": limits.steps}
+    for key, most in bounds.items():
+        value = asked.get(key)
+        if isinstance(value, int | float) and not value <= most:
+            raise AudiodiffError(f"{name} was made with {key} {value:g}; this demo replays up to {most:g}.")
+    audio = story.audio
+    if audio.sample_rate < 1 or audio.n_samples * max(1, audio.channels) > seconds * audio.sample_rate:
+        raise AudiodiffError(f"{name} tells of a sound longer than the {seconds:g} s that this demo replays.")
+    most_threads = max(32, 4 * (os.cpu_count() or 1))
+    if story.machine.threads > most_threads:
+        raise AudiodiffError(
+            f"{name} was computed in {story.machine.threads} threads; this demo replays with up to {most_threads}."
+        )

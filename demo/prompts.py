@@ -1,0 +1,152 @@
+"""The saved prompts, as plain functions like those of `handlers`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.synthesis.settings import GRID_NAMES, MAX_SEED, MIN_SECONDS, SAMPLER_NAMES, AudioLevel
+from audiodiff.text.library import SavedPrompt, get_prompt, remove_prompt, save_prompt, search_prompts
+from audiodiff.text.prompt import parse_prompt
+
+from . import checks
+from .limits import Limits
+from .studio import Studio
+
+KEPT = ("seconds", "steps", "guidance", "rescale", "sampler", "grid", "tempo", "source", "level", "vocoder_steps")
+"""Settings that are saved with a prompt."""
+
+MOST_GUIDANCE = 15.0
+"""Where the page's slider of the guidance ends."""
+
+MOST_SHOWN = 200
+"""Saved prompts that the page lists at a time."""
+
+
+def require_library(studio: Studio) -> Path:
+    """Return the file of the saved prompts.
+
+    Raises:
+        AudiodiffError: this demo keeps none.
+    """
+    if studio.library is None:
+        raise AudiodiffError("this demo keeps no prompts; start it with --prompts FILE.")
+    return studio.library
+
+
+def search(studio: Studio, words: str = "", tags: str = "") -> list[SavedPrompt]:
+    """Return the saved prompts in which all words occur and that have all tags, which commas part."""
+    if studio.library is None:
+        return []
+    checks.check_prompt(studio.limits, "search", words)
+    return search_prompts(words or "", tags=split_tags(tags), path=studio.library)[:MOST_SHOWN]
+
+
+def save(
+    studio: Studio,
+    *,
+    name: str,
+    tags: str = "",
+    replace: bool = False,
+    prompt: str,
+    negative: str = "",
+    seed: float | None = None,
+    settings: Mapping[str, Any],
+) -> SavedPrompt:
+    """Save a prompt with the settings that were made.
+
+    Raises:
+        AudiodiffError: the name is taken, something is malformed, or the library cannot be written.
+    """
+    library = require_library(studio)
+    for what, text in (("prompt", prompt), ("negative prompt", negative)):
+        parse_prompt(checks.check_prompt(studio.limits, what, text))
+    kept = {key: settings[key] for key in KEPT if settings.get(key) not in (None, "")}
+    saved = SavedPrompt(
+        name=name or "",
+        prompt=prompt,
+        negative=negative or "",
+        settings=kept,
+        seed=checks.whole_or_none("seed", seed, 0, MAX_SEED),
+        tags=split_tags(tags),
+    )
+    return save_prompt(saved, replace=bool(replace), path=library)
+
+
+def load(studio: Studio, name: str | None) -> Mapping[str, Any]:
+    """Return prompt, negative, seed and settings of a saved prompt.
+
+    Raises:
+        AudiodiffError: there is none of that name.
+    """
+    library = require_library(studio)
+    if not name:
+        raise AudiodiffError("no prompt is chosen; choose one from the list.")
+    saved = get_prompt(name, path=library)
+    values = {**saved.settings, "prompt": saved.prompt, "negative": saved.negative}
+    return values if saved.seed is None else {**values, "seed": saved.seed}
+
+
+def remove(studio: Studio, name: str | None) -> None:
+    """Take a saved prompt out.
+
+    Raises:
+        AudiodiffError: there is none of that name.
+    """
+    library = require_library(studio)
+    if not name:
+        raise AudiodiffError("no prompt is chosen; choose one from the list.")
+    remove_prompt(name, path=library)
+
+
+def split_tags(text: str | None) -> tuple[str, ...]:
+    """Read tags that commas part."""
+    return tuple(tag.strip() for tag in (text or "").split(",") if tag.strip())
+
+
+def fields(limits: Limits, values: Mapping[str, Any], sources: Sequence[str] = ()) -> dict[str, Any]:
+    """Return of saved values those that fit the fields of the page; others were written by hand, or elsewhere.
+
+    Args:
+        limits: what the fields allow.
+        values: prompt, negative, seed and settings by name.
+        sources: kinds of sound that the model knows.
+    """
+    fitting: dict[str, Any] = {}
+    for key in ("prompt", "negative"):
+        if isinstance(values.get(key), str) and len(values[key]) <= limits.prompt_chars:
+            fitting[key] = values[key]
+    ranges: dict[str, tuple[float, float, bool]] = {
+        "seconds": (MIN_SECONDS, limits.seconds, False),
+        "steps": (1, limits.steps, True),
+        "guidance": (1.0, MOST_GUIDANCE, False),
+        "rescale": (0.0, 1.0, False),
+        "vocoder_steps": (1, limits.steps, True),
+        "tempo": (10.0, 400.0, False),
+        "seed": (0, MAX_SEED, True),
+    }
+    for key, (low, high, is_whole) in ranges.items():
+        value = values.get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            continue
+        if not is_whole:
+            fitting[key] = value
+        elif value == int(value):
+            fitting[key] = int(value)
+    named = {"sampler": SAMPLER_NAMES, "grid": GRID_NAMES, "level": get_args(AudioLevel), "source": ("", *sources)}
+    fitting |= {key: values[key] for key, known in named.items() if values.get(key) in known}
+    return fitting
+
+
+def describe(saved: SavedPrompt) -> str:
+    """Return a saved prompt in a line."""
+    text = saved.prompt if len(saved.prompt) <= 70 else saved.prompt[:69] + "…"
+    return f"{saved.name} — {text}" + (f"  [{', '.join(saved.tags)}]" if saved.tags else "")
+
+
+def add_word(prompt: str | None, word: str) -> str:
+    """Append a word to a prompt, after a comma."""
+    text = (prompt or "").rstrip()
+    if not text:
+        return word
+    return f"{text}{'' if text.endswith((',', '|')) else ','} {word}"

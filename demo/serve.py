@@ -1,0 +1,170 @@
+"""The server: loads the models, opens the page, and cleans up when it ends."""
+
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.text.library import library_path
+
+from .app import build_app
+from .limits import Limits
+from .studio import Models, Studio, load_models, open_studio
+from .widgets import CSS
+
+GRADIO_FOLDER = "GRADIO_TEMP_DIR"
+"""Environment variable that tells Gradio where to keep uploads."""
+
+PORTS = range(7860, 7960)
+"""Ports that are tried when none is given."""
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the page is served.
+
+    Attributes:
+        host: address to listen at; 127.0.0.1 for this computer alone, 0.0.0.0 for all that can reach it.
+        port: `None` takes the first free one from 7860 on.
+        auth: name and password that visitors need; `None` for none.
+        share: also serve it through a public link of Gradio's.
+    """
+
+    host: str = "127.0.0.1"
+    port: int | None = None
+    auth: tuple[str, str] | None = None
+    share: bool = False
+
+    @property
+    def public(self) -> bool:
+        """Whether others than the user of this computer can reach it."""
+        return self.share or self.host not in LOOPBACK
+
+
+def serve(
+    *,
+    model: str | None = None,
+    vocoder: str | None = None,
+    device: str = "auto",
+    place: Place,
+    limits: Limits,
+    prompts: Path | None = None,
+) -> None:
+    """Serve the demo until it is interrupted.
+
+    Args:
+        model: a model that generates.
+        vocoder: a vocoder for recordings.
+        device: where they compute.
+        place: where the page is served.
+        limits: what a visitor may ask for.
+        prompts: file of the saved prompts; when `None`, the user's own on a page that nobody else can reach, else none.
+
+    Raises:
+        AudiodiffError: a model cannot be loaded, or the port is taken.
+    """
+    models = load_models(model, vocoder, device=device)
+    if place.public and place.auth is None:
+        print(
+            "audiodiff: whoever can reach this computer can use the demo; --auth USER:PASSWORD asks for a password.",
+            file=sys.stderr,
+        )
+    library = prompts or (None if place.public else library_path())
+    with closing(open_studio(models, limits, library=library)) as studio, studio.workspace:
+        app = open_page(models, studio, place)
+        try:
+            app.block_thread()
+        finally:
+            app.close(verbose=False)
+
+
+def open_page(models: Models, studio: Studio, place: Place) -> gr.Blocks:
+    """Start to serve a demo in the background, and return its app.
+
+    Gradio keeps uploads and results in the studio's folder from now on, and hands out nothing from anywhere else.
+
+    Raises:
+        AudiodiffError: the port is taken.
+    """
+    folder = studio.workspace.folder / "gradio"
+    folder.mkdir(exist_ok=True)
+    os.environ[GRADIO_FOLDER] = str(folder)
+    app = build_app(models, studio=studio)
+    app.launch(
+        server_name=place.host,
+        server_port=free_port(place.host, place.port),
+        auth=place.auth,
+        share=place.share,
+        inbrowser=False,
+        prevent_thread_lock=True,
+        show_error=False,
+        max_file_size=studio.limits.upload_bytes,
+        allowed_paths=[],
+        blocked_paths=blocked_paths(studio),
+        footer_links=["api", "settings"],
+        run_history=False,
+        ssr_mode=False,
+        css=CSS,
+    )
+    return app
+
+
+def free_port(host: str, port: int | None) -> int:
+    """Return a port that can be listened at: the given one, or the first free one.
+
+    Raises:
+        AudiodiffError: there is none, or the host is no address of this computer.
+    """
+    reason = ""
+    for candidate in PORTS if port is None else (port,):
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(host, candidate, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind, protocol) as probe:
+                if sys.platform != "win32":  # where it would let two servers share a port
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+                return candidate
+        except OSError as error:
+            reason = error.strerror or str(error)
+    raise AudiodiffError(
+        f"{host}:{PORTS.start if port is None else port} cannot be listened at ({reason}); give another --host or "
+        "--port."
+    )
+
+
+def blocked_paths(studio: Studio) -> list[str]:
+    """Return folders that nothing is handed out from, whatever a function returns: all that hold somebody's files."""
+    candidates: Sequence[Path] = [Path.cwd(), Path.home(), Path(__file__).resolve().parents[1]]
+    if studio.library is not None:
+        candidates = [*candidates, studio.library.parent]
+    folder = studio.workspace.folder
+    resolved = [path.resolve() for path in candidates]
+    return [str(path) for path in dict.fromkeys(resolved) if not folder.is_relative_to(path)]
+
+
+def read_auth(text: str | None) -> tuple[str, str] | None:
+    """Read `USER:PASSWORD`.
+
+    Raises:
+        AudiodiffError: one of them is missing.
+    """
+    if not text:
+        return None
+    name, _, password = text.partition(":")
+    if not name or not password:
+        raise AudiodiffError("--auth lacks the user or the password; expected USER:PASSWORD.")
+    return name, password
+
+
+def limits_of(values: dict[str, Any]) -> Limits:
+    """Return the limits with those replaced that are not `None`."""
+    return Limits(**{key: value for key, value in values.items() if value is not None})

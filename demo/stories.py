@@ -1,0 +1,187 @@
+"""What is told of a file, and making it again, as plain functions like those of `handlers`."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from audiodiff.cli.inspect import audio_line, file_document, look_at, story_lines
+from audiodiff.signal.audio_io import read_audio
+from audiodiff.synthesis.provenance import Story, read_story
+from audiodiff.synthesis.replay import replay as replay_file
+
+from . import checks
+from .handlers import Pace, Report, Update, slug, waiting
+from .pictures import mel_image, mel_pictures, sound_mel
+from .studio import Studio
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What a file tells.
+
+    Attributes:
+        path: the sound; `None` if only a story was given.
+        headline: what it is, in a sentence.
+        lines: label and text of everything else.
+        document: all of it as JSON.
+        story: what made it; `None` if it does not tell.
+        picture: its log-mel; `None` if only a story was given.
+    """
+
+    path: Path | None
+    headline: str
+    lines: tuple[tuple[str, str], ...]
+    document: str
+    story: Story | None
+    picture: Image.Image | None
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What a replay came to.
+
+    Attributes:
+        path: the file that was made again.
+        identical: whether its samples are those of the story, bit for bit.
+        reasons: if they are not, what may have caused it.
+        untouched: whether the file given still has the samples of its story; `None` if only a story was given.
+        pictures: log-mels of the given file, if there is one, and of the new one.
+    """
+
+    path: Path
+    identical: bool
+    reasons: tuple[str, ...]
+    untouched: bool | None
+    pictures: tuple[Image.Image | None, Image.Image]
+
+    @property
+    def sentence(self) -> str:
+        """What came out, in a sentence or two."""
+        if self.identical:
+            told = "Identical: every sample is what the story tells."
+        else:
+            told = f"Not identical: {'; '.join(self.reasons)}."
+        if self.untouched is False:
+            told += " The file given has changed since its story was written."
+        return told
+
+
+def inspect(studio: Studio, *, input: str | Path | None) -> Inspected:
+    """Read the story of a sound file, or of the JSON beside one.
+
+    Raises:
+        AudiodiffError: the file cannot be used, or has a damaged story.
+    """
+    path = _upload(studio, input)
+    story, info, untouched = look_at(path)
+    document = json.dumps(file_document(path, story, info, untouched), indent=2)
+    if story is None:
+        headline = f"{path.name} tells no story: it was made elsewhere, or has lost its tags."
+        lines = [("audio", audio_line(info))]
+    else:
+        headline = f"{path.name}: {story.made_by} (audiodiff {story.audiodiff_version} {story.verb})"
+        lines = story_lines(story, info, untouched)
+    sound = None if info is None else path
+    return Inspected(
+        path=sound,
+        headline=headline,
+        lines=tuple(lines),
+        document=document,
+        story=story,
+        picture=None if sound is None else mel_image(_mel(sound)),
+    )
+
+
+def replay(
+    studio: Studio, report: Report, *, user: str, input: str | Path | None, recording: str | Path | None = None
+) -> Replayed:
+    """Make a file again from its story, and compare.
+
+    Args:
+        studio: the demo.
+        report: called with what there is to show.
+        user: who asks.
+        input: a sound file with a story, or the JSON beside one.
+        recording: what went in, where the story tells of an input.
+
+    Raises:
+        AudiodiffError: there is no story, or one that cannot be replayed here.
+        Stopped: the job was told to stop.
+    """
+    source = _upload(studio, input)
+    original = (
+        None
+        if recording is None or recording == ""
+        else checks.check_upload(studio.limits, recording, mel_seconds_per_frame=_frame_seconds(studio))
+    )
+    story = read_story(source)
+    checks.check_story(studio.limits, story, source.name)
+    ending = source.suffix.lower() if source.suffix.lower().lstrip(".") in checks.FORMATS else ".flac"
+    target = studio.workspace.new_file(f"{slug(source.stem)}-replayed{ending}")
+    with studio.jobs.admit(user) as job:
+        pace = Pace(job, report)
+
+        def work() -> Replayed:
+            pace.begin()
+
+            def on_progress(done: float, total: float) -> None:
+                pace.say("making it again", done / total)
+
+            told = replay_file(
+                source, target, model=model_of(studio, story), recording=original, on_progress=on_progress
+            )
+            again = _mel(target)
+            if source.suffix.lower() == ".json":
+                pictures: tuple[Image.Image | None, Image.Image] = (None, mel_image(again))
+            else:
+                given = _mel(source)
+                shared = min(given.shape[-1], again.shape[-1])
+                first, second = mel_pictures([given[:, :shared], again[:, :shared]])
+                pictures = (first, second)
+            pace.end()
+            return Replayed(target, told.identical, told.reasons, told.untouched, pictures)
+
+        return job.turn(work, lambda ahead: report(Update(waiting(ahead), 0.0)))
+
+
+def model_of(studio: Studio, story: Story) -> str | None:
+    """Return the name of the served model that made a story's sound; `None` if it was none of them."""
+    wanted = story.models[0].weights_sha256 if story.models else ""
+    generator, vocoder = studio.models.generator, studio.models.vocoder
+    served = []
+    if generator is not None:
+        served += [(generator.name, generator.identity[0]), (generator.vocoder.name, generator.vocoder.identity)]
+    if vocoder is not None:
+        served.append((vocoder.name, vocoder.identity))
+    return next((name for name, identity in served if wanted and identity.weights_sha256 == wanted), None)
+
+
+def settings_of_file(studio: Studio, path: str | Path | None) -> Mapping[str, Any]:
+    """Return what of a file's story can be put into the fields of the page: prompt, negative, seed and settings.
+
+    Raises:
+        AudiodiffError: the file tells no story.
+    """
+    story = read_story(_upload(studio, path))
+    return {**story.settings, "prompt": story.prompt, "negative": story.negative, "seed": story.seed}
+
+
+def _upload(studio: Studio, path: str | Path | None) -> Path:
+    """Return an upload that may also be the JSON beside a sound."""
+    if path is not None and Path(path).suffix.lower() == ".json":
+        return checks.check_size(studio.limits, path)
+    return checks.check_upload(studio.limits, path)
+
+
+def _mel(path: Path) -> Any:
+    sound = read_audio(path)
+    return sound_mel(sound.waveform, sound.sample_rate)
+
+
+def _frame_seconds(studio: Studio) -> float | None:
+    vocoder = studio.models.vocoder
+    return None if vocoder is None else vocoder.mel_spec.hop_length / vocoder.sample_rate

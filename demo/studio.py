@@ -1,0 +1,127 @@
+"""What every handler of the demo works with: the models, the limits, the queue and the folder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.synthesis.find import find_checkpoint, pretrained_names, read_model_config
+from audiodiff.synthesis.generate import LatentSynthesizer
+from audiodiff.synthesis.load import load_generator, load_vocoder
+from audiodiff.synthesis.vocode import VocoderSynthesizer
+from audiodiff.text.vocabulary import vocabulary
+
+from .jobs import Jobs
+from .limits import Limits
+from .workspace import Workspace
+
+GENERATOR, VOCODER = "music", "speech"
+"""The models of the package that are taken when none are named."""
+
+
+@dataclass(frozen=True)
+class Models:
+    """The loaded models, shared by all users.
+
+    Attributes:
+        generator: makes clips from prompts; `None` if there is none.
+        vocoder: resynthesises recordings; `None` if there is none.
+        about: what the generator says of itself.
+        words: the words that the generator knows, kind -> words.
+    """
+
+    generator: LatentSynthesizer | None = None
+    vocoder: VocoderSynthesizer | None = None
+    about: str = ""
+    words: Mapping[str, list[str]] = field(default_factory=dict)
+
+    def require_generator(self) -> LatentSynthesizer:
+        """Return the generator.
+
+        Raises:
+            AudiodiffError: there is none.
+        """
+        if self.generator is None:
+            raise AudiodiffError("this demo runs without a model that generates; start it with --model MODEL.")
+        return self.generator
+
+    def require_vocoder(self) -> VocoderSynthesizer:
+        """Return the vocoder.
+
+        Raises:
+            AudiodiffError: there is none.
+        """
+        if self.vocoder is None:
+            raise AudiodiffError("this demo runs without a vocoder; start it with --vocoder MODEL.")
+        return self.vocoder
+
+
+def load_models(model: str | None = None, vocoder: str | None = None, *, device: str = "auto") -> Models:
+    """Load what the demo serves.
+
+    Args:
+        model: a model that generates; `music` when `None`, if it comes with the package.
+        vocoder: a vocoder for recordings; `speech` when `None`, if it comes with the package.
+        device: where they compute.
+
+    Raises:
+        AudiodiffError: a named model is missing or of another kind, or there is none at all.
+    """
+    present = pretrained_names()
+    model = model or (GENERATOR if GENERATOR in present else None)
+    vocoder = vocoder or (VOCODER if VOCODER in present else None)
+    if model is None and vocoder is None:
+        raise AudiodiffError("no model comes with this version of audiodiff; give one with --model or --vocoder.")
+    about, words = "", {}
+    if model is not None:
+        stated = read_model_config(find_checkpoint(model)).get("metadata")
+        metadata = stated if isinstance(stated, dict) else {}
+        about, words = str(metadata.get("description", "")), vocabulary(metadata)
+    return Models(
+        generator=None if model is None else load_generator(model, device=device),
+        vocoder=None if vocoder is None else load_vocoder(vocoder, device=device),
+        about=about,
+        words=words,
+    )
+
+
+@dataclass(frozen=True)
+class Studio:
+    """One running demo.
+
+    Attributes:
+        models: what it serves.
+        limits: how much of it.
+        jobs: who computes when.
+        workspace: where files are kept for a while.
+        library: file of the saved prompts; `None` if the demo keeps none.
+    """
+
+    models: Models
+    limits: Limits
+    jobs: Jobs
+    workspace: Workspace
+    library: Path | None = None
+
+    def close(self) -> None:
+        """Stop all jobs and remove all files."""
+        self.jobs.close()
+        self.workspace.close()
+
+
+def open_studio(models: Models, limits: Limits, *, library: Path | None = None, parent: Path | None = None) -> Studio:
+    """Set a demo up.
+
+    Args:
+        models: what it serves.
+        limits: how much of it.
+        library: file of the saved prompts; `None` for none.
+        parent: where its folder is made; the system's folder for temporary files when `None`.
+    """
+    return Studio(
+        models=models,
+        limits=limits,
+        jobs=Jobs(per_user=limits.jobs, waiting=limits.waiting),
+        workspace=Workspace(limits.keep_minutes * 60.0, parent),
+        library=library,
+    )

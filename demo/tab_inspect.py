@@ -1,0 +1,97 @@
+"""The tab that tells what made a file, and makes it again."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from audiodiff.signal.audio_io import AUDIO_EXTENSIONS
+
+from . import stories
+from .jobs import Outcome, stream
+from .studio import Studio
+from .tab_create import CreateTab
+from .widgets import as_error, connect_stop, guarded, headline, picture, status, table, user_of
+
+
+def build(studio: Studio, create: CreateTab | None, tabs: gr.Tabs) -> None:
+    """Lay the tab out and connect it."""
+    endings = sorted({*AUDIO_EXTENSIONS, ".json"})
+    gr.Markdown("Every file that audiodiff writes tells how it was made. Drop one, or the `.json` beside one.")
+    with gr.Row():
+        with gr.Column(scale=2, min_width=320):
+            given = gr.File(label="File", file_types=endings, type="filepath", height=160, elem_id="inspect-input")
+            recording = gr.File(
+                label="Original recording, if it was made from one", file_types=[*endings, ".npy"], height=160
+            )
+            with gr.Row():
+                again = gr.Button("Make it again", variant="primary", min_width=130, elem_id="replay")
+                stop = gr.Button("Stop", variant="stop", min_width=90)
+            reuse = gr.Button("Take its settings to Create", size="sm", visible=create is not None)
+        with gr.Column(scale=3, min_width=320):
+            line = gr.HTML(status(), elem_id="inspect-status")
+            told = gr.HTML("", elem_id="story")
+            with gr.Row():
+                first, second = _side("The file"), _side("Made again")
+            with gr.Accordion("As JSON", open=False):
+                document = gr.Code("", language="json", label="Story", interactive=False, max_lines=30)
+
+    @guarded
+    def inspect(path: str | None) -> list[Any]:
+        nothing = [gr.update(value=None), gr.update(value=None)]
+        if path is None:
+            return [status(), "", "", *nothing, *nothing]
+        found = stories.inspect(studio, input=path)
+        sound = [gr.update(value=found.picture), gr.update(value=None if found.path is None else str(found.path))]
+        return [status(), headline(found.headline) + table(found.lines), found.document, *sound, *nothing]
+
+    def replay(request: gr.Request, path: str | None, original: str | None) -> Iterator[dict[Any, Any]]:
+        yield {line: status("starting", 0.0)}
+        try:
+            for item in stream(
+                lambda report: stories.replay(studio, report, user=user_of(request), input=path, recording=original)
+            ):
+                if not isinstance(item, Outcome):
+                    yield {line: status(item.text, item.fraction)}
+                    continue
+                result: stories.Replayed = item.result
+                changes = {
+                    line: status(result.sentence),
+                    second[0]: gr.update(value=result.pictures[1]),
+                    second[1]: gr.update(value=str(result.path)),
+                }
+                if result.pictures[0] is not None:
+                    changes[first[0]] = gr.update(value=result.pictures[0])
+                yield changes
+        except Exception as error:
+            yield {line: status()}
+            raise as_error(error) from None
+
+    shown = [line, told, document, *first, *second]
+    given.change(inspect, given, shown, api_visibility="private", show_progress="hidden")
+    again.click(
+        replay,
+        [given, recording],
+        [line, *first, *second],
+        show_progress="hidden",
+        concurrency_limit=None,
+        api_visibility="private",
+    )
+    connect_stop(stop, studio, line)
+    if create is not None:
+        _connect_reuse(studio, create, tabs, given, reuse)
+
+
+def _connect_reuse(studio: Studio, create: CreateTab, tabs: gr.Tabs, given: gr.File, reuse: gr.Button) -> None:
+    @guarded
+    def take(path: str | None) -> list[Any]:
+        return [gr.Tabs(selected="create"), *create.fill(stories.settings_of_file(studio, path))]
+
+    reuse.click(take, given, [tabs, *create.filled], api_visibility="private", show_progress="hidden")
+
+
+def _side(label: str) -> tuple[gr.Image, gr.Audio]:
+    with gr.Column(min_width=280, elem_classes="ad-card"):
+        drawn = picture(label)
+        player = gr.Audio(label=label, type="filepath", interactive=False, buttons=["download"])
+    return drawn, player

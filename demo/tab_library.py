@@ -1,0 +1,105 @@
+"""The tab of saved prompts, and of the words that the model knows."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from . import prompts
+from .studio import Studio
+from .tab_create import CreateTab
+from .widgets import guarded
+
+_SHOWN_WORDS = 60
+
+
+def build(studio: Studio, create: CreateTab, tabs: gr.Tabs) -> None:
+    """Lay the tab out and connect it to the tab that creates."""
+    if studio.library is None:
+        gr.Markdown("This demo keeps no prompts; `audiodiff demo --prompts FILE` does.")
+    else:
+        _saved(studio, create, tabs)
+    _words(studio, create)
+
+
+def _saved(studio: Studio, create: CreateTab, tabs: gr.Tabs) -> None:
+    names = list(create.controls)
+
+    def listed(words: str, tags: str, chosen: str | None = None) -> Any:
+        found = prompts.search(studio, words, tags)
+        kept = chosen if any(saved.name == chosen for saved in found) else None
+        return gr.update(choices=[(prompts.describe(saved), saved.name) for saved in found], value=kept)
+
+    with gr.Row():
+        with gr.Column(scale=3, min_width=320):
+            with gr.Row():
+                words = gr.Textbox(label="Search", placeholder="words of the name, prompt or tags", min_width=160)
+                tags = gr.Textbox(label="With the tags", placeholder="calm, piano", min_width=140)
+            chosen = gr.Radio([], label="Saved prompts", elem_classes="ad-list", elem_id="saved-prompts")
+            with gr.Row():
+                load = gr.Button("Load into Create", variant="primary", min_width=140)
+                remove = gr.Button("Remove", variant="stop", min_width=100)
+        with gr.Column(scale=2, min_width=320):
+            gr.Markdown("Save what is in **Create** now: prompt, settings and seed.")
+            name = gr.Textbox(label="Name", max_length=100)
+            new_tags = gr.Textbox(label="Tags", placeholder="calm, piano")
+            replace = gr.Checkbox(False, label="In the place of another prompt of that name")
+            save = gr.Button("Save", elem_id="save-prompt")
+            said = gr.Markdown("", elem_id="library-said")
+
+    @guarded
+    def search(wanted: str, with_tags: str) -> Any:
+        return listed(wanted, with_tags)
+
+    @guarded
+    def put(title: str, its_tags: str, over: bool, wanted: str, with_tags: str, *values: Any) -> tuple[str, Any]:
+        asked = dict(zip(names, values, strict=True))
+        saved = prompts.save(
+            studio,
+            name=title,
+            tags=its_tags,
+            replace=over,
+            prompt=asked["prompt"] or "",
+            negative=asked["negative"] or "",
+            seed=asked["seed"],
+            settings=asked,
+        )
+        return "Saved.", listed(wanted, with_tags, saved.name)
+
+    @guarded
+    def take(title: str | None) -> list[Any]:
+        return [gr.Tabs(selected="create"), *create.fill(prompts.load(studio, title))]
+
+    @guarded
+    def drop(title: str | None, wanted: str, with_tags: str) -> tuple[str, Any]:
+        prompts.remove(studio, title)
+        return "Removed.", listed(wanted, with_tags)
+
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    gr.on([words.change, tags.submit, tags.blur], search, [words, tags], chosen, **quiet)
+    save.click(put, [name, new_tags, replace, words, tags, *create.controls.values()], [said, chosen], **quiet)
+    load.click(take, chosen, [tabs, *create.filled], **quiet)
+    remove.click(drop, [chosen, words, tags], [said, chosen], **quiet)
+    tabs.select(search, [words, tags], chosen, **quiet)
+
+
+def _words(studio: Studio, create: CreateTab) -> None:
+    gr.Markdown(
+        "### Words that the model knows\nThey were in the captions it was trained on. A click puts one into the prompt."
+        if studio.models.words
+        else "The model does not tell which words it knows."
+    )
+    prompt = create.controls["prompt"]
+    for kind, words in studio.models.words.items():
+        chips = gr.Dataset(
+            label=kind.capitalize(),
+            components=[gr.Textbox(visible=False)],
+            samples=[[word] for word in words[:_SHOWN_WORDS]],
+            samples_per_page=_SHOWN_WORDS,
+            layout="gallery",
+        )
+        chips.click(_adder(), [prompt, chips], prompt, api_visibility="private", queue=False, show_progress="hidden")
+
+
+def _adder() -> Callable[[str, list[str]], str]:
+    return lambda text, picked: prompts.add_word(text, picked[0])

@@ -1,0 +1,138 @@
+"""Small parts that the tabs share: who asks, what errors look like, how progress is shown."""
+
+import functools
+import html
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+import gradio as gr
+
+from audiodiff.errors import AudiodiffError
+
+from .checks import public_message
+from .jobs import Stopped
+from .studio import Studio
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+LOCAL_USER = "local"
+"""Who asks when there is no telling users apart."""
+
+CSS = """
+.ad-status { display: flex; align-items: center; gap: 0.75rem; min-height: 1.75rem; flex-wrap: wrap; }
+.ad-status progress { flex: 1 1 8rem; max-width: 20rem; accent-color: var(--primary-500); }
+.ad-notes { color: var(--body-text-color-subdued); margin: 0.25rem 0 0; }
+table.ad-table { border: none; border-collapse: collapse; width: 100%; }
+.ad-table tr, .ad-table th, .ad-table td { border: none; }
+.ad-table th, .ad-table td { text-align: left; vertical-align: top; padding: 0.3rem 0.75rem 0.3rem 0;
+  border-bottom: 1px solid var(--border-color-primary); overflow-wrap: anywhere; }
+.ad-table th { font-weight: 600; white-space: nowrap; width: 1%; }
+.ad-headline { font-weight: 600; overflow-wrap: anywhere; }
+.ad-card { border: 1px solid var(--border-color-primary); border-radius: var(--block-radius); padding: 0.5rem;
+  gap: 0.5rem; }
+.ad-card .block { border-width: 0; }
+.ad-mel img { width: 100%; object-fit: fill; }
+.ad-list .wrap { flex-direction: column; flex-wrap: nowrap; max-height: 22rem; overflow-y: auto; }
+.ad-list label { white-space: normal; }
+[data-testid="toast-text"] { white-space: pre-wrap; overflow-x: auto; font-family: var(--font-mono); }
+"""
+"""What Gradio's own style lacks; every colour is one of its variables, so that light and dark both work."""
+
+
+def user_of(request: gr.Request | None) -> str:
+    """Return who asks: the name of who has logged in, else the page that is open."""
+    if request is None:
+        return LOCAL_USER
+    return str(getattr(request, "username", None) or getattr(request, "session_hash", None) or LOCAL_USER)
+
+
+def as_error(error: Exception) -> Any:
+    """Return the `gr.Error` of an error: its sentence if it has one for users, never a path or a traceback."""
+    if isinstance(error, gr.Error):
+        return error
+    if isinstance(error, Stopped):
+        shown = gr.Error("Stopped.", print_exception=False, duration=3)
+    elif isinstance(error, AudiodiffError):
+        # the message may quote what others wrote, and Gradio shows HTML
+        text = html.escape(public_message(error), quote=False)
+        shown = gr.Error(text, print_exception=False, duration=20)
+    else:
+        traceback.print_exception(error, file=sys.stderr)
+        shown = gr.Error("Something went wrong on the server; its log says what.", print_exception=False, duration=20)
+    return shown
+
+
+def guarded(handler: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Return the handler with its errors as the page shows them."""
+
+    @functools.wraps(handler)
+    def guard(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        try:
+            return handler(*args, **kwargs)
+        except Exception as error:
+            raise as_error(error) from None
+
+    return guard
+
+
+def status(text: str = "", fraction: float | None = None, notes: Iterable[str] = ()) -> str:
+    """Return the line that tells how far a job is, as HTML that screen readers read out.
+
+    Args:
+        text: the line; nothing is shown without.
+        fraction: draws a bar when given, 0 to 1.
+        notes: sentences below it.
+    """
+    if not text:
+        return '<div class="ad-status" role="status"></div>'
+    bar = "" if fraction is None else f'<progress max="1" value="{fraction:.3f}" aria-label="progress"></progress>'
+    below = "".join(f'<p class="ad-notes">{html.escape(note)}</p>' for note in notes)
+    return f'<div class="ad-status" role="status">{bar}<span>{html.escape(text)}</span></div>{below}'
+
+
+def table(rows: Iterable[Sequence[str]]) -> str:
+    """Return rows of label and text as an HTML table."""
+    cells = "".join(
+        f'<tr><th scope="row">{html.escape(label)}</th><td>{html.escape(text)}</td></tr>' for label, text in rows
+    )
+    return f'<table class="ad-table">{cells}</table>'
+
+
+def headline(text: str) -> str:
+    """Return a sentence that stands out."""
+    return f'<p class="ad-headline">{html.escape(text)}</p>'
+
+
+def picture(label: str) -> gr.Image:
+    """Return a place for the picture of a sound."""
+    return gr.Image(
+        label=label,
+        show_label=False,
+        interactive=False,
+        type="pil",
+        format="png",
+        height=150,
+        buttons=["fullscreen"],
+        elem_classes="ad-mel",
+    )
+
+
+def choices(names: Sequence[str], usual: str | None) -> list[tuple[str, str]]:
+    """Return the choices of a list that begins with what the model recommends."""
+    return [("model's own" + (f" ({usual})" if usual else ""), ""), *((name, name) for name in names)]
+
+
+def connect_stop(button: gr.Button, studio: Studio, line: gr.HTML) -> None:
+    """Let a button stop everything that its user has under way."""
+
+    def stop(request: gr.Request) -> str:
+        return status("stopping" if studio.jobs.stop(user_of(request)) else "nothing is running")
+
+    button.click(stop, None, line, api_visibility="private", queue=False, show_progress="hidden")
+
+
+def ignore(update: Any) -> None:
+    """Take a report that nobody looks at."""

@@ -1,0 +1,83 @@
+"""The folder of uploads and results: private to this server, and emptied by age."""
+
+import contextlib
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+import weakref
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+SWEEP_SECONDS = 60.0
+"""How often old files are looked for."""
+
+
+class Workspace:
+    """A temporary folder that only this user of the computer can enter; gone when the server ends.
+
+    Used as a context manager, it sweeps itself in the background.
+    """
+
+    def __init__(self, keep_seconds: float, parent: Path | None = None) -> None:
+        """Make the folder.
+
+        Args:
+            keep_seconds: how long files stay.
+            parent: where to make it; the system's folder for temporary files when `None`.
+        """
+        self.folder = Path(tempfile.mkdtemp(prefix="audiodiff-demo-", dir=parent)).resolve()
+        self._removal = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)  # at exit at the latest
+        self._keep_seconds = keep_seconds
+        self._ended = threading.Event()
+        self._sweeper = threading.Thread(target=self._sweep_on, name="audiodiff-demo-sweeper", daemon=True)
+
+    def new_file(self, name: str) -> Path:
+        """Return where to write a file of this name: a folder of its own that nobody can guess."""
+        folder = self.folder / "results" / secrets.token_hex(16)
+        folder.mkdir(parents=True)
+        return folder / name
+
+    def sweep(self, now: float | None = None) -> int:
+        """Remove files that nobody has touched for as long as files are kept, and return how many.
+
+        Args:
+            now: seconds since the epoch.
+        """
+        oldest = (time.time() if now is None else now) - self._keep_seconds
+        removed = 0
+        # folders after what is in them
+        for path in sorted(self.folder.rglob("*"), key=lambda path: len(path.parts), reverse=True):
+            with contextlib.suppress(OSError):  # it may be gone, or a folder may have got a file meanwhile
+                if path.lstat().st_mtime > oldest:
+                    continue
+                if path.is_dir() and not path.is_symlink():
+                    path.rmdir()
+                else:
+                    path.unlink()
+                    removed += 1
+        return removed
+
+    def close(self) -> None:
+        """End the sweeping and remove everything."""
+        self._ended.set()
+        if self._sweeper.is_alive():
+            self._sweeper.join()
+        self._removal()
+
+    def _sweep_on(self) -> None:
+        while not self._ended.wait(min(SWEEP_SECONDS, self._keep_seconds)):
+            self.sweep()
+
+    def __enter__(self) -> Self:
+        """Begin to sweep."""
+        self._sweeper.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove everything."""
+        self.close()

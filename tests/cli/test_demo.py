@@ -1,0 +1,85 @@
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from audiodiff.cli import demo
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Recorder:
+    """Stands for the server's module and notes what it was told."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, Any] = {}
+
+    Place = SimpleNamespace
+
+    def read_auth(self, text: str | None) -> str | None:
+        return text
+
+    def limits_of(self, values: dict[str, Any]) -> dict[str, Any]:
+        return values
+
+    def serve(self, **told: Any) -> None:
+        self.told = told
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    recorder = Recorder()
+    monkeypatch.setattr(demo, "demo_module", lambda name: recorder)
+    monkeypatch.setattr(demo, "find_spec", lambda name: object())
+    monkeypatch.delenv(demo.AUTH, raising=False)
+    return recorder
+
+
+def test_flags_reach_the_server(command, server) -> None:
+    done = command(
+        "demo", "--model", "m", "--vocoder", "v", "--host", "0.0.0.0", "--port", 8000, "--share", "--auth", "ann:x",
+        "--prompts", "p.json", "--max-seconds", 5, "--max-steps", 9, "--keep-minutes", 2,
+    )  # fmt: skip
+    assert (done.status, done.err) == (0, "")
+    told = server.told
+    assert (told["model"], told["vocoder"], told["device"], told["prompts"]) == ("m", "v", "auto", Path("p.json"))
+    assert told["place"] == SimpleNamespace(host="0.0.0.0", port=8000, auth="ann:x", share=True)
+    given = {name: value for name, value in told["limits"].items() if value is not None}
+    assert given == {"seconds": 5.0, "steps": 9, "keep_minutes": 2.0}
+
+
+def test_without_flags_nobody_else_can_reach_it(command, server) -> None:
+    assert command("demo").status == 0
+    assert server.told["place"] == SimpleNamespace(host="127.0.0.1", port=None, auth=None, share=False)
+    assert set(server.told["limits"].values()) == {None}
+
+
+def test_a_password_may_come_from_the_environment(command, server, monkeypatch) -> None:
+    monkeypatch.setenv(demo.AUTH, "ann:hidden")
+    assert command("demo").status == 0
+    assert server.told["place"].auth == "ann:hidden"
+
+
+def test_a_bad_port_and_a_missing_gradio_get_a_sentence(command, server, monkeypatch) -> None:
+    assert "expected 1 to 65535" in command("demo", "--port", 0).err
+    monkeypatch.setattr(demo, "find_spec", lambda name: None)
+    done = command("demo")
+    assert done.status == 2
+    assert "audiodiff-synth[demo]" in done.err
+
+
+def test_the_demo_of_this_repository_is_found_under_its_installed_name() -> None:
+    limits = demo.demo_module("limits")
+    assert limits.__name__ == "audiodiff_demo.limits"
+    assert Path(limits.__file__) == ROOT / "demo" / "limits.py"
+
+
+def test_python_dash_m_demo_is_the_same_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "demo", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0
+    assert "audiodiff demo" in done.stdout

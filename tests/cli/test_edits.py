@@ -1,0 +1,174 @@
+"""`audiodiff vary`, `inpaint`, `extend`, `interpolate`, and `generate --loop`."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.synthesis.latent_models import RATE, write_latent_model
+from tests.synthesis.recordings import tones
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_latent_model(tmp_path_factory.mktemp("latent") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
+    """A clip of ours, with its story."""
+    from audiodiff.cli.main import main
+
+    path = tmp_path_factory.mktemp("made") / "made.wav"
+    arguments = ("generate", "flute, 90 bpm", "-o", path, "--seconds", 1.5, "--negative", "drums", "--model", model)
+    assert main([str(argument) for argument in arguments]) == 0
+    return path
+
+
+@pytest.fixture
+def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Somebody else's stereo recording in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("song.flac", np.stack([tones(2.0, 44100), tones(2.0, 44100, seed=1)], axis=1), 44100)
+    return Path("song.flac")
+
+
+def samples(path: str | Path) -> np.ndarray:
+    return soundfile.read(path, dtype="float32")[0]
+
+
+def test_vary(command, model, recording) -> None:
+    done = command("vary", recording, "--strength", 0.6, "--count", 2, "--seed", 4, "--model", model)
+    assert done.status == 0, done.err
+    assert done.err == "audiodiff: the recording has 2 channels, which were mixed to one.\n"
+    assert done.out.startswith("song-vary-seed4.wav: 2.00 s at 22050 Hz, seed 4, ")
+    done = command("vary", recording, "--strength", 0.6, "-o", "b.wav", "--seed", 5, "--model", model)
+    assert done.status == 0, done.err
+    np.testing.assert_array_equal(samples("song-vary-seed5.wav"), samples("b.wav"))
+    done = command("vary", recording, "--seed", 4, "--count", 2, "--model", model)
+    assert done.status == 2
+    assert "song-vary-seed4.wav exists; say with -o what to write" in done.err
+
+
+def test_the_prompt_of_a_clip_of_ours_is_taken(command, model, made, tmp_path) -> None:
+    def vary(name: str, *arguments: object) -> str:
+        done = command("vary", made, "-o", tmp_path / name, "--model", model, "--strength", 0.9, *arguments)
+        assert done.status == 0, done.err
+        return done.err
+
+    assert vary("own.wav") == "audiodiff: the prompt is that of made.wav: flute, 90 bpm\n"
+    assert vary("same.wav", "--prompt", "flute, 90 bpm", "--negative", "drums") == ""
+    assert vary("none.wav", "--prompt", "") == ""
+    np.testing.assert_array_equal(samples(tmp_path / "own.wav"), samples(tmp_path / "same.wav"))
+    assert np.abs(samples(tmp_path / "own.wav") - samples(tmp_path / "none.wav")).max() > 1e-4
+    told = command("inspect", tmp_path / "own.wav").out
+    assert "flute, 90 bpm" in told
+    assert "strength 0.9" in told
+    assert "made.wav" in told
+
+
+def test_inpaint(command, model, recording) -> None:
+    given = ("inpaint", recording, "--region", "0.5:1", "--region", "1.5:1.6", "--model", model)
+    done = command(*given, "--count", 2, "-o", "new.flac")
+    assert done.status == 0, done.err
+    assert done.err == ""
+    assert "new-seed0.flac: 2.00 s at 44100 Hz, 2 channels, seed 0" in done.out
+    assert "new in 0.5:1, 1.5:1.6, 50 ms cross-fades inside" in done.out
+    before, after = samples(recording), samples("new-seed1.flac")
+    places = np.flatnonzero((before != after).any(axis=1)) / 44100
+    assert 0.5 <= places.min() <= places.max() < 1.6
+    assert not ((places >= 1.0) & (places < 1.5)).any()
+    assert command(*given, "--seed", 1, "-o", "one.flac").status == 0
+    np.testing.assert_array_equal(samples("one.flac"), after)
+    assert command("replay", "one.flac", "-o", "again.flac", "--model", model).status == 0
+
+
+def test_extend(command, model, recording) -> None:
+    given = ("extend", recording, "--seconds", 1, "--model", model)
+    assert command(*given).status == 0
+    done = command(*given, "--before", "-o", "before.wav", "--crossfade", 0.1)
+    assert "1 s new at the beginning, 100 ms cross-fade beyond the clip" in done.out
+    before = samples(recording)
+    np.testing.assert_array_equal(samples("song-extend.wav")[:88200], before)
+    np.testing.assert_array_equal(samples("before.wav")[44100:], before)
+    assert len(samples("song-extend.wav")) == len(samples("before.wav")) == 3 * 44100
+
+
+def test_the_fade_of_a_clip_of_ours_is_made_anew(command, model, made, tmp_path) -> None:
+    done = command("extend", made, "--seconds", 0.5, "--model", model, "-o", tmp_path / "a.wav")
+    assert "fades for 10 ms at its end, which is made anew" in done.err
+    kept = command("extend", made, "--seconds", 0.5, "--model", model, "-o", tmp_path / "b.wav", "--trim", 0)
+    assert "fades" not in kept.err
+    whole, faded = samples(made), round(0.01 * RATE)
+    np.testing.assert_array_equal(samples(tmp_path / "b.wav")[: whole.size], whole)
+    a = samples(tmp_path / "a.wav")
+    np.testing.assert_array_equal(a[: whole.size - faded], whole[:-faded])
+    assert a.size == whole.size + round(0.5 * RATE)
+    assert np.abs(a[whole.size - faded : whole.size] - whole[-faded:]).max() > 0.01
+
+
+def test_interpolate(command, model, recording, made) -> None:
+    shutil.copy(made, "made.wav")
+    done = command(
+        "interpolate", recording, "made.wav", "--count", 3, "-o", "way.wav", "--model", model, "--prompt", ""
+    )
+    assert done.status == 0, done.err
+    assert sorted(path.name for path in Path().glob("way*")) == ["way-1.wav", "way-2.wav", "way-3.wav"]
+    assert all(soundfile.info(path).frames == round(1.5 * RATE) for path in Path().glob("way*"))
+    assert command("replay", "way-2.wav", "-o", "again.wav", "--model", model).status == 0
+    done = command("interpolate", recording, "made.wav", "--count", 2, "--model", model)
+    assert "the prompt is that of made.wav" in done.err
+    assert "prompt    flute, 90 bpm" in command("inspect", "song-made-2.wav").out
+
+
+def test_interpolate_prompts(command, model, tmp_path) -> None:
+    given = ("--prompts", "flute", "drums", "--seconds", 0.5, "--model", model, "--seed", 3)
+    assert command("interpolate", *given, "--count", 3, "-o", tmp_path / "way.wav").status == 0
+    assert len(list(tmp_path.glob("way-*.wav"))) == 3
+    done = command(
+        "generate", "drums", "--seconds", 0.5, "--seed", 3, "-o", tmp_path / "drums.wav", "--model", model
+    )  # fmt: skip
+    assert done.status == 0
+    np.testing.assert_array_equal(samples(tmp_path / "way-3.wav"), samples(tmp_path / "drums.wav"))
+
+
+def test_generate_a_loop(command, model, tmp_path) -> None:
+    done = command("generate", "flute", "--loop", "--seconds", 1, "-o", tmp_path / "loop.wav", "--model", model)
+    assert done.status == 0
+    assert "instead of 1 s it has 1.0217 s (22528 samples)" in done.err
+    assert "; seam 0." in done.out or "; seam 1." in done.out
+    assert soundfile.info(tmp_path / "loop.wav").frames == 22528
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("vary", "song.flac", "--strength", 2), "strength is 2"),
+        (("vary", "song.flac", "--count", 0), "--count is 0"),
+        (("vary", "song.flac", "--prompt", "(drums"), "^"),
+        (("vary", "nothing.wav"), "nothing.wav does not exist"),
+        (("vary", "song.flac", "-o", "song.flac"), "input as well"),
+        (("vary", "song.flac", "--sidecar", "--no-provenance"), "give one of them"),
+        (("vary", "song.flac", "--model", "speech"), "vocoder"),
+        (("inpaint", "song.flac"), "--region"),
+        (("inpaint", "song.flac", "--region", "4"), "region '4' cannot be read"),
+        (("inpaint", "song.flac", "--region", "4:6"), "begins after the end of the recording, which has 2.00 s"),
+        (("inpaint", "song.flac", "--region", "1:1"), "region 1:1 is empty"),
+        (("extend", "song.flac", "--seconds", 0), "seconds is 0"),
+        (("extend", "song.flac", "--trim", 3), "trim is 3 s"),
+        (("interpolate", "song.flac"), "give two sound files"),
+        (("interpolate",), "give two sound files"),
+        (("interpolate", "song.flac", "song.flac", "--count", 1), "--count is 1; expected 2"),
+        (("interpolate", "song.flac", "song.flac", "--seconds", 1), "leave --seconds out"),
+        (("interpolate", "--prompts", "a", "b", "--prompt", "c"), "give one of them"),
+        (("interpolate", "--prompts", "a", "(b"), "^"),
+    ],
+)
+def test_bad_input_gets_a_sentence(command, model, recording, arguments, message) -> None:
+    given = arguments if "--model" in arguments else (*arguments, "--model", model)
+    done = command(*given)
+    assert (done.status, done.out) == (2, "")
+    assert message in done.err
+    assert [path.name for path in Path().iterdir()] == ["song.flac"]

@@ -1,0 +1,111 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from audiodiff.data.shard_format import (
+    ShardEntry,
+    array_bytes,
+    array_from,
+    index_from_json,
+    index_to_json,
+    record_from,
+    table_from_json,
+    table_to_json,
+)
+from audiodiff.errors import AudiodiffError
+from tests.data.latents import INDEX
+
+
+def test_the_index_survives_json():
+    shards = [ShardEntry("shard-000000.tar", 3, 10240), ShardEntry("shard-000001.tar", 1, 20480)]
+    text = index_to_json(INDEX, shards, 12.5)
+    assert index_from_json(text.encode(), "here") == (INDEX, shards)
+    values = json.loads(text)
+    assert (values["clips"], values["seconds"], values["metadata"]) == (4, 12.5, {"corpus": "tests"})
+    assert list(index_from_json(text.encode(), "here")[0].classes) == ["genre", "key"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"kind": "vocoder"}, "not an index"),
+        ({"format": 2}, "shard format 2"),
+        ({"channels": None}, "not an index"),
+        ({"channels": 0}, "more than 0"),
+        ({"shards": [{"name": "a"}]}, "not an index"),
+        ({"classes": []}, "not an index"),
+    ],
+)
+def test_a_foreign_index_is_refused(change, words):
+    values = json.loads(index_to_json(INDEX, [], 0.0)) | change
+    with pytest.raises(AudiodiffError, match=words):
+        index_from_json(json.dumps(values).encode(), "here")
+    for content in (b"{", b"[]", b"{}", b"\xff"):
+        with pytest.raises(AudiodiffError, match="here is not an index"):
+            index_from_json(content, "here")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"text_width": 0}, "text_width 0"),
+        ({"latent_rate": float("nan")}, "latent_rate nan"),
+        ({"numbers": ("a", "a")}, "numbers twice"),
+        ({"classes": {"genre": ("a", "b", "a")}}, "genre twice"),
+    ],
+)
+def test_an_index_is_checked(change, words):
+    with pytest.raises(AudiodiffError, match=words):
+        dataclasses.replace(INDEX, **change)
+
+
+def test_columns_of_a_clip():
+    assert INDEX.class_sizes == (3, 3)
+    numbers, classes = INDEX.row({"seconds": 2}, {"key": "D", "genre": ""})
+    assert np.isnan(numbers[0])
+    assert numbers[1] == 2.0
+    assert classes == [0, 2]
+    for strange in (({"bpm": 1.0}, {}), ({}, {"mood": "sad"}), ({}, {"genre": "polka"})):
+        with pytest.raises(AudiodiffError, match=r"'(bpm|mood|polka)' is not in the shard index"):
+            INDEX.row(*strange)
+
+
+def test_arrays_survive():
+    array = np.arange(6, dtype=np.float16).reshape(2, 3)
+    assert np.array_equal(array_from(array_bytes(array), 2, 3, "x"), array)
+    assert np.array_equal(array_from(array_bytes(array.T), None, 2, "x"), array.T)
+    assert array_bytes(array) == array_bytes(np.array(array))
+    assert array_from(array_bytes(array.astype(np.float32)), 2, 3, "x").dtype == np.float16
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x93NUMPY",
+        array_bytes(np.zeros((2, 3), np.float16))[:-1],
+        array_bytes(np.zeros((3, 2), np.float16)),
+        array_bytes(np.zeros(6, np.float16)),
+        array_bytes(np.zeros((2, 3), np.int16)),
+    ],
+)
+def test_damaged_arrays_are_refused(content):
+    with pytest.raises(AudiodiffError, match=r"^x "):
+        array_from(content, 2, 3, "x")
+
+
+def test_pickles_are_not_read(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([["x"]], dtype=object), allow_pickle=True)
+    with pytest.raises(AudiodiffError, match=r"not a \.npy file"):
+        array_from((tmp_path / "a.npy").read_bytes(), None, None, "x")
+
+
+def test_records_survive_json():
+    record = record_from({"key": "a", "n_latents": 5, "latent": [512, 9], "states": [[1024, 7]], "texts": ["日本"]})
+    assert (record.numbers, record.classes, record.source, record.seconds) == ({}, {}, "", 0.0)
+    assert table_from_json(table_to_json([record, record]).encode(), "x") == [record, record]
+    for content in (b"[{}]", b"[1]", b"{", b"5", b'[{"key":"a","n_latents":1,"latent":[1],"states":[]}]'):
+        with pytest.raises(AudiodiffError, match="x is damaged"):
+            table_from_json(content, "x")

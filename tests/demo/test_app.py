@@ -1,0 +1,169 @@
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+gr = pytest.importorskip("gradio", reason="the extra demo")
+
+from audiodiff.cli import generate, vocode  # noqa: E402
+from audiodiff.errors import AudiodiffError  # noqa: E402
+from demo import widgets  # noqa: E402
+from demo.actions import Action  # noqa: E402
+from demo.app import build_app  # noqa: E402
+from demo.jobs import Stopped  # noqa: E402
+from demo.limits import Limits  # noqa: E402
+from demo.studio import Models, Studio, open_studio  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def app(models: Models, limits: Limits, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = tmp_path_factory.mktemp("page")
+    studio = open_studio(models, limits, library=folder / "prompts.json", parent=folder)
+    yield build_app(models, studio=studio)
+    studio.close()
+
+
+def tabs(app: Any) -> list[str]:
+    return [block.label for block in app.blocks.values() if isinstance(block, gr.Tab)]
+
+
+def public(app: Any) -> list[str]:
+    return [fn.api_name for fn in app.fns.values() if fn.api_visibility == "public"]
+
+
+def test_the_page_has_its_tabs_and_its_api(app: Any) -> None:
+    assert tabs(app) == ["Create", "Vocoder", "Library", "Inspect"]
+    assert public(app) == ["generate", "vocode", "inspect", "replay", "stop"]
+    assert not app.analytics_enabled
+
+
+def test_the_arguments_of_the_api_are_those_of_the_command_line(app: Any) -> None:
+    info = app.get_api_info()["named_endpoints"]
+    for name, module, others in (("generate", generate, {"format"}), ("vocode", vocode, {"format"})):
+        subparsers = argparse.ArgumentParser().add_subparsers()
+        module.add_parser(subparsers)
+        known = {action.dest for action in subparsers.choices[name]._actions}
+        asked = {parameter["parameter_name"] for parameter in info[f"/{name}"]["parameters"]}
+        assert asked - others <= known
+        required = [p["parameter_name"] for p in info[f"/{name}"]["parameters"] if not p["parameter_has_default"]]
+        assert required == [{"generate": "prompt", "vocode": "input"}[name]]
+
+
+@pytest.mark.parametrize(
+    ("missing", "wanted"),
+    [("generator", ["Vocoder", "Inspect"]), ("vocoder", ["Create", "Library", "Inspect"])],
+)
+def test_tabs_without_a_model_are_left_out(studio: Studio, missing: str, wanted: list[str]) -> None:
+    bare = replace(studio, models=replace(studio.models, **{missing: None}))
+    assert tabs(build_app(bare.models, studio=bare)) == wanted
+
+
+def test_a_page_is_built_from_models_and_limits_alone(
+    models: Models, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    app = build_app(models, Limits(steps=2, seconds=0.6))  # fewer than the model recommends
+    assert "Create" in tabs(app)
+
+
+def test_editing_appears_with_what_does_it(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("demo.actions.ACTIONS", (Action("vary", "Vary", "More like it.", "audiodiff.errors"),))
+    assert "Edit" in tabs(build_app(studio.models, studio=studio))
+
+
+def test_a_demo_that_keeps_no_prompts_says_so(studio: Studio) -> None:
+    bare = replace(studio, library=None)
+    texts = [
+        block.value for block in build_app(bare.models, studio=bare).blocks.values() if isinstance(block, gr.Markdown)
+    ]
+    assert any("keeps no prompts" in str(text) for text in texts)
+
+
+def event(app: Any, name: str) -> Any:
+    private = [fn for fn in app.fns.values() if fn.fn is not None and fn.api_visibility == "private"]
+    return next(fn for fn in private if fn.fn.__name__ == name)
+
+
+class Request:
+    username = None
+    session_hash = "me"
+
+
+def test_the_button_creates_cards_one_after_the_other(app: Any) -> None:
+    fn = event(app, "create")
+    values = [component.value for component in fn.inputs]
+    names = [component.label for component in fn.inputs]
+    for label, value in (
+        ("New seed every time", False),
+        ("Prompt", "flute"),
+        ("Seconds", 0.5),
+        ("Clips", 2),
+        ("Seed", 4),
+    ):
+        values[names.index(label)] = value
+    updates: list[dict[Any, Any]] = list(fn.fn(Request(), *values))
+    players = [
+        (component.label, change["value"])
+        for update in updates
+        for component, change in update.items()
+        if isinstance(component, gr.Audio) and change.get("value")
+    ]
+    assert [label for label, _ in players] == ["Clip 1", "Clip 2"]
+    assert [path.rpartition("/")[2] for _, path in players] == ["flute-seed4.flac", "flute-seed5.flac"]
+    shown = [component for component in updates[0] if isinstance(component, gr.Column)]
+    assert [updates[0][column]["visible"] for column in shown] == [True, True, False, False]
+    assert "2 clips in" in next(iter(updates[-1].values()))
+
+
+def test_a_bad_prompt_clears_the_page_and_shows_a_sentence(app: Any) -> None:
+    fn = event(app, "create")
+    values = [component.value for component in fn.inputs]
+    values[[component.label for component in fn.inputs].index("Prompt")] = "(<b>flute"
+
+    def run() -> Iterator[Any]:
+        yield from fn.fn(Request(), *values)
+
+    with pytest.raises(gr.Error, match="never closed") as raised:
+        list(run())
+    assert "(&lt;b&gt;flute" in raised.value.message
+
+
+def test_errors_are_shown_without_html_paths_or_tracebacks(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = widgets.as_error(AudiodiffError("/tmp/x/<b>.wav is 'not' audio"))
+    assert shown.message == "&lt;b&gt;.wav is 'not' audio"
+    assert not shown.print_exception
+    hidden = widgets.as_error(RuntimeError("secret /home/me"))
+    assert "secret" not in hidden.message
+    assert "secret /home/me" in capsys.readouterr().err
+    assert widgets.as_error(Stopped()).message == "Stopped."
+    assert widgets.as_error(shown) is shown
+
+
+def test_what_others_wrote_is_escaped() -> None:
+    assert "<script>" not in widgets.table([("<script>", "<script>")])
+    assert "<script>" not in widgets.headline("<script>")
+    assert "<script>" not in widgets.status("<script>", 0.5, ["<script>"])
+    assert widgets.status("half", 0.5).count("<progress") == 1
+    assert "<progress" not in widgets.status("done")
+
+
+def test_stories_of_others_are_shown_as_text(app: Any, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(Path(__file__).with_name("hostile.json").read_bytes())
+    shown = event(app, "inspect").fn(str(path))
+    assert "&lt;img src=x&gt;" in shown[1]
+    assert "<img" not in shown[1]
+    assert isinstance(shown[2], str)  # not a dictionary in which Gradio would look for files
+
+
+@pytest.mark.parametrize(
+    ("username", "session", "user"), [("ann", "1f", "ann"), (None, "1f", "1f"), (None, None, "local")]
+)
+def test_users_are_told_apart(username: str | None, session: str | None, user: str) -> None:
+    request = Request()
+    request.username, request.session_hash = username, session  # type: ignore[assignment]
+    assert widgets.user_of(request) == user
+    assert widgets.user_of(None) == "local"

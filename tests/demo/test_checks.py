@@ -1,0 +1,117 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.synthesis.provenance import Story
+from demo import checks
+from demo.limits import Limits
+from tests.synthesis.stories import STORY
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("/tmp/gradio/1f/voice.wav is not audio", "voice.wav is not audio"),
+        ("there is no 'C:\\Users\\me\\clip.wav' here", "there is no 'clip.wav' here"),
+        ("expected WAV and/or FLAC, 3/4 time", "expected WAV and/or FLAC, 3/4 time"),
+        ("see https://example.org/a/b", "see https://example.org/a/b"),
+        (
+            "it is not beside it; give the original with --input.",
+            "it is not beside it; give the original as the original recording.",
+        ),
+    ],
+)
+def test_messages_tell_no_folders(message: str, told: str) -> None:
+    assert checks.public_message(AudiodiffError(message)) == told
+
+
+def test_whole_numbers_come_from_browsers_as_floats() -> None:
+    assert checks.whole("steps", 20.0, 1, 50) == 20
+    assert checks.whole_or_none("steps", None, 1, 50) is None
+    assert checks.whole_or_none("steps", "", 1, 50) is None
+    for bad in (0, 51, 2.5, "20", True, None, float("nan")):
+        with pytest.raises(AudiodiffError, match="steps is"):
+            checks.whole("steps", bad, 1, 50)
+
+
+def test_numbers_have_a_range() -> None:
+    assert checks.number("seconds", 3, 0.5, 8.0) == 3.0
+    for bad in (0.4, 8.1, float("nan"), float("inf"), "3", True, None):
+        with pytest.raises(AudiodiffError, match="seconds is"):
+            checks.number("seconds", bad, 0.5, 8.0)
+
+
+def test_prompts_have_a_length(limits: Limits) -> None:
+    assert checks.check_prompt(limits, "prompt", None) == ""
+    assert checks.check_prompt(limits, "prompt", "x" * 200) == "x" * 200
+    with pytest.raises(AudiodiffError, match="201 characters; this demo takes 200"):
+        checks.check_prompt(limits, "prompt", "x" * 201)
+    with pytest.raises(AudiodiffError, match="must be text"):
+        checks.check_prompt(limits, "prompt", ["x"])
+
+
+def write(path: Path, seconds: float, channels: int = 1, rate: int = 8000) -> Path:
+    soundfile.write(path, np.zeros((round(seconds * rate), channels)), rate)
+    return path
+
+
+def test_uploads_have_a_size_and_a_length(limits: Limits, tmp_path: Path) -> None:
+    fine = write(tmp_path / "fine.wav", 10.0, channels=2)
+    assert checks.check_upload(limits, str(fine)) == fine
+    with pytest.raises(AudiodiffError, match=r"long.flac has 21 s of sound; this demo takes up to 20 s"):
+        checks.check_upload(limits, write(tmp_path / "long.flac", 21.0))
+    with pytest.raises(AudiodiffError, match="11 s of sound in 2 channels"):
+        checks.check_upload(limits, write(tmp_path / "wide.flac", 11.0, channels=2))
+    with pytest.raises(AudiodiffError, match=r"large.wav has 1.1 MiB; this demo takes up to 1"):
+        checks.check_upload(limits, write(tmp_path / "large.wav", 5.0, rate=120_000))
+    for nothing in (None, ""):
+        with pytest.raises(AudiodiffError, match="no file was given"):
+            checks.check_upload(limits, nothing)
+    with pytest.raises(AudiodiffError, match="not on the server any more"):
+        checks.check_upload(limits, tmp_path / "gone.wav")
+    text = tmp_path / "notes.txt"
+    text.write_text("la la la")
+    with pytest.raises(AudiodiffError, match="not audio"):
+        checks.check_upload(limits, text)
+
+
+def test_mels_have_a_length_where_they_are_taken(limits: Limits, tmp_path: Path) -> None:
+    path = tmp_path / "mel.npy"
+    np.save(path, np.zeros((80, 100), dtype=np.float32))
+    assert checks.check_upload(limits, path, mel_seconds_per_frame=0.1) == path
+    with pytest.raises(AudiodiffError, match="30 s of sound"):
+        checks.check_upload(limits, path, mel_seconds_per_frame=0.3)
+    with pytest.raises(AudiodiffError, match="not audio"):
+        checks.check_upload(limits, path)
+
+
+def told(**changes: object) -> Story:
+    return replace(STORY, **changes)  # type: ignore[arg-type]
+
+
+def test_a_story_cannot_ask_for_more_than_the_page(limits: Limits) -> None:
+    base = STORY
+    checks.check_story(limits, base, "clip.wav")
+    for settings, message in (
+        ({"seconds": 9.0}, "seconds 9; this demo replays up to 8"),
+        ({"steps": 51}, "steps 51"),
+        ({"vocoder_steps": 10**9}, "vocoder_steps"),
+        ({"steps": float("nan")}, "steps nan"),
+    ):
+        with pytest.raises(AudiodiffError, match=message):
+            checks.check_story(limits, told(settings={**base.settings, **settings}), "clip.wav")
+    audio = replace(base.audio, n_samples=base.audio.sample_rate * 30)
+    with pytest.raises(AudiodiffError, match="longer than the 20 s"):
+        checks.check_story(limits, told(audio=audio), "clip.wav")
+    with pytest.raises(AudiodiffError, match="1000 threads"):
+        checks.check_story(limits, told(machine=replace(base.machine, threads=1000)), "clip.wav")
+
+
+def test_formats_are_those_that_audiodiff_writes() -> None:
+    assert [checks.check_format(ending) for ending in checks.FORMATS] == ["flac", "wav", "ogg"]
+    with pytest.raises(AudiodiffError, match="choose one of flac"):
+        checks.check_format("../../x")

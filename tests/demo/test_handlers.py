@@ -1,0 +1,277 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.synthesis.provenance import read_story
+from audiodiff.synthesis.settings import GenerateSettings
+from demo import handlers
+from demo.handlers import Created, Pace, Update
+from demo.jobs import Stopped
+from demo.pictures import PreviewBudget
+from demo.studio import Models, Studio, load_models
+from tests.synthesis.latent_models import RATE
+
+
+def ignore(update: Update) -> None:
+    pass
+
+
+def generate(studio: Studio, report: Any = ignore, **asked: Any) -> Created:
+    return handlers.generate(studio, report, **{"user": "me", "prompt": "solo piano", "seconds": 1.0, **asked})
+
+
+def test_clips_are_those_of_the_command_line_and_tell_their_story(studio: Studio) -> None:
+    made = generate(studio, count=2, seed=7, steps=2, negative="drums", format="wav")
+    assert [clip.seed for clip in made.clips] == [7, 8]
+    assert not made.stopped
+    synthesizer = studio.models.require_generator()
+    for clip in made.clips:
+        samples, rate = soundfile.read(clip.path, dtype="float32")
+        wanted = synthesizer.clip(GenerateSettings("solo piano", "drums", 1.0, steps=2, seed=clip.seed))
+        assert rate == RATE
+        np.testing.assert_allclose(samples, wanted.waveform, atol=1e-4)
+        story = read_story(clip.path)
+        assert (story.prompt, story.negative, story.seed, story.settings["steps"]) == (
+            "solo piano",
+            "drums",
+            clip.seed,
+            2,
+        )
+    assert made.clips[0].path.name == "solo-piano-seed7.wav"
+    assert made.clips[0].path.is_relative_to(studio.workspace.folder)
+
+
+def test_clips_are_reported_as_they_are_finished_with_previews_before(studio: Studio) -> None:
+    seen: list[Update] = []
+    made = generate(studio, seen.append, count=2, steps=20)
+    finished = [update for update in seen if update.made is not None]
+    assert [(update.index, update.made) for update in finished] == [(0, made.clips[0]), (1, made.clips[1])]
+    previews = [update for update in seen if update.preview is not None]
+    assert {update.index for update in previews} == {0, 1}
+    assert seen.index(previews[0]) < seen.index(finished[0])
+    fractions = [update.fraction for update in seen]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+
+
+def test_previews_change_nothing(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples, drawn = [], []
+    for share in (0.0, 1.0):
+        monkeypatch.setattr(handlers, "PreviewBudget", partial(PreviewBudget, share))
+        seen: list[Update] = []
+        samples.append(soundfile.read(generate(studio, seen.append, steps=10).clips[0].path)[0])
+        drawn.append(sum(update.preview is not None for update in seen))
+    np.testing.assert_array_equal(*samples)
+    assert drawn[1] > 5 > drawn[0]
+
+
+def test_stop_ends_the_clip_at_its_next_step_and_keeps_those_before(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers, "REPORT_SECONDS", 0.0)
+    said: list[str] = []
+
+    def report(update: Update) -> None:
+        said.append(update.text)
+        if update.text.startswith("clip 2 of 3: step 4"):
+            assert studio.jobs.stop("me") == 1
+
+    made = generate(studio, report, count=3, steps=30)
+    assert made.stopped
+    assert [clip.seed for clip in made.clips] == [0]
+    assert any("step 4 of 30" in text for text in said)
+    assert not any("clip 2 of 3: step 5" in text for text in said)
+    assert not generate(studio).stopped
+
+
+def test_a_report_that_raises_stops_the_work(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handlers, "REPORT_SECONDS", 0.0)
+    said: list[str] = []
+
+    def report(update: Update) -> None:
+        said.append(update.text)
+        if "step 3 " in update.text:
+            raise Stopped
+
+    made = generate(studio, report, steps=40)
+    assert made == Created((), stopped=True)
+    assert "step 3 of 40" in said[-1]
+    assert list(studio.workspace.folder.rglob("*.flac")) == []
+
+
+def test_two_users_at_a_time_get_what_each_asked_for(studio: Studio) -> None:
+    begun = threading.Barrier(2)
+
+    def ask(user: str, prompt: str, seed: int) -> list[np.ndarray]:
+        begun.wait()
+        made = generate(studio, user=user, prompt=prompt, seed=seed, count=2, steps=4)
+        return [soundfile.read(clip.path)[0] for clip in made.clips]
+
+    with ThreadPoolExecutor(2) as pool:
+        together = [
+            future.result() for future in (pool.submit(ask, "a", "flute", 1), pool.submit(ask, "b", "drums", 9))
+        ]
+    alone = [
+        [soundfile.read(clip.path)[0] for clip in generate(studio, prompt=prompt, seed=seed, count=2, steps=4).clips]
+        for prompt, seed in (("flute", 1), ("drums", 9))
+    ]
+    np.testing.assert_array_equal(together, alone)
+    assert np.abs(together[0][0] - together[1][0]).max() > 1e-3
+
+
+def test_empty_fields_are_the_models_own(studio: Studio) -> None:
+    numbers = dict.fromkeys(("steps", "guidance", "tempo", "vocoder_steps"))
+    names = dict.fromkeys(("sampler", "grid", "source", "precision"), "")
+    story = read_story(generate(studio, **numbers, **names).clips[0].path)
+    assert (story.settings["steps"], story.settings["sampler"], story.settings["guidance"]) == (3, "dpmpp_2m", 2.0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"prompt": "(warm"}, "never closed"),
+        ({"prompt": "x" * 201}, "this demo takes 200"),
+        ({"negative": "x" * 201}, "negative prompt has 201"),
+        ({"seconds": 8.5}, "from 0.5 to 8"),
+        ({"seconds": None}, "seconds is 'None'"),
+        ({"steps": 51}, "from 1 to 50"),
+        ({"vocoder_steps": 51}, "from 1 to 50"),
+        ({"count": 5}, "from 1 to 4"),
+        ({"count": 0}, "from 1 to 4"),
+        ({"seed": -1}, "seed is '-1'"),
+        ({"seed": 2**63}, "seed is"),
+        ({"guidance": float("nan")}, "guidance is"),
+        ({"sampler": "magic"}, "sampler 'magic' is unknown"),
+        ({"source": "vinyl"}, "knows rendered, recorded"),
+        ({"level": "loud"}, "level 'loud'"),
+        ({"format": "exe"}, "format is 'exe'"),
+    ],
+)
+def test_what_is_beyond_the_limits_gets_a_sentence(studio: Studio, asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(AudiodiffError, match=message):
+        generate(studio, **asked)
+    assert list(studio.workspace.folder.rglob("*.*")) == []
+
+
+def test_a_demo_without_the_model_says_so(studio: Studio, checkpoint: Path) -> None:
+    bare = replace(studio, models=Models())
+    with pytest.raises(AudiodiffError, match="--model"):
+        generate(bare)
+    with pytest.raises(AudiodiffError, match="--vocoder"):
+        handlers.vocode(bare, ignore, user="me", input=None)
+
+
+def test_a_recording_is_resynthesised_and_compared(studio: Studio, voice: Path) -> None:
+    made = handlers.vocode(studio, ignore, user="me", input=str(voice), steps=2, sampler="ddim", seed=3)
+    samples, rate = soundfile.read(made.path)
+    assert (samples.shape, rate) == ((RATE,), RATE)
+    assert made.path.name == "my-voice-vocoded.flac"
+    assert made.original is not None
+    np.testing.assert_allclose(soundfile.read(made.original)[0], soundfile.read(voice)[0], atol=2e-4)
+    figures = made.figures
+    assert (figures["steps"], figures["sampler"], figures["seed"], figures["seconds"]) == (2, "ddim", 3, 1.0)
+    assert 0.05 < figures["log_mel_l1"] < 5.0
+    assert figures["real_time_factor"] > 0
+    story = read_story(made.path)
+    assert (story.verb, story.seed, story.inputs[0].name) == ("vocode", 3, "my voice.wav")
+
+
+def test_stereo_stays_stereo_and_other_rates_are_taken(studio: Studio, tmp_path: Path) -> None:
+    path = tmp_path / "wide.wav"
+    soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal((4410, 2)), 44100)
+    made = handlers.vocode(studio, ignore, user="me", input=path)
+    assert soundfile.info(made.path).channels == 2
+    assert soundfile.info(made.original).samplerate == RATE
+    assert made.figures["channels"] == 2
+
+
+def test_a_mel_is_taken_too(studio: Studio, voice: Path, tmp_path: Path) -> None:
+    samples, rate = soundfile.read(voice, dtype="float32")
+    path = tmp_path / "mel.npy"
+    np.save(path, studio.models.require_vocoder().mel(samples, rate))
+    made = handlers.vocode(studio, ignore, user="me", input=path)
+    assert made.original is None
+    assert made.figures["log_mel_l1"] is None
+    assert made.figures["seconds"] == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_recording_too_short_to_compare_is_vocoded_all_the_same(studio: Studio, tmp_path: Path) -> None:
+    path = tmp_path / "click.wav"
+    soundfile.write(path, np.ones(100) * 0.1, RATE)
+    assert handlers.vocode(studio, ignore, user="me", input=path).figures["log_mel_l1"] is None
+
+
+def test_a_vocoding_stops_too(studio: Studio, voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handlers, "REPORT_SECONDS", 0.0)
+    said: list[str] = []
+
+    def report(update: Update) -> None:
+        said.append(update.text)
+        studio.jobs.stop("me")
+
+    with pytest.raises(Stopped):
+        handlers.vocode(studio, report, user="me", input=voice, steps=40)
+    assert len(said) == 1
+
+
+def test_a_bad_upload_gets_a_sentence(studio: Studio, tmp_path: Path) -> None:
+    path = tmp_path / "noise.wav"
+    path.write_bytes(b"RIFF" + bytes(range(256)) * 20)
+    with pytest.raises(AudiodiffError, match="not audio"):
+        handlers.vocode(studio, ignore, user="me", input=path)
+
+
+def test_the_time_left_follows_the_work_and_not_the_queue() -> None:
+    now = 0.0
+    said: list[str] = []
+
+    class Going:
+        def check(self) -> None:
+            pass
+
+    pace = Pace(Going(), lambda update: said.append(update.text), clock=lambda: now)  # type: ignore[arg-type]
+    now = 500.0  # in the queue
+    pace.begin()
+    now += 10.0
+    pace.say("half", 0.5)
+    now += 0.1
+    pace.say("too soon", 0.51)
+    pace.end()
+    now += 1000.0  # another user's turn
+    pace.begin()
+    now += 4.9
+    pace.say("three quarters", 0.75)
+    now += 500.0
+    pace.say("slow", 0.5)
+    assert said == ["half, about 10 s left", "three quarters, about 5 s left", "slow, about 9 min left"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Solo Piano, (slow:1.3)!", "solo-piano-slow-1-3"),
+        ("雨", "clip"),
+        ("", "clip"),
+        ("../../etc", "etc"),
+        ("a" * 99, "a" * 40),
+    ],
+)
+def test_names_of_files_are_short_and_harmless(text: str, name: str) -> None:
+    assert handlers.slug(text) == name
+
+
+def test_models_are_found_by_name_and_tell_their_words(checkpoint: Path, models: Models) -> None:
+    assert models.words == {"genres": ["jazz", "ambient"], "instruments": ["piano"]}
+    assert models.about == "tiny"
+    with pytest.raises(AudiodiffError, match="no model 'nonsense'"):
+        load_models("nonsense")
+    with pytest.raises(AudiodiffError, match="only turns mels into sound"):
+        load_models(str(checkpoint / "vocoder"))

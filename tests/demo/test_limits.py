@@ -1,0 +1,28 @@
+from typing import Any
+
+import pytest
+
+from audiodiff.cli.demo import LIMITS
+from audiodiff.errors import AudiodiffError
+from demo.limits import Limits
+
+
+def test_every_limit_is_a_flag_whose_help_tells_the_default() -> None:
+    defaults = Limits()
+    assert list(LIMITS) == list(defaults.__dataclass_fields__)
+    for name, (kind, _, told) in LIMITS.items():
+        value = getattr(defaults, name)
+        assert f"(default: {value:g})" in told
+        assert type(value) is kind
+
+
+@pytest.mark.parametrize("change", [{"steps": 0}, {"seconds": -1.0}, {"upload_mb": float("nan")}, {"jobs": 1.5}])
+def test_a_limit_that_is_none_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(AudiodiffError, match=next(iter(change))):
+        Limits(**change)
+
+
+def test_more_waiting_jobs_than_the_server_has_threads_for_are_refused() -> None:
+    with pytest.raises(AudiodiffError, match="1 to 30"):
+        Limits(waiting=31)
+    assert Limits(upload_mb=0.5).upload_bytes == 2**19

@@ -1,0 +1,229 @@
+"""The whole demo over HTTP, on this computer alone."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+pytest.importorskip("gradio", reason="the extra demo")
+
+from gradio_client import Client, handle_file
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.synthesis.provenance import read_story
+from demo.limits import Limits
+from demo.serve import GRADIO_FOLDER, Place, blocked_paths, free_port, limits_of, open_page, read_auth
+from demo.studio import Models, Studio, open_studio
+from tests.synthesis.latent_models import RATE
+
+pytestmark = [  # what Gradio asks of pandas
+    pytest.mark.filterwarnings("ignore:.future.no_silent_downcasting:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:The copy keyword is deprecated:DeprecationWarning"),
+]
+
+
+def test_a_password_is_read() -> None:
+    assert read_auth("ann:a:b") == ("ann", "a:b")
+    assert read_auth(None) is None
+    assert read_auth("") is None
+    for bad in ("ann", "ann:", ":secret"):
+        with pytest.raises(AudiodiffError, match="USER:PASSWORD"):
+            read_auth(bad)
+
+
+@pytest.mark.parametrize(
+    ("place", "public"),
+    [
+        (Place(), False),
+        (Place(host="localhost"), False),
+        (Place(host="0.0.0.0"), True),
+        (Place(host="192.168.1.7"), True),
+        (Place(share=True), True),
+    ],
+)
+def test_who_can_reach_the_page_is_known(place: Place, public: bool) -> None:
+    assert place.public is public
+
+
+def test_a_free_port_is_found() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(AudiodiffError, match="cannot be listened at"):
+            free_port("127.0.0.1", taken.getsockname()[1])
+    assert free_port("127.0.0.1", None) >= 7860
+    with pytest.raises(AudiodiffError, match="give another --host"):
+        free_port("203.0.113.1", None)  # an address for documentation
+
+
+def test_flags_that_are_not_given_leave_the_limits_alone() -> None:
+    assert limits_of({"seconds": 5.0, "steps": None}) == Limits(seconds=5.0)
+
+
+def test_nothing_is_handed_out_from_where_people_work(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocked = blocked_paths(studio)
+    assert str(Path(__file__).resolve().parents[2]) in blocked
+    assert not any(studio.workspace.folder.is_relative_to(path) for path in blocked)
+    monkeypatch.chdir(studio.workspace.folder.parent)
+    assert str(studio.workspace.folder.parent) not in blocked_paths(studio)
+
+
+@pytest.fixture(scope="module")
+def server(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Studio]]:
+    folder = tmp_path_factory.mktemp("server")
+    limits = Limits(upload_mb=1.0, upload_seconds=20.0, seconds=8.0, steps=4000, jobs=1)
+    studio = open_studio(models, limits, library=folder / "prompts.json", parent=folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(GRADIO_FOLDER, "")
+        app = open_page(models, studio, Place())
+        yield app.local_url, studio
+        app.close(verbose=False)
+    studio.close()
+
+
+@pytest.fixture
+def client(server: tuple[str, Studio], tmp_path: Path) -> Iterator[Client]:
+    client = Client(server[0], verbose=False, download_files=tmp_path / "downloads")
+    yield client
+    client.close()
+
+
+@pytest.mark.slow
+def test_generate_inspect_and_replay(client: Client) -> None:
+    files, report = client.predict(prompt="flute", seconds=1.0, count=2, seed=7, steps=2, api_name="/generate")
+    assert [clip["seed"] for clip in json.loads(report)["clips"]] == [7, 8]
+    assert [soundfile.info(file).frames for file in files] == [RATE, RATE]
+    assert read_story(files[1]).seed == 8
+    told = json.loads(client.predict(input=handle_file(files[0]), api_name="/inspect"))
+    assert (told["story"]["prompt"], told["samples_unchanged"]) == ("flute", True)
+    again, found = client.predict(input=handle_file(files[0]), api_name="/replay")
+    assert json.loads(found) == {"identical": True, "reasons": [], "untouched": True}
+    np.testing.assert_array_equal(soundfile.read(again)[0], soundfile.read(files[0])[0])
+
+
+@pytest.mark.slow
+def test_vocode(client: Client, voice: Path) -> None:
+    file, figures = client.predict(input=handle_file(voice), steps=2, seed=1, api_name="/vocode")
+    assert soundfile.info(file).frames == RATE
+    assert json.loads(figures)["steps"] == 2
+    again, found = client.predict(input=handle_file(file), recording=handle_file(voice), api_name="/replay")
+    assert json.loads(found)["identical"]
+    assert again != file
+
+
+@pytest.mark.slow
+def test_bad_input_gets_a_sentence_and_the_server_lives(client: Client, voice: Path, tmp_path: Path) -> None:
+    def told(name: str, **given: Any) -> str:
+        with pytest.raises(Exception) as raised:  # noqa: PT011  # whatever the client makes of it
+            client.predict(**given, api_name=name)
+        return str(raised.value)
+
+    text, long = tmp_path / "song.wav", tmp_path / "long.flac"
+    text.write_text("la la la")
+    soundfile.write(long, np.zeros(RATE * 21), RATE)
+    assert "never closed" in told("/generate", prompt="(flute")
+    assert "from 0.5 to 8" in told("/generate", prompt="flute", seconds=1e9)
+    assert "sampler 'magic'" in told("/generate", prompt="flute", sampler="magic")
+    message = told("/vocode", input=handle_file(text))
+    assert "song.wav is not audio" in message
+    assert str(tmp_path.parent.parent) not in message
+    assert "21 s of sound" in told("/vocode", input=handle_file(long))
+    assert "no audiodiff story" in told("/replay", input=handle_file(voice))
+    large = tmp_path / "large.wav"
+    large.write_bytes(bytes(2 << 20))
+    assert told("/inspect", input=handle_file(large))
+    assert client.predict(prompt="flute", api_name="/generate")[0]
+
+
+@pytest.mark.slow
+def test_a_job_is_stopped_by_its_own_client(client: Client, server: tuple[str, Studio]) -> None:
+    job = client.submit(prompt="flute", seconds=8.0, count=4, steps=4000, api_name="/generate")
+    deadline = time.monotonic() + 20.0
+    while not server[1].jobs._running and time.monotonic() < deadline:
+        time.sleep(0.01)
+    other = Client(server[0], verbose=False)
+    assert other.predict(api_name="/stop") == 0
+    other.close()
+    assert client.predict(api_name="/stop") == 1
+    _, report = job.result(timeout=30.0)
+    assert json.loads(report) == {"stopped": True, "clips": []}
+
+
+@pytest.mark.slow
+def test_two_clients_at_a_time_get_what_each_asked_for(server: tuple[str, Studio], tmp_path: Path) -> None:
+    heard: dict[str, list[np.ndarray]] = {}
+
+    def ask(prompt: str, name: str) -> None:
+        client = Client(server[0], verbose=False, download_files=tmp_path / name)
+        files, _ = client.predict(prompt=prompt, seconds=1.0, count=2, steps=8, api_name="/generate")
+        heard[name] = [soundfile.read(file)[0] for file in files]
+        client.close()
+
+    threads = [threading.Thread(target=ask, args=(prompt, f"{prompt}1")) for prompt in ("flute", "drums")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for prompt in ("flute", "drums"):
+        ask(prompt, f"{prompt}2")
+        np.testing.assert_array_equal(heard[f"{prompt}1"], heard[f"{prompt}2"])
+    assert np.abs(heard["flute1"][0] - heard["drums1"][0]).max() > 1e-3
+
+
+@pytest.mark.slow
+def test_no_file_of_the_server_can_be_read(server: tuple[str, Studio], client: Client, tmp_path: Path) -> None:
+    import httpx
+
+    url, studio = server
+    assert studio.library is not None
+    studio.library.write_text(json.dumps({"audiodiff_prompts": 1, "prompts": []}))
+    secret = tmp_path / "secret.wav"
+    secret.write_bytes(b"secret")
+    for path in ("/etc/passwd", __file__, studio.library, secret, "pyproject.toml", "../../etc/passwd"):
+        assert httpx.get(f"{url}gradio_api/file={path}").status_code in {403, 404}
+    # nor by telling a function that it was uploaded
+    body = {
+        "data": [{"path": str(secret), "meta": {"_type": "gradio.FileData"}}],
+        "session_hash": "thief",
+    }
+    event = httpx.post(f"{url}gradio_api/call/inspect", json=body).json()["event_id"]
+    answer = httpx.get(f"{url}gradio_api/call/inspect/{event}", timeout=30.0).text
+    assert "event: error" in answer
+    assert "secret" not in answer
+    # nor by a story that names it
+    story = tmp_path / "story.json"
+    document = json.loads((Path(__file__).with_name("hostile.json")).read_text())
+    document["settings"]["file"]["path"] = str(Path("pyproject.toml").resolve())
+    story.write_text(json.dumps(document))
+    told = client.predict(input=handle_file(story), api_name="/inspect")
+    assert isinstance(told, str)
+    assert "build-system" not in told
+    held = [path for path in studio.workspace.folder.rglob("*") if path.name == "pyproject.toml"]
+    assert held == []
+
+
+@pytest.mark.slow
+def test_a_password_is_asked_for(models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import httpx
+
+    monkeypatch.setenv(GRADIO_FOLDER, "")
+    studio = open_studio(models, Limits(), parent=tmp_path)
+    app = open_page(models, studio, Place(auth=("ann", "secret")))
+    try:
+        assert httpx.get(f"{app.local_url}config").status_code == 401
+        client = Client(app.local_url, auth=("ann", "secret"), verbose=False, download_files=tmp_path / "d")
+        assert client.predict(api_name="/stop") == 0
+        client.close()
+        taken = int(app.local_url.rstrip("/").rpartition(":")[2])
+        with pytest.raises(AudiodiffError, match="cannot be listened at"):
+            open_page(models, studio, Place(port=taken))
+    finally:
+        app.close(verbose=False)
+        studio.close()

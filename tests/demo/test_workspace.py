@@ -1,0 +1,46 @@
+import os
+import stat
+import time
+from pathlib import Path
+
+from demo.workspace import Workspace
+
+
+def test_files_have_places_that_nobody_can_guess(tmp_path: Path) -> None:
+    workspace = Workspace(60.0, tmp_path)
+    one, other = workspace.new_file("clip.flac"), workspace.new_file("clip.flac")
+    assert one != other
+    assert one.name == other.name == "clip.flac"
+    assert len(one.parent.name) == 32
+    assert one.is_relative_to(workspace.folder)
+    assert stat.S_IMODE(workspace.folder.stat().st_mode) == 0o700
+    workspace.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_old_files_go_and_young_ones_stay(tmp_path: Path) -> None:
+    workspace = Workspace(60.0, tmp_path)
+    old, young = workspace.new_file("old.flac"), workspace.new_file("young.flac")
+    for path in (old, young):
+        path.write_bytes(b"sound")
+    long_ago = time.time() - 61.0
+    for path in (old, old.parent):
+        os.utime(path, (long_ago, long_ago))
+    assert workspace.sweep() == 1
+    assert not old.exists()
+    assert young.exists()
+    assert workspace.sweep(now=time.time() + 61.0) == 1
+    assert not young.exists()
+    assert workspace.folder.is_dir()
+    assert workspace.new_file("next.flac").parent.is_dir()
+
+
+def test_it_sweeps_by_itself_and_leaves_nothing(tmp_path: Path) -> None:
+    with Workspace(0.05, tmp_path) as workspace:
+        path = workspace.new_file("a.flac")
+        path.write_bytes(b"sound")
+        deadline = time.monotonic() + 5.0
+        while path.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not path.exists()
+    assert not workspace.folder.exists()

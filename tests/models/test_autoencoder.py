@@ -1,0 +1,93 @@
+import json
+
+import pytest
+import torch
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.models.autoencoder import (
+    MelAutoencoder,
+    MelAutoencoderConfig,
+    autoencoder_config_from_dict,
+    autoencoder_config_to_dict,
+)
+from audiodiff.nn.autoencoder import AutoencoderConfig
+from audiodiff.signal import mel
+
+CONFIG = MelAutoencoderConfig(
+    mel=mel.preset("hifigan-22k"), network=AutoencoderConfig(width=32, latent_channels=6, blocks=(1, 0, 1))
+)
+
+
+def model() -> MelAutoencoder:
+    torch.manual_seed(0)
+    return MelAutoencoder(CONFIG)
+
+
+def mels(batch: int = 4, n_frames: int = 32, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    slope = torch.linspace(0.0, -6.0, 80)[:, None]
+    return slope + torch.randn(batch, 80, n_frames, generator=generator)
+
+
+def test_the_config_survives_json() -> None:
+    assert autoencoder_config_from_dict(json.loads(json.dumps(autoencoder_config_to_dict(CONFIG)))) == CONFIG
+    with pytest.raises(AudiodiffError, match="unknown key"):
+        autoencoder_config_from_dict({**autoencoder_config_to_dict(CONFIG), "depth": 3})
+
+
+@pytest.mark.parametrize("n_frames", [1, 5, 32])
+def test_any_number_of_frames_is_encoded(n_frames: int) -> None:
+    latents = model().encode(mels(2, n_frames))
+    assert latents.shape == (2, 6, -(-n_frames // 4))
+    assert model().decode(latents).shape == (2, 80, 4 * latents.shape[-1])
+
+
+def test_statistics_standardise_mels_and_latents() -> None:
+    autoencoder = model()
+    examples = mels(16, 64)
+    autoencoder.fit_mel_statistics(examples)
+    torch.testing.assert_close(autoencoder.mel_mean, torch.linspace(0.0, -6.0, 80), rtol=0, atol=0.2)
+    autoencoder.fit_latent_statistics(examples)
+    latents = autoencoder.encode(examples)
+    torch.testing.assert_close(latents.mean(dim=(0, 2)), torch.zeros(6), rtol=0, atol=1e-4)
+    torch.testing.assert_close(latents.std(dim=(0, 2)), torch.ones(6), rtol=0, atol=1e-3)
+
+
+def test_standardised_latents_decode_to_what_the_decoder_makes_of_raw_ones() -> None:
+    autoencoder = model()
+    examples = mels()
+    before = autoencoder.decode(autoencoder.encode(examples))
+    autoencoder.fit_latent_statistics(examples)
+    torch.testing.assert_close(autoencoder.decode(autoencoder.encode(examples)), before, rtol=0, atol=1e-4)
+
+
+def test_decoded_mels_stay_within_what_sound_can_give() -> None:
+    low, high = mel.value_range(CONFIG.mel)
+    decoded = model().decode(1e4 * torch.randn(1, 6, 5)).detach()
+    assert low <= float(decoded.min())
+    assert float(decoded.max()) <= high
+
+
+def test_training_lowers_the_loss_and_its_parts_are_named() -> None:
+    autoencoder = model()
+    batch = mels()
+    autoencoder.fit_mel_statistics(batch)
+    optimizer = torch.optim.AdamW(autoencoder.parameters(), 3e-3)
+    noise = torch.randn(4, 6, 8, generator=torch.Generator().manual_seed(1))
+    losses = []
+    for _ in range(25):
+        loss = autoencoder.loss(batch, noise)
+        optimizer.zero_grad()
+        loss.per_item.mean().backward()
+        optimizer.step()
+        losses.append(float(loss.per_item.detach().mean()))
+    assert losses[-1] < 0.9 * losses[0]
+    assert set(loss.terms) == {"level", "change", "kl", "log_mel_l1"}
+    settings = CONFIG.loss
+    total = loss.terms["level"] + settings.change * loss.terms["change"] + settings.kl * loss.terms["kl"]
+    torch.testing.assert_close(total, loss.per_item.detach().mean(), rtol=1e-5, atol=1e-6)
+
+
+def test_crops_that_are_no_whole_number_of_latents_are_refused() -> None:
+    with pytest.raises(AudiodiffError, match="multiple of the 4 frames"):
+        model().loss(mels(1, 30), torch.zeros(1, 6, 7))

@@ -1,0 +1,142 @@
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.nn.condition import (
+    Condition,
+    ConditionEmbedding,
+    concat_conditions,
+    drop_conditions,
+    drop_parts,
+    null_condition_like,
+    repeat_condition,
+)
+
+
+def condition(batch: int = 3, n_tokens: int = 4) -> Condition:
+    generator = torch.Generator().manual_seed(1)
+    return Condition(
+        torch.randn(batch, n_tokens, 6, generator=generator),
+        torch.arange(n_tokens).expand(batch, n_tokens) < torch.arange(2, 2 + batch)[:, None],
+        torch.tensor([[120.0, 10.0]]).repeat(batch, 1) + torch.arange(batch)[:, None],
+        torch.tensor([[1, 2]]).repeat(batch, 1),
+    )
+
+
+def embedding() -> ConditionEmbedding:
+    torch.manual_seed(0)
+    return ConditionEmbedding(8, 6, 2, (3, 4))
+
+
+def vector(cond: Condition | None, batch: int = 3) -> Tensor:
+    return embedding()(cond, batch).vector
+
+
+def test_nothing_known_is_the_same_however_it_is_said() -> None:
+    cond, network = condition(), embedding()
+    everything = torch.ones(3, dtype=torch.bool)
+    loud = cond._replace(tokens=torch.full_like(cond.tokens, torch.inf))
+    without = network(None, 3)
+    for null in (null_condition_like(cond), drop_conditions(cond, everything), drop_conditions(loud, everything)):
+        embedded = network(null, 3)
+        torch.testing.assert_close(embedded.vector, without.vector)
+        assert embedded.tokens is not None
+        assert embedded.mask is not None
+        assert without.tokens is not None
+        assert embedded.tokens.isfinite().all()
+        torch.testing.assert_close(embedded.tokens[embedded.mask], without.tokens[:, 0])
+    assert not torch.allclose(network(cond, 3).vector, without.vector, atol=1e-2)
+
+
+def test_dropping_takes_whole_items_and_leaves_the_others_alone() -> None:
+    cond = condition()
+    dropped = drop_conditions(cond, torch.tensor([False, True, False]))
+    assert not dropped.mask[1].any()
+    assert dropped.numbers[1].isnan().all()
+    assert not dropped.classes[1].any()
+    for old, new in zip(cond, dropped, strict=True):
+        assert torch.equal(old[0::2], new[0::2])
+    assert cond.mask[1].any()
+    assert cond.numbers.isfinite().all()
+
+
+def test_dropping_parts_takes_each_part_by_itself() -> None:
+    cond = condition()
+    dropped = drop_parts(
+        cond,
+        torch.tensor([True, False, False]),
+        torch.tensor([[False, False], [False, True], [False, False]]),
+        torch.tensor([[False, False], [False, False], [True, False]]),
+    )
+    assert dropped.mask.any(dim=1).tolist() == [False, True, True]
+    assert dropped.numbers.isnan().tolist() == [[False, False], [False, True], [False, False]]
+    assert dropped.classes.tolist() == [[1, 2], [1, 2], [0, 2]]
+
+
+def test_conditions_of_different_lengths_stack() -> None:
+    short, long = condition(1, 2), condition(2, 5)
+    both = concat_conditions(short, long, null_condition_like(short))
+    assert both.tokens.shape == (4, 5, 6)
+    assert both.mask[0].tolist() == [True, True, False, False, False]
+    assert torch.equal(both.mask[1:3], long.mask)
+    assert not both.mask[3].any()
+    torch.testing.assert_close(vector(both, 4)[:1], vector(short, 1))
+    torch.testing.assert_close(vector(both, 4)[3:], vector(None, 1))
+
+
+def test_repeating_goes_through_the_batch_again_and_again() -> None:
+    cond = condition(2)
+    for old, new in zip(cond, repeat_condition(cond, 3), strict=True):
+        assert torch.equal(new, torch.cat([old, old, old]))
+
+
+def test_unknown_numbers_are_finite_forwards_and_backwards() -> None:
+    network = embedding()
+    cond = condition()._replace(numbers=torch.tensor([[math.nan, 10.0], [120.0, math.nan], [math.nan, math.nan]]))
+    out = network(cond, 3).vector
+    out.square().sum().backward()
+    assert out.isfinite().all()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is None or parameter.grad.isfinite().all(), name
+
+
+def test_near_numbers_are_told_apart_and_far_ones_too() -> None:
+    values = torch.tensor([0.5, 1.0, 119.0, 120.0, 240.0, 900.0])
+    cond = condition(6)._replace(
+        tokens=torch.zeros(6, 4, 6), numbers=torch.stack([values, torch.full((6,), math.nan)], dim=1)
+    )
+    cond = cond._replace(mask=torch.zeros(6, 4, dtype=torch.bool))
+    distances = torch.cdist(vector(cond, 6), vector(cond, 6))
+    assert (distances + torch.eye(6)).min() > 1e-2
+
+
+def test_a_weighted_token_counts_for_more() -> None:
+    # The prompt syntax weights words by scaling their states: nothing on the way may take the scale out.
+    cond, network = condition(), embedding()
+    plain, doubled = network(cond, 3), network(cond._replace(tokens=2.0 * cond.tokens), 3)
+    assert plain.tokens is not None
+    assert doubled.tokens is not None
+    real = cond.mask
+    torch.testing.assert_close(doubled.tokens[:, :-1][real], 2.0 * plain.tokens[:, :-1][real])
+
+
+def test_the_pooled_text_is_the_mean_of_its_real_tokens() -> None:
+    cond = condition()
+    mean = torch.stack([tokens[mask].mean(dim=0) for tokens, mask in zip(cond.tokens, cond.mask, strict=True)])
+    one = cond._replace(tokens=mean[:, None], mask=torch.ones(3, 1, dtype=torch.bool))
+    torch.testing.assert_close(vector(cond), vector(one))
+
+
+def test_conditions_of_other_sizes_are_refused() -> None:
+    network, cond = embedding(), condition()
+    with pytest.raises(AudiodiffError, match="5 wide and this network reads 6"):
+        network(cond._replace(tokens=cond.tokens[:, :, :5]), 3)
+    with pytest.raises(AudiodiffError, match="mask"):
+        network(cond._replace(mask=cond.mask[:, :2]), 3)
+    with pytest.raises(AudiodiffError, match=r"\[1\] numbers"):
+        network(cond._replace(numbers=cond.numbers[:, :1]), 3)
+    with pytest.raises(AudiodiffError, match="repeat_condition"):
+        network(cond, 6)

@@ -1,0 +1,48 @@
+"""A tiny latent model with its vocoder, both with random weights that do something."""
+
+from pathlib import Path
+
+import torch
+
+from audiodiff.models.autoencoder import MelAutoencoderConfig
+from audiodiff.models.checkpoint import save_mel_latent, save_vocoder
+from audiodiff.models.mel_latent import MelLatent, MelLatentConfig
+from audiodiff.models.vocoder import Vocoder, VocoderConfig
+from audiodiff.nn.autoencoder import AutoencoderConfig
+from audiodiff.nn.transformer import DiTConfig
+from audiodiff.nn.wavenet import WaveNetConfig
+from audiodiff.signal.mel import preset
+
+RATE = 22050
+LATENTS_PER_SECOND = RATE / (256 * 4)
+
+
+def latent_model(seed: int = 0) -> MelLatent:
+    torch.manual_seed(seed)
+    model = MelLatent(
+        MelLatentConfig(
+            autoencoder=MelAutoencoderConfig(
+                mel=preset("hifigan-22k"),
+                network=AutoencoderConfig(width=16, latent_channels=4, blocks=(1, 0, 1)),
+            ),
+            dit=DiTConfig(width=16, depth=1, heads=2, conv_kernel=3),
+        )
+    )
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.15)
+    return model.eval()
+
+
+def write_latent_model(folder: Path, seed: int = 0) -> Path:
+    torch.manual_seed(seed)
+    vocoder = Vocoder(
+        VocoderConfig(
+            mel=preset("hifigan-22k"),
+            wavenet=WaveNetConfig(channels=8, layers=2, dilation_cycle=2, cond_channels=8, embedding_width=8),
+        )
+    )
+    sampling = {"steps": 3, "sampler": "dpmpp_2m", "guidance": 2.0, "rescale": 0.5, "window_seconds": 4.0}
+    save_mel_latent(folder, latent_model(seed), {"sampling": sampling, "description": "tiny"})
+    save_vocoder(folder / "vocoder", vocoder, {"sampling": {"steps": 1, "sampler": "ddim"}})
+    return folder

@@ -1,0 +1,170 @@
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.synthesis.edit import interpolate, slerp, vary
+from audiodiff.synthesis.edit_settings import InterpolateSettings, VarySettings
+from audiodiff.synthesis.generate import LatentSynthesizer
+from audiodiff.synthesis.recording import encoded
+from audiodiff.synthesis.settings import GenerateSettings
+from tests.synthesis.latent_models import RATE
+from tests.synthesis.recordings import quick, tones
+
+SOUND = tones(3.5, RATE)
+
+
+def caught_latents(tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
+    """What goes to the autoencoder's decoder from now on."""
+    seen: list[torch.Tensor] = []
+    decode = tiny.model.autoencoder.decode
+
+    def spy(latents: torch.Tensor, **options: bool) -> torch.Tensor:
+        seen.append(latents.clone())
+        return decode(latents, **options)
+
+    monkeypatch.setattr(tiny.model.autoencoder, "decode", spy)
+    return seen
+
+
+def test_the_more_strength_the_farther_from_the_recording(
+    tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = caught_latents(tiny, monkeypatch)
+    strengths = (0.0, 0.1, 0.3, 0.5, 0.8)
+    for strength in strengths:
+        for seed in range(2):
+            vary(tiny, SOUND, RATE, VarySettings(quick(seed=seed, steps=5), strength))
+    own = seen[0]
+    distances = [
+        float(torch.stack([(latents - own).square().mean().sqrt() for latents in seen[at : at + 2]]).mean())
+        for at in range(0, len(seen), 2)
+    ]
+    assert distances[0] == 0.0
+    assert all(one < other for one, other in itertools.pairwise(distances)), distances
+
+
+@pytest.mark.parametrize(("n_samples", "rate"), [(1, RATE), (700, RATE), (SOUND.size, RATE), (40001, 16000)])
+def test_a_variation_is_as_long_as_the_recording(tiny: LatentSynthesizer, n_samples: int, rate: int) -> None:
+    clip = vary(tiny, np.resize(SOUND, n_samples), rate, VarySettings(quick()))
+    assert clip.sample_rate == RATE
+    assert clip.waveform.shape == (-(-n_samples * RATE // rate),)
+    assert clip.waveform.dtype == np.float32
+    assert np.isfinite(clip.waveform).all()
+    assert clip.notes == ()
+
+
+def test_the_seed_and_the_prompt_of_a_variation_are_heard(tiny: LatentSynthesizer) -> None:
+    def make(**changes: object) -> np.ndarray:
+        return vary(tiny, SOUND, RATE, VarySettings(GenerateSettings(level="none", **changes))).waveform  # type: ignore[arg-type]
+
+    base = make()
+    np.testing.assert_array_equal(base, make())
+    for changes in ({"seed": 1}, {"prompt": "death metal"}, {"negative": "flute"}, {"steps": 9}):
+        assert np.abs(make(**changes) - base).max() > 1e-4, changes
+
+
+def test_full_strength_is_generation(tiny: LatentSynthesizer) -> None:
+    settings = quick(seed=5, seconds=3.5, level="peak")
+    clip = vary(tiny, SOUND, RATE, VarySettings(settings, 1.0))
+    np.testing.assert_allclose(clip.waveform, tiny.clip(settings).waveform, atol=1e-5)
+    assert "nothing of the recording is left" in clip.notes[0]
+
+
+def test_no_strength_is_said(tiny: LatentSynthesizer) -> None:
+    clip = vary(tiny, SOUND, RATE, VarySettings(quick(), 0.0))
+    assert "nothing is varied" in clip.notes[0]
+    assert clip.waveform.shape == SOUND.shape
+
+
+def test_a_soft_recording_has_the_variation_of_a_loud_one_at_its_own_level(tiny: LatentSynthesizer) -> None:
+    loud = vary(tiny, SOUND, RATE, VarySettings(quick()))
+    soft = vary(tiny, 0.1 * SOUND, RATE, VarySettings(quick()))
+    np.testing.assert_allclose(soft.waveform, 0.1 * loud.waveform, atol=1e-3 * np.abs(loud.waveform).max())
+    assert np.abs(vary(tiny, SOUND, RATE, VarySettings(quick(level="peak"))).waveform).max() > 0.85
+
+
+def test_channels_are_mixed_and_silence_is_taken(tiny: LatentSynthesizer) -> None:
+    stereo = vary(tiny, np.stack([SOUND, SOUND]), RATE, VarySettings(quick()))
+    mono = vary(tiny, SOUND, RATE, VarySettings(quick()))
+    np.testing.assert_array_equal(stereo.waveform, mono.waveform)
+    assert "mixed to one" in stereo.notes[0]
+    assert "silence" in vary(tiny, np.zeros(999, np.float32), RATE, VarySettings(quick())).notes[0]
+    with pytest.raises(AudiodiffError, match="empty"):
+        vary(tiny, np.zeros(0, np.float32), RATE)
+
+
+def test_steps_are_reported(tiny: LatentSynthesizer) -> None:
+    seen: list[tuple[float, float]] = []
+    vary(tiny, SOUND, RATE, VarySettings(quick(steps=10), 0.5), lambda done, total: seen.append((done, total)))
+    assert seen == [(float(step), 5.0) for step in range(1, 6)]
+
+
+# -- between two -------------------------------------------------------------------------------------------------------
+
+
+def test_the_ends_are_variations_of_the_two(tiny: LatentSynthesizer) -> None:
+    other = tones(3.5, RATE, seed=1)
+    for position, sound in ((0.0, SOUND), (1.0, other)):
+        settings = InterpolateSettings(position, quick(seed=3), 0.6)
+        between = interpolate(tiny, settings, (SOUND, RATE), (other, RATE))
+        np.testing.assert_array_equal(
+            between.waveform, vary(tiny, sound, RATE, VarySettings(quick(seed=3), 0.6)).waveform
+        )
+
+
+def test_latents_go_from_one_to_the_other(tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tones(5.0, RATE, seed=1)
+    ends = [encoded(tiny, torch.from_numpy(sound[: SOUND.size]), 0, 76) for sound in (SOUND, other)]
+    seen = caught_latents(tiny, monkeypatch)
+    for position in (0.1, 0.3, 0.5, 0.7, 0.9):
+        clip = interpolate(tiny, InterpolateSettings(position, quick(), 0.2), (SOUND, RATE), (other, RATE))
+        assert clip.waveform.shape == SOUND.shape
+        assert "the first 3.50 s were taken" in clip.notes[0]
+    nearer = [float((item - ends[0]).norm() - (item - ends[1]).norm()) for item in seen]
+    assert nearer == sorted(nearer)
+    assert nearer[0] < 0.0 < nearer[-1]
+
+
+def test_the_ends_of_two_prompts_are_those_of_each(tiny: LatentSynthesizer) -> None:
+    prompts = ("solo flute, 90 bpm", "drums:0.5 | piano")
+    settings = GenerateSettings(seconds=1.0, seed=2)
+    made = {
+        position: interpolate(tiny, InterpolateSettings(position, settings, prompts=prompts)).waveform
+        for position in (0.0, 0.5, 1.0)
+    }
+    for position, prompt in ((0.0, prompts[0]), (1.0, prompts[1])):
+        alone = tiny.clip(replace(settings, prompt=prompt)).waveform
+        np.testing.assert_array_equal(made[position], alone)
+        assert np.abs(made[0.5] - alone).max() > 1e-3
+
+
+def test_clips_and_prompts_may_go_together(tiny: LatentSynthesizer) -> None:
+    settings = InterpolateSettings(0.5, quick(), prompts=("flute", "drums"))
+    clip = interpolate(tiny, settings, (SOUND, RATE), (SOUND, RATE))
+    without = interpolate(tiny, replace(settings, prompts=None), (SOUND, RATE), (SOUND, RATE))
+    assert np.abs(clip.waveform - without.waveform).max() > 1e-4
+
+
+def test_nothing_to_go_between_is_refused(tiny: LatentSynthesizer) -> None:
+    with pytest.raises(AudiodiffError, match="nothing to interpolate"):
+        interpolate(tiny, InterpolateSettings(0.5))
+    with pytest.raises(AudiodiffError, match="only one recording"):
+        interpolate(tiny, InterpolateSettings(0.5), (SOUND, RATE))
+    assert "as they are" in interpolate(
+        tiny, InterpolateSettings(0.5, quick(), 0.0), (SOUND, RATE), (SOUND, RATE)
+    ).notes[0]  # fmt: skip
+
+
+def test_slerp_keeps_the_norm_of_noises_and_the_ends() -> None:
+    first, second = torch.randn(2, 1, 4, 500, generator=torch.Generator().manual_seed(0)).unbind(0)
+    assert torch.equal(slerp(first, second, 0.0), first)
+    assert torch.equal(slerp(first, second, 1.0), second)
+    assert float(slerp(first, second, 0.5).std()) == pytest.approx(1.0, abs=0.03)
+    assert float((0.5 * first + 0.5 * second).std()) < 0.8  # what a straight line would make of them
+    torch.testing.assert_close(slerp(first, first, 0.3), first)
+    assert torch.isfinite(slerp(first, -first, 0.5)).all()
+    assert not slerp(torch.zeros(3), torch.zeros(3), 0.5).any()

@@ -1,0 +1,242 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.synthesis.edit_files import (
+    edit_settings_of,
+    extend_file,
+    inpaint_file,
+    interpolate_file,
+    told_fade,
+    told_prompts,
+    vary_file,
+)
+from audiodiff.synthesis.edit_settings import (
+    EditSettings,
+    ExtendSettings,
+    InpaintSettings,
+    InterpolateSettings,
+    VarySettings,
+)
+from audiodiff.synthesis.generate import FADE_SECONDS, LatentSynthesizer
+from audiodiff.synthesis.generate_files import GenerateReport, generate_file
+from audiodiff.synthesis.provenance import read_story, write_story
+from audiodiff.synthesis.replay import replay
+from audiodiff.synthesis.settings import GenerateSettings
+from tests.synthesis.latent_models import RATE
+from tests.synthesis.recordings import quick, tones
+
+SETTINGS = GenerateSettings(
+    prompt="flute, 90 bpm", negative="drums", seed=3, steps=4, guidance=2.5, guidance_interval=(0.1, 0.9), level="none"
+)
+VARY = VarySettings(SETTINGS, 0.7)
+INPAINT = InpaintSettings(((0.5, 1.0), (1.4, 1.5)), SETTINGS, 0.9, 0.02)
+EXTEND = ExtendSettings(1.0, SETTINGS, True, 0.03, 0.01)
+INTERPOLATE = InterpolateSettings(0.25, SETTINGS, 0.6, ("flute", "drums | piano:0.5"))
+
+
+@pytest.fixture
+def stereo(tmp_path: Path) -> Path:
+    path = tmp_path / "stereo.wav"
+    soundfile.write(path, np.stack([tones(2.0, 16000), tones(2.0, 16000, seed=1)], axis=1), 16000)
+    return path
+
+
+@pytest.fixture
+def mono(tmp_path: Path) -> Path:
+    path = tmp_path / "mono.flac"
+    soundfile.write(path, tones(1.6, RATE, seed=2), RATE)
+    return path
+
+
+Edit = Callable[[LatentSynthesizer, Path, Path, Path], GenerateReport]
+
+EDITS: dict[str, tuple[Edit, EditSettings]] = {
+    "vary": (lambda model, one, two, target: vary_file(model, one, target, VARY), VARY),
+    "inpaint": (lambda model, one, two, target: inpaint_file(model, one, target, INPAINT), INPAINT),
+    "extend": (lambda model, one, two, target: extend_file(model, one, target, EXTEND), EXTEND),
+    "interpolate": (
+        lambda model, one, two, target: interpolate_file(model, (one, two), target, INTERPOLATE), INTERPOLATE
+    ),
+    "prompts": (lambda model, one, two, target: interpolate_file(model, None, target, INTERPOLATE), INTERPOLATE),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(EDITS))
+def test_every_edit_is_replayed_bit_for_bit(
+    tiny: LatentSynthesizer, tiny_folder: Path, stereo: Path, mono: Path, tmp_path: Path, name: str
+) -> None:
+    edit, settings = EDITS[name]
+    first = edit(tiny, stereo, mono, tmp_path / "out.flac")
+    again = tmp_path / "again.flac"
+    report = replay(tmp_path / "out.flac", again, model=tiny_folder)
+    assert (report.identical, report.reasons, report.untouched) == (True, (), True)
+    assert again.read_bytes() == (tmp_path / "out.flac").read_bytes()
+    story = read_story(again)
+    assert story == first.story
+    assert story.inputs[:1] == (() if name == "prompts" else (story.inputs[0],))
+    told = edit_settings_of(story, type(settings))
+    used = replace(tiny.resolve(settings.sampling), level=told.sampling.level)
+    assert told == replace(settings, sampling=used)
+    assert used.tempo == (None if told.sampling.prompt == "" else 90.0)
+    assert story.models[0].role == "latent model"
+
+
+def test_an_edit_without_prompt_is_replayed(
+    tiny: LatentSynthesizer, tiny_folder: Path, mono: Path, tmp_path: Path
+) -> None:
+    first = vary_file(tiny, mono, tmp_path / "out.wav", VarySettings())
+    assert first.story is not None
+    assert first.story.settings["guidance"] == 1.0
+    assert replay(tmp_path / "out.wav", tmp_path / "again.wav", model=tiny_folder).identical
+
+
+def test_a_loop_is_replayed(tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path) -> None:
+    report = generate_file(tiny, tmp_path / "loop.wav", quick(seconds=1.0, loop=True))
+    assert report.seam is not None
+    assert replay(tmp_path / "loop.wav", tmp_path / "again.wav", model=tiny_folder).identical
+
+
+@pytest.mark.parametrize(
+    ("written", "target", "encoding"),
+    [
+        ("PCM_16", "out.wav", "PCM_16"),
+        ("PCM_U8", "out.wav", "PCM_16"),
+        ("PCM_24", "out.wav", "PCM_24"),
+        ("FLOAT", "out.wav", "FLOAT"),
+        ("PCM_16", "out.flac", "PCM_16"),
+        ("PCM_24", "out.flac", "PCM_24"),
+    ],
+)
+def test_kept_samples_are_kept_in_the_file(
+    tiny: LatentSynthesizer, tmp_path: Path, written: str, target: str, encoding: str
+) -> None:
+    sound = np.stack([tones(2.0, 44100), tones(2.0, 44100, seed=1)], axis=1)
+    if written == "FLOAT":
+        sound[:100] = 1.5  # beyond full scale
+    source = tmp_path / "in.wav"
+    soundfile.write(source, sound, 44100, subtype=written)
+    before = soundfile.read(source, dtype="float32")[0]
+    settings = InpaintSettings(((0.5, 1.0),), quick())
+    report = inpaint_file(tiny, source, tmp_path / target, settings)
+    assert report.notes == ()
+    assert (report.channels, report.sample_rate, report.seconds) == (2, 44100, 2.0)
+    after = soundfile.read(tmp_path / target, dtype="float32")[0]
+    assert soundfile.info(tmp_path / target).subtype == encoding
+    places = np.flatnonzero((before != after).any(axis=1))
+    assert 22050 <= places.min() <= places.max() < 44100
+    extend_file(tiny, source, tmp_path / target, ExtendSettings(0.5, quick()))
+    after = soundfile.read(tmp_path / target, dtype="float32")[0]
+    assert len(after) == 88200 + 22050
+    np.testing.assert_array_equal(after[:88200], before)
+
+
+def test_formats_that_cannot_keep_samples_say_so(tiny: LatentSynthesizer, tmp_path: Path) -> None:
+    source = tmp_path / "in.wav"
+    soundfile.write(source, tones(1.0, RATE), RATE, subtype="FLOAT")
+    settings = InpaintSettings(((0.2, 0.5),), quick())
+    assert "Vorbis" in inpaint_file(tiny, source, tmp_path / "out.ogg", settings).notes[0]
+    assert "24 bits" in inpaint_file(tiny, source, tmp_path / "out.flac", settings).notes[0]
+    assert vary_file(tiny, source, tmp_path / "out.ogg", VarySettings(quick())).notes == ()
+
+
+def test_clips_of_ours_tell_prompt_and_fades(tiny: LatentSynthesizer, tmp_path: Path) -> None:
+    clip, loop, longer = (tmp_path / name for name in ("clip.wav", "loop.wav", "longer.wav"))
+    generate_file(tiny, clip, replace(quick(seconds=1.0), prompt="flute", negative="drums"))
+    generate_file(tiny, loop, quick(seconds=1.0, loop=True))
+    assert told_prompts(clip) == ("flute", "drums")
+    assert told_prompts(loop) is None
+    assert told_fade(clip, before=False) == told_fade(clip, before=True) == FADE_SECONDS
+    assert told_fade(loop, before=False) == 0.0
+    extend_file(tiny, loop, longer, ExtendSettings(0.5, quick(), before=True))
+    assert (told_fade(longer, before=True), told_fade(longer, before=False)) == (FADE_SECONDS, 0.0)
+    soundfile.write(clip, tones(0.5, RATE), RATE)
+    assert told_prompts(clip) is None
+    assert told_fade(clip, before=False) == 0.0
+    with pytest.raises(AudiodiffError, match="does not exist"):
+        told_prompts(tmp_path / "nothing.wav")
+
+
+def test_the_prompt_of_a_clip_between_two_is_their_mixture(tiny: LatentSynthesizer, tmp_path: Path) -> None:
+    def prompt(position: float, prompts: tuple[str, str]) -> str:
+        settings = InterpolateSettings(position, quick(seconds=0.5), prompts=prompts)
+        report = interpolate_file(tiny, None, tmp_path / "out.wav", settings)
+        assert report.story is not None
+        return report.story.prompt
+
+    assert prompt(0.25, ("flute", "drums")) == "flute:0.75 | drums:0.25"
+    assert prompt(0.0, ("flute", "drums")) == "flute"
+    assert prompt(1.0, ("flute", "drums")) == "drums"
+    assert prompt(0.5, ("flute", "flute")) == "flute"
+    assert prompt(0.5, ("flute | harp", "")) == "flute | harp"
+
+
+def test_nothing_is_left_of_what_is_refused(tiny: LatentSynthesizer, mono: Path, tmp_path: Path) -> None:
+    before = sorted(tmp_path.iterdir())
+    empty, text = tmp_path / "empty.wav", tmp_path / "text.wav"
+    target = tmp_path / "out.wav"
+    for words, edit in (
+        ("input as well", lambda: vary_file(tiny, mono, mono, VarySettings(quick()))),
+        ("does not exist", lambda: vary_file(tiny, tmp_path / "no.wav", target, VarySettings(quick()))),
+        ("after the end", lambda: inpaint_file(tiny, mono, target, InpaintSettings(((5, 6),), quick()))),
+        ("extension", lambda: extend_file(tiny, mono, tmp_path / "out.mp3", ExtendSettings(1.0, quick()))),
+        ("sidecar", lambda: vary_file(tiny, mono, target, VARY, provenance=False, sidecar=True)),
+    ):
+        with pytest.raises(AudiodiffError, match=words):
+            edit()
+    assert sorted(tmp_path.iterdir()) == before
+    soundfile.write(empty, np.zeros(0), RATE)
+    text.write_text("no sound")
+    for path, words in ((empty, "no samples"), (text, "not audio")):
+        with pytest.raises(AudiodiffError, match=words):
+            vary_file(tiny, path, target, VarySettings(quick()))
+    long = tmp_path / "long.wav"
+    soundfile.write(long, np.zeros(601 * 1000, np.int16), 1000)
+    with pytest.raises(AudiodiffError, match="at most 600 s"):
+        vary_file(tiny, long, target, VarySettings(quick()))
+    assert not target.exists()
+
+
+def test_stories_that_were_tampered_with_are_refused(
+    tiny: LatentSynthesizer, tiny_folder: Path, mono: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "out.wav"
+    story = inpaint_file(tiny, mono, path, InpaintSettings(((0.5, 1.0),), quick())).story
+    assert story is not None
+    kept = dict(story.settings)
+    for changed, words in (
+        (replace(story, settings={**kept, "regions": [[1.0, 0.5]]}), "is empty"),
+        (replace(story, settings={**kept, "regions": "all"}), "no region"),
+        (replace(story, settings={**kept, "strength": "much"}), "strength"),
+        (replace(story, settings={**kept, "later": 1}), "setting later"),
+        (replace(story, settings={k: v for k, v in kept.items() if k != "regions"}), "lacks the setting regions"),
+        (replace(story, inputs=()), "one input"),
+        (replace(story, models=story.models[:1]), "two models"),
+        (replace(story, verb="interpolate"), "no or two inputs"),
+    ):
+        write_story(path, changed)
+        with pytest.raises(AudiodiffError, match=words) as caught:
+            replay(path, tmp_path / "again.wav", model=tiny_folder)
+        assert "\n" not in str(caught.value)
+        assert not (tmp_path / "again.wav").exists()
+
+
+def test_two_inputs_may_be_in_another_folder(
+    tiny: LatentSynthesizer, tiny_folder: Path, stereo: Path, mono: Path, tmp_path: Path
+) -> None:
+    away, target = tmp_path / "away", tmp_path / "again.wav"
+    away.mkdir()
+    interpolate_file(tiny, (stereo, mono), away / "out.wav", InterpolateSettings(0.5, quick()))
+    with pytest.raises(AudiodiffError, match="not beside it"):
+        replay(away / "out.wav", target, model=tiny_folder)
+    with pytest.raises(AudiodiffError, match="give the folder where both are"):
+        replay(away / "out.wav", target, model=tiny_folder, recording=stereo)
+    assert replay(away / "out.wav", target, model=tiny_folder, recording=tmp_path).identical
+    mono.unlink()
+    with pytest.raises(AudiodiffError, match=r"mono\.flac does not exist"):
+        replay(away / "out.wav", target, model=tiny_folder, recording=tmp_path)

@@ -1,0 +1,236 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import audiodiff
+from audiodiff.errors import AudiodiffError
+from audiodiff.synthesis.generate import LatentSynthesizer, faded
+from audiodiff.synthesis.load import load_generator, load_vocoder
+from audiodiff.synthesis.settings import GenerateSettings
+from tests.synthesis.latent_models import LATENTS_PER_SECOND, RATE, write_latent_model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_latent_model(tmp_path_factory.mktemp("latent") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> LatentSynthesizer:
+    return load_generator(folder)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.2345, 3.0, 9.99])
+def test_exactly_the_seconds_asked_for(model: LatentSynthesizer, seconds: float) -> None:
+    clip = model.generate("solo piano", seconds=seconds)
+    assert clip.dtype == np.float32
+    assert clip.shape == (round(seconds * RATE),)
+    assert np.isfinite(clip).all()
+    assert 0.5 < np.abs(clip).max() <= 1.0
+
+
+def test_the_seed_the_prompt_and_the_guidance_are_heard(model: LatentSynthesizer) -> None:
+    def make(prompt: str = "solo piano", **changes: object) -> np.ndarray:
+        settings = GenerateSettings(prompt=prompt, seconds=1.0, **changes)  # type: ignore[arg-type]
+        return model.clip(settings).waveform
+
+    base = make()
+    np.testing.assert_array_equal(base, make())
+    for other in (
+        make(seed=1),
+        make("death metal"),
+        make(guidance=1.0),
+        make(guidance=6.0),
+        make(rescale=0.0),
+        make(negative="drums"),
+        make(steps=5),
+        make(sampler="heun"),
+        make(tempo=60.0),
+        make(source="recorded"),
+        make(guidance_interval=(0.0, 0.2)),
+        make(vocoder_steps=2),
+    ):
+        assert np.abs(base - other).max() > 1e-4
+
+
+def test_guidance_of_one_is_the_condition_alone(model: LatentSynthesizer) -> None:
+    n_latents = model.n_latents(3.0)
+    x = torch.randn(1, 4, n_latents, generator=torch.Generator().manual_seed(0))
+    t = torch.full((1,), 0.5)
+    settings = GenerateSettings(prompt="flute", guidance=1.0)
+    denoise, _ = model.guided(settings, n_latents)
+    (share, cond), *rest = model.ask("flute", settings).conditions
+    assert (share, rest) == (1.0, [])
+    torch.testing.assert_close(denoise(x, t), model.model.denoiser()(x, t, cond), rtol=0, atol=1e-6)
+
+
+def test_blended_prompts_lie_between_their_parts(model: LatentSynthesizer) -> None:
+    x = torch.randn(1, 4, 40, generator=torch.Generator().manual_seed(0))
+    t = torch.full((1,), 0.5)
+
+    def estimate(prompt: str) -> torch.Tensor:
+        return model.guided(GenerateSettings(prompt=prompt, guidance=1.0), 40)[0](x, t)
+
+    wanted = 0.75 * estimate("flute") + 0.25 * estimate("drums")
+    torch.testing.assert_close(estimate("flute:0.75 | drums:0.25"), wanted, rtol=0, atol=1e-5)
+
+
+def test_a_tempo_in_the_prompt_is_asked_for(model: LatentSynthesizer) -> None:
+    assert model.resolve(GenerateSettings(prompt="waltz, 96.5 bpm")).tempo == 96.5
+    assert model.resolve(GenerateSettings(prompt="waltz, 96 bpm", tempo=120.0)).tempo == 120.0
+    assert model.resolve(GenerateSettings(prompt="waltz 1996")).tempo is None
+
+
+def test_long_clips_are_made_of_windows_with_the_noise_of_the_short_one(model: LatentSynthesizer) -> None:
+    long = model.generate("solo piano", seconds=15.0)
+    assert long.shape == (15 * RATE,)
+    calls: list[int] = []
+    denoiser = model.model.network.forward
+
+    def spy(x, *args, **kwargs):  # type: ignore[no-untyped-def]
+        calls.append(x.shape[-1])
+        return denoiser(x, *args, **kwargs)
+
+    model.model.network.forward = spy  # type: ignore[method-assign]
+    try:
+        model.generate("solo piano", seconds=15.0)
+    finally:
+        del model.model.network.forward
+    assert max(calls) == round(4.0 * LATENTS_PER_SECOND)  # never more than the window, however long the clip
+
+
+def test_mels_are_decoded_in_blocks_as_in_one_go(model: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    latents = torch.randn(1, 4, 150, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        whole = model.mel(latents)
+        monkeypatch.setattr("audiodiff.synthesis.generate.DECODE_LATENTS", 40)
+        torch.testing.assert_close(model.mel(latents), whole, rtol=0, atol=1e-4)
+
+
+def test_an_empty_prompt_is_said_and_a_long_one_is_cut_with_a_note(model: LatentSynthesizer) -> None:
+    empty = model.clip(GenerateSettings(seconds=0.5))
+    assert "empty" in empty.notes[0]
+    long = model.clip(GenerateSettings(prompt="piano " * 300, seconds=0.5))
+    assert "left out: " in long.notes[0]
+    assert model.clip(GenerateSettings(prompt="🎹 ピアノ", seconds=0.5)).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seconds": 0.0}, "seconds is 0.0"),
+        ({"seconds": -1.0}, "seconds is -1.0"),
+        ({"seconds": 1e6}, "0.5 to 600"),
+        ({"seconds": float("nan")}, "seconds is nan"),
+        ({"steps": 0}, "steps is 0"),
+        ({"guidance": float("nan")}, "guidance is nan"),
+        ({"rescale": 2.0}, "rescale is 2.0"),
+        ({"tempo": 1.0}, "tempo is 1.0"),
+        ({"sampler": "magic"}, "sampler 'magic' is unknown"),
+        ({"level": "loud"}, "level 'loud' is unknown"),
+        ({"seed": -1}, "seed is -1"),
+        ({"prompt": "(warm"}, r"\("),
+        ({"source": "vinyl"}, "knows rendered, recorded"),
+        ({"guidance_interval": (0.5, 0.1)}, "the lower one first"),
+    ],
+)
+def test_what_cannot_be_is_refused(model: LatentSynthesizer, change: dict[str, object], message: str) -> None:
+    values = {"prompt": "piano", "seconds": 0.5, **change}
+
+    def make() -> None:
+        model.clip(GenerateSettings(**values))  # type: ignore[arg-type]
+
+    with pytest.raises(AudiodiffError, match=message):
+        make()
+
+
+def test_stopping_takes_at_most_a_step(model: LatentSynthesizer) -> None:
+    class Stop(Exception):
+        pass
+
+    seen: list[float] = []
+
+    def on_progress(done: float, total: float) -> None:
+        seen.append(done)
+        if done == 2:
+            raise Stop
+
+    with pytest.raises(Stop):
+        model.generate("piano", seconds=1.0, steps=50, on_progress=on_progress)
+    assert seen == [1.0, 2.0]
+
+
+def test_progress_goes_through_the_vocoder_to_the_end_and_can_be_stopped_there(model: LatentSynthesizer) -> None:
+    class Stop(Exception):
+        pass
+
+    seen: list[tuple[float, float]] = []
+    settings = GenerateSettings(prompt="piano", seconds=1.0, steps=3, vocoder_steps=4)
+    model.clip(settings, lambda done, total: seen.append((done, total)))
+    assert {total for _, total in seen} == {7.0}
+    done = [done for done, _ in seen]
+    assert done == sorted(done)
+    assert done[-1] == 7.0
+    assert {1.0, 2.0, 3.0, 4.0, 5.0, 6.0} <= set(done)
+
+    def stop(done: float, total: float) -> None:
+        if done > 4.0:
+            raise Stop
+
+    with pytest.raises(Stop):
+        model.clip(settings, stop)
+
+
+def test_estimates_come_after_every_step_and_end_in_what_is_rendered(model: LatentSynthesizer) -> None:
+    estimates: list[torch.Tensor] = []
+    settings = GenerateSettings(prompt="piano", seconds=3.0, steps=4, sampler="euler", grid="uniform")
+    n_latents = model.n_latents(3.0)
+    with torch.no_grad():
+        latents, _ = model.latents(settings, n_latents, on_estimate=lambda x0_hat: estimates.append(x0_hat.clone()))
+    assert [tuple(x0_hat.shape) for x0_hat in estimates] == [(1, 4, n_latents)] * 4
+    torch.testing.assert_close(estimates[-1], latents, rtol=0, atol=1e-5)
+    assert (estimates[0] - latents).abs().max() > 1e-3
+
+
+def test_loading_tells_models_apart(folder: Path) -> None:
+    assert isinstance(audiodiff.load(folder), LatentSynthesizer)
+    assert load_vocoder(folder).sample_rate == RATE  # the one inside
+    with pytest.raises(AudiodiffError, match="only turns mels into sound"):
+        load_generator(folder / "vocoder")
+
+
+def test_a_model_without_vocoder_or_with_another_mel_is_refused(tmp_path: Path) -> None:
+    import json
+    import shutil
+
+    folder = write_latent_model(tmp_path / "model")
+    config = json.loads((folder / "vocoder" / "config.json").read_text())
+    config["model"]["mel"]["f_max"] = 7600.0
+    (folder / "vocoder" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(AudiodiffError, match="takes another mel"):
+        load_generator(folder)
+    shutil.rmtree(folder / "vocoder")
+    with pytest.raises(AudiodiffError, match="no folder vocoder"):
+        load_generator(folder)
+
+
+def test_recommendations_are_checked(tmp_path: Path) -> None:
+    import json
+
+    folder = write_latent_model(tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    for sampling, message in (({"step": 3}, 'unknown sampling key "step"'), ({"guidance": -1.0}, "guidance is -1.0")):
+        config["metadata"]["sampling"] = sampling
+        (folder / "config.json").write_text(json.dumps(config))
+        with pytest.raises(AudiodiffError, match=message):
+            load_generator(folder)
+
+
+def test_fades_touch_the_ends_alone() -> None:
+    faded_ones = faded(torch.ones(2000), 22050)
+    assert float(faded_ones[0]) < 0.01
+    assert float(faded_ones[-1]) < 0.01
+    assert bool((faded_ones[221:-221] == 1.0).all())
+    assert faded(torch.ones(1), 22050).tolist() == [1.0]

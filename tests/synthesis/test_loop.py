@@ -1,0 +1,184 @@
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from audiodiff.synthesis import vocode
+from audiodiff.synthesis.generate import LatentSynthesizer
+from audiodiff.synthesis.loop import around, rolled, seam_score, tiled
+from audiodiff.synthesis.settings import VocodeSettings
+from tests.synthesis.latent_models import RATE
+from tests.synthesis.recordings import quick, tones
+
+PER_LATENT = 1024
+T = torch.tensor([0.5])
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.0, 3.7, 9.0])
+def test_a_loop_is_a_whole_number_of_latents_and_says_so(tiny: LatentSynthesizer, seconds: float) -> None:
+    clip = tiny.clip(quick(seconds=seconds, loop=True))
+    assert clip.waveform.size % PER_LATENT == 0
+    assert abs(clip.waveform.size - seconds * RATE) <= PER_LATENT / 2
+    assert any(f"({clip.waveform.size} samples)" in note for note in clip.notes)
+    exact = tiny.clip(quick(seconds=30 * PER_LATENT / RATE, loop=True))
+    assert exact.waveform.size == 30 * PER_LATENT
+    assert not any("whole number" in note for note in exact.notes)
+
+
+def test_a_loop_goes_through_the_circle_all_the_way(tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    decode, vocode = tiny.model.autoencoder.decode, tiny.vocoder.vocode_mel
+
+    def spy_decode(latents: Tensor, *, circular: bool = False) -> Tensor:
+        seen.append(circular)
+        return decode(latents, circular=circular)
+
+    def spy_vocode(mel: Tensor, *, circular: bool = False, **options: int) -> Tensor:
+        seen.append(circular)
+        return vocode(mel, circular=circular, **options)
+
+    monkeypatch.setattr(tiny.model.autoencoder, "decode", spy_decode)
+    monkeypatch.setattr(tiny.vocoder, "vocode_mel", spy_vocode)
+    tiny.clip(quick(seconds=0.5, loop=True))
+    assert seen == [True, True]
+
+
+@pytest.mark.parametrize("seconds", [1.0, 3.7, 9.0])
+def test_the_seam_does_not_stand_out_wherever_the_loop_is_entered(tiny: LatentSynthesizer, seconds: float) -> None:
+    spec = tiny.model.mel_spec
+    clip = tiny.clip(quick(seconds=seconds, loop=True, seed=1))
+    waveform = torch.from_numpy(clip.waveform)
+    assert clip.seam == pytest.approx(seam_score(waveform, spec).ratio)
+    for shift in (0, waveform.numel() // 2, waveform.numel() // 3, 777):
+        assert seam_score(waveform.roll(shift), spec).closed
+    plain = torch.from_numpy(tiny.clip(quick(seconds=seconds, seed=1)).waveform)
+    assert not seam_score(plain, spec).closed
+    assert seam_score(plain.roll(plain.numel() // 2), spec).ratio < seam_score(plain, spec).ratio
+
+
+def test_latents_are_decoded_around_the_circle(tiny: LatentSynthesizer) -> None:
+    latents = torch.randn(1, 4, 50, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        mel = tiny.model.autoencoder.decode(latents, circular=True)[0]
+        turned = tiny.model.autoencoder.decode(latents.roll(7, -1), circular=True)[0]
+    torch.testing.assert_close(turned, mel.roll(28, -1), rtol=0, atol=1e-4)
+
+
+def test_the_waveform_goes_on_at_its_beginning_as_it_ended(tiny: LatentSynthesizer) -> None:
+    mel = tiny.model.autoencoder.decode(torch.randn(1, 4, 50), circular=True)[0].detach()
+    loop = tiny.vocoder.vocode_mel(mel, steps=2, circular=True)
+    plan = tiny.vocoder.plan(VocodeSettings(steps=2))
+    turn = vocode.around(mel.shape[-1], plan)
+    longer = tiny.vocoder.vocode_mel(mel[:, turn.frames], steps=2)
+    hop, stop = 256, (turn.first + mel.shape[-1]) * 256
+    # the end is what stands before the end of a longer signal, and the first sample what follows it there
+    torch.testing.assert_close(loop[turn.overlap * hop :], longer[(turn.first + turn.overlap) * hop : stop])
+    torch.testing.assert_close(loop[:1], longer[stop : stop + 1], rtol=0, atol=2e-3)
+    straight = tiny.vocoder.vocode_mel(mel, steps=2)
+    assert float((straight[:256] - loop[:256]).abs().max()) > 1e-3
+
+
+def test_short_windows_of_a_loop_give_the_same_samples(tiny: LatentSynthesizer) -> None:
+    mel = tiny.model.autoencoder.decode(torch.randn(1, 4, 40), circular=True)[0].detach()
+    whole = tiny.vocoder.vocode_mel(mel, circular=True)
+    parts = tiny.vocoder.vocode_mel(mel, circular=True, settings=VocodeSettings(window_seconds=0.3))
+    assert whole.shape == (mel.shape[-1] * 256,)
+    torch.testing.assert_close(parts, whole, rtol=0, atol=1e-4)
+
+
+def test_the_circle_is_turned_at_every_call_and_turned_back() -> None:
+    seen: list[Tensor] = []
+
+    def denoise(x: Tensor, t: Tensor) -> Tensor:
+        seen.append(x.clone())
+        return 2.0 * x
+
+    x = torch.arange(12.0).reshape(1, 1, 12)
+    turning = rolled(denoise, seed=0)
+    for _ in range(6):
+        assert torch.equal(turning(x, T), 2.0 * x)
+    assert len({int(state[0, 0, 0]) for state in seen}) > 2
+    assert all(torch.equal(state.sort().values, x) for state in seen)
+    first = [int(state[0, 0, 0]) for state in seen]
+    seen.clear()
+    again = rolled(denoise, seed=0)
+    for _ in range(6):
+        again(x, T)
+    assert [int(state[0, 0, 0]) for state in seen] == first  # the seed decides
+
+
+def test_short_loops_are_shown_several_times_over() -> None:
+    def denoise(x: Tensor, t: Tensor) -> Tensor:
+        return x + torch.arange(x.shape[-1], dtype=x.dtype)
+
+    x = torch.randn(1, 2, 4)
+    torch.testing.assert_close(tiled(denoise, 3)(x, T), x + torch.tensor([4.0, 5.0, 6.0, 7.0]))
+    assert tiled(denoise, 1) is denoise
+
+
+@pytest.mark.parametrize(("length", "window", "overlap"), [(11, 10, 3), (50, 10, 3), (23, 10, 0), (40, 10, 9)])
+def test_windows_go_round_the_circle(length: int, window: int, overlap: int) -> None:
+    sizes: list[int] = []
+
+    def local(x: Tensor, t: Tensor) -> Tensor:
+        sizes.append(x.shape[-1])
+        return 3.0 * x
+
+    x = torch.randn(1, 2, length)
+    torch.testing.assert_close(around(local, window, overlap)(x, T), 3.0 * x)
+    assert set(sizes) == {window}
+
+    def ends(x: Tensor, t: Tensor) -> Tensor:
+        """Wrong by 1 at the ends of a window, as networks are worst there."""
+        wrong = torch.zeros_like(x)
+        wrong[..., 0] = wrong[..., -1] = 1.0
+        return x + wrong
+
+    if overlap:
+        error = (around(ends, window, overlap)(x, T) - x)[0, 0]
+        assert float(error.max()) < 0.6  # every end lies inside another window
+        assert float(error[[0, -1]].max()) <= float(error.max())
+
+
+def test_loops_longer_than_the_window_are_denoised_in_windows(
+    tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, bool]] = []
+    forward = tiny.model.network.forward
+
+    def spy(x, *args, **options):  # type: ignore[no-untyped-def]
+        seen.append((x.shape[-1], options["circular"]))
+        return forward(x, *args, **options)
+
+    monkeypatch.setattr(tiny.model.network, "forward", spy)
+    tiny.clip(quick(seconds=9.0, loop=True))
+    assert set(seen) == {(tiny.window_latents, False)}
+    seen.clear()
+    tiny.clip(quick(seconds=3.0, loop=True))
+    assert set(seen) == {(65, True)}
+    seen.clear()
+    tiny.clip(quick(seconds=1.0, loop=True))
+    assert set(seen) == {(22 * 3, True)}  # three times over, for less has never been heard
+
+
+def test_clicks_and_jumps_are_heard_by_the_score(tiny: LatentSynthesizer) -> None:
+    spec = tiny.model.mel_spec
+    time = torch.arange(100 * 256) / RATE
+    beats = torch.sin(2 * torch.pi * 220.5 * time) * (1.0 + 0.3 * torch.sin(2 * torch.pi * 5 * time))
+    beats = beats + 0.003 * torch.randn(beats.numel(), generator=torch.Generator().manual_seed(0))
+    usual = seam_score(beats.roll(5000), spec)
+    step = beats.clone()
+    step[:8000] *= 3.0  # at the seam, and once more inside
+    click = beats.clone()
+    click[-1] += 1.0
+    assert seam_score(click, spec).ratio > max(1.25, 2.0 * usual.ratio)
+    assert not seam_score(click, spec).closed
+    assert seam_score(torch.zeros(30000), spec).ratio == 0.0
+    assert seam_score(torch.from_numpy(tones(0.5, RATE)), spec).usual > 0.0
+
+
+def test_seeds_of_loops(tiny: LatentSynthesizer) -> None:
+    one, again, other = (tiny.clip(quick(seconds=1.0, loop=True, seed=seed)).waveform for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert np.abs(one - other).max() > 0.01
+    assert np.abs(one).max() > 0.0

@@ -1,0 +1,25 @@
+import soundfile
+import torch
+
+from audiodiff.synthesis.machine import this_machine, threads
+
+
+def test_this_machine_is_described() -> None:
+    machine = this_machine(torch.device("cpu"))
+    assert (machine.device, machine.torch) == ("cpu", torch.__version__)
+    assert machine.threads == torch.get_num_threads()
+    assert machine.libsndfile == soundfile.__libsndfile_version__
+    assert len(machine.processor.split()) == 2
+
+
+def test_threads_are_set_and_put_back() -> None:
+    before = torch.get_num_threads()
+    for number, expected in ((before + 1, before + 1), (before, before), (0, before), (10**9, before)):
+        with threads(number):
+            assert torch.get_num_threads() == expected
+        assert torch.get_num_threads() == before
+    try:
+        with threads(before + 2):
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        assert torch.get_num_threads() == before

@@ -1,0 +1,53 @@
+"""The music model in the package loads, fits, follows a prompt, and makes the same clip twice."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import audiodiff
+from audiodiff.models.checkpoint import read_config, weights_hash
+from audiodiff.signal.mel import log_mel
+from audiodiff.synthesis.find import PRETRAINED
+from audiodiff.synthesis.generate import LatentSynthesizer
+from audiodiff.synthesis.load import load_generator
+
+FOLDER = PRETRAINED / "music"
+
+
+@pytest.fixture(scope="module")
+def model() -> LatentSynthesizer:
+    return load_generator("music")
+
+
+def test_it_is_small_and_says_where_it_comes_from() -> None:
+    files = [path for path in FOLDER.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 40 * 2**20
+    for folder, command in ((FOLDER, "audiodiff train music "), (FOLDER / "vocoder", "audiodiff train music-vocoder ")):
+        config = read_config(folder)
+        assert config["weights_sha256"] == weights_hash(folder / "model.safetensors")
+        assert config["metadata"]["command"].startswith(command)
+        assert {"CC0-1.0", "Public-Domain"} <= set(config["metadata"]["corpus"]["licences"])
+        assert not [source for source in config["metadata"]["corpus"]["sources"] if Path(source).is_absolute()]
+    assert "instruments" in read_config(FOLDER)["metadata"]["vocabulary"]
+
+
+def test_the_same_seed_gives_the_same_clip_of_exactly_that_length(model: LatentSynthesizer) -> None:
+    one, other = (model.generate("solo acoustic piano", seconds=1.5, seed=3, steps=4) for _ in range(2))
+    assert one.shape == (round(1.5 * 44100),)
+    np.testing.assert_array_equal(one, other)
+    assert audiodiff.load("music").sample_rate == 44100
+
+
+@pytest.mark.slow
+def test_drums_strike_and_organs_hold(model: LatentSynthesizer) -> None:
+    def flux(prompt: str) -> float:
+        """How much louder bands become from frame to frame, on average over three clips."""
+        rises = []
+        for seed in range(3):
+            clip = torch.from_numpy(model.generate(prompt, seconds=4, seed=seed, steps=12))
+            rises.append(float(log_mel(clip[None], model.model.mel_spec).diff(dim=-1).clamp_min(0.0).mean()))
+        return float(np.mean(rises))
+
+    assert flux("solo drum kit, rock drum groove, fast") > 1.5 * flux("solo church organ, hymn, slow")
