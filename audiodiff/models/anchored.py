@@ -46,7 +46,8 @@ class AnchoredNetwork:
         conditioner: what turns the mel into the network's condition.
         input_projections: see `HeadConfig`, as for the next.
         output_projections: of the estimate.
-        output_momentum: of these.
+        output_half_projections: of the lower half of its spectrum, before those.
+        output_momentum: of both.
         dtype: of the WaveNet; spectra are always float32.
     """
 
@@ -58,6 +59,7 @@ class AnchoredNetwork:
         *,
         input_projections: int,
         output_projections: int,
+        output_half_projections: int,
         output_momentum: float,
         dtype: torch.dtype,
     ) -> None:
@@ -65,6 +67,7 @@ class AnchoredNetwork:
         self.dtype = dtype
         self.input_projections = input_projections
         self.output_projections = output_projections
+        self.output_half_projections = output_half_projections
         self.output_momentum = output_momentum
         self._conditioner = conditioner
         self._n_bins = stft.n_fft // 2 + 1
@@ -99,7 +102,14 @@ class AnchoredNetwork:
         output = self._packed(features, c_noise, mel.terms)
         phase += output[..., :width]
         magnitude = output[..., width:].float().clamp_(*LOG_GAIN_RANGE).exp_().mul_(mel.anchor)
-        return projector.project(start, magnitude, self.output_projections, self.output_momentum)[1][:, None]
+        waveform = projector.project(
+            start,
+            magnitude,
+            self.output_projections,
+            self.output_momentum,
+            half_iterations=self.output_half_projections,
+        )[1]
+        return waveform[:, None]
 
 
 def _sides(spectrum: Tensor) -> Tensor:

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from audiodiff.data.dataset import AudioDataset
-from audiodiff.diffusion.noise import positional_noise
 from audiodiff.diffusion.samplers import SAMPLERS, STOCHASTIC_SAMPLERS, sample
 from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
@@ -527,14 +526,10 @@ def vocode(model: Vocoder, waveform: Tensor, settings: SamplingConfig, seed: int
 @torch.no_grad()
 def vocode_mel(model: Vocoder, log_mel: Tensor, settings: SamplingConfig, seed: int) -> Tensor:
     """Sample the waveform `[n_frames * hop_length]` of a short log-mel `[1, n_mels, n_frames]`."""
-    n_samples = log_mel.shape[-1] * model.mel_spec.hop_length
-    cond = model.condition(log_mel)
-
-    def noise(draw: int) -> Tensor:
-        white = positional_noise(seed, draw, 0, n_samples)[None].to(log_mel.device)
-        return model.shape_noise(white, cond)
-
-    denoiser = model.denoiser(torch.bfloat16 if settings.precision == "bf16" else None)
+    compute_dtype = torch.bfloat16 if settings.precision == "bf16" else None
+    cond = model.prepare(log_mel, compute_dtype)
+    noise = model.noise(log_mel, seed, 0, cond)
+    denoiser = model.denoiser(compute_dtype)
     estimate = sample(
         SAMPLERS[settings.sampler](),
         lambda x, t: denoiser(x, t, cond),
