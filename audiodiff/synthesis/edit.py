@@ -9,7 +9,7 @@ from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.levels import apply_level
-from audiodiff.synthesis.edit_settings import InterpolateSettings, VarySettings
+from audiodiff.synthesis.edit_settings import InterpolateSettings, VarySettings, sampling_of_edit
 from audiodiff.synthesis.generate import EMPTY_PROMPT, Asked, Clip, LatentSynthesizer, OnProgress, faded, stages
 from audiodiff.synthesis.recording import (
     Waveform,
@@ -50,7 +50,7 @@ def vary(
     """
     settings = settings or VarySettings()
     recording = prepared(synthesizer, waveform, sample_rate, mono=True)
-    sampling = for_length(synthesizer, settings.sampling, recording.seconds)
+    sampling = for_length(synthesizer, sampling_of_edit(settings), recording.seconds)
     n_samples = recording.samples.shape[-1]
     latents, notes = _encoded_whole(synthesizer, recording.samples[0], n_samples), list(recording.notes)
     vocoding = on_progress
@@ -107,7 +107,7 @@ def interpolate(
         if any(recording.samples.shape[-1] > n_samples for recording in recordings):
             seconds = n_samples / synthesizer.sample_rate
             notes.append(f"the recordings differ in length; of the longer one the first {seconds:.2f} s were taken")
-        sampling = for_length(synthesizer, settings.sampling, n_samples / synthesizer.sample_rate)
+        sampling = for_length(synthesizer, sampling_of_edit(settings), n_samples / synthesizer.sample_rate)
         pair = [_encoded_whole(synthesizer, each.samples[0, :n_samples], n_samples) for each in recordings]
         gain = math.exp((1 - at) * math.log(recordings[0].gain) + at * math.log(recordings[1].gain))
         n_latents = pair[0].shape[-1]
@@ -119,7 +119,7 @@ def interpolate(
         states = [begun(synthesizer, sampling, latents, settings.strength) for latents in pair]
         state, times = slerp(states[0][0], states[1][0], at), states[0][1]
     else:
-        sampling = synthesizer.resolve(settings.sampling)
+        sampling = synthesizer.resolve(sampling_of_edit(settings))
         n_samples = round(sampling.seconds * synthesizer.sample_rate)
         n_latents = synthesizer.n_latents(sampling.seconds)
         state = synthesizer.model.process.prior(synthesizer.noise(sampling.seed, 0, 0, n_latents))

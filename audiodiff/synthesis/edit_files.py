@@ -15,6 +15,7 @@ from audiodiff.synthesis.edit_settings import (
     InpaintSettings,
     InterpolateSettings,
     VarySettings,
+    sampling_of_edit,
 )
 from audiodiff.synthesis.files import check_output
 from audiodiff.synthesis.fill import extend, inpaint
@@ -197,7 +198,7 @@ def _edit_files(
     # Looked at now: they may change meanwhile.
     inputs = tuple(story_input(source) for source in files.sources)
     started = time.perf_counter()
-    resolved = synthesizer.resolve(settings.sampling)
+    resolved = synthesizer.resolve(sampling_of_edit(settings))
     unused = ("loop",) if isinstance(settings, InterpolateSettings) else ("loop", "seconds")
     kept = {**sampling_values(resolved, without=(*unused, "level") if keeps else unused), **_own_values(settings)}
     clip = make(*clips)

@@ -149,6 +149,18 @@ class InterpolateSettings:
 EditSettings = VarySettings | InpaintSettings | ExtendSettings | InterpolateSettings
 
 
+def sampling_of_edit(settings: EditSettings) -> GenerateSettings:
+    """The sampling that an edit asks for: without guidance, where nothing is asked for that it could be guided to.
+
+    A recording tells by itself what fits; guidance would only double the work.
+    """
+    sampling = settings.sampling
+    asked = sampling.prompt.strip() or sampling.negative.strip() or sampling.source or sampling.tempo is not None
+    if asked or sampling.guidance is not None or (isinstance(settings, InterpolateSettings) and settings.prompts):
+        return sampling
+    return replace(sampling, guidance=1.0)
+
+
 def parse_region(text: str) -> tuple[float, float]:
     """Read a region such as "2:4" or "1:02.5:1:10": start and stop, each in seconds or as minutes:seconds.
 

@@ -10,7 +10,7 @@ from audiodiff.diffusion.guidance import region_mask
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.join import continuation, crossfade, matching_gain
 from audiodiff.signal.resample import resample
-from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings
+from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings, sampling_of_edit
 from audiodiff.synthesis.generate import EMPTY_PROMPT, FADE_SECONDS, Clip, LatentSynthesizer, OnProgress, stages
 from audiodiff.synthesis.recording import (
     Recording,
@@ -63,7 +63,7 @@ def inpaint(
     notes = [*recording.notes, *notes]
     if settings.strength == 0.0:
         notes.append("strength is 0, so the regions are the recording as the model's codec gives it back")
-    sampling = for_length(synthesizer, settings.sampling, recording.seconds)
+    sampling = for_length(synthesizer, sampling_of_edit(settings), recording.seconds)
     denoise, said = synthesizer.guided(sampling, synthesizer.window_latents)
     notes += [note for note in said if note != EMPTY_PROMPT]
     per_second = synthesizer.sample_rate / recording.sample_rate
@@ -144,7 +144,7 @@ def extend(
             f"trim is {settings.trim:g} s, but the recording has only {recording.seconds:.2f} s; nothing would be kept."
         )
     notes = list(recording.notes)
-    sampling = for_length(synthesizer, settings.sampling, recording.seconds + settings.seconds)
+    sampling = for_length(synthesizer, sampling_of_edit(settings), recording.seconds + settings.seconds)
     denoise, said = synthesizer.guided(sampling, synthesizer.window_latents)
     notes += [note for note in said if note != EMPTY_PROMPT]
     window = synthesizer.window_latents

@@ -87,6 +87,15 @@ def test_every_edit_is_replayed_bit_for_bit(
     assert story.models[0].role == "latent model"
 
 
+def test_an_edit_without_prompt_is_replayed(
+    tiny: LatentSynthesizer, tiny_folder: Path, mono: Path, tmp_path: Path
+) -> None:
+    first = vary_file(tiny, mono, tmp_path / "out.wav", VarySettings())
+    assert first.story is not None
+    assert first.story.settings["guidance"] == 1.0
+    assert replay(tmp_path / "out.wav", tmp_path / "again.wav", model=tiny_folder).identical
+
+
 def test_a_loop_is_replayed(tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path) -> None:
     report = generate_file(tiny, tmp_path / "loop.wav", quick(seconds=1.0, loop=True))
     assert report.seam is not None

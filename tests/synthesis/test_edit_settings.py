@@ -9,6 +9,7 @@ from audiodiff.synthesis.edit_settings import (
     InterpolateSettings,
     VarySettings,
     parse_region,
+    sampling_of_edit,
 )
 from audiodiff.synthesis.settings import GenerateSettings
 
@@ -78,3 +79,12 @@ def test_settings_out_of_range_are_refused(make, message: str) -> None:  # type:
     with pytest.raises(AudiodiffError, match=message) as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+def test_without_anything_asked_for_there_is_no_guidance() -> None:
+    assert sampling_of_edit(VarySettings()).guidance == 1.0
+    for asked in ({"prompt": "flute"}, {"negative": "drums"}, {"tempo": 90.0}, {"source": "recorded"}):
+        assert sampling_of_edit(VarySettings(GenerateSettings(**asked))).guidance is None  # type: ignore[arg-type]
+    assert sampling_of_edit(VarySettings(GenerateSettings(guidance=4.0))).guidance == 4.0
+    assert sampling_of_edit(InterpolateSettings(0.5, prompts=("flute", "drums"))).guidance is None
+    assert sampling_of_edit(InterpolateSettings(0.5)).guidance == 1.0
