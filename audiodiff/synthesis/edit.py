@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.levels import apply_level
+from audiodiff.signal.levels import LevelPolicy, apply_level
 from audiodiff.synthesis.edit_settings import InterpolateSettings, VarySettings, sampling_of_edit
 from audiodiff.synthesis.generate import EMPTY_PROMPT, Asked, Clip, LatentSynthesizer, OnProgress, faded, stages
 from audiodiff.synthesis.recording import (
@@ -170,7 +170,12 @@ def _rendered(
 ) -> Clip:
     waveform = synthesizer.waveform(latents, settings, on_progress)[:n_samples] / gain
     rate = synthesizer.sample_rate
-    levelled = apply_level(faded(waveform, rate), rate, settings.level)
+    policy: LevelPolicy = settings.level
+    # As loud as the recording is, what is made may have higher peaks.
+    if policy == "none" and float(waveform.abs().max()) > 1.0:
+        policy = "peak"
+        notes.append("it was made softer than the recording, whose level would have brought it beyond full scale")
+    levelled = apply_level(faded(waveform, rate), rate, policy)
     return Clip(
         waveform=levelled.waveform.numpy(),
         sample_rate=rate,

@@ -87,6 +87,17 @@ def test_a_soft_recording_has_the_variation_of_a_loud_one_at_its_own_level(tiny:
     assert np.abs(vary(tiny, SOUND, RATE, VarySettings(quick(level="peak"))).waveform).max() > 0.85
 
 
+def test_nothing_is_clipped_for_being_as_loud_as_the_recording(
+    tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waveform = tiny.waveform
+    monkeypatch.setattr(tiny, "waveform", lambda *arguments: 20.0 * waveform(*arguments))
+    clip = vary(tiny, SOUND, RATE, VarySettings(quick()))
+    assert np.abs(clip.waveform).max() == pytest.approx(10 ** (-1 / 20), rel=1e-3)
+    assert clip.clipped == 0
+    assert "softer than the recording" in clip.notes[0]
+
+
 def test_channels_are_mixed_and_silence_is_taken(tiny: LatentSynthesizer) -> None:
     stereo = vary(tiny, np.stack([SOUND, SOUND]), RATE, VarySettings(quick()))
     mono = vary(tiny, SOUND, RATE, VarySettings(quick()))
