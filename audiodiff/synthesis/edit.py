@@ -168,14 +168,14 @@ def _rendered(
     notes: list[str],
     on_progress: OnProgress | None,
 ) -> Clip:
-    waveform = synthesizer.waveform(latents, settings, on_progress)[:n_samples] / gain
     rate = synthesizer.sample_rate
+    waveform = faded(synthesizer.waveform(latents, settings, on_progress)[:n_samples] / gain, rate)
     policy: LevelPolicy = settings.level
     # As loud as the recording is, what is made may have higher peaks.
     if policy == "none" and float(waveform.abs().max()) > 1.0:
         policy = "peak"
         notes.append("it was made softer than the recording, whose level would have brought it beyond full scale")
-    levelled = apply_level(faded(waveform, rate), rate, policy)
+    levelled = apply_level(waveform, rate, policy)
     return Clip(
         waveform=levelled.waveform.numpy(),
         sample_rate=rate,

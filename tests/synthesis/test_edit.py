@@ -91,7 +91,7 @@ def test_nothing_is_clipped_for_being_as_loud_as_the_recording(
     tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waveform = tiny.waveform
-    monkeypatch.setattr(tiny, "waveform", lambda *arguments: 20.0 * waveform(*arguments))
+    monkeypatch.setattr(tiny, "waveform", lambda *arguments: 100.0 * waveform(*arguments))
     clip = vary(tiny, SOUND, RATE, VarySettings(quick()))
     assert np.abs(clip.waveform).max() == pytest.approx(10 ** (-1 / 20), rel=1e-3)
     assert clip.clipped == 0
