@@ -11,7 +11,6 @@ gr = pytest.importorskip("gradio", reason="the extra demo")
 from audiodiff.cli import generate, vocode  # noqa: E402
 from audiodiff.errors import AudiodiffError  # noqa: E402
 from demo import widgets  # noqa: E402
-from demo.actions import Action  # noqa: E402
 from demo.app import build_app  # noqa: E402
 from demo.jobs import Stopped  # noqa: E402
 from demo.limits import Limits  # noqa: E402
@@ -67,11 +66,6 @@ def test_a_page_is_built_from_models_and_limits_alone(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     app = build_app(models, Limits(steps=2, seconds=0.6))  # fewer than the model recommends
     assert "Create" in tabs(app)
-
-
-def test_editing_appears_with_what_does_it(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("demo.actions.ACTIONS", (Action("vary", "Vary", "More like it.", "audiodiff.errors"),))
-    assert "Edit" in tabs(build_app(studio.models, studio=studio))
 
 
 def test_a_demo_that_keeps_no_prompts_says_so(studio: Studio) -> None:
