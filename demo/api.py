@@ -1,14 +1,23 @@
 """What `gradio_client` can call: functions whose arguments are called as on the command line."""
 
+import inspect
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gradio as gr
 
-from . import handlers, stories
+from . import edits, handlers, stories, vocoding
+from .handlers import Asked, Created
 from .limits import CARDS
 from .studio import Studio
 from .widgets import guarded, ignore, user_of
+
+Given = dict[str, Any]
+Inputs = Mapping[str, gr.components.Component]
+
+REQUIRED = ("clip", "input", "region")
+"""Arguments that have no default; `prompt` is another, where there is no clip to tell one."""
 
 
 def build(studio: Studio) -> None:
@@ -16,161 +25,250 @@ def build(studio: Studio) -> None:
     with gr.Column(visible=False):
         if studio.models.generator is not None:
             _generate(studio)
+            _edits(studio)
         if studio.models.vocoder is not None:
             _vocode(studio)
         _stories(studio)
-        _stop(studio)
+        _endpoint("stop", "Stop all that this client has under way.", {}, [gr.Number(label="jobs")], _stopper(studio))
 
 
-def _endpoint(fn: Any, name: str, inputs: list[Any], outputs: list[Any]) -> None:
-    gr.Button(visible=False).click(
-        guarded(fn), inputs, outputs, api_name=name, concurrency_limit=None, show_progress="hidden"
+def _endpoint(
+    name: str,
+    told: str,
+    inputs: Inputs,
+    outputs: list[gr.components.Component],
+    work: Callable[[str, Given], Any],
+    *,
+    required: tuple[str, ...] = REQUIRED,
+) -> None:
+    """Add one function.
+
+    Args:
+        name: of the function.
+        told: what it does; shown in its documentation.
+        inputs: argument -> component; its value is the default.
+        outputs: components of what it returns.
+        work: called with who asks and the arguments.
+        required: arguments without default.
+    """
+
+    def call(request: gr.Request, *values: Any) -> Any:
+        return work(user_of(request), dict(zip(inputs, values, strict=True)))
+
+    # Gradio takes the names and the defaults from the signature
+    kind, empty = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
+    arguments = [
+        inspect.Parameter(argument, kind, default=empty if argument in required else component.value)
+        for argument, component in inputs.items()
+    ]
+    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter("request", kind, annotation=gr.Request), *arguments]
     )
+    call.__doc__ = told
+    button = gr.Button(visible=False)
+    button.click(
+        guarded(call),
+        list(inputs.values()),
+        outputs,
+        api_name=name,
+        api_description=told,
+        concurrency_limit=None,
+        show_progress="hidden",
+        queue=name != "stop",  # which must not wait for what it stops
+    )
+
+
+def _asked(*, level: bool = True) -> dict[str, Any]:
+    """Components of the fields of `Asked` but the prompt; `level` not where a recording keeps its own."""
+    return {
+        "negative": gr.Textbox("", label="negative"),
+        "count": gr.Number(1, label=f"count, 1 to {CARDS}", precision=0),
+        "seed": gr.Number(0, label="seed", precision=0),
+        "steps": gr.Number(None, label="steps", precision=0),
+        "guidance": gr.Number(None, label="guidance"),
+        "rescale": gr.Number(None, label="rescale"),
+        "tempo": gr.Number(None, label="tempo"),
+        "source": gr.Textbox("", label="source"),
+        "sampler": gr.Textbox("", label="sampler"),
+        "grid": gr.Textbox("", label="grid"),
+        "vocoder_steps": gr.Number(None, label="vocoder_steps", precision=0),
+        "precision": gr.Textbox("", label="precision"),
+        **({"level": gr.Textbox("", label="level")} if level else {}),
+        "format": gr.Textbox("flac", label="format"),
+    }
+
+
+def _take(given: Given) -> Asked:
+    """Take the fields of `Asked` out of the arguments."""
+    return Asked(**{name: given.pop(name) for name in Asked.__dataclass_fields__ if name in given})
+
+
+def _clips() -> list[gr.components.Component]:
+    return [gr.File(label="clips", file_count="multiple"), gr.Textbox(label="report")]
+
+
+def _report(created: Created) -> tuple[list[str], str]:
+    report = {
+        "stopped": created.stopped,
+        "clips": [
+            {
+                "file": clip.path.name,
+                "seed": clip.seed,
+                "seconds": clip.seconds,
+                "sample_rate": clip.sample_rate,
+                "elapsed": round(clip.elapsed, 3),
+                "seam": clip.seam,
+                "notes": list(clip.notes),
+            }
+            for clip in created.clips
+        ],
+    }
+    return [str(clip.path) for clip in created.clips], json.dumps(report)
 
 
 def _generate(studio: Studio) -> None:
-    def generate(
-        request: gr.Request,
-        prompt: str,
-        negative: str = "",
-        seconds: float = 10.0,
-        count: int = 1,
-        seed: int = 0,
-        steps: int | None = None,
-        guidance: float | None = None,
-        rescale: float | None = None,
-        tempo: float | None = None,
-        source: str = "",
-        sampler: str = "",
-        grid: str = "",
-        vocoder_steps: int | None = None,
-        precision: str = "",
-        level: str = "peak",
-        format: str = "flac",
-    ) -> tuple[list[str], str]:
-        """Make clips from a prompt; returns the files and, as JSON, a report on each."""
-        created = handlers.generate(
-            studio,
-            ignore,
-            user=user_of(request),
-            prompt=prompt,
-            negative=negative,
-            seconds=seconds,
-            count=count,
-            seed=seed,
-            steps=steps,
-            guidance=guidance,
-            rescale=rescale,
-            tempo=tempo,
-            source=source,
-            sampler=sampler,
-            grid=grid,
-            vocoder_steps=vocoder_steps,
-            precision=precision,
-            level=level,
-            format=format,
-        )
-        report = {
-            "stopped": created.stopped,
-            "clips": [
-                {
-                    "file": clip.path.name,
-                    "seed": clip.seed,
-                    "seconds": clip.seconds,
-                    "sample_rate": clip.sample_rate,
-                    "elapsed": round(clip.elapsed, 3),
-                    "notes": list(clip.notes),
-                }
-                for clip in created.clips
-            ],
-        }
-        return [str(clip.path) for clip in created.clips], json.dumps(report)
+    def generate(user: str, given: Given) -> tuple[list[str], str]:
+        return _report(handlers.generate(studio, ignore, user=user, asked=_take(given), **given))
 
-    inputs = [
-        gr.Textbox(label="prompt"),
-        gr.Textbox("", label="negative"),
-        gr.Number(min(10.0, studio.limits.seconds), label="seconds"),
-        gr.Number(1, label=f"count, 1 to {CARDS}", precision=0),
-        gr.Number(0, label="seed", precision=0),
-        gr.Number(None, label="steps", precision=0),
-        gr.Number(None, label="guidance"),
-        gr.Number(None, label="rescale"),
-        gr.Number(None, label="tempo"),
-        gr.Textbox("", label="source"),
-        gr.Textbox("", label="sampler"),
-        gr.Textbox("", label="grid"),
-        gr.Number(None, label="vocoder_steps", precision=0),
-        gr.Textbox("", label="precision"),
-        gr.Textbox("peak", label="level"),
-        gr.Textbox("flac", label="format"),
-    ]
-    _endpoint(generate, "generate", inputs, [gr.File(label="clips", file_count="multiple"), gr.Textbox(label="report")])
+    def loop(user: str, given: Given) -> tuple[list[str], str]:
+        return generate(user, {**given, "loop": True})
 
+    def inputs() -> dict[str, Any]:
+        seconds = gr.Number(min(10.0, studio.limits.seconds), label="seconds")
+        return {"prompt": gr.Textbox(label="prompt"), "seconds": seconds, **_asked()}
 
-def _vocode(studio: Studio) -> None:
-    def vocode(
-        request: gr.Request,
-        input: str,
-        steps: int | None = None,
-        sampler: str = "",
-        grid: str = "",
-        seed: int = 0,
-        precision: str = "",
-        keep_level: bool = False,
-        format: str = "flac",
-    ) -> tuple[str, str]:
-        """Resynthesise a sound file, or a log-mel as .npy; returns the file and, as JSON, figures."""
-        made = handlers.vocode(
-            studio,
-            ignore,
-            user=user_of(request),
-            input=input,
-            steps=steps,
-            sampler=sampler,
-            grid=grid,
-            seed=seed,
-            precision=precision,
-            keep_level=keep_level,
-            format=format,
-        )
-        return str(made.path), json.dumps(made.figures)
-
-    inputs = [
-        gr.File(label="input"),
-        gr.Number(None, label="steps", precision=0),
-        gr.Textbox("", label="sampler"),
-        gr.Textbox("", label="grid"),
-        gr.Number(0, label="seed", precision=0),
-        gr.Textbox("", label="precision"),
-        gr.Checkbox(False, label="keep_level"),
-        gr.Textbox("flac", label="format"),
-    ]
-    _endpoint(vocode, "vocode", inputs, [gr.File(label="sound"), gr.Textbox(label="figures")])
-
-
-def _stories(studio: Studio) -> None:
-    def inspect(input: str) -> str:
-        """Return what made a sound file, as JSON."""
-        return stories.inspect(studio, input=input).document
-
-    def replay(request: gr.Request, input: str, recording: str | None = None) -> tuple[str, str]:
-        """Make a sound file again from its story; returns the file and, as JSON, whether it became the same."""
-        made = stories.replay(studio, ignore, user=user_of(request), input=input, recording=recording)
-        found = {"identical": made.identical, "reasons": list(made.reasons), "untouched": made.untouched}
-        return str(made.path), json.dumps(found)
-
-    _endpoint(inspect, "inspect", [gr.File(label="input")], [gr.Textbox(label="story")])
+    returned = "returns the files and, as JSON, a report on each."
     _endpoint(
-        replay,
-        "replay",
-        [gr.File(label="input"), gr.File(None, label="recording")],
-        [gr.File(label="sound"), gr.Textbox(label="report")],
+        "generate",
+        f"Make clips from a prompt; {returned}",
+        {**inputs(), "loop": gr.Checkbox(False, label="loop")},
+        _clips(),
+        generate,
+        required=("prompt",),
+    )
+    _endpoint(
+        "loop",
+        f"Make clips whose ends lead into their beginnings; {returned}",
+        inputs(),
+        _clips(),
+        loop,
+        required=("prompt",),
     )
 
 
-def _stop(studio: Studio) -> None:
-    def stop(request: gr.Request) -> int:
-        """Stop everything that this client has under way; returns how many jobs that were."""
-        return studio.jobs.stop(user_of(request))
+def _edits(studio: Studio) -> None:
+    def vary(user: str, given: Given) -> Any:
+        return _report(edits.vary(studio, ignore, user=user, asked=_take(given), **given))
 
-    gr.Button(visible=False).click(stop, None, gr.Number(label="jobs", precision=0), api_name="stop", queue=False)
+    def inpaint(user: str, given: Given) -> Any:
+        return _report(edits.inpaint(studio, ignore, user=user, asked=_take(given), **given))
+
+    def extend(user: str, given: Given) -> Any:
+        return _report(edits.extend(studio, ignore, user=user, asked=_take(given), **given))
+
+    def interpolate(user: str, given: Given) -> Any:
+        return _report(edits.interpolate(studio, ignore, user=user, asked=_take(given), **given))
+
+    def inputs() -> dict[str, Any]:
+        return {"clip": gr.File(label="clip"), "prompt": gr.Textbox(None, label="prompt")}
+
+    longest = studio.limits.seconds
+    _endpoint(
+        "vary",
+        "Make variations of a clip; without a prompt, of the one that it tells.",
+        {**inputs(), "strength": gr.Number(0.4, label="strength"), **_asked()},
+        _clips(),
+        vary,
+    )
+    _endpoint(
+        "inpaint",
+        "Make regions of a clip anew, such as 2:4 (seconds); several are parted by spaces.",
+        {
+            "clip": gr.File(label="clip"),
+            "region": gr.Textbox(label="region"),
+            "prompt": gr.Textbox(None, label="prompt"),
+            "strength": gr.Number(1.0, label="strength"),
+            "crossfade": gr.Number(0.05, label="crossfade"),
+            **_asked(level=False),
+        },
+        _clips(),
+        inpaint,
+    )
+    _endpoint(
+        "extend",
+        "Let a clip go on, or lead into it.",
+        {
+            **inputs(),
+            "seconds": gr.Number(min(10.0, longest), label="seconds"),
+            "before": gr.Checkbox(False, label="before"),
+            "crossfade": gr.Number(0.05, label="crossfade"),
+            "trim": gr.Number(None, label="trim"),
+            **_asked(level=False),
+        },
+        _clips(),
+        extend,
+    )
+    _endpoint(
+        "interpolate",
+        "Make clips on the way from one clip to another, from one prompt to another (JSON list of two), or both.",
+        {
+            "clips": gr.File(None, label="clips", file_count="multiple"),
+            "prompts": gr.JSON(None, label="prompts"),
+            "prompt": gr.Textbox(None, label="prompt"),
+            "strength": gr.Number(0.5, label="strength"),
+            "seconds": gr.Number(min(10.0, longest), label="seconds"),
+            **_asked(),
+            "count": gr.Number(3, label=f"count, 2 to {CARDS}", precision=0),
+        },
+        _clips(),
+        interpolate,
+    )
+
+
+def _vocode(studio: Studio) -> None:
+    def vocode(user: str, given: Given) -> tuple[str, str]:
+        made = vocoding.vocode(studio, ignore, user=user, **given)
+        return str(made.path), json.dumps(made.figures)
+
+    inputs = {
+        "input": gr.File(label="input"),
+        "steps": gr.Number(None, label="steps", precision=0),
+        "sampler": gr.Textbox("", label="sampler"),
+        "grid": gr.Textbox("", label="grid"),
+        "seed": gr.Number(0, label="seed", precision=0),
+        "precision": gr.Textbox("", label="precision"),
+        "keep_level": gr.Checkbox(False, label="keep_level"),
+        "format": gr.Textbox("flac", label="format"),
+    }
+    told = "Resynthesise a sound file, or a log-mel as .npy; returns the file and, as JSON, figures."
+    _endpoint("vocode", told, inputs, [gr.File(label="sound"), gr.Textbox(label="figures")], vocode)
+
+
+def _stories(studio: Studio) -> None:
+    def inspect_file(user: str, given: Given) -> str:
+        return stories.inspect(studio, **given).document
+
+    def replay(user: str, given: Given) -> tuple[str, str]:
+        made = stories.replay(studio, ignore, user=user, **given)
+        found = {"identical": made.identical, "reasons": list(made.reasons), "untouched": made.untouched}
+        return str(made.path), json.dumps(found)
+
+    _endpoint(
+        "inspect",
+        "Return what made a sound file, as JSON.",
+        {"input": gr.File(label="input")},
+        [gr.Textbox(label="story")],
+        inspect_file,
+    )
+    _endpoint(
+        "replay",
+        "Make a sound file again from its story, and from the originals if it had any; returns the file and, as JSON, "
+        "whether it became the same.",
+        {"input": gr.File(label="input"), "recording": gr.File(None, label="recording", file_count="multiple")},
+        [gr.File(label="sound"), gr.Textbox(label="report")],
+        replay,
+    )
+
+
+def _stopper(studio: Studio) -> Callable[[str, Given], int]:
+    return lambda user, given: studio.jobs.stop(user)

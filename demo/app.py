@@ -3,7 +3,6 @@
 import gradio as gr
 
 from . import api, tab_create, tab_edit, tab_inspect, tab_library, tab_vocoder
-from .actions import available_actions
 from .limits import Limits
 from .studio import Models, Studio, open_studio
 from .widgets import user_of
@@ -28,9 +27,8 @@ def build_app(models: Models, limits: Limits | None = None, *, studio: Studio | 
             if studio.models.generator is not None:
                 with gr.Tab("Create", id="create"):
                     create = tab_create.build(studio)
-                if actions := available_actions():
-                    with gr.Tab("Edit", id="edit"):
-                        tab_edit.build(actions)
+                with gr.Tab("Edit", id="edit"):
+                    tab_edit.build(studio, tabs, create.cards)
             if studio.models.vocoder is not None:
                 with gr.Tab("Vocoder", id="vocoder"):
                     tab_vocoder.build(studio)

@@ -10,12 +10,16 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import audio_info
 from audiodiff.synthesis.files import open_mel
 from audiodiff.synthesis.provenance import Story
+from audiodiff.synthesis.settings import MIN_SECONDS
 from audiodiff.synthesis.vocode import MAX_CHANNELS
 
 from .limits import CARDS, Limits
 
 FORMATS = ("flac", "wav", "ogg")
 """Files that the demo writes."""
+
+USUAL_SECONDS = 10.0
+"""Length of a clip when none is asked for, here as on the command line."""
 
 _PATH = re.compile(r"(?<![\w/\\.:])(?:[A-Za-z]:\\|/)(?:[^\s/\\'\"]+[/\\])+(?=[^\s/\\'\"])")
 _FLAGS = (
@@ -82,6 +86,17 @@ def number(what: str, value: object, low: float, high: float) -> float:
 def number_or_none(what: str, value: object, low: float, high: float) -> float | None:
     """Return a number, or `None` for an empty field."""
     return None if value is None or value == "" else number(what, value, low, high)
+
+
+def check_seconds(limits: Limits, value: object) -> float:
+    """Return a length in seconds; the usual one, or the most that is allowed, for none.
+
+    Raises:
+        AudiodiffError: it is out of range.
+    """
+    if value is None:
+        return min(USUAL_SECONDS, limits.seconds)
+    return number("seconds", value, MIN_SECONDS, limits.seconds)
 
 
 def check_count(value: object) -> int:

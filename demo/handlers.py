@@ -6,26 +6,24 @@ at the next step. Arguments are called as on the command line.
 
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from audiodiff.metrics.spectral import log_mel_l1
-from audiodiff.signal.audio_io import read_audio, write_audio
-from audiodiff.signal.resample import resample
-from audiodiff.synthesis.files import open_mel, vocode_file
-from audiodiff.synthesis.generate import LatentSynthesizer
-from audiodiff.synthesis.generate_files import generate_file
-from audiodiff.synthesis.settings import MAX_SEED, MIN_SECONDS, GenerateSettings, VocodeSettings
+from audiodiff.signal.audio_io import read_audio
+from audiodiff.synthesis.generate import LatentSynthesizer, OnEstimate, OnProgress
+from audiodiff.synthesis.generate_files import GenerateReport, generate_file
+from audiodiff.synthesis.settings import MAX_SEED, AudioLevel, GenerateSettings
+from audiodiff.text.prompt import parse_prompt
 
 from . import checks
 from .jobs import Job, Stopped
-from .pictures import PreviewBudget, mel_image, mel_pictures, sound_mel
+from .limits import Limits
+from .pictures import PreviewBudget, mel_image, sound_mel
 from .studio import Studio
 
 REPORT_SECONDS = 0.25
@@ -44,6 +42,7 @@ class Made:
         elapsed: seconds of work.
         notes: sentences about what was not done as asked.
         picture: its log-mel.
+        seam: of a loop, how abrupt its seam is; up to about 1 nobody hears it.
     """
 
     path: Path
@@ -53,6 +52,7 @@ class Made:
     elapsed: float
     notes: tuple[str, ...]
     picture: Image.Image
+    seam: float | None = None
 
 
 @dataclass(frozen=True)
@@ -88,23 +88,6 @@ class Created:
 
     clips: tuple[Made, ...]
     stopped: bool
-
-
-@dataclass(frozen=True)
-class Vocoded:
-    """What a resynthesis came to.
-
-    Attributes:
-        original: what went in, as the vocoder was to make it; `None` for a mel.
-        path: what came out, with the story of how it was made.
-        pictures: log-mels of both, in the same colours.
-        figures: name -> number or text; `log_mel_l1` and `real_time_factor` first.
-    """
-
-    original: Path | None
-    path: Path
-    pictures: tuple[Image.Image, Image.Image]
-    figures: dict[str, Any]
 
 
 class Pace:
@@ -154,79 +137,160 @@ class Pace:
         return f", {_duration(worked * (1.0 - fraction) / fraction)} left"
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What every command that makes clips takes, called as on the command line, and not checked yet.
+
+    Attributes:
+        prompt: what to hear; `None` is what the clip to edit was made from, if it tells.
+        negative: what to avoid.
+        count: clips, with the seeds `seed`, `seed + 1`, ...
+        seed: of the first clip.
+        steps, guidance, rescale, tempo, source, sampler, grid, vocoder_steps, precision: as in `GenerateSettings`; an
+            empty field is the model's own.
+        level: as in `GenerateSettings`; an empty field is what is usual for the command.
+        format: ending of the files to write.
+    """
+
+    prompt: str | None = ""
+    negative: str | None = ""
+    count: float = 1
+    seed: float = 0
+    steps: float | None = None
+    guidance: float | None = None
+    rescale: float | None = None
+    tempo: float | None = None
+    source: str | None = ""
+    sampler: str | None = None
+    grid: str | None = None
+    vocoder_steps: float | None = None
+    precision: str | None = None
+    level: str | None = None
+    format: str = "flac"
+
+    def checked(
+        self, limits: Limits, *, level: AudioLevel, seconds: float = 10.0, loop: bool = False, same_seed: bool = False
+    ) -> list[GenerateSettings]:
+        """Return the settings of each clip.
+
+        Args:
+            limits: what may be asked for.
+            level: where none is asked for.
+            seconds: length, checked already.
+            loop: whether the ends meet.
+            same_seed: all clips have the first one's seed.
+
+        Raises:
+            AudiodiffError: a field is out of range.
+        """
+        count = checks.check_count(self.count)
+        first = checks.whole("seed", self.seed, 0, MAX_SEED - count)
+        prompt = checks.check_prompt(limits, "prompt", self.prompt)
+        negative = checks.check_prompt(limits, "negative prompt", self.negative)
+        for text in (prompt, negative):
+            parse_prompt(text)
+        base = GenerateSettings(
+            prompt=prompt,
+            negative=negative,
+            seconds=seconds,
+            steps=checks.whole_or_none("steps", self.steps, 1, limits.steps),
+            sampler=self.sampler or None,
+            grid=self.grid or None,
+            guidance=checks.number_or_none("guidance", self.guidance, 0.0, 100.0),
+            rescale=checks.number_or_none("rescale", self.rescale, 0.0, 1.0),
+            tempo=checks.number_or_none("tempo", self.tempo, 10.0, 400.0),
+            source=self.source or "",
+            precision=self.precision or None,  # type: ignore[arg-type]  # checked by the settings
+            level=self.level or level,  # type: ignore[arg-type]
+            vocoder_steps=checks.whole_or_none("vocoder_steps", self.vocoder_steps, 1, limits.steps),
+            loop=bool(loop),
+        )
+        return [replace(base, seed=first if same_seed else first + index) for index in range(count)]
+
+
 def generate(
-    studio: Studio,
-    report: Report,
-    *,
-    user: str,
-    prompt: str = "",
-    negative: str = "",
-    seconds: float = 10.0,
-    count: float = 1,
-    seed: float = 0,
-    steps: float | None = None,
-    guidance: float | None = None,
-    rescale: float | None = None,
-    tempo: float | None = None,
-    source: str | None = "",
-    sampler: str | None = None,
-    grid: str | None = None,
-    vocoder_steps: float | None = None,
-    precision: str | None = None,
-    level: str = "peak",
-    format: str = "flac",
+    studio: Studio, report: Report, *, user: str, asked: Asked, seconds: float | None = None, loop: bool = False
 ) -> Created:
-    """Make clips with the seeds `seed`, `seed + 1`, ...; what is finished when the job is stopped stays.
+    """Make clips from a prompt; what is finished when the job is stopped stays.
+
+    Args:
+        studio: the demo.
+        report: called with what there is to show.
+        user: who asks.
+        asked: prompt, seed and the rest.
+        seconds: length of each clip (s); 10 when `None`, or as much as is allowed.
+        loop: whether the end of each leads into its beginning.
 
     Raises:
         AudiodiffError: an argument is out of range, or the user has too many jobs.
     """
     synthesizer = studio.models.require_generator()
-    limits = studio.limits
-    count = checks.check_count(count)
-    ending = checks.check_format(format)
-    first = checks.whole("seed", seed, 0, MAX_SEED - count)
-    settings = [
-        GenerateSettings(
-            prompt=checks.check_prompt(limits, "prompt", prompt),
-            negative=checks.check_prompt(limits, "negative prompt", negative),
-            seconds=checks.number("seconds", seconds, MIN_SECONDS, limits.seconds),
-            steps=checks.whole_or_none("steps", steps, 1, limits.steps),
-            sampler=sampler or None,
-            grid=grid or None,
-            guidance=checks.number_or_none("guidance", guidance, 0.0, 100.0),
-            rescale=checks.number_or_none("rescale", rescale, 0.0, 1.0),
-            seed=first + index,
-            tempo=checks.number_or_none("tempo", tempo, 10.0, 400.0),
-            source=source or "",
-            precision=precision or None,  # type: ignore[arg-type]  # checked by the settings
-            level=level,  # type: ignore[arg-type]
-            vocoder_steps=checks.whole_or_none("vocoder_steps", vocoder_steps, 1, limits.steps),
-        )
-        for index in range(count)
-    ]
+    length = checks.check_seconds(studio.limits, seconds)
+    wanted = []
+    for settings in asked.checked(studio.limits, level="peak", seconds=length, loop=loop):
+        resolved = synthesizer.resolve(settings)
+        name = f"{slug(settings.prompt)}{'-loop' if loop else ''}-seed{settings.seed}"
+        make = partial(_generate_file, synthesizer, resolved)
+        wanted.append(Wanted(name, make, steps=resolved.steps, seconds=length))
+    return make_all(studio, report, user, wanted, asked.format)
+
+
+def _generate_file(
+    synthesizer: LatentSynthesizer,
+    settings: GenerateSettings,
+    target: Path,
+    on_progress: OnProgress,
+    on_estimate: OnEstimate,
+) -> GenerateReport:
+    return generate_file(synthesizer, target, settings, on_progress=on_progress, on_estimate=on_estimate)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A clip to make.
+
+    Attributes:
+        name: of its file, without the ending.
+        make: `make(target, on_progress, on_estimate)` writes it.
+        steps: of the model alone, where that is known before.
+        seconds: its length (s), where that is known before; a preview may show more.
+    """
+
+    name: str
+    make: Callable[[Path, OnProgress, OnEstimate], GenerateReport]
+    steps: int | None = None
+    seconds: float | None = None
+
+
+def make_all(studio: Studio, report: Report, user: str, wanted: Sequence[Wanted], ending: str) -> Created:
+    """Make clips one after the other, each in a turn of its own; those that are finished when stopped stay.
+
+    Raises:
+        AudiodiffError: one cannot be made, or the user has too many jobs.
+    """
+    ending = checks.check_format(ending)
     clips: list[Made] = []
     with studio.jobs.admit(user) as job:
         pace = Pace(job, report)
-        for index, wanted in enumerate(settings):
-            target = studio.workspace.new_file(f"{slug(wanted.prompt)}-seed{wanted.seed}.{ending}")
-            turn = _Turn(synthesizer, wanted, target, pace, report, index, count)
+        for index, clip in enumerate(wanted):
+            target = studio.workspace.new_file(f"{clip.name}.{ending}")
+            turn = _Turn(studio.models.require_generator(), clip, target, pace, report, index, len(wanted))
             try:
                 made = job.turn(turn.make, lambda ahead: report(Update(waiting(ahead), 0.0)))
             except Stopped:
                 return Created(tuple(clips), stopped=True)
             clips.append(made)
-            text = f"clip {index + 1} of {count} is ready"
-            report(Update(text, (index + 1) / count, index=index, made=made))
+            text = f"clip {index + 1} of {len(wanted)} is ready"
+            report(Update(text, (index + 1) / len(wanted), index=index, made=made))
     return Created(tuple(clips), stopped=False)
 
 
 @dataclass(frozen=True)
 class _Turn:
-    """One clip of a generation."""
+    """One clip of several."""
 
     synthesizer: LatentSynthesizer
-    settings: GenerateSettings
+    wanted: Wanted
     target: Path
     pace: Pace
     report: Report
@@ -234,18 +298,17 @@ class _Turn:
     count: int
 
     def make(self) -> Made:
-        """Generate the clip and draw it."""
+        """Make the clip and draw it."""
         self.pace.begin()
         budget = PreviewBudget()
-        resolved = self.synthesizer.resolve(self.settings)
-        steps = resolved.steps or 1
         done_now = 0.0
 
         def on_progress(done: float, total: float) -> None:
             nonlocal done_now
             done_now = done / total
             which = f"clip {self.index + 1} of {self.count}: " if self.count > 1 else ""
-            doing = f"step {done:.0f} of {steps}" if done <= steps else "from mel to sound"
+            steps = total if self.wanted.steps is None else self.wanted.steps
+            doing = f"step {done:.0f} of {steps:.0f}" if done <= steps else "from mel to sound"
             self.pace.say(which + doing, (self.index + done_now) / self.count)
 
         def on_estimate(x0_hat: Tensor) -> None:
@@ -256,7 +319,7 @@ class _Turn:
             fraction = (self.index + done_now) / self.count
             self.report(Update("", fraction, index=self.index, preview=picture))
 
-        told = generate_file(self.synthesizer, self.target, resolved, on_progress=on_progress, on_estimate=on_estimate)
+        told = self.wanted.make(self.target, on_progress, on_estimate)
         sound = read_audio(self.target)
         picture = mel_image(sound_mel(sound.waveform, sound.sample_rate, self.synthesizer.model.mel_spec))
         self.pace.end()
@@ -268,109 +331,15 @@ class _Turn:
             elapsed=told.elapsed,
             notes=told.notes,
             picture=picture,
+            seam=told.seam,
         )
 
     def _cut(self, log_mel: Tensor) -> Tensor:
         """Cut a preview to the length of the clip."""
+        if self.wanted.seconds is None:
+            return log_mel
         spec = self.synthesizer.model.mel_spec
-        return log_mel[:, : max(1, round(self.settings.seconds * spec.sample_rate / spec.hop_length))]
-
-
-def vocode(
-    studio: Studio,
-    report: Report,
-    *,
-    user: str,
-    input: str | Path | None,
-    steps: float | None = None,
-    sampler: str | None = None,
-    grid: str | None = None,
-    seed: float = 0,
-    precision: str | None = None,
-    keep_level: bool = False,
-    format: str = "flac",
-) -> Vocoded:
-    """Reduce a recording to its log-mel, synthesise it again, and compare the two.
-
-    Args:
-        studio: the demo.
-        report: called with what there is to show.
-        user: who asks.
-        input: a sound file, or a log-mel as `.npy`.
-        steps: sampling steps; the model's recommendation when `None`, as for the next two.
-        sampler: name of the sampler.
-        grid: name of the time grid.
-        seed: seed of the noise.
-        precision: what the network computes in.
-        keep_level: do not match the level of the training audio.
-        format: of the file to write.
-
-    Raises:
-        AudiodiffError: an argument is out of range, the upload cannot be used, or the user has too many jobs.
-        Stopped: the job was told to stop.
-    """
-    synthesizer = studio.models.require_vocoder()
-    limits, spec = studio.limits, synthesizer.mel_spec
-    source = checks.check_upload(limits, input, mel_seconds_per_frame=spec.hop_length / spec.sample_rate)
-    settings = VocodeSettings(
-        steps=checks.whole_or_none("steps", steps, 1, limits.steps),
-        sampler=sampler or None,
-        grid=grid or None,
-        seed=checks.whole("seed", seed, 0, MAX_SEED),
-        precision=precision or None,  # type: ignore[arg-type]  # checked by the settings
-        level="keep" if keep_level else "match",
-    )
-    ending = checks.check_format(format)
-    target = studio.workspace.new_file(f"{slug(source.stem)}-vocoded.{ending}")
-
-    with studio.jobs.admit(user) as job:
-        pace = Pace(job, report)
-
-        def work() -> Vocoded:
-            pace.begin()
-
-            def on_progress(done: float, total: float) -> None:
-                pace.say(f"{done:.1f} of {total:.1f} s of sound", done / total)
-
-            told = vocode_file(synthesizer, source, target, settings=settings, on_progress=on_progress)
-            sound = read_audio(target)
-            distance, original, reference = None, None, None
-            if source.suffix.lower() == ".npy":
-                reference = _tensor(open_mel(source)[0])
-            else:
-                given = read_audio(source)
-                wanted = resample(_tensor(given.waveform), given.sample_rate, sound.sample_rate).numpy()
-                original = studio.workspace.new_file(f"{slug(source.stem)}-original.flac")
-                write_audio(original, wanted, sound.sample_rate)
-                reference = sound_mel(wanted, sound.sample_rate, spec)
-                if wanted.shape[-1] >= spec.n_fft:
-                    pairs = zip(wanted, sound.waveform, strict=True)
-                    distance = float(np.mean([log_mel_l1(a, b, sound.sample_rate) for a, b in pairs]))
-            result = sound_mel(sound.waveform, sound.sample_rate, spec)
-            shared = min(reference.shape[-1], result.shape[-1])
-            first, second = mel_pictures([reference[:, :shared], result[:, :shared]])
-            pace.end()
-            return Vocoded(
-                original=original,
-                path=target,
-                pictures=(first, second),
-                figures={
-                    "log_mel_l1": None if distance is None else round(distance, 4),
-                    "real_time_factor": round(told.real_time_factor, 4),
-                    "seconds": round(told.seconds, 3),
-                    "sample_rate": told.sample_rate,
-                    "channels": told.channels,
-                    "steps": told.steps,
-                    "sampler": told.sampler,
-                    "grid": told.grid,
-                    "seed": told.seed,
-                    "network_calls": told.network_calls,
-                    "silent_channels": told.silent_channels,
-                    "clipped": told.clipped,
-                },
-            )
-
-        return job.turn(work, lambda ahead: report(Update(waiting(ahead), 0.0)))
+        return log_mel[:, : max(1, round(self.wanted.seconds * spec.sample_rate / spec.hop_length))]
 
 
 def slug(text: str) -> str:
@@ -388,9 +357,3 @@ def _duration(seconds: float) -> str:
     if seconds < 90.0:
         return f"about {max(1, round(seconds))} s"
     return f"about {round(seconds / 60.0)} min"
-
-
-def _tensor(array: Any) -> Tensor:
-    import torch
-
-    return torch.from_numpy(np.array(array, dtype=np.float32))

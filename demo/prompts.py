@@ -13,7 +13,19 @@ from . import checks
 from .limits import Limits
 from .studio import Studio
 
-KEPT = ("seconds", "steps", "guidance", "rescale", "sampler", "grid", "tempo", "source", "level", "vocoder_steps")
+KEPT = (
+    "seconds",
+    "steps",
+    "guidance",
+    "rescale",
+    "sampler",
+    "grid",
+    "tempo",
+    "source",
+    "level",
+    "vocoder_steps",
+    "loop",
+)
 """Settings that are saved with a prompt."""
 
 MOST_GUIDANCE = 15.0
@@ -133,6 +145,8 @@ def fields(limits: Limits, values: Mapping[str, Any], sources: Sequence[str] = (
             fitting[key] = value
         elif value == int(value):
             fitting[key] = int(value)
+    if isinstance(values.get("loop"), bool):
+        fitting["loop"] = values["loop"]
     named = {"sampler": SAMPLER_NAMES, "grid": GRID_NAMES, "level": get_args(AudioLevel), "source": ("", *sources)}
     fitting |= {key: values[key] for key, known in named.items() if values.get(key) in known}
     return fitting

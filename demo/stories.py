@@ -1,7 +1,8 @@
 """What is told of a file, and making it again, as plain functions like those of `handlers`."""
 
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from PIL import Image
 
 from audiodiff.cli.inspect import audio_line, file_document, look_at, story_lines
 from audiodiff.signal.audio_io import read_audio
-from audiodiff.synthesis.provenance import Story, read_story
+from audiodiff.synthesis.provenance import Story, file_sha256, read_story
 from audiodiff.synthesis.replay import replay as replay_file
 
 from . import checks
@@ -97,7 +98,12 @@ def inspect(studio: Studio, *, input: str | Path | None) -> Inspected:
 
 
 def replay(
-    studio: Studio, report: Report, *, user: str, input: str | Path | None, recording: str | Path | None = None
+    studio: Studio,
+    report: Report,
+    *,
+    user: str,
+    input: str | Path | None,
+    recording: str | Path | Sequence[str | Path] | None = None,
 ) -> Replayed:
     """Make a file again from its story, and compare.
 
@@ -106,20 +112,16 @@ def replay(
         report: called with what there is to show.
         user: who asks.
         input: a sound file with a story, or the JSON beside one.
-        recording: what went in, where the story tells of an input.
+        recording: the file or files that went in, where the story tells of any.
 
     Raises:
         AudiodiffError: there is no story, or one that cannot be replayed here.
         Stopped: the job was told to stop.
     """
     source = _upload(studio, input)
-    original = (
-        None
-        if recording is None or recording == ""
-        else checks.check_upload(studio.limits, recording, mel_seconds_per_frame=_frame_seconds(studio))
-    )
     story = read_story(source)
     checks.check_story(studio.limits, story, source.name)
+    originals = _originals(studio, story, recording)
     ending = source.suffix.lower() if source.suffix.lower().lstrip(".") in checks.FORMATS else ".flac"
     target = studio.workspace.new_file(f"{slug(source.stem)}-replayed{ending}")
     with studio.jobs.admit(user) as job:
@@ -132,7 +134,7 @@ def replay(
                 pace.say("making it again", done / total)
 
             told = replay_file(
-                source, target, model=model_of(studio, story), recording=original, on_progress=on_progress
+                source, target, model=model_of(studio, story), recording=originals, on_progress=on_progress
             )
             again = _mel(target)
             if source.suffix.lower() == ".json":
@@ -168,6 +170,28 @@ def settings_of_file(studio: Studio, path: str | Path | None) -> Mapping[str, An
     """
     story = read_story(_upload(studio, path))
     return {**story.settings, "prompt": story.prompt, "negative": story.negative, "seed": story.seed}
+
+
+def _originals(studio: Studio, story: Story, recording: str | Path | Sequence[str | Path] | None) -> Path | None:
+    """Return the folder of the files that went in, under the names that the story has for them.
+
+    Uploads may have got other names; the story knows their content.
+
+    Raises:
+        AudiodiffError: one is too large, too long, or no audio.
+    """
+    given = [recording] if isinstance(recording, str | Path) else list(recording or ())
+    uploads = [
+        checks.check_upload(studio.limits, path, mel_seconds_per_frame=_frame_seconds(studio)) for path in given if path
+    ]
+    if not uploads:
+        return None
+    folder = studio.workspace.new_file("inputs")
+    folder.mkdir()
+    names = {item.sha256: item.name for item in story.inputs if item.name not in {"", ".", ".."}}
+    for path in uploads:
+        shutil.copyfile(path, folder / names.get(file_sha256(path), path.name))
+    return folder
 
 
 def _upload(studio: Studio, path: str | Path | None) -> Path:

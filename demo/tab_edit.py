@@ -1,12 +1,169 @@
-"""The tab that changes clips; it is there as soon as `audiodiff.synthesis` can do any of it."""
+"""The tab that changes clips: variations, new parts, more of it, and what lies between two."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
-from .actions import Action
+from . import cards, edits
+from .cards import Cards
+from .fields import connect_seed, count_field, roll, sampling_fields, seed_fields
+from .handlers import Asked, Created, Report
+from .studio import Studio
+from .widgets import connect_stop, guarded, user_of
+
+Work = Callable[[Report, str, Asked, Mapping[str, Any]], Created]
+"""`work(report, user, asked, given)` does an edit; `given` are the clip and the fields of the edit's own."""
 
 
-def build(actions: Sequence[Action]) -> None:
-    """Say what can be done."""
-    gr.Markdown("\n".join(f"- **{action.label}** (`audiodiff {action.name}`): {action.hint}" for action in actions))
+@dataclass(frozen=True)
+class Edit:
+    """One way to edit, as its part of the page knows it.
+
+    Attributes:
+        run: the button.
+        fields: its own fields, by the names of the command line's arguments.
+        work: what it does.
+    """
+
+    run: gr.Button
+    fields: Mapping[str, gr.components.Component]
+    work: Work
+
+
+def build(studio: Studio, tabs: gr.Tabs, create: Cards) -> None:
+    """Lay the tab out and connect it, also to the cards of the tab that creates."""
+    limits = studio.limits
+    shared: dict[str, Any] = {}
+    with gr.Row():
+        with gr.Column(scale=2, min_width=320):
+            clip = gr.Audio(
+                label="Clip", sources=["upload", "microphone"], type="filepath", buttons=[], elem_id="edit-clip"
+            )
+            shared["prompt"] = gr.Textbox(
+                label="Prompt",
+                info="A clip of ours brings its own. Without any, the clip alone tells what fits.",
+                lines=2,
+                max_lines=6,
+                max_length=limits.prompt_chars,
+                elem_id="edit-prompt",
+            )
+            shared["negative"] = gr.Textbox(
+                label="Negative prompt", placeholder="what to avoid", max_lines=3, max_length=limits.prompt_chars
+            )
+            with gr.Tabs():
+                ways = [_vary(studio), _inpaint(studio), _extend(studio), _interpolate(studio)]
+            stop = gr.Button("Stop", variant="stop", elem_id="edit-stop")
+            shared["count"] = count_field(2)
+            shared["seed"], dice, new_seed = seed_fields()
+            with gr.Accordion("Settings", open=False):
+                shared |= sampling_fields(studio)
+        with gr.Column(scale=3, min_width=320):
+            shown = cards.build("edit", hint="Clips appear here; the button Edit of a clip brings it to the left.")
+
+    for way in ways:
+        way.run.click(
+            _runner(way, shared, shown),
+            [new_seed, clip, *shared.values(), *way.fields.values()],
+            [shared["seed"], *shown.outputs],
+            show_progress="hidden",
+            concurrency_limit=None,
+            api_visibility="private",
+        )
+
+    @guarded
+    def bring(path: str | None) -> tuple[Any, Any]:
+        told = edits.prompts_of(studio, path)
+        return (gr.skip(), gr.skip()) if told is None else told
+
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    clip.change(bring, clip, [shared["prompt"], shared["negative"]], **quiet)
+    for card in (*create.cards, *shown.cards):
+        card.edit.click(lambda path: (gr.Tabs(selected="edit"), path), card.player, [tabs, clip], **quiet)
+    connect_seed(shared["seed"], dice, new_seed, shown.cards)
+    connect_stop(stop, studio, shown.line)
+
+
+def _runner(way: Edit, shared: Mapping[str, gr.components.Component], shown: Cards) -> Callable[..., Any]:
+    def run_edit(request: gr.Request, draw: bool, path: str | None, *values: Any) -> Iterator[dict[Any, Any]]:
+        asked = dict(zip(shared, values[: len(shared)], strict=True))
+        given = dict(zip(way.fields, values[len(shared) :], strict=True))
+        if draw:
+            asked["seed"] = roll()
+        if not any(asked.get(name) for name in ("prompt", "negative", "tempo", "source")):
+            asked["guidance"] = None  # nothing to guide to, so nothing to pay for
+        yield from shown.run(
+            lambda report: way.work(report, user_of(request), Asked(**asked), {"clip": path, **given}),
+            int(asked["count"] or 1),
+            {shared["seed"]: gr.update(value=asked["seed"])},
+        )
+
+    return run_edit
+
+
+def _vary(studio: Studio) -> Edit:
+    with gr.Tab("Vary"):
+        strength = _strength(0.4, "how much of the clip is new")
+        run = gr.Button("Vary", variant="primary", elem_id="vary")
+
+    def work(report: Report, user: str, asked: Asked, given: Mapping[str, Any]) -> Created:
+        return edits.vary(studio, report, user=user, asked=asked, **given)
+
+    return Edit(run, {"strength": strength}, work)
+
+
+def _inpaint(studio: Studio) -> Edit:
+    with gr.Tab("Inpaint"):
+        region = gr.Textbox(
+            label="Region",
+            placeholder="2:4",
+            info="start:stop in seconds; several are parted by spaces. The rest is kept as it is.",
+        )
+        strength = _strength(1.0, "how much is new there")
+        run = gr.Button("Inpaint", variant="primary", elem_id="inpaint")
+
+    def work(report: Report, user: str, asked: Asked, given: Mapping[str, Any]) -> Created:
+        return edits.inpaint(studio, report, user=user, asked=asked, **given)
+
+    return Edit(run, {"region": region, "strength": strength}, work)
+
+
+def _extend(studio: Studio) -> Edit:
+    longest = studio.limits.seconds
+    with gr.Tab("Extend"):
+        seconds = gr.Slider(0.5, longest, value=min(5.0, longest), step=0.5, label="Seconds", info="more of it")
+        before = gr.Checkbox(False, label="Lead into the clip instead of going on", container=False)
+        run = gr.Button("Extend", variant="primary", elem_id="extend")
+
+    def work(report: Report, user: str, asked: Asked, given: Mapping[str, Any]) -> Created:
+        return edits.extend(studio, report, user=user, asked=asked, **given)
+
+    return Edit(run, {"seconds": seconds, "before": before}, work)
+
+
+def _interpolate(studio: Studio) -> Edit:
+    with gr.Tab("Interpolate"):
+        other = gr.Audio(label="To this clip", sources=["upload"], type="filepath", buttons=[], elem_id="edit-other")
+        prompt = gr.Textbox(
+            label="To this prompt", placeholder="the same", max_lines=3, max_length=studio.limits.prompt_chars
+        )
+        strength = _strength(0.5, "how much of the clips is new")
+        run = gr.Button("Interpolate", variant="primary", elem_id="interpolate")
+
+    def work(report: Report, user: str, asked: Asked, given: Mapping[str, Any]) -> Created:
+        return edits.interpolate_between(
+            studio,
+            report,
+            user=user,
+            asked=asked,
+            clips=(given["clip"], given["other"]),
+            prompt=given["prompt_to"],
+            strength=given["strength"],
+        )
+
+    return Edit(run, {"other": other, "prompt_to": prompt, "strength": strength}, work)
+
+
+def _strength(value: float, info: str) -> gr.Slider:
+    return gr.Slider(0.0, 1.0, value=value, step=0.05, label="Strength", info=info)

@@ -22,7 +22,10 @@ def build(studio: Studio, create: CreateTab | None, tabs: gr.Tabs) -> None:
         with gr.Column(scale=2, min_width=320):
             given = gr.File(label="File", file_types=endings, type="filepath", height=160, elem_id="inspect-input")
             recording = gr.File(
-                label="Original recording, if it was made from one", file_types=[*endings, ".npy"], height=160
+                label="What it was made from, if from files",
+                file_count="multiple",
+                file_types=[*endings, ".npy"],
+                height=160,
             )
             with gr.Row():
                 again = gr.Button("Make it again", variant="primary", min_width=130, elem_id="replay")
@@ -45,11 +48,11 @@ def build(studio: Studio, create: CreateTab | None, tabs: gr.Tabs) -> None:
         sound = [gr.update(value=found.picture), gr.update(value=None if found.path is None else str(found.path))]
         return [status(), headline(found.headline) + table(found.lines), found.document, *sound, *nothing]
 
-    def replay(request: gr.Request, path: str | None, original: str | None) -> Iterator[dict[Any, Any]]:
+    def replay(request: gr.Request, path: str | None, originals: list[str] | None) -> Iterator[dict[Any, Any]]:
         yield {line: status("starting", 0.0)}
         try:
             for item in stream(
-                lambda report: stories.replay(studio, report, user=user_of(request), input=path, recording=original)
+                lambda report: stories.replay(studio, report, user=user_of(request), input=path, recording=originals)
             ):
                 if not isinstance(item, Outcome):
                     yield {line: status(item.text, item.fraction)}

@@ -9,10 +9,11 @@ import gradio as gr
 from audiodiff.synthesis.find import ASSETS
 from audiodiff.synthesis.settings import SAMPLER_NAMES
 
-from . import handlers
+from .fields import choices
 from .jobs import Outcome, stream
 from .studio import Studio
-from .widgets import as_error, choices, connect_stop, picture, status, table, user_of
+from .vocoding import Vocoded, vocode
+from .widgets import as_error, connect_stop, picture, status, table, user_of
 
 EXAMPLE = ASSETS / "example.flac"
 
@@ -31,11 +32,12 @@ def build(studio: Studio) -> None:
                 label=f"Recording, up to {limits.upload_seconds:g} s",
                 sources=["upload", "microphone"],
                 type="filepath",
+                buttons=[],
                 elem_id="vocoder-input",
             )
             with gr.Row():
-                run = gr.Button("Resynthesise", variant="primary", elem_id="vocode")
-                stop = gr.Button("Stop", variant="stop")
+                run = gr.Button("Resynthesise", variant="primary", min_width=140, elem_id="vocode")
+                stop = gr.Button("Stop", variant="stop", min_width=90)
             example = gr.Button("Take the example", size="sm", elem_id="vocoder-example")
             with gr.Accordion("Settings", open=False):
                 steps = gr.Slider(
@@ -50,7 +52,7 @@ def build(studio: Studio) -> None:
                 first, second = _side("A: the recording"), _side("B: made from its mel", download=True)
             figures = gr.HTML("", elem_id="vocoder-figures")
 
-    def vocode(
+    def resynthesise(
         request: gr.Request, path: str | None, n_steps: int, name: str, number: int, keep: bool
     ) -> Iterator[dict[Any, Any]]:
         yield {
@@ -60,7 +62,7 @@ def build(studio: Studio) -> None:
         }
         try:
             for item in stream(
-                lambda report: handlers.vocode(
+                lambda report: vocode(
                     studio,
                     report,
                     user=user_of(request),
@@ -74,7 +76,7 @@ def build(studio: Studio) -> None:
                 if not isinstance(item, Outcome):
                     yield {line: status(item.text, item.fraction)}
                     continue
-                made: handlers.Vocoded = item.result
+                made: Vocoded = item.result
                 yield {
                     line: status("done"),
                     first[0]: gr.update(value=made.pictures[0]),
@@ -88,7 +90,7 @@ def build(studio: Studio) -> None:
             raise as_error(error) from None
 
     run.click(
-        vocode,
+        resynthesise,
         [given, steps, sampler, seed, keep_level],
         [line, figures, *first, *second],
         show_progress="hidden",

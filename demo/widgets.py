@@ -120,11 +120,6 @@ def picture(label: str) -> gr.Image:
     )
 
 
-def choices(names: Sequence[str], usual: str | None) -> list[tuple[str, str]]:
-    """Return the choices of a list that begins with what the model recommends."""
-    return [("model's own" + (f" ({usual})" if usual else ""), ""), *((name, name) for name in names)]
-
-
 def connect_stop(button: gr.Button, studio: Studio, line: gr.HTML) -> None:
     """Let a button stop everything that its user has under way."""
 

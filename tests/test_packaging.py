@@ -14,6 +14,15 @@ def test_every_package_is_installed() -> None:
     assert settings["package-dir"] == {"audiodiff_demo": "demo"}
 
 
+def test_models_and_recordings_are_installed() -> None:
+    package = ROOT / "audiodiff"
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["audiodiff"]
+    taken = {path for pattern in patterns for path in package.glob(pattern) if path.is_file()}
+    there = {path for folder in ("pretrained", "assets") for path in (package / folder).rglob("*") if path.is_file()}
+    assert there
+    assert there - taken == set()
+
+
 def test_modules_of_the_demo_find_each_other_under_either_name() -> None:
     for path in (ROOT / "demo").glob("*.py"):
         text = path.read_text("utf-8")

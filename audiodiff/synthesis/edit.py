@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.levels import apply_level
+from audiodiff.signal.levels import LevelPolicy, apply_level
 from audiodiff.synthesis.edit_settings import InterpolateSettings, VarySettings, sampling_of_edit
-from audiodiff.synthesis.generate import EMPTY_PROMPT, Asked, Clip, LatentSynthesizer, OnProgress, faded
+from audiodiff.synthesis.generate import EMPTY_PROMPT, Asked, Clip, LatentSynthesizer, OnProgress, faded, stages
 from audiodiff.synthesis.recording import (
     Waveform,
     begun,
@@ -53,6 +53,7 @@ def vary(
     sampling = for_length(synthesizer, sampling_of_edit(settings), recording.seconds)
     n_samples = recording.samples.shape[-1]
     latents, notes = _encoded_whole(synthesizer, recording.samples[0], n_samples), list(recording.notes)
+    vocoding = on_progress
     if settings.strength == 0.0:
         notes.append("strength is 0, so this is the recording as the model's codec gives it back; nothing is varied")
     else:
@@ -60,8 +61,9 @@ def vary(
         denoise, said = synthesizer.guided(sampling, latents.shape[-1])
         notes += _without_empty(said, settings.strength)
         state, times = begun(synthesizer, sampling, latents, settings.strength)
-        latents = synthesizer.sample(sampling, denoise, state, times, on_progress=on_progress)
-    return _rendered(synthesizer, latents, n_samples, recording.gain, sampling, notes)
+        denoising, vocoding = stages(on_progress, len(times) - 1, sampling.vocoder_steps)
+        latents = synthesizer.sample(sampling, denoise, state, times, on_progress=denoising)
+    return _rendered(synthesizer, latents, n_samples, recording.gain, sampling, notes, vocoding)
 
 
 @torch.no_grad()
@@ -111,7 +113,8 @@ def interpolate(
         n_latents = pair[0].shape[-1]
         if settings.strength == 0.0:
             notes.append("strength is 0, so the codec's latents were mixed as they are")
-            return _rendered(synthesizer, slerp(pair[0], pair[1], at), n_samples, gain, sampling, notes)
+            mixed = slerp(pair[0], pair[1], at)
+            return _rendered(synthesizer, mixed, n_samples, gain, sampling, notes, on_progress)
         notes += _all_new(settings.strength)
         states = [begun(synthesizer, sampling, latents, settings.strength) for latents in pair]
         state, times = slerp(states[0][0], states[1][0], at), states[0][1]
@@ -129,8 +132,9 @@ def interpolate(
         unwanted = synthesizer.ask(sampling.negative, None)
         denoise = synthesizer.guided_by(wanted, unwanted, sampling)
         notes += [*wanted.notes, *unwanted.notes]
-    latents = synthesizer.sample(sampling, denoise, state, times, on_progress=on_progress)
-    return _rendered(synthesizer, latents, n_samples, gain, sampling, notes)
+    denoising, vocoding = stages(on_progress, len(times) - 1, sampling.vocoder_steps)
+    latents = synthesizer.sample(sampling, denoise, state, times, on_progress=denoising)
+    return _rendered(synthesizer, latents, n_samples, gain, sampling, notes, vocoding)
 
 
 def slerp(first: Tensor, second: Tensor, position: float) -> Tensor:
@@ -162,10 +166,16 @@ def _rendered(
     gain: float,
     settings: GenerateSettings,
     notes: list[str],
+    on_progress: OnProgress | None,
 ) -> Clip:
-    waveform = synthesizer.waveform(latents, settings)[:n_samples] / gain
     rate = synthesizer.sample_rate
-    levelled = apply_level(faded(waveform, rate), rate, settings.level)
+    waveform = faded(synthesizer.waveform(latents, settings, on_progress)[:n_samples] / gain, rate)
+    policy: LevelPolicy = settings.level
+    # As loud as the recording is, what is made may have higher peaks.
+    if policy == "none" and float(waveform.abs().max()) > 1.0:
+        policy = "peak"
+        notes.append("it was made softer than the recording, whose level would have brought it beyond full scale")
+    levelled = apply_level(waveform, rate, policy)
     return Clip(
         waveform=levelled.waveform.numpy(),
         sample_rate=rate,

@@ -21,7 +21,7 @@ class VarySettings:
 
     Attributes:
         sampling: prompt, seed, sampler and the rest; its `seconds` are those of the recording. Its level "none" is as
-            loud as the recording.
+            loud as the recording, or as loud as full scale allows.
         strength: how much is new, from 0 (nothing) to 1 (everything): the share of noise in the state that denoising
             starts from.
     """

@@ -11,7 +11,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.signal.join import continuation, crossfade, matching_gain
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings, sampling_of_edit
-from audiodiff.synthesis.generate import EMPTY_PROMPT, FADE_SECONDS, Clip, LatentSynthesizer, OnProgress
+from audiodiff.synthesis.generate import EMPTY_PROMPT, FADE_SECONDS, Clip, LatentSynthesizer, OnProgress, stages
 from audiodiff.synthesis.recording import (
     Recording,
     Waveform,
@@ -88,15 +88,15 @@ def inpaint(
             keep[max(0, n_latents - low) :] = 0.0
             for start, stop in holes:
                 keep[max(0, start - low) : max(0, stop - low)] = 0.0
-            latents = known
+            latents, vocoding = known, part_of(on_progress, done, jobs)
             if settings.strength > 0.0:
                 state, times = begun(synthesizer, sampling, known, settings.strength, low)
-                report = part_of(on_progress, done, jobs)
+                denoising, vocoding = stages(vocoding, len(times) - 1, sampling.vocoder_steps)
                 latents = synthesizer.sample(
-                    sampling, region_mask(denoise, known, keep), state, times, start=low, on_progress=report
+                    sampling, region_mask(denoise, known, keep), state, times, start=low, on_progress=denoising
                 )
             done += 1
-            piece, first = _piece(synthesizer, latents, low, recording, sampling)
+            piece, first = _piece(synthesizer, latents, low, recording, sampling, vocoding)
             for index in members:
                 edges = (
                     regions[index - 1][1] if index else 0,
@@ -153,7 +153,7 @@ def extend(
         notes.append(f"{recording.seconds:.2f} s are too short to be continued; the new sound knows nothing of them")
     windows = list(_passes(known_high - known_low, high - low, window, window // 2))
     distinct = _distinct(recording.original)
-    jobs, done, clipped = len(set(distinct)) * len(windows), 0, 0
+    jobs, done, clipped = len(set(distinct)), 0, 0
     channels: list[Tensor] = []
     for channel, same in enumerate(distinct):
         if same < channel:
@@ -164,7 +164,11 @@ def extend(
         known = slice(known_low - low, known_high - low)
         canvas[..., known] = encoded(synthesizer, recording.samples[channel], known_low, known_high)
         keep[known] = 1.0
-        for near, far in windows:
+        denoising, vocoding = stages(
+            part_of(on_progress, done, jobs), (sampling.steps or 0) * len(windows), sampling.vocoder_steps
+        )
+        done += 1
+        for index, (near, far) in enumerate(windows):
             # Windows are counted from what is known.
             part = slice(high - low - far, high - low - near) if settings.before else slice(near, far)
             state, times = begun(synthesizer, sampling, canvas[..., part], 1.0, low + part.start)
@@ -174,11 +178,10 @@ def extend(
                 state,
                 times,
                 start=low + part.start,
-                on_progress=part_of(on_progress, done, jobs),
+                on_progress=part_of(denoising, index, len(windows)),
             )
             keep[part] = 1.0
-            done += 1
-        piece, first = _piece(synthesizer, canvas, low, recording, sampling)
+        piece, first = _piece(synthesizer, canvas, low, recording, sampling, vocoding)
         # Time runs backwards from here on if the new sound comes before.
         turned = recording.original[channel]
         join = n_samples - trim - first
@@ -283,10 +286,15 @@ def _passes(known: int, total: int, window: int, context: int) -> Iterator[tuple
 
 
 def _piece(
-    synthesizer: LatentSynthesizer, latents: Tensor, start: int, recording: Recording, settings: GenerateSettings
+    synthesizer: LatentSynthesizer,
+    latents: Tensor,
+    start: int,
+    recording: Recording,
+    settings: GenerateSettings,
+    on_progress: OnProgress | None,
 ) -> tuple[Tensor, int]:
     """The sound of latents from place `start` on, at the recording's rate and level, and its first sample's place."""
-    waveform = synthesizer.waveform(latents, settings) / recording.gain
+    waveform = synthesizer.waveform(latents, settings, on_progress) / recording.gain
     first = round(start * samples_per_latent(synthesizer) * recording.sample_rate / synthesizer.sample_rate)
     return resample(waveform, synthesizer.sample_rate, recording.sample_rate), first
 

@@ -211,10 +211,11 @@ class LatentSynthesizer:
         if settings.loop:
             from audiodiff.synthesis.loop import loop_clip
 
-            return loop_clip(self, settings, on_progress)
+            return loop_clip(self, settings, on_progress, on_estimate=on_estimate)
         n_samples = round(settings.seconds * self.sample_rate)
-        latents, notes = self.latents(settings, self.n_latents(settings.seconds), on_progress, on_estimate=on_estimate)
-        levelled = self.render(latents, n_samples, settings, on_progress)
+        denoising, vocoding = stages(on_progress, settings.steps, settings.vocoder_steps)
+        latents, notes = self.latents(settings, self.n_latents(settings.seconds), denoising, on_estimate=on_estimate)
+        levelled = self.render(latents, n_samples, settings, vocoding)
         return Clip(
             waveform=levelled.waveform.numpy(),
             sample_rate=self.sample_rate,
@@ -242,14 +243,7 @@ class LatentSynthesizer:
         denoise, notes = self.guided(settings, n_latents)
         x = self.model.process.prior(self.noise(settings.seed, 0, 0, n_latents))
         times = self.times(settings)
-        vocoder_steps = self.resolve(settings).vocoder_steps or 0
-
-        def with_vocoder(done: float, total: float) -> None:
-            if on_progress is not None:
-                on_progress(done, total + vocoder_steps)
-
-        latents = self.sample(settings, denoise, x, times, on_progress=with_vocoder, on_estimate=on_estimate)
-        return latents, notes
+        return self.sample(settings, denoise, x, times, on_progress=on_progress, on_estimate=on_estimate), notes
 
     def noise(self, seed: int, draw: int, start: int, stop: int) -> Tensor:
         """The noise of latents `start` to `stop`, `[1, channels, stop - start]`: it belongs to their place."""
@@ -421,17 +415,25 @@ class LatentSynthesizer:
 
     def waveform(self, latents: Tensor, settings: GenerateSettings, on_progress: OnProgress | None = None) -> Tensor:
         """Decode latents to a waveform `[n_samples]` on the CPU, at the level and with the ends that come out."""
-        settings = self.resolve(settings)
-        assert settings.steps is not None
-        assert settings.vocoder_steps is not None
-        before, steps = settings.steps, settings.vocoder_steps
+        log_mel, steps = self.mel(latents).cpu(), settings.vocoder_steps
+        return self.vocoder.vocode_mel(log_mel, steps=steps, seed=settings.seed, on_progress=on_progress).float()
 
-        def on_vocoder(done: float, total: float) -> None:
-            if on_progress is not None:
-                on_progress(before + steps * done / total, float(before + steps))
 
-        log_mel = self.mel(latents).cpu()
-        return self.vocoder.vocode_mel(log_mel, steps=steps, seed=settings.seed, on_progress=on_vocoder).float()
+def stages(
+    on_progress: OnProgress | None, first: int | None, second: int | None
+) -> tuple[OnProgress | None, OnProgress | None]:
+    """Return the progress of two stages of one job, of so many steps; each may count its own work as it likes."""
+    if on_progress is None:
+        return None, None
+    before, after = float(first or 0), float(second or 0)
+
+    def begin(done: float, total: float) -> None:
+        on_progress(before * done / total, before + after)
+
+    def end(done: float, total: float) -> None:
+        on_progress(before + after * done / total, before + after)
+
+    return begin, end
 
 
 def faded(waveform: Tensor, sample_rate: int) -> Tensor:

@@ -13,7 +13,7 @@ from audiodiff.signal.mel import MelSpec, log_mel
 from audiodiff.synthesis.settings import GenerateSettings
 
 if TYPE_CHECKING:
-    from audiodiff.synthesis.generate import Clip, LatentSynthesizer, OnProgress
+    from audiodiff.synthesis.generate import Clip, LatentSynthesizer, OnEstimate, OnProgress
 
 __all__ = ["SeamScore", "around", "loop_clip", "rolled", "seam_score", "tiled"]
 
@@ -47,7 +47,11 @@ class SeamScore:
 
 
 def loop_clip(
-    synthesizer: "LatentSynthesizer", settings: GenerateSettings, on_progress: "OnProgress | None" = None
+    synthesizer: "LatentSynthesizer",
+    settings: GenerateSettings,
+    on_progress: "OnProgress | None" = None,
+    *,
+    on_estimate: "OnEstimate | None" = None,
 ) -> "Clip":
     """Make a clip whose end leads into its beginning; its length is a whole number of latents, and it has no fades.
 
@@ -55,8 +59,9 @@ def loop_clip(
         synthesizer: the model.
         settings: prompt, length, seed and the rest.
         on_progress: called with the steps done and the steps in all.
+        on_estimate: called after every step with the latents that the loop seems to become.
     """
-    from audiodiff.synthesis.generate import SHORTEST_SECONDS, Clip
+    from audiodiff.synthesis.generate import SHORTEST_SECONDS, Clip, stages
 
     settings = synthesizer.resolve(settings)
     rate, window = synthesizer.sample_rate, synthesizer.window_latents
@@ -70,11 +75,19 @@ def loop_clip(
         # The model has never heard less than this; a short loop is shown to it several times over.
         denoise = tiled(denoise, math.ceil(SHORTEST_SECONDS * rate / n_samples))
     state = synthesizer.model.process.prior(synthesizer.noise(settings.seed, 0, 0, n_latents))
+    denoising, vocoding = stages(on_progress, settings.steps, settings.vocoder_steps)
     latents = synthesizer.sample(
-        settings, rolled(denoise, settings.seed), state, synthesizer.times(settings), on_progress=on_progress
+        settings,
+        rolled(denoise, settings.seed),
+        state,
+        synthesizer.times(settings),
+        on_progress=denoising,
+        on_estimate=on_estimate,
     )
     mel = synthesizer.model.autoencoder.decode(latents, circular=True)[0].cpu()
-    waveform = synthesizer.vocoder.vocode_mel(mel, steps=settings.vocoder_steps, seed=settings.seed, circular=True)
+    waveform = synthesizer.vocoder.vocode_mel(
+        mel, steps=settings.vocoder_steps, seed=settings.seed, circular=True, on_progress=vocoding
+    )
     levelled = apply_level(waveform.float(), rate, settings.level)
     seam = seam_score(levelled.waveform, synthesizer.model.mel_spec)
     notes = list(said)

@@ -8,11 +8,11 @@ import pytest
 
 gr = pytest.importorskip("gradio", reason="the extra demo")
 
-from audiodiff.cli import generate, vocode  # noqa: E402
+from audiodiff.cli import extend, generate, inpaint, interpolate, vary, vocode  # noqa: E402
 from audiodiff.errors import AudiodiffError  # noqa: E402
-from demo import widgets  # noqa: E402
-from demo.actions import Action  # noqa: E402
+from demo import handlers, widgets  # noqa: E402
 from demo.app import build_app  # noqa: E402
+from demo.handlers import Asked  # noqa: E402
 from demo.jobs import Stopped  # noqa: E402
 from demo.limits import Limits  # noqa: E402
 from demo.studio import Models, Studio, open_studio  # noqa: E402
@@ -26,6 +26,9 @@ def app(models: Models, limits: Limits, tmp_path_factory: pytest.TempPathFactory
     studio.close()
 
 
+WAYS = ["Vary", "Inpaint", "Extend", "Interpolate"]
+
+
 def tabs(app: Any) -> list[str]:
     return [block.label for block in app.blocks.values() if isinstance(block, gr.Tab)]
 
@@ -35,26 +38,45 @@ def public(app: Any) -> list[str]:
 
 
 def test_the_page_has_its_tabs_and_its_api(app: Any) -> None:
-    assert tabs(app) == ["Create", "Vocoder", "Library", "Inspect"]
-    assert public(app) == ["generate", "vocode", "inspect", "replay", "stop"]
+    assert tabs(app) == ["Create", "Edit", *WAYS, "Vocoder", "Library", "Inspect"]
+    assert public(app) == [
+        "generate", "loop", "vary", "inpaint", "extend", "interpolate", "vocode", "inspect", "replay", "stop"
+    ]  # fmt: skip
     assert not app.analytics_enabled
 
 
-def test_the_arguments_of_the_api_are_those_of_the_command_line(app: Any) -> None:
-    info = app.get_api_info()["named_endpoints"]
-    for name, module, others in (("generate", generate, {"format"}), ("vocode", vocode, {"format"})):
-        subparsers = argparse.ArgumentParser().add_subparsers()
-        module.add_parser(subparsers)
-        known = {action.dest for action in subparsers.choices[name]._actions}
-        asked = {parameter["parameter_name"] for parameter in info[f"/{name}"]["parameters"]}
-        assert asked - others <= known
-        required = [p["parameter_name"] for p in info[f"/{name}"]["parameters"] if not p["parameter_has_default"]]
-        assert required == [{"generate": "prompt", "vocode": "input"}[name]]
+@pytest.mark.parametrize(
+    ("module", "required"),
+    [
+        (generate, ["prompt"]),
+        (vary, ["clip"]),
+        (inpaint, ["clip", "region"]),
+        (extend, ["clip"]),
+        (interpolate, []),
+        (vocode, ["input"]),
+    ],
+)
+def test_the_arguments_of_the_api_are_those_of_the_command_line(app: Any, module: Any, required: list[str]) -> None:
+    name = module.__name__.rpartition(".")[2]
+    subparsers = argparse.ArgumentParser().add_subparsers()
+    module.add_parser(subparsers)
+    known = {action.dest: action for action in subparsers.choices[name]._actions}
+    parameters = app.get_api_info()["named_endpoints"][f"/{name}"]["parameters"]
+    for parameter in parameters:
+        called = parameter["parameter_name"]
+        if called == "format":  # -o has it in the name of the file
+            continue
+        assert called in known
+        if called not in ("count", *required) and parameter["parameter_default"] not in (None, ""):
+            assert parameter["parameter_default"] in (known[called].default, 8.0)
+    assert [p["parameter_name"] for p in parameters if not p["parameter_has_default"]] == required
+    left_out = {"no_provenance", "sidecar", "model", "device", "output", "help", "example", "interval", "rate", "mel"}
+    assert set(known) - {parameter["parameter_name"] for parameter in parameters} <= left_out
 
 
 @pytest.mark.parametrize(
     ("missing", "wanted"),
-    [("generator", ["Vocoder", "Inspect"]), ("vocoder", ["Create", "Library", "Inspect"])],
+    [("generator", ["Vocoder", "Inspect"]), ("vocoder", ["Create", "Edit", *WAYS, "Library", "Inspect"])],
 )
 def test_tabs_without_a_model_are_left_out(studio: Studio, missing: str, wanted: list[str]) -> None:
     bare = replace(studio, models=replace(studio.models, **{missing: None}))
@@ -67,11 +89,6 @@ def test_a_page_is_built_from_models_and_limits_alone(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     app = build_app(models, Limits(steps=2, seconds=0.6))  # fewer than the model recommends
     assert "Create" in tabs(app)
-
-
-def test_editing_appears_with_what_does_it(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("demo.actions.ACTIONS", (Action("vary", "Vary", "More like it.", "audiodiff.errors"),))
-    assert "Edit" in tabs(build_app(studio.models, studio=studio))
 
 
 def test_a_demo_that_keeps_no_prompts_says_so(studio: Studio) -> None:
@@ -116,6 +133,42 @@ def test_the_button_creates_cards_one_after_the_other(app: Any) -> None:
     shown = [component for component in updates[0] if isinstance(component, gr.Column)]
     assert [updates[0][column]["visible"] for column in shown] == [True, True, False, False]
     assert "2 clips in" in next(iter(updates[-1].values()))
+
+
+def test_a_clip_is_edited_by_the_button_of_its_way(app: Any, voice: Path) -> None:
+    runs = [fn for fn in app.fns.values() if fn.fn is not None and fn.fn.__name__ == "run_edit"]
+    assert len(runs) == len(WAYS)
+    given = {"New seed every time": False, "Clip": str(voice), "Clips": 1, "Seed": 3, "Steps": 2, "Region": "0.2:0.6"}
+    written = []
+    for fn in runs:
+        values = [given.get(component.label, component.value) for component in fn.inputs]
+        if any(component.label == "To this clip" for component in fn.inputs):
+            values = [
+                2 if c.label == "Clips" else str(voice) if c.label == "To this clip" else value
+                for c, value in zip(fn.inputs, values, strict=True)
+            ]
+        for update in fn.fn(Request(), *values):
+            written += [
+                change["value"].rpartition("/")[2]
+                for component, change in update.items()
+                if isinstance(component, gr.Audio) and change.get("value")
+            ]
+    assert written == [
+        "my-voice-vary-seed3.flac",
+        "my-voice-inpaint-seed3.flac",
+        "my-voice-extend-seed3.flac",
+        "my-voice-my-voice-1.flac",
+        "my-voice-my-voice-2.flac",
+    ]
+
+
+def test_a_clip_brings_its_prompt(app: Any, studio: Studio, voice: Path) -> None:
+    fn = event(app, "bring").fn
+    made = handlers.generate(studio, widgets.ignore, user="me", seconds=0.5, asked=Asked("flute", "drums")).clips[0]
+    assert fn(str(made.path)) == ("flute", "drums")
+    assert "flute" not in str(fn(str(voice)))
+    with pytest.raises(gr.Error, match="not on the server"):
+        fn("gone.wav")
 
 
 def test_a_bad_prompt_clears_the_page_and_shows_a_sentence(app: Any) -> None:

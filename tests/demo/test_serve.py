@@ -109,11 +109,33 @@ def test_generate_inspect_and_replay(client: Client) -> None:
 
 
 @pytest.mark.slow
+def test_edit(client: Client, voice: Path) -> None:
+    def names(name: str, **given: Any) -> list[str]:
+        files, report = client.predict(**given, steps=2, api_name=name)
+        assert [clip["file"] for clip in json.loads(report)["clips"]] == [Path(file).name for file in files]
+        return [Path(file).name for file in files]
+
+    clip = handle_file(voice)
+    assert names("/vary", clip=clip, strength=0.3, seed=1) == ["my-voice-vary-seed1.flac"]
+    assert names("/inpaint", clip=clip, region="0.2:0.5", prompt="flute") == ["my-voice-inpaint-seed0.flac"]
+    assert names("/extend", clip=clip, seconds=1.0, before=True, count=2)[1] == "my-voice-extend-seed1.flac"
+    assert names("/interpolate", clips=[clip, clip], count=2) == [
+        "my-voice-my-voice-1.flac",
+        "my-voice-my-voice-2.flac",
+    ]
+    assert names("/interpolate", prompts=["flute", "drums"], seconds=1.0, count=2) == [
+        "prompts-1.flac",
+        "prompts-2.flac",
+    ]
+    assert names("/loop", prompt="flute", seconds=1.0) == ["flute-loop-seed0.flac"]
+
+
+@pytest.mark.slow
 def test_vocode(client: Client, voice: Path) -> None:
     file, figures = client.predict(input=handle_file(voice), steps=2, seed=1, api_name="/vocode")
     assert soundfile.info(file).frames == RATE
     assert json.loads(figures)["steps"] == 2
-    again, found = client.predict(input=handle_file(file), recording=handle_file(voice), api_name="/replay")
+    again, found = client.predict(input=handle_file(file), recording=[handle_file(voice)], api_name="/replay")
     assert json.loads(found)["identical"]
     assert again != file
 

@@ -8,9 +8,10 @@ import soundfile
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.provenance import find_story, read_story, write_sidecar, write_story
-from demo import handlers, stories
-from demo.handlers import Update
+from demo import edits, handlers, stories
+from demo.handlers import Asked, Update
 from demo.studio import Studio
+from demo.vocoding import vocode
 from tests.synthesis.stories import STORY, write
 
 
@@ -20,7 +21,7 @@ def ignore(update: Update) -> None:
 
 @pytest.fixture
 def clip(studio: Studio) -> Path:
-    return handlers.generate(studio, ignore, user="me", prompt="flute", seconds=1.0, seed=5).clips[0].path
+    return handlers.generate(studio, ignore, user="me", seconds=1.0, asked=Asked("flute", seed=5)).clips[0].path
 
 
 def test_a_file_tells_its_story_in_words_and_in_json(studio: Studio, clip: Path) -> None:
@@ -73,7 +74,7 @@ def test_an_edited_clip_is_seen(studio: Studio, clip: Path, tmp_path: Path) -> N
 
 
 def test_a_vocoded_recording_needs_its_original(studio: Studio, voice: Path, tmp_path: Path) -> None:
-    vocoded = handlers.vocode(studio, ignore, user="me", input=voice).path
+    vocoded = vocode(studio, ignore, user="me", input=voice).path
     with pytest.raises(AudiodiffError, match=r"my voice\.wav"):
         stories.replay(studio, ignore, user="me", input=vocoded)
     assert stories.replay(studio, ignore, user="me", input=vocoded, recording=voice).identical
@@ -81,6 +82,19 @@ def test_a_vocoded_recording_needs_its_original(studio: Studio, voice: Path, tmp
     soundfile.write(other, np.zeros(2000), 22050)
     with pytest.raises(AudiodiffError, match="its content differs"):
         stories.replay(studio, ignore, user="me", input=vocoded, recording=other)
+
+
+def test_edits_are_made_again_from_the_clips_that_they_were_made_of(studio: Studio, clip: Path, tmp_path: Path) -> None:
+    varied = edits.vary(studio, ignore, user="me", clip=clip, asked=Asked(None, seed=1)).clips[0].path
+    renamed = tmp_path / "upload_1.flac"
+    renamed.write_bytes(clip.read_bytes())
+    assert stories.replay(studio, ignore, user="me", input=varied, recording=[str(renamed)]).identical
+    between = (
+        edits.interpolate(studio, ignore, user="me", clips=[clip, varied], asked=Asked("flute", count=2)).clips[1].path
+    )
+    assert stories.replay(studio, ignore, user="me", input=between, recording=[varied, renamed]).identical
+    with pytest.raises(AudiodiffError, match="does not exist"):
+        stories.replay(studio, ignore, user="me", input=between, recording=[varied])
 
 
 def test_a_story_that_asks_for_too_much_is_refused_before_any_work(studio: Studio, clip: Path) -> None:

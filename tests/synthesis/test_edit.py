@@ -87,6 +87,17 @@ def test_a_soft_recording_has_the_variation_of_a_loud_one_at_its_own_level(tiny:
     assert np.abs(vary(tiny, SOUND, RATE, VarySettings(quick(level="peak"))).waveform).max() > 0.85
 
 
+def test_nothing_is_clipped_for_being_as_loud_as_the_recording(
+    tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waveform = tiny.waveform
+    monkeypatch.setattr(tiny, "waveform", lambda *arguments: 100.0 * waveform(*arguments))
+    clip = vary(tiny, SOUND, RATE, VarySettings(quick()))
+    assert np.abs(clip.waveform).max() == pytest.approx(10 ** (-1 / 20), rel=1e-3)
+    assert clip.clipped == 0
+    assert "softer than the recording" in clip.notes[0]
+
+
 def test_channels_are_mixed_and_silence_is_taken(tiny: LatentSynthesizer) -> None:
     stereo = vary(tiny, np.stack([SOUND, SOUND]), RATE, VarySettings(quick()))
     mono = vary(tiny, SOUND, RATE, VarySettings(quick()))
@@ -100,7 +111,7 @@ def test_channels_are_mixed_and_silence_is_taken(tiny: LatentSynthesizer) -> Non
 def test_steps_are_reported(tiny: LatentSynthesizer) -> None:
     seen: list[tuple[float, float]] = []
     vary(tiny, SOUND, RATE, VarySettings(quick(steps=10), 0.5), lambda done, total: seen.append((done, total)))
-    assert seen == [(float(step), 5.0) for step in range(1, 6)]
+    assert list(dict.fromkeys(seen)) == [(float(step), 6.0) for step in range(1, 7)]  # the last one is the vocoder's
 
 
 # -- between two -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,143 @@
+"""Where clips are shown: up to four, each with its picture, a player, its seed, and what can be done with it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from .handlers import Created, Report, Update
+from .jobs import Outcome, stream
+from .limits import CARDS
+from .widgets import as_error, picture, status
+
+
+@dataclass(frozen=True)
+class Card:
+    """Where one clip is shown."""
+
+    box: gr.Column
+    picture: gr.Image
+    player: gr.Audio
+    caption: gr.Markdown
+    seed: gr.State
+    reuse: gr.Button
+    edit: gr.Button
+    download: gr.DownloadButton
+
+
+@dataclass(frozen=True)
+class Cards:
+    """All cards of a tab, and the line above them.
+
+    Attributes:
+        line: tells how far the work is.
+        cards: one for each clip.
+    """
+
+    line: gr.HTML
+    cards: tuple[Card, ...]
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """Everything that `run` changes."""
+        shown = [
+            piece
+            for card in self.cards
+            for piece in (card.box, card.picture, card.player, card.caption, card.seed, card.edit, card.download)
+        ]
+        return [self.line, *shown]
+
+    def run(
+        self, work: Callable[[Report], Created], n_clips: int, begin: Mapping[Any, Any] | None = None
+    ) -> Iterator[dict[Any, Any]]:
+        """Do the work and yield what changes on the page.
+
+        Args:
+            work: called with the function that it reports to.
+            n_clips: how many clips are to come.
+            begin: what changes besides at the beginning.
+
+        Raises:
+            gr.Error: what `work` raises, as the page shows it.
+        """
+        yield {self.line: status("starting", 0.0), **self._begin(n_clips), **(begin or {})}
+        try:
+            for item in stream(work):
+                yield self._finish(item.result, n_clips) if isinstance(item, Outcome) else self._show(item)
+        except Exception as error:
+            yield {self.line: status(), **{card.box: gr.update(visible=False) for card in self.cards}}
+            raise as_error(error) from None
+
+    def _begin(self, n_clips: int) -> dict[Any, Any]:
+        changes: dict[Any, Any] = {}
+        for index, card in enumerate(self.cards):
+            changes |= {
+                card.box: gr.update(visible=index < n_clips),
+                card.picture: gr.update(value=None),
+                card.player: gr.update(value=None),
+                card.caption: "",
+                card.edit: gr.update(interactive=False),
+                card.download: gr.update(interactive=False),
+            }
+        return changes
+
+    def _show(self, item: Update) -> dict[Any, Any]:
+        changes: dict[Any, Any] = {self.line: status(item.text, item.fraction)} if item.text else {}
+        card = self.cards[item.index]
+        if item.preview is not None:
+            changes |= {card.picture: gr.update(value=item.preview)}
+        if item.made is not None:
+            made = item.made
+            seam = "" if made.seam is None else f" · seam {made.seam:.2f}"
+            changes |= {
+                card.picture: gr.update(value=made.picture),
+                card.player: gr.update(value=str(made.path)),
+                card.caption: f"seed **{made.seed}** · {made.seconds:.1f} s · made in {made.elapsed:.1f} s{seam}",
+                card.seed: made.seed,
+                card.edit: gr.update(interactive=True),
+                card.download: gr.update(value=str(made.path), interactive=True),
+            }
+        return changes
+
+    def _finish(self, created: Created, n_clips: int) -> dict[Any, Any]:
+        n_made = len(created.clips)
+        notes = dict.fromkeys(f"{note[:1].upper()}{note[1:]}." for clip in created.clips for note in clip.notes)
+        if created.stopped:
+            text = f"stopped; {n_made} of {n_clips} clips finished"
+        else:
+            elapsed = sum(clip.elapsed for clip in created.clips)
+            text = f"{n_made} clip{'' if n_made == 1 else 's'} in {elapsed:.1f} s of work"
+        unmade = {card.box: gr.update(visible=False) for card in self.cards[n_made:]}
+        return {self.line: status(text, notes=notes), **unmade}
+
+
+def build(name: str, *, hint: str) -> Cards:
+    """Lay the cards out, two in a row where there is room; hidden until they are needed.
+
+    Args:
+        name: of the tab, for the identifiers of its elements.
+        hint: what the line above says at first.
+    """
+    line = gr.HTML(status(hint), elem_id=f"{name}-status")
+    cards: list[Card] = []
+    for _ in range(CARDS // 2):
+        with gr.Row():
+            for _ in range(2):
+                cards.append(_card(name, len(cards) + 1))
+    return Cards(line, tuple(cards))
+
+
+def _card(name: str, number: int) -> Card:
+    with gr.Column(visible=False, min_width=300, elem_classes="ad-card") as box:
+        drawn = picture(f"clip {number}")
+        player = gr.Audio(
+            label=f"Clip {number}", type="filepath", interactive=False, buttons=[], elem_id=f"{name}-clip-{number}"
+        )
+        caption = gr.Markdown("", padding=True)
+        seed = gr.State(0)
+        with gr.Row():
+            reuse = gr.Button("Use this seed", size="sm", min_width=90)
+            edit = gr.Button("Edit", size="sm", min_width=60, interactive=False, elem_id=f"{name}-edit-{number}")
+            download = gr.DownloadButton("Download", size="sm", min_width=80, interactive=False)
+    return Card(box, drawn, player, caption, seed, reuse, edit, download)

@@ -1,0 +1,292 @@
+"""What is done with clips that are there, as plain functions like those of `handlers`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.signal.audio_io import audio_info
+from audiodiff.synthesis.edit_files import (
+    extend_file,
+    inpaint_file,
+    interpolate_file,
+    told_fade,
+    told_prompts,
+    vary_file,
+)
+from audiodiff.synthesis.edit_settings import (
+    EditSettings,
+    ExtendSettings,
+    InpaintSettings,
+    InterpolateSettings,
+    VarySettings,
+    parse_region,
+)
+from audiodiff.synthesis.generate import LatentSynthesizer, OnEstimate, OnProgress
+from audiodiff.synthesis.generate_files import GenerateReport
+from audiodiff.text.prompt import parse_prompt
+
+from . import checks
+from .handlers import Asked, Created, Report, Wanted, make_all, slug
+from .limits import CARDS
+from .studio import Studio
+
+LOOP_SECONDS = 0.5
+"""A loop may be that much longer than was asked for, and can be edited all the same."""
+
+
+def vary(
+    studio: Studio, report: Report, *, user: str, clip: str | Path | None, asked: Asked, strength: float = 0.4
+) -> Created:
+    """Make variations of a clip.
+
+    Args:
+        studio: the demo.
+        report: called with what there is to show.
+        user: who asks.
+        clip: any sound file.
+        asked: prompt, seed and the rest.
+        strength: how much is new, 0 to 1.
+
+    Raises:
+        AudiodiffError: an argument is out of range, the clip cannot be used, or the user has too many jobs.
+    """
+    synthesizer, source = studio.models.require_generator(), _clip(studio, clip, all_new=True)
+    wanted = [
+        Wanted(
+            f"{slug(source.stem)}-vary-seed{settings.seed}",
+            partial(_edit, vary_file, synthesizer, source, VarySettings(settings, strength)),
+        )
+        for settings in _with_prompt(asked, [source]).checked(studio.limits, level="none")
+    ]
+    return make_all(studio, report, user, wanted, asked.format)
+
+
+def inpaint(
+    studio: Studio,
+    report: Report,
+    *,
+    user: str,
+    clip: str | Path | None,
+    region: str,
+    asked: Asked,
+    strength: float = 1.0,
+    crossfade: float = 0.05,
+) -> Created:
+    """Make parts of a clip anew; arguments as for `vary`.
+
+    Args:
+        studio: the demo.
+        report: called with what there is to show.
+        user: who asks.
+        clip: any sound file.
+        region: `START:STOP` in seconds; several are parted by spaces or commas.
+        asked: prompt, seed and the rest.
+        strength: how much is new in the regions, 0 to 1.
+        crossfade: how long old and new fade into each other, inside the regions (s).
+
+    Raises:
+        AudiodiffError: as `vary`.
+    """
+    synthesizer, source = studio.models.require_generator(), _clip(studio, clip)
+    regions = tuple(parse_region(text) for text in str(region or "").replace(",", " ").split())
+    new = sum(stop - start for start, stop in regions) * audio_info(source).channels
+    _check_new(studio, new)
+    wanted = [
+        Wanted(
+            f"{slug(source.stem)}-inpaint-seed{settings.seed}",
+            partial(_edit, inpaint_file, synthesizer, source, InpaintSettings(regions, settings, strength, crossfade)),
+        )
+        for settings in _with_prompt(asked, [source]).checked(studio.limits, level="none")
+    ]
+    return make_all(studio, report, user, wanted, asked.format)
+
+
+def extend(
+    studio: Studio,
+    report: Report,
+    *,
+    user: str,
+    clip: str | Path | None,
+    asked: Asked,
+    seconds: float | None = None,
+    before: bool = False,
+    crossfade: float = 0.05,
+    trim: float | None = None,
+) -> Created:
+    """Let a clip go on, or lead into it.
+
+    Args:
+        studio: the demo.
+        report: called with what there is to show.
+        user: who asks.
+        clip: any sound file.
+        asked: prompt, seed and the rest.
+        seconds: how much longer it becomes (s); 10 when `None`, or as much as is allowed.
+        before: lead into the clip instead of following it.
+        crossfade: how long the clip fades into the new sound (s).
+        trim: how much of the end is made anew (s); the fade of a clip of ours when `None`, else nothing.
+
+    Raises:
+        AudiodiffError: as `vary`.
+    """
+    synthesizer, source = studio.models.require_generator(), _clip(studio, clip)
+    length = checks.check_seconds(studio.limits, seconds)
+    _check_new(studio, length * audio_info(source).channels)
+    cut = told_fade(source, before=bool(before)) if trim is None else trim
+    wanted = [
+        Wanted(
+            f"{slug(source.stem)}-extend-seed{settings.seed}",
+            partial(
+                _edit, extend_file, synthesizer, source, ExtendSettings(length, settings, bool(before), crossfade, cut)
+            ),
+        )
+        for settings in _with_prompt(asked, [source]).checked(studio.limits, level="none")
+    ]
+    return make_all(studio, report, user, wanted, asked.format)
+
+
+def interpolate(
+    studio: Studio,
+    report: Report,
+    *,
+    user: str,
+    clips: Sequence[str | Path] | None,
+    asked: Asked,
+    prompts: Sequence[str] | None = None,
+    strength: float = 0.5,
+    seconds: float | None = None,
+) -> Created:
+    """Make clips of one seed on the way from one clip to another, from one prompt to another, or both.
+
+    Args:
+        studio: the demo.
+        report: called with what there is to show.
+        user: who asks.
+        clips: two sound files, or none.
+        asked: prompt, seed and the rest; its count are the clips, both ends included.
+        prompts: two prompts to go between; then there is no other.
+        strength: how much of the clips is new, 0 to 1.
+        seconds: length without clips (s); as for `extend`.
+
+    Raises:
+        AudiodiffError: as `vary`.
+    """
+    synthesizer, limits = studio.models.require_generator(), studio.limits
+    sources = [_clip(studio, clip, all_new=True) for clip in clips or ()]
+    between = _two_prompts(studio, prompts)
+    if len(sources) not in {0, 2} or (not sources and between is None):
+        raise AudiodiffError("interpolating goes from one clip to another, or from one prompt to another; give two.")
+    if between is not None and (asked.prompt or "").strip():
+        raise AudiodiffError("there are two prompts to go between and one for all clips; leave the one out.")
+    count = checks.whole("count", asked.count, 2, CARDS)
+    asked = replace(asked, prompt="") if between is not None else asked
+    if sources and between is None:
+        found = [_with_prompt(asked, [source]) for source in sources]
+        asked = found[0]
+        if found[0].prompt != found[1].prompt:
+            between = (found[0].prompt or "", found[1].prompt or "")
+    length = checks.check_seconds(limits, None if sources else seconds)
+    pair = (sources[0], sources[1]) if sources else None
+    name = "-".join(slug(source.stem)[:20] for source in sources) or "prompts"
+    wanted = []
+    for index, settings in enumerate(asked.checked(limits, level="peak", seconds=length, same_seed=True)):
+        edit = InterpolateSettings(index / (count - 1), settings, strength, between)
+        wanted.append(Wanted(f"{name}-{index + 1}", partial(_edit, interpolate_file, synthesizer, pair, edit)))
+    return make_all(studio, report, user, wanted, asked.format)
+
+
+def interpolate_between(
+    studio: Studio,
+    report: Report,
+    *,
+    user: str,
+    clips: tuple[str | Path | None, str | Path | None],
+    asked: Asked,
+    prompt: str | None,
+    strength: float,
+) -> Created:
+    """Call `interpolate` with what stands on the page: two places for clips, and two for prompts.
+
+    Args:
+        studio: the demo.
+        report: called with what there is to show.
+        user: who asks.
+        clips: two sound files; `None` for a place that is empty.
+        asked: the first prompt, seed and the rest.
+        prompt: to go to; empty for none.
+        strength: how much of the clips is new, 0 to 1.
+
+    Raises:
+        AudiodiffError: as `interpolate`.
+    """
+    there = [clip for clip in clips if clip]
+    pair = [asked.prompt or "", prompt] if prompt and prompt.strip() else None
+    return interpolate(
+        studio,
+        report,
+        user=user,
+        clips=there,
+        asked=asked if pair is None else replace(asked, prompt=""),
+        prompts=pair,
+        strength=strength,
+    )
+
+
+def prompts_of(studio: Studio, clip: str | Path | None) -> tuple[str, str] | None:
+    """Return prompt and negative prompt of a clip that tells them.
+
+    Raises:
+        AudiodiffError: the clip cannot be used.
+    """
+    return None if clip is None else told_prompts(_clip(studio, clip))
+
+
+def _clip(studio: Studio, path: str | Path | None, *, all_new: bool = False) -> Path:
+    """Return a clip that is short enough to work with; `all_new` if all of it passes through the model."""
+    source = checks.check_upload(studio.limits, path)
+    if all_new:
+        _check_new(studio, audio_info(source).seconds)
+    return source
+
+
+def _check_new(studio: Studio, seconds: float) -> None:
+    most = studio.limits.seconds
+    if seconds > most + LOOP_SECONDS:
+        raise AudiodiffError(
+            f"{seconds:.1f} s of sound would be new, all channels together; this demo makes up to {most:g} s at a time."
+        )
+
+
+def _with_prompt(asked: Asked, sources: Sequence[Path]) -> Asked:
+    """Return what was asked for with the prompt that the clip was made from, where none was given."""
+    if asked.prompt is not None:
+        return asked
+    prompt, negative = told_prompts(sources[0]) or ("", "")
+    return replace(asked, prompt=prompt, negative=asked.negative or negative)
+
+
+def _two_prompts(studio: Studio, prompts: Sequence[str] | None) -> tuple[str, str] | None:
+    if not prompts:
+        return None
+    if isinstance(prompts, str) or len(prompts) != 2:
+        raise AudiodiffError(f"prompts is {str(prompts)[:60]!r}; expected two texts.")
+    first, second = (checks.check_prompt(studio.limits, "prompt", text) for text in prompts)
+    for text in (first, second):
+        parse_prompt(text)
+    return first, second
+
+
+def _edit(
+    write: Callable[..., GenerateReport],
+    synthesizer: LatentSynthesizer,
+    sources: Any,
+    settings: EditSettings,
+    target: Path,
+    on_progress: OnProgress,
+    on_estimate: OnEstimate,
+) -> GenerateReport:
+    """Call one of the functions of `audiodiff.synthesis.edit_files`, none of which has estimates to show."""
+    return write(synthesizer, sources, target, settings, on_progress=on_progress)

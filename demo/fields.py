@@ -1,0 +1,103 @@
+"""Fields that several tabs have, by the names of the command line's arguments."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from audiodiff.synthesis.settings import GRID_NAMES, SAMPLER_NAMES
+
+from . import prompts
+from .cards import Card
+from .checks import FORMATS
+from .limits import CARDS
+from .studio import Studio
+
+DICE = 2**31
+"""Seeds that the dice gives are smaller, so that they can be read out."""
+
+
+def roll() -> int:
+    """Return a seed."""
+    return secrets.randbelow(DICE)
+
+
+def sources_of(studio: Studio) -> tuple[str, ...]:
+    """Return the kinds of sound that the model tells apart."""
+    classes = studio.models.require_generator().model.config.classes
+    return next((known.values for known in classes if known.name == "source"), ())
+
+
+def seed_fields() -> tuple[gr.Number, gr.Button, gr.Checkbox]:
+    """Lay out the seed, the dice, and whether every run draws one."""
+    with gr.Row(equal_height=True):
+        seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=110)
+        dice = gr.Button("🎲 Roll", min_width=90, scale=0)
+    new_seed = gr.Checkbox(True, label="New seed every time", container=False)
+    return seed, dice, new_seed
+
+
+def connect_seed(seed: gr.Number, dice: gr.Button, new_seed: gr.Checkbox, cards: Sequence[Card]) -> None:
+    """Let the dice and the cards set the seed, which stays from then on."""
+    quiet: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+    dice.click(lambda: (roll(), False), None, [seed, new_seed], **quiet)
+    for card in cards:
+        card.reuse.click(lambda value: (value, False), card.seed, [seed, new_seed], **quiet)
+
+
+def count_field(value: int) -> gr.Slider:
+    """Lay out how many clips to make."""
+    return gr.Slider(1, CARDS, value=value, step=1, precision=0, label="Clips", min_width=140)
+
+
+def sampling_fields(studio: Studio) -> dict[str, Any]:
+    """Lay out how to sample; the values are what the model recommends."""
+    synthesizer, limits = studio.models.require_generator(), studio.limits
+    usual, config = synthesizer.defaults, synthesizer.model.config
+    most = limits.steps
+    fields: dict[str, Any] = {}
+    with gr.Row():
+        fields["steps"] = gr.Slider(
+            1, most, value=min(usual.steps, most), step=1, precision=0, label="Steps", min_width=140
+        )
+        fields["guidance"] = gr.Slider(
+            1.0,
+            max(prompts.MOST_GUIDANCE, usual.guidance),
+            value=usual.guidance,
+            step=0.1,
+            label="Guidance",
+            info="how closely to follow the prompt",
+            min_width=140,
+        )
+    with gr.Row():
+        fields["sampler"] = gr.Dropdown(choices(SAMPLER_NAMES, usual.sampler), value="", label="Sampler", min_width=140)
+        if any(known.name == "tempo" for known in config.numbers):
+            fields["tempo"] = gr.Number(
+                None, label="Tempo (bpm)", placeholder="as the prompt says", minimum=10, maximum=400, min_width=140
+            )
+        if sources := sources_of(studio):
+            listed = [("any", ""), *((name, name) for name in sources)]
+            fields["source"] = gr.Dropdown(listed, value="", label="Source", min_width=140)
+    with gr.Row():
+        fields["grid"] = gr.Dropdown(choices(GRID_NAMES, usual.grid), value="", label="Step spacing", min_width=140)
+        fields["rescale"] = gr.Slider(
+            0.0, 1.0, value=usual.rescale, step=0.05, label="Rescale", info="tames strong guidance", min_width=140
+        )
+    with gr.Row():
+        fields["vocoder_steps"] = gr.Slider(
+            1,
+            most,
+            value=min(synthesizer.vocoder.defaults.steps, most),
+            step=1,
+            precision=0,
+            label="Vocoder steps",
+            min_width=140,
+        )
+        fields["format"] = gr.Dropdown(list(FORMATS), value="flac", label="File", min_width=140)
+    return fields
+
+
+def choices(names: Sequence[str], usual: str | None) -> list[tuple[str, str]]:
+    """Return the choices of a list that begins with what the model recommends."""
+    return [("model's own" + (f" ({usual})" if usual else ""), ""), *((name, name) for name in names)]

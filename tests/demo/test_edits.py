@@ -1,0 +1,176 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.synthesis.provenance import read_story
+from demo import edits, handlers
+from demo.handlers import Asked, Created, Update
+from demo.studio import Studio
+from tests.synthesis.latent_models import RATE
+
+TEXT = {"prompt": "flute", "steps": 2}
+
+
+def ignore(update: Update) -> None:
+    pass
+
+
+def edit(name: str, studio: Studio, clip: Path | str | None, report: Any = ignore, **given: Any) -> Created:
+    asked = {key: given.pop(key) for key in Asked.__dataclass_fields__ if key in given}
+    function = getattr(edits, name)
+    own = {"clips": clip} if name == "interpolate" else {"clip": clip}
+    return function(studio, report, user="me", asked=Asked(**{"prompt": "", "steps": 2, **asked}), **own, **given)
+
+
+def sound(created: Created, index: int = 0) -> np.ndarray:
+    return soundfile.read(created.clips[index].path)[0]
+
+
+def test_variations_have_seeds_of_their_own_and_are_as_loud_as_the_clip(studio: Studio, voice: Path) -> None:
+    made = edit("vary", studio, voice, count=2, seed=4, strength=0.5)
+    assert [clip.path.name for clip in made.clips] == ["my-voice-vary-seed4.flac", "my-voice-vary-seed5.flac"]
+    first, second = sound(made, 0), sound(made, 1)
+    assert first.shape == (RATE,)
+    assert np.abs(first - second).max() > 1e-3
+    story = read_story(made.clips[0].path)
+    assert (story.verb, story.settings["strength"], story.settings["level"]) == ("vary", 0.5, "none")
+    assert story.inputs[0].name == "my voice.wav"
+
+
+def test_a_clip_brings_its_own_prompt_where_none_is_given(studio: Studio, voice: Path) -> None:
+    clip = (
+        handlers.generate(studio, ignore, user="me", seconds=1.0, asked=Asked("flute", "drums", steps=2)).clips[0].path
+    )
+    for prompt, wanted in ((None, ("flute", "drums")), ("", ("", "")), ("harp", ("harp", ""))):
+        story = read_story(edit("vary", studio, clip, prompt=prompt).clips[0].path)
+        assert (story.prompt, story.negative) == wanted
+    assert edits.prompts_of(studio, clip) == ("flute", "drums")
+    assert edits.prompts_of(studio, voice) is None
+    assert edits.prompts_of(studio, None) is None
+
+
+def test_only_the_regions_change(studio: Studio, voice: Path) -> None:
+    made = sound(edit("inpaint", studio, voice, region="0.2:0.4, 0.7:0.8", strength=1.0))
+    before = soundfile.read(voice)[0]
+    changed = np.flatnonzero(made != before) / RATE
+    assert changed.min() >= 0.2
+    assert changed.max() <= 0.8
+    assert not ((changed > 0.41) & (changed < 0.69)).any()
+    assert changed.size > 0.2 * RATE
+
+
+def test_a_clip_goes_on_or_is_led_into(studio: Studio, voice: Path) -> None:
+    before = soundfile.read(voice)[0]
+    after = sound(edit("extend", studio, voice, seconds=1.5))
+    assert after.shape == (round(2.5 * RATE),)
+    np.testing.assert_array_equal(after[:RATE], before)
+    led = sound(edit("extend", studio, voice, seconds=0.5, before=True))
+    np.testing.assert_array_equal(led[-RATE:], before)
+
+
+def test_the_fade_of_a_clip_of_ours_is_made_anew_unless_it_is_to_stay(studio: Studio) -> None:
+    clip = handlers.generate(studio, ignore, user="me", seconds=1.0, asked=Asked("flute", steps=2)).clips[0].path
+    trims = [
+        read_story(edit("extend", studio, clip, seconds=0.5, trim=trim).clips[0].path).settings["trim"]
+        for trim in (None, 0.0)
+    ]
+    assert trims == [0.01, 0.0]
+
+
+def test_clips_lie_between_two_and_have_one_seed(studio: Studio, voice: Path) -> None:
+    other = edit("vary", studio, voice, strength=1.0).clips[0].path
+    made = edit("interpolate", studio, [voice, other], count=3, seed=6, strength=0.2)
+    assert [clip.seed for clip in made.clips] == [6, 6, 6]
+    positions = [read_story(clip.path).settings["position"] for clip in made.clips]
+    assert positions == [0.0, 0.5, 1.0]
+
+
+def test_prompts_are_gone_between_without_clips(studio: Studio) -> None:
+    made = edit("interpolate", studio, None, prompts=["flute", "drums"], seconds=1.0, count=2)
+    assert [clip.path.name for clip in made.clips] == ["prompts-1.flac", "prompts-2.flac"]
+    assert [read_story(clip.path).prompt for clip in made.clips] == ["flute", "drums"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "to", "wanted"), [("flute", "drums", ["flute", "drums"]), ("flute", "", ["flute", "flute"])]
+)
+def test_the_page_has_two_places_for_clips_and_two_for_prompts(
+    studio: Studio, voice: Path, prompt: str, to: str, wanted: list[str]
+) -> None:
+    asked = Asked(prompt, count=2, steps=2)
+    made = edits.interpolate_between(
+        studio, ignore, user="me", clips=(voice, voice), asked=asked, prompt=to, strength=0.5
+    )
+    assert [read_story(clip.path).prompt for clip in made.clips] == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("vary", {"strength": 1.5}, "strength is 1.5"),
+        ("vary", {"strength": None}, "strength is missing"),
+        ("vary", {"prompt": "(flute"}, "never closed"),
+        ("vary", {"steps": 51}, "from 1 to 50"),
+        ("inpaint", {"region": ""}, "no region is given"),
+        ("inpaint", {"region": "a:b"}, "cannot be read"),
+        ("inpaint", {"region": "5:6"}, "begins after the end"),
+        ("inpaint", {"region": "0:100"}, "100.0 s of sound would be new"),
+        ("extend", {"seconds": 9.0}, "from 0.5 to 8"),
+        ("extend", {"seconds": 2.0, "trim": 3.0}, "nothing would be kept"),
+        ("extend", {"seconds": 2.0, "crossfade": -1.0}, "crossfade is -1.0"),
+    ],
+)
+def test_what_cannot_be_done_gets_a_sentence(
+    studio: Studio, voice: Path, name: str, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(AudiodiffError, match=message):
+        edit(name, studio, voice, **given)
+    assert list(studio.workspace.folder.rglob("*.flac")) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"count": 1}, "from 2 to 4"),
+        ({"clips": 1}, "give two"),
+        ({"clips": 0}, "give two"),
+        ({"prompts": ["a"]}, "expected two texts"),
+        ({"prompts": "ab"}, "expected two texts"),
+        ({"prompts": ["a", 3]}, "must be text"),
+        ({"prompts": ["a", "(b"]}, "never closed"),
+        ({"prompts": ["a", "b"], "prompt": "c"}, "leave the one out"),
+    ],
+)
+def test_what_has_no_middle_gets_a_sentence(studio: Studio, voice: Path, given: dict[str, Any], message: str) -> None:
+    clips = [voice] * given.pop("clips", 2)
+    with pytest.raises(AudiodiffError, match=message):
+        edit("interpolate", studio, clips, **{"count": 2, **given})
+
+
+def test_what_is_too_long_is_not_worked_through(studio: Studio, tmp_path: Path) -> None:
+    long = tmp_path / "long.flac"
+    soundfile.write(long, np.zeros((10 * 8000, 2)), 8000)
+    for name, given in (("vary", {}), ("extend", {"seconds": 5.0}), ("inpaint", {"region": "0:5"})):
+        with pytest.raises(AudiodiffError, match="s of sound would be new"):
+            edit(name, studio, long, **given)
+    for name in ("vary", "extend"):
+        with pytest.raises(AudiodiffError, match="no file was given"):
+            edit(name, studio, None)
+
+
+def test_an_edit_stops_at_its_next_step(studio: Studio, voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handlers, "REPORT_SECONDS", 0.0)
+    said: list[str] = []
+
+    def report(update: Update) -> None:
+        said.append(update.text)
+        if "step 2 " in update.text:
+            studio.jobs.stop("me")
+
+    made = edit("vary", studio, voice, report, steps=40, strength=1.0)
+    assert made.stopped
+    assert len(said) == 2
