@@ -26,6 +26,8 @@ class PreparedMel:
         log_mel: `[batch, n_mels, n_frames]`.
         anchor: magnitude, rows `[batch, n_frames, n_bins]`.
         envelope: smooth magnitude with a floor, of the same shape.
+        scale: its inverse, as complex numbers.
+        ratio: anchor over envelope.
         network: what is to be called with it.
         terms: the condition of the network's layers, made when the network is first called.
     """
@@ -33,6 +35,8 @@ class PreparedMel:
     log_mel: Tensor
     anchor: Tensor
     envelope: Tensor
+    scale: Tensor
+    ratio: Tensor
     network: "AnchoredNetwork"
     terms: PackedCond | None = None
 
@@ -80,6 +84,11 @@ class AnchoredNetwork:
             out_order=torch.cat([turns, 2 * self._n_bins + torch.arange(self._n_bins)]),
         )
 
+    def prepare(self, log_mel: Tensor, anchor: Tensor, envelope: Tensor) -> PreparedMel:
+        """Return what a call needs of a mel; the arguments are attributes of `PreparedMel`."""
+        scale = envelope.reciprocal().to(torch.complex64)
+        return PreparedMel(log_mel, anchor, envelope, scale, anchor / envelope, self)
+
     @torch.no_grad()
     def __call__(self, x: Tensor, c_noise: Tensor, mel: PreparedMel) -> Tensor:
         """Estimate `[batch, 1, n_samples]` from `x` of that shape at noise levels `[batch]`."""
@@ -91,14 +100,14 @@ class AnchoredNetwork:
         start = noisy
         for _ in range(self.input_projections):
             start = projector.spectrum(projector.waveform(projector.with_magnitude(start, mel.anchor)))
-        scale = mel.envelope.reciprocal()
-        start = projector.with_magnitude(start, mel.anchor * scale)
-        noisy.mul_(scale.to(noisy.dtype))
+        start = projector.with_magnitude(start, mel.ratio)
+        noisy.mul_(mel.scale)
         phase = _sides(start)
         width = phase.shape[-1]
         features = torch.empty(batch, n_frames, 2 * width, dtype=self.dtype, device=x.device)
-        features[..., :width] = _sides(noisy).clamp_(-INPUT_LIMIT, INPUT_LIMIT)
-        features[..., width:] = phase.clamp(-INPUT_LIMIT, INPUT_LIMIT)
+        features[..., :width] = _sides(noisy)
+        features[..., width:] = phase
+        features.clamp_(-INPUT_LIMIT, INPUT_LIMIT)  # a limit that is the same number in any precision
         output = self._packed(features, c_noise, mel.terms)
         phase += output[..., :width]
         magnitude = output[..., width:].float().clamp_(*LOG_GAIN_RANGE).exp_().mul_(mel.anchor)

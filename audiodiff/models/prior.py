@@ -155,7 +155,7 @@ class ShapedNoise:
         turns = torch.lerp(knots[:-1, None], knots[1:, None], share).flatten(0, 1)
         offset = self.first_frame - first * _TURN_FRAMES
         turns = torch.view_as_complex(turns[offset : offset + n_frames].view(n_frames, n_bins, 2))
-        return self._first_draw * turns
+        return turns[None].mul_(self._first_draw)
 
 
 @lru_cache(maxsize=8)

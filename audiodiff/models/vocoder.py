@@ -234,7 +234,7 @@ class Vocoder(nn.Module):
         with torch.no_grad():
             anchor, envelope = self._magnitudes(log_mel)
         network = self._packed_network(compute_dtype or torch.float32)
-        return PreparedMel(log_mel, anchor.transpose(1, 2), envelope.transpose(1, 2), network)
+        return network.prepare(log_mel, anchor.transpose(1, 2), envelope.transpose(1, 2))
 
     def noise(
         self, log_mel: Tensor, seed: int, first_frame: int, cond: PreparedMel | VocoderCondition | None = None

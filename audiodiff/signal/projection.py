@@ -48,6 +48,7 @@ class Projector:
         self._mixed = torch.zeros_like(self._newest)
         self._frames = self._newest.new_empty(batch, n_frames, stft.n_fft)
         self._factor = self._newest.new_empty(batch, n_frames, stft.n_fft // 2 + 1)
+        self._complex_factor = torch.empty_like(self._factor, dtype=torch.complex64)
         self._squares = self._newest.new_empty(*self._factor.shape, 2)
         windows = _windows(stft.n_fft, stft.hop_length, min(n_frames, 2 * self._reach + 2))
         self._analysis, self._synthesis, self._edge = (part.to(self._newest.device) for part in windows)
@@ -77,7 +78,7 @@ class Projector:
         factor = torch.add(self._squares[..., 0], self._squares[..., 1], out=self._factor)
         factor.add_(_SMALLEST_SQUARE).rsqrt_().mul_(magnitude)
         # A product of two complex tensors is vectorised, that of complex and real numbers is not.
-        return factor.to(spectrum.dtype)
+        return self._complex_factor.copy_(factor)
 
     def project(
         self, spectrum: Tensor, magnitude: Tensor, iterations: int, momentum: float = 0.0, *, half_iterations: int = 0
