@@ -27,16 +27,19 @@ import torch
 
 from audiodiff.cli.progress import progress_bar
 from audiodiff.errors import AudiodiffError
+from audiodiff.metrics.copies import PASSAGE_SECONDS, passage_print
 from audiodiff.metrics.distribution import CopyCheck
-from benchmarks.music_clips import MEL, RUNGS, MusicClip, PointCache, corpus_clips, through_griffin_lim
+from benchmarks.music_clips import MEL, RUNGS, Array, MusicClip, PointCache, corpus_clips, through_griffin_lim
 from benchmarks.music_report import Report, draw, markdown, readme
 from benchmarks.music_scores import (
     EMBEDDINGS,
+    Accused,
     Ears,
     Judge,
     SetScores,
     asks_tempo,
     copies,
+    deciding,
     real_floor,
     suspects,
     train_ears,
@@ -246,12 +249,17 @@ def copy_checks(bench: Bench, model: Model, shop: Workshop, main: Sequence[Music
 
     planted = shop.clips("planted copies", chosen, 1, make)
     return copies(
-        bench.cache.all_points(main),
-        bench.train_points,
-        bench.judge.held_out_points,
-        bench.cache.all_points(planted),
+        Accused(bench.cache.all_points(main), prints(main)),
+        Accused(bench.train_points, prints(bench.train)),
+        Accused(bench.judge.held_out_points, prints(bench.judge.held_out)),
+        Accused(bench.cache.all_points(planted), prints(planted)),
         originals,
     )
+
+
+def prints(clips: Sequence[MusicClip]) -> list[Array]:
+    """What is compared of the passages of clips."""
+    return [passage_print(clip.waveform, clip.sample_rate) for clip in clips]
 
 
 def open_model(name: str) -> Model:
@@ -289,7 +297,8 @@ def run(config: Config, model: Model | None = None, identity: str | None = None)
         own = Workshop(config.work / "clips", identity or model_identity(config.model), config.seconds)
         found, main = model_rows(bench, model, own)
         rows += [*found, class_mean_row(bench, shop)]
-        checks = copy_checks(bench, model, own, main)
+        if config.seconds >= PASSAGE_SECONDS:
+            checks = copy_checks(bench, model, own, main)
         sweep, compared = sweep_rows(bench, model, own), compare_rows(bench)
     else:
         rows.append(class_mean_row(bench, shop))
@@ -297,7 +306,7 @@ def run(config: Config, model: Model | None = None, identity: str | None = None)
         rows += rung_rows(bench)
     n_main = len(main) or len(bench.prompts)
     small = min(config.sweep_clips, len(bench.prompts))
-    accused = suspects(checks)
+    accused, judges = suspects(checks), list(deciding(checks).values())
     return Report(
         rows=rows,
         floor=bench.floor(n_main),
@@ -306,7 +315,7 @@ def run(config: Config, model: Model | None = None, identity: str | None = None)
         sweep_floor=bench.floor(small) if sweep or compared else ({}, {}),
         ears=bench.judge.ears,
         checks=checks,
-        suspects=[(main[i].name, bench.train[int(next(iter(checks.values())).nearest[i])].name) for i in accused],
+        suspects=[(main[i].name, bench.train[int(judges[0].nearest[i])].name) for i in accused],
         notes=bench.cache.notes,
         conditions={
             "model": None if config.model is None else Path(config.model).name,

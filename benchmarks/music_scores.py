@@ -17,7 +17,15 @@ from audiodiff.metrics.classifier import (
     confusion,
     train_classifier,
 )
-from audiodiff.metrics.distribution import CopyCheck, copy_check, frechet_distance, kernel_distance, manifold_scores
+from audiodiff.metrics.copies import passage_similarity
+from audiodiff.metrics.distribution import (
+    CopyCheck,
+    copy_check,
+    frechet_distance,
+    judge_copies,
+    kernel_distance,
+    manifold_scores,
+)
 from audiodiff.metrics.embeddings import MusicnnVGG, open_embedding
 from audiodiff.metrics.music import key, key_relation, signal_health, tempo, tempo_agrees
 from benchmarks.music_clips import Array, MusicClip, PointCache
@@ -50,7 +58,8 @@ class Share:
         return self.right / self.n if self.n else math.nan
 
     def __str__(self) -> str:
-        return f"{100 * self.share:.0f} % ({self.right}/{self.n})" if self.n else "–"
+        percent = f"{100 * self.share:.1f}".removesuffix(".0")
+        return f"{percent} % ({self.right}/{self.n})" if self.n else "–"
 
 
 @dataclass(frozen=True)
@@ -320,30 +329,44 @@ def judged(names: Iterable[str]) -> list[str]:
     return [name for name in names if name in LEARNED] or names
 
 
+PASSAGES = "passages of 3 s"
+"""Name of the check that compares passages rather than embeddings."""
+
+
+@dataclass(frozen=True)
+class Accused:
+    """Clips to be checked for copies, as embeddings and as passages."""
+
+    points: Points
+    prints: Sequence[Array]
+
+
 def copies(
-    generated: Points, train: Points, held_out: Points, planted: Points, originals: Sequence[int]
+    generated: Accused, train: Accused, held_out: Accused, planted: Accused, originals: Sequence[int]
 ) -> dict[str, CopyCheck]:
-    """The nearest-neighbour check by embedding, on mean and deviation over the windows of each clip."""
-    return {
-        name: copy_check(
-            clip_features(generated[name]),
-            clip_features(train[name]),
-            clip_features(held_out[name]),
-            clip_features(planted[name]),
-            originals,
-        )
-        for name in judged(generated)
-    }
+    """The nearest-neighbour checks: by passages, then by each embedding's mean and deviation over the windows."""
+    tables = [passage_similarity(accused.prints, train.prints) for accused in (generated, held_out, planted)]
+    checks = {PASSAGES: judge_copies(tables[0], tables[1], tables[2], originals)}
+    for name in judged(generated.points):
+        sets = [clip_features(accused.points[name]) for accused in (generated, train, held_out, planted)]
+        checks[name] = copy_check(sets[0], sets[1], sets[2], sets[3], originals)
+    return checks
+
+
+def deciding(checks: Mapping[str, CopyCheck]) -> dict[str, CopyCheck]:
+    """The checks that the verdict rests on: passages, or where those are blind, all embeddings that are not."""
+    seeing = {name: check for name, check in checks.items() if check.sees}
+    return {PASSAGES: seeing[PASSAGES]} if PASSAGES in seeing else seeing
 
 
 def suspects(checks: Mapping[str, CopyCheck]) -> list[int]:
-    """Generated clips that every embedding takes for a copy of the same training clip."""
-    return _agreed([(check.similarity >= check.threshold, check.nearest) for check in checks.values()])
+    """Generated clips that all deciding checks take for a copy of the same training clip."""
+    return _agreed([(check.similarity >= check.threshold, check.nearest) for check in deciding(checks).values()])
 
 
 def false_suspects(checks: Mapping[str, CopyCheck]) -> list[int]:
-    """The same of the held-out recordings, which are no copies: how far the check can be trusted."""
-    return _agreed([(check.held_out >= check.threshold, check.held_out_nearest) for check in checks.values()])
+    """The same of the held-out recordings, which are no copies: how far the checks can be trusted."""
+    return _agreed([(check.held_out >= check.threshold, check.held_out_nearest) for check in deciding(checks).values()])
 
 
 def _agreed(votes: Sequence[tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]]) -> list[int]:

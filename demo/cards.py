@@ -25,6 +25,11 @@ class Card:
     edit: gr.Button
     download: gr.DownloadButton
 
+    @property
+    def buttons(self) -> tuple[gr.components.Component, ...]:
+        """What there is to click once the clip is there."""
+        return self.reuse, self.edit, self.download
+
 
 @dataclass(frozen=True)
 class Cards:
@@ -44,7 +49,7 @@ class Cards:
         shown = [
             piece
             for card in self.cards
-            for piece in (card.box, card.picture, card.player, card.caption, card.seed, card.edit, card.download)
+            for piece in (card.box, card.picture, card.player, card.caption, card.seed, *card.buttons)
         ]
         return [self.line, *shown]
 
@@ -77,8 +82,7 @@ class Cards:
                 card.picture: gr.update(value=None),
                 card.player: gr.update(value=None),
                 card.caption: "",
-                card.edit: gr.update(interactive=False),
-                card.download: gr.update(interactive=False),
+                **{button: gr.update(interactive=False) for button in card.buttons},
             }
         return changes
 
@@ -95,6 +99,7 @@ class Cards:
                 card.player: gr.update(value=str(made.path)),
                 card.caption: f"seed **{made.seed}** · {made.seconds:.1f} s · made in {made.elapsed:.1f} s{seam}",
                 card.seed: made.seed,
+                card.reuse: gr.update(interactive=True),
                 card.edit: gr.update(interactive=True),
                 card.download: gr.update(value=str(made.path), interactive=True),
             }
@@ -137,7 +142,7 @@ def _card(name: str, number: int) -> Card:
         caption = gr.Markdown("", padding=True)
         seed = gr.State(0)
         with gr.Row():
-            reuse = gr.Button("Use this seed", size="sm", min_width=90)
+            reuse = gr.Button("Use this seed", size="sm", min_width=90, interactive=False)
             edit = gr.Button("Edit", size="sm", min_width=60, interactive=False, elem_id=f"{name}-edit-{number}")
             download = gr.DownloadButton("Download", size="sm", min_width=80, interactive=False)
     return Card(box, drawn, player, caption, seed, reuse, edit, download)

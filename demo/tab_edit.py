@@ -23,11 +23,13 @@ class Edit:
 
     Attributes:
         run: the button.
+        stop: the button beside it.
         fields: its own fields, by the names of the command line's arguments.
         work: what it does.
     """
 
     run: gr.Button
+    stop: gr.Button
     fields: Mapping[str, gr.components.Component]
     work: Work
 
@@ -54,7 +56,6 @@ def build(studio: Studio, tabs: gr.Tabs, create: Cards) -> None:
             )
             with gr.Tabs():
                 ways = [_vary(studio), _inpaint(studio), _extend(studio), _interpolate(studio)]
-            stop = gr.Button("Stop", variant="stop", elem_id="edit-stop")
             shared["count"] = count_field(2)
             shared["seed"], dice, new_seed = seed_fields()
             with gr.Accordion("Settings", open=False):
@@ -71,6 +72,7 @@ def build(studio: Studio, tabs: gr.Tabs, create: Cards) -> None:
             concurrency_limit=None,
             api_visibility="private",
         )
+        connect_stop(way.stop, studio, shown.line)
 
     @guarded
     def bring(path: str | None) -> tuple[Any, Any]:
@@ -82,7 +84,6 @@ def build(studio: Studio, tabs: gr.Tabs, create: Cards) -> None:
     for card in (*create.cards, *shown.cards):
         card.edit.click(lambda path: (gr.Tabs(selected="edit"), path), card.player, [tabs, clip], **quiet)
     connect_seed(shared["seed"], dice, new_seed, shown.cards)
-    connect_stop(stop, studio, shown.line)
 
 
 def _runner(way: Edit, shared: Mapping[str, gr.components.Component], shown: Cards) -> Callable[..., Any]:
@@ -105,12 +106,12 @@ def _runner(way: Edit, shared: Mapping[str, gr.components.Component], shown: Car
 def _vary(studio: Studio) -> Edit:
     with gr.Tab("Vary"):
         strength = _strength(0.4, "how much of the clip is new")
-        run = gr.Button("Vary", variant="primary", elem_id="vary")
+        run, stop = _buttons("Vary")
 
     def work(report: Report, user: str, asked: Asked, given: Mapping[str, Any]) -> Created:
         return edits.vary(studio, report, user=user, asked=asked, **given)
 
-    return Edit(run, {"strength": strength}, work)
+    return Edit(run, stop, {"strength": strength}, work)
 
 
 def _inpaint(studio: Studio) -> Edit:
@@ -121,12 +122,12 @@ def _inpaint(studio: Studio) -> Edit:
             info="start:stop in seconds; several are parted by spaces. The rest is kept as it is.",
         )
         strength = _strength(1.0, "how much is new there")
-        run = gr.Button("Inpaint", variant="primary", elem_id="inpaint")
+        run, stop = _buttons("Inpaint")
 
     def work(report: Report, user: str, asked: Asked, given: Mapping[str, Any]) -> Created:
         return edits.inpaint(studio, report, user=user, asked=asked, **given)
 
-    return Edit(run, {"region": region, "strength": strength}, work)
+    return Edit(run, stop, {"region": region, "strength": strength}, work)
 
 
 def _extend(studio: Studio) -> Edit:
@@ -134,12 +135,12 @@ def _extend(studio: Studio) -> Edit:
     with gr.Tab("Extend"):
         seconds = gr.Slider(0.5, longest, value=min(5.0, longest), step=0.5, label="Seconds", info="more of it")
         before = gr.Checkbox(False, label="Lead into the clip instead of going on", container=False)
-        run = gr.Button("Extend", variant="primary", elem_id="extend")
+        run, stop = _buttons("Extend")
 
     def work(report: Report, user: str, asked: Asked, given: Mapping[str, Any]) -> Created:
         return edits.extend(studio, report, user=user, asked=asked, **given)
 
-    return Edit(run, {"seconds": seconds, "before": before}, work)
+    return Edit(run, stop, {"seconds": seconds, "before": before}, work)
 
 
 def _interpolate(studio: Studio) -> Edit:
@@ -149,7 +150,7 @@ def _interpolate(studio: Studio) -> Edit:
             label="To this prompt", placeholder="the same", max_lines=3, max_length=studio.limits.prompt_chars
         )
         strength = _strength(0.5, "how much of the clips is new")
-        run = gr.Button("Interpolate", variant="primary", elem_id="interpolate")
+        run, stop = _buttons("Interpolate")
 
     def work(report: Report, user: str, asked: Asked, given: Mapping[str, Any]) -> Created:
         return edits.interpolate_between(
@@ -162,7 +163,13 @@ def _interpolate(studio: Studio) -> Edit:
             strength=given["strength"],
         )
 
-    return Edit(run, {"other": other, "prompt_to": prompt, "strength": strength}, work)
+    return Edit(run, stop, {"other": other, "prompt_to": prompt, "strength": strength}, work)
+
+
+def _buttons(label: str) -> tuple[gr.Button, gr.Button]:
+    with gr.Row():
+        run = gr.Button(label, variant="primary", min_width=120, elem_id=label.lower())
+        return run, gr.Button("Stop", variant="stop", min_width=90)
 
 
 def _strength(value: float, info: str) -> gr.Slider:

@@ -23,7 +23,11 @@ LOCAL_USER = "local"
 
 CSS = """
 .ad-status { display: flex; align-items: center; gap: 0.75rem; min-height: 1.75rem; flex-wrap: wrap; }
-.ad-status progress { flex: 1 1 8rem; max-width: 20rem; accent-color: var(--primary-500); }
+.ad-status progress { appearance: none; flex: 1 1 8rem; max-width: 20rem; height: 0.5rem; border: none;
+  border-radius: 0.25rem; overflow: hidden; background: var(--border-color-primary); }
+.ad-status progress::-webkit-progress-bar { background: var(--border-color-primary); }
+.ad-status progress::-webkit-progress-value { background: var(--color-accent); }
+.ad-status progress::-moz-progress-bar { background: var(--color-accent); }
 .ad-notes { color: var(--body-text-color-subdued); margin: 0.25rem 0 0; }
 table.ad-table { border: none; border-collapse: collapse; width: 100%; }
 .ad-table tr, .ad-table th, .ad-table td { border: none; }

@@ -42,7 +42,7 @@ def drums(seed: int, bpm: float, seconds: float = SECONDS, rate: int = RATE) -> 
 MAKERS = {"solo acoustic piano": piano, "solo drum kit": drums}
 
 
-def write_corpus(folder: Path, train: int = 10, held_out: int = 3) -> Path:
+def write_corpus(folder: Path, train: int = 8, held_out: int = 3) -> Path:
     """Write so many clips of each of the two instruments."""
     (folder / "clips").mkdir(parents=True)
     rows = []

@@ -8,13 +8,23 @@ import pytest
 import torch
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.metrics.distribution import CopyCheck
 from audiodiff.synthesis.load import load_generator
 from benchmarks import music
 from benchmarks.music import Config, asked_prompts, main, parse, run
 from benchmarks.music_clips import RUNGS, MusicClip, PointCache, corpus_clips, levelled, mean_mel_clip, shuffled
 from benchmarks.music_families import family
 from benchmarks.music_report import Report, readme, verdicts
-from benchmarks.music_scores import bernoulli_divergence, judged, real_floor
+from benchmarks.music_scores import (
+    PASSAGES,
+    Share,
+    bernoulli_divergence,
+    deciding,
+    false_suspects,
+    judged,
+    real_floor,
+    suspects,
+)
 from benchmarks.music_systems import ModelParts, Settings, Workshop, parts_of
 from tests.benchmarks.music_fakes import RATE, SECONDS, Copying, Obedient, Stubborn, drums, piano, write_corpus
 from tests.synthesis.latent_models import RATE as MODEL_RATE
@@ -29,7 +39,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _the_control_embedding_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(music, "EMBEDDINGS", ("log-mel",))
-    monkeypatch.setattr(music, "PLANTED_COPIES", 20)
+    monkeypatch.setattr(music, "PLANTED_COPIES", 16)
     monkeypatch.setattr(music, "class_mean_row", lambda bench, shop: music.score(bench, "class-mean mel", noises()))
 
 
@@ -240,7 +250,31 @@ def test_kept_clips_depend_on_all_that_makes_them(tmp_path: Path) -> None:
     assert len(made) == 6
 
 
+def copy_check_of(similarity: list[float], held_out: list[float], copies: list[float], found: float = 1.0) -> CopyCheck:
+    first, second = np.array(similarity), np.array(held_out)
+    nearest = np.zeros(len(first), np.int64), np.zeros(len(second), np.int64)
+    return CopyCheck(first, nearest[0], second, nearest[1], np.array(copies), min(copies), found)
+
+
+def test_a_blind_check_neither_accuses_nor_acquits() -> None:
+    near = [0.2, 0.95]
+    seeing = copy_check_of(near, [0.3, 0.4], [0.9, 0.99])
+    other = copy_check_of([0.1, 0.2], [0.3, 0.4], [0.9, 0.99])
+    blind = copy_check_of(near, [0.95, 0.4], [0.9, 0.99])
+    lost = copy_check_of(near, [0.3, 0.4], [0.9, 0.99], found=0.5)
+    assert suspects({PASSAGES: seeing, "aisfx": other}) == suspects({PASSAGES: seeing, "aisfx": blind}) == [1]
+    assert suspects({PASSAGES: blind, "aisfx": seeing}) == [1]
+    assert suspects({"msd": other, "aisfx": seeing}) == []
+    for check in (blind, lost):
+        assert suspects({PASSAGES: check}) == []
+        assert deciding({PASSAGES: check}) == {}
+    assert false_suspects({PASSAGES: copy_check_of(near, [0.1] * 19 + [0.95], [0.9, 0.99])}) == [19]
+
+
 def test_small_things() -> None:
+    assert str(Share(11, 13)) == "84.6 % (11/13)"
+    assert str(Share(3, 3)) == "100 % (3/3)"
+    assert str(Share(0, 0)) == "–"
     assert Settings(20, 3.0, "heun").label() == "20 steps, guidance 3, heun"
     assert Settings().label() == "as recommended"
     p = np.array([0.2, 0.9])
