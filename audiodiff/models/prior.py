@@ -18,7 +18,7 @@ from torch import Tensor
 from audiodiff.diffusion.noise import positional_noise
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.frames import STFT
-from audiodiff.signal.projection import Projector
+from audiodiff.signal.projection import Projector, half_rate
 
 __all__ = ["PriorConfig", "ShapedNoise", "prior_context", "shape_white_noise"]
 
@@ -53,7 +53,7 @@ def check_prior(prior: PriorConfig, n_fft: int, hop_length: int) -> None:
     """Refuse what contradicts itself, and half-rate iterations on frames that have no half.
 
     Raises:
-        AudiodiffError: the settings do not fit each other or the sizes.
+        AudiodiffError: the settings do not fit each other or the frames.
     """
     for name in ("projections", "half_projections", "renewals"):
         value = getattr(prior, name)
@@ -63,11 +63,8 @@ def check_prior(prior: PriorConfig, n_fft: int, hop_length: int) -> None:
             raise AudiodiffError(f'prior.{name} needs prior.name "shaped".')
         if value and not prior.projections:
             raise AudiodiffError(f"prior.{name} needs prior.projections of 1 or more.")
-    if prior.half_projections and (n_fft % 4 or hop_length % 2 or (n_fft - hop_length) % 4):
-        raise AudiodiffError(
-            f"prior.half_projections halves n_fft {n_fft} and hop_length {hop_length}; the first must be a multiple of "
-            f"4, the second even, and their difference {n_fft - hop_length} a multiple of 4."
-        )
+    if prior.half_projections:
+        half_rate(STFT(n_fft, hop_length))
 
 
 def prior_context(prior: PriorConfig, stft: STFT) -> int:
@@ -100,13 +97,9 @@ def shape_white_noise(
         scale = envelope / math.sqrt(0.375 * projector.stft.n_fft)
         spectrum = spectrum.mul_(scale.to(spectrum.dtype))
         return spectrum, projector.waveform(spectrum)
-    if prior.half_projections:
-        stft, n_low = projector.stft, projector.stft.n_fft // 4 + 1
-        half = Projector(STFT(stft.n_fft // 2, stft.hop_length // 2), projector.n_frames, len(white), white.device)
-        low = anchor[..., :n_low].contiguous()
-        rows, _ = half.project(spectrum[..., :n_low].contiguous(), low, prior.half_projections, prior.momentum)
-        spectrum[..., :n_low] = rows
-    return projector.project(spectrum, anchor, prior.projections, prior.momentum)
+    return projector.project(
+        spectrum, anchor, prior.projections, prior.momentum, half_iterations=prior.half_projections
+    )
 
 
 class ShapedNoise:
@@ -162,7 +155,7 @@ class ShapedNoise:
         turns = torch.lerp(knots[:-1, None], knots[1:, None], share).flatten(0, 1)
         offset = self.first_frame - first * _TURN_FRAMES
         turns = torch.view_as_complex(turns[offset : offset + n_frames].view(n_frames, n_bins, 2))
-        return self._first_draw * turns
+        return turns[None].mul_(self._first_draw)
 
 
 @lru_cache(maxsize=8)

@@ -12,9 +12,8 @@ that of the noisy waveform. Before and after the network, spectra pass a few tim
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,9 +21,7 @@ from torch import Tensor, nn
 
 from audiodiff.diffusion.config import (
     parameterization_from_dict,
-    parameterization_to_dict,
     process_from_dict,
-    process_to_dict,
 )
 from audiodiff.diffusion.denoiser import Denoiser
 from audiodiff.diffusion.losses import MinSNR, denoising_loss, uniform_weight
@@ -33,14 +30,21 @@ from audiodiff.diffusion.parameterization import Parameterization
 from audiodiff.diffusion.process import Process
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.anchored import INPUT_LIMIT, LOG_GAIN_RANGE, AnchoredNetwork, PreparedMel
-from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
-from audiodiff.models.prior import PriorConfig, ShapedNoise, check_prior, prior_context, shape_white_noise
+from audiodiff.models.prior import PriorConfig, ShapedNoise, prior_context, shape_white_noise
+from audiodiff.models.vocoder_config import (
+    FrontEndConfig,
+    HeadConfig,
+    LossConfig,
+    VocoderConfig,
+    vocoder_config_from_dict,
+    vocoder_config_to_dict,
+)
 from audiodiff.models.vocoder_loss import band_mask, magnitude_distance
 from audiodiff.nn.packed import packable
-from audiodiff.nn.wavenet import FrameConditioner, MelUpsampler, WaveNet, WaveNetConfig, upsample_factors
+from audiodiff.nn.wavenet import FrameConditioner, MelUpsampler, WaveNet, upsample_factors
 from audiodiff.signal import mel
 from audiodiff.signal.frames import STFT, Folds, FrontEnd, Samples
-from audiodiff.signal.projection import Projector
+from audiodiff.signal.projection import Projector, half_rate
 
 __all__ = [
     "FrontEndConfig",
@@ -54,127 +58,6 @@ __all__ = [
     "vocoder_config_from_dict",
     "vocoder_config_to_dict",
 ]
-
-
-@dataclass(frozen=True)
-class FrontEndConfig:
-    """How the network sees the waveform: "samples", "folds" of `hop_length` samples, or an "stft"."""
-
-    name: Literal["samples", "folds", "stft"] = "stft"
-    n_fft: int = 1024
-    hop_length: int = 256
-
-
-@dataclass(frozen=True)
-class HeadConfig:
-    """What the network's output means.
-
-    Attributes:
-        name: "plain" frames of the front end, or "anchored" magnitude and phase (stft only).
-        input_projections: Griffin-Lim projections of the noisy waveform before the network.
-        output_projections: Griffin-Lim projections of the estimate after the network.
-        envelope_floor: smallest scale of network inputs, in STFT magnitude (full scale is about `n_fft / 4`).
-        mel_mean, mel_deviation: standardisation of the log-mel.
-    """
-
-    name: Literal["plain", "anchored"] = "anchored"
-    input_projections: int = 0
-    output_projections: int = 1
-    envelope_floor: float = 3e-3
-    mel_mean: float = -4.0
-    mel_deviation: float = 3.0
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    """Training loss: the core's denoising loss plus a phase-blind one.
-
-    Attributes:
-        metric: "l1" or "l2" on samples, or "spectral": squared complex STFT error in units of the mel envelope.
-        min_snr: gamma of the min-SNR weighting; 0 for none.
-        denoising: weight of the denoising loss.
-        magnitude: weight of the multi-resolution STFT magnitude distance of `x0_hat`.
-        resolutions: its (n_fft, hop_length) pairs.
-        t_min: smallest training time.
-        full_noise: share of training items at t_max, where sampling starts.
-    """
-
-    metric: Literal["l1", "l2", "spectral"] = "spectral"
-    min_snr: float = 20.0
-    denoising: float = 1.0
-    magnitude: float = 3.0
-    resolutions: tuple[tuple[int, int], ...] = ((256, 64), (512, 128), (1024, 256))
-    t_min: float = 0.02
-    full_noise: float = 0.0
-
-
-def _rectified_flow() -> dict[str, Any]:
-    return {"name": "rectified_flow"}
-
-
-def _x0() -> dict[str, Any]:
-    return {"name": "x0"}
-
-
-@dataclass(frozen=True)
-class VocoderConfig:
-    """Everything that makes a `Vocoder`; stored in its checkpoint.
-
-    Raises:
-        AudiodiffError: the parts do not fit each other; the arithmetic is in the message.
-    """
-
-    mel: mel.MelSpec
-    front_end: FrontEndConfig = field(default_factory=FrontEndConfig)
-    wavenet: WaveNetConfig = field(default_factory=WaveNetConfig)
-    head: HeadConfig = field(default_factory=HeadConfig)
-    prior: PriorConfig = field(default_factory=PriorConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
-    process: dict[str, Any] = field(default_factory=_rectified_flow)
-    parameterization: dict[str, Any] = field(default_factory=_x0)
-
-    def __post_init__(self) -> None:
-        """Check what only the combination can tell."""
-        hop, spec = self.front_end.hop_length, self.mel
-        if self.front_end.name == "samples":
-            if self.wavenet.cond_channels != spec.n_mels:
-                raise AudiodiffError(
-                    f"wavenet.cond_channels is {self.wavenet.cond_channels}; on samples the mel is the condition, so "
-                    f"it must be mel.n_mels = {spec.n_mels}."
-                )
-            upsample_factors(spec.hop_length)
-        elif spec.hop_length % hop:
-            raise AudiodiffError(
-                f"front_end.hop_length {hop} does not divide mel.hop_length {spec.hop_length} "
-                f"({spec.hop_length} / {hop} = {spec.hop_length / hop:g}); frames and mel would drift apart."
-            )
-        if self.front_end.name != "samples" and self.wavenet.cond_channels == 0:
-            raise AudiodiffError(
-                "wavenet.cond_channels is 0; a framed vocoder needs a condition of at least 1 channel."
-            )
-        anchored = self.head.name == "anchored"
-        needing = [
-            setting
-            for setting, used in (
-                ('head.name "anchored"', anchored),
-                ('prior.name "shaped"', self.prior.name == "shaped"),
-                ('loss.metric "spectral"', self.loss.metric == "spectral"),
-            )
-            if used
-        ]
-        if needing and spec.centring != "same":
-            raise AudiodiffError(
-                f'{needing[0]} needs a mel with centring "same", whose frames are those of the STFT; this one has '
-                f'"{spec.centring}".'
-            )
-        if anchored and self.front_end != FrontEndConfig("stft", spec.n_fft, spec.hop_length):
-            raise AudiodiffError(
-                f"The anchored head needs the mel's own STFT (n_fft {spec.n_fft}, hop_length {spec.hop_length}) as "
-                f"front end; got {self.front_end.name} with n_fft {self.front_end.n_fft}, hop_length {hop}."
-            )
-        check_prior(self.prior, spec.n_fft, spec.hop_length)
-        if not 0 < self.loss.t_min < process_from_dict(self.process).t_max:
-            raise AudiodiffError(f"loss.t_min is {self.loss.t_min}; it must lie inside the process's time range.")
 
 
 class VocoderCondition(NamedTuple):
@@ -239,7 +122,20 @@ class Vocoder(nn.Module):
         The network knows nothing of how its noise was made, so more Griffin-Lim iterations than in training only bring
         the start closer to the mel.
         """
-        model = Vocoder(dataclasses.replace(self.config, prior=prior)).to(next(self.parameters()).device)
+        return self._with_config(dataclasses.replace(self.config, prior=prior))
+
+    def with_output(self, projections: int, half_projections: int, momentum: float) -> "Vocoder":
+        """Return a model with the same weights whose estimate passes through other projections; see `HeadConfig`."""
+        head = dataclasses.replace(
+            self.config.head,
+            output_projections=projections,
+            output_half_projections=half_projections,
+            output_momentum=momentum,
+        )
+        return self._with_config(dataclasses.replace(self.config, head=head))
+
+    def _with_config(self, config: VocoderConfig) -> "Vocoder":
+        model = Vocoder(config).to(next(self.parameters()).device)
         model.load_state_dict(self.state_dict())
         return model.train(self.training)
 
@@ -255,7 +151,8 @@ class Vocoder(nn.Module):
         hops_per_frame = config.mel.hop_length // self.front_end.hop_length
         reach = self.config.wavenet.context + 2 * self.front_end.context
         if config.head.name == "anchored":
-            projections = config.head.input_projections + config.head.output_projections
+            head = config.head
+            projections = head.input_projections + head.output_half_projections + head.output_projections
             reach += projections * 2 * self.stft.context
         return math.ceil(reach / hops_per_frame) + 1
 
@@ -337,7 +234,7 @@ class Vocoder(nn.Module):
         with torch.no_grad():
             anchor, envelope = self._magnitudes(log_mel)
         network = self._packed_network(compute_dtype or torch.float32)
-        return PreparedMel(log_mel, anchor.transpose(1, 2), envelope.transpose(1, 2), network)
+        return network.prepare(log_mel, anchor.transpose(1, 2), envelope.transpose(1, 2))
 
     def noise(
         self, log_mel: Tensor, seed: int, first_frame: int, cond: PreparedMel | VocoderCondition | None = None
@@ -431,9 +328,7 @@ class Vocoder(nn.Module):
         assert cond.envelope is not None
         with _full_precision(x):
             noisy = self.stft.spectrum(x[:, 0].float())
-            start = noisy
-            for _ in range(self.config.head.input_projections):
-                start = self._consistent(_with_magnitude(start, cond.anchor), n_samples)
+            start = _projected(noisy, cond.anchor, self.stft, n_samples, self.config.head.input_projections, 0.0)
             start = _with_magnitude(start, cond.anchor)
             inverse_scale = 1.0 / cond.envelope
             # Joined along the last axis of time-major views: already channels-last for the network.
@@ -444,14 +339,22 @@ class Vocoder(nn.Module):
         with _full_precision(x):
             correction = torch.complex(real.float() * cond.envelope, imaginary.float() * cond.envelope)
             magnitude = cond.anchor * torch.exp(log_gain.float().clamp(*LOG_GAIN_RANGE))
-            spectrum = _with_magnitude(start + correction, magnitude)
-            for _ in range(self.config.head.output_projections):
-                spectrum = _with_magnitude(self._consistent(spectrum, n_samples), magnitude)
-            return self.stft.waveform(spectrum, n_samples)[:, None]
-
-    def _consistent(self, spectrum: Tensor, n_samples: int) -> Tensor:
-        """The spectrum of the waveform that comes closest to `spectrum`."""
-        return self.stft.spectrum(self.stft.waveform(spectrum, n_samples))
+            spectrum, head = start + correction, self.config.head
+            if head.output_half_projections:
+                half, n_low = half_rate(self.stft), self.mel_spec.n_fft // 4 + 1
+                low = _projected(
+                    spectrum[:, :n_low],
+                    magnitude[:, :n_low],
+                    half,
+                    n_samples // 2,
+                    head.output_half_projections,
+                    head.output_momentum,
+                )
+                spectrum = torch.cat([low, spectrum[:, n_low:]], dim=1)
+            spectrum = _projected(
+                spectrum, magnitude, self.stft, n_samples, head.output_projections, head.output_momentum
+            )
+            return self.stft.waveform(_with_magnitude(spectrum, magnitude), n_samples)[:, None]
 
     def _samples_packed(self, device: torch.device) -> bool:
         """Whether `prepare` has a faster form than `condition`; on other devices the layers' own kernels are better."""
@@ -470,6 +373,8 @@ class Vocoder(nn.Module):
                 self.conditioner,
                 input_projections=head.input_projections,
                 output_projections=head.output_projections,
+                output_half_projections=head.output_half_projections,
+                output_momentum=head.output_momentum,
                 dtype=dtype,
             )
             known = self._packed[dtype] = (state, network)
@@ -490,27 +395,6 @@ class Vocoder(nn.Module):
         # Above the last band the mel says nothing: go on at the level of its last band.
         covered = math.floor(self.mel_spec.f_max * self.mel_spec.n_fft / self.mel_spec.sample_rate) - 2
         return _time_major(torch.cat([anchor[:, :covered], envelope[:, covered:].clamp_min(1e-5)], dim=1))
-
-
-def vocoder_config_from_dict(values: Mapping[str, Any]) -> VocoderConfig:
-    """Read a config from plain values; `mel` may be the name of a preset.
-
-    Raises:
-        AudiodiffError: an unknown key, a value of the wrong type, or parts that do not fit each other.
-    """
-    values = dict(values) if isinstance(values, Mapping) else values
-    if isinstance(values, dict) and "mel" in values and not isinstance(values["mel"], mel.MelSpec):
-        values["mel"] = mel.from_dict(values["mel"])
-    return dataclass_from_dict(VocoderConfig, values)
-
-
-def vocoder_config_to_dict(config: VocoderConfig) -> dict[str, Any]:
-    """Turn a config into JSON values."""
-    values: dict[str, Any] = dataclass_to_dict(config)
-    values["mel"] = mel.to_dict(config.mel)
-    values["process"] = process_to_dict(process_from_dict(config.process))
-    values["parameterization"] = parameterization_to_dict(parameterization_from_dict(config.parameterization))
-    return values
 
 
 def _front_end(config: FrontEndConfig) -> FrontEnd:
@@ -546,6 +430,20 @@ def _with_magnitude(spectrum: Tensor, magnitude: Tensor) -> Tensor:
     """The phases of `spectrum` with another magnitude; 0 stays 0, with a finite gradient."""
     squares = torch.view_as_real(spectrum).square()
     return _scaled(spectrum, magnitude * torch.rsqrt(squares[..., 0] + squares[..., 1] + 1e-14))
+
+
+def _projected(
+    spectrum: Tensor, magnitude: Tensor, stft: STFT, n_samples: int, iterations: int, momentum: float
+) -> Tensor:
+    """Fast Griffin-Lim on `[batch, n_bins, n_frames]`, as `Projector` does it, with gradients."""
+    previous: Tensor | None = None
+    for _ in range(iterations):
+        consistent = stft.spectrum(stft.waveform(_with_magnitude(spectrum, magnitude), n_samples))
+        spectrum = consistent
+        if previous is not None and momentum:
+            spectrum = consistent + momentum * (consistent - previous)
+        previous = consistent
+    return spectrum
 
 
 def _full_precision(like: Tensor) -> torch.autocast:

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from audiodiff.data.dataset import AudioDataset
-from audiodiff.diffusion.noise import positional_noise
 from audiodiff.diffusion.samplers import SAMPLERS, STOCHASTIC_SAMPLERS, sample
 from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
@@ -74,12 +73,22 @@ class AdversarialConfig:
 
 
 @dataclass(frozen=True)
+class OutputConfig:
+    """Griffin-Lim projections of the estimate; the attributes are those of `HeadConfig` that begin with `output_`."""
+
+    projections: int = 1
+    half_projections: int = 0
+    momentum: float = 0.0
+
+
+@dataclass(frozen=True)
 class SamplingConfig:
     """How the model is meant to be sampled; goes into the checkpoint, and validation sounds use it.
 
     Attributes:
         steps, sampler, grid, precision: as in `audiodiff vocode`.
         prior: the prior to sample from, where it is not the one of training; weights do not depend on it.
+        output: the projections of the estimate, where they are not those of training; nor do weights depend on them.
     """
 
     steps: int = 8
@@ -87,6 +96,7 @@ class SamplingConfig:
     grid: str = "uniform"
     precision: Literal["fp32", "bf16"] = "fp32"
     prior: PriorConfig | None = None
+    output: OutputConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -175,14 +185,15 @@ _TRAIN = TrainConfig(
     validate_every=2_000,
 )
 
-# Fresh noise in every step is what the network was trained on, and twice the iterations in the prior cost little when
-# nothing is back-propagated (docs/vocoder-experiments.md).
+# Fresh noise in every step is what the network was trained on. Where nothing is back-propagated, iterations are cheap,
+# those of the estimate worth more than those of the prior (docs/vocoder-experiments.md).
 _SAMPLING = SamplingConfig(
     steps=8,
     sampler="consistency",
     grid="late",
     precision="bf16",
-    prior=PriorConfig("shaped", projections=10, momentum=0.99),
+    prior=PriorConfig("shaped", projections=1, momentum=0.99, half_projections=4, renewals=1),
+    output=OutputConfig(projections=1, half_projections=6, momentum=0.99),
 )
 
 _SPEECH = Config(
@@ -527,14 +538,10 @@ def vocode(model: Vocoder, waveform: Tensor, settings: SamplingConfig, seed: int
 @torch.no_grad()
 def vocode_mel(model: Vocoder, log_mel: Tensor, settings: SamplingConfig, seed: int) -> Tensor:
     """Sample the waveform `[n_frames * hop_length]` of a short log-mel `[1, n_mels, n_frames]`."""
-    n_samples = log_mel.shape[-1] * model.mel_spec.hop_length
-    cond = model.condition(log_mel)
-
-    def noise(draw: int) -> Tensor:
-        white = positional_noise(seed, draw, 0, n_samples)[None].to(log_mel.device)
-        return model.shape_noise(white, cond)
-
-    denoiser = model.denoiser(torch.bfloat16 if settings.precision == "bf16" else None)
+    compute_dtype = torch.bfloat16 if settings.precision == "bf16" else None
+    cond = model.prepare(log_mel, compute_dtype)
+    noise = model.noise(log_mel, seed, 0, cond)
+    denoiser = model.denoiser(compute_dtype)
     estimate = sample(
         SAMPLERS[settings.sampler](),
         lambda x, t: denoiser(x, t, cond),
@@ -547,8 +554,11 @@ def vocode_mel(model: Vocoder, log_mel: Tensor, settings: SamplingConfig, seed: 
 
 
 def for_sampling(model: Vocoder, config: Config) -> Vocoder:
-    """Return the model as it is meant to be sampled: with the prior of `config.sampling`, if that states one."""
-    return model if config.sampling.prior is None else model.with_prior(config.sampling.prior)
+    """Return the model as it is meant to be sampled: with the projections that `config.sampling` states, if any."""
+    prior, output = config.sampling.prior, config.sampling.output
+    if prior is not None:
+        model = model.with_prior(prior)
+    return model if output is None else model.with_output(**dataclasses.asdict(output))
 
 
 def describe(config: Config, data: AudioDataset) -> dict[str, Any]:
@@ -558,8 +568,10 @@ def describe(config: Config, data: AudioDataset) -> dict[str, Any]:
         "description": config.description,
         "corpus": describe_corpus(config.data, data),
         "training": {key: value for key, value in config_to_dict(config).items() if key in ("train", "data", "init")},
-        # The prior stands in the model's config.
-        "sampling": {key: value for key, value in dataclass_to_dict(config.sampling).items() if key != "prior"},
+        # The projections stand in the model's config.
+        "sampling": {
+            key: value for key, value in dataclass_to_dict(config.sampling).items() if key not in ("prior", "output")
+        },
         "command": command(config),
     }
     # Paths say nothing on another machine.

@@ -14,7 +14,7 @@ from torch import Tensor
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.frames import STFT
 
-__all__ = ["Projector"]
+__all__ = ["Projector", "half_rate"]
 
 # Added to squared magnitudes before dividing by their root; far below what 16 bits can hold.
 _SMALLEST_SQUARE = 1e-14
@@ -48,6 +48,7 @@ class Projector:
         self._mixed = torch.zeros_like(self._newest)
         self._frames = self._newest.new_empty(batch, n_frames, stft.n_fft)
         self._factor = self._newest.new_empty(batch, n_frames, stft.n_fft // 2 + 1)
+        self._complex_factor = torch.empty_like(self._factor, dtype=torch.complex64)
         self._squares = self._newest.new_empty(*self._factor.shape, 2)
         windows = _windows(stft.n_fft, stft.hop_length, min(n_frames, 2 * self._reach + 2))
         self._analysis, self._synthesis, self._edge = (part.to(self._newest.device) for part in windows)
@@ -64,17 +65,23 @@ class Projector:
         return self._newest.flatten(1)[:, self._pad : self._pad + n_samples].clone()
 
     def with_magnitude(self, spectrum: Tensor, magnitude: Tensor) -> Tensor:
-        """Give complex rows another magnitude `[batch, n_frames, n_bins]`, in place; 0 stays 0."""
+        """Complex rows with another magnitude `[batch, n_frames, n_bins]`; 0 stays 0."""
+        return torch.mul(spectrum, self._phase_factor(spectrum, magnitude))
+
+    def _with_magnitude_(self, spectrum: Tensor, magnitude: Tensor) -> Tensor:
+        return spectrum.mul_(self._phase_factor(spectrum, magnitude))
+
+    def _phase_factor(self, spectrum: Tensor, magnitude: Tensor) -> Tensor:
         sides = torch.view_as_real(spectrum)
         torch.mul(sides, sides, out=self._squares)
         # The one pass over every other value; all the rest is contiguous and vectorised.
         factor = torch.add(self._squares[..., 0], self._squares[..., 1], out=self._factor)
         factor.add_(_SMALLEST_SQUARE).rsqrt_().mul_(magnitude)
         # A product of two complex tensors is vectorised, that of complex and real numbers is not.
-        return spectrum.mul_(factor.to(spectrum.dtype))
+        return self._complex_factor.copy_(factor)
 
     def project(
-        self, spectrum: Tensor, magnitude: Tensor, iterations: int, momentum: float = 0.0
+        self, spectrum: Tensor, magnitude: Tensor, iterations: int, momentum: float = 0.0, *, half_iterations: int = 0
     ) -> tuple[Tensor, Tensor]:
         """Fast Griffin-Lim: `iterations` times to the waveform and back, each time with the magnitude put right.
 
@@ -86,19 +93,28 @@ class Projector:
             magnitude: `[batch, n_frames, n_bins]`.
             iterations: round trips.
             momentum: how far beyond each projection the next one starts; 0 for plain Griffin-Lim.
+            half_iterations: round trips of the lower half of the spectrum alone, at half the rate, before the others.
 
         Returns:
             The rows, with their magnitude, and their waveform `[batch, n_samples]`.
         """
+        if half_iterations:
+            stft = half_rate(self.stft)
+            half, n_low = Projector(stft, self.n_frames, len(spectrum), spectrum.device), stft.n_fft // 2 + 1
+            low = magnitude[..., :n_low].contiguous()
+            spectrum[..., :n_low] = half._iterate(spectrum[..., :n_low].contiguous(), low, half_iterations, momentum)
+        spectrum = self._with_magnitude_(self._iterate(spectrum, magnitude, iterations, momentum), magnitude)
+        return spectrum, self.waveform(spectrum)
+
+    def _iterate(self, spectrum: Tensor, magnitude: Tensor, iterations: int, momentum: float) -> Tensor:
         for iteration in range(iterations):
-            self._to_hops(self.with_magnitude(spectrum, magnitude), self._newest)
+            self._to_hops(self._with_magnitude_(spectrum, magnitude), self._newest)
             start = self._newest
             if iteration and momentum:
                 start = torch.lerp(self._older, self._newest, 1.0 + momentum, out=self._mixed)
             spectrum = self._spectrum(start)
             self._newest, self._older = self._older, self._newest
-        spectrum = self.with_magnitude(spectrum, magnitude)
-        return spectrum, self.waveform(spectrum)
+        return spectrum
 
     def _to_hops(self, spectrum: Tensor, hops: Tensor) -> None:
         """Overlap-add into `hops`; what lies outside the waveform becomes 0."""
@@ -119,6 +135,20 @@ class Projector:
         overlapping = hops.as_strided(self._frames.shape, (hops.stride(0), self.stft.hop_length, 1))
         spectrum: Tensor = torch.fft.rfft(torch.mul(overlapping, self._analysis, out=self._frames))
         return spectrum
+
+
+def half_rate(stft: STFT) -> STFT:
+    """The transform of the same frames after halving the sample rate: their lower half, up to a factor of 2.
+
+    Raises:
+        AudiodiffError: the sizes cannot be halved.
+    """
+    if stft.n_fft % 4 or stft.hop_length % 2 or (stft.n_fft - stft.hop_length) % 4:
+        raise AudiodiffError(
+            f"Frames of n_fft {stft.n_fft} and hop_length {stft.hop_length} cannot be halved: the first must be a "
+            f"multiple of 4, the second even, and their difference {stft.n_fft - stft.hop_length} a multiple of 4."
+        )
+    return STFT(stft.n_fft // 2, stft.hop_length // 2)
 
 
 @lru_cache(maxsize=32)

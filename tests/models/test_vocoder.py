@@ -139,8 +139,25 @@ def test_what_is_prepared_samples_as_what_is_trained(name: str, precision: torch
     with torch.no_grad():
         expected = model.denoiser(precision)(x, t, model.condition(mel))
         actual = model.denoiser(precision)(x, t, model.prepare(mel, precision))
-    error = (actual - expected).abs().max() / expected.abs().max()
+    error = (actual - expected).square().mean().sqrt() / expected.square().mean().sqrt()
     assert error < (1e-5 if precision == torch.float32 else 2e-2)
+
+
+@pytest.mark.parametrize("half_projections", [0, 3])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_what_is_prepared_has_the_projections_of_what_is_trained(half_projections: int, momentum: float) -> None:
+    waveform = speech_like(1, 20)
+    x, t = waveform[:, None], torch.tensor([0.4])
+    plain = make(ANCHORED)
+    model = plain.with_output(2, half_projections, momentum)
+    mel = own_mel(model, waveform)
+    with torch.no_grad():
+        expected = model.denoiser()(x, t, model.condition(mel))
+        actual = model.denoiser()(x, t, model.prepare(mel))
+        other = plain.denoiser()(x, t, model.condition(mel))
+    assert (actual - expected).abs().max() < 1e-5 * expected.abs().max()
+    assert (other - expected).abs().max() > 1e-3
+    assert model.context_frames == plain.context_frames + 4 * (1 + half_projections)
 
 
 def test_what_is_prepared_follows_the_weights() -> None:

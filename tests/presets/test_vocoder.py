@@ -19,6 +19,7 @@ from audiodiff.presets.vocoder import (
     PRESETS,
     Config,
     DataConfig,
+    OutputConfig,
     SamplingConfig,
     build_model,
     command,
@@ -170,9 +171,16 @@ def items(*splits: str) -> list[AudioItem]:
     return [AudioItem(Path(f"{index}.wav"), split=split) for index, split in enumerate(splits)]
 
 
-def test_the_exported_model_has_the_prior_that_is_meant_for_sampling() -> None:
-    config = dataclasses.replace(PRESETS["tiny"], sampling=SamplingConfig(prior=PriorConfig("shaped", 3, 0.5)))
-    assert for_sampling(Vocoder(config.model), config).config.prior == PriorConfig("shaped", 3, 0.5)
+def test_the_exported_model_has_the_projections_that_are_meant_for_sampling() -> None:
+    sampling = SamplingConfig(prior=PriorConfig("shaped", 3, 0.5), output=OutputConfig(2, 5, 0.9))
+    config = dataclasses.replace(PRESETS["tiny"], sampling=sampling)
+    meant = for_sampling(Vocoder(config.model), config).config
+    assert meant.prior == PriorConfig("shaped", 3, 0.5)
+    assert (meant.head.output_projections, meant.head.output_half_projections, meant.head.output_momentum) == (
+        2,
+        5,
+        0.9,
+    )
     same = Vocoder(PRESETS["tiny"].model)
     assert for_sampling(same, PRESETS["tiny"]) is same
     assert config_from_dict(json.loads(json.dumps(config_to_dict(config)))) == config

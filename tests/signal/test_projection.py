@@ -4,8 +4,8 @@ from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.frames import STFT
-from audiodiff.signal.projection import Projector
-from tests.signal.signals import noise
+from audiodiff.signal.projection import Projector, half_rate
+from tests.signal.signals import noise, tone
 
 TRANSFORMS = [STFT(1024, 256), STFT(2048, 512), STFT(64, 32), STFT(96, 32), STFT(400, 150)]
 
@@ -50,6 +50,34 @@ def test_projections_are_those_of_the_reference(stft: STFT, iterations: int, mom
         rows, waveform = projector.project(spectrum.clone(), magnitude, iterations, momentum)
         torch.testing.assert_close(waveform, expected.float(), rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
         torch.testing.assert_close(rows.abs(), magnitude, rtol=1e-5, atol=1e-6)
+
+
+def test_half_rate_iterations_are_those_of_the_halved_frames() -> None:
+    stft, n_frames = STFT(64, 16), 20
+    spectrum = torch.complex(noise(n_frames * 33, 1), noise(n_frames * 33, 2)).view(1, n_frames, 33)
+    magnitude = noise(n_frames * 33, 3).abs().view(1, n_frames, 33)
+    half = Projector(STFT(32, 8), n_frames)
+    low, _ = half.project(spectrum[..., :17].clone(), magnitude[..., :17].clone(), 3, 0.9)
+    expected = torch.cat([low, spectrum[..., 17:]], dim=-1)
+    projector = Projector(stft, n_frames)
+    rows, _ = projector.project(spectrum.clone(), magnitude, 0, 0.9, half_iterations=3)
+    torch.testing.assert_close(torch.sgn(rows), torch.sgn(expected), rtol=0, atol=1e-5)
+    rows, _ = projector.project(spectrum.clone(), magnitude, 2, 0.9, half_iterations=3)
+    torch.testing.assert_close(rows, projector.project(expected, magnitude, 2, 0.9)[0], rtol=0, atol=1e-5)
+
+
+def test_the_lower_half_of_a_spectrum_is_that_at_half_the_rate() -> None:
+    stft = STFT(1024, 256)
+    waveform = tone(500.0, 22050, 30 * 256 / 22050)[None]
+    whole = Projector(stft, 30).spectrum(waveform)
+    half = Projector(half_rate(stft), 30).spectrum(waveform[:, ::2])
+    torch.testing.assert_close(2.0 * half, whole[..., :257], rtol=0, atol=1e-2 * float(whole.abs().max()))
+
+
+@pytest.mark.parametrize("stft", [STFT(1026, 256), STFT(1024, 262), STFT(102, 34)])
+def test_frames_without_a_half_are_refused(stft: STFT) -> None:
+    with pytest.raises(AudiodiffError, match="cannot be halved"):
+        half_rate(stft)
 
 
 def test_silence_stays_silent() -> None:
