@@ -8,7 +8,7 @@ FOLDER/shard-000000.json       where in the tar each clip stands, so that a read
 KEY.latent.npy                 float16 [channels, n_latents]
 KEY.text.npy                   float16 [n_tokens, text_width], states of the caption; KEY.text0.npy, KEY.text1.npy
                                and so on where a clip has several
-KEY.json                       texts, numbers, classes, source, licence, seconds
+KEY.json                       texts, numbers, classes, source, licence, seconds, beats
 """
 
 import io
@@ -116,6 +116,7 @@ class ClipRecord:
         source: corpus that it is from; sampling weights go by it.
         licence: licence of the recording.
         seconds: duration (s).
+        beats: times of its beats (s); none where unknown.
         latent: bytes of the latent's file.
         states: bytes of the captions' files, as many as captions or none.
     """
@@ -128,6 +129,7 @@ class ClipRecord:
     source: str
     licence: str
     seconds: float
+    beats: tuple[float, ...]
     latent: Range
     states: tuple[Range, ...]
 
@@ -233,6 +235,7 @@ def record_from(values: Mapping[str, Any]) -> ClipRecord:
         source=str(values.get("source", "")),
         licence=str(values.get("licence", "")),
         seconds=float(values.get("seconds", 0.0)),
+        beats=tuple(float(time) for time in values.get("beats", ())),
         latent=Range(*map(int, values["latent"])),
         states=tuple(Range(*map(int, place)) for place in values["states"]),
     )

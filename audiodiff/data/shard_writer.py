@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -53,6 +54,7 @@ class LatentClip:
         classes: kind -> label, as far as known.
         source: corpus that the clip is from.
         licence: its licence.
+        beats: times of its beats (s), increasing; none where unknown.
     """
 
     key: str
@@ -64,6 +66,7 @@ class LatentClip:
     classes: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
     licence: str = ""
+    beats: tuple[float, ...] = ()
 
 
 class ShardWriter:
@@ -178,6 +181,8 @@ class ShardWriter:
             raise AudiodiffError(f"{where}: {error}") from error
         if not all(map(math.isfinite, (clip.seconds, *clip.numbers.values()))):
             raise AudiodiffError(f"{where} has a number that is not finite; leave unknown numbers out.")
+        if not all(early < late for early, late in pairwise((-math.inf, *clip.beats, math.inf))):
+            raise AudiodiffError(f"{where} has beats that do not follow each other in time; sort them.")
         info = {
             "texts": list(clip.texts),
             "numbers": dict(clip.numbers),
@@ -185,6 +190,7 @@ class ShardWriter:
             "source": clip.source,
             "licence": clip.licence,
             "seconds": clip.seconds,
+            "beats": list(clip.beats),
         }
         names = [TEXT] if len(clip.states) == 1 else [f"{TEXT}{number}" for number in range(len(clip.states))]
         members = [(f"{clip.key}.{LATENT}", _half(clip.latent, where))]
@@ -201,6 +207,7 @@ class ShardWriter:
             source=clip.source,
             licence=clip.licence,
             seconds=clip.seconds,
+            beats=tuple(clip.beats),
             latent=Range(0, 0),
             states=tuple(Range(0, 0) for _ in clip.states),
         )

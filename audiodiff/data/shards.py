@@ -21,6 +21,7 @@ from audiodiff.data.shard_files import Shard, Source, check_sizes, find_shards, 
 from audiodiff.data.shard_format import ClipRecord, Half, Range, ShardIndex, array_from
 from audiodiff.data.shard_writer import LatentClip, ShardWriter
 from audiodiff.errors import AudiodiffError
+from audiodiff.signal.beats import beat_positions
 
 __all__ = ["ClipRecord", "LatentBatch", "LatentClip", "LatentDataset", "ShardIndex", "ShardWriter"]
 
@@ -36,6 +37,7 @@ class LatentBatch:
         mask: bool `[batch, max_tokens]`, True where a token is real; a clip without captions has none.
         numbers: float32 `[batch, n_numbers]` of the whole clip, NaN where unknown.
         classes: int64 `[batch, n_class_kinds]`, 0 where unknown.
+        beats: float32 `[batch, n_latents]`, how many beats of the clip have passed at each latent; NaN where unknown.
         lengths: int64 `[batch]`, latents before the zeros.
         index: int64 `[batch]`, which clip each crop is of.
     """
@@ -45,6 +47,7 @@ class LatentBatch:
     mask: Tensor
     numbers: Tensor
     classes: Tensor
+    beats: Tensor
     lengths: Tensor
     index: Tensor
 
@@ -147,6 +150,7 @@ class LatentDataset:
         fetched = self._fetch(picks.tolist())
         captions: list[Half | None] = []
         latents = np.zeros((batch_size, self.index.channels, n_latents), dtype=np.float32)
+        beats = np.full((batch_size, n_latents), np.nan, dtype=np.float32)
         lengths = np.zeros(batch_size, dtype=np.int64)
         for row, (arrays, place, choice) in enumerate(zip(fetched, *draws[1:].tolist(), strict=True)):
             length = arrays.latent.shape[1]
@@ -154,6 +158,7 @@ class LatentDataset:
             crop = arrays.latent[:, start : start + n_latents]
             lengths[row] = crop.shape[1]
             latents[row, :, : crop.shape[1]] = crop
+            beats[row] = beat_positions(self.clips[picks[row]].beats, self.times(start, start + n_latents))
             captions.append(arrays.states[int(choice * len(arrays.states))] if arrays.states else None)
         tokens, mask = self._padded(captions)
         return LatentBatch(
@@ -162,9 +167,14 @@ class LatentDataset:
             mask=mask,
             numbers=torch.from_numpy(self._numbers[picks]),
             classes=torch.from_numpy(self._classes[picks]),
+            beats=torch.from_numpy(beats),
             lengths=torch.from_numpy(lengths),
             index=torch.from_numpy(picks.astype(np.int64)),
         )
+
+    def times(self, start: int, stop: int) -> npt.NDArray[np.float64]:
+        """Times (s) in the middle of latents `start` to `stop` of a clip."""
+        return (np.arange(start, stop, dtype=np.float64) + 0.5) / np.float64(self.index.latent_rate)
 
     def _padded(self, captions: Sequence[Half | None]) -> tuple[Tensor, Tensor]:
         most = max([1, *(len(states) for states in captions if states is not None)])

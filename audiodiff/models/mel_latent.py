@@ -95,6 +95,7 @@ class MelLatentConfig:
         text_encoder: name of the frozen text encoder (`audiodiff.text.open_encoder`).
         text_width: width of its token states.
         numbers, classes: what else can be asked for.
+        beats: whether it can be told where the beats are.
         process, parameterization: as `audiodiff.diffusion.config` writes them.
     """
 
@@ -106,6 +107,7 @@ class MelLatentConfig:
     text_width: int = 384
     numbers: tuple[NumberConfig, ...] = NUMBERS
     classes: tuple[ClassConfig, ...] = CLASSES
+    beats: bool = False
     process: dict[str, Any] = field(default_factory=_rectified_flow)
     parameterization: dict[str, Any] = field(default_factory=_velocity)
 
@@ -140,6 +142,7 @@ class MelLatent(nn.Module):
             "text_width": config.text_width,
             "numbers": len(config.numbers),
             "classes": tuple(len(kind.values) + 1 for kind in config.classes),
+            "beats": config.beats,
         }
         self.network: DiT | UNet
         if config.network == "dit":
@@ -212,7 +215,8 @@ class MelLatent(nn.Module):
         values = self.number_columns(rows)
         kinds = torch.tensor([self.class_row(item) for item in classes]).reshape(batch, len(self.config.classes))
         device = next(self.parameters()).device
-        return Condition(states.to(device), mask.to(device), values.to(device), kinds.long().to(device))
+        no_beats = torch.zeros(batch, 0, device=device)
+        return Condition(states.to(device), mask.to(device), values.to(device), kinds.long().to(device), no_beats)
 
     def number_columns(self, values: Tensor) -> Tensor:
         """Numbers in their own units, `[batch, n_numbers]`, as the network sees them; NaN stays NaN."""

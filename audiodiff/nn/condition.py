@@ -1,4 +1,4 @@
-"""What a latent denoiser is told: text, numbers and classes, each of which may be unknown."""
+"""What a latent denoiser is told: text, numbers, classes and beats, each of which may be unknown."""
 
 import math
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from audiodiff.nn.attention import KeysValues
 from audiodiff.nn.embeddings import FourierEmbedding
 
 __all__ = [
+    "BeatEmbedding",
     "Condition",
     "ConditionEmbedding",
     "EmbeddedCondition",
@@ -27,6 +28,7 @@ __all__ = [
 # takes 1000 units, half a turn of the fastest one unit.
 _MIN_FREQUENCY, _MAX_FREQUENCY = math.pi / 1000.0, math.pi
 _NUMBER_FEATURES = 32
+_BEAT_FEATURES = 5
 
 
 class Condition(NamedTuple):
@@ -37,12 +39,15 @@ class Condition(NamedTuple):
         mask: True where a token is real, `[batch, n_tokens]`; a row without any True is the null text.
         numbers: such as seconds and tempo (beats per minute), `[batch, n_numbers]`; NaN where unknown.
         classes: int64, `[batch, n_class_kinds]`; 0 where unknown.
+        beats: how many beats have passed at each latent, `[batch, n_latents]`, NaN where unknown; `[batch, 0]` if
+            nothing is known of any item.
     """
 
     tokens: Tensor
     mask: Tensor
     numbers: Tensor
     classes: Tensor
+    beats: Tensor
 
 
 class EmbeddedCondition(NamedTuple):
@@ -66,11 +71,13 @@ class ProjectedCondition(NamedTuple):
         vector: `[batch, width]`.
         text: keys and values of each cross-attention; empty in a network without text.
         mask: True where a token may be looked at, `[batch, n_tokens + 1]`; None without text.
+        beats: as in `Condition`; None for nothing known.
     """
 
     vector: Tensor
     text: tuple[KeysValues, ...]
     mask: Tensor | None
+    beats: Tensor | None = None
 
 
 def null_condition_like(cond: Condition) -> Condition:
@@ -80,16 +87,17 @@ def null_condition_like(cond: Condition) -> Condition:
         torch.zeros_like(cond.mask),
         torch.full_like(cond.numbers, torch.nan),
         torch.zeros_like(cond.classes),
+        torch.full_like(cond.beats, torch.nan),
     )
 
 
 def drop_conditions(cond: Condition, drop: Tensor) -> Condition:
     """Forget everything about the items where `drop`, bool `[batch]`, is True."""
     rows = drop[:, None]
-    return drop_parts(cond, drop, rows.expand(cond.numbers.shape), rows.expand(cond.classes.shape))
+    return drop_parts(cond, drop, rows.expand(cond.numbers.shape), rows.expand(cond.classes.shape), drop)
 
 
-def drop_parts(cond: Condition, text: Tensor, numbers: Tensor, classes: Tensor) -> Condition:
+def drop_parts(cond: Condition, text: Tensor, numbers: Tensor, classes: Tensor, beats: Tensor) -> Condition:
     """Forget the parts that are True.
 
     Args:
@@ -97,12 +105,14 @@ def drop_parts(cond: Condition, text: Tensor, numbers: Tensor, classes: Tensor) 
         text: bool, `[batch]`.
         numbers: bool, `[batch, n_numbers]`.
         classes: bool, `[batch, n_class_kinds]`.
+        beats: bool, `[batch]`.
     """
     return Condition(
         cond.tokens,
         cond.mask & ~text[:, None],
         cond.numbers.masked_fill(numbers, torch.nan),
         cond.classes.masked_fill(classes, 0),
+        cond.beats.masked_fill(beats[:, None], torch.nan),
     )
 
 
@@ -112,15 +122,18 @@ def repeat_condition(cond: Condition, times: int) -> Condition:
 
 
 def concat_conditions(*conditions: Condition) -> Condition:
-    """Stack batches; shorter texts get masked tokens at their end.
+    """Stack batches; shorter texts get masked tokens at their end, missing beats are unknown ones.
 
     With `null_condition_like` both halves of guidance run as one batch.
     """
     longest = max(cond.tokens.shape[1] for cond in conditions)
+    n_latents = max(cond.beats.shape[1] for cond in conditions)
     padded = []
     for cond in conditions:
         missing = longest - cond.tokens.shape[1]
-        padded.append(cond._replace(tokens=F.pad(cond.tokens, (0, 0, 0, missing)), mask=F.pad(cond.mask, (0, missing))))
+        tokens, mask = F.pad(cond.tokens, (0, 0, 0, missing)), F.pad(cond.mask, (0, missing))
+        beats = F.pad(cond.beats, (0, n_latents - cond.beats.shape[1]), value=torch.nan)
+        padded.append(cond._replace(tokens=tokens, mask=mask, beats=beats))
     return Condition(*(torch.cat(parts) for parts in zip(*padded, strict=True)))
 
 
@@ -193,6 +206,7 @@ class ConditionEmbedding(nn.Module):
             torch.zeros(batch, 0, dtype=torch.bool, device=like.device),
             like.new_full((batch, len(self.number_embeddings)), torch.nan),
             torch.zeros(batch, len(self.class_embeddings), dtype=torch.int64, device=like.device),
+            like.new_zeros(batch, 0),
         )
 
     def _check(self, cond: Condition, batch: int) -> None:
@@ -218,3 +232,28 @@ class ConditionEmbedding(nn.Module):
                 f"(tokens, mask, numbers, classes) and the latents for one of {batch}; "
                 "repeat it with repeat_condition."
             )
+
+
+class BeatEmbedding(nn.Module):
+    """Turns the position of latents within a beat into vectors, unknown positions into zeros; starts as zero.
+
+    Sine and cosine of one and two turns a beat: with them a network can be on the beat, and between two, without
+    having to count the latents from one to the next.
+
+    Args:
+        width: of the network.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.projection = nn.Linear(_BEAT_FEATURES, width, bias=False)
+        nn.init.zeros_(self.projection.weight)
+
+    def forward(self, beats: Tensor) -> Tensor:
+        """Map `[batch, n_latents]` beats to `[batch, n_latents, width]`."""
+        known = beats.isfinite()
+        # The whole beats go first: of a large number float32 would keep too little of the turn.
+        turn = 2.0 * math.pi * torch.where(known, beats - beats.floor(), 0.0)
+        features = torch.stack([torch.ones_like(turn), turn.sin(), turn.cos(), (2 * turn).sin(), (2 * turn).cos()], 2)
+        vectors: Tensor = self.projection(features * known[:, :, None])
+        return vectors

@@ -25,8 +25,8 @@ from audiodiff.nn.attention import (
     rotary_tables,
     zero_linear,
 )
-from audiodiff.nn.checks import check_condition_sizes, check_heads, check_latents
-from audiodiff.nn.condition import Condition, ConditionEmbedding, ProjectedCondition
+from audiodiff.nn.checks import check_beats, check_condition_sizes, check_heads, check_latents
+from audiodiff.nn.condition import BeatEmbedding, Condition, ConditionEmbedding, ProjectedCondition
 from audiodiff.nn.convolution import TimeConv
 from audiodiff.nn.embeddings import FourierEmbedding
 
@@ -45,6 +45,7 @@ class DiTConfig:
         text_width: of the text encoder's states; 0 for a network without text.
         numbers: how many numbers condition it (`Condition.numbers`).
         classes: number of classes of each kind, 0 = unknown counted (`Condition.classes`).
+        beats: whether it is told where the beats are (`Condition.beats`).
         expansion: parameters of the feed-forward layers, as the hidden width of plain ones over `width`.
         feedforward: "swiglu" or "gelu".
         modulation: "shared" (one network and a table a block) or "block" (one linear layer a block).
@@ -60,6 +61,7 @@ class DiTConfig:
     text_width: int = 384
     numbers: int = 2
     classes: tuple[int, ...] = ()
+    beats: bool = False
     expansion: float = 4.0
     feedforward: str = "swiglu"
     modulation: str = "shared"
@@ -151,6 +153,7 @@ class DiT(nn.Module):
         self.input_projection = linear(config.channels, width)
         self.noise_embedding = FourierEmbedding(64, width, 0.5, 60.0)
         self.condition_embedding = ConditionEmbedding(width, config.text_width, config.numbers, config.classes)
+        self.beat_embedding = BeatEmbedding(width) if config.beats else None
         self.modulation_hidden = linear(width, width)
         if config.modulation == "shared":
             self.modulation = zero_linear(width, 6 * width)
@@ -184,6 +187,7 @@ class DiT(nn.Module):
         """
         check_latents("DiT", x, self.config.channels, padding, circular)
         projected = cond if isinstance(cond, ProjectedCondition) else self._project(cond, x.shape[0])
+        check_beats(x, projected.beats)
         with full_precision(x):
             # A noise level in bfloat16 is no longer the same noise level, and these vectors cost nothing.
             noise = self.noise_embedding(c_noise.to(self.final_modulation.weight.dtype))
@@ -197,6 +201,8 @@ class DiT(nn.Module):
         rotary = rotary_tables(positions, self.config.width // self.config.heads, self.config.rotary_base)
         # The sum over the blocks stays in the precision of the weights, whatever autocast makes of the branches.
         hidden = self.input_projection(x.transpose(1, 2)).to(shift.dtype)
+        if self.beat_embedding is not None and projected.beats is not None:
+            hidden = hidden + self.beat_embedding(projected.beats.to(shift.dtype))
         for i, block in enumerate(self._blocks()):
             text = projected.text[i] if projected.text else None
             hidden = block(hidden, modulations[i], rotary, padding, text, projected.mask, circular)
@@ -207,10 +213,11 @@ class DiT(nn.Module):
     def _project(self, cond: Condition | None, batch: int) -> ProjectedCondition:
         with full_precision(self.final_modulation.weight):
             embedded = self.condition_embedding(cond, batch)
+        beats = None if cond is None or not cond.beats.shape[1] else cond.beats
         if embedded.tokens is None:
-            return ProjectedCondition(embedded.vector, (), None)
+            return ProjectedCondition(embedded.vector, (), None, beats)
         text = tuple(block.cross_attention.project(embedded.tokens) for block in self._blocks())
-        return ProjectedCondition(embedded.vector, text, embedded.mask)
+        return ProjectedCondition(embedded.vector, text, embedded.mask, beats)
 
     def _blocks(self) -> list[_Block]:
         return [block for block in self.blocks if isinstance(block, _Block)]

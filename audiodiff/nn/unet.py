@@ -22,8 +22,8 @@ from audiodiff.nn.attention import (
     linear,
     rotary_tables,
 )
-from audiodiff.nn.checks import check_condition_sizes, check_heads, check_latents
-from audiodiff.nn.condition import Condition, ConditionEmbedding, ProjectedCondition
+from audiodiff.nn.checks import check_beats, check_condition_sizes, check_heads, check_latents
+from audiodiff.nn.condition import BeatEmbedding, Condition, ConditionEmbedding, ProjectedCondition
 from audiodiff.nn.convolution import TimeConv
 from audiodiff.nn.embeddings import FourierEmbedding
 
@@ -58,6 +58,7 @@ class UNetConfig:
     text_width: int = 384
     numbers: int = 2
     classes: tuple[int, ...] = ()
+    beats: bool = False
     rotary_base: float = 10000.0
 
     def __post_init__(self) -> None:
@@ -189,6 +190,7 @@ class UNet(nn.Module):
         attention = [last - i < config.attention_levels for i in range(len(widths))]
         self.noise_embedding = FourierEmbedding(64, embedding, 0.5, 60.0)
         self.condition_embedding = ConditionEmbedding(embedding, config.text_width, config.numbers, config.classes)
+        self.beat_embedding = BeatEmbedding(widths[0]) if config.beats else None
         self.features = linear(embedding, embedding)
         self.input_projection = TimeConv(config.channels, widths[0], kernel)
         self.down = nn.ModuleList(_Level(config, w, w, config.blocks, attention[i]) for i, w in enumerate(widths))
@@ -233,6 +235,7 @@ class UNet(nn.Module):
                 f"choose a multiple of {self.config.multiple}, such as {n_latents + missing}."
             )
         projected = cond if isinstance(cond, ProjectedCondition) else self._project(cond, x.shape[0])
+        check_beats(x, projected.beats)
         with full_precision(x):
             noise = self.noise_embedding(c_noise.to(self.features.weight.dtype))
             features = F.silu(self.features(noise + projected.vector))
@@ -255,7 +258,12 @@ class UNet(nn.Module):
     ) -> Tensor:
         texts = dict(zip(self._attentive(), projected.text, strict=False))
         skips = []
+        n_latents = x.shape[1]
         x = self.input_projection(x, masks[0], circular).to(features.dtype)
+        if self.beat_embedding is not None and projected.beats is not None:
+            missing = n_latents - projected.beats.shape[1]
+            beats = F.pad(projected.beats, (0, missing), value=torch.nan)
+            x = x + self.beat_embedding(beats.to(features.dtype))
         for i, level in enumerate(_levels(self.down)):
             if i > 0:
                 x = self.shrink[i - 1](x, masks[i - 1], circular).to(features.dtype)
@@ -282,10 +290,11 @@ class UNet(nn.Module):
     def _project(self, cond: Condition | None, batch: int) -> ProjectedCondition:
         with full_precision(self.features.weight):
             embedded = self.condition_embedding(cond, batch)
+        beats = None if cond is None or not cond.beats.shape[1] else cond.beats
         if embedded.tokens is None:
-            return ProjectedCondition(embedded.vector, (), None)
+            return ProjectedCondition(embedded.vector, (), None, beats)
         text = tuple(attention.project(embedded.tokens) for attention in self._attentive().values())
-        return ProjectedCondition(embedded.vector, text, embedded.mask)
+        return ProjectedCondition(embedded.vector, text, embedded.mask, beats)
 
     def _attentive(self) -> dict[_Level, CrossAttention]:
         """Levels that read text, in the order of `ProjectedCondition.text`: down, then those of the way up."""

@@ -19,6 +19,7 @@ from audiodiff.models.mel_latent import CLASSES, NUMBERS, ClassConfig, NumberCon
 from audiodiff.presets.corpus import CorpusName, DataConfig, describe_corpus, open_dataset, read_corpus
 from audiodiff.presets.latent_config import LAYOUTS, PRESETS
 from audiodiff.signal import mel
+from audiodiff.signal.beats import steady_beats, track_beats
 from audiodiff.text.encoder import TextEncoder, open_encoder
 from audiodiff.text.vocabulary import collect_vocabulary
 
@@ -39,12 +40,14 @@ class Encoding(NamedTuple):
         corpus: layout of the corpus.
         text_encoder: name of the text encoder.
         numbers, classes: what the model can be asked for.
+        beats: whether it is told where the beats are.
     """
 
     corpus: CorpusName
     text_encoder: str
     numbers: tuple[NumberConfig, ...]
     classes: tuple[ClassConfig, ...]
+    beats: bool
 
 
 def encoding_of(preset: str) -> Encoding:
@@ -56,7 +59,7 @@ def encoding_of(preset: str) -> Encoding:
     if preset not in PRESETS:
         raise AudiodiffError(f"there is no preset {preset!r} of a latent model; known are {', '.join(PRESETS)}.")
     model = PRESETS[preset].model
-    return Encoding(LAYOUTS.get(preset, "folder"), model.text_encoder, model.numbers, model.classes)
+    return Encoding(LAYOUTS.get(preset, "folder"), model.text_encoder, model.numbers, model.classes, model.beats)
 
 
 class Segment(NamedTuple):
@@ -75,6 +78,7 @@ def encode_corpus(
     text_encoder: str = "minilm",
     numbers: Sequence[NumberConfig] = NUMBERS,
     classes: Sequence[ClassConfig] = CLASSES,
+    beats: bool = False,
     cache: str = "",
     device: str = "cpu",
     on_clip: OnClip | None = None,
@@ -93,6 +97,7 @@ def encode_corpus(
         corpus: layout of the folder.
         text_encoder: name of the frozen encoder (`audiodiff.text.open_encoder`).
         numbers, classes: what the model can be asked for; those of its preset (`audiodiff.presets.latent.PRESETS`).
+        beats: whether the beats of clips of known tempo are wanted.
         cache: where decoded audio and text states are kept; empty for the user's cache folder.
         device: where the autoencoder runs.
         on_clip: told about progress, in recordings.
@@ -156,6 +161,7 @@ def encode_corpus(
                             classes=classes_of(item, classes),
                             source=index.metadata["corpus"]["name"],
                             licence=item.licence,
+                            beats=beats_of(item, clips, number, part) if beats else (),
                         )
                     )
                 counts[split] += len(parts)
@@ -188,6 +194,7 @@ def encode_for(
         text_encoder=text_encoder or wanted.text_encoder,
         numbers=wanted.numbers,
         classes=wanted.classes,
+        beats=wanted.beats,
         cache=cache,
         device=device,
         on_clip=on_clip,
@@ -265,14 +272,50 @@ def numbers_of(
     """
     known: dict[str, float] = {}
     for name in (number.name for number in numbers):
-        stated = item.extra.get(name, "").strip()
-        try:
-            value = (item.seconds if seconds is None else seconds) if name == "seconds" else float(stated or "nan")
-        except ValueError as error:
-            raise AudiodiffError(f"{item.path} has {name} {stated!r} in its metadata; expected a number.") from error
+        value = _stated(item, name)
+        if name == "seconds":
+            value = item.seconds if seconds is None else seconds
         if math.isfinite(value) and value > 0:
             known[name] = value
     return known
+
+
+def _stated(item: AudioItem, name: str) -> float:
+    """A number of the metadata, NaN if there is none.
+
+    Raises:
+        AudiodiffError: something that is not a number.
+    """
+    stated = item.extra.get(name, "").strip()
+    try:
+        return float(stated or "nan")
+    except ValueError as error:
+        raise AudiodiffError(f"{item.path} has {name} {stated!r} in its metadata; expected a number.") from error
+
+
+def beats_of(item: AudioItem, clips: AudioDataset, number: int, part: Segment) -> tuple[float, ...]:
+    """Times of the beats (s) in a part of a clip whose tempo is known; none where they cannot be told.
+
+    The column "first_beat" of the metadata gives the time of the first of evenly spaced ones, for clips whose score is
+    known; without it they are looked for in the sound.
+
+    Args:
+        item: what is known of the clip.
+        clips: where its sound is.
+        number: of the clip there.
+        part: of it.
+
+    Raises:
+        AudiodiffError: something that is not a number.
+    """
+    tempo = _stated(item, "tempo")
+    if not tempo > 0:
+        return ()
+    first, start, rate = _stated(item, "first_beat"), part.start / clips.sample_rate, clips.sample_rate
+    if math.isnan(first):
+        return track_beats(clips.waveform(number, *part).numpy(), rate, tempo)
+    seconds = (part.stop - part.start) / rate
+    return steady_beats((first - start) % (60.0 / tempo), tempo, seconds)
 
 
 def classes_of(item: AudioItem, classes: Sequence[ClassConfig] = CLASSES) -> dict[str, str]:

@@ -179,6 +179,11 @@ def check_shards(data: LatentDataset, config: Config) -> None:
                 f"the shards have {name} {theirs}, the model {ours_too}; set --model.{name}, or make the shards again "
                 f"with `audiodiff encode --preset {config.preset or 'PRESET'}`."
             )
+    if model.beats and not any(clip.beats for clip in data.clips):
+        raise AudiodiffError(
+            "the shards know the beats of no clip; make them again with `audiodiff encode` from a corpus with tempos, "
+            "or set --model.beats false."
+        )
 
 
 def build_model(config: Config) -> MelLatent:
@@ -195,6 +200,9 @@ def build_model(config: Config) -> MelLatent:
             {**mel_latent_config_to_dict(each.config), "process": None, "parameterization": None}
             for each in (given, model)
         )
+        # Beats come in by a layer of their own, which starts as zero: it can be learnt later than the rest.
+        learns_beats = model.config.beats and not given.config.beats
+        theirs["beats"] = theirs["beats"] or learns_beats
         odd = differences(theirs, ours)
         if odd:
             key, before, now = odd[0]
@@ -202,7 +210,9 @@ def build_model(config: Config) -> MelLatent:
                 f"the checkpoint {config.init} is of another shape: model.{key} is {before} there and {now} here; "
                 "give the settings that it was trained with."
             )
-        model.load_state_dict(given.state_dict())
+        missing, strange = model.load_state_dict(given.state_dict(), strict=False)
+        assert not strange
+        assert learns_beats == bool(missing)
     model.autoencoder.load_state_dict(load_autoencoder(config.autoencoder).state_dict())
     # The codec is finished; what is learnt here is what its latents look like.
     model.autoencoder.requires_grad_(False)
@@ -226,6 +236,7 @@ def make_player(model: MelLatent, data: LatentDataset, config: Config, devices: 
             torch.rand(batch_size, generator=generator) < settings.drop_text,
             torch.rand(cond.numbers.shape, generator=generator) < settings.drop_number,
             torch.rand(cond.classes.shape, generator=generator) < settings.drop_number,
+            torch.rand(batch_size, generator=generator) < settings.drop_beats,
         )
         cond = drop_conditions(cond, torch.rand(batch_size, generator=generator) < settings.drop_all)
         result = model.loss(
@@ -253,7 +264,8 @@ def batch_names(data: LatentDataset, config: Config, step: int) -> str:
 
 def batch_condition(model: MelLatent, batch: LatentBatch) -> Condition:
     """The condition of a batch, on the CPU."""
-    return Condition(batch.tokens, batch.mask, model.number_columns(batch.numbers), batch.classes)
+    beats = batch.beats if model.config.beats else batch.beats[:, :0]
+    return Condition(batch.tokens, batch.mask, model.number_columns(batch.numbers), batch.classes, beats)
 
 
 @torch.no_grad()

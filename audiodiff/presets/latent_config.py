@@ -40,6 +40,7 @@ class DataConfig:
         drop_all: share of items trained without any condition, for guidance.
         drop_text: share of the others trained without text.
         drop_number: share of numbers, and of classes, that are withheld, so that they can be left out.
+        drop_beats: share of items that are not told where their beats are.
     """
 
     folder: str = ""
@@ -48,6 +49,7 @@ class DataConfig:
     drop_all: float = 0.1
     drop_text: float = 0.05
     drop_number: float = 0.4
+    drop_beats: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ class Config:
             value = {"times": self.times, "sampling.sampler": self.sampling.sampler}.get(name, self.sampling.grid)
             if value not in known:
                 raise AudiodiffError(f"{name} is {value!r}; known: {', '.join(known)}.")
-        for name in ("drop_all", "drop_text", "drop_number"):
+        for name in ("drop_all", "drop_text", "drop_number", "drop_beats"):
             if not 0.0 <= getattr(self.data, name) <= 1.0:
                 raise AudiodiffError(f"data.{name} is {getattr(self.data, name)}; expected a share from 0 to 1.")
         if (
@@ -143,6 +145,8 @@ class Config:
 _MUSIC = Config(
     model=MelLatentConfig(
         autoencoder=MelAutoencoderConfig(mel=mel.preset("bigvgan-44k")),
+        # A model that is told a tempo only as a number takes many more hours to learn what a beat is.
+        beats=True,
         # About as many parameters as some core-hours of training can fill.
         dit=DiTConfig(width=256, depth=6, heads=4, expansion=3.0, conv_kernel=5),
     ),

@@ -13,6 +13,7 @@ from audiodiff.synthesis.edit_settings import InterpolateSettings, VarySettings,
 from audiodiff.synthesis.generate import EMPTY_PROMPT, Asked, Clip, LatentSynthesizer, OnProgress, faded, stages
 from audiodiff.synthesis.recording import (
     Waveform,
+    beats_of,
     begun,
     encoded,
     for_length,
@@ -21,6 +22,7 @@ from audiodiff.synthesis.recording import (
     shortest_latents,
 )
 from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.windowed import with_beats
 
 __all__ = ["interpolate", "slerp", "vary"]
 
@@ -58,8 +60,10 @@ def vary(
         notes.append("strength is 0, so this is the recording as the model's codec gives it back; nothing is varied")
     else:
         notes += _all_new(settings.strength)
-        denoise, said = synthesizer.guided(sampling, latents.shape[-1])
-        notes += _without_empty(said, settings.strength)
+        guided, said = synthesizer.guided(sampling)
+        beats, about = beats_of(synthesizer, recording, sampling.tempo, 0, latents.shape[-1])
+        notes += [*_without_empty(said, settings.strength), *about]
+        denoise = with_beats(guided, beats)
         state, times = begun(synthesizer, sampling, latents, settings.strength)
         denoising, vocoding = stages(on_progress, len(times) - 1, sampling.vocoder_steps)
         latents = synthesizer.sample(sampling, denoise, state, times, on_progress=denoising)
@@ -125,13 +129,17 @@ def interpolate(
         state = synthesizer.model.process.prior(synthesizer.noise(sampling.seed, 0, 0, n_latents))
         times = synthesizer.times(sampling)
     if settings.prompts is None:
-        denoise, said = synthesizer.guided(sampling, n_latents)
+        guided, said = synthesizer.guided(sampling)
         notes += _without_empty(said, settings.strength if first is not None else 1.0)
+        tempo = sampling.tempo
     else:
+        tempo = _tempo_between(synthesizer, settings.prompts, at, settings.sampling)
         wanted = _between(synthesizer, settings.prompts, at, settings.sampling, sampling.seconds)
         unwanted = synthesizer.ask(sampling.negative, None)
-        denoise = synthesizer.guided_by(wanted, unwanted, sampling)
+        guided = synthesizer.guided_by(wanted, unwanted, sampling)
         notes += [*wanted.notes, *unwanted.notes]
+    # Two recordings have two beats; only a tempo that is asked for is one for both.
+    denoise = with_beats(guided, synthesizer.beats(tempo, 0, n_latents))
     denoising, vocoding = stages(on_progress, len(times) - 1, sampling.vocoder_steps)
     latents = synthesizer.sample(sampling, denoise, state, times, on_progress=denoising)
     return _rendered(synthesizer, latents, n_samples, gain, sampling, notes, vocoding)
@@ -193,6 +201,16 @@ def _all_new(strength: float) -> list[str]:
 def _without_empty(notes: tuple[str, ...], strength: float) -> list[str]:
     """Notes about a prompt; that it is empty says nothing where a recording tells what is wanted."""
     return [note for note in notes if strength == 1.0 or note != EMPTY_PROMPT]
+
+
+def _tempo_between(
+    synthesizer: LatentSynthesizer, prompts: tuple[str, str], position: float, settings: GenerateSettings
+) -> float | None:
+    """The tempo of the beat between two prompts; where only one has a tempo, that one but at the other's end."""
+    first, second = (synthesizer.resolve(replace(settings, prompt=prompt)).tempo for prompt in prompts)
+    if first is None or second is None or position in (0.0, 1.0):
+        return (first if position < 1.0 else None) or (second if position > 0.0 else None)
+    return math.exp((1.0 - position) * math.log(first) + position * math.log(second))
 
 
 def _between(

@@ -15,6 +15,7 @@ from audiodiff.synthesis.generate import EMPTY_PROMPT, FADE_SECONDS, Clip, Laten
 from audiodiff.synthesis.recording import (
     Recording,
     Waveform,
+    beats_of,
     begun,
     encoded,
     for_length,
@@ -24,6 +25,7 @@ from audiodiff.synthesis.recording import (
     shortest_latents,
 )
 from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.windowed import with_beats
 
 __all__ = ["extend", "inpaint"]
 
@@ -64,12 +66,14 @@ def inpaint(
     if settings.strength == 0.0:
         notes.append("strength is 0, so the regions are the recording as the model's codec gives it back")
     sampling = for_length(synthesizer, sampling_of_edit(settings), recording.seconds)
-    denoise, said = synthesizer.guided(sampling, synthesizer.window_latents)
+    guided, said = synthesizer.guided(sampling)
     notes += [note for note in said if note != EMPTY_PROMPT]
     per_second = synthesizer.sample_rate / recording.sample_rate
     holes = [_latents_of(synthesizer, start * per_second, stop * per_second) for start, stop in regions]
     context = max(1, synthesizer.window_latents // 4)
     n_latents = -(-recording.samples.shape[-1] // samples_per_latent(synthesizer))
+    beats, about = beats_of(synthesizer, recording, sampling.tempo, 0, n_latents + shortest_latents(synthesizer))
+    notes += about
     groups = _groups(holes, context)
     distinct = _distinct(recording.original)
     jobs = len(set(distinct)) * len(groups)
@@ -92,6 +96,7 @@ def inpaint(
             if settings.strength > 0.0:
                 state, times = begun(synthesizer, sampling, known, settings.strength, low)
                 denoising, vocoding = stages(vocoding, len(times) - 1, sampling.vocoder_steps)
+                denoise = with_beats(guided, beats[low:high])
                 latents = synthesizer.sample(
                     sampling, region_mask(denoise, known, keep), state, times, start=low, on_progress=denoising
                 )
@@ -145,12 +150,14 @@ def extend(
         )
     notes = list(recording.notes)
     sampling = for_length(synthesizer, sampling_of_edit(settings), recording.seconds + settings.seconds)
-    denoise, said = synthesizer.guided(sampling, synthesizer.window_latents)
+    guided, said = synthesizer.guided(sampling)
     notes += [note for note in said if note != EMPTY_PROMPT]
     window = synthesizer.window_latents
     low, known_low, known_high, high = _canvas(synthesizer, recording, added, trim, before=settings.before)
     if known_high == known_low:
         notes.append(f"{recording.seconds:.2f} s are too short to be continued; the new sound knows nothing of them")
+    beats, about = beats_of(synthesizer, recording, sampling.tempo, low, high)
+    notes += about
     windows = list(_passes(known_high - known_low, high - low, window, window // 2))
     distinct = _distinct(recording.original)
     jobs, done, clipped = len(set(distinct)), 0, 0
@@ -172,6 +179,7 @@ def extend(
             # Windows are counted from what is known.
             part = slice(high - low - far, high - low - near) if settings.before else slice(near, far)
             state, times = begun(synthesizer, sampling, canvas[..., part], 1.0, low + part.start)
+            denoise = with_beats(guided, beats[part])
             canvas[..., part] = synthesizer.sample(
                 sampling,
                 region_mask(denoise, canvas[..., part].clone(), keep[part].clone()),

@@ -1,5 +1,6 @@
 """From a prompt to a clip: latents by diffusion, a log-mel by the autoencoder, a waveform by the vocoder."""
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from audiodiff.synthesis.provenance import StoryModel
 from audiodiff.synthesis.settings import GenerateSettings, Precision
 from audiodiff.synthesis.streams import windows
 from audiodiff.synthesis.vocode import VocoderSynthesizer
-from audiodiff.synthesis.windowed import windowed
+from audiodiff.synthesis.windowed import BeatDenoise, windowed, with_beats
 from audiodiff.text.embed import embed_prompt
 from audiodiff.text.encoder import TextEncoder, open_encoder
 from audiodiff.text.prompt import parse_prompt
@@ -240,10 +241,17 @@ class LatentSynthesizer:
         on_estimate: OnEstimate | None = None,
     ) -> tuple[Tensor, tuple[str, ...]]:
         """Denoise `[1, channels, n_latents]`; also returns notes about the prompt."""
-        denoise, notes = self.guided(settings, n_latents)
+        guided, notes = self.guided(settings)
+        denoise = with_beats(guided, self.beats(settings.tempo, 0, n_latents))
         x = self.model.process.prior(self.noise(settings.seed, 0, 0, n_latents))
         times = self.times(settings)
         return self.sample(settings, denoise, x, times, on_progress=on_progress, on_estimate=on_estimate), notes
+
+    def beats(self, tempo: float | None, start: int, stop: int) -> Tensor:
+        """Beats that have passed since 0 s at latents `start` to `stop`, `[stop - start]`; NaN without a tempo."""
+        rate = math.nan if tempo is None else tempo / 60.0 / self.model.latents_per_second
+        beats = (torch.arange(start, stop, dtype=torch.float64) + 0.5) * rate
+        return beats.float().to(self.device)
 
     def noise(self, seed: int, draw: int, start: int, stop: int) -> Tensor:
         """The noise of latents `start` to `stop`, `[1, channels, stop - start]`: it belongs to their place."""
@@ -303,9 +311,7 @@ class LatentSynthesizer:
         assert settings.steps is not None
         return GRIDS[settings.grid](self.model.process, settings.steps)
 
-    def guided(
-        self, settings: GenerateSettings, n_latents: int, *, circular: bool = False
-    ) -> tuple[Denoise, tuple[str, ...]]:
+    def guided(self, settings: GenerateSettings, *, circular: bool = False) -> tuple[BeatDenoise, tuple[str, ...]]:
         """Return the denoiser of `settings` for states of any length, and notes about the prompt."""
         settings = self.resolve(settings)
         wanted = self.ask(settings.prompt, settings)
@@ -317,8 +323,10 @@ class LatentSynthesizer:
 
     def guided_by(
         self, wanted: Asked, unwanted: Asked, settings: GenerateSettings, *, circular: bool = False
-    ) -> Denoise:
+    ) -> BeatDenoise:
         """Return the denoiser that goes towards `wanted` and away from `unwanted`, for states of any length.
+
+        What is wanted comes with its beats, what is unwanted without, so that guidance strengthens the beat too.
 
         Of a circle the whole is denoised as one, however long.
         """
@@ -335,16 +343,21 @@ class LatentSynthesizer:
             assert estimate is not None
             return estimate
 
-        plain = classifier_free(blended, wanted.conditions, unwanted.conditions, 1.0)
-        denoise = classifier_free(
-            blended,
-            wanted.conditions,
-            unwanted.conditions,
-            guidance,
-            adjust=rescale(amount) if amount and guidance > 1.0 else None,
-        )
-        if settings.guidance_interval is not None:
-            denoise = interval(denoise, plain, *settings.guidance_interval)
+        def denoise(x: Tensor, t: Tensor, beats: Tensor) -> Tensor:
+            rows = beats.expand(x.shape[0], -1) if self.model.config.beats else None
+            conditions = tuple((share, cond._replace(beats=rows)) for share, cond in wanted.conditions)
+            full = classifier_free(
+                blended,
+                conditions,
+                unwanted.conditions,
+                guidance,
+                adjust=rescale(amount) if amount and guidance > 1.0 else None,
+            )
+            if settings.guidance_interval is not None:
+                plain = classifier_free(blended, conditions, unwanted.conditions, 1.0)
+                full = interval(full, plain, *settings.guidance_interval)
+            return full(x, t)
+
         return denoise if circular else windowed(denoise, self.window_latents, self.window_latents // 3)
 
     @property

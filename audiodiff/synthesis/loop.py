@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from audiodiff.diffusion.samplers import Denoise
 from audiodiff.signal.levels import apply_level
 from audiodiff.signal.mel import MelSpec, log_mel
 from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.windowed import BeatDenoise, with_beats
 
 if TYPE_CHECKING:
     from audiodiff.synthesis.generate import Clip, LatentSynthesizer, OnEstimate, OnProgress
@@ -68,7 +68,7 @@ def loop_clip(
     per_latent = synthesizer.model.mel_spec.hop_length * synthesizer.model.autoencoder.frames_per_latent
     n_latents = max(1, round(settings.seconds * rate / per_latent))
     n_samples = n_latents * per_latent
-    denoise, said = synthesizer.guided(settings, n_latents, circular=n_latents <= window)
+    denoise, said = synthesizer.guided(settings, circular=n_latents <= window)
     if n_latents > window:
         denoise = around(denoise, window, window // 3)
     else:
@@ -76,9 +76,12 @@ def loop_clip(
         denoise = tiled(denoise, math.ceil(SHORTEST_SECONDS * rate / n_samples))
     state = synthesizer.model.process.prior(synthesizer.noise(settings.seed, 0, 0, n_latents))
     denoising, vocoding = stages(on_progress, settings.steps, settings.vocoder_steps)
+    notes = list(said)
+    beats, note = _whole_beats(synthesizer, settings, n_latents)
+    notes += [note] if note else []
     latents = synthesizer.sample(
         settings,
-        rolled(denoise, settings.seed),
+        with_beats(rolled(denoise, settings.seed), beats),
         state,
         synthesizer.times(settings),
         on_progress=denoising,
@@ -90,7 +93,6 @@ def loop_clip(
     )
     levelled = apply_level(waveform.float(), rate, settings.level)
     seam = seam_score(levelled.waveform, synthesizer.model.mel_spec)
-    notes = list(said)
     if n_samples != round(settings.seconds * rate):
         notes.append(
             f"a loop is a whole number of latents, {1000.0 * per_latent / rate:.1f} ms each: instead of "
@@ -109,38 +111,53 @@ def loop_clip(
     )
 
 
-def rolled(denoise: Denoise, seed: int) -> Denoise:
+def _whole_beats(
+    synthesizer: "LatentSynthesizer", settings: GenerateSettings, n_latents: int
+) -> tuple[Tensor, str | None]:
+    """Beats of the latents of a loop, `[n_latents]`, a whole number in all; and what there is to say of that."""
+    if settings.tempo is None:
+        return synthesizer.beats(None, 0, n_latents), None
+    minutes = n_latents / synthesizer.model.latents_per_second / 60.0
+    count = max(1, round(settings.tempo * minutes))
+    tempo, note = count / minutes, None
+    if abs(tempo / settings.tempo - 1.0) > 0.01:
+        note = f"a loop has a whole number of beats: {count} of them, {tempo:.1f} instead of {settings.tempo:g} bpm"
+    return synthesizer.beats(tempo, 0, n_latents), note
+
+
+def rolled(denoise: BeatDenoise, seed: int) -> BeatDenoise:
     """Return a `denoise` that turns the circle by another angle at each call, so that no place is always at an end.
 
     Positions in the network lie on a line: without this, they would leave a seam at the line's ends.
     """
     generator = torch.Generator().manual_seed(seed)
 
-    def turned(x: Tensor, t: Tensor) -> Tensor:
+    def turned(x: Tensor, t: Tensor, beats: Tensor) -> Tensor:
         shift = int(torch.randint(x.shape[-1], (), generator=generator))
-        return denoise(x.roll(shift, dims=-1), t).roll(-shift, dims=-1)
+        return denoise(x.roll(shift, dims=-1), t, beats.roll(shift)).roll(-shift, dims=-1)
 
     return turned
 
 
-def tiled(denoise: Denoise, times: int) -> Denoise:
+def tiled(denoise: BeatDenoise, times: int) -> BeatDenoise:
     """Return a `denoise` that sees the state `times` over, one after another, and takes the mean of what it makes."""
     if times <= 1:
         return denoise
 
-    def repeated(x: Tensor, t: Tensor) -> Tensor:
-        return denoise(x.repeat(1, 1, times), t).reshape(*x.shape[:-1], times, x.shape[-1]).mean(dim=-2)
+    def repeated(x: Tensor, t: Tensor, beats: Tensor) -> Tensor:
+        together = denoise(x.repeat(1, 1, times), t, beats.repeat(times))
+        return together.reshape(*x.shape[:-1], times, x.shape[-1]).mean(dim=-2)
 
     return repeated
 
 
-def around(denoise: Denoise, window: int, overlap: int) -> Denoise:
+def around(denoise: BeatDenoise, window: int, overlap: int) -> BeatDenoise:
     """Return a `denoise` of circles longer than `window` positions: overlapping windows all the way round.
 
     As `audiodiff.synthesis.windowed.windowed`, where the last window overlaps the first.
     """
 
-    def joined(x: Tensor, t: Tensor) -> Tensor:
+    def joined(x: Tensor, t: Tensor, beats: Tensor) -> Tensor:
         length = x.shape[-1]
         count = math.ceil(length / (window - overlap))
         ramp = torch.arange(1, window + 1, dtype=x.dtype, device=x.device)
@@ -148,7 +165,7 @@ def around(denoise: Denoise, window: int, overlap: int) -> Denoise:
         total, weight = torch.zeros_like(x), torch.zeros(length, dtype=x.dtype, device=x.device)
         for index in range(count):
             places = (round(index * length / count) + torch.arange(window, device=x.device)) % length
-            total.index_add_(-1, places, denoise(x[..., places], t) * ramp)
+            total.index_add_(-1, places, denoise(x[..., places], t, beats[places]) * ramp)
             weight.index_add_(0, places, ramp)
         return total / weight
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from audiodiff.diffusion.process import Process
 from audiodiff.errors import AudiodiffError
+from audiodiff.signal.beats import beat_positions, track_beats
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.generate import SHORTEST_SECONDS, LatentSynthesizer, OnProgress
 from audiodiff.synthesis.settings import MAX_SECONDS, MIN_SECONDS, GenerateSettings
@@ -108,6 +109,24 @@ def encoded(synthesizer: LatentSynthesizer, samples: Tensor, start: int, stop: i
         heard = torch.nn.functional.pad(heard, (0, missing))
     log_mel = torch.cat(list(mel_blocks([heard[None]], spec)), dim=-1)
     return autoencoder.encode(log_mel.to(synthesizer.device))[..., start - first : stop - first]
+
+
+def beats_of(
+    synthesizer: LatentSynthesizer, recording: Recording, tempo: float | None, start: int, stop: int
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Beats that have passed at latents `start` to `stop`, `[stop - start]`, and what there is to say about them.
+
+    They are those of the recording if it has the tempo that is asked for, and go on beyond its ends; else those of that
+    tempo from the recording's beginning on. Without a tempo, or for a model that is not told of beats: NaN.
+    """
+    if tempo is None or not synthesizer.model.config.beats:
+        return synthesizer.beats(None, start, stop), ()
+    found = track_beats(recording.samples.mean(dim=0).numpy(), synthesizer.sample_rate, tempo)
+    if not found:
+        said = f"the recording has no steady beat of {tempo:g} bpm; what is new has, counted from the beginning"
+        return synthesizer.beats(tempo, start, stop), (said,)
+    times = (np.arange(start, stop, dtype=np.float64) + 0.5) / np.float64(synthesizer.model.latents_per_second)
+    return torch.from_numpy(beat_positions(found, times)).to(synthesizer.device), ()
 
 
 def start_time(process: Process, strength: float) -> float:

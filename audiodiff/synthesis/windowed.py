@@ -1,12 +1,25 @@
 """Denoising longer states than a network was trained on: overlapping windows, joined at every step."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from audiodiff.diffusion.samplers import Denoise
 from audiodiff.errors import AudiodiffError
 
-__all__ = ["window_starts", "windowed"]
+__all__ = ["BeatDenoise", "window_starts", "windowed", "with_beats"]
+
+BeatDenoise = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""As `Denoise`, with the beats that have passed at each position of the state, `[n]`, NaN where unknown.
+
+They are an argument, since windows of a state are at other places of the piece.
+"""
+
+
+def with_beats(denoise: BeatDenoise, beats: Tensor) -> Denoise:
+    """Return a `denoise` for states whose beats are `beats [n]`."""
+    return lambda x, t: denoise(x, t, beats)
 
 
 def window_starts(length: int, window: int, overlap: int) -> list[int]:
@@ -24,7 +37,7 @@ def window_starts(length: int, window: int, overlap: int) -> list[int]:
     return [round(index * (length - window) / (count - 1)) for index in range(count)]
 
 
-def windowed(denoise: Denoise, window: int, overlap: int) -> Denoise:
+def windowed(denoise: BeatDenoise, window: int, overlap: int) -> BeatDenoise:
     """Return a `denoise` for states of any length from one for states of up to `window` positions.
 
     Each window is denoised by itself; where windows overlap, their estimates cross-fade linearly. Since all windows
@@ -36,11 +49,11 @@ def windowed(denoise: Denoise, window: int, overlap: int) -> Denoise:
         overlap: positions that neighbours share at least.
     """
 
-    def joined(x: Tensor, t: Tensor) -> Tensor:
+    def joined(x: Tensor, t: Tensor, beats: Tensor) -> Tensor:
         length = x.shape[-1]
         starts = window_starts(length, window, overlap)
         if len(starts) == 1:
-            return denoise(x, t)
+            return denoise(x, t, beats)
         total = torch.zeros_like(x)
         weight = torch.zeros(length, dtype=x.dtype, device=x.device)
         for index, start in enumerate(starts):
@@ -53,7 +66,7 @@ def windowed(denoise: Denoise, window: int, overlap: int) -> Denoise:
                 shared = stop - starts[index + 1]
                 falling = 1 - (torch.arange(shared, dtype=x.dtype, device=x.device) + 1) / (shared + 1)
                 ramp[window - shared :] = torch.minimum(ramp[window - shared :], falling)
-            total[..., start:stop] += denoise(x[..., start:stop], t) * ramp
+            total[..., start:stop] += denoise(x[..., start:stop], t, beats[start:stop]) * ramp
             weight[start:stop] += ramp
         return total / weight
 

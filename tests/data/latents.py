@@ -45,6 +45,8 @@ def clip(number: int, captions: int | None = None, **changes: object) -> LatentC
         "classes": {"genre": "waltz", "key": ""} if number % 2 else {"key": "C"},
         "source": "even" if number % 2 == 0 else "odd",
         "licence": "CC0-1.0",
+        # Every latent is half a beat, the first of them in the middle of one.
+        "beats": tuple(2 * place / 21.5 for place in range(20)) if number % 2 else (),
     }
     return LatentClip(**{**values, **changes})
 

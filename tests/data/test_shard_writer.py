@@ -48,6 +48,7 @@ def test_shards_follow_the_conventions_of_webdataset(tmp_path):
             "source": clip(number).source,
             "licence": "CC0-1.0",
             "seconds": clip(number).seconds,
+            "beats": list(clip(number).beats),
         }
 
 
@@ -87,7 +88,7 @@ def test_the_same_clips_give_the_same_bytes(tmp_path):
 def test_shards_have_a_size(tmp_path):
     with ShardWriter(tmp_path, INDEX, bytes_per_shard=20_000) as writer:
         for number in range(12):
-            writer.add(clip(number, captions=1))
+            writer.add(clip(number, captions=1, beats=()))
         writer.add(clip(12, latent=torch.zeros(2, 9000)))
         writer.add(clip(13))
     sizes = [path.stat().st_size for path in sorted(tmp_path.glob("*.tar"))]

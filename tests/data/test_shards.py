@@ -22,7 +22,7 @@ def data(tmp_path, request):
 def same(one, two):
     return all(
         torch.equal(torch.nan_to_num(getattr(one, name), -1.0), torch.nan_to_num(getattr(two, name), -1.0))
-        for name in ("latents", "tokens", "mask", "numbers", "classes", "lengths", "index")
+        for name in ("latents", "tokens", "mask", "numbers", "classes", "beats", "lengths", "index")
     )
 
 
@@ -37,7 +37,7 @@ def test_clips_come_back(data):
         for caption, states in enumerate(data.states(number)):
             assert torch.equal(states, states_of(number, caption))
         original = clip(number)
-        for name in ("texts", "numbers", "classes", "source", "licence", "seconds"):
+        for name in ("texts", "numbers", "classes", "source", "licence", "seconds", "beats"):
             assert getattr(record, name) == getattr(original, name)
 
 
@@ -50,6 +50,7 @@ def test_shapes_and_types(data):
         "mask": ((32, longest), torch.bool),
         "numbers": ((32, 2), torch.float32),
         "classes": ((32, 2), torch.int64),
+        "beats": ((32, 12), torch.float32),
         "lengths": ((32,), torch.int64),
         "index": ((32,), torch.int64),
     }
@@ -77,6 +78,11 @@ def test_rows_are_crops_of_their_clip(data):
                 assert bool(batch.mask[row, : len(real)].all())
             else:
                 assert len(real) == 0
+            if number % 2:
+                place = counts[0] - 1 + torch.arange(12)
+                torch.testing.assert_close(batch.beats[row], (place + 0.5) / 2, rtol=0, atol=1e-3)
+            else:
+                assert batch.beats[row].isnan().all()
             tempo = float(batch.numbers[row, 0])
             assert tempo == 60.0 + number if number % 2 else np.isnan(tempo)
             assert np.isnan(float(batch.numbers[row, 1]))

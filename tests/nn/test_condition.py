@@ -6,6 +6,7 @@ from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.nn.condition import (
+    BeatEmbedding,
     Condition,
     ConditionEmbedding,
     concat_conditions,
@@ -23,6 +24,7 @@ def condition(batch: int = 3, n_tokens: int = 4) -> Condition:
         torch.arange(n_tokens).expand(batch, n_tokens) < torch.arange(2, 2 + batch)[:, None],
         torch.tensor([[120.0, 10.0]]).repeat(batch, 1) + torch.arange(batch)[:, None],
         torch.tensor([[1, 2]]).repeat(batch, 1),
+        torch.linspace(0.0, 3.0, 7).repeat(batch, 1),
     )
 
 
@@ -57,6 +59,7 @@ def test_dropping_takes_whole_items_and_leaves_the_others_alone() -> None:
     assert not dropped.mask[1].any()
     assert dropped.numbers[1].isnan().all()
     assert not dropped.classes[1].any()
+    assert dropped.beats[1].isnan().all()
     for old, new in zip(cond, dropped, strict=True):
         assert torch.equal(old[0::2], new[0::2])
     assert cond.mask[1].any()
@@ -70,10 +73,12 @@ def test_dropping_parts_takes_each_part_by_itself() -> None:
         torch.tensor([True, False, False]),
         torch.tensor([[False, False], [False, True], [False, False]]),
         torch.tensor([[False, False], [False, False], [True, False]]),
+        torch.tensor([False, True, False]),
     )
     assert dropped.mask.any(dim=1).tolist() == [False, True, True]
     assert dropped.numbers.isnan().tolist() == [[False, False], [False, True], [False, False]]
     assert dropped.classes.tolist() == [[1, 2], [1, 2], [0, 2]]
+    assert dropped.beats.isnan().any(dim=1).tolist() == [False, True, False]
 
 
 def test_conditions_of_different_lengths_stack() -> None:
@@ -83,6 +88,8 @@ def test_conditions_of_different_lengths_stack() -> None:
     assert both.mask[0].tolist() == [True, True, False, False, False]
     assert torch.equal(both.mask[1:3], long.mask)
     assert not both.mask[3].any()
+    unknown = short._replace(beats=short.beats[:, :0])
+    assert concat_conditions(unknown, long).beats.isnan().all(dim=1).tolist() == [True, False, False]
     torch.testing.assert_close(vector(both, 4)[:1], vector(short, 1))
     torch.testing.assert_close(vector(both, 4)[3:], vector(None, 1))
 
@@ -140,3 +147,29 @@ def test_conditions_of_other_sizes_are_refused() -> None:
         network(cond._replace(numbers=cond.numbers[:, :1]), 3)
     with pytest.raises(AudiodiffError, match="repeat_condition"):
         network(cond, 6)
+
+
+def test_beats_are_told_by_their_place_within_the_beat() -> None:
+    torch.manual_seed(0)
+    embed = BeatEmbedding(6)
+    assert not embed(torch.rand(2, 9)).any()  # starts as nothing
+    torch.nn.init.normal_(embed.projection.weight)
+    beats = torch.tensor([[0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 400.25]])
+    vectors = embed(beats)[0].detach()
+    torch.testing.assert_close(vectors[4], vectors[0])
+    torch.testing.assert_close(vectors[5], vectors[2])
+    torch.testing.assert_close(vectors[6], vectors[1])
+    distances = torch.cdist(vectors[:4], vectors[:4])
+    assert float(distances[~torch.eye(4, dtype=torch.bool)].min()) > 0.5
+
+
+def test_unknown_beats_add_nothing_and_stop_no_gradient() -> None:
+    torch.manual_seed(0)
+    embed = BeatEmbedding(6)
+    torch.nn.init.normal_(embed.projection.weight)
+    vectors = embed(torch.tensor([[torch.nan, 0.3]]))
+    assert not vectors[0, 0].any()
+    assert vectors[0, 1].any()
+    vectors.sum().backward()
+    assert embed.projection.weight.grad is not None
+    assert embed.projection.weight.grad.isfinite().all()

@@ -30,6 +30,7 @@ def condition() -> Condition:
         torch.tensor([[True, True, False, False], [True, True, True, True]]),
         torch.tensor([[120.0, math.nan], [90.0, 10.0]]),
         torch.tensor([[1], [3]]),
+        torch.zeros(2, 0),
     )
 
 
@@ -218,3 +219,26 @@ def test_impossible_inputs_are_refused() -> None:
         net(x, c_noise, None, torch.ones(2, 6, dtype=torch.bool))
     with pytest.raises(AudiodiffError, match="repeat_condition"):
         net(x, c_noise, item(condition(), 0))
+
+
+def test_beats_are_heard_where_they_are_known() -> None:
+    config = UNetConfig(**{**SMALL.__dict__, "beats": True})
+    net, cond = randomised(config), condition()
+    x, c_noise = noisy(7)
+    beats = torch.linspace(0.0, 2.3, 7).repeat(2, 1)
+    beats[1] = torch.nan
+    out, told = net(x, c_noise, cond), net(x, c_noise, cond._replace(beats=beats))
+    torch.testing.assert_close(told[1], out[1])
+    assert not torch.allclose(told[0], out[0], atol=1e-3)
+    shifted = net(x, c_noise, cond._replace(beats=beats + 0.25))
+    assert not torch.allclose(told[0], shifted[0], atol=1e-3)
+    again = net(x, c_noise, cond._replace(beats=beats + 3.0))
+    torch.testing.assert_close(told, again, rtol=1e-4, atol=1e-4)
+    projected = net.project_cond(cond._replace(beats=beats))
+    assert torch.equal(net(x, c_noise, projected), told)
+
+
+def test_beats_of_another_stretch_are_refused() -> None:
+    config = UNetConfig(**{**SMALL.__dict__, "beats": True})
+    with pytest.raises(AudiodiffError, match=r"beats \[2, 6\] for 2 items of 7 latents"):
+        randomised(config)(*noisy(7), condition()._replace(beats=torch.zeros(2, 6)))

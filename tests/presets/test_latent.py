@@ -18,13 +18,22 @@ from audiodiff.models.checkpoint import (
     load_mel_latent,
     load_vocoder,
     read_config,
+    save_mel_latent,
     save_vocoder,
 )
 from audiodiff.models.vocoder import Vocoder, VocoderConfig
 from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.presets import autoencoder, latent
 from audiodiff.presets.corpus import CorpusName
-from audiodiff.presets.encode import captions, encode_corpus, encode_waveform, encoding_of, numbers_of
+from audiodiff.presets.encode import (
+    Segment,
+    beats_of,
+    captions,
+    encode_corpus,
+    encode_waveform,
+    encoding_of,
+    numbers_of,
+)
 from audiodiff.presets.latent_config import LAYOUTS
 from audiodiff.presets.latent_sounds import generate, listening_clips
 from audiodiff.signal import mel
@@ -335,3 +344,45 @@ def test_validation_sounds_follow_the_condition_and_the_settings(place: Path) ->
         generate(model, conds[0], tiny(place, "no", **{"validation.steps": "1", "guidance": "1"}), 12, seed=1),
     ):
         assert not torch.allclose(first, other)
+
+
+def test_beats_come_from_the_score_or_the_sound(tmp_path: Path) -> None:
+    rate = 22050
+    generator = np.random.default_rng(0)
+    waveform = 0.001 * generator.standard_normal(8 * rate)
+    for time in np.arange(0.4, 7.9, 0.6):
+        start = round(time * rate)
+        waveform[start : start + 1000] += 0.3 * generator.standard_normal(1000) * np.exp(-np.arange(1000) / 100)
+    soundfile.write(tmp_path / "a.wav", waveform.astype(np.float32), rate)
+
+    def beats(part: Segment | None = None, **extra: str) -> tuple[float, ...]:
+        item = AudioItem(tmp_path / "a.wav", sample_rate=rate, n_samples=8 * rate, extra=extra)
+        clips = AudioDataset([item], rate, tmp_path / "cache")
+        return beats_of(item, clips, 0, part or Segment(0, 8 * rate))
+
+    assert beats() == ()
+    found = beats(tempo="100")
+    assert max(min(abs(time - 0.4) % 0.6, -abs(time - 0.4) % 0.6) for time in found) < 0.05
+    assert len(found) in (12, 13, 14)
+    said = beats(tempo="100", first_beat="0.1")
+    np.testing.assert_allclose(said, 0.1 + 0.6 * np.arange(14), atol=1e-3)
+    later = beats(Segment(2 * rate, 5 * rate), tempo="100", first_beat="0.1")
+    np.testing.assert_allclose(np.array(later) + 2.0, 0.1 + 0.6 * np.arange(4, 9), atol=1e-3)
+    with pytest.raises(AudiodiffError, match="first_beat 'soon'"):
+        beats(tempo="100", first_beat="soon")
+
+
+def test_a_model_learns_beats_later_than_the_rest_and_not_from_shards_without(place: Path, tmp_path: Path) -> None:
+    first = latent.train(tiny(place, "no-beats"), resume=False)
+    assert not load_mel_latent(first).config.beats
+    with pytest.raises(AudiodiffError, match="the beats of no clip"):
+        latent.train(tiny(place, "deaf", **{"model.beats": "true"}), resume=False)
+    told = tiny(place, "beats", **{"model.beats": "true", "init": str(first)})
+    model, before = latent.build_model(told), load_mel_latent(first)
+    theirs = dict(before.named_parameters())
+    fresh = {name for name, parameter in model.named_parameters() if name not in theirs}
+    assert fresh == {"network.beat_embedding.projection.weight"}
+    assert all(torch.equal(parameter, theirs[name]) for name, parameter in model.named_parameters() if name in theirs)
+    save_mel_latent(tmp_path / "with-beats", model, {})
+    with pytest.raises(AudiodiffError, match=r"model\.beats"):
+        latent.build_model(tiny(place, "back", init=str(tmp_path / "with-beats")))

@@ -26,6 +26,7 @@ def latent_model(seed: int = 0) -> MelLatent:
                 network=AutoencoderConfig(width=16, latent_channels=4, blocks=(1, 0, 1)),
             ),
             dit=DiTConfig(width=16, depth=1, heads=2, conv_kernel=3),
+            beats=True,
         )
     )
     with torch.no_grad():

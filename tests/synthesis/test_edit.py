@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.edit import interpolate, slerp, vary
+from audiodiff.synthesis import recording
+from audiodiff.synthesis.edit import _tempo_between, interpolate, slerp, vary
 from audiodiff.synthesis.edit_settings import InterpolateSettings, VarySettings
 from audiodiff.synthesis.generate import LatentSynthesizer
 from audiodiff.synthesis.recording import encoded
@@ -179,3 +180,35 @@ def test_slerp_keeps_the_norm_of_noises_and_the_ends() -> None:
     torch.testing.assert_close(slerp(first, first, 0.3), first)
     assert torch.isfinite(slerp(first, -first, 0.5)).all()
     assert not slerp(torch.zeros(3), torch.zeros(3), 0.5).any()
+
+
+def test_between_two_prompts_the_tempo_moves_evenly(tiny: LatentSynthesizer) -> None:
+    def tempo(first: str, second: str, position: float) -> float | None:
+        return _tempo_between(tiny, (first, second), position, GenerateSettings())
+
+    assert tempo("waltz, 80 bpm", "polka, 125 bpm", 0.5) == pytest.approx(100.0)
+    assert tempo("waltz, 80 bpm", "polka, 125 bpm", 0.0) == 80.0
+    assert [tempo("waltz, 80 bpm", "polka", at) for at in (0.0, 0.9, 1.0)] == [80.0, 80.0, None]
+    assert [tempo("waltz", "polka, 99 bpm", at) for at in (0.0, 0.1, 1.0)] == [None, 99.0, 99.0]
+    assert tempo("waltz", "polka", 0.5) is None
+
+
+def test_a_variation_keeps_the_beat_of_the_recording(tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[torch.Tensor] = []
+    forward = tiny.model.network.forward
+
+    def spy(x, c_noise, cond, *args, **kwargs):  # type: ignore[no-untyped-def]
+        seen.append(cond.beats[0])
+        return forward(x, c_noise, cond, *args, **kwargs)
+
+    monkeypatch.setattr(tiny.model.network, "forward", spy)
+    monkeypatch.setattr(recording, "track_beats", lambda *_: (0.3, 0.9, 1.5, 2.1))
+    vary(tiny, SOUND, RATE, VarySettings(quick(tempo=100.0, steps=2)))
+    places = (torch.arange(len(seen[0])) + 0.5) / tiny.model.latents_per_second
+    torch.testing.assert_close(seen[0], ((places - 0.3) / 0.6).float(), rtol=0, atol=1e-4)
+    vary(tiny, SOUND, RATE, VarySettings(quick(steps=2)))
+    assert seen[-1].isnan().all()
+    monkeypatch.setattr(recording, "track_beats", lambda *_: ())
+    clip = vary(tiny, SOUND, RATE, VarySettings(quick(tempo=100.0, steps=2)))
+    torch.testing.assert_close(seen[-1], (places / 0.6).float(), rtol=0, atol=1e-4)
+    assert any("no steady beat of 100 bpm" in note for note in clip.notes)

@@ -3,6 +3,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from audiodiff.nn.condition import ProjectedCondition
 from audiodiff.synthesis import vocode
 from audiodiff.synthesis.generate import LatentSynthesizer
 from audiodiff.synthesis.loop import around, rolled, seam_score, tiled
@@ -89,30 +90,32 @@ def test_short_windows_of_a_loop_give_the_same_samples(tiny: LatentSynthesizer) 
 def test_the_circle_is_turned_at_every_call_and_turned_back() -> None:
     seen: list[Tensor] = []
 
-    def denoise(x: Tensor, t: Tensor) -> Tensor:
+    def denoise(x: Tensor, t: Tensor, beats: Tensor) -> Tensor:
+        assert torch.equal(x[0, 0], beats)  # what is known of a place goes with it
         seen.append(x.clone())
         return 2.0 * x
 
     x = torch.arange(12.0).reshape(1, 1, 12)
     turning = rolled(denoise, seed=0)
     for _ in range(6):
-        assert torch.equal(turning(x, T), 2.0 * x)
+        assert torch.equal(turning(x, T, x[0, 0]), 2.0 * x)
     assert len({int(state[0, 0, 0]) for state in seen}) > 2
     assert all(torch.equal(state.sort().values, x) for state in seen)
     first = [int(state[0, 0, 0]) for state in seen]
     seen.clear()
     again = rolled(denoise, seed=0)
     for _ in range(6):
-        again(x, T)
+        again(x, T, x[0, 0])
     assert [int(state[0, 0, 0]) for state in seen] == first  # the seed decides
 
 
 def test_short_loops_are_shown_several_times_over() -> None:
-    def denoise(x: Tensor, t: Tensor) -> Tensor:
+    def denoise(x: Tensor, t: Tensor, beats: Tensor) -> Tensor:
+        assert torch.equal(x[0, 0], beats)
         return x + torch.arange(x.shape[-1], dtype=x.dtype)
 
     x = torch.randn(1, 2, 4)
-    torch.testing.assert_close(tiled(denoise, 3)(x, T), x + torch.tensor([4.0, 5.0, 6.0, 7.0]))
+    torch.testing.assert_close(tiled(denoise, 3)(x, T, x[0, 0]), x + torch.tensor([4.0, 5.0, 6.0, 7.0]))
     assert tiled(denoise, 1) is denoise
 
 
@@ -120,22 +123,23 @@ def test_short_loops_are_shown_several_times_over() -> None:
 def test_windows_go_round_the_circle(length: int, window: int, overlap: int) -> None:
     sizes: list[int] = []
 
-    def local(x: Tensor, t: Tensor) -> Tensor:
+    def local(x: Tensor, t: Tensor, beats: Tensor) -> Tensor:
+        assert torch.equal(x[0, 0], beats)
         sizes.append(x.shape[-1])
         return 3.0 * x
 
     x = torch.randn(1, 2, length)
-    torch.testing.assert_close(around(local, window, overlap)(x, T), 3.0 * x)
+    torch.testing.assert_close(around(local, window, overlap)(x, T, x[0, 0]), 3.0 * x)
     assert set(sizes) == {window}
 
-    def ends(x: Tensor, t: Tensor) -> Tensor:
+    def ends(x: Tensor, t: Tensor, beats: Tensor) -> Tensor:
         """Wrong by 1 at the ends of a window, as networks are worst there."""
         wrong = torch.zeros_like(x)
         wrong[..., 0] = wrong[..., -1] = 1.0
         return x + wrong
 
     if overlap:
-        error = (around(ends, window, overlap)(x, T) - x)[0, 0]
+        error = (around(ends, window, overlap)(x, T, x[0, 0]) - x)[0, 0]
         assert float(error.max()) < 0.6  # every end lies inside another window
         assert float(error[[0, -1]].max()) <= float(error.max())
 
@@ -182,3 +186,25 @@ def test_seeds_of_loops(tiny: LatentSynthesizer) -> None:
     np.testing.assert_array_equal(one, again)
     assert np.abs(one - other).max() > 0.01
     assert np.abs(one).max() > 0.0
+
+
+def test_a_loop_has_a_whole_number_of_beats(tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Tensor] = []
+    forward = tiny.model.network.forward
+
+    def spy(x: Tensor, c_noise: Tensor, cond: ProjectedCondition, *args: object, **kwargs: object) -> Tensor:
+        assert cond.beats is not None
+        seen.append(cond.beats[0])
+        return forward(x, c_noise, cond, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tiny.model.network, "forward", spy)
+    clip = tiny.clip(quick(seconds=3.6, loop=True, tempo=100.0, steps=1))
+    turn = 2.0 * torch.pi * seen[0].double()
+    # The same turn from each latent to the next, also from the last to the first.
+    steps = torch.exp(1j * turn) / torch.exp(1j * turn.roll(1))
+    torch.testing.assert_close(steps, steps[:1].expand_as(steps), rtol=0, atol=1e-4)
+    assert not any("beats" in note for note in clip.notes)  # 100 bpm for 3.6 s are 6 beats
+    clip = tiny.clip(quick(seconds=3.6, loop=True, tempo=94.0, steps=1))
+    assert any("whole number of beats" in note for note in clip.notes)
+    tiny.clip(quick(seconds=3.6, loop=True, steps=1))
+    assert seen[-1].isnan().all()

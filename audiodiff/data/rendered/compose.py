@@ -51,6 +51,11 @@ class Piece:
         return f"{self.style.name}_{self.index:06d}"
 
     @property
+    def first_beat(self) -> float:
+        """Time of the first beat in the clip (s); the others follow at the score's tempo."""
+        return -self.offset % (60.0 / self.score.bpm)
+
+    @property
     def instruments(self) -> tuple[Instrument, ...]:
         """The instruments that sound, each once, in order of the layers."""
         return tuple({part.instrument.name: part.instrument for part in self.score.parts}.values())

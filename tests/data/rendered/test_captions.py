@@ -56,6 +56,7 @@ def test_row() -> None:
     row = metadata_row(piece, 0, "clips/a.flac", "FluidR3_GM (MIT)")
     assert tuple(row) == COLUMNS
     assert row["tempo"] == f"{60e6 / piece.score.us_per_beat:.1f}"
+    assert row["first_beat"] == f"{piece.first_beat:.3f}"
     assert row["key"] == piece.key.name
     assert row["license"] == "CC0-1.0"
     assert row["source"] == "procedurally composed; rendered with FluidR3_GM (MIT)"

@@ -121,3 +121,13 @@ def test_length() -> None:
         assert piece.score.beats * beat == pytest.approx(piece.offset + seconds + 0.5)
         last = max(note.start for part in piece.score.parts for note in part.notes) * beat
         assert last > piece.offset + seconds - 4.0
+
+
+def test_the_first_beat_of_a_clip_is_one_of_the_score() -> None:
+    pieces = [compose(0, index) for index in range(40)]
+    for piece in pieces:
+        beat = 60.0 / piece.score.bpm
+        assert 0.0 <= piece.first_beat < beat
+        passed = (piece.offset + piece.first_beat) / beat
+        assert passed == pytest.approx(round(passed), abs=1e-6)
+    assert len({piece.first_beat > 0.0 for piece in pieces}) == 2
