@@ -22,6 +22,7 @@ from audiodiff.presets.latent_config import Config
 from audiodiff.presets.vocoder import SamplingConfig as VocoderSampling
 from audiodiff.presets.vocoder import vocode_mel
 from audiodiff.signal import mel
+from audiodiff.signal.beats import beat_positions
 from audiodiff.training.logging import Board
 
 
@@ -79,6 +80,9 @@ def show_sounds(
         own = data.latent(index)[None, :, :most].to(device)
         states = data.states(index)[:1] or (torch.zeros(0, model.config.text_width),)
         cond = model.condition(states, [clip.numbers], [clip.classes])
+        if model.config.beats and clip.beats:
+            beats = torch.from_numpy(beat_positions(clip.beats, data.times(0, own.shape[-1])))
+            cond = cond._replace(beats=beats[None].to(device))
         latents = generate(model, cond, config, own.shape[-1], seed=place)
         log_mels = [model.autoencoder.decode(each) for each in (own, latents)]
         sound = vocode_mel(listener.vocoder, log_mels[1], listener.sampling, seed=place)

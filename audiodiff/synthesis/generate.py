@@ -35,7 +35,8 @@ OnEstimate = Callable[[Tensor], None]
 """Called after every step of the model with its estimate of the clean latents, `[1, channels, n_latents]`."""
 
 SHORTEST_SECONDS = 3.0
-"""Clips shorter than this are cut from one of this length: the model has never heard shorter ones."""
+"""Clips shorter than this (s) are cut from one of this length, since models for music have never heard shorter ones;
+from one of the model's window if that is shorter still."""
 
 FADE_SECONDS = 0.01
 DECODE_LATENTS = 1024
@@ -226,10 +227,15 @@ class LatentSynthesizer:
             notes=notes,
         )
 
+    @property
+    def shortest_seconds(self) -> float:
+        """The shortest stretch that is denoised (s)."""
+        return min(SHORTEST_SECONDS, self.defaults.window_seconds)
+
     def n_latents(self, seconds: float) -> int:
         """How many latents are denoised for a clip of `seconds`."""
         spec, per_latent = self.model.mel_spec, self.model.autoencoder.frames_per_latent
-        wanted = max(seconds, SHORTEST_SECONDS)
+        wanted = max(seconds, self.shortest_seconds)
         return -(-round(wanted * spec.sample_rate) // (spec.hop_length * per_latent))
 
     def latents(
@@ -389,7 +395,7 @@ class LatentSynthesizer:
             if settings.tempo is not None:
                 numbers["tempo"] = settings.tempo
             if any(number.name == "seconds" for number in self.model.config.numbers):
-                numbers["seconds"] = min(max(settings.seconds, SHORTEST_SECONDS), self.defaults.window_seconds)
+                numbers["seconds"] = min(max(settings.seconds, self.shortest_seconds), self.defaults.window_seconds)
             if settings.source:
                 classes["source"] = settings.source
         conditions = []

@@ -61,7 +61,7 @@ def loop_clip(
         on_progress: called with the steps done and the steps in all.
         on_estimate: called after every step with the latents that the loop seems to become.
     """
-    from audiodiff.synthesis.generate import SHORTEST_SECONDS, Clip, stages
+    from audiodiff.synthesis.generate import Clip, stages
 
     settings = synthesizer.resolve(settings)
     rate, window = synthesizer.sample_rate, synthesizer.window_latents
@@ -73,7 +73,7 @@ def loop_clip(
         denoise = around(denoise, window, window // 3)
     else:
         # The model has never heard less than this; a short loop is shown to it several times over.
-        denoise = tiled(denoise, math.ceil(SHORTEST_SECONDS * rate / n_samples))
+        denoise = tiled(denoise, math.ceil(synthesizer.shortest_seconds * rate / n_samples))
     state = synthesizer.model.process.prior(synthesizer.noise(settings.seed, 0, 0, n_latents))
     denoising, vocoding = stages(on_progress, settings.steps, settings.vocoder_steps)
     notes = list(said)

@@ -12,7 +12,7 @@ from audiodiff.diffusion.process import Process
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.beats import beat_positions, track_beats
 from audiodiff.signal.resample import resample
-from audiodiff.synthesis.generate import SHORTEST_SECONDS, LatentSynthesizer, OnProgress
+from audiodiff.synthesis.generate import LatentSynthesizer, OnProgress
 from audiodiff.synthesis.settings import MAX_SECONDS, MIN_SECONDS, GenerateSettings
 from audiodiff.synthesis.streams import mel_blocks
 from audiodiff.synthesis.vocode import check_rate, waveform_tensor
@@ -90,7 +90,7 @@ def samples_per_latent(synthesizer: LatentSynthesizer) -> int:
 
 def shortest_latents(synthesizer: LatentSynthesizer) -> int:
     """The fewest latents that are denoised: the model has never heard less."""
-    return math.ceil(round(SHORTEST_SECONDS * synthesizer.sample_rate) / samples_per_latent(synthesizer))
+    return math.ceil(round(synthesizer.shortest_seconds * synthesizer.sample_rate) / samples_per_latent(synthesizer))
 
 
 @torch.no_grad()

@@ -362,9 +362,9 @@ def test_beats_come_from_the_score_or_the_sound(tmp_path: Path) -> None:
 
     assert beats() == ()
     found = beats(tempo="100")
-    off = (np.array(found) - 0.4 + 0.3) % 0.6 - 0.3
+    off = (np.array(found[1:-2]) - 0.4 + 0.3) % 0.6 - 0.3
     assert float((np.abs(off) < 0.05).mean()) > 0.8
-    assert len(found) in (12, 13, 14)
+    assert 12 <= len(found) <= 16
     said = beats(tempo="100", first_beat="0.1")
     np.testing.assert_allclose(said, 0.1 + 0.6 * np.arange(14), atol=1e-3)
     later = beats(Segment(2 * rate, 5 * rate), tempo="100", first_beat="0.1")

@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -242,3 +243,18 @@ def test_fades_touch_the_ends_alone() -> None:
     assert float(faded_ones[-1]) < 0.01
     assert bool((faded_ones[221:-221] == 1.0).all())
     assert faded(torch.ones(1), 22050).tolist() == [1.0]
+
+
+def test_a_model_with_a_short_window_is_not_asked_for_more(folder: Path) -> None:
+    words = load_generator(folder)
+    words.defaults = dataclasses.replace(words.defaults, window_seconds=1.0)
+    seen: list[int] = []
+    forward = words.model.network.forward
+
+    def spy(x, *args, **kwargs):  # type: ignore[no-untyped-def]
+        seen.append(x.shape[-1])
+        return forward(x, *args, **kwargs)
+
+    words.model.network.forward = spy  # type: ignore[method-assign]
+    assert words.generate("flute", seconds=0.7).shape == (round(0.7 * RATE),)
+    assert set(seen) == {words.n_latents(1.0)}
