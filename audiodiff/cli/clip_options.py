@@ -66,6 +66,7 @@ def add_sampling(parser: argparse.ArgumentParser, *, level: str | None = None, c
         "--interval", type=float, nargs=2, metavar=("LOW", "HIGH"), help="guide between these times only"
     )
     parser.add_argument("--tempo", type=float, metavar="BPM", help="beats per minute (default: as the prompt says)")
+    parser.add_argument("--key", default="", help='such as "F# minor" (default: as the prompt says)')
     parser.add_argument("--source", default="", help='kind of sound, e.g. "recorded" or "rendered"')
     parser.add_argument("--sampler", choices=SAMPLER_NAMES, help="sampler (default: the model's)")
     parser.add_argument("--grid", choices=GRID_NAMES, help="spacing of the steps (default: the model's)")
@@ -115,6 +116,7 @@ def sampling_of(
         guidance_interval=None if args.interval is None else (args.interval[0], args.interval[1]),
         seed=args.seed + index,
         tempo=args.tempo,
+        key=args.key,
         source=args.source,
         precision=args.precision,
         level=getattr(args, "level", "none"),

@@ -16,6 +16,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.inputs import FloatArray, checked, resampled
 from audiodiff.signal.levels import count_clipped, decibel, loudness
 from audiodiff.signal.mel import MelSpec, log_mel, magnitude
+from audiodiff.text.keys import PITCHES, key_name
 
 _RATE = 22_050
 _MEL = MelSpec(sample_rate=_RATE, n_fft=1024, hop_length=256, win_length=1024, n_mels=80, f_max=_RATE / 2, floor=2.5e-3)
@@ -84,8 +85,6 @@ def tempo_agrees(estimate: float, asked: float, tolerance: float = 0.08) -> bool
     return any(abs(estimate * factor / asked - 1.0) <= tolerance for factor in (1.0, 2.0, 0.5))
 
 
-PITCHES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
-_SAME_PITCH = {"Db": "C#", "D#": "Eb", "Gb": "F#", "G#": "Ab", "A#": "Bb", "Cb": "B", "Fb": "E", "E#": "F", "B#": "C"}
 _PROFILES = {
     "major": (1.5, 0.0, 1.0, 0.0, 1.2, 1.0, 0.0, 1.3, 0.0, 1.0, 0.0, 1.0),
     "minor": (1.5, 0.0, 1.0, 1.2, 0.0, 1.0, 0.0, 1.3, 1.0, 0.0, 0.6, 0.6),
@@ -154,9 +153,8 @@ def key_relation(estimate: str, asked: str) -> str:
 
 
 def _parsed_key(name: str) -> tuple[int, str] | None:
-    tonic, _, mode = name.strip().partition(" ")
-    tonic = _SAME_PITCH.get(tonic, tonic)
-    return (PITCHES.index(tonic), mode) if tonic in PITCHES and mode in _PROFILES else None
+    tonic, _, mode = key_name(name).partition(" ")
+    return (PITCHES.index(tonic), mode) if tonic else None
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,10 @@ from audiodiff.nn.condition import Condition
 from audiodiff.nn.transformer import DiT, DiTConfig
 from audiodiff.nn.unet import UNet, UNetConfig
 from audiodiff.signal import mel
+from audiodiff.text.keys import KEYS
 
 __all__ = [
+    "KEY",
     "ClassConfig",
     "MelLatent",
     "MelLatentConfig",
@@ -74,6 +76,9 @@ NUMBERS = (NumberConfig("tempo", 110.0), NumberConfig("seconds", 10.0))
 
 CLASSES = (ClassConfig("source", ("rendered", "recorded")),)
 """What they can be told to choose from."""
+
+KEY = ClassConfig("key", KEYS)
+"""The key as a choice: the states of text encoders hardly tell F# from G."""
 
 
 def _rectified_flow() -> dict[str, Any]:

@@ -21,6 +21,7 @@ from audiodiff.presets.latent_config import LAYOUTS, PRESETS
 from audiodiff.signal import mel
 from audiodiff.signal.beats import steady_beats, track_beats
 from audiodiff.text.encoder import TextEncoder, open_encoder
+from audiodiff.text.keys import key_name
 from audiodiff.text.vocabulary import collect_vocabulary
 
 OnClip = Callable[[int, int], None]
@@ -321,7 +322,8 @@ def beats_of(item: AudioItem, clips: AudioDataset, number: int, part: Segment) -
 def classes_of(item: AudioItem, classes: Sequence[ClassConfig] = CLASSES) -> dict[str, str]:
     """Classes of a clip, as far as its metadata say them in columns of these names.
 
-    The kind "source" is whether a clip was rendered from a score or recorded, which `label_source` tells.
+    The kind "source" is whether a clip was rendered from a score or recorded, which `label_source` tells; keys that are
+    neither major nor minor are left out.
 
     Raises:
         AudiodiffError: a value that the kind does not have.
@@ -332,6 +334,8 @@ def classes_of(item: AudioItem, classes: Sequence[ClassConfig] = CLASSES) -> dic
         if kind.name == "source":
             label_source = item.extra.get("label_source", "")
             stated = "" if not label_source else "rendered" if label_source == "exact" else "recorded"
+        if kind.name == "key":
+            stated = key_name(stated)
         if stated and stated not in kind.values:
             raise AudiodiffError(
                 f"{item.path} has {kind.name} {stated!r} in its metadata; expected {', '.join(kind.values)}, or "

@@ -200,9 +200,10 @@ def build_model(config: Config) -> MelLatent:
             {**mel_latent_config_to_dict(each.config), "process": None, "parameterization": None}
             for each in (given, model)
         )
-        # Beats come in by a layer of their own, which starts as zero: it can be learnt later than the rest.
-        learns_beats = model.config.beats and not given.config.beats
-        theirs["beats"] = theirs["beats"] or learns_beats
+        # What comes in by layers of its own can be learnt later than the rest: beats, and further kinds of classes.
+        theirs["beats"] = theirs["beats"] or ours["beats"]
+        known = len(theirs["classes"])
+        theirs["classes"] += ours["classes"][known:]
         odd = differences(theirs, ours)
         if odd:
             key, before, now = odd[0]
@@ -210,9 +211,8 @@ def build_model(config: Config) -> MelLatent:
                 f"the checkpoint {config.init} is of another shape: model.{key} is {before} there and {now} here; "
                 "give the settings that it was trained with."
             )
-        missing, strange = model.load_state_dict(given.state_dict(), strict=False)
+        _, strange = model.load_state_dict(given.state_dict(), strict=False)
         assert not strange
-        assert learns_beats == bool(missing)
     model.autoencoder.load_state_dict(load_autoencoder(config.autoencoder).state_dict())
     # The codec is finished; what is learnt here is what its latents look like.
     model.autoencoder.requires_grad_(False)

@@ -14,6 +14,8 @@ from audiodiff.models.autoencoder import MelAutoencoderConfig
 from audiodiff.models.checkpoint import read_config
 from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
 from audiodiff.models.mel_latent import (
+    CLASSES,
+    KEY,
     ClassConfig,
     MelLatentConfig,
     NumberConfig,
@@ -147,6 +149,7 @@ _MUSIC = Config(
         autoencoder=MelAutoencoderConfig(mel=mel.preset("bigvgan-44k")),
         # A model that is told a tempo only as a number takes many more hours to learn what a beat is.
         beats=True,
+        classes=(*CLASSES, KEY),
         # About as many parameters as some core-hours of training can fill.
         dit=DiTConfig(width=256, depth=6, heads=4, expansion=3.0, conv_kernel=5),
     ),

@@ -155,7 +155,8 @@ def sampling_of_edit(settings: EditSettings) -> GenerateSettings:
     A recording tells by itself what fits; guidance would only double the work.
     """
     sampling = settings.sampling
-    asked = sampling.prompt.strip() or sampling.negative.strip() or sampling.source or sampling.tempo is not None
+    words = (sampling.prompt, sampling.negative, sampling.key, sampling.source)
+    asked = any(word.strip() for word in words) or sampling.tempo is not None
     if asked or sampling.guidance is not None or (isinstance(settings, InterpolateSettings) and settings.prompts):
         return sampling
     return replace(sampling, guidance=1.0)

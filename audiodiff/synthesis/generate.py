@@ -26,6 +26,7 @@ from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.synthesis.windowed import BeatDenoise, windowed, with_beats
 from audiodiff.text.embed import embed_prompt
 from audiodiff.text.encoder import TextEncoder, open_encoder
+from audiodiff.text.keys import find_key, key_name
 from audiodiff.text.prompt import parse_prompt
 
 OnProgress = Callable[[float, float], None]
@@ -197,8 +198,23 @@ class LatentSynthesizer:
             rescale=defaults.rescale if settings.rescale is None else settings.rescale,
             precision=settings.precision or defaults.precision,
             tempo=tempo,
+            key=self._key(settings),
             vocoder_steps=settings.vocoder_steps or self.vocoder.defaults.steps,
         )
+
+    def _key(self, settings: GenerateSettings) -> str:
+        """The key that is asked for, as the model calls it.
+
+        Raises:
+            AudiodiffError: it is no key.
+        """
+        named = key_name(settings.key)
+        if settings.key and not named:
+            raise AudiodiffError(f'key is "{settings.key}"; expected a major or minor key such as "F# minor".')
+        knows_key = any(kind.name == "key" for kind in self.model.config.classes)
+        if named and not knows_key:
+            raise AudiodiffError(f"the model {self.name} knows keys only by the prompt; say it there.")
+        return named or (find_key(settings.prompt) if knows_key else "")
 
     @torch.no_grad()
     def clip(
@@ -396,6 +412,8 @@ class LatentSynthesizer:
                 numbers["tempo"] = settings.tempo
             if any(number.name == "seconds" for number in self.model.config.numbers):
                 numbers["seconds"] = min(max(settings.seconds, self.shortest_seconds), self.defaults.window_seconds)
+            if settings.key:
+                classes["key"] = settings.key
             if settings.source:
                 classes["source"] = settings.source
         conditions = []

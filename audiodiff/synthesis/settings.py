@@ -112,6 +112,7 @@ class GenerateSettings:
         guidance_interval: guide only at these process times, low and high; everywhere when `None`.
         seed: seed of the noise, 0 or more.
         tempo: beats per minute; read from the prompt ("106 bpm") when `None`.
+        key: such as "F# minor"; read from the prompt when empty.
         source: one of the model's classes of that name, such as "recorded" or "rendered".
         precision: what the networks compute in.
         level: `peak` brings the clip to -1 dBFS, `loudness` to -23 LUFS, `none` leaves it as it came.
@@ -130,6 +131,7 @@ class GenerateSettings:
     guidance_interval: tuple[float, float] | None = None
     seed: int = 0
     tempo: float | None = None
+    key: str = ""
     source: str = ""
     precision: Precision | None = None
     level: AudioLevel = "peak"
@@ -142,7 +144,7 @@ class GenerateSettings:
         Raises:
             AudiodiffError: a field is out of range or names something unknown.
         """
-        for name in ("prompt", "negative", "source"):
+        for name in ("prompt", "negative", "key", "source"):
             if not isinstance(getattr(self, name), str):
                 raise AudiodiffError(f"{name} is {getattr(self, name)!r}; it must be text.")
         for name in ("steps", "vocoder_steps"):
