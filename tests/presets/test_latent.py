@@ -21,6 +21,7 @@ from audiodiff.models.checkpoint import (
     save_mel_latent,
     save_vocoder,
 )
+from audiodiff.models.mel_latent import KEY
 from audiodiff.models.vocoder import Vocoder, VocoderConfig
 from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.presets import autoencoder, latent
@@ -373,17 +374,19 @@ def test_beats_come_from_the_score_or_the_sound(tmp_path: Path) -> None:
         beats(tempo="100", first_beat="soon")
 
 
-def test_a_model_learns_beats_later_than_the_rest_and_not_from_shards_without(place: Path, tmp_path: Path) -> None:
+def test_beats_and_keys_are_learnt_later_than_the_rest_and_not_without_data(place: Path, tmp_path: Path) -> None:
     first = latent.train(tiny(place, "no-beats"), resume=False)
     assert not load_mel_latent(first).config.beats
     with pytest.raises(AudiodiffError, match="the beats of no clip"):
         latent.train(tiny(place, "deaf", **{"model.beats": "true"}), resume=False)
     told = tiny(place, "beats", **{"model.beats": "true", "init": str(first)})
+    told = dataclasses.replace(told, model=dataclasses.replace(told.model, classes=(*told.model.classes, KEY)))
     model, before = latent.build_model(told), load_mel_latent(first)
     theirs = dict(before.named_parameters())
     fresh = {name for name, parameter in model.named_parameters() if name not in theirs}
-    assert fresh == {"network.beat_embedding.projection.weight"}
+    fresh_layers = ("beat_embedding.projection", "condition_embedding.class_embeddings.1")
+    assert fresh == {f"network.{name}.weight" for name in fresh_layers}
     assert all(torch.equal(parameter, theirs[name]) for name, parameter in model.named_parameters() if name in theirs)
     save_mel_latent(tmp_path / "with-beats", model, {})
-    with pytest.raises(AudiodiffError, match=r"model\.beats"):
+    with pytest.raises(AudiodiffError, match=r"model\.(beats|classes)"):
         latent.build_model(tiny(place, "back", init=str(tmp_path / "with-beats")))

@@ -6,7 +6,7 @@ import torch
 
 from audiodiff.models.autoencoder import MelAutoencoderConfig
 from audiodiff.models.checkpoint import save_mel_latent, save_vocoder
-from audiodiff.models.mel_latent import MelLatent, MelLatentConfig
+from audiodiff.models.mel_latent import CLASSES, KEY, MelLatent, MelLatentConfig
 from audiodiff.models.vocoder import Vocoder, VocoderConfig
 from audiodiff.nn.autoencoder import AutoencoderConfig
 from audiodiff.nn.transformer import DiTConfig
@@ -27,6 +27,7 @@ def latent_model(seed: int = 0) -> MelLatent:
             ),
             dit=DiTConfig(width=16, depth=1, heads=2, conv_kernel=3),
             beats=True,
+            classes=(*CLASSES, KEY),
         )
     )
     with torch.no_grad():

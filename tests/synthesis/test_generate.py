@@ -51,6 +51,7 @@ def test_the_seed_the_prompt_and_the_guidance_are_heard(model: LatentSynthesizer
         make(sampler="heun"),
         make(tempo=60.0),
         make(source="recorded"),
+        make(key="F# minor"),
         make(guidance_interval=(0.0, 0.2)),
         make(vocoder_steps=2),
     ):
@@ -90,6 +91,26 @@ def test_a_tempo_in_the_prompt_is_asked_for(model: LatentSynthesizer) -> None:
     assert model.resolve(GenerateSettings(prompt="waltz, 96.5 bpm")).tempo == 96.5
     assert model.resolve(GenerateSettings(prompt="waltz, 96 bpm", tempo=120.0)).tempo == 120.0
     assert model.resolve(GenerateSettings(prompt="waltz 1996")).tempo is None
+
+
+def test_a_key_in_the_prompt_is_asked_for(model: LatentSynthesizer) -> None:
+    resolved = model.resolve(GenerateSettings(prompt="waltz in Gb major, sad"))
+    assert resolved.key == "F# major"
+    assert model.resolve(GenerateSettings(prompt="waltz in D major", key="db minor")).key == "C# minor"
+    assert model.resolve(GenerateSettings(prompt="a minor waltz")).key == ""
+    asked = model.ask("", resolved).conditions[0][1].vector
+    for other in ("", "F# minor"):
+        assert not torch.equal(asked, model.ask("", dataclasses.replace(resolved, key=other)).conditions[0][1].vector)
+    with pytest.raises(AudiodiffError, match='key is "H minor"'):
+        model.resolve(GenerateSettings(key="H minor"))
+
+
+def test_a_model_without_keys_says_so(model: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = dataclasses.replace(model.model.config, classes=model.model.config.classes[:1])
+    monkeypatch.setattr(model.model, "config", config)
+    assert model.resolve(GenerateSettings(prompt="waltz in Gb major")).key == ""
+    with pytest.raises(AudiodiffError, match="only by the prompt"):
+        model.resolve(GenerateSettings(key="Gb major"))
 
 
 def test_long_clips_are_made_of_windows_with_the_noise_of_the_short_one(model: LatentSynthesizer) -> None:

@@ -52,8 +52,9 @@ def test_the_seam_does_not_stand_out_wherever_the_loop_is_entered(tiny: LatentSy
     assert clip.seam == pytest.approx(seam_score(waveform, spec).ratio)
     for shift in (0, waveform.numel() // 2, waveform.numel() // 3, 777):
         assert seam_score(waveform.roll(shift), spec).closed
+    worst = max(seam_score(waveform.roll(shift), spec).ratio for shift in (0, waveform.numel() // 2))
     plain = torch.from_numpy(tiny.clip(quick(seconds=seconds, seed=1)).waveform)
-    assert not seam_score(plain, spec).closed
+    assert seam_score(plain, spec).ratio > worst
     assert seam_score(plain.roll(plain.numel() // 2), spec).ratio < seam_score(plain, spec).ratio
 
 
