@@ -77,17 +77,16 @@ def measure(config: Config) -> tuple[EvaluationReport, list[Clip], dict[str, Sys
 
 
 def readme(report: EvaluationReport, steps: Sequence[int]) -> str:
-    """The README's tables: few columns, then what the differences to the rival and between step counts are."""
+    """The README's tables: few columns of sound (`vocoder_speed` measures speed), then what the differences to the rival and between step counts are."""
     names = [name for name in README_MEASURES if name in report.measures]
     parts = []
     for group in report.groups:
         rows = [row for row in report.rows() if row.group == group]
         heads = [f"{MEASURES[name].label} {'↑' if MEASURES[name].higher_is_better else '↓'}" for name in names]
-        lines = [["", *heads, "real-time factor ↓"], ["---"] * (len(heads) + 2)]
+        lines = [["", *heads], ["---"] * (len(heads) + 1)]
         for row in rows:
             cells = [_interval(row.scores.get(name), MEASURES[name].decimals) for name in names]
-            speed = "–" if row.real_time_factor is None else f"{row.real_time_factor:.3f}"
-            lines.append([row.system, *cells, speed])
+            lines.append([row.system, *cells])
         title = f"**{group}** ({rows[0].n_clips} clips, {rows[0].seconds:.0f} s)"
         parts.append(title + "\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
         parts.append("\n".join(_comparisons(report, steps, group)))
