@@ -175,8 +175,8 @@ def report(config: Config, soak: Soak, conditions: str) -> str:
         f"| after {last.requests} requests | {last.mib:.0f} ({100.0 * soak.growth:+.1f} %) |",
         "",
         f"No error, memory flat within {100 * FLAT:.0f} %: **{word}**. Temporary files: {last.files} while they are "
-        f"kept, {soak.files_kept} once they are {config.keep_minutes:g} min old, {soak.files_left} after the server has "
-        "ended.",
+        f"kept, {soak.files_kept} once they are {config.keep_minutes:g} min old, {soak.files_left} after the server "
+        "has ended.",
         "",
         f"- Memory on the way (MiB): {way}.",
         f"- Tracebacks in the server's log: {soak.tracebacks}.",
