@@ -194,7 +194,7 @@ BAD: Mapping[str, Arguments] = {
     "vary": _bad_edit({"strength": 7.0}, "strength is 7"),
     "inpaint": _bad_edit({"region": "1.5:0.5"}, "region 1.5:0.5"),
     "extend": _bad_edit({"seconds": 1.0, "format": "mp3"}, "choose one of flac"),
-    "loop": lambda asker, wish: {"prompt": "drums", "seconds": 0.01, "wanted": "seconds is 0.01"},
+    "loop": lambda asker, wish: {"prompt": "drums", "seconds": 0.01, "wanted": "expected a number from 0.5"},
     "interpolate": lambda asker, wish: {"clips": [asker.handle(asker.voice)], "wanted": "give two"},
     "inspect": _bad_input("junk", "junk.wav"),
     "replay": _bad_input("voice", "voice.wav"),
