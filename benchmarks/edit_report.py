@@ -79,22 +79,34 @@ class Findings:
     seams: Mapping[str, Sequence[float]]
 
 
-def curve_table(rows: Sequence[tuple[str, Curves, bool]]) -> str:
-    """Means with intervals at each value of a knob; `(name, curves, whether they must fall)` each."""
-    values = rows[0][1].values
+def curve_table(columns: Sequence[tuple[str, Curves, bool]]) -> str:
+    """Means with intervals at each value of a knob; `(title, curves, whether they must fall)` each."""
+    knob, values = columns[0][1].knob, columns[0][1].values
+    names = [(title, curves, name, falling) for title, curves, falling in columns for name in curves.found]
     lines = [
-        f"| {rows[0][1].knob} | {' | '.join(f'{value:g}' for value in values)} | mean | clips | rank |",
-        f"| {' | '.join(['---'] * (len(values) + 4))} |",
+        f"| {knob} | {' | '.join(title + name for title, _, name, _ in names)} |",
+        f"| {' | '.join(['---'] * (len(names) + 1))} |",
     ]
-    for title, curves, falling in rows:
-        for name in curves.found:
-            shown = " | ".join(f"{each.mean:.3f} ± {each.half_width:.3f}" for each in curves.means(name))
-            word = "falls" if falling else "rises"
-            holds = word if curves.mean_rises(name, falling=falling) else f"**not {word[:-1]}ing**"
-            share = curves.share(name, TOLERANCE, falling=falling)
-            rank = curves.rank(name, falling=falling)
-            lines.append(f"| {title}{name} | {shown} | {holds} | {100 * share:.0f} % | {rank:.3f} |")
+    means = [curves.means(name) for _, curves, name, _ in names]
+    for index, value in enumerate(values):
+        lines.append(f"| {value:g} | {' | '.join(_interval(column[index]) for column in means)} |")
+    words, shares, ranks = [], [], []
+    for _, curves, name, falling in names:
+        way = "fall" if falling else "ris"
+        holds = curves.mean_rises(name, falling=falling)
+        words.append(f"{way}{'s' if falling else 'es'}" if holds else f"**not always {way}ing**")
+        shares.append(f"{100 * curves.share(name, TOLERANCE, falling=falling):.0f} %")
+        ranks.append(f"{curves.rank(name, falling=falling):.3f}")
+    lines.append(f"| the mean | {' | '.join(words)} |")
+    lines.append(f"| clips that do so | {' | '.join(shares)} |")
+    lines.append(f"| rank correlation | {' | '.join(ranks)} |")
     return "\n".join(lines)
+
+
+def _interval(value: Interval) -> str:
+    """A mean with half its interval, if there is one."""
+    spread = f" ± {value.half_width:.3f}" if np.isfinite(value.half_width) else ""
+    return f"{value.mean:.3f}{spread}"
 
 
 def place_table(rows: Sequence[Places]) -> str:
@@ -138,8 +150,8 @@ def markdown(findings: Findings, conditions: str, notes: Sequence[str] = ()) -> 
         place_table(findings.meetings),
         "Loops, the seam where the end meets the beginning in the same units:",
         seam_table(findings.seams),
-        f"- A curve counts among the clips that rise if it nowhere falls by more than {100 * TOLERANCE:.0f} % of its "
-        "range; rank is Spearman's correlation, mean over clips.",
+        f"- A clip counts if its curve nowhere goes back by more than {100 * TOLERANCE:.0f} % of its range; the rank "
+        "correlation is Spearman's, mean over clips.",
         *(f"- {note}" for note in notes),
     ]
     return "\n\n".join(parts)

@@ -184,6 +184,7 @@ def joins(bench: Bench, sources: Sequence[Source]) -> tuple[list[Places], int]:
         longer = extend(bench.synthesizer, clip[:end], rate, settings).waveform
         changed += int((longer[:end] != clip[:end]).sum())
         measure(f"extend, {kind}", longer, (end, end + fade), clip)
+        measure("the same places, nothing changed", clip, (end, end + fade), clip)
         measure("another clip put after", pasted(clip, other, end, len(clip)), (end, end + fade), clip)
     return [Places(name, tuple(values)) for name, values in sorted(found.items())], changed
 
@@ -267,6 +268,7 @@ def main(config: Config) -> Findings:
     text = markdown(findings, conditions, bench.notes)
     print(text)
     made = f"python -m benchmarks.edits --data CORPUS --model {name} --limit {config.limit}"
+    made += f" --long-clips {config.long_clips} --loops {config.loops}"
     replace_text(config.output / "edits.md", f"# Edits\n\n{text}\n\nMade by `{made}`.\n")
     record = {
         "model": name,
