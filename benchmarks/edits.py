@@ -175,10 +175,14 @@ def joins(bench: Bench, sources: Sequence[Source]) -> tuple[list[Places], int]:
         filled = inpaint(
             bench.synthesizer, clip, rate, InpaintSettings((REGION,), bench.settings(index, level="none"))
         ).waveform
+        coded = inpaint(
+            bench.synthesizer, clip, rate, InpaintSettings((REGION,), bench.settings(index, level="none"), 0.0)
+        ).waveform
         changed += int((filled[:start] != clip[:start]).sum() + (filled[stop:] != clip[stop:]).sum())
         for places in edges:
             measure(f"inpaint, {kind}", filled, places, clip)
             measure("the same places, nothing changed", clip, places, clip)
+            measure("the codec's copy filled in (inpaint, strength 0)", coded, places, clip)
             measure("another clip pasted in", pasted(clip, other, start, stop), places, clip)
         settings = ExtendSettings(ADDED_SECONDS, bench.settings(index, level="none"))
         longer = extend(bench.synthesizer, clip[:end], rate, settings).waveform
