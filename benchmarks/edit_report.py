@@ -133,6 +133,53 @@ def seam_table(seams: Mapping[str, Sequence[float]]) -> str:
     return "\n".join(lines)
 
 
+def summary(findings: Findings) -> str:
+    """One line for each verb: what was measured, the result, and that of controls."""
+    places = {row.name: row for row in (*findings.joins, *findings.meetings)}
+
+    def told(name: str) -> str:
+        row = places.get(name)
+        if row is None:
+            return "–"
+        return f"jump {row.median('jump'):.2f} ({_percent(row.share('jump'))}), shift {row.median('shift'):.2f}"
+
+    def seam(name: str) -> str:
+        scores = findings.seams.get(name, ())
+        return f"{np.median(scores):.2f} ({_percent(np.mean([x <= 1.0 for x in scores]))})" if scores else "–"
+
+    def curve(curves: Curves, *, falling: bool = False) -> str:
+        return "; ".join(
+            f"{name}: {'falls' if falling else 'rises'} in {_percent(curves.share(name, TOLERANCE, falling=falling))}, "
+            f"rank correlation {curves.rank(name, falling=falling):.2f}"
+            for name in curves.found
+        )
+
+    untouched, pasted = told("the same places, nothing changed"), told("another clip pasted in")
+    filled, put_after = told("inpaint, recordings"), told("another clip put after")
+    lines = [
+        "| verb | of the clips | beside it |",
+        "| --- | --- | --- |",
+        f"| `vary`, distance to the input against strength | {curve(findings.varied)} | – |",
+        f"| `interpolate`, distance to the first end | {curve(findings.to_first)} | – |",
+        f"| `interpolate`, distance to the second end | {curve(findings.to_second, falling=True)} | – |",
+        f"| `inpaint`, joins in recordings | {filled} | untouched: {untouched}; pasted: {pasted} |",
+        f"| `extend`, joins to recordings | {told('extend, recordings')} | another clip: {put_after} |",
+        f"| `generate`, {findings.long_seconds:g} s, where windows meet | {told('where windows meet')} "
+        f"| between: {told('between')} |",
+        f"| `generate --loop`, seam | {seam('--loop')} | without --loop: {seam('the same without --loop')} |",
+    ]
+    text = (
+        f"{findings.clips[0]} held-out recordings and {findings.clips[1]} clips of the model's own. Joins and seams "
+        "are changes of the log-mel in units of the clip's own 95th percentile, as medians; in brackets how many are at "
+        f"most 1. Samples outside of what was to be made anew that were changed: {findings.changed}."
+    )
+    return "\n".join([text, "", *lines])
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
 def markdown(findings: Findings, conditions: str, notes: Sequence[str] = ()) -> str:
     """Return the result as Markdown."""
     recordings, made = findings.clips

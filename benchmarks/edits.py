@@ -5,8 +5,9 @@
 Takes clips of the test split of CORPUS (a folder with a `metadata.csv`), from the middle of each, and half as many that
 the model makes for their prompts. Measures `vary` against its strength, the joins of `inpaint` and `extend` beside the
 recordings' own changes and beside plain cuts, `generate` longer than the model was trained for where its windows meet,
-the seams of loops, and `interpolate` against its position. Writes `edits.md`, `edits.json` and `edits.png` below
-OUTPUT. Needs the extra `eval` for the picture, and `pip install --no-deps aisfx` for one of the two distances.
+the seams of loops, and `interpolate` against its position. Writes `edits.md`, `edits_summary.md`, `edits.json` and
+`edits.png` below OUTPUT. Needs the extra `eval` for the picture, and `pip install --no-deps aisfx` for one of the two
+distances.
 """
 
 import argparse
@@ -37,7 +38,7 @@ from audiodiff.synthesis.loop import seam_score
 from audiodiff.synthesis.settings import GenerateSettings
 from audiodiff.synthesis.windowed import window_starts
 from benchmarks.edit_measures import Abruptness, Places, abruptness, pasted
-from benchmarks.edit_report import Curves, Findings, draw, markdown
+from benchmarks.edit_report import Curves, Findings, draw, markdown, summary
 from benchmarks.music_clips import corpus_clips
 from benchmarks.vocoder_speed import RESULTS, processor, replace_text
 
@@ -274,6 +275,7 @@ def main(config: Config) -> Findings:
     made = f"python -m benchmarks.edits --data CORPUS --model {name} --limit {config.limit}"
     made += f" --long-clips {config.long_clips} --loops {config.loops}"
     replace_text(config.output / "edits.md", f"# Edits\n\n{text}\n\nMade by `{made}`.\n")
+    replace_text(config.output / "edits_summary.md", f"{summary(findings)}\n\nMade by `{made}`.\n")
     record = {
         "model": name,
         "steps": steps,

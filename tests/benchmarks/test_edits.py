@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from audiodiff.errors import AudiodiffError
 from benchmarks import edits
 from benchmarks.edit_measures import Abruptness, Places
-from benchmarks.edit_report import Curves, Findings, curve_table, draw, markdown, place_table, seam_table
+from benchmarks.edit_report import Curves, Findings, curve_table, draw, markdown, place_table, seam_table, summary
 from benchmarks.edits import Bench, Config, parse, spread
 
 
@@ -60,6 +61,20 @@ def test_the_report_has_every_part_and_says_what_was_changed(tmp_path: Path) -> 
         assert said in text
     draw(findings(), tmp_path / "edits.png")
     assert (tmp_path / "edits.png").stat().st_size > 5000
+
+
+def test_the_summary_has_a_line_for_each_verb_and_none_for_what_was_not_measured() -> None:
+    found = findings()
+    named = Places("inpaint, recordings", found.joins[0].found)
+    lines = summary(replace(found, joins=(named,))).splitlines()
+    assert "2 held-out recordings and 1 clips" in lines[0]
+    assert "changed: 0." in lines[0]
+    assert "| `inpaint`, joins in recordings | jump 1.00 (50 %), shift 0.50 |" in "\n".join(lines)
+    assert any(line.startswith("| `extend`, joins to recordings | – |") for line in lines)
+    assert any("1.00 (50 %) | without --loop: – |" in line for line in lines)
+    assert any(
+        "`vary`" in line and "log-mel: rises in 100 %" in line and "other: rises in 0 %" in line for line in lines
+    )
 
 
 def test_prompts_are_spread() -> None:
