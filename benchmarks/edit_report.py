@@ -170,8 +170,8 @@ def summary(findings: Findings) -> str:
     ]
     text = (
         f"{findings.clips[0]} held-out recordings and {findings.clips[1]} clips of the model's own. Joins and seams "
-        "are changes of the log-mel in units of the clip's own 95th percentile, as medians; in brackets how many are at "
-        f"most 1. Samples outside of what was to be made anew that were changed: {findings.changed}."
+        "are changes of the log-mel in units of the clip's own 95th percentile, as medians; in brackets how many are "
+        f"at most 1. Samples outside of what was to be made anew that were changed: {findings.changed}."
     )
     return "\n".join([text, "", *lines])
 
