@@ -161,7 +161,8 @@ def table(answers: Sequence[Answer]) -> str:
 def report(config: Config, soak: Soak, conditions: str) -> str:
     """Return the result as Markdown."""
     first, last = soak.marks[0], soak.marks[-1]
-    word = "holds" if soak.holds else "missed"
+    unsent = config.requests - len(soak.answers)
+    word = "missed" if not soak.holds else "holds" if unsent <= 0 else f"holds so far, {unsent} requests were not sent"
     way = ", ".join(f"{mark.mib:.0f} after {mark.requests}" for mark in soak.marks)
     lines = [
         f"{len(soak.answers)} requests from {config.clients} clients at once in {soak.seconds:.0f} s, clips of 1 to "
@@ -183,8 +184,8 @@ def report(config: Config, soak: Soak, conditions: str) -> str:
     ]
     told = Counter(f"/{answer.wish.api}: {answer.error}" for answer in soak.errors)
     lines += [f"- {count} times {text}" for text, count in told.most_common()]
-    if len(soak.answers) < config.requests:
-        lines.append(f"- {config.requests - len(soak.answers)} requests were not sent: the time was up.")
+    if unsent > 0:
+        lines.append(f"- {unsent} requests were not sent: the time was up.")
     return "\n".join(lines)
 
 
@@ -350,6 +351,8 @@ def run(config: Config, folder: Path) -> Soak:
                 thread.start()
             for thread in threads:
                 thread.join()
+            if soak.marks and soak.marks[-1].requests == len(soak.answers):
+                break  # the time was up
             soak.seconds = time.perf_counter() - began
             time.sleep(1.0)
             soak.marks.append(Mark(len(soak.answers), resident_mib(pid), count_files(folder / "tmp")))
@@ -418,4 +421,6 @@ def parse(arguments: Sequence[str] | None = None) -> Config:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if main(parse()).holds else 1)
+    config = parse()
+    found = main(config)
+    sys.exit(0 if found.holds and len(found.answers) >= config.requests else 1)

@@ -57,6 +57,7 @@ def test_the_report_says_what_failed_and_what_was_not_sent() -> None:
     assert "- 6 requests were not sent" in text
     assert "5 while they are kept, 2 once they are 1 min old, 1 after the server" in text
     assert "**holds**" in report(Config(requests=1), soak(), "here")
+    assert "**holds so far, 2 requests were not sent**" in report(Config(requests=3), soak(), "here")
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux")
