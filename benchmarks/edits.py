@@ -38,7 +38,7 @@ from audiodiff.synthesis.loop import seam_score
 from audiodiff.synthesis.settings import GenerateSettings
 from audiodiff.synthesis.windowed import window_starts
 from benchmarks.edit_measures import Abruptness, Places, abruptness, pasted
-from benchmarks.edit_report import Curves, Findings, draw, markdown, summary
+from benchmarks.edit_report import Curves, Findings, draw, markdown, place_table, seam_table, summary
 from benchmarks.music_clips import corpus_clips
 from benchmarks.vocoder_speed import RESULTS, processor, replace_text
 
@@ -239,19 +239,19 @@ def main(config: Config) -> Findings:
     began, load = time.perf_counter(), os.getloadavg()[0]
     bench = Bench(config, load_generator(config.model, device="cpu"))
 
-    def say(what: str) -> None:
-        print(f"edits: {what}, {time.perf_counter() - began:.0f} s", file=sys.stderr)
+    def say(what: str, table: str = "") -> None:
+        print(f"edits: {what}, {time.perf_counter() - began:.0f} s", *filter(None, [table]), sep="\n", file=sys.stderr)
 
     sources = bench.sources()
     recordings = [source for source in sources if source.recorded]
     prompts = [source.prompt for source in recordings]
     say(f"{len(sources)} clips")
     found_joins, changed = joins(bench, sources)
-    say("joins")
+    say("joins", place_table(found_joins))
     found_meetings = meetings(bench, spread(prompts, config.long_clips))
-    say("windows")
+    say("windows", place_table(found_meetings))
     found_seams = seams(bench, spread(prompts, config.loops))
-    say("loops")
+    say("loops", seam_table(found_seams))
     pairs = between(bench, recordings[: config.limit // 2 + 1])
     say("interpolations")
     findings = Findings(
