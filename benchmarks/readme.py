@@ -24,6 +24,8 @@ SOURCES = {
     "samplers": "samplers.md",
     "music": "music/readme.md",
     "music-speed": "music_speed.md",
+    "edits": "edits_summary.md",
+    "demo-soak": "demo_soak.md",
 }
 """Region -> the file whose text it holds."""
 

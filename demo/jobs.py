@@ -2,6 +2,9 @@
 
 All that touches a model runs in one thread, so that two users never share a network's buffers, and a job of four clips
 lets others in between. A job that is told to stop does so at its next step.
+
+What needs no model and is done in a moment has a thread of its own, beside the queue. The threads of the page, of which
+there are dozens, compute nothing: each would keep the memory of the longest sound that it ever worked on.
 """
 
 import queue
@@ -75,14 +78,22 @@ class Job:
 class Jobs:
     """All jobs of a server."""
 
-    def __init__(self, *, per_user: int, waiting: int) -> None:
-        """Allow `per_user` jobs to each user, and `waiting` to all of them together."""
+    def __init__(self, *, per_user: int, waiting: int, on_idle: Callable[[], object] | None = None) -> None:
+        """Allow `per_user` jobs to each user, and `waiting` to all of them together.
+
+        Args:
+            per_user: jobs of one user at a time.
+            waiting: jobs of all users at a time.
+            on_idle: called after a turn that no other waits for, when its result has been handed over.
+        """
         self._per_user = per_user
         self._waiting = waiting
+        self._on_idle = on_idle
         self._lock = threading.Lock()
         self._running: list[Job] = []
         self._turns: list[Future[Any]] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="audiodiff-demo-compute")
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="audiodiff-demo-beside")
 
     @contextmanager
     def admit(self, user: str) -> Iterator[Job]:
@@ -122,6 +133,11 @@ class Jobs:
         for job in running:
             job.stop()
         self._thread.shutdown(wait=True, cancel_futures=True)
+        self._beside.shutdown(wait=True, cancel_futures=True)
+
+    def beside(self, work: Callable[[], Result]) -> Result:
+        """Call `work`, which needs no model and takes a moment, without waiting for any turn."""
+        return self._beside.submit(work).result()
 
     def submit(self, work: Callable[[], Result]) -> "Future[Result]":
         """Queue a turn."""
@@ -129,7 +145,16 @@ class Jobs:
             future = self._thread.submit(work)
             self._turns = [turn for turn in self._turns if not turn.done()]
             self._turns.append(future)
+        if self._on_idle is not None:
+            future.add_done_callback(self._after)
         return future
+
+    def _after(self, future: "Future[Any]") -> None:
+        """Call `on_idle` if no turn waits; runs in the computing thread, after the result was handed over."""
+        with self._lock:
+            idle = all(turn.done() for turn in self._turns)
+        if idle and self._on_idle is not None and not future.cancelled():
+            self._on_idle()
 
     def ahead(self, future: "Future[Result]") -> int:
         """Return how many turns come before one that has not begun; 0 when it has."""

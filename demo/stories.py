@@ -78,6 +78,10 @@ def inspect(studio: Studio, *, input: str | Path | None) -> Inspected:
         AudiodiffError: the file cannot be used, or has a damaged story.
     """
     path = _upload(studio, input)
+    return studio.jobs.beside(lambda: _inspected(path))
+
+
+def _inspected(path: Path) -> Inspected:
     story, info, untouched = look_at(path)
     document = json.dumps(file_document(path, story, info, untouched), indent=2)
     if story is None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from audiodiff.cli.allocator import release_memory
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.find import find_checkpoint, pretrained_names, read_model_config
 from audiodiff.synthesis.generate import LatentSynthesizer
@@ -121,7 +122,7 @@ def open_studio(models: Models, limits: Limits, *, library: Path | None = None, 
     return Studio(
         models=models,
         limits=limits,
-        jobs=Jobs(per_user=limits.jobs, waiting=limits.waiting),
+        jobs=Jobs(per_user=limits.jobs, waiting=limits.waiting, on_idle=release_memory),
         workspace=Workspace(limits.keep_minutes * 60.0, parent),
         library=library,
     )

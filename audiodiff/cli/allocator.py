@@ -1,4 +1,4 @@
-"""Keep glibc from returning the memory of long tensors to the system after every operation."""
+"""Keep glibc from returning the memory of long tensors to the system after every operation, and let it at last."""
 
 import os
 import sys
@@ -32,5 +32,21 @@ def tune_allocator() -> bool:
     try:
         libc = ctypes.CDLL("libc.so.6")
         return bool(libc.mallopt(M_MMAP_MAX, 0)) and bool(libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
+    except (OSError, AttributeError):
+        return False
+
+
+def release_memory() -> bool:
+    """Return pages that nothing is kept on to the system, wherever they are; return whether there were any.
+
+    With `tune_allocator` nothing else does: a server that idles would hold the most that it ever needed, and what is
+    left between blocks. Takes some ten milliseconds. Does nothing off Linux and off glibc.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    import ctypes
+
+    try:
+        return bool(ctypes.CDLL("libc.so.6").malloc_trim(0))
     except (OSError, AttributeError):
         return False

@@ -121,3 +121,29 @@ def test_progress_is_drawn_on_a_terminal(monkeypatch) -> None:
             report(float(done), 4.0)
     assert "working  75 %" in terminal.getvalue()
     assert "3/4 s of audio" in terminal.getvalue()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc")
+def test_memory_is_given_back_when_told() -> None:
+    code = """
+import re
+from pathlib import Path
+from audiodiff.cli.allocator import release_memory, tune_allocator
+
+def resident():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
+
+done = tune_allocator()
+blocks = [b"x" * 2**16 for _ in range(2048)]
+kept = b"y" * 2**16
+before = resident()
+del blocks
+held = resident()
+print(done, before - held < 32, release_memory(), held - resident() > 96)
+"""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("MALLOC_", allocator.SWITCH))}
+    said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    done, held, released, given_back = said.stdout.split()
+    if done == "False":
+        pytest.skip("no glibc")
+    assert (held, released, given_back) == ("True", "True", "True")

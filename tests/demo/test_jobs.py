@@ -168,3 +168,45 @@ def test_closing_stops_what_runs() -> None:
     jobs.close()
     thread.join(5.0)
     assert ended == [True]
+
+
+def test_a_turn_that_nobody_waits_for_is_followed_by_a_rest() -> None:
+    rests: list[str] = []
+    rested = threading.Event()
+
+    def rest() -> None:
+        rests.append(threading.current_thread().name)
+        rested.set()
+
+    jobs = Jobs(per_user=2, waiting=5, on_idle=rest)
+    begun = threading.Event()
+    first = jobs.submit(begun.wait)
+    last = jobs.submit(lambda: "last")
+    given_up = jobs.submit(lambda: "never")
+    assert given_up.cancel()
+    assert rests == []
+    begun.set()
+    assert (first.result(), last.result()) == (True, "last")
+    assert rested.wait(2.0)
+    jobs.close()
+    assert len(rests) == 1
+    assert rests[0].startswith("audiodiff-demo-compute")
+
+
+def test_what_needs_no_model_waits_for_no_turn_and_has_a_thread_of_its_own() -> None:
+    jobs = Jobs(per_user=1, waiting=5)
+    free = threading.Event()
+    held = jobs.submit(free.wait)
+    with ThreadPoolExecutor(4) as pool:
+        names = set(pool.map(lambda _: jobs.beside(lambda: threading.current_thread().name), range(8)))
+    assert len(names) == 1
+    assert threading.current_thread().name not in names
+    assert not held.done()
+    with pytest.raises(AudiodiffError, match="broken"):
+        jobs.beside(broken)
+    free.set()
+    jobs.close()
+
+
+def broken() -> None:
+    raise AudiodiffError("it is broken.")

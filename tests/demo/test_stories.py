@@ -1,6 +1,9 @@
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,6 +38,22 @@ def test_a_file_tells_its_story_in_words_and_in_json(studio: Studio, clip: Path)
     assert document["story"]["prompt"] == "flute"
     assert document["samples_unchanged"] is True
     assert str(studio.workspace.folder) not in found.document
+
+
+def test_sounds_are_looked_at_in_one_thread_whoever_asks(
+    studio: Studio, voice: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[str] = set()
+    draw = stories.mel_image
+
+    def drawn(log_mel: Any) -> Any:
+        threads.add(threading.current_thread().name)
+        return draw(log_mel)
+
+    monkeypatch.setattr(stories, "mel_image", drawn)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: stories.inspect(studio, input=voice), range(4)))
+    assert len(threads) == 1
 
 
 def test_a_file_from_elsewhere_tells_none(studio: Studio, voice: Path) -> None:

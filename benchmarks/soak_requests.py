@@ -1,0 +1,202 @@
+"""What the clients of `benchmarks.demo_soak` ask for: which requests, in which order, with which arguments."""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Protocol
+
+import soundfile
+
+SHARES: Mapping[str, int] = {
+    "generate": 15,
+    "vocode": 15,
+    "vary": 12,
+    "inpaint": 10,
+    "extend": 10,
+    "loop": 10,
+    "interpolate": 8,
+    "inspect": 10,
+    "replay": 10,
+}
+"""Names of the API -> how many of a hundred right requests."""
+
+APIS = tuple(SHARES)
+BAD_SHARE = 0.1
+"""How many requests are wrong."""
+
+PROMPTS = ("solo piano, calm", "drum groove, 100 bpm", "(warm:1.3) strings | choir:0.5", "flute, gentle, 80 bpm")
+SECONDS = (1.0, 2.0, 3.0, 4.0)
+LONGEST = 4.0
+"""Clips to edit are not longer: an edit would make them longer every time."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One request.
+
+    Attributes:
+        api: name of the function.
+        bad: whether it must be refused.
+        number: tells its arguments.
+    """
+
+    api: str
+    bad: bool
+    number: int
+
+
+class Asker(Protocol):
+    """Who asks: how many steps, from what recordings, with what seeds."""
+
+    steps: int
+    number: int
+    voice: Path
+    junk: Path
+    clip: Path
+    made: Path
+    handle: Callable[[Path], Any]
+
+
+Arguments = Callable[[Asker, Wish], dict[str, Any]]
+"""The arguments of a request, and under `wanted` what must come back: seconds, or words of the refusal."""
+
+
+def plan(requests: int, clients: int, parts: int = 3, seed: int = 0) -> list[list[Wish]]:
+    """Return what is asked for: a warm-up in which every client calls everything once, then `parts` equal parts.
+
+    In each, client `k` takes wish `k` and every `clients`-th after it.
+    """
+    warmup = [(api, False) for api in APIS for _ in range(clients)] + [("generate", True)] * clients
+    left = max(0, requests - len(warmup))
+    n_bad = round(BAD_SHARE * left)
+    names = list(BAD)
+    rest = [(names[index % len(names)], True) for index in range(n_bad)]
+    whole = sum(SHARES.values())
+    while len(rest) < left:
+        # next comes what is furthest below its share
+        counts = {api: sum(name == api and not bad for name, bad in rest) for api in APIS}
+        rest.append((min(APIS, key=lambda api: (counts[api] + 1) * whole / SHARES[api]), False))
+    random.Random(seed).shuffle(rest)
+    cuts = [round(index * left / parts) for index in range(parts + 1)]
+    groups = [warmup[:requests], *(rest[low:high] for low, high in pairwise(cuts))]
+    found, number = [], 0
+    for group in groups:
+        found.append([Wish(api, bad, number + index) for index, (api, bad) in enumerate(group)])
+        number += len(group)
+    return [group for group in found if group]
+
+
+def _seconds(wish: Wish) -> float:
+    return SECONDS[wish.number % len(SECONDS)]
+
+
+def _sampling(asker: Asker, wish: Wish) -> dict[str, Any]:
+    return {"steps": asker.steps, "seed": 1000 * asker.number + wish.number}
+
+
+def _length(path: Path) -> float:
+    info = soundfile.info(path)
+    return float(info.frames / info.samplerate)
+
+
+def _clip(asker: Asker) -> Path:
+    """The last clip, or the recording where that has grown long."""
+    return asker.clip if _length(asker.clip) <= LONGEST + 0.1 else asker.voice
+
+
+def _generate(asker: Asker, wish: Wish) -> dict[str, Any]:
+    prompt, seconds = PROMPTS[wish.number % len(PROMPTS)], _seconds(wish)
+    return {"prompt": prompt, "seconds": seconds, **_sampling(asker, wish), "wanted": seconds}
+
+
+def _vocode(asker: Asker, wish: Wish) -> dict[str, Any]:
+    return {"input": asker.handle(asker.voice), "seed": wish.number}
+
+
+def _vary(asker: Asker, wish: Wish) -> dict[str, Any]:
+    clip = _clip(asker)
+    strength = 0.2 + 0.2 * (wish.number % 4)
+    return {"clip": asker.handle(clip), "strength": strength, **_sampling(asker, wish), "wanted": _length(clip)}
+
+
+def _inpaint(asker: Asker, wish: Wish) -> dict[str, Any]:
+    clip = _clip(asker)
+    length = _length(clip)
+    region = f"{0.3 * length:.3f}:{0.6 * length:.3f}"
+    return {"clip": asker.handle(clip), "region": region, **_sampling(asker, wish), "wanted": length}
+
+
+def _extend(asker: Asker, wish: Wish) -> dict[str, Any]:
+    return {
+        "clip": asker.handle(asker.voice),
+        "seconds": 1.0,
+        "before": wish.number % 2 == 0,
+        "trim": 0.0,
+        **_sampling(asker, wish),
+        "wanted": _length(asker.voice) + 1.0,
+    }
+
+
+def _interpolate(asker: Asker, wish: Wish) -> dict[str, Any]:
+    if wish.number % 2:
+        prompts = [PROMPTS[0], PROMPTS[wish.number % len(PROMPTS)]]
+        return {"prompts": prompts, "seconds": 2.0, "count": 2, **_sampling(asker, wish), "wanted": 2.0}
+    pair = [asker.voice, _clip(asker)]
+    clips = [asker.handle(clip) for clip in pair]
+    return {"clips": clips, "count": 2, **_sampling(asker, wish), "wanted": min(_length(clip) for clip in pair)}
+
+
+def _inspect(asker: Asker, wish: Wish) -> dict[str, Any]:
+    return {"input": asker.handle(asker.clip)}
+
+
+def _replay(asker: Asker, wish: Wish) -> dict[str, Any]:
+    return {"input": asker.handle(asker.made)}
+
+
+GOOD: Mapping[str, Arguments] = {
+    "generate": _generate,
+    "vocode": _vocode,
+    "vary": _vary,
+    "inpaint": _inpaint,
+    "extend": _extend,
+    "loop": _generate,
+    "interpolate": _interpolate,
+    "inspect": _inspect,
+    "replay": _replay,
+}
+
+
+def _bad_generate(asker: Asker, wish: Wish) -> dict[str, Any]:
+    wrong = (
+        ({"steps": 100_000}, "steps is 100000"),
+        ({"seconds": 1e6}, "seconds is"),
+        ({"prompt": "(piano"}, "(piano"),
+        ({"prompt": "piano " * 1000}, "this demo takes 2000"),
+    )
+    change, wanted = wrong[wish.number % len(wrong)]
+    return {"prompt": "piano", "seconds": 1.0, "steps": asker.steps, **change, "wanted": wanted}
+
+
+def _bad_edit(change: Mapping[str, Any], wanted: str) -> Arguments:
+    return lambda asker, wish: {"clip": asker.handle(asker.voice), **change, "wanted": wanted}
+
+
+def _bad_input(name: str, wanted: str) -> Arguments:
+    return lambda asker, wish: {"input": asker.handle(getattr(asker, name)), "wanted": wanted}
+
+
+BAD: Mapping[str, Arguments] = {
+    "generate": _bad_generate,
+    "vocode": _bad_input("junk", "junk.wav"),
+    "vary": _bad_edit({"strength": 7.0}, "strength is 7"),
+    "inpaint": _bad_edit({"region": "1.5:0.5"}, "region 1.5:0.5"),
+    "extend": _bad_edit({"seconds": 1.0, "format": "mp3"}, "choose one of flac"),
+    "loop": lambda asker, wish: {"prompt": "drums", "seconds": 0.01, "wanted": "expected a number from 0.5"},
+    "interpolate": lambda asker, wish: {"clips": [asker.handle(asker.voice)], "wanted": "give two"},
+    "inspect": _bad_input("junk", "junk.wav"),
+    "replay": _bad_input("voice", "voice.wav"),
+}
+"""Requests that must be refused: name of the API -> arguments, `wanted` being words of the sentence."""
