@@ -72,15 +72,14 @@ def sampling_fields(studio: Studio) -> dict[str, Any]:
         )
     with gr.Row():
         fields["sampler"] = gr.Dropdown(choices(SAMPLER_NAMES, usual.sampler), value="", label="Sampler", min_width=140)
+        fields["grid"] = gr.Dropdown(choices(GRID_NAMES, usual.grid), value="", label="Step spacing", min_width=140)
+    with gr.Row():
         if any(known.name == "tempo" for known in config.numbers):
-            fields["tempo"] = gr.Number(
-                None, label="Tempo (bpm)", placeholder="as the prompt says", minimum=10, maximum=400, min_width=140
-            )
+            # no field for numbers, which would show a 0 where there is none
+            fields["tempo"] = gr.Textbox("", label="Tempo (bpm)", placeholder="as the prompt says", min_width=140)
         if sources := sources_of(studio):
             listed = [("any", ""), *((name, name) for name in sources)]
             fields["source"] = gr.Dropdown(listed, value="", label="Source", min_width=140)
-    with gr.Row():
-        fields["grid"] = gr.Dropdown(choices(GRID_NAMES, usual.grid), value="", label="Step spacing", min_width=140)
         fields["rescale"] = gr.Slider(
             0.0, 1.0, value=usual.rescale, step=0.05, label="Rescale", info="tames strong guidance", min_width=140
         )

@@ -61,7 +61,7 @@ def build(studio: Studio, tabs: gr.Tabs, create: Cards) -> None:
             with gr.Accordion("Settings", open=False):
                 shared |= sampling_fields(studio)
         with gr.Column(scale=3, min_width=320):
-            shown = cards.build("edit", hint="Clips appear here; the button Edit of a clip brings it to the left.")
+            shown = cards.build("edit", hint="Clips appear here; their button Edit takes one up again.")
 
     for way in ways:
         way.run.click(
