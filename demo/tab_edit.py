@@ -10,6 +10,7 @@ from . import cards, edits
 from .cards import Cards
 from .fields import connect_seed, count_field, roll, sampling_fields, seed_fields
 from .handlers import Asked, Created, Report
+from .limits import CARDS
 from .studio import Studio
 from .widgets import connect_stop, guarded, user_of
 
@@ -83,6 +84,14 @@ def build(studio: Studio, tabs: gr.Tabs, create: Cards) -> None:
     clip.change(bring, clip, [shared["prompt"], shared["negative"]], **quiet)
     for card in (*create.cards, *shown.cards):
         card.edit.click(lambda path: (gr.Tabs(selected="edit"), path), card.player, [tabs, clip], **quiet)
+        for what, button in card.again.items():
+            button.click(
+                _maker(studio, what, tabs, clip, shown),
+                card.player,
+                [tabs, clip, *shown.outputs],
+                concurrency_limit=None,
+                **quiet,
+            )
     connect_seed(shared["seed"], dice, new_seed, shown.cards)
 
 
@@ -101,6 +110,17 @@ def _runner(way: Edit, shared: Mapping[str, gr.components.Component], shown: Car
         )
 
     return run_edit
+
+
+def _maker(studio: Studio, what: str, tabs: gr.Tabs, clip: gr.Audio, shown: Cards) -> Callable[..., Any]:
+    def make_again(request: gr.Request, path: str | None) -> Iterator[dict[Any, Any]]:
+        yield from shown.run(
+            lambda report: edits.again(studio, report, user=user_of(request), clip=path, what=what, seed=roll()),
+            CARDS if what in edits.STRENGTHS else 1,
+            {tabs: gr.Tabs(selected="edit"), clip: path},  # whose prompt comes with it
+        )
+
+    return make_again
 
 
 def _vary(studio: Studio) -> Edit:
