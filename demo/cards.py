@@ -146,7 +146,7 @@ def _card(name: str, number: int) -> Card:
         seed = gr.State(0)
         with gr.Row():
             again = {
-                what: gr.Button(label, size="sm", min_width=80, interactive=False, elem_id=f"{name}-{what}-{number}")
+                what: gr.Button(label, size="sm", min_width=60, interactive=False, elem_id=f"{name}-{what}-{number}")
                 for what, label in AGAIN.items()
             }
         with gr.Row():

@@ -33,7 +33,7 @@ def seed_fields() -> tuple[gr.Number, gr.Button, gr.Checkbox]:
     """Lay out the seed, the dice, and whether every run draws one."""
     with gr.Row(equal_height=True):
         seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=110)
-        dice = gr.Button("🎲 Roll", min_width=90, scale=0)
+        dice = gr.Button("⚄ Roll", min_width=90, scale=0)
     new_seed = gr.Checkbox(True, label="New seed every time", container=False)
     return seed, dice, new_seed
 

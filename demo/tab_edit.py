@@ -117,7 +117,8 @@ def _maker(studio: Studio, what: str, tabs: gr.Tabs, clip: gr.Audio, shown: Card
         yield from shown.run(
             lambda report: edits.again(studio, report, user=user_of(request), clip=path, what=what, seed=roll()),
             CARDS if what in edits.STRENGTHS else 1,
-            {tabs: gr.Tabs(selected="edit"), clip: path},  # whose prompt comes with it
+            # an update, since Gradio changes bare values of a stream in place, under the hands of who listens to them
+            {tabs: gr.Tabs(selected="edit"), clip: gr.update(value=path)},
         )
 
     return make_again

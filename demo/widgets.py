@@ -38,6 +38,8 @@ table.ad-table { border: none; border-collapse: collapse; width: 100%; }
 .ad-card { border: 1px solid var(--border-color-primary); border-radius: var(--block-radius); padding: 0.5rem;
   gap: 0.5rem; }
 .ad-card .block { border-width: 0; }
+.ad-card .row { gap: 0.5rem; }
+.ad-card .row button { padding-left: 0.25rem; padding-right: 0.25rem; }
 .ad-mel img { width: 100%; object-fit: fill; }
 .ad-list .wrap { flex-direction: column; flex-wrap: nowrap; max-height: 22rem; overflow-y: auto; }
 .ad-list label { white-space: normal; }
