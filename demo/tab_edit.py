@@ -6,7 +6,10 @@ from typing import Any
 
 import gradio as gr
 
+from audiodiff.errors import AudiodiffError
+
 from . import cards, edits
+from . import region as region_picker
 from .cards import Cards
 from .fields import connect_seed, count_field, roll, sampling_fields, seed_fields
 from .handlers import Asked, Created, Report
@@ -56,7 +59,7 @@ def build(studio: Studio, tabs: gr.Tabs, create: Cards) -> None:
                 label="Negative prompt", placeholder="what to avoid", max_lines=3, max_length=limits.prompt_chars
             )
             with gr.Tabs():
-                ways = [_vary(studio), _inpaint(studio), _extend(studio), _interpolate(studio)]
+                ways = [_vary(studio), _inpaint(studio, clip), _extend(studio), _interpolate(studio)]
             shared["count"] = count_field(2)
             shared["seed"], dice, new_seed = seed_fields()
             with gr.Accordion("Settings", open=False):
@@ -135,15 +138,25 @@ def _vary(studio: Studio) -> Edit:
     return Edit(run, stop, {"strength": strength}, work)
 
 
-def _inpaint(studio: Studio) -> Edit:
+def _inpaint(studio: Studio, clip: gr.Audio) -> Edit:
     with gr.Tab("Inpaint"):
+        picture = region_picker.picker("edit-picture", field="edit-region")
         region = gr.Textbox(
             label="Region",
             placeholder="2:4",
             info="start:stop in seconds; several are parted by spaces. The rest is kept as it is.",
+            elem_id="edit-region",
         )
         strength = _strength(1.0, "how much is new there")
         run, stop = _buttons("Inpaint")
+
+    def show(path: str | None) -> str:
+        try:
+            return region_picker.drawn(studio, path)
+        except AudiodiffError:  # which is said where the prompt is read
+            return ""
+
+    clip.change(show, clip, picture, api_visibility="private", show_progress="hidden")
 
     def work(report: Report, user: str, asked: Asked, given: Mapping[str, Any]) -> Created:
         return edits.inpaint(studio, report, user=user, asked=asked, **given)

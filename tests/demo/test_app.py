@@ -139,6 +139,9 @@ def test_the_buttons_of_a_card_make_more_of_its_clip(app: Any, studio: Studio) -
     clip = handlers.generate(studio, widgets.ignore, user="x", seconds=0.5, asked=Asked("flute", steps=2)).clips[0].path
     makers = [fn for fn in app.fns.values() if fn.fn is not None and fn.fn.__name__ == "make_again"]
     assert len(makers) == 2 * 4 * 4  # two tabs of four cards with four buttons
+    players = [
+        block for block in app.blocks.values() if isinstance(block, gr.Audio) and block.label.startswith("Clip ")
+    ]
     written = []
     for fn in makers[:4]:
         updates = list(fn.fn(Request(), str(clip)))

@@ -89,13 +89,27 @@ def test_an_upload_is_inpainted_where_it_was_asked_for_and_extended(visitor: Vis
     visitor.expect("edit-clip", "0:02")
     visitor.set("Clips", 1)
     page.get_by_role("tab", name="Inpaint").click()
-    page.get_by_label("Region").locator("visible=true").fill("0.5:1.2")
+    region = page.get_by_label("Region").locator("visible=true")
+    region.fill("0.1:0.2 0.5:0.6")
+    marks = page.locator("#edit-picture .ad-region span")
+    expect(marks).to_have_count(2)
+    box = page.locator("#edit-picture .ad-region")
+    box.scroll_into_view_if_needed()
+    place = box.bounding_box()
+    assert place is not None
+    for at, press in ((0.25, page.mouse.down), (0.6, page.mouse.up)):
+        page.mouse.move(place["x"] + at * place["width"], place["y"] + 40)
+        press()
+    expect(marks).to_have_count(1)
+    start, stop = (float(end) for end in region.input_value().split(":"))
+    assert abs(start - 0.5) < 0.02
+    assert abs(stop - 1.2) < 0.02
     visitor.run("inpaint", "edit-status", "1 clip in")
     made, _ = sound_of(visitor.clip("edit"), 2.0, MUSIC_RATE, verb="inpaint", prompt="")
     given = soundfile.read(tone)[0]
     changed = np.flatnonzero(np.abs(made - given) > 1e-4) / MUSIC_RATE  # written as 16 bits
-    assert 0.5 <= changed.min() < 0.6
-    assert 1.1 < changed.max() <= 1.2
+    assert start <= changed.min() < start + 0.1
+    assert stop - 0.1 < changed.max() <= stop
 
     page.click("#edit-edit-1")  # the result becomes the clip
     page.get_by_role("tab", name="Extend").click()
