@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BROWSER = os.environ.get("AUDIODIFF_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 MUSIC_RATE, SPEECH_RATE = 44100, 22050
-PATIENCE = 120.0
+PATIENCE = 240.0
 """Seconds that anything may take before it counts as broken; the machine may be busy."""
 
 
@@ -142,12 +142,9 @@ class Visitor:
             self.page.click("#create")
 
     def run(self, button: str, line: str, text: str) -> None:
-        """Click on a button, and wait until a line has a text that it did not have from before."""
-        from playwright.sync_api import expect
-
+        """Click on a button, and wait until a line has a text, not counting what it has from before."""
         blank = "name => document.querySelectorAll(name).forEach(span => { span.textContent = ''; })"
         self.page.evaluate(blank, f"#{line} span")
-        expect(self.page.locator(f"#{line}")).not_to_contain_text(text)
         self.page.click(f"#{button}")
         self.expect(line, text)
 
