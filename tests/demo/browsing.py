@@ -51,8 +51,7 @@ class Server:
         self.url = f"http://127.0.0.1:{port}"
         self.log = folder / "server.log"
         environment = os.environ | {"TMPDIR": str(folder), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-        for name in ("GRADIO_TEMP_DIR", "OMP_NUM_THREADS"):
-            environment.pop(name, None)
+        environment.pop("GRADIO_TEMP_DIR", None)
         command = [sys.executable, "-m", "audiodiff", "demo", "--port", str(port), "--prompts", str(folder / "p.json")]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen([*command, *flags], cwd=folder, env=environment, stdout=log, stderr=log)
