@@ -1,6 +1,6 @@
 """Pictures of the demo's tabs for the README, with real clips in them; needs Playwright and Chromium.
 
-Usage: python -m benchmarks.screenshots [--output docs/demo]
+Usage: python -m benchmarks.screenshots [--output docs/demo] [--seconds 10] [--clips 4]
 """
 
 import argparse
@@ -31,7 +31,10 @@ def main() -> None:
     """Serve the shipped models, walk through the tabs and take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("docs/demo"), help="folder (default: docs/demo)")
-    output = parser.parse_args().output
+    parser.add_argument("--seconds", type=float, default=10.0, help="length of the clips (default: 10)")
+    parser.add_argument("--clips", type=int, default=4, choices=(2, 4), help="clips on the tab Create (default: 4)")
+    args = parser.parse_args()
+    output = args.output
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -42,10 +45,10 @@ def main() -> None:
             downloads.mkdir()
             with browsing.chromium() as browser:
                 with browsing.visitor(browser, server.url, downloads, viewport=SCREEN) as visitor:
-                    walk(visitor, lambda tab: save(visitor, output / f"{tab}.png"))
+                    walk(visitor, args.seconds, args.clips, lambda tab: save(visitor, output / f"{tab}.png"))
                 phone = {"viewport": PHONE, "color_scheme": "dark", "is_mobile": True, "has_touch": True}
                 with browsing.visitor(browser, server.url, downloads, **phone) as visitor:
-                    visitor.create("solo flute, gentle", seconds=5)
+                    visitor.create("solo flute, gentle", seconds=args.seconds)
                     visitor.page.locator("#create").scroll_into_view_if_needed()
                     visitor.page.evaluate(
                         "window.scrollTo(0, document.querySelector('#create').getBoundingClientRect().y)"
@@ -55,18 +58,18 @@ def main() -> None:
             server.end()
 
 
-def walk(visitor: Visitor, picture: Callable[[str], None]) -> None:
+def walk(visitor: Visitor, seconds: float, clips: int, picture: Callable[[str], None]) -> None:
     """Do on every tab what it is for."""
     page = visitor.page
-    visitor.create("solo piano, slow, minor key", seconds=10, clips=4)
+    visitor.create("solo piano, slow, minor key", seconds=seconds, clips=clips)
     picture("create")
     clip = visitor.clip("create", 1)
 
     page.click("#create-edit-1")
     page.get_by_role("tab", name="Inpaint").click()
-    page.get_by_label("Region").locator("visible=true").fill("4:6")
-    visitor.set("Clips", 2)
-    visitor.run("inpaint", "edit-status", "2 clips in")
+    page.get_by_label("Region").locator("visible=true").fill(f"{0.4 * seconds:g}:{0.6 * seconds:g}")
+    visitor.set("Clips", clips // 2)
+    visitor.run("inpaint", "edit-status", f"{clips // 2} clip{'s' if clips > 2 else ''} in")
     picture("edit")
 
     visitor.tab("Vocoder")

@@ -77,7 +77,7 @@ class Server:
         """Interrupt it, as Ctrl+C does, and hold that it went in peace."""
         self.process.send_signal(signal.SIGINT)
         try:
-            self.process.wait(30)
+            self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
