@@ -17,6 +17,9 @@ from tests.demo import browsing
 from tests.demo.browsing import PHONE, Server, Visitor
 
 SCREEN = {"width": 1280, "height": 860}
+LONGEST = 1150
+"""Pixels of a picture from top to bottom."""
+
 COLOURS = 128
 """Of the palette; the mels have about a hundred shades, all else is grey and orange."""
 
@@ -53,7 +56,7 @@ def main() -> None:
                     visitor.page.evaluate(
                         "window.scrollTo(0, document.querySelector('#create').getBoundingClientRect().y)"
                     )
-                    save(visitor, output / "phone.png")
+                    save(visitor, output / "phone.png", top=False)
         finally:
             server.end()
 
@@ -97,13 +100,14 @@ def walk(visitor: Visitor, seconds: float, clips: int, picture: Callable[[str], 
     picture("inspect")
 
 
-def save(visitor: Visitor, path: Path) -> None:
-    """Take a picture of what is on the screen, small enough for a repository."""
+def save(visitor: Visitor, path: Path, *, top: bool = True) -> None:
+    """Take a picture, small enough for a repository: of the top of the page, or of what is on the screen."""
     page = visitor.page
     page.mouse.move(0, 0)
     page.evaluate("document.activeElement.blur()")
     page.wait_for_timeout(1500)  # waveforms are drawn, buttons fade
-    shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    shot = Image.open(io.BytesIO(page.screenshot(full_page=top))).convert("RGB")
+    shot = shot.crop((0, 0, shot.width, min(shot.height, LONGEST)))
     shot.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
