@@ -119,9 +119,9 @@ def test_two_at_once_get_what_each_asked_for(chromium: Any, server: Server, down
         browsing.visitor(chromium, server.url, downloads) as ann,
         browsing.visitor(chromium, server.url, downloads) as ben,
     ):
-        ann.create("solo piano", seconds=2, clips=2, wait=False)
+        ann.create("solo piano", seconds=1.5, clips=2, wait=False)
         ben.create("drum kit", seconds=1, clips=2, wait=False)
-        for visitor, prompt, seconds in ((ann, "solo piano", 2.0), (ben, "drum kit", 1.0)):
+        for visitor, prompt, seconds in ((ann, "solo piano", 1.5), (ben, "drum kit", 1.0)):
             visitor.expect("create-status", "2 clips in")
             for number in (1, 2):
                 sound_of(visitor.clip("create", number), seconds, MUSIC_RATE, prompt=prompt)
