@@ -23,6 +23,11 @@ LONGEST = 1150
 COLOURS = 128
 """Of the palette; the mels have about a hundred shades, all else is grey and orange."""
 
+LOADED = """
+[...document.querySelectorAll('#duration')].filter(time => time.offsetParent).every(time => time.textContent !== '0:00')
+"""
+"""Whether all players know how long their sound is."""
+
 PROMPTS = {
     "evening": ("solo piano, slow, minor key", "calm, piano"),
     "march": ("brass band, march, 110 bpm", "brass"),
@@ -105,6 +110,7 @@ def save(visitor: Visitor, path: Path, *, top: bool = True) -> None:
     page = visitor.page
     page.mouse.move(0, 0)
     page.evaluate("document.activeElement.blur()")
+    page.wait_for_function(LOADED)
     page.wait_for_timeout(1500)  # waveforms are drawn, buttons fade
     shot = Image.open(io.BytesIO(page.screenshot(full_page=top))).convert("RGB")
     shot = shot.crop((0, 0, shot.width, min(shot.height, LONGEST)))
