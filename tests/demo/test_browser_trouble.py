@@ -134,7 +134,8 @@ def fits(visitor: Visitor) -> bool:
 def within(visitor: Visitor, name: str) -> None:
     """Hold that a thumb can reach a button: on the screen once scrolled down to, large enough, uncovered."""
     button = visitor.page.locator(f"#{name}")
-    button.scroll_into_view_if_needed()
+    expect(button).to_be_visible(timeout=30_000)
+    button.evaluate("button => button.scrollIntoView({ block: 'center' })")
     box, screen = button.bounding_box(), visitor.page.viewport_size
     assert box is not None
     assert box["x"] >= 0
