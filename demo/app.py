@@ -45,10 +45,12 @@ def _heading(studio: Studio) -> str:
     generator, vocoder = studio.models.generator, studio.models.vocoder
     said = []
     if generator is not None:
-        about = f" ({studio.models.about})" if studio.models.about else ""
-        said.append(f"**{generator.identity[0].name}**{about} makes sound at {generator.sample_rate} Hz")
+        about = studio.models.about or f"sound from a prompt, {generator.sample_rate / 1000:g} kHz"
+        said.append(f"**{generator.identity[0].name}**: {about}")
     if vocoder is not None:
-        said.append(f"**{vocoder.identity.name}** resynthesises at {vocoder.sample_rate} Hz")
+        said.append(
+            f"**{vocoder.identity.name}**: recordings made again from their mel, {vocoder.sample_rate / 1000:g} kHz"
+        )
     return f"# {TITLE}\n{'; '.join(said)}. What comes out is synthetic, and its files say so."
 
 

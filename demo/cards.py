@@ -11,16 +11,20 @@ from .jobs import Outcome, stream
 from .limits import CARDS
 from .widgets import as_error, picture, status
 
+AGAIN = {"subtle": "Vary a little", "strong": "Vary a lot", "extend": "Extend", "loop": "Loop"}
+"""What a click makes of a clip -> what the button says."""
+
 
 @dataclass(frozen=True)
 class Card:
-    """Where one clip is shown."""
+    """Where one clip is shown; `again` are the buttons that make more of it, by what they do."""
 
     box: gr.Column
     picture: gr.Image
     player: gr.Audio
     caption: gr.Markdown
     seed: gr.State
+    again: Mapping[str, gr.Button]
     reuse: gr.Button
     edit: gr.Button
     download: gr.DownloadButton
@@ -28,7 +32,7 @@ class Card:
     @property
     def buttons(self) -> tuple[gr.components.Component, ...]:
         """What there is to click once the clip is there."""
-        return self.reuse, self.edit, self.download
+        return *self.again.values(), self.reuse, self.edit, self.download
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,7 @@ class Cards:
                 card.player: gr.update(value=str(made.path)),
                 card.caption: f"seed **{made.seed}** · {made.seconds:.1f} s · made in {made.elapsed:.1f} s{seam}",
                 card.seed: made.seed,
-                card.reuse: gr.update(interactive=True),
-                card.edit: gr.update(interactive=True),
+                **{button: gr.update(interactive=True) for button in card.buttons},
                 card.download: gr.update(value=str(made.path), interactive=True),
             }
         return changes
@@ -142,7 +145,19 @@ def _card(name: str, number: int) -> Card:
         caption = gr.Markdown("", padding=True)
         seed = gr.State(0)
         with gr.Row():
-            reuse = gr.Button("Use this seed", size="sm", min_width=90, interactive=False)
+            again = {
+                what: gr.Button(label, size="sm", min_width=60, interactive=False, elem_id=f"{name}-{what}-{number}")
+                for what, label in AGAIN.items()
+            }
+        with gr.Row():
+            reuse = gr.Button("Keep seed", size="sm", min_width=80, interactive=False, elem_id=f"{name}-seed-{number}")
             edit = gr.Button("Edit", size="sm", min_width=60, interactive=False, elem_id=f"{name}-edit-{number}")
-            download = gr.DownloadButton("Download", size="sm", min_width=80, interactive=False)
-    return Card(box, drawn, player, caption, seed, reuse, edit, download)
+            download = gr.DownloadButton(
+                "Download",
+                size="sm",
+                min_width=80,
+                interactive=False,
+                variant="primary",
+                elem_id=f"{name}-download-{number}",
+            )
+    return Card(box, drawn, player, caption, seed, again, reuse, edit, download)

@@ -1,5 +1,6 @@
 """What users send, held against the limits before anything is computed."""
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -84,8 +85,12 @@ def number(what: str, value: object, low: float, high: float) -> float:
 
 
 def number_or_none(what: str, value: object, low: float, high: float) -> float | None:
-    """Return a number, or `None` for an empty field."""
-    return None if value is None or value == "" else number(what, value, low, high)
+    """Return a number, also from a field for text, or `None` for an empty field."""
+    if isinstance(value, str):
+        value = value.strip()
+        with contextlib.suppress(ValueError):
+            value = float(value) if value else None
+    return None if value is None else number(what, value, low, high)
 
 
 def check_seconds(limits: Limits, value: object) -> float:

@@ -26,15 +26,22 @@ from audiodiff.synthesis.edit_settings import (
 )
 from audiodiff.synthesis.generate import LatentSynthesizer, OnEstimate, OnProgress
 from audiodiff.synthesis.generate_files import GenerateReport
+from audiodiff.synthesis.provenance import read_story
 from audiodiff.text.prompt import parse_prompt
 
 from . import checks
-from .handlers import Asked, Created, Report, Wanted, make_all, slug
+from .handlers import Asked, Created, Report, Wanted, generate, make_all, slug
 from .limits import CARDS
 from .studio import Studio
 
 LOOP_SECONDS = 0.5
 """A loop may be that much longer than was asked for, and can be edited all the same."""
+
+STRENGTHS = {"subtle": 0.3, "strong": 0.7}
+"""How much is new where one click varies a clip."""
+
+EXTEND_SECONDS = 5.0
+"""How much one click makes a clip longer."""
 
 
 def vary(
@@ -233,6 +240,36 @@ def interpolate_between(
         prompts=pair,
         strength=strength,
     )
+
+
+def again(studio: Studio, report: Report, *, user: str, clip: str | Path | None, what: str, seed: int) -> Created:
+    """Make more of a clip with one click: everything else is as its story tells, or as the model recommends.
+
+    Args:
+        studio: the demo.
+        report: called with what there is to show.
+        user: who asks.
+        clip: a sound file.
+        what: "subtle" or "strong" for four variations, "extend" for a longer one, "loop" for one without a seam.
+        seed: of what is new; a loop keeps the clip's own, so that it stays the same music.
+
+    Raises:
+        AudiodiffError: as `vary`; or there is no story to make a loop from.
+    """
+    if what == "extend":
+        length = min(EXTEND_SECONDS, studio.limits.seconds)
+        return extend(studio, report, user=user, clip=clip, asked=Asked(prompt=None, seed=seed), seconds=length)
+    if what in STRENGTHS:
+        asked = Asked(prompt=None, count=CARDS, seed=seed)
+        return vary(studio, report, user=user, clip=clip, asked=asked, strength=STRENGTHS[what])
+    source = _clip(studio, clip, all_new=True)
+    story = read_story(source)
+    told = {name: story.settings[name] for name in Asked.__dataclass_fields__ if name in story.settings}
+    if story.verb != "generate":  # edits keep the level of their clip, which was set then
+        told.pop("level", None)
+    asked = Asked(**{**told, "prompt": story.prompt, "negative": story.negative, "seed": story.seed})
+    length = min(audio_info(source).seconds, studio.limits.seconds)
+    return generate(studio, report, user=user, asked=asked, seconds=length, loop=True)
 
 
 def prompts_of(studio: Studio, clip: str | Path | None) -> tuple[str, str] | None:

@@ -33,7 +33,7 @@ def seed_fields() -> tuple[gr.Number, gr.Button, gr.Checkbox]:
     """Lay out the seed, the dice, and whether every run draws one."""
     with gr.Row(equal_height=True):
         seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=110)
-        dice = gr.Button("🎲 Roll", min_width=90, scale=0)
+        dice = gr.Button("⚄ Roll", min_width=90, scale=0)
     new_seed = gr.Checkbox(True, label="New seed every time", container=False)
     return seed, dice, new_seed
 
@@ -72,15 +72,14 @@ def sampling_fields(studio: Studio) -> dict[str, Any]:
         )
     with gr.Row():
         fields["sampler"] = gr.Dropdown(choices(SAMPLER_NAMES, usual.sampler), value="", label="Sampler", min_width=140)
+        fields["grid"] = gr.Dropdown(choices(GRID_NAMES, usual.grid), value="", label="Step spacing", min_width=140)
+    with gr.Row():
         if any(known.name == "tempo" for known in config.numbers):
-            fields["tempo"] = gr.Number(
-                None, label="Tempo (bpm)", placeholder="as the prompt says", minimum=10, maximum=400, min_width=140
-            )
+            # no field for numbers, which would show a 0 where there is none
+            fields["tempo"] = gr.Textbox("", label="Tempo (bpm)", placeholder="as the prompt says", min_width=140)
         if sources := sources_of(studio):
             listed = [("any", ""), *((name, name) for name in sources)]
             fields["source"] = gr.Dropdown(listed, value="", label="Source", min_width=140)
-    with gr.Row():
-        fields["grid"] = gr.Dropdown(choices(GRID_NAMES, usual.grid), value="", label="Step spacing", min_width=140)
         fields["rescale"] = gr.Slider(
             0.0, 1.0, value=usual.rescale, step=0.05, label="Rescale", info="tames strong guidance", min_width=140
         )

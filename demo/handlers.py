@@ -159,7 +159,7 @@ class Asked:
     steps: float | None = None
     guidance: float | None = None
     rescale: float | None = None
-    tempo: float | None = None
+    tempo: float | str | None = None
     source: str | None = ""
     sampler: str | None = None
     grid: str | None = None

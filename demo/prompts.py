@@ -74,6 +74,8 @@ def save(
     for what, text in (("prompt", prompt), ("negative prompt", negative)):
         parse_prompt(checks.check_prompt(studio.limits, what, text))
     kept = {key: settings[key] for key in KEPT if settings.get(key) not in (None, "")}
+    if "tempo" in kept:  # a field for text
+        kept["tempo"] = checks.number_or_none("tempo", kept["tempo"], 10.0, 400.0)
     saved = SavedPrompt(
         name=name or "",
         prompt=prompt,

@@ -43,6 +43,8 @@ class CreateTab:
     def fill(self, values: Mapping[str, Any]) -> list[Any]:
         """Return updates that put values into the fields; fields without one stay."""
         fitting = prompts.fields(self.limits, values, self.sources)
+        if "tempo" in fitting:
+            fitting["tempo"] = f"{fitting['tempo']:g}"
         updates = [gr.update(value=fitting[name]) if name in fitting else gr.update() for name in self.controls]
         return [*updates, gr.update(value=False) if "seed" in fitting else gr.update()]
 

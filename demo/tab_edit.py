@@ -6,10 +6,14 @@ from typing import Any
 
 import gradio as gr
 
+from audiodiff.errors import AudiodiffError
+
 from . import cards, edits
+from . import region as region_picker
 from .cards import Cards
 from .fields import connect_seed, count_field, roll, sampling_fields, seed_fields
 from .handlers import Asked, Created, Report
+from .limits import CARDS
 from .studio import Studio
 from .widgets import connect_stop, guarded, user_of
 
@@ -55,13 +59,13 @@ def build(studio: Studio, tabs: gr.Tabs, create: Cards) -> None:
                 label="Negative prompt", placeholder="what to avoid", max_lines=3, max_length=limits.prompt_chars
             )
             with gr.Tabs():
-                ways = [_vary(studio), _inpaint(studio), _extend(studio), _interpolate(studio)]
+                ways = [_vary(studio), _inpaint(studio, clip), _extend(studio), _interpolate(studio)]
             shared["count"] = count_field(2)
             shared["seed"], dice, new_seed = seed_fields()
             with gr.Accordion("Settings", open=False):
                 shared |= sampling_fields(studio)
         with gr.Column(scale=3, min_width=320):
-            shown = cards.build("edit", hint="Clips appear here; the button Edit of a clip brings it to the left.")
+            shown = cards.build("edit", hint="Clips appear here; their button Edit takes one up again.")
 
     for way in ways:
         way.run.click(
@@ -83,6 +87,14 @@ def build(studio: Studio, tabs: gr.Tabs, create: Cards) -> None:
     clip.change(bring, clip, [shared["prompt"], shared["negative"]], **quiet)
     for card in (*create.cards, *shown.cards):
         card.edit.click(lambda path: (gr.Tabs(selected="edit"), path), card.player, [tabs, clip], **quiet)
+        for what, button in card.again.items():
+            button.click(
+                _maker(studio, what, tabs, clip, shown),
+                card.player,
+                [tabs, clip, *shown.outputs],
+                concurrency_limit=None,
+                **quiet,
+            )
     connect_seed(shared["seed"], dice, new_seed, shown.cards)
 
 
@@ -103,6 +115,18 @@ def _runner(way: Edit, shared: Mapping[str, gr.components.Component], shown: Car
     return run_edit
 
 
+def _maker(studio: Studio, what: str, tabs: gr.Tabs, clip: gr.Audio, shown: Cards) -> Callable[..., Any]:
+    def make_again(request: gr.Request, path: str | None) -> Iterator[dict[Any, Any]]:
+        yield from shown.run(
+            lambda report: edits.again(studio, report, user=user_of(request), clip=path, what=what, seed=roll()),
+            CARDS if what in edits.STRENGTHS else 1,
+            # an update, since Gradio changes bare values of a stream in place, under the hands of who listens to them
+            {tabs: gr.Tabs(selected="edit"), clip: gr.update(value=path)},
+        )
+
+    return make_again
+
+
 def _vary(studio: Studio) -> Edit:
     with gr.Tab("Vary"):
         strength = _strength(0.4, "how much of the clip is new")
@@ -114,15 +138,25 @@ def _vary(studio: Studio) -> Edit:
     return Edit(run, stop, {"strength": strength}, work)
 
 
-def _inpaint(studio: Studio) -> Edit:
+def _inpaint(studio: Studio, clip: gr.Audio) -> Edit:
     with gr.Tab("Inpaint"):
+        picture = region_picker.picker("edit-picture", field="edit-region")
         region = gr.Textbox(
             label="Region",
             placeholder="2:4",
             info="start:stop in seconds; several are parted by spaces. The rest is kept as it is.",
+            elem_id="edit-region",
         )
         strength = _strength(1.0, "how much is new there")
         run, stop = _buttons("Inpaint")
+
+    def show(path: str | None) -> str:
+        try:
+            return region_picker.drawn(studio, path)
+        except AudiodiffError:  # which is said where the prompt is read
+            return ""
+
+    clip.change(show, clip, picture, api_visibility="private", show_progress="hidden")
 
     def work(report: Report, user: str, asked: Asked, given: Mapping[str, Any]) -> Created:
         return edits.inpaint(studio, report, user=user, asked=asked, **given)

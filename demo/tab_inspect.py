@@ -25,6 +25,7 @@ def build(studio: Studio, create: CreateTab | None, tabs: gr.Tabs) -> None:
                 label="What it was made from, if from files",
                 file_count="multiple",
                 file_types=[*endings, ".npy"],
+                elem_id="inspect-originals",
                 height=160,
             )
             with gr.Row():

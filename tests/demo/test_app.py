@@ -135,6 +135,30 @@ def test_the_button_creates_cards_one_after_the_other(app: Any) -> None:
     assert "2 clips in" in next(iter(updates[-1].values()))
 
 
+def test_the_buttons_of_a_card_make_more_of_its_clip(app: Any, studio: Studio) -> None:
+    clip = handlers.generate(studio, widgets.ignore, user="x", seconds=0.5, asked=Asked("flute", steps=2)).clips[0].path
+    makers = [fn for fn in app.fns.values() if fn.fn is not None and fn.fn.__name__ == "make_again"]
+    assert len(makers) == 2 * 4 * 4  # two tabs of four cards with four buttons
+    players = [
+        block for block in app.blocks.values() if isinstance(block, gr.Audio) and block.label.startswith("Clip ")
+    ]
+    written = []
+    for fn in makers[:4]:
+        updates = list(fn.fn(Request(), str(clip)))
+        assert any(isinstance(component, gr.Tabs) for component in updates[0])
+        written.append(
+            [
+                change["value"].rpartition("/")[2].rpartition("-seed")[0]
+                for update in updates
+                for component, change in update.items()
+                if component in players and change.get("value")
+            ]
+        )
+    assert [len(names) for names in written] == [4, 4, 1, 1]
+    assert [names[0] for names in written[2:]] == ["flute-seed0-extend", "flute-loop"]
+    assert {name for names in written[:2] for name in names} == {"flute-seed0-vary"}
+
+
 def test_a_clip_is_edited_by_the_button_of_its_way(app: Any, voice: Path) -> None:
     runs = [fn for fn in app.fns.values() if fn.fn is not None and fn.fn.__name__ == "run_edit"]
     assert len(runs) == len(WAYS)

@@ -45,6 +45,15 @@ def test_numbers_have_a_range() -> None:
             checks.number("seconds", bad, 0.5, 8.0)
 
 
+def test_numbers_may_come_from_a_field_for_text() -> None:
+    assert checks.number_or_none("tempo", " 96.5 ", 10.0, 400.0) == 96.5
+    assert checks.number_or_none("tempo", " ", 10.0, 400.0) is None
+    assert checks.number_or_none("tempo", None, 10.0, 400.0) is None
+    for bad in ("fast", "5", "nan"):
+        with pytest.raises(AudiodiffError, match="tempo is"):
+            checks.number_or_none("tempo", bad, 10.0, 400.0)
+
+
 def test_prompts_have_a_length(limits: Limits) -> None:
     assert checks.check_prompt(limits, "prompt", None) == ""
     assert checks.check_prompt(limits, "prompt", "x" * 200) == "x" * 200

@@ -174,3 +174,24 @@ def test_an_edit_stops_at_its_next_step(studio: Studio, voice: Path, monkeypatch
     made = edit("vary", studio, voice, report, steps=40, strength=1.0)
     assert made.stopped
     assert len(said) == 2
+
+
+def test_one_click_makes_more_of_a_clip(studio: Studio, voice: Path) -> None:
+    asked = Asked("flute", "drums", seed=6, steps=2, level="loudness")
+    clip = handlers.generate(studio, ignore, user="me", seconds=1.0, asked=asked).clips[0].path
+
+    def again(what: str, source: Path = clip) -> list[Any]:
+        made = edits.again(studio, ignore, user="me", clip=source, what=what, seed=3).clips
+        return [read_story(one.path) for one in made]
+
+    subtle, strong = again("subtle"), again("strong")
+    assert [story.seed for story in subtle] == [3, 4, 5, 6]
+    assert {(story.verb, story.prompt, story.negative) for story in subtle + strong} == {("vary", "flute", "drums")}
+    assert subtle[0].settings["strength"] < strong[0].settings["strength"]
+    (longer,) = again("extend")
+    assert (longer.verb, longer.audio.n_samples) == ("extend", 6 * RATE)
+    (loop,) = again("loop")
+    assert (loop.verb, loop.seed, loop.prompt, loop.negative) == ("generate", 6, "flute", "drums")
+    assert (loop.settings["loop"], loop.settings["steps"], loop.settings["level"]) == (True, 2, "loudness")
+    with pytest.raises(AudiodiffError, match="has no audiodiff story"):
+        again("loop", voice)

@@ -26,6 +26,13 @@ def test_a_prompt_comes_back_with_its_settings_and_nothing_else(studio: Studio) 
     assert prompts.fields(Limits(), values) == values
 
 
+def test_a_tempo_is_saved_as_a_number(studio: Studio) -> None:
+    save(studio, settings={"tempo": "96.5"})
+    assert prompts.load(studio, "evening")["tempo"] == 96.5
+    with pytest.raises(AudiodiffError, match="tempo is 'fast'"):
+        save(studio, "other", settings={"tempo": "fast"})
+
+
 def test_search_looks_for_words_and_tags(studio: Studio) -> None:
     save(studio)
     save(studio, "morning", prompt="birds", tags="calm")

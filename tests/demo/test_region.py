@@ -1,0 +1,30 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("gradio", reason="the extra demo")
+
+from audiodiff.errors import AudiodiffError
+from demo import region
+from demo.limits import Limits
+from demo.studio import Studio
+
+
+def test_a_clip_is_drawn_with_its_length(studio: Studio, voice: Path) -> None:
+    told = region.drawn(studio, voice)
+    assert 'data-seconds="1.0000"' in told
+    assert 'alt="the clip, 1.0 s"' in told
+    assert len(told) < 100_000
+    assert voice.name not in told  # which others may have chosen
+    assert region.drawn(studio, None) == ""
+
+
+def test_what_is_too_long_is_not_drawn(studio: Studio, voice: Path) -> None:
+    small = replace(studio, limits=Limits(upload_seconds=0.5))
+    with pytest.raises(AudiodiffError, match="this demo takes up to"):
+        region.drawn(small, voice)
+
+
+def test_the_script_writes_into_the_field_that_is_named() -> None:
+    assert "#here textarea" in region.picker("picture", "here").js_on_load
