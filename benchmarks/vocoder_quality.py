@@ -77,7 +77,7 @@ def measure(config: Config) -> tuple[EvaluationReport, list[Clip], dict[str, Sys
 
 
 def readme(report: EvaluationReport, steps: Sequence[int]) -> str:
-    """The README's tables: few columns of sound (`vocoder_speed` measures speed), then what the differences to the rival and between step counts are."""
+    """The README's tables: few columns, none of speed (`vocoder_speed` has that), then the differences that matter."""
     names = [name for name in README_MEASURES if name in report.measures]
     parts = []
     for group in report.groups:

@@ -88,6 +88,7 @@ def _asked(*, level: bool = True) -> dict[str, Any]:
         "guidance": gr.Number(None, label="guidance"),
         "rescale": gr.Number(None, label="rescale"),
         "tempo": gr.Number(None, label="tempo"),
+        "key": gr.Textbox("", label="key"),
         "source": gr.Textbox("", label="source"),
         "sampler": gr.Textbox("", label="sampler"),
         "grid": gr.Textbox("", label="grid"),

@@ -146,8 +146,8 @@ class Asked:
         negative: what to avoid.
         count: clips, with the seeds `seed`, `seed + 1`, ...
         seed: of the first clip.
-        steps, guidance, rescale, tempo, source, sampler, grid, vocoder_steps, precision: as in `GenerateSettings`; an
-            empty field is the model's own.
+        steps, guidance, rescale, tempo, key, source, sampler, grid, vocoder_steps, precision: as in
+            `GenerateSettings`; an empty field is the model's own.
         level: as in `GenerateSettings`; an empty field is what is usual for the command.
         format: ending of the files to write.
     """
@@ -160,6 +160,7 @@ class Asked:
     guidance: float | None = None
     rescale: float | None = None
     tempo: float | str | None = None
+    key: str | None = ""
     source: str | None = ""
     sampler: str | None = None
     grid: str | None = None
@@ -199,6 +200,7 @@ class Asked:
             guidance=checks.number_or_none("guidance", self.guidance, 0.0, 100.0),
             rescale=checks.number_or_none("rescale", self.rescale, 0.0, 1.0),
             tempo=checks.number_or_none("tempo", self.tempo, 10.0, 400.0),
+            key=self.key or "",
             source=self.source or "",
             precision=self.precision or None,  # type: ignore[arg-type]  # checked by the settings
             level=self.level or level,  # type: ignore[arg-type]

@@ -21,6 +21,7 @@ KEPT = (
     "sampler",
     "grid",
     "tempo",
+    "key",
     "source",
     "level",
     "vocoder_steps",
