@@ -124,7 +124,7 @@ _SPEECH = Config(
         wavenet=WaveNetConfig(channels=192, layers=8, dilation_cycle=4, cond_channels=96, embedding_width=128),
     ),
     train=TrainConfig(
-        steps=8_000,
+        steps=4_000,
         batch_size=16,
         learning_rate=8e-4,
         warmup_steps=200,
@@ -135,7 +135,7 @@ _SPEECH = Config(
         ema_half_life=8_000.0,
         precision="bf16",
         log_every=50,
-        validate_every=1_000,
+        validate_every=500,
         save_every_seconds=120.0,
     ),
     # Gains either way: a clip of much silence is brought to the level by its average.
