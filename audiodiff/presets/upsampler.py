@@ -124,7 +124,7 @@ _SPEECH = Config(
         wavenet=WaveNetConfig(channels=192, layers=8, dilation_cycle=4, cond_channels=96, embedding_width=128),
     ),
     train=TrainConfig(
-        steps=4_000,
+        steps=2_400,
         batch_size=16,
         learning_rate=8e-4,
         warmup_steps=200,
@@ -322,9 +322,7 @@ def validation_loss(model: Upsampler, data: AudioDataset, config: Config, device
     return total / len(data)
 
 
-def listen(
-    model: Upsampler, data: AudioDataset, config: Config, devices: Devices, *, board: Board, step: int
-) -> float:
+def listen(model: Upsampler, data: AudioDataset, config: Config, devices: Devices, *, board: Board, step: int) -> float:
     """Upsample the validation clips; return the mean log-spectral distance above the kept band (dB)."""
     rate, total = config.model.sample_rate, 0.0
     for index in range(len(data)):
@@ -332,9 +330,7 @@ def listen(
         waveform = fit_length(waveform, max(len(waveform), 2048))
         base = model.narrow(waveform[None].to(devices.device))
         estimate = upsample(model, base, config.sampling, seed=index)[0].cpu()
-        total += log_spectral_distance(
-            waveform.numpy(), estimate.numpy(), rate, from_hz=config.model.low_rate / 2
-        )
+        total += log_spectral_distance(waveform.numpy(), estimate.numpy(), rate, from_hz=config.model.low_rate / 2)
         if config.validation.sounds:
             board.audio(step, f"clip {index + 1}/upsampled", estimate, rate)
             board.audio(step, f"clip {index + 1}/recording", waveform, rate)
