@@ -249,7 +249,8 @@ class Upsampler(nn.Module):
 
     def _logs(self, waveform: Tensor) -> Tensor:
         with _full_precision(waveform):
-            return (self.stft.spectrum(waveform.float()).abs() + self.config.floor).log()
+            logs: Tensor = (self.stft.spectrum(waveform.float()).abs() + self.config.floor).log()
+            return logs
 
 
 def _with_magnitude(spectrum: Tensor, magnitude: Tensor) -> Tensor:

@@ -48,14 +48,17 @@ class BandMeter:
     @property
     def above_db(self) -> float:
         """Energy above the frequency against all energy (dB); `-inf` where there is none."""
-        if self._held is not None and self._held.shape[-1]:
-            missing = _FRAME - self._held.shape[-1]
-            self._measure(torch.nn.functional.pad(self._held, (0, missing)))
-            self._held = self._held[:, :0]
+        short = self._held
+        if self._all == 0.0 and short is not None and short.shape[-1]:
+            # Less than a frame: under a window of its own length. A rest after whole frames does not count.
+            tapered = short * torch.hann_window(short.shape[-1], periodic=False)
+            self._measure(torch.nn.functional.pad(tapered, (0, _FRAME - short.shape[-1])), windowed=True)
         return 10.0 * math.log10(self._above / self._all) if self._above > 0.0 else -math.inf
 
-    def _measure(self, samples: Tensor) -> None:
-        frames = samples.unflatten(-1, (-1, _FRAME)) * self._window
+    def _measure(self, samples: Tensor, *, windowed: bool = False) -> None:
+        frames = samples.reshape(len(samples), -1, _FRAME)
+        if not windowed:
+            frames = frames * self._window
         power = torch.fft.rfft(frames).abs().double().square().sum(dim=(0, 1))
         self._above += float(power[self._first :].sum())
         self._all += float(power.sum())

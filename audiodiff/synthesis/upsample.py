@@ -19,6 +19,7 @@ from audiodiff.synthesis.band import BandMeter, Bands, RmsMeter, input_notes
 from audiodiff.synthesis.find import find_checkpoint, public_name
 from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.sampling import Grid
+from audiodiff.synthesis.settings import Precision
 from audiodiff.synthesis.streams import FrameReader, Window
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 from audiodiff.synthesis.vocode import (
@@ -43,7 +44,7 @@ class UpsampleDefaults:
     steps: int = 8
     sampler: str = "ddim"
     grid: str = "uniform"
-    precision: str = "fp32"
+    precision: Precision = "fp32"
     augmentation: float = 0.0
 
 
