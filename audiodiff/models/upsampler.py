@@ -4,12 +4,11 @@ A cascade as in Imagen (arXiv 2205.11487): diffusion conditioned on the coarse s
 training by a level that the network is told, so that at sampling it can be told how far to trust its input. The same
 sentence as the other models, `(codec, network, process, parameterization, condition)`:
 
-- The state is the log-magnitude of the STFT bins above the input's band, standardised by bin. High bands are noise to
-  the ear: their phases carry little, and a complex state would spend the network on them.
-- The condition is the log-magnitude of the bins below.
-- Decoding finds phases: those of the rectified input, whose harmonics go on above its band, and a few Griffin-Lim
-  projections in which the input's bins keep their values. Last, whatever of the result lies in the input's band gives
-  way to the input itself.
+- The state is the log-magnitude above the input's band, averaged over two dozen bands and standardised. Finer than
+  that, a high band is noise to the ear, and a model of every bin spends itself on it.
+- The condition is the log-magnitude of every STFT bin below.
+- Decoding shapes a sound that has the fine structure already: the rectified input, whose harmonics go on above its band
+  and whose hiss is hiss. Last, whatever of the result lies in the input's band gives way to the input itself.
 """
 
 from typing import Any, NamedTuple
@@ -25,7 +24,6 @@ from audiodiff.diffusion.parameterization import Parameterization
 from audiodiff.diffusion.process import Process
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.upsampler_config import (
-    PhaseConfig,
     UpsamplerConfig,
     upsampler_config_from_dict,
     upsampler_config_to_dict,
@@ -35,7 +33,6 @@ from audiodiff.signal.frames import STFT
 from audiodiff.signal.resample import resample
 
 __all__ = [
-    "PhaseConfig",
     "Upsampler",
     "UpsamplerConfig",
     "UpsamplerLoss",
@@ -49,9 +46,12 @@ _AUGMENTATION_DRAW = -1
 # Zero crossings of the resampler's filter on each side, in samples at the lower rate; 64 / 0.9476.
 _RESAMPLER_REACH = 68
 
+# Largest log-magnitude that decoding follows: 70 dB above full scale would be a fault, not a sound.
+_LOUDEST = 8.0
+
 
 class UpsamplerLoss(NamedTuple):
-    """Loss `[batch]`, its parts averaged over the batch, and the estimate `[batch, n_missing, n_frames]`."""
+    """Loss `[batch]`, its parts averaged over the batch, and the estimate `[batch, bands, n_frames]`."""
 
     per_item: Tensor
     terms: dict[str, Tensor]
@@ -62,11 +62,13 @@ class Upsampler(nn.Module):
     """A diffusion upsampler as its config describes it.
 
     Waveforms are at `config.level`; the caller brings them there. Besides its weights the model keeps how
-    log-magnitudes are distributed by bin (`log_mean`, `log_deviation`).
+    log-magnitudes are distributed, those of the input by bin and those that are made by band.
     """
 
-    log_mean: Tensor
-    log_deviation: Tensor
+    low_mean: Tensor
+    low_deviation: Tensor
+    high_mean: Tensor
+    high_deviation: Tensor
 
     def __init__(self, config: UpsamplerConfig) -> None:
         super().__init__()
@@ -74,12 +76,13 @@ class Upsampler(nn.Module):
         self.process: Process = process_from_dict(config.process)
         self.parameterization: Parameterization = parameterization_from_dict(config.parameterization)
         self.stft = STFT(config.n_fft, config.hop_length, normalized=True)
-        self.wavenet = WaveNet(config.wavenet, config.n_missing, config.n_missing)
+        self.wavenet = WaveNet(config.wavenet, config.bands, config.bands)
         # One channel more for the level of the noise on the others.
         self.conditioner = FrameConditioner(config.n_kept + 1, config.wavenet.cond_channels, 0.0, 1.0)
-        n_bins = config.n_fft // 2 + 1
-        self.register_buffer("log_mean", torch.full((n_bins,), -5.0))
-        self.register_buffer("log_deviation", torch.full((n_bins,), 2.0))
+        for name, size in (("low", config.n_kept), ("high", config.bands)):
+            self.register_buffer(f"{name}_mean", torch.full((size,), -5.0))
+            self.register_buffer(f"{name}_deviation", torch.full((size,), 2.0))
+        self.register_buffer("triangles", _triangles(config.bands, config.n_made), persistent=False)
         # Fails here rather than in the first step if the row is undefined on the process.
         Denoiser(self._network, self.process, self.parameterization)
 
@@ -106,8 +109,8 @@ class Upsampler(nn.Module):
     @property
     def decode_context_frames(self) -> int:
         """Frames on each side that `decode` reaches."""
-        reach = (self.config.phase.projections + 1) * 2 * self.stft.context
-        return reach + -(-2 * _RESAMPLER_REACH * self.config.ratio // self.hop_length) + 1
+        resampling = -(-2 * _RESAMPLER_REACH * self.config.ratio // self.hop_length)
+        return 2 * self.stft.context + resampling + 1
 
     def base(self, low: Tensor) -> Tensor:
         """Sinc interpolation of the input: `[batch, n]` to `[batch, n * ratio]`."""
@@ -119,8 +122,8 @@ class Upsampler(nn.Module):
         return self.base(low)[..., : waveform.shape[-1]]
 
     def encode(self, waveform: Tensor) -> Tensor:
-        """The state of a full-band waveform: `[batch, n_samples]` to `[batch, n_missing, n_frames]`."""
-        return self._features(waveform)[:, self.config.n_kept :]
+        """The state of a full-band waveform: `[batch, n_samples]` to `[batch, bands, n_frames]`."""
+        return (self._high_logs(waveform) - self.high_mean[:, None]) / self.high_deviation[:, None]
 
     def condition(
         self, base: Tensor, augmentation: Tensor, noise: Tensor | None = None
@@ -132,7 +135,7 @@ class Upsampler(nn.Module):
             augmentation: level of the noise on the condition, `[batch]`, in deviations.
             noise: standard normal, `[batch, n_kept, n_frames]`; may be left out where the level is 0.
         """
-        features = self._features(base)[:, : self.config.n_kept]
+        features = (self._low_logs(base) - self.low_mean[:, None]) / self.low_deviation[:, None]
         level = augmentation.to(features)[:, None, None]
         if noise is not None:
             features = (features + level * noise) * torch.rsqrt(1.0 + level.square())
@@ -140,7 +143,7 @@ class Upsampler(nn.Module):
         return self.wavenet.project_cond(self.conditioner(features))
 
     def denoiser(self, compute_dtype: torch.dtype | None = None) -> Denoiser:
-        """Return the denoiser of states `[batch, n_missing, n_frames]` under what `condition` made.
+        """Return the denoiser of states `[batch, bands, n_frames]` under what `condition` made.
 
         Args:
             compute_dtype: dtype of the WaveNet. None follows an enclosing autocast.
@@ -155,8 +158,8 @@ class Upsampler(nn.Module):
         return Denoiser(network, self.process, self.parameterization)
 
     def noise(self, seed: int, draw: int, first_frame: int, stop_frame: int) -> Tensor:
-        """Noise of the state at an absolute place, `[1, n_missing, n_frames]`, on the CPU."""
-        return positional_noise(seed, draw, first_frame, stop_frame, self.config.n_missing)[None]
+        """Noise of the state at an absolute place, `[1, bands, n_frames]`, on the CPU."""
+        return positional_noise(seed, draw, first_frame, stop_frame, self.config.bands)[None]
 
     def condition_noise(self, seed: int, first_frame: int, stop_frame: int) -> Tensor:
         """Noise for the condition at an absolute place, `[1, n_kept, n_frames]`, on the CPU."""
@@ -167,7 +170,7 @@ class Upsampler(nn.Module):
         """The full-band waveform of a state.
 
         Args:
-            state: `[batch, n_missing, n_frames]`.
+            state: `[batch, bands, n_frames]`.
             base: the interpolated input, `[batch, n_samples]`.
 
         Returns:
@@ -175,21 +178,14 @@ class Upsampler(nn.Module):
         """
         config, n_samples = self.config, base.shape[-1]
         with _full_precision(base):
-            bins = slice(config.n_kept, None)
-            logs = state.float() * self.log_deviation[bins, None] + self.log_mean[bins, None]
-            magnitude = (logs.clamp(max=8.0).exp() - config.floor).clamp_min(0.0)
+            logs = state.float() * self.high_deviation[:, None] + self.high_mean[:, None]
             kept = self.stft.spectrum(base)[:, : config.n_kept]
-            # Rectifying a voice continues its harmonics, with phases that belong together.
-            found = self.stft.spectrum(base.abs())[:, bins]
-            previous: Tensor | None = None
-            for _ in range(config.phase.projections):
-                joined = self.stft.waveform(torch.cat([kept, _with_magnitude(found, magnitude)], dim=1), n_samples)
-                consistent = self.stft.spectrum(joined)[:, bins]
-                found = consistent
-                if previous is not None and config.phase.momentum:
-                    found = consistent + config.phase.momentum * (consistent - previous)
-                previous = consistent
-            full = self.stft.waveform(torch.cat([kept, _with_magnitude(found, magnitude)], dim=1), n_samples)
+            # Rectifying a voice continues its harmonics; they are many bands too loud or too soft, but in place.
+            rough = base.abs()
+            triangles = self.get_buffer("triangles")
+            gain = torch.matmul(triangles.T, logs.clamp(max=_LOUDEST) - self._high_logs(rough)).exp()
+            made = self.stft.spectrum(rough)[:, config.n_kept :] * torch.complex(gain, torch.zeros_like(gain))
+            full = self.stft.waveform(torch.cat([kept, made], dim=1), n_samples)
             return base + full - self.narrow(full)
 
     def loss(
@@ -207,7 +203,7 @@ class Upsampler(nn.Module):
             waveform: full-band, `[batch, n_samples]`, a multiple of the hop.
             bandwidth_hz: `[batch]`; what the recording holds nothing above, the loss does not ask for (Hz).
             t: times of the process, `[batch]`.
-            noise: standard normal, `[batch, n_missing, n_frames]`.
+            noise: standard normal, `[batch, bands, n_frames]`.
             augmentation: level of the noise on the condition, `[batch]`.
             condition_noise: standard normal, `[batch, n_kept, n_frames]`.
 
@@ -223,40 +219,48 @@ class Upsampler(nn.Module):
             base = self.narrow(waveform)
             target = self.encode(waveform)
         cond = self.condition(base, augmentation, condition_noise)
-        frequency = torch.arange(self.config.n_kept, self.config.n_fft // 2 + 1, device=waveform.device)
-        heard = frequency[None] * (self.sample_rate / self.config.n_fft) <= bandwidth_hz[:, None]
+        centres = torch.linspace(self.config.kept_hz, self.sample_rate / 2, self.config.bands, device=waveform.device)
+        heard = centres[None] <= bandwidth_hz[:, None]
         denoised = denoising_loss(self.denoiser(), target, cond, t, noise, mask=heard[:, :, None])
         with torch.no_grad():
-            spread = self.log_deviation[self.config.n_kept :, None]
-            error = ((denoised.x0_hat - target).abs() * spread * heard[:, :, None]).mean()
+            error = ((denoised.x0_hat - target).abs() * self.high_deviation[:, None] * heard[:, :, None]).mean()
         terms = {"denoising": denoised.per_item.detach().mean(), "log_magnitude_l1": error}
         return UpsamplerLoss(denoised.per_item, terms, denoised.x0_hat)
 
     @torch.no_grad()
     def fit_statistics(self, waveform: Tensor) -> None:
         """Set the standardisation of log-magnitudes from full-band examples `[batch, n_samples]`."""
-        low, high = self._logs(self.narrow(waveform)), self._logs(waveform)
-        logs = torch.cat([low[:, : self.config.n_kept], high[:, self.config.n_kept :]], dim=1)
-        self.log_mean.copy_(logs.mean(dim=(0, 2)))
-        self.log_deviation.copy_(logs.std(dim=(0, 2)).clamp_min(0.1))
+        low, high = self._low_logs(self.narrow(waveform)), self._high_logs(waveform)
+        self.low_mean.copy_(low.mean(dim=(0, 2)))
+        self.low_deviation.copy_(low.std(dim=(0, 2)).clamp_min(0.1))
+        self.high_mean.copy_(high.mean(dim=(0, 2)))
+        self.high_deviation.copy_(high.std(dim=(0, 2)).clamp_min(0.1))
 
     def _network(self, x: Tensor, c_noise: Tensor, cond: Any) -> Tensor:
         return self.wavenet(x, c_noise, cond).float()
 
-    def _features(self, waveform: Tensor) -> Tensor:
-        """Standardised log-magnitudes `[batch, n_bins, n_frames]`."""
-        return (self._logs(waveform) - self.log_mean[:, None]) / self.log_deviation[:, None]
-
-    def _logs(self, waveform: Tensor) -> Tensor:
+    def _low_logs(self, waveform: Tensor) -> Tensor:
+        """Log-magnitudes of the bins that are kept, `[batch, n_kept, n_frames]`."""
         with _full_precision(waveform):
-            logs: Tensor = (self.stft.spectrum(waveform.float()).abs() + self.config.floor).log()
+            magnitude = self.stft.spectrum(waveform.float())[:, : self.config.n_kept].abs()
+            return (magnitude + self.config.floor).log()
+
+    def _high_logs(self, waveform: Tensor) -> Tensor:
+        """Log-magnitudes of the bands that are made, `[batch, bands, n_frames]`."""
+        with _full_precision(waveform):
+            power = self.stft.spectrum(waveform.float())[:, self.config.n_kept :].abs().square()
+            triangles = self.get_buffer("triangles")
+            means = torch.matmul(triangles / triangles.sum(dim=1, keepdim=True), power)
+            # Under the root, where its slope would be infinite at silence.
+            logs: Tensor = 0.5 * (means + self.config.floor**2).log()
             return logs
 
 
-def _with_magnitude(spectrum: Tensor, magnitude: Tensor) -> Tensor:
-    """The phases of `spectrum` with another magnitude; 0 stays 0."""
-    factor = magnitude / spectrum.abs().clamp_min(1e-12)
-    return spectrum * torch.complex(factor, torch.zeros_like(factor))
+def _triangles(bands: int, n_bins: int) -> Tensor:
+    """Triangles over neighbouring bands that add up to 1 at every bin: `[bands, n_bins]`."""
+    centres = torch.linspace(0.0, n_bins - 1.0, bands)
+    distance = (torch.arange(n_bins)[None] - centres[:, None]).abs()
+    return (1.0 - distance * (bands - 1) / (n_bins - 1)).clamp_min(0.0)
 
 
 def _full_precision(like: Tensor) -> torch.autocast:

@@ -15,20 +15,7 @@ from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
 from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.signal.frames import STFT
 
-__all__ = ["PhaseConfig", "UpsamplerConfig", "upsampler_config_from_dict", "upsampler_config_to_dict"]
-
-
-@dataclass(frozen=True)
-class PhaseConfig:
-    """How the missing bins get their phases; weights do not depend on it.
-
-    Attributes:
-        projections: Griffin-Lim projections, in which the bins of the input keep their values.
-        momentum: how far beyond each projection the next one starts.
-    """
-
-    projections: int = 8
-    momentum: float = 0.99
+__all__ = ["UpsamplerConfig", "upsampler_config_from_dict", "upsampler_config_to_dict"]
 
 
 def _quarter_circle() -> dict[str, Any]:
@@ -49,12 +36,12 @@ class UpsamplerConfig:
         n_fft, hop_length: the STFT at `sample_rate`.
         kept: share of the input's band, from 0 Hz, whose bins are the input's own; those above are made. Less than the
             0.9 up to which resampling leaves everything as it is.
+        bands: how many bands what is made is described in, evenly spaced.
         level: root mean square that clips are brought to, full scale 1.
         floor: added to magnitudes before their logarithm; white noise of variance 1 has magnitudes about 1.
         augmentation_max: strongest noise on the condition in training, in deviations of a log-magnitude.
         t_min: smallest training time.
         wavenet: shape of the network.
-        phase: how phases are found.
         process, parameterization: as `audiodiff.diffusion.config` writes them.
 
     Raises:
@@ -66,12 +53,12 @@ class UpsamplerConfig:
     n_fft: int = 512
     hop_length: int = 128
     kept: float = 0.875
+    bands: int = 24
     level: float = 0.08
     floor: float = 1e-5
     augmentation_max: float = 0.5
     t_min: float = 0.01
     wavenet: WaveNetConfig = field(default_factory=WaveNetConfig)
-    phase: PhaseConfig = field(default_factory=PhaseConfig)
     process: dict[str, Any] = field(default_factory=_quarter_circle)
     parameterization: dict[str, Any] = field(default_factory=_v)
 
@@ -94,11 +81,8 @@ class UpsamplerConfig:
                 raise AudiodiffError(f"{name} is {getattr(self, name)}; expected more than 0.")
         if self.wavenet.cond_channels < 1:
             raise AudiodiffError("wavenet.cond_channels is 0; an upsampler needs a condition of at least 1 channel.")
-        if self.phase.projections < 0 or not 0.0 <= self.phase.momentum < 2.0:
-            raise AudiodiffError(
-                f"phase has {self.phase.projections} projections with momentum {self.phase.momentum}; expected 0 or "
-                "more, and a momentum from 0 to below 2."
-            )
+        if not 2 <= self.bands <= self.n_made:
+            raise AudiodiffError(f"bands is {self.bands}; expected 2 to {self.n_made}, the bins that are made.")
         if not 0.0 < self.t_min < process_from_dict(self.process).t_max:
             raise AudiodiffError(f"t_min is {self.t_min}; it must lie inside the process's time range.")
 
@@ -113,7 +97,7 @@ class UpsamplerConfig:
         return int(self.kept * self.low_rate / 2 * self.n_fft / self.sample_rate)
 
     @property
-    def n_missing(self) -> int:
+    def n_made(self) -> int:
         """Bins that are made."""
         return self.n_fft // 2 + 1 - self.n_kept
 
