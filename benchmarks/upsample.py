@@ -36,7 +36,7 @@ from audiodiff.synthesis.upsample import UpsamplerSynthesizer, load_upsampler
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 
 RESULTS = Path(__file__).parent / "results"
-SINC, LOW_PASSED, TRUE_MAGNITUDES = "sinc interpolation", "low-passed recording", "true magnitudes, phases found"
+SINC, LOW_PASSED, TRUE_BANDS = "sinc interpolation", "low-passed recording", "true bands, decoded"
 SHORTEST = 0.5
 
 Samples = npt.NDArray[np.float32]
@@ -86,7 +86,7 @@ def systems(synthesizer: UpsamplerSynthesizer, config: Config) -> dict[str, Syst
     def sinc(waveform: Samples) -> Samples:
         return resample(narrow(waveform), low_rate, rate)[: len(waveform)].numpy()
 
-    def true_magnitudes(waveform: Samples) -> Samples:
+    def true_bands(waveform: Samples) -> Samples:
         gain = model.config.level / float(np.sqrt(np.square(waveform).mean()))
         sound = gain * torch.from_numpy(waveform)[None]
         with torch.no_grad():
@@ -102,7 +102,7 @@ def systems(synthesizer: UpsamplerSynthesizer, config: Config) -> dict[str, Syst
     found: dict[str, System] = {
         SINC: sinc,
         LOW_PASSED: lambda waveform: low_passed(waveform, rate, low_rate / 2),
-        TRUE_MAGNITUDES: true_magnitudes,
+        TRUE_BANDS: true_bands,
     }
     for steps in config.steps:
         found[f"ours, {steps} step{'' if steps == 1 else 's'}"] = ours(UpsampleSettings(steps=steps))
@@ -166,13 +166,14 @@ def report(rows: Sequence[Row], clips: Sequence[Clip], synthesizer: UpsamplerSyn
     lines = [
         "# Upsampling",
         "",
-        f"Model {Path(config.model).name}: {synthesizer.low_rate} to {synthesizer.sample_rate} Hz, {defaults.sampler} on "
-        f"the {defaults.grid} grid, augmentation {defaults.augmentation:g} and {defaults.steps} steps where the row does "
-        f"not say otherwise, seed 0. Test split of {config.data.name}"
+        f"Model {Path(config.model).name}: {synthesizer.low_rate} to {synthesizer.sample_rate} Hz, {defaults.sampler} "
+        f"on the {defaults.grid} grid, augmentation {defaults.augmentation:g} and {defaults.steps} steps where the row "
+        f"does not say otherwise, seed 0. Split {config.split} of {config.data.name}"
         + ("" if config.seconds is None else f", first {config.seconds:g} s of each clip")
+        + ("" if config.limit is None else f", {config.limit} clips of each group at most")
         + ". Means over clips with 95 % intervals. LSD: root mean square over frequency of the difference of log power "
         "spectra (dB), mean over frames; FFT and Hann window 2048, hop 512, power clamped at 1e-8, clips at peak 0.95. "
-        f"The row `{TRUE_MAGNITUDES}` is what decoding alone loses: no prediction of magnitudes can score better.",
+        f"The row `{TRUE_BANDS}` is decoded from the recording's own bands: what the fine structure alone costs.",
     ]
     for group in dict.fromkeys(row.group for row in rows):
         members = [row for row in rows if row.group == group]

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from audiodiff.models.upsampler import PhaseConfig, Upsampler, UpsamplerConfig
+from audiodiff.models.upsampler import Upsampler, UpsamplerConfig
 from audiodiff.nn.wavenet import WaveNetConfig
 
 SMALL = UpsamplerConfig(
     n_fft=128,
     hop_length=32,
-    phase=PhaseConfig(projections=2),
+    bands=6,
     wavenet=WaveNetConfig(channels=8, layers=2, dilation_cycle=2, cond_channels=4, embedding_width=8),
 )
 
