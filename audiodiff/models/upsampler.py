@@ -260,7 +260,8 @@ def _triangles(bands: int, n_bins: int) -> Tensor:
     """Triangles over neighbouring bands that add up to 1 at every bin: `[bands, n_bins]`."""
     centres = torch.linspace(0.0, n_bins - 1.0, bands)
     distance = (torch.arange(n_bins)[None] - centres[:, None]).abs()
-    return (1.0 - distance * (bands - 1) / (n_bins - 1)).clamp_min(0.0)
+    triangles: Tensor = (1.0 - distance * (bands - 1) / (n_bins - 1)).clamp_min(0.0)
+    return triangles
 
 
 def _full_precision(like: Tensor) -> torch.autocast:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from audiodiff.cli import models
 from audiodiff.models.checkpoint import load_upsampler, save_upsampler
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.provenance import read_story
@@ -87,3 +88,11 @@ def test_export_keeps_the_kind(command, upsampler, tmp_path) -> None:
     done = command("export", upsampler, "-o", tmp_path / "half", "--half")
     assert done.status == 0, done.err
     assert load_upsampler(tmp_path / "half").config == load_upsampler(upsampler).config
+
+
+def test_doctor_and_models_know_it(command, upsampler, monkeypatch) -> None:
+    done = command("doctor", "--model", upsampler)
+    assert done.status == 0, done.out
+    assert "16000 Hz, loaded in" in done.out
+    monkeypatch.setattr(models, "PRETRAINED", upsampler.parent)
+    assert "8000 to 16000 Hz" in command("models").out
