@@ -237,7 +237,8 @@ class Upsampler(nn.Module):
         self.high_deviation.copy_(high.std(dim=(0, 2)).clamp_min(0.1))
 
     def _network(self, x: Tensor, c_noise: Tensor, cond: Any) -> Tensor:
-        return self.wavenet(x, c_noise, cond).float()
+        output: Tensor = self.wavenet(x, c_noise, cond)
+        return output.float()
 
     def _low_logs(self, waveform: Tensor) -> Tensor:
         """Log-magnitudes of the bins that are kept, `[batch, n_kept, n_frames]`."""
@@ -260,8 +261,7 @@ def _triangles(bands: int, n_bins: int) -> Tensor:
     """Triangles over neighbouring bands that add up to 1 at every bin: `[bands, n_bins]`."""
     centres = torch.linspace(0.0, n_bins - 1.0, bands)
     distance = (torch.arange(n_bins)[None] - centres[:, None]).abs()
-    triangles: Tensor = (1.0 - distance * (bands - 1) / (n_bins - 1)).clamp_min(0.0)
-    return triangles
+    return (1.0 - distance * (bands - 1) / (n_bins - 1)).clamp_min(0.0)
 
 
 def _full_precision(like: Tensor) -> torch.autocast:
