@@ -4,7 +4,7 @@
 
 Every clip of the test split is brought to the model's rate and a peak of 0.95, reduced to its low rate, and made wide
 again. Writes `upsample.md` and `upsample.json` below OUTPUT: log-spectral distance (LSD) over the whole band and over
-the band above half the low rate, and with the extra `eval` PESQ-WB; means over clips with 95 % intervals, for speakers
+the band above half the low rate, and with the extra `eval` PESQ-WB and DistillMOS; means over clips with 95 % intervals, for speakers
 of the training set and others apart.
 
 LSD is the root mean square over frequency of the difference of the log power spectra in dB, averaged over frames: FFT
@@ -36,7 +36,9 @@ from audiodiff.synthesis.upsample import UpsamplerSynthesizer, load_upsampler
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 
 RESULTS = Path(__file__).parent / "results"
+RECORDING = "recording"
 SINC, LOW_PASSED, TRUE_BANDS = "sinc interpolation", "low-passed recording", "true bands, decoded"
+AUGMENTATION = "augmentation"
 SHORTEST = 0.5
 
 Samples = npt.NDArray[np.float32]
@@ -100,6 +102,7 @@ def systems(synthesizer: UpsamplerSynthesizer, config: Config) -> dict[str, Syst
         return copy
 
     found: dict[str, System] = {
+        RECORDING: lambda waveform: waveform,
         SINC: sinc,
         LOW_PASSED: lambda waveform: low_passed(waveform, rate, low_rate / 2),
         TRUE_BANDS: true_bands,
@@ -107,7 +110,7 @@ def systems(synthesizer: UpsamplerSynthesizer, config: Config) -> dict[str, Syst
     for steps in config.steps:
         found[f"ours, {steps} step{'' if steps == 1 else 's'}"] = ours(UpsampleSettings(steps=steps))
     for augmentation in config.augmentations:
-        found[f"ours, {synthesizer.defaults.steps} steps, augmentation {augmentation:g}"] = ours(
+        found[f"ours, {synthesizer.defaults.steps} steps, {AUGMENTATION} {augmentation:g}"] = ours(
             UpsampleSettings(augmentation=augmentation)
         )
     return found
@@ -147,16 +150,22 @@ def measure(
             scores.setdefault("lsd_above", []).append(
                 log_spectral_distance(clip.waveform, copy, rate, from_hz=above_hz)
             )
-            if speech:
-                from audiodiff.metrics.speech import pesq_wb
+            if speech and AUGMENTATION not in name:  # costly, and there the distances tell all
+                from audiodiff.metrics.speech import distill_mos, pesq_wb
 
                 scores.setdefault("pesq_wb", []).append(pesq_wb(clip.waveform, copy, rate))
+                scores.setdefault("distill_mos", []).append(distill_mos(copy, rate))
             if on_progress is not None:
                 on_progress(index * len(made_by) + place + 1, len(clips) * len(made_by))
     return [Row(row.system, row.group, row.scores, spent[key]) for key, row in rows.items()]
 
 
-LABELS = {"lsd": "LSD, whole band (dB) ↓", "lsd_above": "LSD above {hz:g} Hz (dB) ↓", "pesq_wb": "PESQ-WB ↑"}
+LABELS = {
+    "lsd": "LSD, whole band (dB) ↓",
+    "lsd_above": "LSD above {hz:g} Hz (dB) ↓",
+    "pesq_wb": "PESQ-WB ↑",
+    "distill_mos": "DistillMOS ↑",
+}
 
 
 def report(rows: Sequence[Row], clips: Sequence[Clip], synthesizer: UpsamplerSynthesizer, config: Config) -> str:
@@ -183,12 +192,12 @@ def report(rows: Sequence[Row], clips: Sequence[Clip], synthesizer: UpsamplerSyn
         lines += ["", f"**{group}** ({len(members[0].scores['lsd'])} clips, {seconds:.0f} s)", ""]
         lines += [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
         for row in members:
-            cells = [_cell(mean_interval(values)) for values in row.scores.values()]
+            cells = [_cell(mean_interval(row.scores[name])) if name in row.scores else "–" for name in names]
             lines.append(f"| {row.system} | {' | '.join(cells)} | {row.compute_seconds / seconds:.3f} |")
         sinc = next(row for row in members if row.system == SINC)
         lines.append("")
         for row in members:
-            if row.system.startswith("ours") and "augmentation" not in row.system:
+            if row.system.startswith("ours") and AUGMENTATION not in row.system:
                 gain = paired_difference(row.scores["lsd_above"], sinc.scores["lsd_above"])
                 lines.append(
                     f"- LSD above {above_hz:g} Hz, {row.system} − {SINC}: {gain.mean:+.1f} dB "
@@ -235,7 +244,9 @@ def _arguments(argv: Sequence[str]) -> Config:
     parser.add_argument("--split", default="test")
     parser.add_argument("--limit", type=int, help="at most so many clips of each group")
     parser.add_argument("--seconds", type=float, help="the first so many seconds of each clip")
-    parser.add_argument("--no-speech", action="store_true", help="leave PESQ out (it needs the extra eval)")
+    parser.add_argument(
+        "--no-speech", action="store_true", help="leave PESQ and DistillMOS out (they need the extra eval)"
+    )
     args = parser.parse_args(argv)
     return Config(args.data, args.model, args.output, args.split, args.limit, args.seconds, speech=not args.no_speech)
 

@@ -124,7 +124,7 @@ _SPEECH = Config(
         wavenet=WaveNetConfig(channels=160, layers=8, dilation_cycle=4, cond_channels=96, embedding_width=128),
     ),
     train=TrainConfig(
-        steps=3_200,
+        steps=2_200,
         batch_size=16,
         learning_rate=8e-4,
         warmup_steps=200,

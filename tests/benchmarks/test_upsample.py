@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from audiodiff.models.checkpoint import save_upsampler
-from benchmarks.upsample import LOW_PASSED, SINC, TRUE_BANDS, Config, low_passed, main
+from benchmarks.upsample import LOW_PASSED, RECORDING, SINC, TRUE_BANDS, Config, low_passed, main
 from tests.models.upsampler_cases import make, voice
 
 
@@ -42,6 +42,7 @@ def test_the_table_has_every_system_and_group(corpus: Path, tmp_path: Path) -> N
     assert {row.group for row in rows} == {"known speakers", "unseen speakers"}
     unseen = {row.system: row.scores["lsd_above"] for row in rows if row.group == "unseen speakers"}
     assert list(unseen) == [
+        RECORDING,
         SINC,
         LOW_PASSED,
         TRUE_BANDS,
@@ -56,4 +57,4 @@ def test_the_table_has_every_system_and_group(corpus: Path, tmp_path: Path) -> N
     record = json.loads((tmp_path / "out" / "upsample.json").read_text(encoding="utf-8"))
     assert "| sinc interpolation |" in text
     assert str(tmp_path) not in text + json.dumps(record)
-    assert len(record["rows"]) == 14
+    assert len(record["rows"]) == 16
