@@ -26,7 +26,7 @@ from audiodiff.presets.upsampler import PRESETS, Config, configure, train
 __all__ = ["PRESETS", "Config", "configure", "main"]
 
 # preset           corpus                        model                       what for
-# upsampler-speech speech at 16 kHz or more      framed 160 x 8, 8 to 16 kHz the shipped model: one CPU core, 45 minutes
+# upsampler-speech speech at 16 kHz or more      framed 160 x 8, 8 to 16 kHz the shipped model: ten minutes of a core
 # tiny-upsampler   any folder of sound files     framed 32 x 4               a test in seconds
 
 
