@@ -4,7 +4,7 @@
 
 Every clip of the test split is brought to the model's rate and a peak of 0.95, reduced to its low rate, and made wide
 again. Writes `upsample.md` and `upsample.json` below OUTPUT: log-spectral distance (LSD) over the whole band and over
-the band above half the low rate, and with the extra `eval` PESQ-WB and DistillMOS; means over clips with 95 %
+the band above half the low rate, and with the extra `eval` PESQ-WB (with `--mos` DistillMOS); means over clips with 95 %
 intervals, for speakers of the training set and others apart.
 
 LSD is the root mean square over frequency of the difference of the log power spectra in dB, averaged over frames: FFT
@@ -59,6 +59,7 @@ class Config:
     steps: tuple[int, ...] = (1, 4, 8, 16)
     augmentations: tuple[float, ...] = (0.0, 0.1, 0.25, 0.5)
     speech: bool = True
+    mos: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,7 @@ def measure(
     above_hz: float,
     *,
     speech: bool,
+    mos: bool = False,
     on_progress: Callable[[float, float], None] | None = None,
 ) -> list[Row]:
     """Score every system on every clip."""
@@ -154,7 +156,8 @@ def measure(
                 from audiodiff.metrics.speech import distill_mos, pesq_wb
 
                 scores.setdefault("pesq_wb", []).append(pesq_wb(clip.waveform, copy, rate))
-                scores.setdefault("distill_mos", []).append(distill_mos(copy, rate))
+                if mos:
+                    scores.setdefault("distill_mos", []).append(distill_mos(copy, rate))
             if on_progress is not None:
                 on_progress(index * len(made_by) + place + 1, len(clips) * len(made_by))
     return [Row(row.system, row.group, row.scores, spent[key]) for key, row in rows.items()]
@@ -221,6 +224,7 @@ def main(config: Config) -> list[Row]:
             systems(synthesizer, config),
             synthesizer.low_rate / 2,
             speech=config.speech,
+            mos=config.mos,
             on_progress=on_progress,
         )
     config.output.mkdir(parents=True, exist_ok=True)
@@ -248,7 +252,16 @@ def _arguments(argv: Sequence[str]) -> Config:
         "--no-speech", action="store_true", help="leave PESQ and DistillMOS out (they need the extra eval)"
     )
     args = parser.parse_args(argv)
-    return Config(args.data, args.model, args.output, args.split, args.limit, args.seconds, speech=not args.no_speech)
+    return Config(
+        args.data,
+        args.model,
+        args.output,
+        args.split,
+        args.limit,
+        args.seconds,
+        speech=not args.no_speech,
+        mos=args.mos,
+    )
 
 
 if __name__ == "__main__":
