@@ -4,8 +4,8 @@
 
 Every clip of the test split is brought to the model's rate and a peak of 0.95, reduced to its low rate, and made wide
 again. Writes `upsample.md` and `upsample.json` below OUTPUT: log-spectral distance (LSD) over the whole band and over
-the band above half the low rate, and with the extra `eval` PESQ-WB (with `--mos` DistillMOS); means over clips with 95 %
-intervals, for speakers of the training set and others apart.
+the band above half the low rate, and with the extra `eval` PESQ-WB (and, with `--mos`, DistillMOS); means over clips
+with 95 % intervals, for speakers of the training set and others apart.
 
 LSD is the root mean square over frequency of the difference of the log power spectra in dB, averaged over frames: FFT
 and Hann window of 2048 samples, hop 512, power clamped at 1e-8. What papers on bandwidth extension give in units of
@@ -251,6 +251,7 @@ def _arguments(argv: Sequence[str]) -> Config:
     parser.add_argument(
         "--no-speech", action="store_true", help="leave PESQ and DistillMOS out (they need the extra eval)"
     )
+    parser.add_argument("--mos", action="store_true", help="DistillMOS as well, which takes longest")
     args = parser.parse_args(argv)
     return Config(
         args.data,
