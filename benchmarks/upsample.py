@@ -248,9 +248,7 @@ def _arguments(argv: Sequence[str]) -> Config:
     parser.add_argument("--split", default="test")
     parser.add_argument("--limit", type=int, help="at most so many clips of each group")
     parser.add_argument("--seconds", type=float, help="the first so many seconds of each clip")
-    parser.add_argument(
-        "--no-speech", action="store_true", help="leave PESQ and DistillMOS out (they need the extra eval)"
-    )
+    parser.add_argument("--no-speech", action="store_true", help="leave PESQ out (it needs the extra eval)")
     parser.add_argument("--mos", action="store_true", help="DistillMOS as well, which takes longest")
     args = parser.parse_args(argv)
     return Config(
