@@ -30,10 +30,12 @@ def run(args: argparse.Namespace) -> int:
     from audiodiff.models.checkpoint import (
         load_autoencoder,
         load_mel_latent,
+        load_upsampler,
         load_vocoder,
         read_config,
         save_autoencoder,
         save_mel_latent,
+        save_upsampler,
         save_vocoder,
     )
     from audiodiff.models.lmnt import load_lmnt_diffwave
@@ -64,6 +66,9 @@ def run(args: argparse.Namespace) -> int:
         elif config["kind"] == "autoencoder":
             model = autoencoder = load_autoencoder(args.source)
             save_autoencoder(target, autoencoder, metadata, dtype=dtype)
+        elif config["kind"] == "upsampler":
+            model = upsampler = load_upsampler(args.source)
+            save_upsampler(target, upsampler, metadata, dtype=dtype)
         else:
             model = vocoder = load_vocoder(args.source)
             save_vocoder(target, vocoder, metadata, dtype=dtype)

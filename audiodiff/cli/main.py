@@ -20,6 +20,7 @@ COMMANDS = {
     "extend": "audiodiff.cli.extend",
     "interpolate": "audiodiff.cli.interpolate",
     "vocode": "audiodiff.cli.vocode",
+    "upsample": "audiodiff.cli.upsample",
     "train": "audiodiff.cli.train",
     "prepare": "audiodiff.cli.prepare",
     "encode": "audiodiff.cli.encode",

@@ -40,7 +40,8 @@ def _summary(config: dict[str, Any]) -> str:
     model = config.get("model", {})
     mel = model.get("mel") or model.get("autoencoder", {}).get("mel", {})
     metadata = config.get("metadata", {})
-    found = [f"{mel['sample_rate']} Hz, {mel['n_mels']} mel bands"] if "sample_rate" in mel else []
+    rates = [f"{model['low_rate']} to {model['sample_rate']} Hz"] if "low_rate" in model else []
+    found = [f"{mel['sample_rate']} Hz, {mel['n_mels']} mel bands"] if "sample_rate" in mel else rates
     if metadata.get("description"):
         found.append(str(metadata["description"]))
     corpus = metadata.get("corpus")

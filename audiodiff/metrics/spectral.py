@@ -55,17 +55,28 @@ def mr_stft(reference: FloatArray, estimate: FloatArray, sample_rate: int) -> fl
     return sum(distances) / len(distances)
 
 
-def log_spectral_distance(reference: FloatArray, estimate: FloatArray, sample_rate: int) -> float:
+def log_spectral_distance(
+    reference: FloatArray, estimate: FloatArray, sample_rate: int, *, from_hz: float = 0.0
+) -> float:
     """Root mean square difference of the log power spectra over frequency (dB), mean over frames.
 
     FFT and Hann window of 2048 samples, hop 512, power clamped at 1e-8 (Gray and Markel 1976).
 
+    Args:
+        reference: the recording.
+        estimate: its copy.
+        sample_rate: of both (Hz).
+        from_hz: count the bins from this frequency up only.
+
     Raises:
-        AudiodiffError: bad arrays, different lengths, or a clip of 1024 samples or less.
+        AudiodiffError: bad arrays, different lengths, a clip of 1024 samples or less, or no bin from `from_hz` up.
     """
     reference, estimate = checked_pair(reference, estimate, sample_rate)
     _require_samples(reference.size, 1025)
-    levels = [10.0 * _power(x, 2048, 512, 2048).clamp_min(1e-8).log10() for x in (reference, estimate)]
+    first = math.ceil(from_hz * 2048 / sample_rate)
+    if not 0 <= first <= 1024:
+        raise AudiodiffError(f"from_hz is {from_hz:g} Hz; expected 0 to {sample_rate / 2:g}, half the sample rate.")
+    levels = [10.0 * _power(x, 2048, 512, 2048)[first:].clamp_min(1e-8).log10() for x in (reference, estimate)]
     return float((levels[0] - levels[1]).square().mean(dim=0).sqrt().mean())
 
 

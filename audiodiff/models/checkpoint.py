@@ -21,6 +21,7 @@ from audiodiff._version import __version__
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.autoencoder import MelAutoencoder, autoencoder_config_from_dict, autoencoder_config_to_dict
 from audiodiff.models.mel_latent import MelLatent, mel_latent_config_from_dict, mel_latent_config_to_dict
+from audiodiff.models.upsampler import Upsampler, upsampler_config_from_dict, upsampler_config_to_dict
 from audiodiff.models.vocoder import Vocoder, vocoder_config_from_dict, vocoder_config_to_dict
 
 __all__ = [
@@ -28,10 +29,12 @@ __all__ = [
     "WEIGHTS_FILE",
     "load_autoencoder",
     "load_mel_latent",
+    "load_upsampler",
     "load_vocoder",
     "read_config",
     "save_autoencoder",
     "save_mel_latent",
+    "save_upsampler",
     "save_vocoder",
     "weights_hash",
 ]
@@ -39,7 +42,7 @@ __all__ = [
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 _FORMAT = 1
-_KINDS = ("vocoder", "autoencoder", "mel_latent")
+_KINDS = ("vocoder", "autoencoder", "mel_latent", "upsampler")
 
 
 def save_vocoder(
@@ -85,6 +88,17 @@ def save_mel_latent(
     _save(folder, "mel_latent", model, mel_latent_config_to_dict(model.config), metadata, dtype)
 
 
+def save_upsampler(
+    folder: Path | str,
+    model: Upsampler,
+    metadata: Mapping[str, Any],
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write a checkpoint folder of an upsampler; see `save_vocoder`."""
+    _save(folder, "upsampler", model, upsampler_config_to_dict(model.config), metadata, dtype)
+
+
 def _save(
     folder: Path | str,
     kind: str,
@@ -128,7 +142,7 @@ def read_config(folder: Path | str, kind: str | None = None) -> dict[str, Any]:
 
     Args:
         folder: the checkpoint.
-        kind: "vocoder", "autoencoder" or "mel_latent"; any of them when None.
+        kind: "vocoder", "autoencoder", "mel_latent" or "upsampler"; any of them when None.
 
     Raises:
         AudiodiffError: it is missing, not JSON, of another kind or of a newer format; the message says what was found.
@@ -189,6 +203,14 @@ def load_mel_latent(folder: Path | str) -> MelLatent:
     """Load a checkpoint folder as a float32 `MelLatent` in evaluation mode; raises as `load_vocoder`."""
     config = read_config(folder, "mel_latent")
     model = MelLatent(mel_latent_config_from_dict(config["model"]))
+    _fill(model, Path(folder))
+    return model.eval()
+
+
+def load_upsampler(folder: Path | str) -> Upsampler:
+    """Load a checkpoint folder as a float32 `Upsampler` in evaluation mode; raises as `load_vocoder`."""
+    config = read_config(folder, "upsampler")
+    model = Upsampler(upsampler_config_from_dict(config["model"]))
     _fill(model, Path(folder))
     return model.eval()
 

@@ -14,13 +14,16 @@ from audiodiff.synthesis.vocode import VocoderSynthesizer, open_device
 
 if TYPE_CHECKING:
     from audiodiff.synthesis.generate import LatentDefaults, LatentSynthesizer
+    from audiodiff.synthesis.upsample import UpsamplerSynthesizer
 
 VOCODER_FOLDER = "vocoder"
 """Where a latent model's checkpoint keeps its vocoder."""
 
 
-def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> "VocoderSynthesizer | LatentSynthesizer":
-    """Load a model, ready to vocode or to generate.
+def load(
+    name_or_path: str | Path = "speech", *, device: str = "auto"
+) -> "VocoderSynthesizer | LatentSynthesizer | UpsamplerSynthesizer":
+    """Load a model, ready to vocode, to generate or to upsample.
 
     Args:
         name_or_path: a model that comes with the package (`pretrained_names`), a checkpoint folder, or
@@ -36,6 +39,10 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> "Vocod
     kind = read_config(folder)["kind"]
     if kind == "vocoder":
         return vocode.load(name_or_path, device=device)
+    if kind == "upsampler":
+        from audiodiff.synthesis.upsample import load_upsampler
+
+        return load_upsampler(name_or_path, device=device)
     if kind == "mel_latent":
         return _latent(folder, str(name_or_path), open_device(device))
     raise AudiodiffError(
@@ -53,10 +60,10 @@ def load_generator(name_or_path: str | Path = "music", *, device: str = "auto") 
 
     model = load(name_or_path, device=device)
     if not isinstance(model, LatentSynthesizer):
-        raise AudiodiffError(
-            f"{name_or_path} is a vocoder, which only turns mels into sound; generating needs a latent model such as "
-            "music."
-        )
+        found = "a vocoder, which only turns mels into sound"
+        if not isinstance(model, VocoderSynthesizer):
+            found = "an upsampler, which only widens the band of recordings"
+        raise AudiodiffError(f"{name_or_path} is {found}; generating needs a latent model such as music.")
     return model
 
 

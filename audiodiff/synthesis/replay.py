@@ -26,6 +26,9 @@ from audiodiff.synthesis.load import load_generator
 from audiodiff.synthesis.machine import threads
 from audiodiff.synthesis.provenance import FORMAT, Story, StoryInput, StoryModel, file_sha256, read_story
 from audiodiff.synthesis.settings import VocodeSettings
+from audiodiff.synthesis.upsample import load_upsampler
+from audiodiff.synthesis.upsample_files import upsample_planned_file
+from audiodiff.synthesis.upsample_settings import UpsampleSettings
 from audiodiff.synthesis.vocode import OnProgress, load
 
 _SHOWN = 12
@@ -247,6 +250,37 @@ def redo_vocode(story: Story, context: ReplayContext) -> Story:
     return report.story
 
 
+def redo_upsample(story: Story, context: ReplayContext) -> Story:
+    """Upsample the same recording again."""
+    if len(story.models) != 1 or len(story.inputs) != 1:
+        raise AudiodiffError(f"the story of {context.source} is damaged: upsampling takes one model and one input.")
+    settings = UpsampleSettings(
+        steps=setting(story, "steps", int),
+        sampler=setting(story, "sampler", str),
+        grid=setting(story, "grid", str),
+        seed=story.seed,
+        precision=setting(story, "precision", str),
+        augmentation=setting(story, "augmentation", float),
+        replace=setting(story, "replace", bool),
+    )
+    window_frames = setting(story, "window_frames", int)
+    if window_frames < 1:
+        raise AudiodiffError(f"the story of {context.source} is damaged: its windows are out of range.")
+    chosen = context.find_model(story.models[0])
+    recording = context.find_input(story.inputs[0])
+    check_output(recording, context.target)
+    synthesizer = load_upsampler(chosen, device=context.device)
+    report = upsample_planned_file(
+        synthesizer,
+        recording,
+        context.target,
+        plan=replace(synthesizer.plan(settings), window_frames=window_frames),
+        on_progress=context.on_progress,
+    )
+    assert report.story is not None
+    return report.story
+
+
 def redo_generate(story: Story, context: ReplayContext) -> Story:
     """Generate the same clip again."""
     if len(story.models) != 2 or story.inputs:
@@ -300,6 +334,7 @@ def redo_interpolate(story: Story, context: ReplayContext) -> Story:
 
 VERBS: dict[str, Redo] = {
     "vocode": redo_vocode,
+    "upsample": redo_upsample,
     "generate": redo_generate,
     "vary": redo_edit,
     "inpaint": redo_edit,

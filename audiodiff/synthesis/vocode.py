@@ -168,7 +168,7 @@ class VocoderSynthesizer:
         samples = waveform_tensor(waveform)
         resampled = resample(samples, check_rate(sample_rate), self.sample_rate)
         frames = torch.cat(list(mel_blocks([resampled], self.mel_spec)), dim=-1)
-        return _like(waveform, frames if waveform.ndim == 2 else frames[0])
+        return like_given(waveform, frames if waveform.ndim == 2 else frames[0])
 
     def vocode(
         self,
@@ -208,7 +208,7 @@ class VocoderSynthesizer:
         resampled = resample(samples, check_rate(sample_rate), self.sample_rate)
         frames = torch.cat(list(mel_blocks([resampled], self.mel_spec)), dim=-1)
         output = self._vocode_tensor(frames, plan, on_progress)[:, : resampled.shape[-1]]
-        return _like(waveform, output if waveform.ndim == 2 else output[0])
+        return like_given(waveform, output if waveform.ndim == 2 else output[0])
 
     def vocode_mel(
         self,
@@ -257,7 +257,7 @@ class VocoderSynthesizer:
             frames = convert_log_mel(frames, spec, self.mel_spec)
         plan = self.plan(merge_settings(settings, steps=steps, sampler=sampler, grid=grid, seed=seed))
         output = self._vocode_tensor(frames, plan, on_progress, circular=circular)
-        return _like(log_mel, output if log_mel.ndim == 3 else output[0])
+        return like_given(log_mel, output if log_mel.ndim == 3 else output[0])
 
     def measure(self, blocks: Iterable[Tensor]) -> list[LevelMeter]:
         """Return the level of every channel of a stream of log-mel blocks `[channels, n_mels, n_frames]`."""
@@ -429,7 +429,7 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> Vocode
     folder = find_checkpoint(name_or_path)
     from audiodiff.models.checkpoint import WEIGHTS_FILE, load_vocoder, read_config, weights_hash
 
-    config = read_config(folder)
+    config = read_config(folder, "vocoder")
     defaults = read_defaults(config["metadata"], folder)
     model = load_vocoder(folder)
     # of the weights as they are, which need not be what the config says
@@ -552,7 +552,7 @@ def waveform_tensor(waveform: NDArray[np.float32] | Tensor) -> Tensor:
     return samples
 
 
-def _like(given: Array, result: Tensor) -> Array:
+def like_given(given: Array, result: Tensor) -> Array:
     """Return `result` as the kind of array that `given` is, tensors on the device they came from."""
     if isinstance(given, Tensor):
         return result.to(given.device)

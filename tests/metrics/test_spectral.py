@@ -44,6 +44,18 @@ def test_a_gain_is_known_to_each_distance():
     assert spectral.mcd(noise, gain * noise, 16_000) == pytest.approx(0.0, abs=1e-3)
 
 
+def test_log_spectral_distance_can_count_a_band_alone():
+    noise = _white_noise(16_000)
+    spectrum = np.fft.rfft(noise)
+    spectrum[4_001:] *= 0.5  # above 4 kHz, 6 dB down
+    other = np.fft.irfft(spectrum, n=noise.size).astype(np.float32)
+    six = 20 * math.log10(2)
+    assert spectral.log_spectral_distance(noise, other, 16_000, from_hz=4_100) == pytest.approx(six, rel=0.02)
+    assert spectral.log_spectral_distance(noise, other, 16_000) == pytest.approx(six / math.sqrt(2), rel=0.05)
+    with pytest.raises(AudiodiffError, match="from_hz is 9000 Hz"):
+        spectral.log_spectral_distance(noise, other, 16_000, from_hz=9_000)
+
+
 @pytest.mark.parametrize(("order", "expected_share"), [(3, 1.0), (24, 1.0), (25, 0.0)])
 def test_mcd_of_a_known_ripple(monkeypatch, order, expected_share):
     amplitude, n_mels = 0.4, 80

@@ -5,7 +5,15 @@ import pytest
 import torch
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.checkpoint import load_vocoder, read_config, save_vocoder, weights_hash
+from audiodiff.models.checkpoint import (
+    load_upsampler,
+    load_vocoder,
+    read_config,
+    save_upsampler,
+    save_vocoder,
+    weights_hash,
+)
+from tests.models import upsampler_cases
 from tests.models.vocoder_cases import ANCHORED, CONFIGS, make
 
 
@@ -25,6 +33,18 @@ def test_a_loaded_model_is_the_saved_one(name: str, tmp_path: Path) -> None:
     assert loaded.config == load_vocoder(tmp_path).config
     for key, value in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value), key
+
+
+def test_an_upsampler_comes_back_and_is_no_vocoder(tmp_path: Path) -> None:
+    model = upsampler_cases.make()
+    save_upsampler(tmp_path, model, {})
+    loaded = load_upsampler(tmp_path)
+    assert not loaded.training
+    assert loaded.config == model.config
+    for key, value in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[key], value), key
+    with pytest.raises(AudiodiffError, match='kind "upsampler"; expected "vocoder"'):
+        load_vocoder(tmp_path)
 
 
 def test_half_precision_halves_the_file_and_loads_as_float32(folder: Path, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from audiodiff.models.checkpoint import load_autoencoder, load_mel_latent, load_vocoder, read_config
-from audiodiff.presets import autoencoder, latent, vocoder
+from audiodiff.models.checkpoint import load_autoencoder, load_mel_latent, load_upsampler, load_vocoder, read_config
+from audiodiff.presets import autoencoder, latent, upsampler, vocoder
 from audiodiff.training.progress import read_log
 from recipes.latent_speech import encode_for
 from tests.data.corpus import clip
@@ -47,6 +47,7 @@ CASES = (
         load_vocoder,
         {"channels": "8", "layers": "2", "train.batch_size": "2", "crop_frames": "16", "validation.clips": "0"},
     ),
+    Case("upsampler", "tiny-upsampler", "music", load_upsampler, {"channels": "8", "validation.clips": "0"}),
     Case("autoencoder", "tiny-autoencoder", "music", load_autoencoder, {}),
     Case("latent_music", "tiny-latent", "shards/music", load_mel_latent, {"autoencoder": "codec"}),
     Case(
@@ -116,6 +117,7 @@ def test_tables_name_every_preset() -> None:
     readme = (RECIPES / "README.md").read_text(encoding="utf-8")
     for module, files in (
         (vocoder, ("vocoder_speech.py",)),
+        (upsampler, ("upsampler.py",)),
         (autoencoder, ("autoencoder.py",)),
         (latent, ("latent_music.py", "latent_speech.py")),
     ):

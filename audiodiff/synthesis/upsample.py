@@ -1,0 +1,327 @@
+"""From a narrow-band recording to the same with the band it lacks, with any upsampler, sampler and number of steps."""
+
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from audiodiff.diffusion.samplers import SAMPLERS, sample
+from audiodiff.diffusion.times import GRIDS
+from audiodiff.errors import AudiodiffError
+from audiodiff.models.upsampler import Upsampler
+from audiodiff.signal.resample import n_resampled, resample, resample_stream
+from audiodiff.synthesis.band import BandMeter, Bands, RmsMeter, input_notes
+from audiodiff.synthesis.find import find_checkpoint, public_name
+from audiodiff.synthesis.provenance import StoryModel, hash_config
+from audiodiff.synthesis.sampling import Grid
+from audiodiff.synthesis.settings import Precision
+from audiodiff.synthesis.streams import FrameReader, Window
+from audiodiff.synthesis.upsample_settings import UpsampleSettings
+from audiodiff.synthesis.vocode import (
+    Array,
+    OnProgress,
+    channel_seed,
+    check_rate,
+    count_network_calls,
+    like_given,
+    open_device,
+    waveform_tensor,
+)
+
+WINDOW_SECONDS = 30.0
+"""Usual seconds of new audio that are made at a time, which bounds memory."""
+
+
+@dataclass(frozen=True)
+class UpsampleDefaults:
+    """What a checkpoint recommends: as the fields of `UpsampleSettings`."""
+
+    steps: int = 8
+    sampler: str = "ddim"
+    grid: str = "uniform"
+    precision: Precision = "fp32"
+    augmentation: float = 0.0
+
+
+@dataclass(frozen=True)
+class UpsamplePlan:
+    """Settings resolved against a model.
+
+    Attributes:
+        settings: every field filled in.
+        times: `[steps + 1]`, decreasing, ends in 0.
+        network_calls: how often the network is called on every window.
+        window_frames: usual new frames per window; the last is half to one and a half as long.
+        context_frames: frames around a window that its samples depend on.
+    """
+
+    settings: UpsampleSettings
+    times: Tensor
+    network_calls: int
+    window_frames: int
+    context_frames: int
+
+    @property
+    def compute_dtype(self) -> torch.dtype | None:
+        """What the network computes in; `None` leaves it in float32."""
+        return torch.bfloat16 if self.settings.precision == "bf16" else None
+
+
+class UpsamplerSynthesizer:
+    """A trained upsampler, ready to widen the band of recordings."""
+
+    def __init__(
+        self,
+        model: Upsampler,
+        *,
+        name: str = "upsampler",
+        identity: StoryModel | None = None,
+        defaults: UpsampleDefaults | None = None,
+        device: torch.device | str = "cpu",
+        window_seconds: float = WINDOW_SECONDS,
+    ) -> None:
+        """Wrap `model`, whose weights are on `device` already.
+
+        Args:
+            model: in evaluation mode.
+            name: how it was asked for.
+            identity: what the stories of its files say of it; by its name alone they cannot be replayed.
+            defaults: what it recommends.
+            device: where it computes.
+            window_seconds: new audio that is made at a time; more, if the context needs it.
+        """
+        self.model = model
+        self.name = name
+        self.identity = identity or StoryModel(public_name(name), weights_sha256="", role="upsampler")
+        self.defaults = defaults or UpsampleDefaults()
+        self.device = torch.device(device)
+        self._window_seconds = window_seconds
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate of what comes out (Hz)."""
+        return self.model.config.sample_rate
+
+    @property
+    def low_rate(self) -> int:
+        """Rate of what goes in (Hz); other recordings are resampled to it first."""
+        return self.model.config.low_rate
+
+    @property
+    def bands(self) -> Bands:
+        """The model's rates, and where what it makes begins."""
+        return Bands(self.low_rate, self.sample_rate, self.model.config.kept_hz)
+
+    def plan(self, settings: UpsampleSettings) -> UpsamplePlan:
+        """Resolve `settings` against what the model recommends.
+
+        Raises:
+            AudiodiffError: sampler or grid do not fit the model's process, or the model knows no such augmentation.
+        """
+        defaults = self.defaults
+        resolved = replace(
+            settings,
+            steps=settings.steps or defaults.steps,
+            sampler=settings.sampler or defaults.sampler,
+            grid=settings.grid or defaults.grid,
+            precision=settings.precision or defaults.precision,
+            augmentation=defaults.augmentation if settings.augmentation is None else settings.augmentation,
+        )
+        most = self.model.config.augmentation_max
+        assert resolved.augmentation is not None
+        assert resolved.steps is not None
+        if resolved.augmentation > most:
+            raise AudiodiffError(
+                f"augmentation is {resolved.augmentation:g}, but {self.name} has learnt to read conditions with up to "
+                f"{most:g}; choose 0 to {most:g}."
+            )
+        times = GRIDS[str(resolved.grid)](self.model.process, resolved.steps)
+        calls = count_network_calls(str(resolved.sampler), self.model.process, times)
+        model = self.model
+        context = calls * model.context_frames + model.condition_context_frames + model.decode_context_frames
+        frames_per_second = self.sample_rate / model.hop_length
+        # New audio for at least eight times the context of one side, or the overlap would cost more than a quarter.
+        window = max(math.ceil(self._window_seconds * frames_per_second), 8 * context)
+        return UpsamplePlan(resolved, times, calls, window, context)
+
+    def upsample(
+        self,
+        waveform: Array,
+        sample_rate: int,
+        *,
+        steps: int | None = None,
+        sampler: str | None = None,
+        grid: str | None = None,
+        seed: int | None = None,
+        augmentation: float | None = None,
+        settings: UpsampleSettings | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Array:
+        """Give a recording the band that it lacks; what it has stays.
+
+        Every channel is worked on by itself, with noise of its own. The result does not depend on the level.
+
+        Args:
+            waveform: `[n_samples]` or `[channels, n_samples]`, a float array or tensor within +-1.
+            sample_rate: its rate in Hz; at another rate than `low_rate` it is resampled, and a warning says what that
+                loses.
+            steps: sampling steps, 1 or more; the model's recommendation when `None`, as for the next two.
+            sampler: a name of `audiodiff.diffusion.samplers.SAMPLERS`.
+            grid: a name of `audiodiff.diffusion.times.GRIDS`.
+            seed: the same seed gives the same samples.
+            augmentation: noise on the condition; see `UpsampleSettings`.
+            settings: all settings at once; the five above replace its fields.
+            on_progress: called with the seconds done and the seconds in all.
+
+        Returns:
+            `[n_samples]` or `[channels, n_samples]` at `self.sample_rate`, of the same kind as `waveform` and exactly
+            as long as `waveform` resampled; not clipped.
+
+        Raises:
+            AudiodiffError: the waveform is empty, of another shape, has values that are not numbers, or has the band.
+        """
+        given = {"steps": steps, "sampler": sampler, "grid": grid, "seed": seed, "augmentation": augmentation}
+        changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        plan = self.plan(replace(settings or UpsampleSettings(), **changes))
+        samples, rate = waveform_tensor(waveform), check_rate(sample_rate)
+        band = BandMeter(rate, self.low_rate / 2)
+        band.add(samples)
+        for note in input_notes(rate, band.above_db, self.bands, replace=plan.settings.replace):
+            warnings.warn(f"{note}.", stacklevel=2)
+        low = resample(samples, rate, self.low_rate)
+        meter = RmsMeter()
+        meter.add(low)
+        n_out = n_resampled(samples.shape[-1], rate, self.sample_rate)
+        blocks = self.stream([low], meter, plan, on_progress)
+        output = torch.cat(list(blocks), dim=-1)[:, :n_out]
+        return like_given(waveform, output if waveform.ndim == 2 else output[0])
+
+    def stream(
+        self,
+        low_blocks: Iterable[Tensor],
+        meter: RmsMeter,
+        plan: UpsamplePlan,
+        on_progress: OnProgress | None = None,
+    ) -> Iterator[Tensor]:
+        """Upsample in bounded memory; the blocks joined are the same whatever the lengths of the blocks that go in.
+
+        Args:
+            low_blocks: `[channels, n]` each, at `low_rate`.
+            meter: has seen them all.
+            plan: the resolved settings.
+            on_progress: called with the seconds done and the seconds in all.
+
+        Yields:
+            `[channels, n_samples]`, as many samples in all as the input interpolated.
+        """
+        hop, rate = self.model.hop_length, self.sample_rate
+        n_samples = n_resampled(meter.n_samples, self.low_rate, rate)
+        gains = meter.gains(self.model.config.level)
+        fetch = FrameReader(resample_stream(low_blocks, self.low_rate, rate))
+        grid = Grid(-(-n_samples // hop), plan.window_frames)
+        for piece in range(grid.n_pieces):
+            at = grid.around(piece, plan.context_frames)
+            base = fetch(at.start * hop, min(at.stop * hop, n_samples))
+            core = slice((at.core_start - at.start) * hop, (at.core_stop - at.start) * hop)
+            outputs = []
+            for channel, gain in enumerate(gains):
+
+                def report(fraction: float, done: float = channel, at: Window = at) -> None:
+                    if on_progress is not None:
+                        part = (done + fraction) / len(gains) * (at.core_stop - at.core_start)
+                        on_progress((at.core_start + part) * hop / rate, n_samples / rate)
+
+                if gain is None:
+                    outputs.append(base[channel, core])
+                else:
+                    made = self._window(base[channel] * gain, at, plan, channel, report) / gain
+                    outputs.append(made[core])
+                report(1.0)
+            yield torch.stack(outputs)
+
+    @torch.no_grad()
+    def _window(
+        self, base: Tensor, at: Window, plan: UpsamplePlan, channel: int, report: Callable[[float], None]
+    ) -> Tensor:
+        """Make the band of one window of one channel from `[n_samples]` at the model's level, on the CPU."""
+        model, settings = self.model, plan.settings
+        seed = channel_seed(settings.seed, channel)
+        shown = base[None].to(self.device)
+        level = torch.tensor([settings.augmentation], dtype=torch.float32, device=self.device)
+        condition_noise = model.condition_noise(seed, at.start, at.stop).to(self.device)
+        cond = model.condition(shown, level, condition_noise if settings.augmentation else None)
+        denoiser = model.denoiser(plan.compute_dtype)
+        calls = 0
+
+        def denoise(x: Tensor, t: Tensor) -> Tensor:
+            nonlocal calls
+            calls += 1
+            report(min(calls / (plan.network_calls + 1), 1.0))
+            return denoiser(x, t, cond)
+
+        def noise(draw: int) -> Tensor:
+            return model.noise(seed, draw, at.start, at.stop).to(self.device)
+
+        state = model.process.prior(noise(0))
+        step = SAMPLERS[str(settings.sampler)]()
+        state = sample(step, denoise, model.process, state, plan.times, noise=noise)  # its own draws count from 1
+        output = model.decode(state, shown)[0].float().cpu()
+        if not bool(torch.isfinite(output).all()):
+            raise AudiodiffError(
+                f"the model gave values that are not numbers ({settings.steps} steps of {settings.sampler} on the "
+                f"{settings.grid} grid); try the recommended sampler and steps."
+            )
+        return output
+
+
+def load_upsampler(name_or_path: str | Path = "upsample-speech", *, device: str = "auto") -> UpsamplerSynthesizer:
+    """Load an upsampler.
+
+    Args:
+        name_or_path: a model that comes with the package, a checkpoint folder, or `hf:ORG/NAME` for a folder of that
+            form on the Hugging Face Hub.
+        device: `auto` (CUDA, then MPS, then CPU), or what torch calls the device.
+
+    Raises:
+        AudiodiffError: there is no such model or device, or the folder holds something else.
+    """
+    from audiodiff.models import checkpoint
+
+    chosen = open_device(device)
+    folder = find_checkpoint(name_or_path)
+    config = checkpoint.read_config(folder, "upsampler")
+    defaults = read_upsample_defaults(config["metadata"], folder)
+    model = checkpoint.load_upsampler(folder)
+    identity = StoryModel(
+        public_name(name_or_path),
+        checkpoint.weights_hash(folder / checkpoint.WEIGHTS_FILE),
+        hash_config(config["model"]),
+        role="upsampler",
+    )
+    model.to(chosen)
+    return UpsamplerSynthesizer(model, name=str(name_or_path), identity=identity, defaults=defaults, device=chosen)
+
+
+def read_upsample_defaults(metadata: Mapping[str, Any], folder: Path) -> UpsampleDefaults:
+    """Read what a checkpoint recommends: `sampling` of its metadata.
+
+    Raises:
+        AudiodiffError: an unknown key, or a value that is out of range.
+    """
+    sampling = metadata.get("sampling", {})
+    fields = ("steps", "sampler", "grid", "precision", "augmentation")
+    unknown = sorted(set(sampling) - set(fields)) if isinstance(sampling, dict) else ["sampling"]
+    if unknown:
+        raise AudiodiffError(
+            f'the config of {folder} has an unknown sampling key "{unknown[0]}"; known: {", ".join(fields)}.'
+        )
+    try:
+        UpsampleSettings(**sampling)
+    except AudiodiffError as error:
+        raise AudiodiffError(f"the config of {folder} recommends what does not exist: {error}") from error
+    return UpsampleDefaults(**sampling)
