@@ -26,6 +26,7 @@ SOURCES = {
     "music-speed": "music_speed.md",
     "edits": "edits_summary.md",
     "demo-soak": "demo_soak.md",
+    "upsample": "upsample.md",
 }
 """Region -> the file whose text it holds."""
 
