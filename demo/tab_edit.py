@@ -83,17 +83,17 @@ def build(studio: Studio, tabs: gr.Tabs, create: Cards) -> None:
         told = edits.prompts_of(studio, path)
         return (gr.skip(), gr.skip()) if told is None else told
 
+    def turn_to(path: str | None) -> tuple[gr.Tabs, str | None]:
+        return gr.Tabs(selected="edit"), path
+
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     clip.change(bring, clip, [shared["prompt"], shared["negative"]], **quiet)
     for card in (*create.cards, *shown.cards):
-        card.edit.click(lambda path: (gr.Tabs(selected="edit"), path), card.player, [tabs, clip], **quiet)
+        card.edit.click(turn_to, card.player, [tabs, clip], **quiet)
         for what, button in card.again.items():
-            button.click(
-                _maker(studio, what, tabs, clip, shown),
-                card.player,
-                [tabs, clip, *shown.outputs],
-                concurrency_limit=None,
-                **quiet,
+            # The page turns to the clip by an event of its own: in a stream, one change can be overtaken by the next.
+            button.click(turn_to, card.player, [tabs, clip], queue=False, **quiet).then(
+                _maker(studio, what, shown), card.player, shown.outputs, concurrency_limit=None, **quiet
             )
     connect_seed(shared["seed"], dice, new_seed, shown.cards)
 
@@ -115,13 +115,11 @@ def _runner(way: Edit, shared: Mapping[str, gr.components.Component], shown: Car
     return run_edit
 
 
-def _maker(studio: Studio, what: str, tabs: gr.Tabs, clip: gr.Audio, shown: Cards) -> Callable[..., Any]:
+def _maker(studio: Studio, what: str, shown: Cards) -> Callable[..., Any]:
     def make_again(request: gr.Request, path: str | None) -> Iterator[dict[Any, Any]]:
         yield from shown.run(
             lambda report: edits.again(studio, report, user=user_of(request), clip=path, what=what, seed=roll()),
             CARDS if what in edits.STRENGTHS else 1,
-            # an update, since Gradio changes bare values of a stream in place, under the hands of who listens to them
-            {tabs: gr.Tabs(selected="edit"), clip: gr.update(value=path)},
         )
 
     return make_again
