@@ -19,6 +19,9 @@ from playwright.sync_api import expect  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
+PER_LATENT = 2048
+"""Samples of a latent of the shipped music model."""
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -78,7 +81,8 @@ def test_create_makes_clips_and_one_click_makes_more_of_them(visitor: Visitor) -
     visitor.tab("Create")
     visitor.run("create-loop-1", "edit-status", "1 clip in")
     expect(page.locator(".ad-card:visible")).to_contain_text("seam")
-    _, told = sound_of(visitor.clip("edit"), 1.0, MUSIC_RATE, verb="generate", seed=story.seed)
+    whole = round(MUSIC_RATE / PER_LATENT) * PER_LATENT / MUSIC_RATE  # a loop has whole latents
+    _, told = sound_of(visitor.clip("edit"), whole, MUSIC_RATE, verb="generate", seed=story.seed)
     assert told.settings["loop"] is True
 
 
