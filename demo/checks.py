@@ -64,7 +64,7 @@ def whole(what: str, value: object, low: int, high: int) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise AudiodiffError(f"{what} is {str(value)[:40]!r}; expected a whole number from {low} to {high}.")
+        raise AudiodiffError(f"{what} is {repr(value)[:40]}; expected a whole number from {low} to {high}.")
     return value
 
 
