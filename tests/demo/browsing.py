@@ -40,6 +40,11 @@ def need_browser() -> None:
         )
 
 
+def _hear_interrupts() -> None:
+    """In the server's process: what runs in the background of a shell is born deaf to Ctrl+C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Server:
     """`audiodiff demo` in a process of its own."""
 
@@ -54,7 +59,14 @@ class Server:
         environment.pop("GRADIO_TEMP_DIR", None)
         command = [sys.executable, "-m", "audiodiff", "demo", "--port", str(port), "--prompts", str(folder / "p.json")]
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen([*command, *flags], cwd=folder, env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                [*command, *flags],
+                cwd=folder,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_hear_interrupts,  # noqa: PLW1509 (no other thread of ours holds a lock here)
+            )
 
     def wait(self) -> None:
         """Return when the page can be opened."""
