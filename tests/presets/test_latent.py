@@ -38,6 +38,7 @@ from audiodiff.presets.encode import (
 from audiodiff.presets.latent_config import LAYOUTS
 from audiodiff.presets.latent_sounds import generate, listening_clips
 from audiodiff.signal import mel
+from audiodiff.training.devices import open_devices
 from audiodiff.training.logging import Board
 from tests.presets.corpus import write_corpus
 
@@ -390,3 +391,32 @@ def test_beats_and_keys_are_learnt_later_than_the_rest_and_not_without_data(plac
     save_mel_latent(tmp_path / "with-beats", model, {})
     with pytest.raises(AudiodiffError, match=r"model\.(beats|classes)"):
         latent.build_model(tiny(place, "back", init=str(tmp_path / "with-beats")))
+
+
+def test_training_tells_a_model_its_beats_except_where_they_are_withheld(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+
+    def player(share: float, beats: str) -> None:
+        seen.clear()
+        config = tiny(place, "told", **{"model.beats": beats, "data.drop_beats": str(share), "data.drop_all": "0"})
+        data, model = latent.open_shards(config, "train"), latent.build_model(config)
+        draw = data.batch
+        steady = torch.arange(16.0).repeat(config.train.batch_size, 1)
+        monkeypatch.setattr(data, "batch", lambda *given: dataclasses.replace(draw(*given), beats=steady))
+        loss = model.loss
+        monkeypatch.setattr(model, "loss", lambda x, cond, *rest: seen.append(cond.beats) or loss(x, cond, *rest))
+        trained = latent.make_player(model, data, config, open_devices("cpu"))
+        for step in range(10):
+            trained.loss_fn(step, torch.Generator().manual_seed(step))
+
+    player(0.0, "true")
+    assert all(torch.equal(beats[0], torch.arange(16.0)) for beats in seen)
+    player(1.0, "true")
+    assert all(beats.shape[1] == 16 and beats.isnan().all() for beats in seen)
+    player(0.5, "true")
+    withheld = torch.cat([beats.isnan().all(dim=1) for beats in seen])
+    assert 0.2 < float(withheld.float().mean()) < 0.8
+    player(0.0, "false")
+    assert all(beats.shape[1] == 0 for beats in seen)
