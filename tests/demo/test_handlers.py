@@ -158,7 +158,7 @@ def test_empty_fields_are_the_models_own(studio: Studio) -> None:
         ({"vocoder_steps": 51}, "from 1 to 50"),
         ({"count": 5}, "from 1 to 4"),
         ({"count": 0}, "from 1 to 4"),
-        ({"seed": -1}, "seed is '-1'"),
+        ({"seed": -1}, "seed is -1"),
         ({"seed": 2**63}, "seed is"),
         ({"guidance": float("nan")}, "guidance is"),
         ({"sampler": "magic"}, "sampler 'magic' is unknown"),
