@@ -101,6 +101,7 @@ class MelLatentConfig:
         text_width: width of its token states.
         numbers, classes: what else can be asked for.
         beats: whether it can be told where the beats are.
+        known: whether it can be told latents that the rest must fit, as for filling gaps.
         process, parameterization: as `audiodiff.diffusion.config` writes them.
     """
 
@@ -113,6 +114,7 @@ class MelLatentConfig:
     numbers: tuple[NumberConfig, ...] = NUMBERS
     classes: tuple[ClassConfig, ...] = CLASSES
     beats: bool = False
+    known: bool = False
     process: dict[str, Any] = field(default_factory=_rectified_flow)
     parameterization: dict[str, Any] = field(default_factory=_velocity)
 
@@ -148,6 +150,7 @@ class MelLatent(nn.Module):
             "numbers": len(config.numbers),
             "classes": tuple(len(kind.values) + 1 for kind in config.classes),
             "beats": config.beats,
+            "known": config.known,
         }
         self.network: DiT | UNet
         if config.network == "dit":
@@ -221,7 +224,9 @@ class MelLatent(nn.Module):
         kinds = torch.tensor([self.class_row(item) for item in classes]).reshape(batch, len(self.config.classes))
         device = next(self.parameters()).device
         no_beats = torch.zeros(batch, 0, device=device)
-        return Condition(states.to(device), mask.to(device), values.to(device), kinds.long().to(device), no_beats)
+        nothing = torch.zeros(batch, self.channels, 0, device=device)
+        given = states.to(device), mask.to(device), values.to(device), kinds.long().to(device)
+        return Condition(*given, no_beats, nothing)
 
     def number_columns(self, values: Tensor) -> Tensor:
         """Numbers in their own units, `[batch, n_numbers]`, as the network sees them; NaN stays NaN."""
@@ -268,7 +273,7 @@ class MelLatent(nn.Module):
     def loss(
         self, latents: Tensor, cond: Condition, t: Tensor, noise: Tensor, lengths: Tensor | None = None
     ) -> MelLatentLoss:
-        """Training loss of one batch.
+        """Training loss of one batch, over the latents that are not told.
 
         Args:
             latents: `[batch, channels, n_latents]`, standardised.
@@ -278,6 +283,10 @@ class MelLatent(nn.Module):
             lengths: latents of each item that count, `[batch]`; all when None.
         """
         mask = None if lengths is None else length_mask(lengths, latents.shape[-1])
+        if cond.known.shape[2]:
+            # What is told needs no guess.
+            asked = cond.known.isnan().any(dim=1, keepdim=True)
+            mask = asked if mask is None else mask & asked
         result = denoising_loss(self.denoiser(), latents, cond, t, noise, mask=mask)
         return MelLatentLoss(result.per_item, result.x0_hat)
 

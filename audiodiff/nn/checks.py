@@ -5,7 +5,7 @@ from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
 
-__all__ = ["check_beats", "check_condition_sizes", "check_heads", "check_latents"]
+__all__ = ["check_condition_sizes", "check_heads", "check_latents", "check_places"]
 
 
 def check_heads(where: str, width: int, heads: int) -> None:
@@ -58,8 +58,8 @@ def check_latents(network: str, x: Tensor, channels: int, padding: Tensor | None
         raise AudiodiffError("Padded latents have no end to join to their beginning; batch loops of one length only.")
 
 
-def check_beats(x: Tensor, beats: Tensor | None) -> None:
-    """Refuse beats of another stretch than the latents `x [batch, channels, n_latents]`.
+def check_places(x: Tensor, beats: Tensor | None, known: Tensor | None) -> None:
+    """Refuse beats and known latents of another stretch than the latents `x [batch, channels, n_latents]`.
 
     Raises:
         AudiodiffError: they do not fit.
@@ -68,4 +68,9 @@ def check_beats(x: Tensor, beats: Tensor | None) -> None:
         raise AudiodiffError(
             f"The condition has beats {list(beats.shape)} for {x.shape[0]} items of {x.shape[2]} latents; expected "
             f"{[x.shape[0], x.shape[2]]}, or [{x.shape[0]}, 0] for none."
+        )
+    if known is not None and known.shape != x.shape:
+        raise AudiodiffError(
+            f"The condition has known latents {list(known.shape)} for latents {list(x.shape)}; expected the same shape "
+            "with NaN where they are not known, or no latents at all."
         )

@@ -1,4 +1,4 @@
-"""What a latent denoiser is told: text, numbers, classes and beats, each of which may be unknown."""
+"""What a latent denoiser is told: text, numbers, classes, beats and a part of the latents; each may be unknown."""
 
 import math
 from typing import NamedTuple
@@ -16,6 +16,7 @@ __all__ = [
     "Condition",
     "ConditionEmbedding",
     "EmbeddedCondition",
+    "KnownEmbedding",
     "ProjectedCondition",
     "concat_conditions",
     "drop_conditions",
@@ -41,6 +42,8 @@ class Condition(NamedTuple):
         classes: int64, `[batch, n_class_kinds]`; 0 where unknown.
         beats: how many beats have passed at each latent, `[batch, n_latents]`, NaN where unknown; `[batch, 0]` if
             nothing is known of any item.
+        known: clean latents that the others must fit, `[batch, channels, n_latents]`, NaN at the places that are not
+            known, in all channels; `[batch, channels, 0]` if nothing is known of any item.
     """
 
     tokens: Tensor
@@ -48,6 +51,7 @@ class Condition(NamedTuple):
     numbers: Tensor
     classes: Tensor
     beats: Tensor
+    known: Tensor
 
 
 class EmbeddedCondition(NamedTuple):
@@ -71,13 +75,14 @@ class ProjectedCondition(NamedTuple):
         vector: `[batch, width]`.
         text: keys and values of each cross-attention; empty in a network without text.
         mask: True where a token may be looked at, `[batch, n_tokens + 1]`; None without text.
-        beats: as in `Condition`; None for nothing known.
+        beats, known: as in `Condition`; None for nothing known.
     """
 
     vector: Tensor
     text: tuple[KeysValues, ...]
     mask: Tensor | None
     beats: Tensor | None = None
+    known: Tensor | None = None
 
 
 def null_condition_like(cond: Condition) -> Condition:
@@ -88,16 +93,19 @@ def null_condition_like(cond: Condition) -> Condition:
         torch.full_like(cond.numbers, torch.nan),
         torch.zeros_like(cond.classes),
         torch.full_like(cond.beats, torch.nan),
+        torch.full_like(cond.known, torch.nan),
     )
 
 
 def drop_conditions(cond: Condition, drop: Tensor) -> Condition:
     """Forget everything about the items where `drop`, bool `[batch]`, is True."""
     rows = drop[:, None]
-    return drop_parts(cond, drop, rows.expand(cond.numbers.shape), rows.expand(cond.classes.shape), drop)
+    return drop_parts(cond, drop, rows.expand(cond.numbers.shape), rows.expand(cond.classes.shape), drop, drop)
 
 
-def drop_parts(cond: Condition, text: Tensor, numbers: Tensor, classes: Tensor, beats: Tensor) -> Condition:
+def drop_parts(
+    cond: Condition, text: Tensor, numbers: Tensor, classes: Tensor, beats: Tensor, known: Tensor
+) -> Condition:
     """Forget the parts that are True.
 
     Args:
@@ -106,6 +114,7 @@ def drop_parts(cond: Condition, text: Tensor, numbers: Tensor, classes: Tensor, 
         numbers: bool, `[batch, n_numbers]`.
         classes: bool, `[batch, n_class_kinds]`.
         beats: bool, `[batch]`.
+        known: bool, `[batch]`.
     """
     return Condition(
         cond.tokens,
@@ -113,6 +122,7 @@ def drop_parts(cond: Condition, text: Tensor, numbers: Tensor, classes: Tensor, 
         cond.numbers.masked_fill(numbers, torch.nan),
         cond.classes.masked_fill(classes, 0),
         cond.beats.masked_fill(beats[:, None], torch.nan),
+        cond.known.masked_fill(known[:, None, None], torch.nan),
     )
 
 
@@ -122,18 +132,19 @@ def repeat_condition(cond: Condition, times: int) -> Condition:
 
 
 def concat_conditions(*conditions: Condition) -> Condition:
-    """Stack batches; shorter texts get masked tokens at their end, missing beats are unknown ones.
+    """Stack batches; shorter texts get masked tokens at their end, missing beats and latents are unknown ones.
 
     With `null_condition_like` both halves of guidance run as one batch.
     """
     longest = max(cond.tokens.shape[1] for cond in conditions)
-    n_latents = max(cond.beats.shape[1] for cond in conditions)
+    n_latents = max(max(cond.beats.shape[1], cond.known.shape[2]) for cond in conditions)
     padded = []
     for cond in conditions:
         missing = longest - cond.tokens.shape[1]
         tokens, mask = F.pad(cond.tokens, (0, 0, 0, missing)), F.pad(cond.mask, (0, missing))
         beats = F.pad(cond.beats, (0, n_latents - cond.beats.shape[1]), value=torch.nan)
-        padded.append(cond._replace(tokens=tokens, mask=mask, beats=beats))
+        known = F.pad(cond.known, (0, n_latents - cond.known.shape[2]), value=torch.nan)
+        padded.append(cond._replace(tokens=tokens, mask=mask, beats=beats, known=known))
     return Condition(*(torch.cat(parts) for parts in zip(*padded, strict=True)))
 
 
@@ -207,6 +218,7 @@ class ConditionEmbedding(nn.Module):
             like.new_full((batch, len(self.number_embeddings)), torch.nan),
             torch.zeros(batch, len(self.class_embeddings), dtype=torch.int64, device=like.device),
             like.new_zeros(batch, 0),
+            like.new_zeros(batch, 0, 0),
         )
 
     def _check(self, cond: Condition, batch: int) -> None:
@@ -256,4 +268,28 @@ class BeatEmbedding(nn.Module):
         turn = 2.0 * math.pi * torch.where(known, beats - beats.floor(), 0.0)
         features = torch.stack([torch.ones_like(turn), turn.sin(), turn.cos(), (2 * turn).sin(), (2 * turn).cos()], 2)
         vectors: Tensor = self.projection(features * known[:, :, None])
+        return vectors
+
+
+class KnownEmbedding(nn.Module):
+    """Turns latents that are known into vectors, places that are not into zeros; starts as zero.
+
+    The state holds them too, but buried in as much noise as the rest: with this a network sees at every noise level
+    what the rest has to fit (as the concatenated condition of Palette, arXiv 2111.05826, section 3).
+
+    Args:
+        channels: of the latents.
+        width: of the network.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.projection = nn.Linear(channels + 1, width, bias=False)
+        nn.init.zeros_(self.projection.weight)
+
+    def forward(self, known: Tensor) -> Tensor:
+        """Map `[batch, channels, n_latents]`, NaN where unknown, to `[batch, n_latents, width]`."""
+        given = known.isfinite().all(dim=1, keepdim=True)
+        features = torch.cat([torch.where(given, known, 0.0), given.to(known.dtype)], dim=1)
+        vectors: Tensor = self.projection(features.transpose(1, 2))
         return vectors

@@ -25,8 +25,14 @@ from audiodiff.nn.attention import (
     rotary_tables,
     zero_linear,
 )
-from audiodiff.nn.checks import check_beats, check_condition_sizes, check_heads, check_latents
-from audiodiff.nn.condition import BeatEmbedding, Condition, ConditionEmbedding, ProjectedCondition
+from audiodiff.nn.checks import check_condition_sizes, check_heads, check_latents, check_places
+from audiodiff.nn.condition import (
+    BeatEmbedding,
+    Condition,
+    ConditionEmbedding,
+    KnownEmbedding,
+    ProjectedCondition,
+)
 from audiodiff.nn.convolution import TimeConv
 from audiodiff.nn.embeddings import FourierEmbedding
 
@@ -46,6 +52,7 @@ class DiTConfig:
         numbers: how many numbers condition it (`Condition.numbers`).
         classes: number of classes of each kind, 0 = unknown counted (`Condition.classes`).
         beats: whether it is told where the beats are (`Condition.beats`).
+        known: whether it is told a part of the latents (`Condition.known`).
         expansion: parameters of the feed-forward layers, as the hidden width of plain ones over `width`.
         feedforward: "swiglu" or "gelu".
         modulation: "shared" (one network and a table a block) or "block" (one linear layer a block).
@@ -62,6 +69,7 @@ class DiTConfig:
     numbers: int = 2
     classes: tuple[int, ...] = ()
     beats: bool = False
+    known: bool = False
     expansion: float = 4.0
     feedforward: str = "swiglu"
     modulation: str = "shared"
@@ -154,6 +162,7 @@ class DiT(nn.Module):
         self.noise_embedding = FourierEmbedding(64, width, 0.5, 60.0)
         self.condition_embedding = ConditionEmbedding(width, config.text_width, config.numbers, config.classes)
         self.beat_embedding = BeatEmbedding(width) if config.beats else None
+        self.known_embedding = KnownEmbedding(config.channels, width) if config.known else None
         self.modulation_hidden = linear(width, width)
         if config.modulation == "shared":
             self.modulation = zero_linear(width, 6 * width)
@@ -187,7 +196,7 @@ class DiT(nn.Module):
         """
         check_latents("DiT", x, self.config.channels, padding, circular)
         projected = cond if isinstance(cond, ProjectedCondition) else self._project(cond, x.shape[0])
-        check_beats(x, projected.beats)
+        check_places(x, projected.beats, projected.known)
         with full_precision(x):
             # A noise level in bfloat16 is no longer the same noise level, and these vectors cost nothing.
             noise = self.noise_embedding(c_noise.to(self.final_modulation.weight.dtype))
@@ -203,6 +212,8 @@ class DiT(nn.Module):
         hidden = self.input_projection(x.transpose(1, 2)).to(shift.dtype)
         if self.beat_embedding is not None and projected.beats is not None:
             hidden = hidden + self.beat_embedding(projected.beats.to(shift.dtype))
+        if self.known_embedding is not None and projected.known is not None:
+            hidden = hidden + self.known_embedding(projected.known.to(shift.dtype))
         for i, block in enumerate(self._blocks()):
             text = projected.text[i] if projected.text else None
             hidden = block(hidden, modulations[i], rotary, padding, text, projected.mask, circular)
@@ -214,10 +225,11 @@ class DiT(nn.Module):
         with full_precision(self.final_modulation.weight):
             embedded = self.condition_embedding(cond, batch)
         beats = None if cond is None or not cond.beats.shape[1] else cond.beats
+        known = None if cond is None or not cond.known.shape[2] else cond.known
         if embedded.tokens is None:
-            return ProjectedCondition(embedded.vector, (), None, beats)
+            return ProjectedCondition(embedded.vector, (), None, beats, known)
         text = tuple(block.cross_attention.project(embedded.tokens) for block in self._blocks())
-        return ProjectedCondition(embedded.vector, text, embedded.mask, beats)
+        return ProjectedCondition(embedded.vector, text, embedded.mask, beats, known)
 
     def _blocks(self) -> list[_Block]:
         return [block for block in self.blocks if isinstance(block, _Block)]

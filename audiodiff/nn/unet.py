@@ -22,8 +22,14 @@ from audiodiff.nn.attention import (
     linear,
     rotary_tables,
 )
-from audiodiff.nn.checks import check_beats, check_condition_sizes, check_heads, check_latents
-from audiodiff.nn.condition import BeatEmbedding, Condition, ConditionEmbedding, ProjectedCondition
+from audiodiff.nn.checks import check_condition_sizes, check_heads, check_latents, check_places
+from audiodiff.nn.condition import (
+    BeatEmbedding,
+    Condition,
+    ConditionEmbedding,
+    KnownEmbedding,
+    ProjectedCondition,
+)
 from audiodiff.nn.convolution import TimeConv
 from audiodiff.nn.embeddings import FourierEmbedding
 
@@ -45,6 +51,8 @@ class UNetConfig:
         text_width: of the text encoder's states; 0 for a network without text.
         numbers: how many numbers condition it (`Condition.numbers`).
         classes: number of classes of each kind, 0 = unknown counted (`Condition.classes`).
+        beats: whether it is told where the beats are (`Condition.beats`).
+        known: whether it is told a part of the latents (`Condition.known`).
         rotary_base: longest wavelength of the rotary positions / 2 pi, about, in positions of each level.
     """
 
@@ -59,6 +67,7 @@ class UNetConfig:
     numbers: int = 2
     classes: tuple[int, ...] = ()
     beats: bool = False
+    known: bool = False
     rotary_base: float = 10000.0
 
     def __post_init__(self) -> None:
@@ -191,6 +200,7 @@ class UNet(nn.Module):
         self.noise_embedding = FourierEmbedding(64, embedding, 0.5, 60.0)
         self.condition_embedding = ConditionEmbedding(embedding, config.text_width, config.numbers, config.classes)
         self.beat_embedding = BeatEmbedding(widths[0]) if config.beats else None
+        self.known_embedding = KnownEmbedding(config.channels, widths[0]) if config.known else None
         self.features = linear(embedding, embedding)
         self.input_projection = TimeConv(config.channels, widths[0], kernel)
         self.down = nn.ModuleList(_Level(config, w, w, config.blocks, attention[i]) for i, w in enumerate(widths))
@@ -235,7 +245,7 @@ class UNet(nn.Module):
                 f"choose a multiple of {self.config.multiple}, such as {n_latents + missing}."
             )
         projected = cond if isinstance(cond, ProjectedCondition) else self._project(cond, x.shape[0])
-        check_beats(x, projected.beats)
+        check_places(x, projected.beats, projected.known)
         with full_precision(x):
             noise = self.noise_embedding(c_noise.to(self.features.weight.dtype))
             features = F.silu(self.features(noise + projected.vector))
@@ -264,6 +274,10 @@ class UNet(nn.Module):
             missing = n_latents - projected.beats.shape[1]
             beats = F.pad(projected.beats, (0, missing), value=torch.nan)
             x = x + self.beat_embedding(beats.to(features.dtype))
+        if self.known_embedding is not None and projected.known is not None:
+            missing = n_latents - projected.known.shape[2]
+            known = F.pad(projected.known, (0, missing), value=torch.nan)
+            x = x + self.known_embedding(known.to(features.dtype))
         for i, level in enumerate(_levels(self.down)):
             if i > 0:
                 x = self.shrink[i - 1](x, masks[i - 1], circular).to(features.dtype)
@@ -291,10 +305,11 @@ class UNet(nn.Module):
         with full_precision(self.features.weight):
             embedded = self.condition_embedding(cond, batch)
         beats = None if cond is None or not cond.beats.shape[1] else cond.beats
+        known = None if cond is None or not cond.known.shape[2] else cond.known
         if embedded.tokens is None:
-            return ProjectedCondition(embedded.vector, (), None, beats)
+            return ProjectedCondition(embedded.vector, (), None, beats, known)
         text = tuple(attention.project(embedded.tokens) for attention in self._attentive().values())
-        return ProjectedCondition(embedded.vector, text, embedded.mask, beats)
+        return ProjectedCondition(embedded.vector, text, embedded.mask, beats, known)
 
     def _attentive(self) -> dict[_Level, CrossAttention]:
         """Levels that read text, in the order of `ProjectedCondition.text`: down, then those of the way up."""

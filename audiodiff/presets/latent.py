@@ -24,6 +24,7 @@ from audiodiff.models.checkpoint import (
 from audiodiff.models.config import dataclass_to_dict
 from audiodiff.models.mel_latent import MelLatent, mel_latent_config_to_dict
 from audiodiff.nn.condition import Condition, drop_conditions, drop_parts
+from audiodiff.presets.gaps import with_gaps
 from audiodiff.presets.latent_config import (
     PRESETS,
     Config,
@@ -109,7 +110,10 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
         assert valid_set is not None
         if listener is not None:
             show_sounds(averaged, listener, valid_set, config, board=board, step=step)
-        return {"loss": validation_loss(averaged, valid_set, config, devices)}
+        found = {"loss": validation_loss(averaged, valid_set, config, devices)}
+        if averaged.config.known:
+            found["completion_loss"] = validation_loss(averaged, valid_set, config, devices, complete=True)
+        return found
 
     run_steps(
         [make_player(model, train_set, config, devices)],
@@ -200,8 +204,9 @@ def build_model(config: Config) -> MelLatent:
             {**mel_latent_config_to_dict(each.config), "process": None, "parameterization": None}
             for each in (given, model)
         )
-        # What comes in by layers of its own can be learnt later than the rest: beats, and further kinds of classes.
+        # What comes in by layers of its own can be learnt later than the rest: beats, gaps, further kinds of classes.
         theirs["beats"] = theirs["beats"] or ours["beats"]
+        theirs["known"] = theirs["known"] or ours["known"]
         known = len(theirs["classes"])
         theirs["classes"] += ours["classes"][known:]
         odd = differences(theirs, ours)
@@ -222,7 +227,8 @@ def build_model(config: Config) -> MelLatent:
 def make_player(model: MelLatent, data: LatentDataset, config: Config, devices: Devices) -> Player:
     """Return the one who trains: crops of latents are mixed with noise, and the model says what they were.
 
-    Conditions are withheld at random: everything (for guidance), the text, or single numbers and classes.
+    Conditions are withheld at random: everything (for guidance), the text, or single numbers and classes. Some items
+    are told their latents but for a gap.
     """
     batch_size, settings = config.train.batch_size, config.data
 
@@ -231,14 +237,24 @@ def make_player(model: MelLatent, data: LatentDataset, config: Config, devices: 
         t = QUANTILES[config.times](model.process, stratified_uniform(batch_size, generator))
         noise = torch.randn(batch.latents.shape, generator=generator)
         cond = batch_condition(model, batch)
+
+        def chosen(share: float, *shape: int) -> Tensor:
+            return torch.rand(shape or (batch_size,), generator=generator) < share
+
         cond = drop_parts(
             cond,
-            torch.rand(batch_size, generator=generator) < settings.drop_text,
-            torch.rand(cond.numbers.shape, generator=generator) < settings.drop_number,
-            torch.rand(cond.classes.shape, generator=generator) < settings.drop_number,
-            torch.rand(batch_size, generator=generator) < settings.drop_beats,
+            chosen(settings.drop_text),
+            chosen(settings.drop_number, *cond.numbers.shape),
+            chosen(settings.drop_number, *cond.classes.shape),
+            chosen(settings.drop_beats),
+            torch.ones(batch_size, dtype=torch.bool),
         )
-        cond = drop_conditions(cond, torch.rand(batch_size, generator=generator) < settings.drop_all)
+        cond = drop_conditions(cond, chosen(settings.drop_all))
+        if model.config.known:
+            known = with_gaps(batch.latents, batch.lengths, generator)
+            complete = chosen(settings.complete)
+            cond = drop_conditions(cond, complete & chosen(settings.complete_alone))
+            cond = cond._replace(known=known.masked_fill(~complete[:, None, None], torch.nan))
         result = model.loss(
             devices.shard(batch.latents),
             Condition(*(devices.shard(part) for part in cond)),
@@ -265,12 +281,18 @@ def batch_names(data: LatentDataset, config: Config, step: int) -> str:
 def batch_condition(model: MelLatent, batch: LatentBatch) -> Condition:
     """The condition of a batch, on the CPU."""
     beats = batch.beats if model.config.beats else batch.beats[:, :0]
-    return Condition(batch.tokens, batch.mask, model.number_columns(batch.numbers), batch.classes, beats)
+    known = batch.latents[..., :0]
+    return Condition(batch.tokens, batch.mask, model.number_columns(batch.numbers), batch.classes, beats, known)
 
 
 @torch.no_grad()
-def validation_loss(model: MelLatent, data: LatentDataset, config: Config, devices: Devices) -> float:
-    """The training loss on validation crops, at the same times and with the same noise whenever it is asked for."""
+def validation_loss(
+    model: MelLatent, data: LatentDataset, config: Config, devices: Devices, *, complete: bool = False
+) -> float:
+    """The training loss on validation crops, at the same times and with the same noise whenever it is asked for.
+
+    Told everything but the latents; or, where it is to `complete` them, nothing but these, with gaps.
+    """
     generator = torch.Generator().manual_seed(step_seed(0, 0))
     batch_size, total, count = min(config.train.batch_size, config.validation.crops), 0.0, 0
     for step in range(max(config.validation.crops // batch_size, 1)):
@@ -278,6 +300,9 @@ def validation_loss(model: MelLatent, data: LatentDataset, config: Config, devic
         t = QUANTILES[config.times](model.process, stratified_uniform(batch_size, generator))
         noise = torch.randn(batch.latents.shape, generator=generator)
         cond = batch_condition(model, batch)
+        if complete:
+            cond = drop_conditions(cond, torch.ones(batch_size, dtype=torch.bool))
+            cond = cond._replace(known=with_gaps(batch.latents, batch.lengths, generator))
         parts: tuple[Tensor, ...] = (batch.latents, t.float(), noise, batch.lengths)
         latents, times, drawn, lengths = (part.to(devices.device) for part in parts)
         result = model.loss(latents, Condition(*(part.to(devices.device) for part in cond)), times, drawn, lengths)

@@ -43,6 +43,8 @@ class DataConfig:
         drop_text: share of the others trained without text.
         drop_number: share of numbers, and of classes, that are withheld, so that they can be left out.
         drop_beats: share of items that are not told where their beats are.
+        complete: share of items that are told their latents but for a gap, if the model can be (`model.known`).
+        complete_alone: share of these that are told nothing else.
     """
 
     folder: str = ""
@@ -52,6 +54,8 @@ class DataConfig:
     drop_text: float = 0.05
     drop_number: float = 0.4
     drop_beats: float = 0.3
+    complete: float = 0.5
+    complete_alone: float = 0.4
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ class Config:
             value = {"times": self.times, "sampling.sampler": self.sampling.sampler}.get(name, self.sampling.grid)
             if value not in known:
                 raise AudiodiffError(f"{name} is {value!r}; known: {', '.join(known)}.")
-        for name in ("drop_all", "drop_text", "drop_number", "drop_beats"):
+        for name in ("drop_all", "drop_text", "drop_number", "drop_beats", "complete", "complete_alone"):
             if not 0.0 <= getattr(self.data, name) <= 1.0:
                 raise AudiodiffError(f"data.{name} is {getattr(self.data, name)}; expected a share from 0 to 1.")
         if (
@@ -149,6 +153,8 @@ _MUSIC = Config(
         autoencoder=MelAutoencoderConfig(mel=mel.preset("bigvgan-44k")),
         # A model that is told a tempo only as a number takes many more hours to learn what a beat is.
         beats=True,
+        # What is told nothing but the noisy state fills gaps with another piece.
+        known=True,
         classes=(*CLASSES, KEY),
         # About as many parameters as some core-hours of training can fill.
         dit=DiTConfig(width=256, depth=6, heads=4, expansion=3.0, conv_kernel=5),

@@ -22,7 +22,7 @@ from audiodiff.synthesis.recording import (
     shortest_latents,
 )
 from audiodiff.synthesis.settings import GenerateSettings
-from audiodiff.synthesis.windowed import with_beats
+from audiodiff.synthesis.windowed import Places, with_places
 
 __all__ = ["interpolate", "slerp", "vary"]
 
@@ -63,7 +63,7 @@ def vary(
         guided, said = synthesizer.guided(sampling)
         beats, about = beats_of(synthesizer, recording, sampling.tempo, 0, latents.shape[-1])
         notes += [*_without_empty(said, settings.strength), *about]
-        denoise = with_beats(guided, beats)
+        denoise = with_places(guided, Places(beats))
         state, times = begun(synthesizer, sampling, latents, settings.strength)
         denoising, vocoding = stages(on_progress, len(times) - 1, sampling.vocoder_steps)
         latents = synthesizer.sample(sampling, denoise, state, times, on_progress=denoising)
@@ -139,7 +139,7 @@ def interpolate(
         guided = synthesizer.guided_by(wanted, unwanted, sampling)
         notes += [*wanted.notes, *unwanted.notes]
     # Two recordings have two beats; only a tempo that is asked for is one for both.
-    denoise = with_beats(guided, synthesizer.beats(tempo, 0, n_latents))
+    denoise = with_places(guided, Places(synthesizer.beats(tempo, 0, n_latents)))
     denoising, vocoding = stages(on_progress, len(times) - 1, sampling.vocoder_steps)
     latents = synthesizer.sample(sampling, denoise, state, times, on_progress=denoising)
     return _rendered(synthesizer, latents, n_samples, gain, sampling, notes, vocoding)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from audiodiff.diffusion.guidance import region_mask
+from audiodiff.diffusion.samplers import Denoise
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.join import continuation, crossfade, matching_gain
 from audiodiff.signal.resample import resample
@@ -25,7 +26,7 @@ from audiodiff.synthesis.recording import (
     shortest_latents,
 )
 from audiodiff.synthesis.settings import GenerateSettings
-from audiodiff.synthesis.windowed import with_beats
+from audiodiff.synthesis.windowed import PlacedDenoise, Places, with_places
 
 __all__ = ["extend", "inpaint"]
 
@@ -96,10 +97,8 @@ def inpaint(
             if settings.strength > 0.0:
                 state, times = begun(synthesizer, sampling, known, settings.strength, low)
                 denoising, vocoding = stages(vocoding, len(times) - 1, sampling.vocoder_steps)
-                denoise = with_beats(guided, beats[low:high])
-                latents = synthesizer.sample(
-                    sampling, region_mask(denoise, known, keep), state, times, start=low, on_progress=denoising
-                )
+                denoise = _fitting(guided, known, keep, beats[low:high])
+                latents = synthesizer.sample(sampling, denoise, state, times, start=low, on_progress=denoising)
             done += 1
             piece, first = _piece(synthesizer, latents, low, recording, sampling, vocoding)
             for index in members:
@@ -179,10 +178,9 @@ def extend(
             # Windows are counted from what is known.
             part = slice(high - low - far, high - low - near) if settings.before else slice(near, far)
             state, times = begun(synthesizer, sampling, canvas[..., part], 1.0, low + part.start)
-            denoise = with_beats(guided, beats[part])
             canvas[..., part] = synthesizer.sample(
                 sampling,
-                region_mask(denoise, canvas[..., part].clone(), keep[part].clone()),
+                _fitting(guided, canvas[..., part].clone(), keep[part].clone(), beats[part]),
                 state,
                 times,
                 start=low + part.start,
@@ -200,6 +198,15 @@ def extend(
         whole = torch.cat([turned[: n_samples - trim], new.clamp(-1.0, 1.0)])
         channels.append(whole.flip(-1) if settings.before else whole)
     return _edited(waveform, torch.stack(channels), recording, sampling, clipped, notes)
+
+
+def _fitting(guided: PlacedDenoise, latents: Tensor, keep: Tensor, beats: Tensor) -> Denoise:
+    """Return a `denoise` that keeps `latents [1, channels, n]` where `keep [n]` is 1, and makes the rest fit them.
+
+    A model that was trained for it is told the kept ones; every other finds them in the state, under its noise.
+    """
+    known = latents[0].masked_fill(keep.to(latents.device) == 0.0, torch.nan)
+    return region_mask(with_places(guided, Places(beats, known)), latents, keep)
 
 
 def _edited(

@@ -23,7 +23,7 @@ from audiodiff.synthesis.provenance import StoryModel
 from audiodiff.synthesis.settings import GenerateSettings, Precision
 from audiodiff.synthesis.streams import windows
 from audiodiff.synthesis.vocode import VocoderSynthesizer
-from audiodiff.synthesis.windowed import BeatDenoise, windowed, with_beats
+from audiodiff.synthesis.windowed import PlacedDenoise, Places, windowed, with_places
 from audiodiff.text.embed import embed_prompt
 from audiodiff.text.encoder import TextEncoder, open_encoder
 from audiodiff.text.keys import find_key, key_name
@@ -264,7 +264,7 @@ class LatentSynthesizer:
     ) -> tuple[Tensor, tuple[str, ...]]:
         """Denoise `[1, channels, n_latents]`; also returns notes about the prompt."""
         guided, notes = self.guided(settings)
-        denoise = with_beats(guided, self.beats(settings.tempo, 0, n_latents))
+        denoise = with_places(guided, Places(self.beats(settings.tempo, 0, n_latents)))
         x = self.model.process.prior(self.noise(settings.seed, 0, 0, n_latents))
         times = self.times(settings)
         return self.sample(settings, denoise, x, times, on_progress=on_progress, on_estimate=on_estimate), notes
@@ -333,7 +333,7 @@ class LatentSynthesizer:
         assert settings.steps is not None
         return GRIDS[settings.grid](self.model.process, settings.steps)
 
-    def guided(self, settings: GenerateSettings, *, circular: bool = False) -> tuple[BeatDenoise, tuple[str, ...]]:
+    def guided(self, settings: GenerateSettings, *, circular: bool = False) -> tuple[PlacedDenoise, tuple[str, ...]]:
         """Return the denoiser of `settings` for states of any length, and notes about the prompt."""
         settings = self.resolve(settings)
         wanted = self.ask(settings.prompt, settings)
@@ -345,10 +345,11 @@ class LatentSynthesizer:
 
     def guided_by(
         self, wanted: Asked, unwanted: Asked, settings: GenerateSettings, *, circular: bool = False
-    ) -> BeatDenoise:
+    ) -> PlacedDenoise:
         """Return the denoiser that goes towards `wanted` and away from `unwanted`, for states of any length.
 
-        What is wanted comes with its beats, what is unwanted without, so that guidance strengthens the beat too.
+        What is wanted comes with its beats and with what it has to fit, what is unwanted without: guidance strengthens
+        these too.
 
         Of a circle the whole is denoised as one, however long.
         """
@@ -365,9 +366,13 @@ class LatentSynthesizer:
             assert estimate is not None
             return estimate
 
-        def denoise(x: Tensor, t: Tensor, beats: Tensor) -> Tensor:
-            rows = beats.expand(x.shape[0], -1) if self.model.config.beats else None
-            conditions = tuple((share, cond._replace(beats=rows)) for share, cond in wanted.conditions)
+        def denoise(x: Tensor, t: Tensor, places: Places) -> Tensor:
+            told: dict[str, Tensor] = {}
+            if self.model.config.beats:
+                told["beats"] = places.beats.expand(x.shape[0], -1)
+            if self.model.config.known and places.known is not None:
+                told["known"] = places.known.expand(x.shape[0], -1, -1)
+            conditions = tuple((share, cond._replace(**told)) for share, cond in wanted.conditions)
             full = classifier_free(
                 blended,
                 conditions,

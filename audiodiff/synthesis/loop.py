@@ -10,7 +10,7 @@ from torch import Tensor
 from audiodiff.signal.levels import apply_level
 from audiodiff.signal.mel import MelSpec, log_mel
 from audiodiff.synthesis.settings import GenerateSettings
-from audiodiff.synthesis.windowed import BeatDenoise, with_beats
+from audiodiff.synthesis.windowed import PlacedDenoise, Places, with_places
 
 if TYPE_CHECKING:
     from audiodiff.synthesis.generate import Clip, LatentSynthesizer, OnEstimate, OnProgress
@@ -81,7 +81,7 @@ def loop_clip(
     notes += [note] if note else []
     latents = synthesizer.sample(
         settings,
-        with_beats(rolled(denoise, settings.seed), beats),
+        with_places(rolled(denoise, settings.seed), Places(beats)),
         state,
         synthesizer.times(settings),
         on_progress=denoising,
@@ -125,48 +125,48 @@ def _whole_beats(
     return synthesizer.beats(tempo, 0, n_latents), note
 
 
-def rolled(denoise: BeatDenoise, seed: int) -> BeatDenoise:
+def rolled(denoise: PlacedDenoise, seed: int) -> PlacedDenoise:
     """Return a `denoise` that turns the circle by another angle at each call, so that no place is always at an end.
 
     Positions in the network lie on a line: without this, they would leave a seam at the line's ends.
     """
     generator = torch.Generator().manual_seed(seed)
 
-    def turned(x: Tensor, t: Tensor, beats: Tensor) -> Tensor:
+    def turned(x: Tensor, t: Tensor, places: Places) -> Tensor:
         shift = int(torch.randint(x.shape[-1], (), generator=generator))
-        return denoise(x.roll(shift, dims=-1), t, beats.roll(shift)).roll(-shift, dims=-1)
+        return denoise(x.roll(shift, dims=-1), t, places.roll(shift)).roll(-shift, dims=-1)
 
     return turned
 
 
-def tiled(denoise: BeatDenoise, times: int) -> BeatDenoise:
+def tiled(denoise: PlacedDenoise, times: int) -> PlacedDenoise:
     """Return a `denoise` that sees the state `times` over, one after another, and takes the mean of what it makes."""
     if times <= 1:
         return denoise
 
-    def repeated(x: Tensor, t: Tensor, beats: Tensor) -> Tensor:
-        together = denoise(x.repeat(1, 1, times), t, beats.repeat(times))
+    def repeated(x: Tensor, t: Tensor, places: Places) -> Tensor:
+        together = denoise(x.repeat(1, 1, times), t, places.repeat(times))
         return together.reshape(*x.shape[:-1], times, x.shape[-1]).mean(dim=-2)
 
     return repeated
 
 
-def around(denoise: BeatDenoise, window: int, overlap: int) -> BeatDenoise:
+def around(denoise: PlacedDenoise, window: int, overlap: int) -> PlacedDenoise:
     """Return a `denoise` of circles longer than `window` positions: overlapping windows all the way round.
 
     As `audiodiff.synthesis.windowed.windowed`, where the last window overlaps the first.
     """
 
-    def joined(x: Tensor, t: Tensor, beats: Tensor) -> Tensor:
+    def joined(x: Tensor, t: Tensor, places: Places) -> Tensor:
         length = x.shape[-1]
         count = math.ceil(length / (window - overlap))
         ramp = torch.arange(1, window + 1, dtype=x.dtype, device=x.device)
         ramp = torch.minimum(ramp, ramp.flip(0)).clamp(max=max(overlap, 1))
         total, weight = torch.zeros_like(x), torch.zeros(length, dtype=x.dtype, device=x.device)
         for index in range(count):
-            places = (round(index * length / count) + torch.arange(window, device=x.device)) % length
-            total.index_add_(-1, places, denoise(x[..., places], t, beats[places]) * ramp)
-            weight.index_add_(0, places, ramp)
+            part = (round(index * length / count) + torch.arange(window, device=x.device)) % length
+            total.index_add_(-1, part, denoise(x[..., part], t, places.at(part)) * ramp)
+            weight.index_add_(0, part, ramp)
         return total / weight
 
     return joined

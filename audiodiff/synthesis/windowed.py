@@ -1,6 +1,7 @@
 """Denoising longer states than a network was trained on: overlapping windows, joined at every step."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -8,18 +9,43 @@ from torch import Tensor
 from audiodiff.diffusion.samplers import Denoise
 from audiodiff.errors import AudiodiffError
 
-__all__ = ["BeatDenoise", "window_starts", "windowed", "with_beats"]
+__all__ = ["PlacedDenoise", "Places", "window_starts", "windowed", "with_places"]
 
-BeatDenoise = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""As `Denoise`, with the beats that have passed at each position of the state, `[n]`, NaN where unknown.
 
-They are an argument, since windows of a state are at other places of the piece.
+class Places(NamedTuple):
+    """What there is to tell of each position of a state.
+
+    Attributes:
+        beats: that have passed, `[n]`; NaN where unknown.
+        known: clean latents that the others must fit, `[channels, n]`, NaN where unknown; None for none.
+    """
+
+    beats: Tensor
+    known: Tensor | None = None
+
+    def at(self, chosen: slice | Tensor) -> "Places":
+        """These positions alone."""
+        return Places(self.beats[chosen], None if self.known is None else self.known[:, chosen])
+
+    def roll(self, shift: int) -> "Places":
+        """Turned by `shift` positions, on a circle."""
+        return Places(self.beats.roll(shift), None if self.known is None else self.known.roll(shift, dims=-1))
+
+    def repeat(self, times: int) -> "Places":
+        """The whole `times` over."""
+        return Places(self.beats.repeat(times), None if self.known is None else self.known.repeat(1, times))
+
+
+PlacedDenoise = Callable[[Tensor, Tensor, Places], Tensor]
+"""As `Denoise`, with what there is to tell of each position of the state.
+
+That is an argument, since windows of a state are at other places of the piece.
 """
 
 
-def with_beats(denoise: BeatDenoise, beats: Tensor) -> Denoise:
-    """Return a `denoise` for states whose beats are `beats [n]`."""
-    return lambda x, t: denoise(x, t, beats)
+def with_places(denoise: PlacedDenoise, places: Places) -> Denoise:
+    """Return a `denoise` for states at these places."""
+    return lambda x, t: denoise(x, t, places)
 
 
 def window_starts(length: int, window: int, overlap: int) -> list[int]:
@@ -37,7 +63,7 @@ def window_starts(length: int, window: int, overlap: int) -> list[int]:
     return [round(index * (length - window) / (count - 1)) for index in range(count)]
 
 
-def windowed(denoise: BeatDenoise, window: int, overlap: int) -> BeatDenoise:
+def windowed(denoise: PlacedDenoise, window: int, overlap: int) -> PlacedDenoise:
     """Return a `denoise` for states of any length from one for states of up to `window` positions.
 
     Each window is denoised by itself; where windows overlap, their estimates cross-fade linearly. Since all windows
@@ -49,11 +75,11 @@ def windowed(denoise: BeatDenoise, window: int, overlap: int) -> BeatDenoise:
         overlap: positions that neighbours share at least.
     """
 
-    def joined(x: Tensor, t: Tensor, beats: Tensor) -> Tensor:
+    def joined(x: Tensor, t: Tensor, places: Places) -> Tensor:
         length = x.shape[-1]
         starts = window_starts(length, window, overlap)
         if len(starts) == 1:
-            return denoise(x, t, beats)
+            return denoise(x, t, places)
         total = torch.zeros_like(x)
         weight = torch.zeros(length, dtype=x.dtype, device=x.device)
         for index, start in enumerate(starts):
@@ -66,7 +92,7 @@ def windowed(denoise: BeatDenoise, window: int, overlap: int) -> BeatDenoise:
                 shared = stop - starts[index + 1]
                 falling = 1 - (torch.arange(shared, dtype=x.dtype, device=x.device) + 1) / (shared + 1)
                 ramp[window - shared :] = torch.minimum(ramp[window - shared :], falling)
-            total[..., start:stop] += denoise(x[..., start:stop], t, beats[start:stop]) * ramp
+            total[..., start:stop] += denoise(x[..., start:stop], t, places.at(slice(start, stop))) * ramp
             weight[start:stop] += ramp
         return total / weight
 

@@ -9,6 +9,7 @@ from audiodiff.nn.condition import (
     BeatEmbedding,
     Condition,
     ConditionEmbedding,
+    KnownEmbedding,
     concat_conditions,
     drop_conditions,
     drop_parts,
@@ -25,6 +26,7 @@ def condition(batch: int = 3, n_tokens: int = 4) -> Condition:
         torch.tensor([[120.0, 10.0]]).repeat(batch, 1) + torch.arange(batch)[:, None],
         torch.tensor([[1, 2]]).repeat(batch, 1),
         torch.linspace(0.0, 3.0, 7).repeat(batch, 1),
+        torch.ones(batch, 2, 7),
     )
 
 
@@ -60,6 +62,7 @@ def test_dropping_takes_whole_items_and_leaves_the_others_alone() -> None:
     assert dropped.numbers[1].isnan().all()
     assert not dropped.classes[1].any()
     assert dropped.beats[1].isnan().all()
+    assert dropped.known[1].isnan().all()
     for old, new in zip(cond, dropped, strict=True):
         assert torch.equal(old[0::2], new[0::2])
     assert cond.mask[1].any()
@@ -74,11 +77,13 @@ def test_dropping_parts_takes_each_part_by_itself() -> None:
         torch.tensor([[False, False], [False, True], [False, False]]),
         torch.tensor([[False, False], [False, False], [True, False]]),
         torch.tensor([False, True, False]),
+        torch.tensor([False, False, True]),
     )
     assert dropped.mask.any(dim=1).tolist() == [False, True, True]
     assert dropped.numbers.isnan().tolist() == [[False, False], [False, True], [False, False]]
     assert dropped.classes.tolist() == [[1, 2], [1, 2], [0, 2]]
     assert dropped.beats.isnan().any(dim=1).tolist() == [False, True, False]
+    assert dropped.known.isnan().all(dim=(1, 2)).tolist() == [False, False, True]
 
 
 def test_conditions_of_different_lengths_stack() -> None:
@@ -90,6 +95,8 @@ def test_conditions_of_different_lengths_stack() -> None:
     assert not both.mask[3].any()
     unknown = short._replace(beats=short.beats[:, :0])
     assert concat_conditions(unknown, long).beats.isnan().all(dim=1).tolist() == [True, False, False]
+    unknown = short._replace(known=short.known[..., :0])
+    assert concat_conditions(unknown, long).known.isnan().all(dim=(1, 2)).tolist() == [True, False, False]
     torch.testing.assert_close(vector(both, 4)[:1], vector(short, 1))
     torch.testing.assert_close(vector(both, 4)[3:], vector(None, 1))
 
@@ -170,6 +177,21 @@ def test_unknown_beats_add_nothing_and_stop_no_gradient() -> None:
     vectors = embed(torch.tensor([[torch.nan, 0.3]]))
     assert not vectors[0, 0].any()
     assert vectors[0, 1].any()
+    vectors.sum().backward()
+    assert embed.projection.weight.grad is not None
+    assert embed.projection.weight.grad.isfinite().all()
+
+
+def test_what_is_not_known_of_latents_adds_nothing_and_stops_no_gradient() -> None:
+    torch.manual_seed(0)
+    embed = KnownEmbedding(2, 6)
+    known = torch.tensor([[[torch.nan, 0.0, 0.5], [torch.nan, 0.0, 0.5]]])
+    assert not embed(known).any()  # starts as nothing
+    torch.nn.init.normal_(embed.projection.weight)
+    vectors = embed(known)[0]
+    assert not vectors[0].any()
+    assert vectors[1].any()  # a known zero is not an unknown
+    assert not torch.allclose(vectors[1], vectors[2])
     vectors.sum().backward()
     assert embed.projection.weight.grad is not None
     assert embed.projection.weight.grad.isfinite().all()

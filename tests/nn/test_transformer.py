@@ -40,6 +40,7 @@ def condition(batch: int = 2) -> Condition:
         torch.tensor([[120.0, math.nan], [90.0, 10.0]]).repeat(batch, 1)[:batch],
         torch.tensor([[1], [3]]).repeat(batch, 1)[:batch],
         torch.zeros(batch, 0),
+        torch.zeros(batch, 3, 0),
     )
 
 
@@ -261,3 +262,25 @@ def test_beats_of_another_stretch_are_refused() -> None:
     config = DiTConfig(**{**SMALL.__dict__, "beats": True})
     with pytest.raises(AudiodiffError, match=r"beats \[2, 6\] for 2 items of 7 latents"):
         randomised(config)(*noisy(7), condition()._replace(beats=torch.zeros(2, 6)))
+
+
+def test_known_latents_are_heard_at_every_place() -> None:
+    net, cond = randomised(DiTConfig(**{**SMALL.__dict__, "known": True})), condition()
+    x, c_noise = noisy(7)
+    known = torch.full_like(x, torch.nan)
+    torch.testing.assert_close(net(x, c_noise, cond._replace(known=known)), net(x, c_noise, cond))
+    known[0, :, :3] = 1.0
+    told = net(x, c_noise, cond._replace(known=known))
+    out = net(x, c_noise, cond)
+    torch.testing.assert_close(told[1], out[1])
+    assert bool(((told[0] - out[0]).abs().amax(dim=0) > 1e-3).all())
+    other = net(x, c_noise, cond._replace(known=known + 1.0))
+    assert not torch.allclose(other[0], told[0], atol=1e-3)
+    projected = net.project_cond(cond._replace(known=known))
+    assert torch.equal(net(x, c_noise, projected), told)
+
+
+def test_known_latents_of_another_stretch_are_refused() -> None:
+    net = randomised(DiTConfig(**{**SMALL.__dict__, "known": True}))
+    with pytest.raises(AudiodiffError, match=r"known latents \[2, 3, 6\] for latents \[2, 3, 7\]"):
+        net(*noisy(7), condition()._replace(known=torch.zeros(2, 3, 6)))

@@ -27,6 +27,7 @@ def latent_model(seed: int = 0) -> MelLatent:
             ),
             dit=DiTConfig(width=16, depth=1, heads=2, conv_kernel=3),
             beats=True,
+            known=True,
             classes=(*CLASSES, KEY),
         )
     )

@@ -10,7 +10,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.generate import LatentSynthesizer, faded
 from audiodiff.synthesis.load import load_generator, load_vocoder
 from audiodiff.synthesis.settings import GenerateSettings
-from audiodiff.synthesis.windowed import with_beats
+from audiodiff.synthesis.windowed import Places, with_places
 from tests.synthesis.latent_models import LATENTS_PER_SECOND, RATE, write_latent_model
 
 
@@ -64,13 +64,13 @@ def test_guidance_of_one_is_the_condition_alone(model: LatentSynthesizer) -> Non
     t = torch.full((1,), 0.5)
     settings = GenerateSettings(prompt="flute", guidance=1.0)
     beats = model.beats(100.0, 0, n_latents)
-    denoise = with_beats(model.guided(settings)[0], beats)
+    denoise = with_places(model.guided(settings)[0], Places(beats))
     (share, cond), *rest = model.ask("flute", settings).conditions
     assert (share, rest) == (1.0, [])
     torch.testing.assert_close(
         denoise(x, t), model.model.denoiser()(x, t, cond._replace(beats=beats[None])), rtol=0, atol=1e-6
     )
-    silent = with_beats(model.guided(settings)[0], model.beats(None, 0, n_latents))
+    silent = with_places(model.guided(settings)[0], Places(model.beats(None, 0, n_latents)))
     torch.testing.assert_close(silent(x, t), model.model.denoiser()(x, t, cond), rtol=0, atol=1e-6)
     assert not torch.allclose(silent(x, t), denoise(x, t), atol=1e-4)
 
@@ -81,7 +81,7 @@ def test_blended_prompts_lie_between_their_parts(model: LatentSynthesizer) -> No
 
     def estimate(prompt: str) -> torch.Tensor:
         guided, _ = model.guided(GenerateSettings(prompt=prompt, guidance=1.0))
-        return guided(x, t, model.beats(None, 0, 40))
+        return guided(x, t, Places(model.beats(None, 0, 40)))
 
     wanted = 0.75 * estimate("flute") + 0.25 * estimate("drums")
     torch.testing.assert_close(estimate("flute:0.75 | drums:0.25"), wanted, rtol=0, atol=1e-5)

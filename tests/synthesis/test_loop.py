@@ -7,6 +7,7 @@ from audiodiff.nn.condition import ProjectedCondition
 from audiodiff.synthesis import vocode
 from audiodiff.synthesis.generate import LatentSynthesizer
 from audiodiff.synthesis.loop import around, rolled, seam_score, tiled
+from audiodiff.synthesis.windowed import Places
 from audiodiff.synthesis.settings import VocodeSettings
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
@@ -91,32 +92,32 @@ def test_short_windows_of_a_loop_give_the_same_samples(tiny: LatentSynthesizer) 
 def test_the_circle_is_turned_at_every_call_and_turned_back() -> None:
     seen: list[Tensor] = []
 
-    def denoise(x: Tensor, t: Tensor, beats: Tensor) -> Tensor:
-        assert torch.equal(x[0, 0], beats)  # what is known of a place goes with it
+    def denoise(x: Tensor, t: Tensor, places: Places) -> Tensor:
+        assert torch.equal(x[0, 0], places.beats)  # what is known of a place goes with it
         seen.append(x.clone())
         return 2.0 * x
 
     x = torch.arange(12.0).reshape(1, 1, 12)
     turning = rolled(denoise, seed=0)
     for _ in range(6):
-        assert torch.equal(turning(x, T, x[0, 0]), 2.0 * x)
+        assert torch.equal(turning(x, T, Places(x[0, 0])), 2.0 * x)
     assert len({int(state[0, 0, 0]) for state in seen}) > 2
     assert all(torch.equal(state.sort().values, x) for state in seen)
     first = [int(state[0, 0, 0]) for state in seen]
     seen.clear()
     again = rolled(denoise, seed=0)
     for _ in range(6):
-        again(x, T, x[0, 0])
+        again(x, T, Places(x[0, 0]))
     assert [int(state[0, 0, 0]) for state in seen] == first  # the seed decides
 
 
 def test_short_loops_are_shown_several_times_over() -> None:
-    def denoise(x: Tensor, t: Tensor, beats: Tensor) -> Tensor:
-        assert torch.equal(x[0, 0], beats)
+    def denoise(x: Tensor, t: Tensor, places: Places) -> Tensor:
+        assert torch.equal(x[0, 0], places.beats)
         return x + torch.arange(x.shape[-1], dtype=x.dtype)
 
     x = torch.randn(1, 2, 4)
-    torch.testing.assert_close(tiled(denoise, 3)(x, T, x[0, 0]), x + torch.tensor([4.0, 5.0, 6.0, 7.0]))
+    torch.testing.assert_close(tiled(denoise, 3)(x, T, Places(x[0, 0])), x + torch.tensor([4.0, 5.0, 6.0, 7.0]))
     assert tiled(denoise, 1) is denoise
 
 
@@ -124,23 +125,23 @@ def test_short_loops_are_shown_several_times_over() -> None:
 def test_windows_go_round_the_circle(length: int, window: int, overlap: int) -> None:
     sizes: list[int] = []
 
-    def local(x: Tensor, t: Tensor, beats: Tensor) -> Tensor:
-        assert torch.equal(x[0, 0], beats)
+    def local(x: Tensor, t: Tensor, places: Places) -> Tensor:
+        assert torch.equal(x[0, 0], places.beats)
         sizes.append(x.shape[-1])
         return 3.0 * x
 
     x = torch.randn(1, 2, length)
-    torch.testing.assert_close(around(local, window, overlap)(x, T, x[0, 0]), 3.0 * x)
+    torch.testing.assert_close(around(local, window, overlap)(x, T, Places(x[0, 0])), 3.0 * x)
     assert set(sizes) == {window}
 
-    def ends(x: Tensor, t: Tensor, beats: Tensor) -> Tensor:
+    def ends(x: Tensor, t: Tensor, places: Places) -> Tensor:
         """Wrong by 1 at the ends of a window, as networks are worst there."""
         wrong = torch.zeros_like(x)
         wrong[..., 0] = wrong[..., -1] = 1.0
         return x + wrong
 
     if overlap:
-        error = (around(ends, window, overlap)(x, T, x[0, 0]) - x)[0, 0]
+        error = (around(ends, window, overlap)(x, T, Places(x[0, 0])) - x)[0, 0]
         assert float(error.max()) < 0.6  # every end lies inside another window
         assert float(error[[0, -1]].max()) <= float(error.max())
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.windowed import window_starts, windowed, with_beats
+from audiodiff.synthesis.windowed import Places, window_starts, windowed, with_places
 
 
 @pytest.mark.parametrize(("length", "window", "overlap"), [(10, 10, 3), (11, 10, 3), (100, 10, 3), (1000, 215, 71)])
@@ -24,18 +24,18 @@ def test_windows_that_would_not_move_on_are_refused() -> None:
 
 def test_what_all_windows_agree_on_is_left_alone() -> None:
     x = torch.randn(1, 3, 50)
-    denoise = windowed(lambda x, t, beats: 2.0 * x, 16, 5)
-    torch.testing.assert_close(denoise(x, torch.ones(1), x[0, 0]), 2.0 * x)
+    denoise = windowed(lambda x, t, places: 2.0 * x, 16, 5)
+    torch.testing.assert_close(denoise(x, torch.ones(1), Places(x[0, 0])), 2.0 * x)
 
 
 def test_windows_see_no_more_than_they_may_and_join_without_a_step() -> None:
     seen: list[int] = []
 
-    def number(x: Tensor, t: Tensor, beats: Tensor) -> Tensor:
+    def number(x: Tensor, t: Tensor, places: Places) -> Tensor:
         seen.append(x.shape[-1])
         return torch.full_like(x, float(len(seen)))
 
-    joined = windowed(number, 20, 10)(torch.zeros(1, 1, 50), torch.ones(1), torch.zeros(50))[0, 0]
+    joined = windowed(number, 20, 10)(torch.zeros(1, 1, 50), torch.ones(1), Places(torch.zeros(50)))[0, 0]
     assert seen == [20] * 4
     assert joined[0] == 1.0
     assert joined[-1] == 4.0
@@ -46,19 +46,34 @@ def test_windows_see_no_more_than_they_may_and_join_without_a_step() -> None:
 
 def test_a_short_state_is_one_call() -> None:
     calls = []
-    windowed(lambda x, t, beats: calls.append(x.shape[-1]) or x, 20, 5)(
-        torch.zeros(1, 1, 20), torch.ones(1), torch.zeros(20)
+    windowed(lambda x, t, places: calls.append(x.shape[-1]) or x, 20, 5)(
+        torch.zeros(1, 1, 20), torch.ones(1), Places(torch.zeros(20))
     )
     assert calls == [20]
 
 
-def test_every_window_is_told_its_own_beats() -> None:
-    x = torch.randn(1, 1, 50)
+def test_every_window_is_told_of_its_own_places() -> None:
+    x = torch.randn(1, 2, 50)
 
-    def same_place(x: Tensor, t: Tensor, beats: Tensor) -> Tensor:
-        assert torch.equal(x[0, 0], beats)
+    def same_place(x: Tensor, t: Tensor, places: Places) -> Tensor:
+        assert torch.equal(x[0, 0], places.beats)
+        assert places.known is not None
+        assert torch.equal(x[0], places.known)
         return x
 
     for length in (50, 20, 7):
         state = x[..., :length]
-        with_beats(windowed(same_place, 20, 10), state[0, 0])(state, torch.ones(1))
+        places = Places(state[0, 0], state[0])
+        with_places(windowed(same_place, 20, 10), places)(state, torch.ones(1))
+
+
+def test_places_turn_and_repeat_together() -> None:
+    places = Places(torch.arange(4.0), torch.arange(8.0).reshape(2, 4))
+    turned, twice = places.roll(1), places.repeat(2)
+    assert turned.known is not None
+    assert twice.known is not None
+    assert turned.beats.tolist() == [3.0, 0.0, 1.0, 2.0]
+    assert turned.known[1].tolist() == [7.0, 4.0, 5.0, 6.0]
+    assert twice.beats.tolist() == [0.0, 1.0, 2.0, 3.0] * 2
+    assert twice.known[1].tolist() == [4.0, 5.0, 6.0, 7.0] * 2
+    assert Places(torch.arange(4.0)).roll(1).known is None
