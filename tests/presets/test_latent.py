@@ -21,8 +21,9 @@ from audiodiff.models.checkpoint import (
     save_mel_latent,
     save_vocoder,
 )
-from audiodiff.models.mel_latent import KEY
+from audiodiff.models.mel_latent import KEY, MelLatentLoss
 from audiodiff.models.vocoder import Vocoder, VocoderConfig
+from audiodiff.nn.condition import Condition
 from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.presets import autoencoder, latent
 from audiodiff.presets.corpus import CorpusName
@@ -420,3 +421,52 @@ def test_training_tells_a_model_its_beats_except_where_they_are_withheld(
     assert 0.2 < float(withheld.float().mean()) < 0.8
     player(0.0, "false")
     assert all(beats.shape[1] == 0 for beats in seen)
+
+
+def test_training_tells_a_model_what_it_has_to_fit_and_asks_for_the_rest(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Condition] = []
+
+    def told(**settings: str) -> torch.Tensor:
+        """Which items are told latents, after ten steps."""
+        seen.clear()
+        changes = {f"data.{name}": value for name, value in settings.items()}
+        config = tiny(place, "told", **{"model.known": "true", "data.drop_all": "0", "data.drop_text": "0", **changes})
+        data, model = latent.open_shards(config, "train"), latent.build_model(config)
+        loss = model.loss
+
+        def spy(x: torch.Tensor, cond: Condition, *rest: torch.Tensor) -> MelLatentLoss:
+            seen.append(cond)
+            given = ~cond.known.isnan()
+            assert torch.equal(cond.known[given], x[given])
+            result = loss(x, cond, *rest)
+            # what is told is not asked for: another target there changes nothing
+            other = torch.where(given, x + 1.0, x)
+            noise = rest[1] - torch.where(given, 1.0, 0.0) * ((1 - rest[0]) / rest[0])[:, None, None]
+            again = loss(other, cond, rest[0], noise, *rest[2:])  # the same state
+            torch.testing.assert_close(again.per_item, result.per_item, rtol=1e-3, atol=1e-3)
+            return result
+
+        monkeypatch.setattr(model, "loss", spy)
+        player = latent.make_player(model, data, config, open_devices("cpu"))
+        for step in range(10):
+            player.loss_fn(step, torch.Generator().manual_seed(step))
+        return torch.cat([(~cond.known.isnan()).any(dim=(1, 2)) for cond in seen])
+
+    assert not told(complete="0").any()
+    assert told(complete="1", complete_alone="0").all()
+    assert any(cond.mask.any() for cond in seen)
+    assert told(complete="1", complete_alone="1").all()
+    assert not any(cond.mask.any() for cond in seen)
+    assert 0.2 < float(told(complete="0.5").float().mean()) < 0.8
+
+
+def test_completing_is_learnt_later_and_validated_by_itself(place: Path) -> None:
+    first = latent.train(tiny(place, "incomplete"), resume=False)
+    assert "completion_loss" not in (first / "log.jsonl").read_text()
+    second = latent.train(tiny(place, "complete", **{"model.known": "true", "init": str(first)}), resume=False)
+    assert "completion_loss" in (second / "log.jsonl").read_text()
+    assert load_mel_latent(second).config.known
+    with pytest.raises(AudiodiffError, match=r"model\.known"):
+        latent.build_model(tiny(place, "incomplete-again", init=str(second)))

@@ -95,6 +95,36 @@ def test_what_a_region_held_is_not_heard(tiny: LatentSynthesizer, monkeypatch: p
     assert float((states[2] - states[3]).abs().max()) > 0.1 * float(difference.max())  # in part: from what was there
 
 
+@pytest.mark.parametrize("extending", [False, True])
+def test_a_model_that_can_be_told_is_told_what_is_kept(
+    tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch, extending: bool
+) -> None:
+    masks: list[tuple[torch.Tensor, torch.Tensor]] = []
+    told: list[torch.Tensor | None] = []
+    forward = tiny.model.network.forward
+
+    def spy(denoise: Denoise, known: torch.Tensor, keep: torch.Tensor) -> Denoise:
+        masks.append((known, keep))
+        return region_mask(denoise, known, keep)
+
+    def spy_forward(x, c_noise, cond, *args, **kwargs):  # type: ignore[no-untyped-def]
+        told.append(cond.known)
+        return forward(x, c_noise, cond, *args, **kwargs)
+
+    monkeypatch.setattr("audiodiff.synthesis.fill.region_mask", spy)
+    monkeypatch.setattr(tiny.model.network, "forward", spy_forward)
+    if extending:
+        extend(tiny, SOUND[: 3 * RATE], RATE, ExtendSettings(0.5, quick(guidance=2.0)))
+    else:
+        inpaint(tiny, SOUND[: 4 * RATE], RATE, InpaintSettings(((1.0, 2.0),), quick(guidance=2.0)))
+    ((known, keep),) = masks
+    given = [each for each in told if each is not None]
+    assert len(given) == len(told) - len(given) > 0  # what is wanted is told, what guidance leads away from is not
+    for each in given:
+        assert torch.equal(each[0].isnan().any(dim=0), keep == 0)
+        assert torch.equal(each[..., keep == 1], known[..., keep == 1])
+
+
 def test_the_level_at_the_joins_is_that_of_the_recording(
     tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

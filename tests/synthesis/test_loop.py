@@ -7,8 +7,8 @@ from audiodiff.nn.condition import ProjectedCondition
 from audiodiff.synthesis import vocode
 from audiodiff.synthesis.generate import LatentSynthesizer
 from audiodiff.synthesis.loop import around, rolled, seam_score, tiled
-from audiodiff.synthesis.windowed import Places
 from audiodiff.synthesis.settings import VocodeSettings
+from audiodiff.synthesis.windowed import Places
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
 
