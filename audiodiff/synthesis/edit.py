@@ -11,6 +11,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.signal.levels import LevelPolicy, apply_level
 from audiodiff.synthesis.edit_settings import InterpolateSettings, VarySettings, sampling_of_edit
 from audiodiff.synthesis.generate import EMPTY_PROMPT, Asked, Clip, LatentSynthesizer, OnProgress, faded, stages
+from audiodiff.synthesis.loop import circular_denoise, circular_waveform, seam_score
 from audiodiff.synthesis.recording import (
     Waveform,
     beats_of,
@@ -48,22 +49,28 @@ def vary(
         One channel at the model's rate, as long as the recording.
 
     Raises:
-        AudiodiffError: a recording or a setting that cannot be used.
+        AudiodiffError: a recording or a setting that cannot be used, or a loop that is no whole number of latents.
     """
     settings = settings or VarySettings()
     recording = prepared(synthesizer, waveform, sample_rate, mono=True)
     sampling = for_length(synthesizer, sampling_of_edit(settings), recording.seconds)
     n_samples = recording.samples.shape[-1]
-    latents, notes = _encoded_whole(synthesizer, recording.samples[0], n_samples), list(recording.notes)
+    encode = _encoded_circle if sampling.loop else _encoded_whole
+    latents, notes = encode(synthesizer, recording.samples[0], n_samples), list(recording.notes)
     vocoding = on_progress
     if settings.strength == 0.0:
         notes.append("strength is 0, so this is the recording as the model's codec gives it back; nothing is varied")
     else:
         notes += _all_new(settings.strength)
-        guided, said = synthesizer.guided(sampling)
-        beats, about = beats_of(synthesizer, recording, sampling.tempo, 0, latents.shape[-1])
-        notes += [*_without_empty(said, settings.strength), *about]
-        denoise = with_places(guided, Places(beats))
+        if sampling.loop:
+            denoise, said = circular_denoise(synthesizer, sampling, latents.shape[-1])
+            notes += _without_empty(tuple(said), settings.strength)
+        else:
+            guided, about = synthesizer.guided(sampling)
+            notes += _without_empty(about, settings.strength)
+            beats, about = beats_of(synthesizer, recording, sampling.tempo, 0, latents.shape[-1])
+            notes += about
+            denoise = with_places(guided, Places(beats))
         state, times = begun(synthesizer, sampling, latents, settings.strength)
         denoising, vocoding = stages(on_progress, len(times) - 1, sampling.vocoder_steps)
         latents = synthesizer.sample(sampling, denoise, state, times, on_progress=denoising)
@@ -167,6 +174,25 @@ def _encoded_whole(synthesizer: LatentSynthesizer, samples: Tensor, n_samples: i
     return encoded(synthesizer, samples, 0, n_latents)
 
 
+def _encoded_circle(synthesizer: LatentSynthesizer, samples: Tensor, n_samples: int) -> Tensor:
+    """Latents of a loop, each of which has heard what lies around it on the circle.
+
+    Raises:
+        AudiodiffError: the loop is no whole number of latents.
+    """
+    per_latent = samples_per_latent(synthesizer)
+    n_latents, rest = divmod(n_samples, per_latent)
+    if rest:
+        raise AudiodiffError(
+            f"a loop that can be varied is a whole number of latents, {per_latent} samples each at "
+            f"{synthesizer.sample_rate} Hz; this recording has {n_samples}. Leave loop out, or cut it."
+        )
+    autoencoder, spec = synthesizer.model.autoencoder, synthesizer.model.mel_spec
+    turns = -(-(autoencoder.context_frames * spec.hop_length + spec.n_fft) // n_samples)
+    around = samples.repeat(2 * turns + 2)
+    return encoded(synthesizer, around, turns * n_latents, (turns + 1) * n_latents)
+
+
 def _rendered(
     synthesizer: LatentSynthesizer,
     latents: Tensor,
@@ -177,7 +203,12 @@ def _rendered(
     on_progress: OnProgress | None,
 ) -> Clip:
     rate = synthesizer.sample_rate
-    waveform = faded(synthesizer.waveform(latents, settings, on_progress)[:n_samples] / gain, rate)
+    if settings.loop:
+        waveform = circular_waveform(synthesizer, latents, settings, on_progress) / gain
+        seam = seam_score(waveform, synthesizer.model.mel_spec)
+        notes.extend(seam.notes)
+    else:
+        waveform = faded(synthesizer.waveform(latents, settings, on_progress)[:n_samples] / gain, rate)
     policy: LevelPolicy = settings.level
     # As loud as the recording is, what is made may have higher peaks.
     if policy == "none" and float(waveform.abs().max()) > 1.0:
@@ -191,6 +222,7 @@ def _rendered(
         gain_db=levelled.gain_db,
         clipped=levelled.clipped,
         notes=tuple(dict.fromkeys(notes)),
+        seam=seam.ratio if settings.loop else None,
     )
 
 

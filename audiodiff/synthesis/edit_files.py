@@ -22,12 +22,14 @@ from audiodiff.synthesis.fill import extend, inpaint
 from audiodiff.synthesis.generate import FADE_SECONDS, Clip, LatentSynthesizer, OnProgress
 from audiodiff.synthesis.generate_files import GenerateReport, sampling_values, settings_of, story_of, write_clip
 from audiodiff.synthesis.provenance import Story, check_sidecar, find_story, story_input
+from audiodiff.synthesis.recording import samples_per_latent
 from audiodiff.synthesis.settings import MAX_SECONDS
 
 Kind = TypeVar("Kind", VarySettings, InpaintSettings, ExtendSettings, InterpolateSettings)
 
 _WITHIN_16_BITS = frozenset({"PCM_16", "PCM_U8", "PCM_S8", "ULAW", "ALAW"})
 _FADED_BY = frozenset({"generate", "vary", "interpolate"})
+_LOOPS = frozenset({"generate", "vary"})
 
 
 def vary_file(
@@ -40,7 +42,7 @@ def vary_file(
     sidecar: bool = False,
     on_progress: OnProgress | None = None,
 ) -> GenerateReport:
-    """Vary a sound file into another (`audiodiff.synthesis.edit.vary`).
+    """Vary a sound file into another (`audiodiff.synthesis.edit.vary`); a loop that was made by audiodiff stays one.
 
     Args:
         synthesizer: the loaded model.
@@ -54,6 +56,9 @@ def vary_file(
     Raises:
         AudiodiffError: a file or a setting that cannot be used; nothing is left behind then.
     """
+
+    if _loops(synthesizer, Path(source)):
+        settings = replace(settings, sampling=replace(settings.sampling, loop=True))
 
     def make(clip: Audio) -> Clip:
         return vary(synthesizer, clip.waveform, clip.sample_rate, settings, on_progress)
@@ -169,6 +174,14 @@ def edit_settings_of(story: Story, kind: type[Kind]) -> Kind:
     return kind(sampling=sampling, **values)
 
 
+def _loops(synthesizer: LatentSynthesizer, source: Path) -> bool:
+    """Whether a sound file tells that its end leads into its beginning, and nobody has cut it since."""
+    info, story = audio_info(source), find_story(source)
+    if story is None or story.verb not in _LOOPS or story.settings.get("loop") is not True:
+        return False
+    return info.sample_rate == synthesizer.sample_rate and info.n_samples % samples_per_latent(synthesizer) == 0
+
+
 @dataclass(frozen=True)
 class _Files:
     """What an edit reads and writes."""
@@ -199,7 +212,8 @@ def _edit_files(
     inputs = tuple(story_input(source) for source in files.sources)
     started = time.perf_counter()
     resolved = synthesizer.resolve(sampling_of_edit(settings))
-    unused = ("loop",) if isinstance(settings, InterpolateSettings) else ("loop", "seconds")
+    unused: tuple[str, ...] = () if isinstance(settings, VarySettings) else ("loop",)
+    unused = unused if isinstance(settings, InterpolateSettings) else (*unused, "seconds")
     kept = {**sampling_values(resolved, without=(*unused, "level") if keeps else unused), **_own_values(settings)}
     clip = make(*clips)
     tell = story_of(synthesizer, verb, resolved, kept, inputs=inputs, prompt=_told_prompt(settings))

@@ -21,7 +21,8 @@ class VarySettings:
 
     Attributes:
         sampling: prompt, seed, sampler and the rest; its `seconds` are those of the recording. Its level "none" is as
-            loud as the recording, or as loud as full scale allows.
+            loud as the recording, or as loud as full scale allows. Its `loop` says that the recording is a loop, and
+            is to stay one.
         strength: how much is new, from 0 (nothing) to 1 (everything): the share of noise in the state that denoising
             starts from.
     """
@@ -35,7 +36,6 @@ class VarySettings:
         Raises:
             AudiodiffError: a field is out of range.
         """
-        _check_sampling(self.sampling)
         _check_number("strength", self.strength, 0.0, 1.0, "(1 keeps nothing)")
 
 
@@ -200,7 +200,7 @@ def _region(region: tuple[float, float]) -> tuple[float, float]:
 
 def _check_sampling(sampling: GenerateSettings) -> None:
     if sampling.loop:
-        raise AudiodiffError("loop makes a new clip that repeats; it cannot be asked of an edited recording.")
+        raise AudiodiffError("loop makes a new clip that repeats; of edits, only a variation of a loop can be one.")
 
 
 def _check_number(what: str, value: float, low: float, high: float, unit: str) -> None:

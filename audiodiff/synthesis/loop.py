@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from audiodiff.diffusion.samplers import Denoise
 from audiodiff.signal.levels import apply_level
 from audiodiff.signal.mel import MelSpec, log_mel
 from audiodiff.synthesis.settings import GenerateSettings
@@ -15,7 +16,16 @@ from audiodiff.synthesis.windowed import PlacedDenoise, Places, with_places
 if TYPE_CHECKING:
     from audiodiff.synthesis.generate import Clip, LatentSynthesizer, OnEstimate, OnProgress
 
-__all__ = ["SeamScore", "around", "loop_clip", "rolled", "seam_score", "tiled"]
+__all__ = [
+    "SeamScore",
+    "around",
+    "circular_denoise",
+    "circular_waveform",
+    "loop_clip",
+    "rolled",
+    "seam_score",
+    "tiled",
+]
 
 USUAL_SHARE = 0.95
 LARGEST_RATIO = 1.25
@@ -45,6 +55,13 @@ class SeamScore:
         """Whether the seam does not stand out."""
         return self.ratio <= LARGEST_RATIO
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What there is to say of a seam that stands out."""
+        if self.closed:
+            return ()
+        return (f"the seam is {self.ratio:.1f} times as abrupt as the loop's own changes; try another seed",)
+
 
 def loop_clip(
     synthesizer: "LatentSynthesizer",
@@ -64,42 +81,25 @@ def loop_clip(
     from audiodiff.synthesis.generate import Clip, stages
 
     settings = synthesizer.resolve(settings)
-    rate, window = synthesizer.sample_rate, synthesizer.window_latents
+    rate = synthesizer.sample_rate
     per_latent = synthesizer.model.mel_spec.hop_length * synthesizer.model.autoencoder.frames_per_latent
     n_latents = max(1, round(settings.seconds * rate / per_latent))
     n_samples = n_latents * per_latent
-    denoise, said = synthesizer.guided(settings, circular=n_latents <= window)
-    if n_latents > window:
-        denoise = around(denoise, window, window // 3)
-    else:
-        # The model has never heard less than this; a short loop is shown to it several times over.
-        denoise = tiled(denoise, math.ceil(synthesizer.shortest_seconds * rate / n_samples))
+    denoise, notes = circular_denoise(synthesizer, settings, n_latents)
     state = synthesizer.model.process.prior(synthesizer.noise(settings.seed, 0, 0, n_latents))
     denoising, vocoding = stages(on_progress, settings.steps, settings.vocoder_steps)
-    notes = list(said)
-    beats, note = _whole_beats(synthesizer, settings, n_latents)
-    notes += [note] if note else []
     latents = synthesizer.sample(
-        settings,
-        with_places(rolled(denoise, settings.seed), Places(beats)),
-        state,
-        synthesizer.times(settings),
-        on_progress=denoising,
-        on_estimate=on_estimate,
+        settings, denoise, state, synthesizer.times(settings), on_progress=denoising, on_estimate=on_estimate
     )
-    mel = synthesizer.model.autoencoder.decode(latents, circular=True)[0].cpu()
-    waveform = synthesizer.vocoder.vocode_mel(
-        mel, steps=settings.vocoder_steps, seed=settings.seed, circular=True, on_progress=vocoding
-    )
-    levelled = apply_level(waveform.float(), rate, settings.level)
+    waveform = circular_waveform(synthesizer, latents, settings, vocoding)
+    levelled = apply_level(waveform, rate, settings.level)
     seam = seam_score(levelled.waveform, synthesizer.model.mel_spec)
     if n_samples != round(settings.seconds * rate):
         notes.append(
             f"a loop is a whole number of latents, {1000.0 * per_latent / rate:.1f} ms each: instead of "
             f"{settings.seconds:g} s it has {n_samples / rate:.4f} s ({n_samples} samples)"
         )
-    if not seam.closed:
-        notes.append(f"the seam is {seam.ratio:.1f} times as abrupt as the loop's own changes; try another seed")
+    notes += seam.notes
     return Clip(
         waveform=levelled.waveform.numpy(),
         sample_rate=rate,
@@ -109,6 +109,32 @@ def loop_clip(
         notes=tuple(notes),
         seam=seam.ratio,
     )
+
+
+def circular_denoise(
+    synthesizer: "LatentSynthesizer", settings: GenerateSettings, n_latents: int
+) -> tuple[Denoise, list[str]]:
+    """Return the denoiser of a loop of `n_latents`, and notes about its prompt and beats; `settings` are resolved."""
+    window = synthesizer.window_latents
+    denoise, said = synthesizer.guided(settings, circular=n_latents <= window)
+    if n_latents > window:
+        denoise = around(denoise, window, window // 3)
+    else:
+        # The model has never heard less than this; a short loop is shown to it several times over.
+        shortest = synthesizer.shortest_seconds * synthesizer.model.latents_per_second
+        denoise = tiled(denoise, math.ceil(shortest / n_latents))
+    beats, note = _whole_beats(synthesizer, settings, n_latents)
+    return with_places(rolled(denoise, settings.seed), Places(beats)), [*said, *([note] if note else [])]
+
+
+def circular_waveform(
+    synthesizer: "LatentSynthesizer", latents: Tensor, settings: GenerateSettings, on_progress: "OnProgress | None"
+) -> Tensor:
+    """Decode the latents of a loop to a waveform `[n_samples]` on the CPU."""
+    mel = synthesizer.model.autoencoder.decode(latents, circular=True)[0].cpu()
+    steps, seed = settings.vocoder_steps, settings.seed
+    waveform = synthesizer.vocoder.vocode_mel(mel, steps=steps, seed=seed, circular=True, on_progress=on_progress)
+    return waveform.float()
 
 
 def _whole_beats(

@@ -212,3 +212,43 @@ def test_a_variation_keeps_the_beat_of_the_recording(tiny: LatentSynthesizer, mo
     clip = vary(tiny, SOUND, RATE, VarySettings(quick(tempo=100.0, steps=2)))
     torch.testing.assert_close(seen[-1], (places / 0.6).float(), rtol=0, atol=1e-4)
     assert any("no steady beat of 100 bpm" in note for note in clip.notes)
+
+
+def test_a_varied_loop_is_a_loop_wherever_it_is_entered(
+    tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = tones(2.0, RATE)[: 40 * 1024]
+    turned = np.roll(loop, 11 * 1024)
+    seen = caught_latents(tiny, monkeypatch)
+    for sound, looping in ((loop, True), (turned, True), (loop, False), (turned, False)):
+        clip = vary(tiny, sound, RATE, VarySettings(quick(loop=looping), 0.0))
+        assert clip.waveform.shape == loop.shape
+        assert (clip.seam is None) is not looping
+    # encoded around the circle: the place where it is cut open makes no difference
+    torch.testing.assert_close(seen[1], seen[0].roll(11, dims=-1), rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(seen[3][..., :40], seen[2][..., :40].roll(11, dims=-1), atol=1e-2)
+
+
+def test_a_varied_loop_goes_round_the_circle_at_every_step(
+    tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+    forward = tiny.model.network.forward
+
+    def spy(x, *args, circular=False, **kwargs):  # type: ignore[no-untyped-def]
+        seen.append(circular)
+        return forward(x, *args, circular=circular, **kwargs)
+
+    monkeypatch.setattr(tiny.model.network, "forward", spy)
+    loop = tones(2.0, RATE)[: 40 * 1024]
+    clip = vary(tiny, loop, RATE, VarySettings(quick(loop=True, steps=4), 0.6))
+    assert seen
+    assert all(seen)
+    assert clip.seam is not None
+    again = vary(tiny, loop, RATE, VarySettings(quick(loop=True, steps=4), 0.6))
+    assert np.array_equal(clip.waveform, again.waveform)
+
+
+def test_a_loop_that_cannot_be_one_is_refused(tiny: LatentSynthesizer) -> None:
+    with pytest.raises(AudiodiffError, match="whole number of latents, 1024 samples each"):
+        vary(tiny, SOUND, RATE, VarySettings(quick(loop=True)))

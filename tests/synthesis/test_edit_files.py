@@ -102,6 +102,23 @@ def test_a_loop_is_replayed(tiny: LatentSynthesizer, tiny_folder: Path, tmp_path
     assert replay(tmp_path / "loop.wav", tmp_path / "again.wav", model=tiny_folder).identical
 
 
+def test_a_varied_loop_stays_one_until_somebody_cuts_it(
+    tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path
+) -> None:
+    generate_file(tiny, tmp_path / "loop.wav", quick(seconds=1.0, loop=True))
+    report = vary_file(tiny, tmp_path / "loop.wav", tmp_path / "varied.wav", VarySettings(quick()))
+    assert report.seam is not None
+    assert report.story is not None
+    assert report.story.settings["loop"] is True
+    assert replay(tmp_path / "varied.wav", tmp_path / "again.wav", model=tiny_folder).identical
+    assert vary_file(tiny, tmp_path / "varied.wav", tmp_path / "twice.wav", VarySettings(quick())).seam is not None
+    sound, rate = soundfile.read(tmp_path / "loop.wav")
+    cut = tmp_path / "cut.wav"
+    soundfile.write(cut, sound[:-500], rate)
+    write_story(cut, read_story(tmp_path / "loop.wav"))
+    assert vary_file(tiny, cut, tmp_path / "other.wav", VarySettings(quick())).seam is None
+
+
 @pytest.mark.parametrize(
     ("written", "target", "encoding"),
     [

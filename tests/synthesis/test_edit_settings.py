@@ -58,7 +58,6 @@ LOOP = GenerateSettings(loop=True)
         (lambda: VarySettings(strength=math.nan), "strength is nan"),
         (lambda: VarySettings(strength=True), "strength is True"),
         (lambda: VarySettings(strength=None), "strength is missing"),  # type: ignore[arg-type]
-        (lambda: VarySettings(LOOP), "loop"),
         (lambda: InpaintSettings(()), "no region"),
         (lambda: InpaintSettings(5), "no region"),  # type: ignore[arg-type]
         (lambda: InpaintSettings((3,)), "not a start and a stop"),  # type: ignore[arg-type]
