@@ -15,7 +15,7 @@ from audiodiff.synthesis.provenance import Story, file_sha256, read_story
 from audiodiff.synthesis.replay import replay as replay_file
 
 from . import checks
-from .handlers import Pace, Report, Update, slug, waiting
+from .handlers import Pace, Report, one_turn, slug
 from .pictures import mel_image, mel_pictures, sound_mel
 from .studio import Studio
 
@@ -128,30 +128,24 @@ def replay(
     originals = _originals(studio, story, recording)
     ending = source.suffix.lower() if source.suffix.lower().lstrip(".") in checks.FORMATS else ".flac"
     target = studio.workspace.new_file(f"{slug(source.stem)}-replayed{ending}")
-    with studio.jobs.admit(user) as job:
-        pace = Pace(job, report)
 
-        def work() -> Replayed:
-            pace.begin()
+    def work(pace: Pace) -> Replayed:
+        def on_progress(done: float, total: float) -> None:
+            pace.say("making it again", done / total)
 
-            def on_progress(done: float, total: float) -> None:
-                pace.say("making it again", done / total)
+        told = replay_file(source, target, model=model_of(studio, story), recording=originals, on_progress=on_progress)
+        again = _mel(target)
+        if source.suffix.lower() == ".json":
+            pictures: tuple[Image.Image | None, Image.Image] = (None, mel_image(again))
+        else:
+            given = _mel(source)
+            shared = min(given.shape[-1], again.shape[-1])
+            first, second = mel_pictures([given[:, :shared], again[:, :shared]])
+            pictures = (first, second)
+        return Replayed(target, told.identical, told.reasons, told.untouched, pictures)
 
-            told = replay_file(
-                source, target, model=model_of(studio, story), recording=originals, on_progress=on_progress
-            )
-            again = _mel(target)
-            if source.suffix.lower() == ".json":
-                pictures: tuple[Image.Image | None, Image.Image] = (None, mel_image(again))
-            else:
-                given = _mel(source)
-                shared = min(given.shape[-1], again.shape[-1])
-                first, second = mel_pictures([given[:, :shared], again[:, :shared]])
-                pictures = (first, second)
-            pace.end()
-            return Replayed(target, told.identical, told.reasons, told.untouched, pictures)
-
-        return job.turn(work, lambda ahead: report(Update(waiting(ahead), 0.0)))
+    held = [source, target.parent, *([] if originals is None else [originals])]
+    return one_turn(studio, report, user, work, held=held)
 
 
 def model_of(studio: Studio, story: Story) -> str | None:

@@ -1,4 +1,6 @@
+import shutil
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -12,7 +14,7 @@ import soundfile
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.provenance import read_story
 from audiodiff.synthesis.settings import GenerateSettings
-from demo import handlers
+from demo import edits, handlers, stories
 from demo.handlers import Asked, Created, Pace, Update
 from demo.jobs import Stopped
 from demo.pictures import PreviewBudget
@@ -129,6 +131,42 @@ def test_two_users_at_a_time_get_what_each_asked_for(studio: Studio) -> None:
     ]
     np.testing.assert_array_equal(together, alone)
     assert np.abs(together[0][0] - together[1][0]).max() > 1e-3
+
+
+def uploaded(studio: Studio, path: Path) -> Path:
+    """A copy where the server keeps uploads."""
+    target = studio.workspace.new_file(path.name)
+    shutil.copyfile(path, target)
+    return target
+
+
+@pytest.mark.parametrize("what", ["generate", "vary", "vocode", "replay"])
+def test_a_job_that_waits_longer_than_files_are_kept_is_done_all_the_same(
+    studio: Studio, voice: Path, what: str
+) -> None:
+    clip = vocode(studio, ignore, user="me", input=uploaded(studio, voice)).path if what == "replay" else None
+    jobs = {
+        "generate": lambda report: generate(studio, report, count=2).clips[1].path,
+        "vary": lambda report: (
+            edits.vary(studio, report, user="me", clip=uploaded(studio, voice), asked=Asked("", steps=2)).clips[0].path
+        ),
+        "vocode": lambda report: vocode(studio, report, user="me", input=uploaded(studio, voice)).path,
+        "replay": lambda report: stories.replay(studio, report, user="me", input=clip, recording=voice).path,
+    }
+    waits, free = threading.Event(), threading.Event()
+    before = studio.jobs.submit(lambda: free.wait(30.0))
+
+    def report(update: Update) -> None:
+        if update.text == "waiting for 1 other":
+            waits.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(jobs[what], report)
+        assert waits.wait(10.0)
+        studio.workspace.sweep(now=time.time() + 1e6)
+        free.set()
+        assert soundfile.info(made.result()).frames > 0
+    assert before.result()
 
 
 def test_a_loop_is_made_and_its_seam_is_told(studio: Studio) -> None:
