@@ -151,12 +151,14 @@ def replay(
 def model_of(studio: Studio, story: Story) -> str | None:
     """Return the name of the served model that made a story's sound; `None` if it was none of them."""
     wanted = story.models[0].weights_sha256 if story.models else ""
-    generator, vocoder = studio.models.generator, studio.models.vocoder
+    generator, vocoder, upsampler = studio.models.generator, studio.models.vocoder, studio.models.upsampler
     served = []
     if generator is not None:
         served += [(generator.name, generator.identity[0]), (generator.vocoder.name, generator.vocoder.identity)]
     if vocoder is not None:
         served.append((vocoder.name, vocoder.identity))
+    if upsampler is not None:
+        served.append((upsampler.name, upsampler.identity))
     return next((name for name, identity in served if wanted and identity.weights_sha256 == wanted), None)
 
 

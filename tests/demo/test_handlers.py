@@ -19,6 +19,7 @@ from demo.handlers import Asked, Created, Pace, Update
 from demo.jobs import Stopped
 from demo.pictures import PreviewBudget
 from demo.studio import Models, Studio, load_models
+from demo.upsampling import upsample
 from demo.vocoding import vocode
 from tests.synthesis.latent_models import RATE
 
@@ -140,9 +141,9 @@ def uploaded(studio: Studio, path: Path) -> Path:
     return target
 
 
-@pytest.mark.parametrize("what", ["generate", "vary", "vocode", "replay"])
+@pytest.mark.parametrize("what", ["generate", "vary", "vocode", "upsample", "replay"])
 def test_a_job_that_waits_longer_than_files_are_kept_is_done_all_the_same(
-    studio: Studio, voice: Path, what: str
+    studio: Studio, voice: Path, call: Path, what: str
 ) -> None:
     clip = vocode(studio, ignore, user="me", input=uploaded(studio, voice)).path if what == "replay" else None
     jobs = {
@@ -151,6 +152,7 @@ def test_a_job_that_waits_longer_than_files_are_kept_is_done_all_the_same(
             edits.vary(studio, report, user="me", clip=uploaded(studio, voice), asked=Asked("", steps=2)).clips[0].path
         ),
         "vocode": lambda report: vocode(studio, report, user="me", input=uploaded(studio, voice)).path,
+        "upsample": lambda report: upsample(studio, report, user="me", input=uploaded(studio, call)).path,
         "replay": lambda report: stories.replay(studio, report, user="me", input=clip, recording=voice).path,
     }
     waits, free = threading.Event(), threading.Event()
@@ -263,5 +265,7 @@ def test_models_are_found_by_name_and_tell_their_words(checkpoint: Path, models:
     assert models.about == "tiny"
     with pytest.raises(AudiodiffError, match="no model 'nonsense'"):
         load_models("nonsense")
+    with pytest.raises(AudiodiffError, match='kind "mel_latent"; expected "upsampler"'):
+        load_models(str(checkpoint), str(checkpoint), str(checkpoint))
     with pytest.raises(AudiodiffError, match="only turns mels into sound"):
         load_models(str(checkpoint / "vocoder"))
