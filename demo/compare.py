@@ -53,7 +53,7 @@ def build(studio: Studio, tab: Comparison) -> None:
                 label=f"Recording, up to {studio.limits.upload_seconds:g} s",
                 sources=["upload", "microphone"],
                 type="filepath",
-                buttons=[],
+                buttons=["download"],  # a replay needs it, and nobody else has the example or what was recorded here
                 elem_id=f"{tab.name}-input",
             )
             with gr.Row():

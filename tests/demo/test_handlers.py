@@ -156,7 +156,7 @@ def test_a_job_that_waits_longer_than_files_are_kept_is_done_all_the_same(
         "replay": lambda report: stories.replay(studio, report, user="me", input=clip, recording=voice).path,
     }
     waits, free = threading.Event(), threading.Event()
-    before = studio.jobs.submit(lambda: free.wait(30.0))
+    before = studio.jobs.submit(lambda: free.wait(60.0))
 
     def report(update: Update) -> None:
         if update.text == "waiting for 1 other":
@@ -164,7 +164,7 @@ def test_a_job_that_waits_longer_than_files_are_kept_is_done_all_the_same(
 
     with ThreadPoolExecutor(1) as pool:
         made = pool.submit(jobs[what], report)
-        assert waits.wait(10.0)
+        assert waits.wait(30.0)
         studio.workspace.sweep(now=time.time() + 1e6)
         free.set()
         assert soundfile.info(made.result()).frames > 0
