@@ -52,7 +52,7 @@ class Config:
         threads: of the server.
         minutes: after which no request is sent any more.
         keep_minutes: how long the server keeps files.
-        model, vocoder: what is served; the shipped ones when None.
+        model, vocoder, upsampler: what is served; the shipped ones when None.
         output: folder of the results.
     """
 
@@ -64,6 +64,7 @@ class Config:
     keep_minutes: float = 1.0
     model: str | None = None
     vocoder: str | None = None
+    upsampler: str | None = None
     output: Path = RESULTS
 
 
@@ -203,6 +204,7 @@ def server(config: Config, folder: Path) -> Iterator[tuple[str, int, Path]]:
     command += ["--prompts", str(folder / "prompts.json"), "--keep-minutes", str(config.keep_minutes)]
     command += [] if config.model is None else ["--model", config.model]
     command += [] if config.vocoder is None else ["--vocoder", config.vocoder]
+    command += [] if config.upsampler is None else ["--upsampler", config.upsampler]
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {
         **os.environ,
@@ -318,7 +320,7 @@ class Visitor:
                 return f"{len(waveform) / rate:.3f} s instead of {wanted:.3f} s"
             if not np.isfinite(waveform).all() or np.abs(waveform).max() < 1e-3:
                 return "the sound is silent or not finite"
-        if wish.api not in ("vocode", "replay"):
+        if wish.api not in ("vocode", "upsample", "replay"):
             self.clip = Path(files[-1])
         if wish.api == "generate":
             self.made = self.clip
@@ -416,6 +418,7 @@ def parse(arguments: Sequence[str] | None = None) -> Config:
     parser.add_argument("--keep-minutes", type=float, default=Config.keep_minutes, help="of files (default: 1)")
     parser.add_argument("--model", help="model that generates (default: music)")
     parser.add_argument("--vocoder", help="vocoder for recordings (default: speech)")
+    parser.add_argument("--upsampler", help="upsampler for recordings (default: upsample-speech)")
     parser.add_argument("--output", type=Path, default=Config.output, help="folder of the results")
     return Config(**vars(parser.parse_args(arguments)))
 

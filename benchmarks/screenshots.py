@@ -88,6 +88,12 @@ def walk(visitor: Visitor, seconds: float, clips: int, picture: Callable[[str], 
     visitor.run("vocode", "vocoder-status", "done")
     picture("vocoder")
 
+    visitor.tab("Upsample")
+    page.click("#upsample-example")
+    visitor.expect("upsample-input", "0:04")
+    visitor.run("upsample", "upsample-status", "done")
+    picture("upsample")
+
     for name, (prompt, tags) in PROMPTS.items():
         visitor.tab("Create")
         page.fill("#prompt textarea", prompt)

@@ -10,12 +10,13 @@ from typing import Any, Protocol
 import soundfile
 
 SHARES: Mapping[str, int] = {
-    "generate": 15,
-    "vocode": 15,
-    "vary": 12,
-    "inpaint": 10,
-    "extend": 10,
-    "loop": 10,
+    "generate": 14,
+    "vocode": 12,
+    "upsample": 8,
+    "vary": 11,
+    "inpaint": 9,
+    "extend": 9,
+    "loop": 9,
     "interpolate": 8,
     "inspect": 10,
     "replay": 10,
@@ -115,6 +116,10 @@ def _vocode(asker: Asker, wish: Wish) -> dict[str, Any]:
     return {"input": asker.handle(asker.voice), "seed": wish.number}
 
 
+def _upsample(asker: Asker, wish: Wish) -> dict[str, Any]:
+    return {"input": asker.handle(asker.voice), "seed": wish.number, "replace": True, "wanted": _length(asker.voice)}
+
+
 def _vary(asker: Asker, wish: Wish) -> dict[str, Any]:
     clip = _clip(asker)
     strength = 0.2 + 0.2 * (wish.number % 4)
@@ -159,6 +164,7 @@ def _replay(asker: Asker, wish: Wish) -> dict[str, Any]:
 GOOD: Mapping[str, Arguments] = {
     "generate": _generate,
     "vocode": _vocode,
+    "upsample": _upsample,
     "vary": _vary,
     "inpaint": _inpaint,
     "extend": _extend,
@@ -191,6 +197,7 @@ def _bad_input(name: str, wanted: str) -> Arguments:
 BAD: Mapping[str, Arguments] = {
     "generate": _bad_generate,
     "vocode": _bad_input("junk", "junk.wav"),
+    "upsample": _bad_input("voice", "has sound above 4000 Hz already"),
     "vary": _bad_edit({"strength": 7.0}, "strength is 7"),
     "inpaint": _bad_edit({"region": "1.5:0.5"}, "region 1.5:0.5"),
     "extend": _bad_edit({"seconds": 1.0, "format": "mp3"}, "choose one of flac"),

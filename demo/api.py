@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from . import edits, handlers, stories, vocoding
-from .handlers import Asked, Created
+from . import edits, handlers, stories, upsampling, vocoding
+from .handlers import Asked, Compared, Created
 from .limits import CARDS
 from .studio import Studio
 from .widgets import guarded, ignore, user_of
@@ -28,6 +28,8 @@ def build(studio: Studio) -> None:
             _edits(studio)
         if studio.models.vocoder is not None:
             _vocode(studio)
+        if studio.models.upsampler is not None:
+            _upsample(studio)
         _stories(studio)
         _endpoint("stop", "Stop all that this client has under way.", {}, [gr.Number(label="jobs")], _stopper(studio))
 
@@ -226,23 +228,47 @@ def _edits(studio: Studio) -> None:
     )
 
 
-def _vocode(studio: Studio) -> None:
-    def vocode(user: str, given: Given) -> tuple[str, str]:
-        made = vocoding.vocode(studio, ignore, user=user, **given)
-        return str(made.path), json.dumps(made.figures)
-
-    inputs = {
+def _recording() -> dict[str, Any]:
+    """Components of the arguments of whatever is done to a recording."""
+    return {
         "input": gr.File(label="input"),
         "steps": gr.Number(None, label="steps", precision=0),
         "sampler": gr.Textbox("", label="sampler"),
         "grid": gr.Textbox("", label="grid"),
         "seed": gr.Number(0, label="seed", precision=0),
         "precision": gr.Textbox("", label="precision"),
+    }
+
+
+def _compared(made: Compared) -> tuple[str, str]:
+    return str(made.path), json.dumps(made.figures)
+
+
+def _vocode(studio: Studio) -> None:
+    def vocode(user: str, given: Given) -> tuple[str, str]:
+        return _compared(vocoding.vocode(studio, ignore, user=user, **given))
+
+    inputs = {
+        **_recording(),
         "keep_level": gr.Checkbox(False, label="keep_level"),
         "format": gr.Textbox("flac", label="format"),
     }
     told = "Resynthesise a sound file, or a log-mel as .npy; returns the file and, as JSON, figures."
     _endpoint("vocode", told, inputs, [gr.File(label="sound"), gr.Textbox(label="figures")], vocode)
+
+
+def _upsample(studio: Studio) -> None:
+    def upsample(user: str, given: Given) -> tuple[str, str]:
+        return _compared(upsampling.upsample(studio, ignore, user=user, **given))
+
+    inputs = {
+        **_recording(),
+        "augmentation": gr.Number(None, label="augmentation"),
+        "replace": gr.Checkbox(False, label="replace"),
+        "format": gr.Textbox("flac", label="format"),
+    }
+    told = "Give a narrow-band sound file the band it lacks; returns the file and, as JSON, figures."
+    _endpoint("upsample", told, inputs, [gr.File(label="sound"), gr.Textbox(label="figures")], upsample)
 
 
 def _stories(studio: Studio) -> None:

@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from . import api, tab_create, tab_edit, tab_inspect, tab_library, tab_vocoder
+from . import api, tab_create, tab_edit, tab_inspect, tab_library, tab_upsample, tab_vocoder
 from .limits import Limits
 from .studio import Models, Studio, open_studio
 from .widgets import user_of
@@ -32,6 +32,9 @@ def build_app(models: Models, limits: Limits | None = None, *, studio: Studio | 
             if studio.models.vocoder is not None:
                 with gr.Tab("Vocoder", id="vocoder"):
                     tab_vocoder.build(studio)
+            if studio.models.upsampler is not None:
+                with gr.Tab("Upsample", id="upsample"):
+                    tab_upsample.build(studio)
             if create is not None:
                 with gr.Tab("Library", id="library"):
                     tab_library.build(studio, create, tabs)
@@ -42,7 +45,7 @@ def build_app(models: Models, limits: Limits | None = None, *, studio: Studio | 
 
 
 def _heading(studio: Studio) -> str:
-    generator, vocoder = studio.models.generator, studio.models.vocoder
+    generator, vocoder, upsampler = studio.models.generator, studio.models.vocoder, studio.models.upsampler
     said = []
     if generator is not None:
         about = studio.models.about or f"sound from a prompt, {generator.sample_rate / 1000:g} kHz"
@@ -51,6 +54,9 @@ def _heading(studio: Studio) -> str:
         said.append(
             f"**{vocoder.identity.name}**: recordings made again from their mel, {vocoder.sample_rate / 1000:g} kHz"
         )
+    if upsampler is not None:
+        low, high = upsampler.low_rate / 1000, upsampler.sample_rate / 1000
+        said.append(f"**{upsampler.identity.name}**: the band that a recording lacks, {low:g} to {high:g} kHz")
     return f"# {TITLE}\n{'; '.join(said)}. What comes out is synthetic, and its files say so."
 
 

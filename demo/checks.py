@@ -27,6 +27,7 @@ _FLAGS = (
     ("; give it with --model", "; the demo must be started with it (--model)"),
     (", with --model", ", when starting the demo"),
     ("with --input", "as the original recording"),
+    ("(--replace)", "(replace)"),
 )
 
 

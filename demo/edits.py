@@ -68,7 +68,7 @@ def vary(
         )
         for settings in _with_prompt(asked, [source]).checked(studio.limits, level="none")
     ]
-    return make_all(studio, report, user, wanted, asked.format)
+    return make_all(studio, report, user, wanted, asked.format, sources=[source])
 
 
 def inpaint(
@@ -108,7 +108,7 @@ def inpaint(
         )
         for settings in _with_prompt(asked, [source]).checked(studio.limits, level="none")
     ]
-    return make_all(studio, report, user, wanted, asked.format)
+    return make_all(studio, report, user, wanted, asked.format, sources=[source])
 
 
 def extend(
@@ -152,7 +152,7 @@ def extend(
         )
         for settings in _with_prompt(asked, [source]).checked(studio.limits, level="none")
     ]
-    return make_all(studio, report, user, wanted, asked.format)
+    return make_all(studio, report, user, wanted, asked.format, sources=[source])
 
 
 def interpolate(
@@ -202,7 +202,7 @@ def interpolate(
     for index, settings in enumerate(asked.checked(limits, level="peak", seconds=length, same_seed=True)):
         edit = InterpolateSettings(index / (count - 1), settings, strength, between)
         wanted.append(Wanted(f"{name}-{index + 1}", partial(_edit, interpolate_file, synthesizer, pair, edit)))
-    return make_all(studio, report, user, wanted, asked.format)
+    return make_all(studio, report, user, wanted, asked.format, sources=sources)
 
 
 def interpolate_between(

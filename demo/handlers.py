@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 from PIL import Image
 from torch import Tensor
@@ -25,6 +26,8 @@ from .jobs import Job, Stopped
 from .limits import Limits
 from .pictures import PreviewBudget, mel_image, sound_mel
 from .studio import Studio
+
+Result = TypeVar("Result")
 
 REPORT_SECONDS = 0.25
 """How often progress is reported."""
@@ -88,6 +91,23 @@ class Created:
 
     clips: tuple[Made, ...]
     stopped: bool
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A recording and what became of it.
+
+    Attributes:
+        original: what went in, at the rate of what came out; `None` if there is no sound of it.
+        path: what came out, with the story of how it was made.
+        pictures: of both, in the same colours.
+        figures: name -> number or text.
+    """
+
+    original: Path | None
+    path: Path
+    pictures: tuple[Image.Image, Image.Image]
+    figures: dict[str, Any]
 
 
 class Pace:
@@ -264,18 +284,60 @@ class Wanted:
     seconds: float | None = None
 
 
-def make_all(studio: Studio, report: Report, user: str, wanted: Sequence[Wanted], ending: str) -> Created:
+def one_turn(
+    studio: Studio, report: Report, user: str, work: Callable[[Pace], Result], *, held: Sequence[Path] = ()
+) -> Result:
+    """Do something in a turn of its own.
+
+    Args:
+        studio: the demo.
+        report: called with what there is to show.
+        user: who asks.
+        work: called when it is its turn.
+        held: files that it needs and folders that it writes into; they stay until it is done.
+
+    Raises:
+        AudiodiffError: it cannot be done, or the user has too many jobs.
+        Stopped: the job was told to stop.
+    """
+    with studio.jobs.admit(user) as job, studio.workspace.hold(*held):
+        pace = Pace(job, report)
+
+        def begin() -> Result:
+            pace.begin()
+            return work(pace)
+
+        return job.turn(begin, lambda ahead: report(Update(waiting(ahead), 0.0)))
+
+
+def make_all(
+    studio: Studio,
+    report: Report,
+    user: str,
+    wanted: Sequence[Wanted],
+    ending: str,
+    *,
+    sources: Sequence[Path] = (),
+) -> Created:
     """Make clips one after the other, each in a turn of its own; those that are finished when stopped stay.
+
+    Args:
+        studio: the demo.
+        report: called with what there is to show.
+        user: who asks.
+        wanted: the clips.
+        ending: of their files.
+        sources: files that they are made from; they stay until all are made.
 
     Raises:
         AudiodiffError: one cannot be made, or the user has too many jobs.
     """
     ending = checks.check_format(ending)
     clips: list[Made] = []
-    with studio.jobs.admit(user) as job:
+    targets = [studio.workspace.new_file(f"{clip.name}.{ending}") for clip in wanted]
+    with studio.jobs.admit(user) as job, studio.workspace.hold(*sources, *(target.parent for target in targets)):
         pace = Pace(job, report)
-        for index, clip in enumerate(wanted):
-            target = studio.workspace.new_file(f"{clip.name}.{ending}")
+        for index, (clip, target) in enumerate(zip(wanted, targets, strict=True)):
             turn = _Turn(studio.models.require_generator(), clip, target, pace, report, index, len(wanted))
             try:
                 made = job.turn(turn.make, lambda ahead: report(Update(waiting(ahead), 0.0)))

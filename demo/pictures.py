@@ -1,4 +1,4 @@
-"""Pictures of log-mels, and when there is time to draw one."""
+"""Pictures of log-mels and of spectra, and when there is time to draw one."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +17,15 @@ from audiodiff.training.logging import mel_picture
 
 WIDTH, HEIGHT = 860, 192
 """Size of every picture in pixels, whatever the length of the sound."""
+
+SPECTRUM_SECONDS = 0.032
+"""Length of the windows of a spectrum."""
+
+SPECTRUM_FLOOR = 1e-4
+"""Smallest magnitude of a spectrum that a picture tells from silence."""
+
+BLOCK_FRAMES = 2048
+"""Frames of a spectrum that are computed at a time."""
 
 PREVIEW_SHARE = 0.04
 """Part of the working time that previews may take."""
@@ -53,6 +62,29 @@ def sound_mel(waveform: NDArray[np.float32], sample_rate: int, spec: MelSpec | N
     mono = torch.from_numpy(waveform.mean(axis=0, keepdims=True, dtype=np.float32))
     blocks = list(mel_blocks([resample(mono, sample_rate, spec.sample_rate)], spec))
     return torch.cat(blocks, dim=-1)[0]
+
+
+def sound_spectrum(waveform: NDArray[np.float32], sample_rate: int) -> Tensor:
+    """Return log-magnitudes `[n_bins, n_frames]` of `[channels, n_samples]`, averaged to one channel.
+
+    The bins are even steps from 0 Hz to half the rate, so that the uppermost octave fills half of the picture; in a mel
+    it is a narrow strip.
+
+    Args:
+        waveform: the sound.
+        sample_rate: its rate in Hz.
+    """
+    hop = max(1, round(sample_rate * SPECTRUM_SECONDS / 4))
+    size = 4 * hop
+    window = torch.hann_window(size)
+    mono = torch.from_numpy(waveform.mean(axis=0, dtype=np.float32))
+    frames = torch.nn.functional.pad(mono, (size // 2, size // 2)).unfold(0, size, hop)
+    scale = float(window.square().sum().sqrt())  # noise of variance 1 has magnitudes about 1
+    blocks = [
+        (torch.fft.rfft(block * window).abs() / scale).clamp_min(SPECTRUM_FLOOR).log()
+        for block in torch.split(frames, BLOCK_FRAMES)  # all at once would be several times the sound
+    ]
+    return torch.cat(blocks).T
 
 
 def _narrowed(log_mel: Tensor) -> Tensor:

@@ -54,6 +54,7 @@ def serve(
     *,
     model: str | None = None,
     vocoder: str | None = None,
+    upsampler: str | None = None,
     device: str = "auto",
     place: Place,
     limits: Limits,
@@ -64,6 +65,7 @@ def serve(
     Args:
         model: a model that generates.
         vocoder: a vocoder for recordings.
+        upsampler: gives recordings the band they lack.
         device: where they compute.
         place: where the page is served.
         limits: what a visitor may ask for.
@@ -72,7 +74,7 @@ def serve(
     Raises:
         AudiodiffError: a model cannot be loaded, or the port is taken.
     """
-    models = load_models(model, vocoder, device=device)
+    models = load_models(model, vocoder, upsampler, device=device)
     if place.public and place.auth is None:
         print(
             "audiodiff: whoever can reach this computer can use the demo; --auth USER:PASSWORD asks for a password.",

@@ -15,7 +15,7 @@ from audiodiff.synthesis.provenance import Story, file_sha256, read_story
 from audiodiff.synthesis.replay import replay as replay_file
 
 from . import checks
-from .handlers import Pace, Report, Update, slug, waiting
+from .handlers import Pace, Report, one_turn, slug
 from .pictures import mel_image, mel_pictures, sound_mel
 from .studio import Studio
 
@@ -128,41 +128,37 @@ def replay(
     originals = _originals(studio, story, recording)
     ending = source.suffix.lower() if source.suffix.lower().lstrip(".") in checks.FORMATS else ".flac"
     target = studio.workspace.new_file(f"{slug(source.stem)}-replayed{ending}")
-    with studio.jobs.admit(user) as job:
-        pace = Pace(job, report)
 
-        def work() -> Replayed:
-            pace.begin()
+    def work(pace: Pace) -> Replayed:
+        def on_progress(done: float, total: float) -> None:
+            pace.say("making it again", done / total)
 
-            def on_progress(done: float, total: float) -> None:
-                pace.say("making it again", done / total)
+        told = replay_file(source, target, model=model_of(studio, story), recording=originals, on_progress=on_progress)
+        again = _mel(target)
+        if source.suffix.lower() == ".json":
+            pictures: tuple[Image.Image | None, Image.Image] = (None, mel_image(again))
+        else:
+            given = _mel(source)
+            shared = min(given.shape[-1], again.shape[-1])
+            first, second = mel_pictures([given[:, :shared], again[:, :shared]])
+            pictures = (first, second)
+        return Replayed(target, told.identical, told.reasons, told.untouched, pictures)
 
-            told = replay_file(
-                source, target, model=model_of(studio, story), recording=originals, on_progress=on_progress
-            )
-            again = _mel(target)
-            if source.suffix.lower() == ".json":
-                pictures: tuple[Image.Image | None, Image.Image] = (None, mel_image(again))
-            else:
-                given = _mel(source)
-                shared = min(given.shape[-1], again.shape[-1])
-                first, second = mel_pictures([given[:, :shared], again[:, :shared]])
-                pictures = (first, second)
-            pace.end()
-            return Replayed(target, told.identical, told.reasons, told.untouched, pictures)
-
-        return job.turn(work, lambda ahead: report(Update(waiting(ahead), 0.0)))
+    held = [source, target.parent, *([] if originals is None else [originals])]
+    return one_turn(studio, report, user, work, held=held)
 
 
 def model_of(studio: Studio, story: Story) -> str | None:
     """Return the name of the served model that made a story's sound; `None` if it was none of them."""
     wanted = story.models[0].weights_sha256 if story.models else ""
-    generator, vocoder = studio.models.generator, studio.models.vocoder
+    generator, vocoder, upsampler = studio.models.generator, studio.models.vocoder, studio.models.upsampler
     served = []
     if generator is not None:
         served += [(generator.name, generator.identity[0]), (generator.vocoder.name, generator.vocoder.identity)]
     if vocoder is not None:
         served.append((vocoder.name, vocoder.identity))
+    if upsampler is not None:
+        served.append((upsampler.name, upsampler.identity))
     return next((name for name, identity in served if wanted and identity.weights_sha256 == wanted), None)
 
 

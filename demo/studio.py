@@ -9,6 +9,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.find import find_checkpoint, pretrained_names, read_model_config
 from audiodiff.synthesis.generate import LatentSynthesizer
 from audiodiff.synthesis.load import load_generator, load_vocoder
+from audiodiff.synthesis.upsample import UpsamplerSynthesizer, load_upsampler
 from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.text.vocabulary import vocabulary
 
@@ -16,7 +17,7 @@ from .jobs import Jobs
 from .limits import Limits
 from .workspace import Workspace
 
-GENERATOR, VOCODER = "music", "speech"
+GENERATOR, VOCODER, UPSAMPLER = "music", "speech", "upsample-speech"
 """The models of the package that are taken when none are named."""
 
 
@@ -27,12 +28,14 @@ class Models:
     Attributes:
         generator: makes clips from prompts; `None` if there is none.
         vocoder: resynthesises recordings; `None` if there is none.
+        upsampler: gives recordings the band they lack; `None` if there is none.
         about: what the generator says of itself.
         words: the words that the generator knows, kind -> words.
     """
 
     generator: LatentSynthesizer | None = None
     vocoder: VocoderSynthesizer | None = None
+    upsampler: UpsamplerSynthesizer | None = None
     about: str = ""
     words: Mapping[str, list[str]] = field(default_factory=dict)
 
@@ -56,13 +59,26 @@ class Models:
             raise AudiodiffError("this demo runs without a vocoder; start it with --vocoder MODEL.")
         return self.vocoder
 
+    def require_upsampler(self) -> UpsamplerSynthesizer:
+        """Return the upsampler.
 
-def load_models(model: str | None = None, vocoder: str | None = None, *, device: str = "auto") -> Models:
+        Raises:
+            AudiodiffError: there is none.
+        """
+        if self.upsampler is None:
+            raise AudiodiffError("this demo runs without an upsampler; start it with --upsampler MODEL.")
+        return self.upsampler
+
+
+def load_models(
+    model: str | None = None, vocoder: str | None = None, upsampler: str | None = None, *, device: str = "auto"
+) -> Models:
     """Load what the demo serves.
 
     Args:
         model: a model that generates; `music` when `None`, if it comes with the package.
         vocoder: a vocoder for recordings; `speech` when `None`, if it comes with the package.
+        upsampler: gives recordings the band they lack; `upsample-speech` when `None`, if it comes with the package.
         device: where they compute.
 
     Raises:
@@ -71,8 +87,11 @@ def load_models(model: str | None = None, vocoder: str | None = None, *, device:
     present = pretrained_names()
     model = model or (GENERATOR if GENERATOR in present else None)
     vocoder = vocoder or (VOCODER if VOCODER in present else None)
-    if model is None and vocoder is None:
-        raise AudiodiffError("no model comes with this version of audiodiff; give one with --model or --vocoder.")
+    upsampler = upsampler or (UPSAMPLER if UPSAMPLER in present else None)
+    if model is None and vocoder is None and upsampler is None:
+        raise AudiodiffError(
+            "no model comes with this version of audiodiff; give one with --model, --vocoder or --upsampler."
+        )
     about, words = "", {}
     if model is not None:
         stated = read_model_config(find_checkpoint(model)).get("metadata")
@@ -81,6 +100,7 @@ def load_models(model: str | None = None, vocoder: str | None = None, *, device:
     return Models(
         generator=None if model is None else load_generator(model, device=device),
         vocoder=None if vocoder is None else load_vocoder(vocoder, device=device),
+        upsampler=None if upsampler is None else load_upsampler(upsampler, device=device),
         about=about,
         words=words,
     )

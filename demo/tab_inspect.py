@@ -11,7 +11,7 @@ from . import stories
 from .jobs import Outcome, stream
 from .studio import Studio
 from .tab_create import CreateTab
-from .widgets import as_error, connect_stop, guarded, headline, picture, status, table, user_of
+from .widgets import as_error, connect_stop, guarded, headline, side, status, table, user_of
 
 
 def build(studio: Studio, create: CreateTab | None, tabs: gr.Tabs) -> None:
@@ -36,7 +36,7 @@ def build(studio: Studio, create: CreateTab | None, tabs: gr.Tabs) -> None:
             line = gr.HTML(status(), elem_id="inspect-status")
             told = gr.HTML("", elem_id="story")
             with gr.Row():
-                first, second = _side("The file"), _side("Made again")
+                first, second = side("The file", download=True), side("Made again", download=True)
             with gr.Accordion("As JSON", open=False):
                 document = gr.Code("", language="json", label="Story", interactive=False, max_lines=30)
 
@@ -92,10 +92,3 @@ def _connect_reuse(studio: Studio, create: CreateTab, tabs: gr.Tabs, given: gr.F
         return [gr.Tabs(selected="create"), *create.fill(stories.settings_of_file(studio, path))]
 
     reuse.click(take, given, [tabs, *create.filled], api_visibility="private", show_progress="hidden")
-
-
-def _side(label: str) -> tuple[gr.Image, gr.Audio]:
-    with gr.Column(min_width=280, elem_classes="ad-card"):
-        drawn = picture(label)
-        player = gr.Audio(label=label, type="filepath", interactive=False, buttons=["download"])
-    return drawn, player

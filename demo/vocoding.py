@@ -1,12 +1,10 @@
 """What the vocoder does with a recording, as a plain function like those of `handlers`."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from audiodiff.metrics.spectral import log_mel_l1
@@ -16,26 +14,9 @@ from audiodiff.synthesis.files import open_mel, vocode_file
 from audiodiff.synthesis.settings import MAX_SEED, VocodeSettings
 
 from . import checks
-from .handlers import Pace, Report, Update, slug, waiting
+from .handlers import Compared, Pace, Report, one_turn, slug
 from .pictures import mel_pictures, sound_mel
 from .studio import Studio
-
-
-@dataclass(frozen=True)
-class Vocoded:
-    """What a resynthesis came to.
-
-    Attributes:
-        original: what went in, as the vocoder was to make it; `None` for a mel.
-        path: what came out, with the story of how it was made.
-        pictures: log-mels of both, in the same colours.
-        figures: name -> number or text; `log_mel_l1` and `real_time_factor` first.
-    """
-
-    original: Path | None
-    path: Path
-    pictures: tuple[Image.Image, Image.Image]
-    figures: dict[str, Any]
 
 
 def vocode(
@@ -51,8 +32,8 @@ def vocode(
     precision: str | None = None,
     keep_level: bool = False,
     format: str = "flac",
-) -> Vocoded:
-    """Reduce a recording to its log-mel, synthesise it again, and compare the two.
+) -> Compared:
+    """Reduce a recording to its log-mel, synthesise it again, and compare the log-mels of the two.
 
     Args:
         studio: the demo.
@@ -85,54 +66,48 @@ def vocode(
     ending = checks.check_format(format)
     target = studio.workspace.new_file(f"{slug(source.stem)}-vocoded.{ending}")
 
-    with studio.jobs.admit(user) as job:
-        pace = Pace(job, report)
+    def work(pace: Pace) -> Compared:
+        def on_progress(done: float, total: float) -> None:
+            pace.say(f"{done:.1f} of {total:.1f} s of sound", done / total)
 
-        def work() -> Vocoded:
-            pace.begin()
+        told = vocode_file(synthesizer, source, target, settings=settings, on_progress=on_progress)
+        sound = read_audio(target)
+        distance, original, reference = None, None, None
+        if source.suffix.lower() == ".npy":
+            reference = _tensor(open_mel(source)[0])
+        else:
+            given = read_audio(source)
+            wanted = resample(_tensor(given.waveform), given.sample_rate, sound.sample_rate).numpy()
+            original = studio.workspace.new_file(f"{slug(source.stem)}-original.flac")
+            write_audio(original, wanted, sound.sample_rate)
+            reference = sound_mel(wanted, sound.sample_rate, spec)
+            if wanted.shape[-1] >= spec.n_fft:
+                pairs = zip(wanted, sound.waveform, strict=True)
+                distance = float(np.mean([log_mel_l1(a, b, sound.sample_rate) for a, b in pairs]))
+        result = sound_mel(sound.waveform, sound.sample_rate, spec)
+        shared = min(reference.shape[-1], result.shape[-1])
+        first, second = mel_pictures([reference[:, :shared], result[:, :shared]])
+        return Compared(
+            original=original,
+            path=target,
+            pictures=(first, second),
+            figures={
+                "log_mel_l1": None if distance is None else round(distance, 4),
+                "real_time_factor": round(told.real_time_factor, 4),
+                "seconds": round(told.seconds, 3),
+                "sample_rate": told.sample_rate,
+                "channels": told.channels,
+                "steps": told.steps,
+                "sampler": told.sampler,
+                "grid": told.grid,
+                "seed": told.seed,
+                "network_calls": told.network_calls,
+                "silent_channels": told.silent_channels,
+                "clipped": told.clipped,
+            },
+        )
 
-            def on_progress(done: float, total: float) -> None:
-                pace.say(f"{done:.1f} of {total:.1f} s of sound", done / total)
-
-            told = vocode_file(synthesizer, source, target, settings=settings, on_progress=on_progress)
-            sound = read_audio(target)
-            distance, original, reference = None, None, None
-            if source.suffix.lower() == ".npy":
-                reference = _tensor(open_mel(source)[0])
-            else:
-                given = read_audio(source)
-                wanted = resample(_tensor(given.waveform), given.sample_rate, sound.sample_rate).numpy()
-                original = studio.workspace.new_file(f"{slug(source.stem)}-original.flac")
-                write_audio(original, wanted, sound.sample_rate)
-                reference = sound_mel(wanted, sound.sample_rate, spec)
-                if wanted.shape[-1] >= spec.n_fft:
-                    pairs = zip(wanted, sound.waveform, strict=True)
-                    distance = float(np.mean([log_mel_l1(a, b, sound.sample_rate) for a, b in pairs]))
-            result = sound_mel(sound.waveform, sound.sample_rate, spec)
-            shared = min(reference.shape[-1], result.shape[-1])
-            first, second = mel_pictures([reference[:, :shared], result[:, :shared]])
-            pace.end()
-            return Vocoded(
-                original=original,
-                path=target,
-                pictures=(first, second),
-                figures={
-                    "log_mel_l1": None if distance is None else round(distance, 4),
-                    "real_time_factor": round(told.real_time_factor, 4),
-                    "seconds": round(told.seconds, 3),
-                    "sample_rate": told.sample_rate,
-                    "channels": told.channels,
-                    "steps": told.steps,
-                    "sampler": told.sampler,
-                    "grid": told.grid,
-                    "seed": told.seed,
-                    "network_calls": told.network_calls,
-                    "silent_channels": told.silent_channels,
-                    "clipped": told.clipped,
-                },
-            )
-
-        return job.turn(work, lambda ahead: report(Update(waiting(ahead), 0.0)))
+    return one_turn(studio, report, user, work, held=[source, target.parent])
 
 
 def _tensor(array: Any) -> Tensor:

@@ -130,6 +130,14 @@ def picture(label: str) -> gr.Image:
     )
 
 
+def side(label: str, *, download: bool = False) -> tuple[gr.Image, gr.Audio]:
+    """Return places for the picture of a sound and for its player, to stand beside another."""
+    with gr.Column(min_width=280, elem_classes="ad-card"):
+        drawn = picture(label)
+        player = gr.Audio(label=label, type="filepath", interactive=False, buttons=["download"] if download else [])
+    return drawn, player
+
+
 def connect_stop(button: gr.Button, studio: Studio, line: gr.HTML) -> None:
     """Let a button stop everything that its user has under way."""
 

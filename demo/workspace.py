@@ -7,6 +7,9 @@ import tempfile
 import threading
 import time
 import weakref
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -31,6 +34,8 @@ class Workspace:
         self.folder = Path(tempfile.mkdtemp(prefix="audiodiff-demo-", dir=parent)).resolve()
         self._removal = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)  # at exit at the latest
         self._keep_seconds = keep_seconds
+        self._held: Counter[Path] = Counter()
+        self._lock = threading.Lock()
         self._ended = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep_on, name="audiodiff-demo-sweeper", daemon=True)
 
@@ -40,8 +45,24 @@ class Workspace:
         folder.mkdir(parents=True)
         return folder / name
 
+    @contextmanager
+    def hold(self, *paths: Path) -> Iterator[None]:
+        """Keep files, and folders with all that is in them, while the block runs: a job may wait longer than they stay.
+
+        Args:
+            paths: what the job needs, and the folder that it writes into.
+        """
+        held = Counter(path.resolve() for path in paths)
+        with self._lock:
+            self._held.update(held)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held -= held
+
     def sweep(self, now: float | None = None) -> int:
-        """Remove files that nobody has touched for as long as files are kept, and return how many.
+        """Remove files that nobody has touched for as long as files are kept, nor holds, and return how many.
 
         Args:
             now: seconds since the epoch.
@@ -50,8 +71,9 @@ class Workspace:
         removed = 0
         # folders after what is in them
         for path in sorted(self.folder.rglob("*"), key=lambda path: len(path.parts), reverse=True):
-            with contextlib.suppress(OSError):  # it may be gone, or a folder may have got a file meanwhile
-                if path.lstat().st_mtime > oldest:
+            # it may be gone, or a folder may have got a file meanwhile
+            with self._lock, contextlib.suppress(OSError):
+                if path.lstat().st_mtime > oldest or not self._held.keys().isdisjoint((path, *path.parents)):
                     continue
                 if path.is_dir() and not path.is_symlink():
                     path.rmdir()

@@ -34,11 +34,13 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "demo",
         help="open the page in the browser",
-        description="Serve a page that generates, vocodes, keeps prompts and replays files. Ends with Ctrl+C.",
+        description="Serve a page that generates, vocodes, upsamples, keeps prompts and replays files. Ends with "
+        "Ctrl+C.",
         epilog=f"The environment variable {AUTH} holds what --auth does, hidden from other users of the computer.",
     )
     parser.add_argument("--model", help="model that generates: name, folder or hf:ORG/NAME (default: music)")
     parser.add_argument("--vocoder", help="vocoder for recordings (default: speech)")
+    parser.add_argument("--upsampler", help="upsampler for narrow-band recordings (default: upsample-speech)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1, only you)")
     parser.add_argument("--port", type=int, help="port (default: the first free one from 7860 on)")
@@ -61,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
     server.serve(
         model=args.model,
         vocoder=args.vocoder,
+        upsampler=args.upsampler,
         device=args.device,
         place=server.Place(
             host=args.host,

@@ -87,15 +87,26 @@ def test_a_server_that_ends_at_once_is_told(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_short_soak_of_a_tiny_model(tmp_path: Path) -> None:
     pytest.importorskip("gradio")
+    from tests.models import upsampler_cases
     from tests.synthesis.latent_models import write_latent_model
 
     tiny = str(write_latent_model(tmp_path / "tiny"))
-    config = Config(requests=22, steps=2, threads=1, keep_minutes=0.3, model=tiny, vocoder=tiny, output=tmp_path)
+    tiny_up = str(upsampler_cases.write(tmp_path / "tiny-up", {"steps": 2}))
+    config = Config(
+        requests=24,
+        steps=2,
+        threads=1,
+        keep_minutes=0.3,
+        model=tiny,
+        vocoder=tiny,
+        upsampler=tiny_up,
+        output=tmp_path,
+    )
     found = demo_soak.main(config)
     assert [answer.error for answer in found.errors] == []
     assert found.tracebacks == found.files_left == 0
-    assert [mark.requests for mark in found.marks] == [20, 21, 22]
+    assert [mark.requests for mark in found.marks] == [22, 23, 24]
     record = json.loads((tmp_path / "demo_soak.json").read_text(encoding="utf-8"))
-    assert record["answered"] == 22
+    assert record["answered"] == 24
     assert str(tmp_path) not in json.dumps(record)
     assert sys.executable not in (tmp_path / "demo_soak.md").read_text(encoding="utf-8")

@@ -5,19 +5,15 @@ import pytest
 import soundfile
 
 from audiodiff.cli import models
-from audiodiff.models.checkpoint import load_upsampler, save_upsampler
+from audiodiff.models.checkpoint import load_upsampler
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.provenance import read_story
-from tests.models.upsampler_cases import make, voice
+from tests.models.upsampler_cases import voice, write
 
 
 @pytest.fixture(scope="module")
 def upsampler(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "tiny-up"
-    model = make()
-    model.fit_statistics(voice(16_000))
-    save_upsampler(folder, model, {"sampling": {"steps": 2}})
-    return folder
+    return write(tmp_path_factory.mktemp("models") / "tiny-up", {"steps": 2})
 
 
 @pytest.fixture

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from audiodiff.signal.resample import resample
 from demo.limits import Limits
 from demo.studio import Models, Studio, load_models, open_studio
+from tests.models import upsampler_cases
 from tests.synthesis.latent_models import RATE, write_latent_model
 
 WORDS = {"genres": ["jazz", "ambient"], "instruments": ["piano"]}
@@ -44,8 +46,14 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def models(checkpoint: Path) -> Models:
-    return load_models(str(checkpoint), str(checkpoint), device="cpu")
+def upsampler(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny upsampler, 8 to 16 kHz."""
+    return upsampler_cases.write(tmp_path_factory.mktemp("demo") / "tiny-up", {"steps": 2, "augmentation": 0.1})
+
+
+@pytest.fixture(scope="session")
+def models(checkpoint: Path, upsampler: Path) -> Models:
+    return load_models(str(checkpoint), str(checkpoint), str(upsampler), device="cpu")
 
 
 @pytest.fixture(scope="session")
@@ -67,4 +75,12 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     phase = 2 * np.pi * (150 * time + 40 * np.sin(2 * np.pi * time))
     path = tmp_path_factory.mktemp("voice") / "my voice.wav"
     soundfile.write(path, 0.2 * np.sin(phase) + 0.05 * np.sin(3 * phase), RATE)
+    return path
+
+
+@pytest.fixture(scope="session")
+def call(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Half a second of harmonics and hiss at 8 kHz, as a WAV."""
+    path = tmp_path_factory.mktemp("call") / "my call.wav"
+    soundfile.write(path, resample(upsampler_cases.voice(8_000), 16_000, 8_000)[0].numpy(), 8_000)
     return path

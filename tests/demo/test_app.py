@@ -8,7 +8,7 @@ import pytest
 
 gr = pytest.importorskip("gradio", reason="the extra demo")
 
-from audiodiff.cli import extend, generate, inpaint, interpolate, vary, vocode  # noqa: E402
+from audiodiff.cli import extend, generate, inpaint, interpolate, upsample, vary, vocode  # noqa: E402
 from audiodiff.errors import AudiodiffError  # noqa: E402
 from demo import handlers, widgets  # noqa: E402
 from demo.app import build_app  # noqa: E402
@@ -38,9 +38,10 @@ def public(app: Any) -> list[str]:
 
 
 def test_the_page_has_its_tabs_and_its_api(app: Any) -> None:
-    assert tabs(app) == ["Create", "Edit", *WAYS, "Vocoder", "Library", "Inspect"]
+    assert tabs(app) == ["Create", "Edit", *WAYS, "Vocoder", "Upsample", "Library", "Inspect"]
     assert public(app) == [
-        "generate", "loop", "vary", "inpaint", "extend", "interpolate", "vocode", "inspect", "replay", "stop"
+        "generate", "loop", "vary", "inpaint", "extend", "interpolate", "vocode", "upsample", "inspect", "replay",
+        "stop",
     ]  # fmt: skip
     assert not app.analytics_enabled
 
@@ -54,6 +55,7 @@ def test_the_page_has_its_tabs_and_its_api(app: Any) -> None:
         (extend, ["clip"]),
         (interpolate, []),
         (vocode, ["input"]),
+        (upsample, ["input"]),
     ],
 )
 def test_the_arguments_of_the_api_are_those_of_the_command_line(app: Any, module: Any, required: list[str]) -> None:
@@ -76,7 +78,11 @@ def test_the_arguments_of_the_api_are_those_of_the_command_line(app: Any, module
 
 @pytest.mark.parametrize(
     ("missing", "wanted"),
-    [("generator", ["Vocoder", "Inspect"]), ("vocoder", ["Create", "Edit", *WAYS, "Library", "Inspect"])],
+    [
+        ("generator", ["Vocoder", "Upsample", "Inspect"]),
+        ("vocoder", ["Create", "Edit", *WAYS, "Upsample", "Library", "Inspect"]),
+        ("upsampler", ["Create", "Edit", *WAYS, "Vocoder", "Library", "Inspect"]),
+    ],
 )
 def test_tabs_without_a_model_are_left_out(studio: Studio, missing: str, wanted: list[str]) -> None:
     bare = replace(studio, models=replace(studio.models, **{missing: None}))
@@ -186,6 +192,43 @@ def test_a_clip_is_edited_by_the_button_of_its_way(app: Any, voice: Path) -> Non
         "my-voice-my-voice-1.flac",
         "my-voice-my-voice-2.flac",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "result", "told"),
+    [
+        ("vocoder", "my-call-vocoded.flac", ["log-mel L1", "1 step(s) of ddim", "seed 3"]),
+        ("upsample", "my-call-upsampled.flac", ["3500 to 8000 Hz", "8000 Hz in, 16000 Hz out", "seed 3"]),
+    ],
+)
+def test_a_recording_and_what_became_of_it_stand_side_by_side(
+    app: Any, call: Path, name: str, result: str, told: list[str]
+) -> None:
+    runs = {fn.inputs[0].elem_id: fn for fn in app.fns.values() if fn.fn is not None and fn.fn.__name__ == "compare"}
+    assert len(runs) == 2
+    fn = runs[f"{name}-input"]
+    given = {"Seed": 3, "Steps": 1}
+    values = [str(call), *(given.get(component.label, component.value) for component in fn.inputs[1:])]
+    first, *_, last = fn.fn(Request(), *values)
+    line, figures, *sides = fn.outputs
+    assert all(first[piece]["value"] is None for piece in sides)
+    assert "done" in last[line]
+    assert all(words in last[figures] for words in told)
+    assert [piece.label[0] for piece in sides] == ["A", "A", "B", "B"]
+    assert Path(last[sides[3]]["value"]).name == result
+    assert all(last[piece]["value"] is not None for piece in sides)
+
+    def fail() -> None:
+        list(fn.fn(Request(), None, *values[1:]))
+
+    with pytest.raises(gr.Error, match="no file was given"):
+        fail()
+
+
+def test_the_tabs_of_recordings_have_an_example(app: Any) -> None:
+    takers = [fn for fn in app.fns.values() if fn.fn is not None and fn.fn.__name__ == "take" and not fn.inputs]
+    assert [fn.outputs[0].elem_id for fn in takers] == ["vocoder-input", "upsample-input"]
+    assert [Path(fn.fn()).name for fn in takers] == ["example.flac", "example-8k.flac"]
 
 
 def test_a_clip_brings_its_prompt(app: Any, studio: Studio, voice: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from audiodiff.synthesis.find import ASSETS
 from tests.demo import browsing
 from tests.demo.browsing import MUSIC_RATE, SPEECH_RATE, Server, Visitor, sound_of, write_tone
 
@@ -18,6 +19,8 @@ browsing.need_browser()
 from playwright.sync_api import expect  # noqa: E402
 
 pytestmark = pytest.mark.slow
+
+WIDE_RATE = 16000
 
 PER_LATENT = 2048
 """Samples of a latent of the shipped music model."""
@@ -136,6 +139,40 @@ def test_a_recording_is_resynthesised(visitor: Visitor, tmp_path: Path) -> None:
     sound_of(made, 1.0, SPEECH_RATE, verb="vocode")
     page.click("#vocoder-example")
     visitor.expect("vocoder-input", "0:04")
+
+
+def test_a_narrow_recording_gets_its_band(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.tab("Upsample")
+    page.click("#upsample-example")
+    visitor.expect("upsample-input", "0:04")
+    visitor.settings()
+    visitor.set("Steps", 4)
+    visitor.run("upsample", "upsample-status", "done")
+    visitor.expect("upsample-figures", "3500 to 8000 Hz")
+    visitor.expect("upsample-figures", "8000 Hz in, 16000 Hz out")
+    pictures = page.locator(".ad-card:visible img")
+    expect(pictures).to_have_count(2)
+    for index in range(2):
+        page.wait_for_function(
+            "image => image.complete && image.naturalWidth > 0", arg=pictures.nth(index).element_handle()
+        )
+    made = visitor.download(page.get_by_role("tabpanel").locator("a[download]:visible").last)
+    assert made.name == "example-8k-upsampled.flac"
+    seconds = soundfile.info(ASSETS / "example.flac").duration
+    samples, story = sound_of(made, seconds, WIDE_RATE, verb="upsample", seed=0)
+    assert story.settings["steps"] == 4
+    power = np.abs(np.fft.rfft(samples)) ** 2
+    bounds = [round(2 * hertz / WIDE_RATE * len(power)) for hertz in (4_200, 7_800)]
+    assert 1e-5 < power[slice(*bounds)].sum() / power.sum() < 0.5  # of what was not in the example
+
+    given = visitor.download(page.locator("#upsample-input a[download]").first)
+    visitor.tab("Inspect")
+    visitor.upload("inspect-input", made)
+    visitor.expect("story", "upsample")
+    visitor.upload("inspect-originals", given)
+    visitor.expect("inspect-originals", given.name[:8])
+    visitor.run("replay", "inspect-status", "Identical")
 
 
 def test_a_prompt_is_saved_found_and_used_again(visitor: Visitor) -> None:

@@ -19,6 +19,7 @@ from tests.synthesis.stories import STORY
         ("there is no 'C:\\Users\\me\\clip.wav' here", "there is no 'clip.wav' here"),
         ("expected WAV and/or FLAC, 3/4 time", "expected WAV and/or FLAC, 3/4 time"),
         ("see https://example.org/a/b", "see https://example.org/a/b"),
+        ("replace that. Ask for it (--replace), or", "replace that. Ask for it (replace), or"),
         (
             "it is not beside it; give the original with --input.",
             "it is not beside it; give the original as the original recording.",

@@ -1,4 +1,6 @@
+import shutil
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -12,11 +14,12 @@ import soundfile
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.provenance import read_story
 from audiodiff.synthesis.settings import GenerateSettings
-from demo import handlers
+from demo import edits, handlers, stories
 from demo.handlers import Asked, Created, Pace, Update
 from demo.jobs import Stopped
 from demo.pictures import PreviewBudget
 from demo.studio import Models, Studio, load_models
+from demo.upsampling import upsample
 from demo.vocoding import vocode
 from tests.synthesis.latent_models import RATE
 
@@ -131,6 +134,43 @@ def test_two_users_at_a_time_get_what_each_asked_for(studio: Studio) -> None:
     assert np.abs(together[0][0] - together[1][0]).max() > 1e-3
 
 
+def uploaded(studio: Studio, path: Path) -> Path:
+    """A copy where the server keeps uploads."""
+    target = studio.workspace.new_file(path.name)
+    shutil.copyfile(path, target)
+    return target
+
+
+@pytest.mark.parametrize("what", ["generate", "vary", "vocode", "upsample", "replay"])
+def test_a_job_that_waits_longer_than_files_are_kept_is_done_all_the_same(
+    studio: Studio, voice: Path, call: Path, what: str
+) -> None:
+    clip = vocode(studio, ignore, user="me", input=uploaded(studio, voice)).path if what == "replay" else None
+    jobs = {
+        "generate": lambda report: generate(studio, report, count=2).clips[1].path,
+        "vary": lambda report: (
+            edits.vary(studio, report, user="me", clip=uploaded(studio, voice), asked=Asked("", steps=2)).clips[0].path
+        ),
+        "vocode": lambda report: vocode(studio, report, user="me", input=uploaded(studio, voice)).path,
+        "upsample": lambda report: upsample(studio, report, user="me", input=uploaded(studio, call)).path,
+        "replay": lambda report: stories.replay(studio, report, user="me", input=clip, recording=voice).path,
+    }
+    waits, free = threading.Event(), threading.Event()
+    before = studio.jobs.submit(lambda: free.wait(60.0))
+
+    def report(update: Update) -> None:
+        if update.text == "waiting for 1 other":
+            waits.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(jobs[what], report)
+        assert waits.wait(30.0)
+        studio.workspace.sweep(now=time.time() + 1e6)
+        free.set()
+        assert soundfile.info(made.result()).frames > 0
+    assert before.result()
+
+
 def test_a_loop_is_made_and_its_seam_is_told(studio: Studio) -> None:
     clip = generate(studio, loop=True, seed=2).clips[0]
     assert clip.path.name == "solo-piano-loop-seed2.flac"
@@ -225,5 +265,7 @@ def test_models_are_found_by_name_and_tell_their_words(checkpoint: Path, models:
     assert models.about == "tiny"
     with pytest.raises(AudiodiffError, match="no model 'nonsense'"):
         load_models("nonsense")
+    with pytest.raises(AudiodiffError, match='kind "mel_latent"; expected "upsampler"'):
+        load_models(str(checkpoint), str(checkpoint), str(checkpoint))
     with pytest.raises(AudiodiffError, match="only turns mels into sound"):
         load_models(str(checkpoint / "vocoder"))

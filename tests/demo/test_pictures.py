@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from audiodiff.signal.mel import preset
-from demo.pictures import HEIGHT, WIDTH, PreviewBudget, mel_image, mel_pictures, sound_mel
+from demo import pictures
+from demo.pictures import HEIGHT, WIDTH, PreviewBudget, mel_image, mel_pictures, sound_mel, sound_spectrum
 
 
 def test_pictures_of_any_length_have_one_size() -> None:
@@ -46,6 +47,24 @@ def test_the_picture_shows_as_much_as_the_rate_can_hold() -> None:
     wave = np.zeros((1, 44100), dtype=np.float32)
     assert sound_mel(wave, 44100).shape[0] == preset("bigvgan-44k").n_mels
     assert sound_mel(wave, 16000).shape[0] == preset("hifigan-22k").n_mels
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_a_spectrum_has_even_steps_up_to_half_the_rate(rate: int) -> None:
+    time = np.arange(3 * rate, dtype=np.float32) / rate
+    for share in (0.25, 0.75):
+        wave = np.sin(np.pi * share * rate * time).astype(np.float32)
+        spectrum = sound_spectrum(np.stack([wave, wave]), rate)
+        assert float(spectrum.mean(dim=-1).argmax()) / (len(spectrum) - 1) == pytest.approx(share, abs=0.01)
+
+
+def test_a_spectrum_is_the_same_in_whatever_blocks_it_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    wave = np.random.default_rng(0).standard_normal((1, 20_000)).astype(np.float32)
+    whole = sound_spectrum(wave, 16_000)
+    monkeypatch.setattr(pictures, "BLOCK_FRAMES", 7)
+    torch.testing.assert_close(sound_spectrum(wave, 16_000), whole)
+    assert abs(float(whole.exp().square().mean()) - 1.0) < 0.1  # noise of variance 1
+    assert sound_spectrum(np.zeros((1, 1), np.float32), 16_000).shape[0] == len(whole)
 
 
 @pytest.mark.parametrize("cost", [0.001, 0.05, 0.5, 3.0])

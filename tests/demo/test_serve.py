@@ -141,6 +141,20 @@ def test_vocode(client: Client, voice: Path) -> None:
 
 
 @pytest.mark.slow
+def test_upsample(client: Client, call: Path) -> None:
+    file, figures = client.predict(
+        input=handle_file(call), steps=2, seed=1, augmentation=0.3, format="wav", api_name="/upsample"
+    )
+    info = soundfile.info(file)
+    assert (info.frames, info.samplerate, Path(file).name) == (8_000, 16_000, "my-call-upsampled.wav")
+    told = json.loads(figures)
+    assert (told["steps"], told["augmentation"], told["new_band_hz"]) == (2, 0.3, [3_500.0, 8_000.0])
+    again, found = client.predict(input=handle_file(file), recording=[handle_file(call)], api_name="/replay")
+    assert json.loads(found)["identical"]
+    np.testing.assert_array_equal(soundfile.read(again)[0], soundfile.read(file)[0])
+
+
+@pytest.mark.slow
 def test_bad_input_gets_a_sentence_and_the_server_lives(client: Client, voice: Path, tmp_path: Path) -> None:
     def told(name: str, **given: Any) -> str:
         with pytest.raises(Exception) as raised:  # noqa: PT011  # whatever the client makes of it
@@ -157,6 +171,8 @@ def test_bad_input_gets_a_sentence_and_the_server_lives(client: Client, voice: P
     assert "song.wav is not audio" in message
     assert str(tmp_path.parent.parent) not in message
     assert "21 s of sound" in told("/vocode", input=handle_file(long))
+    message = told("/upsample", input=handle_file(voice), augmentation=0.6)
+    assert "augmentation is" in message
     assert "no audiodiff story" in told("/replay", input=handle_file(voice))
     large = tmp_path / "large.wav"
     large.write_bytes(bytes(2 << 20))

@@ -14,6 +14,7 @@ from audiodiff.synthesis.provenance import find_story, read_story, write_sidecar
 from demo import edits, handlers, stories
 from demo.handlers import Asked, Update
 from demo.studio import Studio
+from demo.upsampling import upsample
 from demo.vocoding import vocode
 from tests.synthesis.stories import STORY, write
 
@@ -101,6 +102,21 @@ def test_a_vocoded_recording_needs_its_original(studio: Studio, voice: Path, tmp
     soundfile.write(other, np.zeros(2000), 22050)
     with pytest.raises(AudiodiffError, match="its content differs"):
         stories.replay(studio, ignore, user="me", input=vocoded, recording=other)
+
+
+def test_an_upsampled_call_is_made_again_from_its_original(studio: Studio, call: Path, tmp_path: Path) -> None:
+    wide = upsample(studio, ignore, user="me", input=call, seed=3).path
+    with pytest.raises(AudiodiffError, match=r"my call\.wav"):
+        stories.replay(studio, ignore, user="me", input=wide)
+    renamed = tmp_path / "upload_1.wav"
+    renamed.write_bytes(call.read_bytes())
+    made = stories.replay(studio, ignore, user="me", input=wide, recording=[renamed])
+    assert made.identical
+    np.testing.assert_array_equal(soundfile.read(made.path)[0], soundfile.read(wide)[0])
+    story = read_story(wide)
+    write_story(wide, replace(story, settings={**story.settings, "steps": 10_000}))
+    with pytest.raises(AudiodiffError, match="steps 10000; this demo replays up to 50"):
+        stories.replay(studio, ignore, user="me", input=wide, recording=[renamed])
 
 
 def test_edits_are_made_again_from_the_clips_that_they_were_made_of(studio: Studio, clip: Path, tmp_path: Path) -> None:

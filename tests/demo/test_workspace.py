@@ -35,6 +35,34 @@ def test_old_files_go_and_young_ones_stay(tmp_path: Path) -> None:
     assert workspace.new_file("next.flac").parent.is_dir()
 
 
+def test_what_a_job_holds_stays_until_it_is_done(tmp_path: Path) -> None:
+    workspace = Workspace(60.0, tmp_path)
+    upload, target = workspace.new_file("upload.flac"), workspace.new_file("target.flac")
+    upload.write_bytes(b"sound")
+    later = time.time() + 1e6
+    with workspace.hold(upload, target.parent), workspace.hold(upload):
+        assert workspace.sweep(now=later) == 0
+        assert upload.exists()
+        target.write_bytes(b"sound")
+        assert workspace.sweep(now=later) == 0
+        assert target.exists()
+    assert workspace.sweep(now=later) == 2
+    assert list(workspace.folder.iterdir()) == []
+    workspace.close()
+
+
+def test_two_jobs_may_hold_the_same_file(tmp_path: Path) -> None:
+    workspace = Workspace(60.0, tmp_path)
+    upload = workspace.new_file("upload.flac")
+    upload.write_bytes(b"sound")
+    with workspace.hold(upload):
+        with workspace.hold(upload):
+            pass
+        assert workspace.sweep(now=time.time() + 1e6) == 0
+    assert workspace.sweep(now=time.time() + 1e6) == 1
+    workspace.close()
+
+
 def test_it_sweeps_by_itself_and_leaves_nothing(tmp_path: Path) -> None:
     with Workspace(0.05, tmp_path) as workspace:
         path = workspace.new_file("a.flac")

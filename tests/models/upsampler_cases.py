@@ -1,8 +1,12 @@
 """A small upsampler and sounds for it."""
 
+from pathlib import Path
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from audiodiff.models.checkpoint import save_upsampler
 from audiodiff.models.upsampler import Upsampler, UpsamplerConfig
 from audiodiff.nn.wavenet import WaveNetConfig
 
@@ -32,3 +36,11 @@ def voice(n_samples: int, rate: int = 16_000, seed: int = 0) -> Tensor:
     hiss = torch.randn(n_samples, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     sound = (tone + 0.1 * hiss).float()[None]
     return 0.08 * sound / sound.square().mean().sqrt()
+
+
+def write(folder: Path, sampling: dict[str, Any]) -> Path:
+    """Save the model with the statistics of `voice`, recommending `sampling`."""
+    model = make()
+    model.fit_statistics(voice(16_000))
+    save_upsampler(folder, model, {"sampling": sampling})
+    return folder

@@ -19,18 +19,14 @@ from audiodiff.synthesis.replay import replay
 from audiodiff.synthesis.upsample import UpsamplerSynthesizer, load_upsampler
 from audiodiff.synthesis.upsample_files import upsample_file
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
-from tests.models.upsampler_cases import make, voice
+from tests.models.upsampler_cases import make, voice, write
 
 SAMPLING = {"steps": 2, "sampler": "ddim", "augmentation": 0.1}
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    model = make()
-    model.fit_statistics(voice(16_000))
-    save_upsampler(folder, model, {"sampling": SAMPLING})
-    return folder
+    return write(tmp_path_factory.mktemp("models") / "tiny", SAMPLING)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,125 @@
+"""What the upsampler does with a recording, as plain functions like those of `handlers`."""
+
+from pathlib import Path
+
+import torch
+
+from audiodiff.signal.audio_io import read_audio, write_audio
+from audiodiff.signal.resample import resample
+from audiodiff.synthesis.find import ASSETS
+from audiodiff.synthesis.settings import MAX_SEED
+from audiodiff.synthesis.upsample_files import upsample_file
+from audiodiff.synthesis.upsample_settings import UpsampleSettings
+
+from . import checks
+from .handlers import Compared, Pace, Report, one_turn, slug
+from .pictures import mel_pictures, sound_spectrum
+from .studio import Studio
+
+EXAMPLE = ASSETS / "example.flac"
+
+
+def upsample(
+    studio: Studio,
+    report: Report,
+    *,
+    user: str,
+    input: str | Path | None,
+    steps: float | None = None,
+    sampler: str | None = None,
+    grid: str | None = None,
+    seed: float = 0,
+    precision: str | None = None,
+    augmentation: float | None = None,
+    replace: bool = False,
+    format: str = "flac",
+) -> Compared:
+    """Give a recording the band that it lacks, and compare the spectra of what went in and what came out.
+
+    What went in is shown as the model hears it: at its low rate, interpolated.
+
+    Args:
+        studio: the demo.
+        report: called with what there is to show.
+        user: who asks.
+        input: a sound file.
+        steps: sampling steps; the model's recommendation when `None`, as for the next two.
+        sampler: name of the sampler.
+        grid: name of the time grid.
+        seed: seed of the noise.
+        precision: what the network computes in.
+        augmentation: noise on the condition, 0 to what the model has learnt; its recommendation when `None`.
+        replace: make the upper band anew even if the input has one.
+        format: of the file to write.
+
+    Raises:
+        AudiodiffError: an argument is out of range, the upload cannot be used, or the user has too many jobs.
+        Stopped: the job was told to stop.
+    """
+    synthesizer = studio.models.require_upsampler()
+    limits = studio.limits
+    source = checks.check_upload(limits, input)
+    most = synthesizer.model.config.augmentation_max
+    settings = UpsampleSettings(
+        steps=checks.whole_or_none("steps", steps, 1, limits.steps),
+        sampler=sampler or None,
+        grid=grid or None,
+        seed=checks.whole("seed", seed, 0, MAX_SEED),
+        precision=precision or None,  # type: ignore[arg-type]  # checked by the settings
+        augmentation=checks.number_or_none("augmentation", augmentation, 0.0, most),
+        replace=bool(replace),
+    )
+    ending = checks.check_format(format)
+    target = studio.workspace.new_file(f"{slug(source.stem)}-upsampled.{ending}")
+
+    def work(pace: Pace) -> Compared:
+        def on_progress(done: float, total: float) -> None:
+            pace.say(f"{done:.1f} of {total:.1f} s of sound", done / total)
+
+        told = upsample_file(synthesizer, source, target, settings, on_progress=on_progress)
+        sound, given, rate = read_audio(target).waveform, read_audio(source), told.sample_rate
+        low = resample(torch.from_numpy(given.waveform), given.sample_rate, synthesizer.low_rate)
+        narrow = resample(low, synthesizer.low_rate, rate).numpy()[:, : sound.shape[-1]]
+        original = studio.workspace.new_file(f"{slug(source.stem)}-interpolated.flac")
+        write_audio(original, narrow, rate)
+        first, second = mel_pictures([sound_spectrum(narrow, rate), sound_spectrum(sound, rate)])
+        used = told.settings
+        return Compared(
+            original=original,
+            path=target,
+            pictures=(first, second),
+            figures={
+                "real_time_factor": round(told.real_time_factor, 4),
+                "seconds": round(told.seconds, 3),
+                "input_rate": given.sample_rate,
+                "sample_rate": rate,
+                "channels": told.channels,
+                "new_band_hz": [told.kept_hz, rate / 2],
+                "steps": used.steps,
+                "sampler": used.sampler,
+                "grid": used.grid,
+                "seed": used.seed,
+                "precision": used.precision,
+                "augmentation": used.augmentation,
+                "replace": used.replace,
+                "silent_channels": told.silent_channels,
+                "clipped": told.clipped,
+                "notes": list(told.notes),
+            },
+        )
+
+    return one_turn(studio, report, user, work, held=[source, target.parent])
+
+
+def take_example(studio: Studio) -> Path:
+    """Return the package's example at the upsampler's low rate, where the server may hand it out from."""
+    low_rate = studio.models.require_upsampler().low_rate
+
+    def work() -> Path:
+        sound = read_audio(EXAMPLE)
+        target = studio.workspace.new_file(f"{EXAMPLE.stem}-{low_rate / 1000:g}k.flac")
+        narrow = resample(torch.from_numpy(sound.waveform), sound.sample_rate, low_rate)
+        write_audio(target, narrow.numpy(), low_rate)
+        return target
+
+    return studio.jobs.beside(work)
