@@ -12,6 +12,7 @@ from torch import Tensor
 
 from audiodiff.signal.mel import MelSpec, preset
 from audiodiff.signal.resample import resample
+from audiodiff.signal.spectral import Resolution, stft
 from audiodiff.synthesis.streams import mel_blocks
 from audiodiff.training.logging import mel_picture
 
@@ -23,9 +24,6 @@ SPECTRUM_SECONDS = 0.032
 
 SPECTRUM_FLOOR = 1e-4
 """Smallest magnitude of a spectrum that a picture tells from silence."""
-
-BLOCK_FRAMES = 2048
-"""Frames of a spectrum that are computed at a time."""
 
 PREVIEW_SHARE = 0.04
 """Part of the working time that previews may take."""
@@ -75,16 +73,8 @@ def sound_spectrum(waveform: NDArray[np.float32], sample_rate: int) -> Tensor:
         sample_rate: its rate in Hz.
     """
     hop = max(1, round(sample_rate * SPECTRUM_SECONDS / 4))
-    size = 4 * hop
-    window = torch.hann_window(size)
-    mono = torch.from_numpy(waveform.mean(axis=0, dtype=np.float32))
-    frames = torch.nn.functional.pad(mono, (size // 2, size // 2)).unfold(0, size, hop)
-    scale = float(window.square().sum().sqrt())  # noise of variance 1 has magnitudes about 1
-    blocks = [
-        (torch.fft.rfft(block * window).abs() / scale).clamp_min(SPECTRUM_FLOOR).log()
-        for block in torch.split(frames, BLOCK_FRAMES)  # all at once would be several times the sound
-    ]
-    return torch.cat(blocks).T
+    mono = torch.from_numpy(waveform.mean(axis=0, keepdims=True, dtype=np.float32))
+    return stft(mono, Resolution(4 * hop, hop))[0].abs().clamp_min(SPECTRUM_FLOOR).log()
 
 
 def _narrowed(log_mel: Tensor) -> Tensor:

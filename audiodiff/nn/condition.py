@@ -23,6 +23,7 @@ __all__ = [
     "drop_parts",
     "null_condition_like",
     "repeat_condition",
+    "told_places",
 ]
 
 # Numbers between about 0.1 and 1000 are told apart (seconds, beats per minute): half a turn of the slowest feature
@@ -83,6 +84,13 @@ class ProjectedCondition(NamedTuple):
     mask: Tensor | None
     beats: Tensor | None = None
     known: Tensor | None = None
+
+
+def told_places(cond: Condition | None) -> tuple[Tensor | None, Tensor | None]:
+    """Beats and known latents as `ProjectedCondition` holds them."""
+    if cond is None:
+        return None, None
+    return cond.beats if cond.beats.shape[1] else None, cond.known if cond.known.shape[2] else None
 
 
 def null_condition_like(cond: Condition) -> Condition:

@@ -29,6 +29,7 @@ from audiodiff.nn.condition import (
     ConditionEmbedding,
     KnownEmbedding,
     ProjectedCondition,
+    told_places,
 )
 from audiodiff.nn.convolution import TimeConv
 from audiodiff.nn.embeddings import FourierEmbedding
@@ -304,8 +305,7 @@ class UNet(nn.Module):
     def _project(self, cond: Condition | None, batch: int) -> ProjectedCondition:
         with full_precision(self.features.weight):
             embedded = self.condition_embedding(cond, batch)
-        beats = None if cond is None or not cond.beats.shape[1] else cond.beats
-        known = None if cond is None or not cond.known.shape[2] else cond.known
+        beats, known = told_places(cond)
         if embedded.tokens is None:
             return ProjectedCondition(embedded.vector, (), None, beats, known)
         text = tuple(attention.project(embedded.tokens) for attention in self._attentive().values())

@@ -207,8 +207,7 @@ def build_model(config: Config) -> MelLatent:
         # What comes in by layers of its own can be learnt later than the rest: beats, gaps, further kinds of classes.
         theirs["beats"] = theirs["beats"] or ours["beats"]
         theirs["known"] = theirs["known"] or ours["known"]
-        known = len(theirs["classes"])
-        theirs["classes"] += ours["classes"][known:]
+        theirs["classes"] += ours["classes"][len(theirs["classes"]) :]
         odd = differences(theirs, ours)
         if odd:
             key, before, now = odd[0]

@@ -64,13 +64,11 @@ def vary(
         notes += _all_new(settings.strength)
         if sampling.loop:
             denoise, said = circular_denoise(synthesizer, sampling, latents.shape[-1])
-            notes += _without_empty(tuple(said), settings.strength)
         else:
-            guided, about = synthesizer.guided(sampling)
-            notes += _without_empty(about, settings.strength)
+            guided, said = synthesizer.guided(sampling)
             beats, about = beats_of(synthesizer, recording, sampling.tempo, 0, latents.shape[-1])
-            notes += about
-            denoise = with_places(guided, Places(beats))
+            denoise, said = with_places(guided, Places(beats)), (*said, *about)
+        notes += _without_empty(said, settings.strength)
         state, times = begun(synthesizer, sampling, latents, settings.strength)
         denoising, vocoding = stages(on_progress, len(times) - 1, sampling.vocoder_steps)
         latents = synthesizer.sample(sampling, denoise, state, times, on_progress=denoising)

@@ -85,7 +85,7 @@ def loop_clip(
     per_latent = synthesizer.model.mel_spec.hop_length * synthesizer.model.autoencoder.frames_per_latent
     n_latents = max(1, round(settings.seconds * rate / per_latent))
     n_samples = n_latents * per_latent
-    denoise, notes = circular_denoise(synthesizer, settings, n_latents)
+    denoise, said = circular_denoise(synthesizer, settings, n_latents)
     state = synthesizer.model.process.prior(synthesizer.noise(settings.seed, 0, 0, n_latents))
     denoising, vocoding = stages(on_progress, settings.steps, settings.vocoder_steps)
     latents = synthesizer.sample(
@@ -94,6 +94,7 @@ def loop_clip(
     waveform = circular_waveform(synthesizer, latents, settings, vocoding)
     levelled = apply_level(waveform, rate, settings.level)
     seam = seam_score(levelled.waveform, synthesizer.model.mel_spec)
+    notes = list(said)
     if n_samples != round(settings.seconds * rate):
         notes.append(
             f"a loop is a whole number of latents, {1000.0 * per_latent / rate:.1f} ms each: instead of "
@@ -113,7 +114,7 @@ def loop_clip(
 
 def circular_denoise(
     synthesizer: "LatentSynthesizer", settings: GenerateSettings, n_latents: int
-) -> tuple[Denoise, list[str]]:
+) -> tuple[Denoise, tuple[str, ...]]:
     """Return the denoiser of a loop of `n_latents`, and notes about its prompt and beats; `settings` are resolved."""
     window = synthesizer.window_latents
     denoise, said = synthesizer.guided(settings, circular=n_latents <= window)
@@ -124,7 +125,8 @@ def circular_denoise(
         shortest = synthesizer.shortest_seconds * synthesizer.model.latents_per_second
         denoise = tiled(denoise, math.ceil(shortest / n_latents))
     beats, note = _whole_beats(synthesizer, settings, n_latents)
-    return with_places(rolled(denoise, settings.seed), Places(beats)), [*said, *([note] if note else [])]
+    notes = said if note is None else (*said, note)
+    return with_places(rolled(denoise, settings.seed), Places(beats)), notes
 
 
 def circular_waveform(

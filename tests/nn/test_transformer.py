@@ -7,6 +7,7 @@ from torch import Tensor
 from audiodiff.errors import AudiodiffError
 from audiodiff.nn.condition import Condition, drop_conditions, null_condition_like
 from audiodiff.nn.transformer import DiT, DiTConfig
+from tests.nn.told import check_beats, check_known
 
 SMALL = DiTConfig(channels=3, width=16, depth=2, heads=2, text_width=6, numbers=2, classes=(4,), conv_kernel=3)
 PER_BLOCK = DiTConfig(
@@ -242,45 +243,8 @@ def test_impossible_inputs_are_refused() -> None:
 
 
 def test_beats_are_heard_where_they_are_known() -> None:
-    config = DiTConfig(**{**SMALL.__dict__, "beats": True})
-    net, cond = randomised(config), condition()
-    x, c_noise = noisy(7)
-    beats = torch.linspace(0.0, 2.3, 7).repeat(2, 1)
-    beats[1] = torch.nan
-    out, told = net(x, c_noise, cond), net(x, c_noise, cond._replace(beats=beats))
-    torch.testing.assert_close(told[1], out[1])
-    assert not torch.allclose(told[0], out[0], atol=1e-3)
-    shifted = net(x, c_noise, cond._replace(beats=beats + 0.25))
-    assert not torch.allclose(told[0], shifted[0], atol=1e-3)
-    again = net(x, c_noise, cond._replace(beats=beats + 3.0))
-    torch.testing.assert_close(told, again, rtol=1e-4, atol=1e-4)
-    projected = net.project_cond(cond._replace(beats=beats))
-    assert torch.equal(net(x, c_noise, projected), told)
-
-
-def test_beats_of_another_stretch_are_refused() -> None:
-    config = DiTConfig(**{**SMALL.__dict__, "beats": True})
-    with pytest.raises(AudiodiffError, match=r"beats \[2, 6\] for 2 items of 7 latents"):
-        randomised(config)(*noisy(7), condition()._replace(beats=torch.zeros(2, 6)))
+    check_beats(randomised(DiTConfig(**{**SMALL.__dict__, "beats": True})), *noisy(7), condition())
 
 
 def test_known_latents_are_heard_at_every_place() -> None:
-    net, cond = randomised(DiTConfig(**{**SMALL.__dict__, "known": True})), condition()
-    x, c_noise = noisy(7)
-    known = torch.full_like(x, torch.nan)
-    torch.testing.assert_close(net(x, c_noise, cond._replace(known=known)), net(x, c_noise, cond))
-    known[0, :, :3] = 1.0
-    told = net(x, c_noise, cond._replace(known=known))
-    out = net(x, c_noise, cond)
-    torch.testing.assert_close(told[1], out[1])
-    assert bool(((told[0] - out[0]).abs().amax(dim=0) > 1e-3).all())
-    other = net(x, c_noise, cond._replace(known=known + 1.0))
-    assert not torch.allclose(other[0], told[0], atol=1e-3)
-    projected = net.project_cond(cond._replace(known=known))
-    assert torch.equal(net(x, c_noise, projected), told)
-
-
-def test_known_latents_of_another_stretch_are_refused() -> None:
-    net = randomised(DiTConfig(**{**SMALL.__dict__, "known": True}))
-    with pytest.raises(AudiodiffError, match=r"known latents \[2, 3, 6\] for latents \[2, 3, 7\]"):
-        net(*noisy(7), condition()._replace(known=torch.zeros(2, 3, 6)))
+    check_known(randomised(DiTConfig(**{**SMALL.__dict__, "known": True})), *noisy(7), condition())
