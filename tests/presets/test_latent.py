@@ -470,3 +470,22 @@ def test_completing_is_learnt_later_and_validated_by_itself(place: Path) -> None
     assert load_mel_latent(second).config.known
     with pytest.raises(AudiodiffError, match=r"model\.known"):
         latent.build_model(tiny(place, "incomplete-again", init=str(second)))
+
+
+def test_completing_is_validated_on_gaps_alone(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny(place, "gaps", **{"model.known": "true"})
+    data, model = latent.open_shards(config, "valid"), latent.build_model(config)
+    seen: list[Condition] = []
+    loss = model.loss
+    monkeypatch.setattr(model, "loss", lambda x, cond, *rest: seen.append(cond) or loss(x, cond, *rest))
+    devices = open_devices("cpu")
+    found = latent.validation_loss(model, data, config, devices, complete=True)
+    assert found == latent.validation_loss(model, data, config, devices, complete=True)
+    for cond in seen:
+        assert not cond.mask.any()
+        assert not cond.classes.any()
+        gaps = cond.known.isnan().any(dim=1).float().mean(dim=1)
+        assert bool(((gaps > 0.0) & (gaps < 1.0)).all())
+    seen.clear()
+    latent.validation_loss(model, data, config, devices)
+    assert all(cond.known.shape[2] == 0 for cond in seen)

@@ -239,10 +239,22 @@ def test_a_varied_loop_goes_round_the_circle_at_every_step(
         seen.append(circular)
         return forward(x, *args, circular=circular, **kwargs)
 
+    decode, vocode_mel = tiny.model.autoencoder.decode, tiny.vocoder.vocode_mel
+
+    def spy_decode(latents, *, circular=False):  # type: ignore[no-untyped-def]
+        seen.append(circular)
+        return decode(latents, circular=circular)
+
+    def spy_vocode(mel, *, circular=False, **options):  # type: ignore[no-untyped-def]
+        seen.append(circular)
+        return vocode_mel(mel, circular=circular, **options)
+
     monkeypatch.setattr(tiny.model.network, "forward", spy)
+    monkeypatch.setattr(tiny.model.autoencoder, "decode", spy_decode)
+    monkeypatch.setattr(tiny.vocoder, "vocode_mel", spy_vocode)
     loop = tones(2.0, RATE)[: 40 * 1024]
     clip = vary(tiny, loop, RATE, VarySettings(quick(loop=True, steps=4), 0.6))
-    assert seen
+    assert len(seen) > 2
     assert all(seen)
     assert clip.seam is not None
     again = vary(tiny, loop, RATE, VarySettings(quick(loop=True, steps=4), 0.6))
