@@ -8,15 +8,16 @@ SWITCH = "AUDIODIFF_MALLOC"
 
 M_TRIM_THRESHOLD = -1
 M_MMAP_MAX = -4
+M_ARENA_MAX = -8
 
 
 def tune_allocator() -> bool:
     """Let glibc serve large blocks from the heap and keep freed pages; return whether that was done.
 
     By default a tensor above 32 MB gets pages of its own from the system at every operation, and touching them for
-    the first time can cost more than the arithmetic. Does nothing off
-    Linux, off glibc, when the user tunes malloc himself (`MALLOC_...` in the environment), or when `AUDIODIFF_MALLOC`
-    is `default`.
+    the first time can cost more than the arithmetic. All threads share one heap: with one for each, a server keeps the
+    gaps of all of them. Does nothing off Linux, off glibc, when the user tunes malloc himself (`MALLOC_...` in the
+    environment), or when `AUDIODIFF_MALLOC` is `default`.
     """
     if not sys.platform.startswith("linux") or os.environ.get(SWITCH) == "default":
         return False
@@ -31,6 +32,7 @@ def tune_allocator() -> bool:
 
     try:
         libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(M_ARENA_MAX, 1)
         return bool(libc.mallopt(M_MMAP_MAX, 0)) and bool(libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
     except (OSError, AttributeError):
         return False
