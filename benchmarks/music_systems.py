@@ -203,7 +203,7 @@ def model_identity(folder: Path | str) -> str:
     Raises:
         AudiodiffError: there is no such model.
     """
-    from audiodiff.synthesis.find import find_checkpoint
+    from audiodiff.models.find import find_checkpoint
 
     place = find_checkpoint(folder)
     digest = hashlib.sha256()

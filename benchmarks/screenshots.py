@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from audiodiff.synthesis.find import ASSETS
+from audiodiff.models.find import ASSETS
 from tests.demo import browsing
 from tests.demo.browsing import PHONE, Server, Visitor
 

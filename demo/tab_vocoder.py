@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from audiodiff.synthesis.find import ASSETS
+from audiodiff.models.find import ASSETS
 
 from .compare import Comparison, Rows, note_rows, sampling_fields, sampling_rows
 from .compare import build as build_comparison

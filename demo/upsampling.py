@@ -4,9 +4,9 @@ from pathlib import Path
 
 import torch
 
+from audiodiff.models.find import ASSETS
 from audiodiff.signal.audio_io import read_audio, write_audio
 from audiodiff.signal.resample import resample
-from audiodiff.synthesis.find import ASSETS
 from audiodiff.synthesis.settings import MAX_SEED
 from audiodiff.synthesis.upsample_files import upsample_file
 from audiodiff.synthesis.upsample_settings import UpsampleSettings

@@ -9,8 +9,8 @@ import audiodiff
 from audiodiff.metrics.baselines import griffin_lim
 from audiodiff.metrics.speech import pesq_wb, stoi
 from audiodiff.models.checkpoint import read_config, weights_hash
+from audiodiff.models.find import PRETRAINED
 from audiodiff.signal.audio_io import read_mono
-from audiodiff.synthesis.find import PRETRAINED
 from audiodiff.synthesis.settings import VocodeSettings
 
 EXAMPLE = Path(audiodiff.__file__).parent / "assets" / "example.flac"

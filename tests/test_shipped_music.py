@@ -8,8 +8,8 @@ import torch
 
 import audiodiff
 from audiodiff.models.checkpoint import read_config, weights_hash
+from audiodiff.models.find import PRETRAINED
 from audiodiff.signal.mel import log_mel
-from audiodiff.synthesis.find import PRETRAINED
 from audiodiff.synthesis.generate import LatentSynthesizer
 from audiodiff.synthesis.load import load_generator
 

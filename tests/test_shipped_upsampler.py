@@ -9,9 +9,9 @@ import torch
 import audiodiff
 from audiodiff.metrics.spectral import log_spectral_distance
 from audiodiff.models.checkpoint import read_config, weights_hash
+from audiodiff.models.find import PRETRAINED
 from audiodiff.signal.audio_io import read_mono
 from audiodiff.signal.resample import resample
-from audiodiff.synthesis.find import PRETRAINED
 from audiodiff.synthesis.upsample import UpsamplerSynthesizer, load_upsampler
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     if args.model is not None:
         names = [args.model]
     else:
-        from audiodiff.synthesis.find import pretrained_names
+        from audiodiff.models.find import pretrained_names
 
         names = pretrained_names()
     checks.extend((f"model {name}", partial(_model, name)) for name in names)

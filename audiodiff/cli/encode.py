@@ -24,7 +24,9 @@ def add_parser(subparsers: Any) -> None:
         "the layout that --corpus names; several with commas",
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the shards, one folder a split")
-    parser.add_argument("--autoencoder", type=Path, required=True, help="checkpoint of the autoencoder")
+    parser.add_argument(
+        "--autoencoder", required=True, help="its checkpoint, or a latent model that has it (e.g. music)"
+    )
     parser.add_argument(
         "--preset",
         choices=PRESET_NAMES["audiodiff.presets.latent"],

@@ -38,8 +38,8 @@ def run(args: argparse.Namespace) -> int:
         save_upsampler,
         save_vocoder,
     )
+    from audiodiff.models.find import VOCODER_FOLDER
     from audiodiff.models.lmnt import load_lmnt_diffwave
-    from audiodiff.synthesis.load import VOCODER_FOLDER
 
     target: Path = args.output
     if target.exists() and (not target.is_dir() or any(target.iterdir())):

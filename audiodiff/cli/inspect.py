@@ -26,7 +26,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print a file's story or a model's card."""
-    from audiodiff.synthesis.find import PRETRAINED, pretrained_names
+    from audiodiff.models.find import PRETRAINED, pretrained_names
 
     path = Path(args.input)
     if path.is_dir():
@@ -131,7 +131,7 @@ def _value(value: object) -> str:
 
 
 def _print_model(folder: Path, *, as_json: bool) -> None:
-    from audiodiff.synthesis.find import read_model_config
+    from audiodiff.models.find import read_model_config
     from audiodiff.synthesis.provenance import file_sha256
 
     config = read_model_config(folder)

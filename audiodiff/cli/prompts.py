@@ -172,7 +172,7 @@ def _print_one(saved: "SavedPrompt", *, as_json: bool) -> None:
 
 
 def _print_words(model: str, *, as_json: bool) -> None:
-    from audiodiff.synthesis.find import find_checkpoint, read_model_config
+    from audiodiff.models.find import find_checkpoint, read_model_config
     from audiodiff.text.vocabulary import vocabulary
 
     metadata = read_model_config(find_checkpoint(model)).get("metadata", {})

@@ -80,7 +80,7 @@ def _add_options(parser: argparse.ArgumentParser, defaults: dict[str, Any]) -> N
     parser.add_argument("--steps", type=int, metavar="N", help="training steps (default: the preset's)")
     parser.add_argument("--seed", type=int, metavar="S", help="seed of weights, crops and noise (default: 0)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in RUN")
-    parser.add_argument("--init", type=Path, metavar="CHECKPOINT", help="start from these weights")
+    parser.add_argument("--init", metavar="CHECKPOINT", help="start from these weights: a folder, or a model by name")
     parser.add_argument("--settings", action="store_true", help="print the settings and stop")
     parser.set_defaults(**defaults)
 

@@ -27,6 +27,7 @@ from audiodiff.models.vocoder import Vocoder, vocoder_config_from_dict, vocoder_
 __all__ = [
     "CONFIG_FILE",
     "WEIGHTS_FILE",
+    "autoencoder_hash",
     "load_autoencoder",
     "load_mel_latent",
     "load_upsampler",
@@ -137,12 +138,12 @@ def _save(
             temporary_config.unlink(missing_ok=True)
 
 
-def read_config(folder: Path | str, kind: str | None = None) -> dict[str, Any]:
+def read_config(folder: Path | str, *kinds: str) -> dict[str, Any]:
     """Read and check `config.json` of a checkpoint folder.
 
     Args:
         folder: the checkpoint.
-        kind: "vocoder", "autoencoder", "mel_latent" or "upsampler"; any of them when None.
+        kinds: "vocoder", "autoencoder", "mel_latent" or "upsampler"; any of them if none is given.
 
     Raises:
         AudiodiffError: it is missing, not JSON, of another kind or of a newer format; the message says what was found.
@@ -164,7 +165,7 @@ def read_config(folder: Path | str, kind: str | None = None) -> dict[str, Any]:
         raise AudiodiffError(f"{path} cannot be read as JSON ({error}); copy the checkpoint again.") from error
     if not isinstance(config, dict) or "kind" not in config:
         raise AudiodiffError(f'{path} has no "kind"; it is not an audiodiff checkpoint.')
-    expected = _KINDS if kind is None else (kind,)
+    expected = kinds or _KINDS
     if config["kind"] not in expected:
         wanted = " or ".join(f'"{name}"' for name in expected)
         raise AudiodiffError(f'{folder} holds a model of kind "{config["kind"]}"; expected {wanted}.')
@@ -192,7 +193,12 @@ def load_vocoder(folder: Path | str) -> Vocoder:
 
 
 def load_autoencoder(folder: Path | str) -> MelAutoencoder:
-    """Load a checkpoint folder as a float32 `MelAutoencoder` in evaluation mode; raises as `load_vocoder`."""
+    """Load a checkpoint folder as a float32 `MelAutoencoder` in evaluation mode; raises as `load_vocoder`.
+
+    That of a latent model is taken out of its checkpoint.
+    """
+    if read_config(folder, "autoencoder", "mel_latent")["kind"] == "mel_latent":
+        return load_mel_latent(folder).autoencoder
     config = read_config(folder, "autoencoder")
     model = MelAutoencoder(autoencoder_config_from_dict(config["model"]))
     _fill(model, Path(folder))
@@ -234,6 +240,15 @@ def _fill(model: nn.Module, folder: Path) -> None:
         if not bool(torch.isfinite(value).all()):
             raise AudiodiffError(f"{folder / WEIGHTS_FILE}: {name} holds values that are not finite.")
     model.load_state_dict({name: value.float() for name, value in state.items()})
+
+
+def autoencoder_hash(model: MelAutoencoder) -> str:
+    """SHA-256 of an autoencoder's weights in float32, in hexadecimal: the same whatever checkpoint it lies in."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(f"{name} {list(value.shape)}\n".encode())
+        digest.update(value.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def weights_hash(path: Path | str) -> str:

@@ -19,6 +19,7 @@ from audiodiff.models.autoencoder import (
 )
 from audiodiff.models.checkpoint import load_autoencoder, save_autoencoder
 from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
+from audiodiff.models.find import find_checkpoint
 from audiodiff.nn.autoencoder import AutoencoderConfig
 from audiodiff.presets.corpus import (
     DataConfig,
@@ -283,7 +284,7 @@ def build_model(config: Config, examples: Tensor) -> MelAutoencoder:
     if not config.init:
         model.fit_mel_statistics(examples)
         return model
-    given = load_autoencoder(config.init)
+    given = load_autoencoder(find_checkpoint(config.init))
     if (given.config.mel, given.config.network) != (config.model.mel, config.model.network):
         raise AudiodiffError(
             f"the checkpoint {config.init} is of another shape or mel; give the settings that it was trained with."

@@ -14,7 +14,8 @@ from audiodiff.data.dataset import AudioDataset
 from audiodiff.data.shards import LatentClip, ShardIndex, ShardWriter
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.autoencoder import MelAutoencoder
-from audiodiff.models.checkpoint import WEIGHTS_FILE, load_autoencoder, weights_hash
+from audiodiff.models.checkpoint import autoencoder_hash, load_autoencoder
+from audiodiff.models.find import find_checkpoint
 from audiodiff.models.mel_latent import CLASSES, NUMBERS, ClassConfig, NumberConfig
 from audiodiff.presets.corpus import CorpusName, DataConfig, describe_corpus, open_dataset, read_corpus
 from audiodiff.presets.latent_config import LAYOUTS, PRESETS
@@ -74,7 +75,7 @@ def encode_corpus(
     folder: str,
     output: Path,
     *,
-    autoencoder: Path,
+    autoencoder: Path | str,
     corpus: CorpusName = "folder",
     text_encoder: str = "minilm",
     numbers: Sequence[NumberConfig] = NUMBERS,
@@ -94,7 +95,7 @@ def encode_corpus(
         folder: a folder of sound files with captions (`text`, and further ones in `text1`, `text2`, ...), or several
             with commas between them.
         output: where the shards go; each split's folder appears when it is complete.
-        autoencoder: checkpoint that makes the latents.
+        autoencoder: checkpoint that makes the latents, or the latent model whose autoencoder does, by name or path.
         corpus: layout of the folder.
         text_encoder: name of the frozen encoder (`audiodiff.text.open_encoder`).
         numbers, classes: what the model can be asked for; those of its preset (`audiodiff.presets.latent.PRESETS`).
@@ -110,12 +111,12 @@ def encode_corpus(
     Raises:
         AudiodiffError: nothing to encode, or a checkpoint, encoder or folder that cannot be used.
     """
-    model = load_autoencoder(autoencoder).to(device)
+    model = load_autoencoder(find_checkpoint(autoencoder)).to(device)
     encoder: TextEncoder = open_encoder(text_encoder)
     data = DataConfig(folder=folder, corpus=corpus, cache=cache)
     items = read_corpus(data)
+    digest = autoencoder_hash(model)
     splits = list(dict.fromkeys(item.split or "train" for item in items))
-    digest = weights_hash(autoencoder / WEIGHTS_FILE)
 
     @lru_cache(maxsize=512)  # captions such as a genre or a word come again and again
     def states_of(text: str) -> Tensor:
@@ -177,7 +178,7 @@ def encode_for(
     folder: str,
     output: Path,
     *,
-    autoencoder: Path,
+    autoencoder: Path | str,
     corpus: CorpusName | None = None,
     text_encoder: str = "",
     cache: str = "",

@@ -15,6 +15,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import (
     CONFIG_FILE,
     WEIGHTS_FILE,
+    autoencoder_hash,
     load_autoencoder,
     load_mel_latent,
     read_config,
@@ -22,6 +23,7 @@ from audiodiff.models.checkpoint import (
     weights_hash,
 )
 from audiodiff.models.config import dataclass_to_dict
+from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint, find_vocoder
 from audiodiff.models.mel_latent import MelLatent, mel_latent_config_to_dict
 from audiodiff.nn.condition import Condition, drop_conditions, drop_parts
 from audiodiff.presets.gaps import with_gaps
@@ -45,7 +47,6 @@ from audiodiff.training.loop import LossOutput, Player, Step, step_seed
 __all__ = [
     "NEXT",
     "PRESETS",
-    "VOCODER_FOLDER",
     "Config",
     "DataConfig",
     "MelLatent",
@@ -67,9 +68,6 @@ __all__ = [
     "train",
     "validation_loss",
 ]
-
-VOCODER_FOLDER = "vocoder"
-"""Where a latent model's checkpoint keeps its vocoder."""
 
 NEXT = "try it with `audiodiff generate PROMPT -o out.wav --model {folder}`"
 """What to do with the checkpoint, for the command line."""
@@ -103,7 +101,7 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
         assert isinstance(averaged, MelLatent)
         save_mel_latent(run, averaged, {**metadata, "step": step})
         if config.vocoder:
-            copy_vocoder(Path(config.vocoder), run / VOCODER_FOLDER)
+            copy_vocoder(find_vocoder(config.vocoder), run / VOCODER_FOLDER)
 
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, MelLatent)
@@ -160,7 +158,7 @@ def check_shards(data: LatentDataset, config: Config) -> None:
     """
     if not config.autoencoder:
         raise AudiodiffError("autoencoder is not set; give the checkpoint that made the shards (--autoencoder FOLDER).")
-    ours = weights_hash(Path(config.autoencoder) / WEIGHTS_FILE)
+    ours = autoencoder_hash(load_autoencoder(find_checkpoint(config.autoencoder)))
     index = data.index
     if index.autoencoder != ours:
         raise AudiodiffError(
@@ -199,7 +197,7 @@ def build_model(config: Config) -> MelLatent:
     torch.manual_seed(config.train.seed)
     model = MelLatent(config.model)
     if config.init:
-        given = load_mel_latent(config.init)
+        given = load_mel_latent(find_checkpoint(config.init))
         theirs, ours = (
             {**mel_latent_config_to_dict(each.config), "process": None, "parameterization": None}
             for each in (given, model)
@@ -217,7 +215,7 @@ def build_model(config: Config) -> MelLatent:
             )
         _, strange = model.load_state_dict(given.state_dict(), strict=False)
         assert not strange
-    model.autoencoder.load_state_dict(load_autoencoder(config.autoencoder).state_dict())
+    model.autoencoder.load_state_dict(load_autoencoder(find_checkpoint(config.autoencoder)).state_dict())
     # The codec is finished; what is learnt here is what its latents look like.
     model.autoencoder.requires_grad_(False)
     return model

@@ -13,6 +13,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.autoencoder import MelAutoencoderConfig
 from audiodiff.models.checkpoint import read_config
 from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
+from audiodiff.models.find import find_checkpoint
 from audiodiff.models.mel_latent import (
     CLASSES,
     KEY,
@@ -101,8 +102,9 @@ class Config:
 
     Attributes:
         times: the quantile function of training times (`audiodiff.diffusion.times.QUANTILES`).
-        autoencoder: checkpoint of the autoencoder that made the shards.
-        vocoder: checkpoint of a vocoder for its mel, put beside the model; empty to leave that to Griffin-Lim.
+        autoencoder: checkpoint of the autoencoder that made the shards, or of a latent model that has it.
+        vocoder: checkpoint of a vocoder for its mel, or of a latent model that has one, put beside the model; empty to
+            leave that to Griffin-Lim.
         output: the run folder.
         init: checkpoint folder to start the weights from; empty for random weights.
         device: "auto", "cpu", "cuda", "mps".
@@ -308,7 +310,10 @@ def configure(source: str | Path, changes: Mapping[str, Any] | None = None) -> C
         source, changes or {}, {key: config_to_dict(preset) for key, preset in PRESETS.items()}, Config
     )
     if values["autoencoder"]:
-        values["model"]["autoencoder"] = read_config(values["autoencoder"], "autoencoder")["model"]
+        found = read_config(find_checkpoint(values["autoencoder"]), "autoencoder", "mel_latent")
+        values["model"]["autoencoder"] = (
+            found["model"]["autoencoder"] if found["kind"] == "mel_latent" else found["model"]
+        )
     return config_from_dict({**values, "preset": name})
 
 

@@ -1,7 +1,6 @@
 """Listening to a latent model while it trains: a few fixed captions, generated, decoded and vocoded."""
 
 import dataclasses
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -15,6 +14,7 @@ from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import load_vocoder, read_config
 from audiodiff.models.config import dataclass_from_dict
+from audiodiff.models.find import find_vocoder
 from audiodiff.models.mel_latent import MelLatent
 from audiodiff.models.vocoder import Vocoder
 from audiodiff.nn.condition import Condition
@@ -41,7 +41,7 @@ def check_vocoder(config: Config) -> None:
     """
     if not config.vocoder:
         return
-    theirs = mel.from_dict(read_config(config.vocoder, "vocoder")["model"]["mel"])
+    theirs = mel.from_dict(read_config(find_vocoder(config.vocoder), "vocoder")["model"]["mel"])
     ours = config.model.autoencoder.mel
     if theirs != ours:
         raise AudiodiffError(
@@ -54,10 +54,10 @@ def open_listener(config: Config, device: torch.device) -> Listener | None:
     """Load the run's vocoder; None where there is none, or no sounds are wanted."""
     if not config.vocoder or not config.validation.sounds or not config.validation.clips:
         return None
-    stated = read_config(config.vocoder, "vocoder")["metadata"].get("sampling", {})
+    stated = read_config(find_vocoder(config.vocoder), "vocoder")["metadata"].get("sampling", {})
     known = ("steps", "sampler", "grid", "precision")
     sampling = dataclass_from_dict(VocoderSampling, {key: stated[key] for key in known if key in stated})
-    vocoder = load_vocoder(Path(config.vocoder)).to(device)
+    vocoder = load_vocoder(find_vocoder(config.vocoder)).to(device)
     return Listener(vocoder, dataclasses.replace(sampling, steps=min(sampling.steps, config.validation.steps)))
 
 

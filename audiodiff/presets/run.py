@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.find import pretrained_names
 from audiodiff.presets.settings import differences, read_table, with_changes
 from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
@@ -151,7 +152,7 @@ def run_command(preset: str, preset_settings: Mapping[str, Any] | None, settings
     elsewhere = ("data.folder", "data.cache", "output", "device", "description", "preset")
     if preset and preset_settings is not None:
         for key, _, value in differences(preset_settings, settings):
-            if key in _FOLDERS and value:
+            if key in _FOLDERS and value and value not in pretrained_names():
                 words += [f"--{key}", key.upper()]
             elif key not in elsewhere:
                 words += [f"--{key}", value if isinstance(value, str) else json.dumps(value)]

@@ -20,6 +20,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.spectral import log_spectral_distance
 from audiodiff.models.checkpoint import load_upsampler, save_upsampler
 from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
+from audiodiff.models.find import find_checkpoint
 from audiodiff.models.upsampler import (
     Upsampler,
     UpsamplerConfig,
@@ -258,7 +259,7 @@ def build_model(config: Config, data: AudioDataset) -> Upsampler:
     if not config.init:
         model.fit_statistics(data.crops(config.train.seed, 0, _STATISTICS_CROPS, _n_samples(config)).waveform)
         return model
-    given = load_upsampler(config.init)
+    given = load_upsampler(find_checkpoint(config.init))
     odd = [
         change
         for change in differences(upsampler_config_to_dict(given.config), upsampler_config_to_dict(config.model))

@@ -20,6 +20,7 @@ from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import load_autoencoder, load_vocoder, save_vocoder
 from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
+from audiodiff.models.find import find_checkpoint, find_vocoder
 from audiodiff.models.lmnt import diffwave_config
 from audiodiff.models.vocoder import (
     FrontEndConfig,
@@ -119,7 +120,8 @@ class Config:
     """A whole run. Any key can be set on the command line, nested ones with dots.
 
     Attributes:
-        autoencoder: checkpoint whose decoded mels the vocoder learns to read as well; empty for none.
+        autoencoder: checkpoint of an autoencoder, or of a latent model, whose decoded mels the vocoder learns to read
+            as well; empty for none.
         autoencoder_share: share of items whose mel goes through it.
         output: the run folder.
         init: checkpoint folder to start the weights from; empty for random weights.
@@ -393,7 +395,7 @@ def build_model(config: Config) -> Vocoder:
     torch.manual_seed(config.train.seed)
     model = Vocoder(config.model)
     if config.init:
-        given = load_vocoder(config.init)
+        given = load_vocoder(find_vocoder(config.init))
         odd = [
             change
             for change in differences(vocoder_config_to_dict(given.config), vocoder_config_to_dict(config.model))
@@ -473,7 +475,7 @@ def decoded_mels(config: Config, devices: Devices) -> Callable[[Tensor, Tensor],
     """
     if not config.autoencoder:
         return None
-    codec = load_autoencoder(config.autoencoder).to(devices.device).requires_grad_(False)
+    codec = load_autoencoder(find_checkpoint(config.autoencoder)).to(devices.device).requires_grad_(False)
     spec = config.model.mel
     if codec.mel_spec != spec:
         raise AudiodiffError(

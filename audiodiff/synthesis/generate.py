@@ -16,9 +16,9 @@ from audiodiff.diffusion.noise import positional_noise
 from audiodiff.diffusion.samplers import SAMPLERS, Denoise, sample
 from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.find import public_name
 from audiodiff.models.mel_latent import MelLatent
 from audiodiff.signal.levels import Levelled, apply_level
-from audiodiff.synthesis.find import public_name
 from audiodiff.synthesis.provenance import StoryModel
 from audiodiff.synthesis.settings import GenerateSettings, Precision
 from audiodiff.synthesis.streams import windows

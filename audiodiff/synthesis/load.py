@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint, public_name
 from audiodiff.synthesis import vocode
-from audiodiff.synthesis.find import find_checkpoint, public_name
 from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.settings import GenerateSettings
 from audiodiff.synthesis.vocode import VocoderSynthesizer, open_device
@@ -15,9 +15,6 @@ from audiodiff.synthesis.vocode import VocoderSynthesizer, open_device
 if TYPE_CHECKING:
     from audiodiff.synthesis.generate import LatentDefaults, LatentSynthesizer
     from audiodiff.synthesis.upsample import UpsamplerSynthesizer
-
-VOCODER_FOLDER = "vocoder"
-"""Where a latent model's checkpoint keeps its vocoder."""
 
 
 def load(

@@ -14,12 +14,12 @@ import torch
 
 from audiodiff._version import __version__
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.find import ASSETS, find_checkpoint, pretrained_names
 from audiodiff.signal.mel import from_dict
 from audiodiff.signal.sample_hash import samples_sha256
 from audiodiff.synthesis.edit_files import edit_settings_of, extend_file, inpaint_file, interpolate_file, vary_file
 from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings, InterpolateSettings, VarySettings
 from audiodiff.synthesis.files import check_output, vocode_planned_file
-from audiodiff.synthesis.find import ASSETS, find_checkpoint, pretrained_names
 from audiodiff.synthesis.generate import LatentSynthesizer
 from audiodiff.synthesis.generate_files import generate_file, settings_of
 from audiodiff.synthesis.load import load_generator

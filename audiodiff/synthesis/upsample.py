@@ -13,10 +13,10 @@ from torch import Tensor
 from audiodiff.diffusion.samplers import SAMPLERS, sample
 from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.find import find_checkpoint, public_name
 from audiodiff.models.upsampler import Upsampler
 from audiodiff.signal.resample import n_resampled, resample, resample_stream
 from audiodiff.synthesis.band import BandMeter, Bands, RmsMeter, input_notes
-from audiodiff.synthesis.find import find_checkpoint, public_name
 from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.sampling import Grid
 from audiodiff.synthesis.settings import Precision

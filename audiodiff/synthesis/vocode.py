@@ -16,9 +16,9 @@ from audiodiff.diffusion.process import Process
 from audiodiff.diffusion.samplers import SAMPLERS, sample
 from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.find import find_checkpoint, public_name
 from audiodiff.signal.mel import MelSpec, check_mel, convert_log_mel
 from audiodiff.signal.resample import resample
-from audiodiff.synthesis.find import find_checkpoint, public_name
 from audiodiff.synthesis.level import LevelMeter, shift_log_mel
 from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.sampling import Grid, Plan, VocoderModel, plan_windows, sample_window

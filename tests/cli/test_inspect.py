@@ -6,8 +6,8 @@ import pytest
 import soundfile
 
 from audiodiff.cli.vocode import EXAMPLE
+from audiodiff.models import find
 from audiodiff.signal.tags import write_tags
-from audiodiff.synthesis import find
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiodiff.synthesis.find import ASSETS
+from audiodiff.models.find import ASSETS
 from tests.demo import browsing
 from tests.demo.browsing import MUSIC_RATE, SPEECH_RATE, Server, Visitor, sound_of, write_tone
 

@@ -9,12 +9,14 @@ import torch
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.autoencoder import MelAutoencoderConfig
 from audiodiff.models.checkpoint import (
+    autoencoder_hash,
     load_autoencoder,
     load_mel_latent,
     load_vocoder,
     read_config,
     save_autoencoder,
     save_mel_latent,
+    save_vocoder,
 )
 from audiodiff.models.mel_latent import (
     MelLatent,
@@ -27,6 +29,7 @@ from audiodiff.nn.condition import null_condition_like
 from audiodiff.nn.transformer import DiTConfig
 from audiodiff.nn.unet import UNetConfig
 from audiodiff.signal import mel
+from tests.models.vocoder_cases import ANCHORED, make
 
 CONFIG = MelLatentConfig(
     autoencoder=MelAutoencoderConfig(
@@ -141,15 +144,20 @@ def test_checkpoints_keep_kinds_apart(tmp_path: Path) -> None:
     assert all(
         torch.equal(a, b) for a, b in zip(loaded.state_dict().values(), latent.state_dict().values(), strict=True)
     )
-    assert torch.equal(
-        load_autoencoder(tmp_path / "autoencoder").encoder.output_projection.weight,
-        latent.autoencoder.encoder.output_projection.weight,
-    )
+    for name in ("autoencoder", "latent"):
+        alone = load_autoencoder(tmp_path / name)
+        assert not alone.training
+        assert torch.equal(alone.encoder.output_projection.weight, latent.autoencoder.encoder.output_projection.weight)
+        assert autoencoder_hash(alone) == autoencoder_hash(latent.autoencoder)
+    with torch.no_grad():
+        alone.latent_mean[0] += 1e-3
+    assert autoencoder_hash(alone) != autoencoder_hash(latent.autoencoder)
     assert read_config(tmp_path / "latent")["kind"] == "mel_latent"
+    save_vocoder(tmp_path / "vocoder", make(ANCHORED), {})
     for load, folder, message in (
         (load_vocoder, "latent", 'kind "mel_latent"; expected "vocoder"'),
         (load_mel_latent, "autoencoder", 'kind "autoencoder"; expected "mel_latent"'),
-        (load_autoencoder, "latent", 'kind "mel_latent"; expected "autoencoder"'),
+        (load_autoencoder, "vocoder", 'kind "vocoder"; expected "autoencoder" or "mel_latent"'),
     ):
         with pytest.raises(AudiodiffError, match=message):
             load(tmp_path / folder)

@@ -13,6 +13,7 @@ from audiodiff.data.corpora import CORPORA, SC09_WORDS, AudioItem
 from audiodiff.data.dataset import AudioDataset
 from audiodiff.data.shards import LatentDataset
 from audiodiff.errors import AudiodiffError
+from audiodiff.models import find
 from audiodiff.models.checkpoint import (
     load_autoencoder,
     load_mel_latent,
@@ -20,6 +21,7 @@ from audiodiff.models.checkpoint import (
     read_config,
     save_mel_latent,
     save_vocoder,
+    weights_hash,
 )
 from audiodiff.models.mel_latent import KEY, MelLatentLoss
 from audiodiff.models.vocoder import Vocoder, VocoderConfig
@@ -41,6 +43,7 @@ from audiodiff.presets.latent_sounds import generate, listening_clips
 from audiodiff.signal import mel
 from audiodiff.training.devices import open_devices
 from audiodiff.training.logging import Board
+from tests.models.vocoder_cases import ANCHORED, make
 from tests.presets.corpus import write_corpus
 
 CAPTIONS = ("solo piano, slow, 60 bpm", "fast drums, 160 bpm", "", "organ, C major", "flute", "violin, sad", "choir")
@@ -241,6 +244,35 @@ def test_training_ends_as_a_checkpoint_that_says_what_it_knows(place: Path) -> N
     assert metadata["corpus"]["licences"] == ["CC0-1.0"]
     assert metadata["sampling"]["window_seconds"] > 0
     assert "--autoencoder" in metadata["command"]
+
+
+def test_a_trained_model_goes_on_with_its_own_autoencoder_and_vocoder(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = latent.train(tiny(place, "first"), resume=False)
+    save_vocoder(trained / "vocoder", make(ANCHORED), {})
+    monkeypatch.setattr(find, "PRETRAINED", tmp_path)
+    trained.rename(tmp_path / "known")
+    shards = tmp_path / "shards"
+    encode_corpus(str(place / "corpus"), shards, autoencoder="known", cache=str(place / "cache"))
+    ours, theirs = (LatentDataset(folder / "train") for folder in (shards, place / "shards"))
+    assert torch.equal(ours.latent(0), theirs.latent(0))
+    names = {"autoencoder": "known", "vocoder": "known", "init": "known", "data.folder": str(shards)}
+    run = latent.train(tiny(tmp_path, "further", **names, **{"validation.sounds": "false"}), resume=False)
+    carried, given = (weights_hash(folder / "vocoder" / "model.safetensors") for folder in (run, tmp_path / "known"))
+    assert carried == given
+    assert read_config(run)["metadata"]["training"]["init"] == "known"
+    assert "--init known" in read_config(run)["metadata"]["command"]
+    before, after = (load_mel_latent(each) for each in (tmp_path / "known", run))
+    assert all(
+        torch.equal(a, b) for a, b in zip(before.autoencoder.parameters(), after.autoencoder.parameters(), strict=True)
+    )
+    # Further from random weights than from those it began with.
+    moved, fresh = (
+        sum(float((a - b).detach().square().sum()) for a, b in zip(other.parameters(), after.parameters(), strict=True))
+        for other in (before, latent.build_model(tiny(place, "unused", seed="9")))
+    )
+    assert moved < 0.1 * fresh
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(place: Path) -> None:

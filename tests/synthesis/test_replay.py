@@ -14,13 +14,13 @@ from vocoder_fakes import recording, synthesizer
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import save_vocoder
+from audiodiff.models.find import ASSETS, PRETRAINED
 from audiodiff.models.vocoder import FrontEndConfig, Vocoder, VocoderConfig
 from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.signal.mel import MelSpec, log_mel
 from audiodiff.signal.tags import read_tags
 from audiodiff.synthesis import replay as replay_module
 from audiodiff.synthesis.files import vocode_file
-from audiodiff.synthesis.find import ASSETS, PRETRAINED
 from audiodiff.synthesis.machine import threads
 from audiodiff.synthesis.provenance import (
     FORMAT,
@@ -178,7 +178,7 @@ def test_a_story_makes_nothing_be_fetched(tmp_path, checkpoint, clip, monkeypatc
     story = vocode_file(load(checkpoint), clip, tmp_path / "out.wav").story
     assert story is not None
     write_story(tmp_path / "out.wav", replace(story, models=(replace(story.models[0], name="hf:some/body"),)))
-    monkeypatch.setattr("audiodiff.synthesis.find._hub_folder", lambda name: pytest.fail("it asked the Hub"))
+    monkeypatch.setattr("audiodiff.models.find._hub_folder", lambda name: pytest.fail("it asked the Hub"))
     refused(tmp_path / "out.wav", "hf:some/body .*--model")
 
 

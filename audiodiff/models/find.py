@@ -9,8 +9,14 @@ from audiodiff.errors import AudiodiffError
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
 """Folder of the models that come with the package, one folder each."""
 
+VOCODER_FOLDER = "vocoder"
+"""Where a latent model's checkpoint keeps its vocoder."""
+
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 """Folder of the recordings that come with the package."""
+
+
+_HUB_FILES = [inside + name for inside in ("", f"{VOCODER_FOLDER}/") for name in ("config.json", "model.safetensors")]
 
 
 def pretrained_names() -> list[str]:
@@ -41,6 +47,17 @@ def find_checkpoint(name_or_path: str | Path) -> Path:
         f"there is no model {name!r}: it is neither a model of the package ({known}) nor a folder; "
         "give one of these, the path of a checkpoint folder, or hf:ORG/NAME."
     )
+
+
+def find_vocoder(name_or_path: str | Path) -> Path:
+    """Return the folder of a vocoder, or of the one that belongs to a latent model.
+
+    Raises:
+        AudiodiffError: there is no such model.
+    """
+    folder = find_checkpoint(name_or_path)
+    inner = folder / VOCODER_FOLDER
+    return inner if inner.is_dir() and read_model_config(folder).get("kind") == "mel_latent" else folder
 
 
 def public_name(name_or_path: str | Path) -> str:
@@ -77,7 +94,7 @@ def _hub_folder(repository: str) -> Path:
             "loading from the Hugging Face Hub needs huggingface_hub; install it with `pip install huggingface_hub`."
         ) from error
     try:
-        return Path(snapshot_download(repository, allow_patterns=["config.json", "model.safetensors"]))
+        return Path(snapshot_download(repository, allow_patterns=_HUB_FILES))
     except Exception as error:  # the hub's client raises a dozen unrelated classes
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise AudiodiffError(f"{repository!r} could not be fetched from the Hugging Face Hub: {reason}") from error
