@@ -35,6 +35,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _licences(metadata: dict[str, Any]) -> list[str]:
+    """Return the licences of what a model has heard, those of the weights that it started from among them."""
+    found = set(metadata.get("corpus", {}).get("licences", []))
+    for origin in metadata.get("origins", {}).values():
+        found.update(origin.get("licences", []), _licences(origin))
+    return sorted(found)
+
+
 def _summary(config: dict[str, Any]) -> str:
     """Return what a config says about rate, corpus and licences, as far as it does."""
     model = config.get("model", {})
@@ -47,5 +55,5 @@ def _summary(config: dict[str, Any]) -> str:
     corpus = metadata.get("corpus")
     if isinstance(corpus, dict):
         found.append(f"trained on {corpus.get('name', 'an unnamed corpus')}, {corpus.get('hours', '?')} h")
-        found += [str(licence) for licence in corpus.get("licences", [])]
+        found += [str(licence) for licence in _licences(metadata)]
     return "; ".join(found)

@@ -38,7 +38,7 @@ from audiodiff.presets.latent_config import (
     configure,
 )
 from audiodiff.presets.latent_sounds import check_vocoder, open_listener, show_sounds
-from audiodiff.presets.run import check_run_folder, run_command, run_steps, write_settings
+from audiodiff.presets.run import check_run_folder, describe_origins, run_command, run_steps, write_settings
 from audiodiff.presets.settings import differences
 from audiodiff.training.devices import Devices, open_devices
 from audiodiff.training.logging import Board
@@ -338,9 +338,11 @@ def describe(config: Config) -> dict[str, Any]:
     # Opened one by one: together they keep only the description of the first.
     stories = [find_shards(place)[0].metadata for place in shard_folders(config, "train")]
     window = max(config.data.crop_latents) / config.model.autoencoder.latents_per_second
+    corpus = merged_corpora([each.get("corpus", {}) for each in stories])
     return {
         "description": config.description,
-        "corpus": merged_corpora([each.get("corpus", {}) for each in stories]),
+        "corpus": corpus,
+        "origins": describe_origins(corpus, init=config.init, autoencoder=config.autoencoder),
         "vocabulary": _merged([each.get("vocabulary", {}) for each in stories]),
         "training": training,
         "sampling": {**dataclass_to_dict(config.sampling), "window_seconds": round(window, 3)},

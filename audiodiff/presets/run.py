@@ -11,7 +11,8 @@ from typing import Any
 from torch import nn
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.find import pretrained_names
+from audiodiff.models.checkpoint import read_config
+from audiodiff.models.find import find_checkpoint, pretrained_names, public_name
 from audiodiff.presets.settings import differences, read_table, with_changes
 from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
@@ -157,6 +158,34 @@ def run_command(preset: str, preset_settings: Mapping[str, Any] | None, settings
             elif key not in elsewhere:
                 words += [f"--{key}", value if isinstance(value, str) else json.dumps(value)]
     return shlex.join(words)
+
+
+def describe_origins(corpus: Mapping[str, Any], **checkpoints: str) -> dict[str, Any]:
+    """What travels with weights that were not learnt from the corpus alone: whose weights they started from or contain.
+
+    Args:
+        corpus: description of the run's own corpus.
+        checkpoints: name or folder of a checkpoint by the setting that named it; empty where there is none.
+
+    Returns:
+        For each of them its name, the hash of its weights, its licences, the sources that are not the run's own, and
+        its own origins.
+    """
+    origins = {}
+    for setting, checkpoint in checkpoints.items():
+        if not checkpoint:
+            continue
+        config = read_config(find_checkpoint(checkpoint))
+        heard = config["metadata"].get("corpus", {})
+        origins[setting] = {
+            "model": public_name(checkpoint),
+            "weights_sha256": config["weights_sha256"],
+            "corpus": heard.get("name", ""),
+            "licences": heard.get("licences", []),
+            "sources": sorted(set(heard.get("sources", [])) - set(corpus.get("sources", []))),
+            **({"origins": config["metadata"]["origins"]} if config["metadata"].get("origins") else {}),
+        }
+    return origins
 
 
 def run_steps(

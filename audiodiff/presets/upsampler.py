@@ -36,7 +36,7 @@ from audiodiff.presets.corpus import (
     read_corpus,
     split_items,
 )
-from audiodiff.presets.run import check_run_folder, layered, run_command, run_steps, write_settings
+from audiodiff.presets.run import check_run_folder, describe_origins, layered, run_command, run_steps, write_settings
 from audiodiff.presets.settings import differences
 from audiodiff.training.devices import Devices, open_devices
 from audiodiff.training.logging import Board
@@ -367,9 +367,11 @@ def describe(config: Config, data: AudioDataset) -> dict[str, Any]:
     }
     training["data"] = {key: value for key, value in training["data"].items() if key not in ("folder", "cache")}
     preset = config_to_dict(PRESETS[config.preset]) if config.preset else None
+    corpus = describe_corpus(config.data, data)
     return {
         "description": config.description,
-        "corpus": describe_corpus(config.data, data),
+        "corpus": corpus,
+        "origins": describe_origins(corpus, init=config.init),
         "training": training,
         "sampling": dataclass_to_dict(config.sampling),
         "command": run_command(config.preset, preset, config_to_dict(config)),

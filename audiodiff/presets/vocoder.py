@@ -42,7 +42,7 @@ from audiodiff.presets.corpus import (
     read_corpus,
     split_items,
 )
-from audiodiff.presets.run import check_run_folder, layered, run_command, run_steps, write_settings
+from audiodiff.presets.run import check_run_folder, describe_origins, layered, run_command, run_steps, write_settings
 from audiodiff.presets.settings import differences
 from audiodiff.signal import mel
 from audiodiff.training.devices import Devices, open_devices
@@ -566,9 +566,12 @@ def for_sampling(model: Vocoder, config: Config) -> Vocoder:
 def describe(config: Config, data: AudioDataset) -> dict[str, Any]:
     """What travels with the weights: the corpus and its licences, the settings, how to sample."""
     low, high = config.data.gain_db
+    corpus = describe_corpus(config.data, data)
     metadata: dict[str, Any] = {
         "description": config.description,
-        "corpus": describe_corpus(config.data, data),
+        "corpus": corpus,
+        # Decoded mels teach the vocoder, but no weights of the autoencoder are in it.
+        "origins": describe_origins(corpus, init=config.init),
         "training": {key: value for key, value in config_to_dict(config).items() if key in ("train", "data", "init")},
         # The projections stand in the model's config.
         "sampling": {

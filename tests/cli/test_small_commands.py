@@ -36,10 +36,13 @@ def test_models_are_listed(command, checkpoint, monkeypatch) -> None:
 def test_a_model_names_its_corpus(command, checkpoint, tmp_path, monkeypatch) -> None:
     config = json.loads((checkpoint / "config.json").read_text())
     config["metadata"] |= {"description": "one voice", "corpus": {"name": "own", "hours": 1.5, "licences": ["CC0-1.0"]}}
+    config["metadata"]["origins"] = {
+        "init": {"licences": ["CC-BY-4.0"], "origins": {"init": {"licences": ["MIT", "CC0-1.0"]}}}
+    }
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "config.json").write_text(json.dumps(config))
     monkeypatch.setattr(models, "PRETRAINED", tmp_path)
-    assert "one voice; trained on own, 1.5 h; CC0-1.0" in command("models").out
+    assert "one voice; trained on own, 1.5 h; CC-BY-4.0; CC0-1.0; MIT" in command("models").out
 
 
 def test_no_models(command, tmp_path, monkeypatch) -> None:

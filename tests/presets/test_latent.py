@@ -263,6 +263,13 @@ def test_a_trained_model_goes_on_with_its_own_autoencoder_and_vocoder(
     assert carried == given
     assert read_config(run)["metadata"]["training"]["init"] == "known"
     assert "--init known" in read_config(run)["metadata"]["command"]
+    origins = read_config(run)["metadata"]["origins"]
+    assert set(origins) == {"init", "autoencoder"}
+    assert origins["init"]["model"] == "known"
+    assert origins["init"]["licences"] == ["CC0-1.0"]
+    assert origins["init"]["weights_sha256"] == read_config(tmp_path / "known")["weights_sha256"]
+    # what the first model started from is not lost in the second
+    assert origins["init"]["origins"]["autoencoder"]["model"] == "ae"
     before, after = (load_mel_latent(each) for each in (tmp_path / "known", run))
     assert all(
         torch.equal(a, b) for a, b in zip(before.autoencoder.parameters(), after.autoencoder.parameters(), strict=True)
