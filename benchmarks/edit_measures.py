@@ -18,7 +18,7 @@ from torch import Tensor
 
 from audiodiff.metrics.inputs import FloatArray
 from audiodiff.signal.mel import MelSpec, log_mel
-from audiodiff.synthesis.loop import LARGEST_RATIO, USUAL_SHARE
+from audiodiff.synthesis.loop import LARGEST_RATIO, USUAL_SHARE, seam_score
 
 SHIFT_SECONDS = 0.25
 
@@ -85,6 +85,21 @@ def _ratio(there: Tensor, elsewhere: Tensor) -> float:
         elsewhere = elsewhere.unfold(0, len(there), 1).amax(dim=-1)
     usual, most = float(elsewhere.quantile(USUAL_SHARE)), float(there.max())
     return most / usual if usual > 0.0 else math.inf if most > 0.0 else 0.0
+
+
+def beat_scores(waveform: FloatArray, spec: MelSpec, tempo: float | None) -> list[float]:
+    """Seam scores of a loop `[n_samples]` cut at each of its beats but the first; none where the tempo is not known.
+
+    Args:
+        waveform: a whole number of beats, the first of them at its beginning.
+        spec: the mel, and its rate.
+        tempo: about how many beats a minute.
+    """
+    if tempo is None:
+        return []
+    count = max(1, round(tempo * len(waveform) / spec.sample_rate / 60.0))
+    starts = [round(beat * len(waveform) / count) for beat in range(1, count)]
+    return [seam_score(torch.from_numpy(np.roll(waveform, -start)), spec).ratio for start in starts]
 
 
 @dataclass(frozen=True)

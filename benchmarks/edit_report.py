@@ -53,6 +53,10 @@ class Curves:
         return sign * float(np.mean([rank_correlation(curve) for curve in self.found[name].values()]))
 
 
+OTHER_BEATS = "the loops' other beats"
+"""Name of the places that a seam is compared with."""
+
+
 @dataclass(frozen=True)
 class Findings:
     """All that was measured.
@@ -141,7 +145,7 @@ def summary(findings: Findings) -> str:
         row = places.get(name)
         if row is None:
             return "–"
-        return f"jump {row.median('jump'):.2f} ({_percent(row.share('jump'))}), shift {row.median('shift'):.2f}"
+        return ", ".join(f"{way} {row.median(way):.2f} ({_percent(row.share(way))})" for way in ("jump", "shift"))
 
     def seam(name: str) -> str:
         scores = findings.seams.get(name, ())
@@ -166,7 +170,8 @@ def summary(findings: Findings) -> str:
         f"| `extend`, joins to recordings | {told('extend, recordings')} | another clip: {put_after} |",
         f"| `generate`, {findings.long_seconds:g} s, where windows meet | {told('where windows meet')} "
         f"| between: {told('between')} |",
-        f"| `generate --loop`, seam | {seam('--loop')} | without --loop: {seam('the same without --loop')} |",
+        f"| `generate --loop`, seam | {seam('--loop')} | other beats: {seam(OTHER_BEATS)}; without --loop: "
+        f"{seam('the same without --loop')} |",
     ]
     text = (
         f"{findings.clips[0]} held-out recordings and {findings.clips[1]} clips of the model's own. Joins and seams "

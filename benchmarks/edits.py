@@ -37,8 +37,8 @@ from audiodiff.synthesis.load import load_generator
 from audiodiff.synthesis.loop import seam_score
 from audiodiff.synthesis.settings import GenerateSettings
 from audiodiff.synthesis.windowed import window_starts
-from benchmarks.edit_measures import Abruptness, Places, abruptness, pasted
-from benchmarks.edit_report import Curves, Findings, draw, markdown, place_table, seam_table, summary
+from benchmarks.edit_measures import Abruptness, Places, abruptness, beat_scores, pasted
+from benchmarks.edit_report import OTHER_BEATS, Curves, Findings, draw, markdown, place_table, seam_table, summary
 from benchmarks.music_clips import corpus_clips
 from benchmarks.vocoder_speed import RESULTS, processor, replace_text
 
@@ -213,15 +213,21 @@ def meetings(bench: Bench, prompts: Sequence[str]) -> list[Places]:
 
 
 def seams(bench: Bench, prompts: Sequence[str]) -> dict[str, list[float]]:
-    """Seam scores of loops, and of clips of the same prompts and seeds that were not made to loop."""
-    found: dict[str, list[float]] = {"--loop": [], "the same without --loop": []}
+    """Seam scores of loops, and of clips of the same prompts and seeds that were not made to loop.
+
+    A seam is on a beat, where most changes are: the other beats of the loops are scored as if they were seams, too.
+    """
+    found: dict[str, list[float]] = {"--loop": [], OTHER_BEATS: [], "the same without --loop": []}
     for index, prompt in enumerate(prompts):
         for name, loop in (("--loop", True), ("the same without --loop", False)):
             settings = bench.settings(300 + index, prompt=prompt, seconds=LOOP_SECONDS, loop=loop)
             clip = bench.synthesizer.clip(settings)
             score = seam_score(torch.from_numpy(clip.waveform), bench.spec).ratio
             found[name].append(score if clip.seam is None else clip.seam)
-    return found
+            if loop:
+                tempo = bench.synthesizer.resolve(settings).tempo
+                found[OTHER_BEATS] += beat_scores(clip.waveform, bench.spec, tempo)
+    return {name: scores for name, scores in found.items() if scores}
 
 
 def spread(prompts: Sequence[str], count: int) -> list[str]:

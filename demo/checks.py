@@ -22,6 +22,9 @@ FORMATS = ("flac", "wav", "ogg")
 USUAL_SECONDS = 10.0
 """Length of a clip when none is asked for, here as on the command line."""
 
+_LEAST_FRAMES = 64
+"""Frames of the shortest pieces that are replayed; those of the package's models have some hundreds."""
+
 _PATH = re.compile(r"(?<![\w/\\.:])(?:[A-Za-z]:\\|/)(?:[^\s/\\'\"]+[/\\])+(?=[^\s/\\'\"])")
 _FLAGS = (
     ("; give it with --model", "; the demo must be started with it (--model)"),
@@ -182,6 +185,13 @@ def check_story(limits: Limits, story: Story, name: str) -> None:
         value = asked.get(key)
         if isinstance(value, int | float) and not value <= most:
             raise AudiodiffError(f"{name} was made with {key} {value:g}; this demo replays up to {most:g}.")
+    # Around each piece the network sees its context again: in pieces of a frame a second of sound would take minutes.
+    for key in ("piece_frames", "window_frames"):
+        value = asked.get(key)
+        if isinstance(value, int | float) and not value >= _LEAST_FRAMES:
+            raise AudiodiffError(
+                f"{name} was made with {key} {value:g}; this demo replays pieces of {_LEAST_FRAMES} or more."
+            )
     audio = story.audio
     if audio.sample_rate < 1 or audio.n_samples * max(1, audio.channels) > seconds * audio.sample_rate:
         raise AudiodiffError(f"{name} tells of a sound longer than the {seconds:g} s that this demo replays.")

@@ -6,7 +6,17 @@ import torch
 
 from audiodiff.signal.mel import preset
 from audiodiff.synthesis.loop import seam_score
-from benchmarks.edit_measures import Abruptness, Places, abruptness, jumps, pasted, rank_correlation, rises, shifts
+from benchmarks.edit_measures import (
+    Abruptness,
+    Places,
+    abruptness,
+    beat_scores,
+    jumps,
+    pasted,
+    rank_correlation,
+    rises,
+    shifts,
+)
 
 SPEC = replace(preset("hifigan-22k"), n_mels=40)
 RATE = SPEC.sample_rate
@@ -68,6 +78,16 @@ def test_a_seam_is_scored_as_that_of_a_loop() -> None:
     twice = np.concatenate([clip, clip])
     found = abruptness(twice, SPEC, (len(clip), len(clip)), clip)
     assert found.jump == pytest.approx(loop.ratio, rel=0.05)
+
+
+def test_every_beat_but_the_first_is_scored_as_a_seam() -> None:
+    # four beats at 120 a minute, one pitch each, the second like the first
+    loop = np.concatenate([tone(0.5, pitch, k) for k, pitch in enumerate((330.0, 330.0, 880.0, 1500.0))])
+    second, third, fourth = beat_scores(loop, SPEC, 119.0)
+    assert second < 0.5 * min(third, fourth)
+    turned = np.roll(loop, -len(loop) // 2)
+    assert third == pytest.approx(seam_score(torch.from_numpy(turned), SPEC).ratio)
+    assert beat_scores(loop, SPEC, None) == []
 
 
 def test_jumps_and_shifts_are_where_the_sound_changes() -> None:

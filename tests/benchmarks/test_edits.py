@@ -8,7 +8,17 @@ import pytest
 from audiodiff.errors import AudiodiffError
 from benchmarks import edits
 from benchmarks.edit_measures import Abruptness, Places
-from benchmarks.edit_report import Curves, Findings, curve_table, draw, markdown, place_table, seam_table, summary
+from benchmarks.edit_report import (
+    OTHER_BEATS,
+    Curves,
+    Findings,
+    curve_table,
+    draw,
+    markdown,
+    place_table,
+    seam_table,
+    summary,
+)
 from benchmarks.edits import Bench, Config, parse, spread
 
 
@@ -22,7 +32,7 @@ def curves(*clips: list[float]) -> Curves:
 def findings() -> Findings:
     places = (Places("inpaint", (Abruptness(0.5, 0.75), Abruptness(1.5, 0.25))),)
     up, down = curves([1.0, 2.0, 3.0], [2.0, 3.0, 5.0]), curves([3.0, 2.0, 1.0], [4.0, 3.0, 2.0])
-    return Findings((2, 1), up, up, down, places, 0, places, 30.0, {"--loop": [0.5, 1.5]})
+    return Findings((2, 1), up, up, down, places, 0, places, 30.0, {"--loop": [0.5, 1.5], OTHER_BEATS: [0.75]})
 
 
 def test_curves_are_judged_clip_by_clip_and_in_the_mean() -> None:
@@ -69,9 +79,9 @@ def test_the_summary_has_a_line_for_each_verb_and_none_for_what_was_not_measured
     lines = summary(replace(found, joins=(named,))).splitlines()
     assert "2 held-out recordings and 1 clips" in lines[0]
     assert "changed: 0." in lines[0]
-    assert "| `inpaint`, joins in recordings | jump 1.00 (50 %), shift 0.50 |" in "\n".join(lines)
+    assert "| `inpaint`, joins in recordings | jump 1.00 (50 %), shift 0.50 (100 %) |" in "\n".join(lines)
     assert any(line.startswith("| `extend`, joins to recordings | – |") for line in lines)
-    assert any("1.00 (50 %) | without --loop: – |" in line for line in lines)
+    assert any("1.00 (50 %) | other beats: 0.75 (100 %); without --loop: – |" in line for line in lines)
     assert any(
         "`vary`" in line and "log-mel: rises in 100 %" in line and "other: rises in 0 %" in line for line in lines
     )

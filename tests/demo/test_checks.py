@@ -111,6 +111,9 @@ def test_a_story_cannot_ask_for_more_than_the_page(limits: Limits) -> None:
         ({"steps": 51}, "steps 51"),
         ({"vocoder_steps": 10**9}, "vocoder_steps"),
         ({"steps": float("nan")}, "steps nan"),
+        ({"piece_frames": 1}, "piece_frames 1; this demo replays pieces of 64 or more"),
+        ({"window_frames": 63}, "window_frames 63"),
+        ({"window_frames": float("nan")}, "window_frames nan"),
     ):
         with pytest.raises(AudiodiffError, match=message):
             checks.check_story(limits, told(settings={**base.settings, **settings}), "clip.wav")
