@@ -37,6 +37,12 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--loop", action="store_true", help="the end leads into the beginning; the length is rounded to a whole latent"
     )
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        metavar="CLIP",
+        help="a sound file to sound like, for a model that was trained to fit recordings; the prompt may be empty",
+    )
     add_sampling(parser, level="peak")
 
 
@@ -61,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
             synthesizer,
             target,
             all_settings[index],
+            reference=args.reference,
             provenance=not args.no_provenance,
             sidecar=args.sidecar,
             on_progress=on_progress,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import Audio, audio_info, read_audio
+from audiodiff.signal.audio_io import Audio, audio_info
 from audiodiff.synthesis.edit import interpolate, vary
 from audiodiff.synthesis.edit_settings import (
     EditSettings,
@@ -22,8 +22,7 @@ from audiodiff.synthesis.fill import extend, inpaint
 from audiodiff.synthesis.generate import FADE_SECONDS, Clip, LatentSynthesizer, OnProgress
 from audiodiff.synthesis.generate_files import GenerateReport, sampling_values, settings_of, story_of, write_clip
 from audiodiff.synthesis.provenance import Story, check_sidecar, find_story, story_input
-from audiodiff.synthesis.recording import samples_per_latent
-from audiodiff.synthesis.settings import MAX_SECONDS
+from audiodiff.synthesis.recording import read_clip, samples_per_latent
 
 Kind = TypeVar("Kind", VarySettings, InpaintSettings, ExtendSettings, InterpolateSettings)
 
@@ -206,7 +205,7 @@ def _edit_files(
         check_output(source, files.target)
     if files.sidecar:
         check_sidecar(files.target, provenance=files.provenance)
-    clips = [_read(source) for source in files.sources]
+    clips = [read_clip(source) for source in files.sources]
     encoding, notes = _exact_encoding(files.sources[0], files.target) if keeps else (None, ())
     # Looked at now: they may change meanwhile.
     inputs = tuple(story_input(source) for source in files.sources)
@@ -226,13 +225,6 @@ def _edit_files(
         encoding=encoding,
     )
     return _with_notes(report, notes)
-
-
-def _read(source: Path) -> Audio:
-    info = audio_info(source)
-    if info.seconds > MAX_SECONDS:
-        raise AudiodiffError(f"{source} has {info.seconds:.0f} s; at most {MAX_SECONDS:g} s can be edited, cut it.")
-    return read_audio(source)
 
 
 def _exact_encoding(source: Path, target: Path) -> tuple[str | None, tuple[str, ...]]:

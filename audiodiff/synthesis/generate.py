@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from audiodiff.synthesis.provenance import StoryModel
 from audiodiff.synthesis.settings import GenerateSettings, Precision
 from audiodiff.synthesis.streams import windows
 from audiodiff.synthesis.vocode import VocoderSynthesizer
-from audiodiff.synthesis.windowed import PlacedDenoise, Places, windowed, with_places
+from audiodiff.synthesis.windowed import PlacedDenoise, Places, after, windowed, with_places
 from audiodiff.text.embed import embed_prompt
 from audiodiff.text.encoder import TextEncoder, open_encoder
 from audiodiff.text.keys import find_key, key_name
@@ -90,6 +90,19 @@ class Clip:
 
 
 @dataclass(frozen=True)
+class Heard:
+    """A stretch of a recording that a clip is made beside (`audiodiff.synthesis.reference`).
+
+    Attributes:
+        latents: clean, `[channels, n]`.
+        notes: sentences about what had to be done to the recording.
+    """
+
+    latents: Tensor
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Asked:
     """A prompt as the network takes it: weighted conditions, and what of the text was dropped."""
 
@@ -146,6 +159,7 @@ class LatentSynthesizer:
         sampler: str | None = None,
         guidance: float | None = None,
         settings: GenerateSettings | None = None,
+        reference: tuple[NDArray[np.float32] | Tensor, int] | None = None,
         on_progress: OnProgress | None = None,
     ) -> NDArray[np.float32]:
         """Make one clip.
@@ -159,6 +173,7 @@ class LatentSynthesizer:
             sampler: a name of `audiodiff.diffusion.samplers.SAMPLERS`.
             guidance: scale of the guidance, 1 for none.
             settings: all settings at once; the arguments above replace its fields.
+            reference: a recording to sound like, and its rate (Hz), for a model that was trained for it.
             on_progress: called with the work done and the work in all; what it raises stops the generation.
 
         Returns:
@@ -179,7 +194,7 @@ class LatentSynthesizer:
         }
         base = (settings or GenerateSettings()).to_dict()
         merged = GenerateSettings(**{**base, **{k: v for k, v in given.items() if v is not None}})  # type: ignore[arg-type]
-        return self.clip(merged, on_progress).waveform
+        return self.clip(merged, on_progress, reference=reference).waveform
 
     def resolve(self, settings: GenerateSettings) -> GenerateSettings:
         """Return `settings` with the model's recommendations in the place of every `None`."""
@@ -222,17 +237,25 @@ class LatentSynthesizer:
         settings: GenerateSettings,
         on_progress: OnProgress | None = None,
         *,
+        reference: tuple[NDArray[np.float32] | Tensor, int] | None = None,
         on_estimate: OnEstimate | None = None,
     ) -> Clip:
         """Make the clip that `settings` describe; see `generate`."""
         settings = self.resolve(settings)
+        heard = None
+        if reference is not None:
+            from audiodiff.synthesis.reference import heard_of
+
+            heard = heard_of(self, settings, reference)
         if settings.loop:
             from audiodiff.synthesis.loop import loop_clip
 
             return loop_clip(self, settings, on_progress, on_estimate=on_estimate)
         n_samples = round(settings.seconds * self.sample_rate)
         denoising, vocoding = stages(on_progress, settings.steps, settings.vocoder_steps)
-        latents, notes = self.latents(settings, self.n_latents(settings.seconds), denoising, on_estimate=on_estimate)
+        latents, notes = self.latents(
+            settings, self.n_latents(settings.seconds), denoising, heard=heard, on_estimate=on_estimate
+        )
         levelled = self.render(latents, n_samples, settings, vocoding)
         return Clip(
             waveform=levelled.waveform.numpy(),
@@ -260,10 +283,11 @@ class LatentSynthesizer:
         n_latents: int,
         on_progress: OnProgress | None = None,
         *,
+        heard: Heard | None = None,
         on_estimate: OnEstimate | None = None,
     ) -> tuple[Tensor, tuple[str, ...]]:
-        """Denoise `[1, channels, n_latents]`; also returns notes about the prompt."""
-        guided, notes = self.guided(settings)
+        """Denoise `[1, channels, n_latents]`, beside what is `heard`; also returns notes about prompt and recording."""
+        guided, notes = self.guided(settings, heard=heard)
         denoise = with_places(guided, Places(self.beats(settings.tempo, 0, n_latents)))
         x = self.model.process.prior(self.noise(settings.seed, 0, 0, n_latents))
         times = self.times(settings)
@@ -333,25 +357,35 @@ class LatentSynthesizer:
         assert settings.steps is not None
         return GRIDS[settings.grid](self.model.process, settings.steps)
 
-    def guided(self, settings: GenerateSettings, *, circular: bool = False) -> tuple[PlacedDenoise, tuple[str, ...]]:
-        """Return the denoiser of `settings` for states of any length, and notes about the prompt."""
+    def guided(
+        self, settings: GenerateSettings, *, circular: bool = False, heard: Heard | None = None
+    ) -> tuple[PlacedDenoise, tuple[str, ...]]:
+        """Return the denoiser of `settings` for states of any length, and notes about the prompt and what is heard."""
         settings = self.resolve(settings)
         wanted = self.ask(settings.prompt, settings)
         unwanted = self.ask(settings.negative, None)
         notes = list(wanted.notes + unwanted.notes)
-        if not settings.prompt.strip():
+        if heard is not None:
+            notes += heard.notes
+        elif not settings.prompt.strip():
             notes.append(EMPTY_PROMPT)
-        return self.guided_by(wanted, unwanted, settings, circular=circular), tuple(notes)
+        return self.guided_by(wanted, unwanted, settings, circular=circular, heard=heard), tuple(notes)
 
     def guided_by(
-        self, wanted: Asked, unwanted: Asked, settings: GenerateSettings, *, circular: bool = False
+        self,
+        wanted: Asked,
+        unwanted: Asked,
+        settings: GenerateSettings,
+        *,
+        circular: bool = False,
+        heard: Heard | None = None,
     ) -> PlacedDenoise:
         """Return the denoiser that goes towards `wanted` and away from `unwanted`, for states of any length.
 
         What is wanted comes with its beats and with what it has to fit, what is unwanted without: guidance strengthens
         these too.
 
-        Of a circle the whole is denoised as one, however long.
+        Of a circle the whole is denoised as one, however long. What is `heard` goes before each window.
         """
         settings = self.resolve(settings)
         guidance, amount = settings.guidance, settings.rescale
@@ -385,7 +419,15 @@ class LatentSynthesizer:
                 full = interval(full, plain, *settings.guidance_interval)
             return full(x, t)
 
-        return denoise if circular else windowed(denoise, self.window_latents, self.window_latents // 3)
+        if circular:
+            return denoise
+        window, single = self.window_latents, cast(PlacedDenoise, denoise)
+        if heard is not None:
+            count = heard.latents.shape[-1]
+            noise = self.noise(settings.seed, 0, -count, 0)
+            single = after(denoise, heard.latents, lambda t: self.model.process.mix(heard.latents[None], noise, t[:1]))
+            window = max(1, window - count)
+        return windowed(single, window, window // 3)
 
     @property
     def window_latents(self) -> int:

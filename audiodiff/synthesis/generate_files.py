@@ -10,7 +10,8 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.files import check_output
 from audiodiff.synthesis.generate import Clip, LatentSynthesizer, OnEstimate, OnProgress
 from audiodiff.synthesis.machine import this_machine
-from audiodiff.synthesis.provenance import Story, StoryAudio, StoryInput, StoryWriter, check_sidecar
+from audiodiff.synthesis.provenance import Story, StoryAudio, StoryInput, StoryWriter, check_sidecar, story_input
+from audiodiff.synthesis.recording import read_clip
 from audiodiff.synthesis.settings import GenerateSettings
 
 FLOAT_ENCODINGS = ("FLOAT", "DOUBLE")
@@ -51,6 +52,7 @@ def generate_file(
     target: str | Path,
     settings: GenerateSettings,
     *,
+    reference: str | Path | None = None,
     provenance: bool = True,
     sidecar: bool = False,
     on_progress: OnProgress | None = None,
@@ -62,6 +64,7 @@ def generate_file(
         synthesizer: the loaded model.
         target: `.wav`, `.flac` or `.ogg`; appears only when complete.
         settings: the clip.
+        reference: a sound file to sound like, for a model that was trained for it (`audiodiff.synthesis.reference`).
         provenance: keep in the file what made it (`audiodiff.synthesis.provenance`), for `inspect` and `replay`.
         sidecar: write that as JSON beside the file, too.
         on_progress: called with the work done and the work in all.
@@ -71,13 +74,16 @@ def generate_file(
         AudiodiffError: a prompt or setting that cannot be used, or a target that cannot be written; nothing is left.
     """
     target = Path(target)
-    check_output(None, target)
+    source = None if reference is None else Path(reference)
+    check_output(source, target)
     if sidecar:
         check_sidecar(target, provenance=provenance)
+    sound, inputs = (None, ()) if source is None else (read_clip(source), (story_input(source),))
     started = time.perf_counter()
     resolved = synthesizer.resolve(settings)
-    clip = synthesizer.clip(resolved, on_progress, on_estimate=on_estimate)
-    story = story_of(synthesizer, "generate", resolved, sampling_values(resolved))
+    heard = None if sound is None else (sound.waveform, sound.sample_rate)
+    clip = synthesizer.clip(resolved, on_progress, reference=heard, on_estimate=on_estimate)
+    story = story_of(synthesizer, "generate", resolved, sampling_values(resolved), inputs=inputs)
     return write_clip(clip, target, story if provenance else None, sidecar=sidecar, started=started)
 
 

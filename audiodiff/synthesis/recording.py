@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from audiodiff.diffusion.process import Process
 from audiodiff.errors import AudiodiffError
+from audiodiff.signal.audio_io import Audio, audio_info, read_audio
 from audiodiff.signal.beats import beat_positions, track_beats
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.generate import LatentSynthesizer, OnProgress
@@ -81,6 +83,18 @@ def prepared(synthesizer: LatentSynthesizer, waveform: Waveform, sample_rate: in
     else:
         gain = min(ENCODE_RMS / level, 1.0 / highest, MAX_GAIN)
     return Recording(original, rate, samples * gain, gain, tuple(notes))
+
+
+def read_clip(source: Path) -> Audio:
+    """Read a sound file that is short enough to be edited.
+
+    Raises:
+        AudiodiffError: it is longer, or no sound file.
+    """
+    info = audio_info(source)
+    if info.seconds > MAX_SECONDS:
+        raise AudiodiffError(f"{source} has {info.seconds:.0f} s; at most {MAX_SECONDS:g} s can be edited, cut it.")
+    return read_audio(source)
 
 
 def samples_per_latent(synthesizer: LatentSynthesizer) -> int:

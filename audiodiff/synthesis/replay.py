@@ -283,10 +283,16 @@ def redo_upsample(story: Story, context: ReplayContext) -> Story:
 
 def redo_generate(story: Story, context: ReplayContext) -> Story:
     """Generate the same clip again."""
-    if len(story.models) != 2 or story.inputs:
-        raise AudiodiffError(f"the story of {context.source} is damaged: generating takes two models and no input.")
+    if len(story.models) != 2 or len(story.inputs) > 1:
+        raise AudiodiffError(
+            f"the story of {context.source} is damaged: generating takes two models and no input, or a reference."
+        )
+    reference = context.find_input(story.inputs[0]) if story.inputs else None
+    check_output(reference, context.target)
     synthesizer = _latent_synthesizer(story, context)
-    report = generate_file(synthesizer, context.target, settings_of(story), on_progress=context.on_progress)
+    report = generate_file(
+        synthesizer, context.target, settings_of(story), reference=reference, on_progress=context.on_progress
+    )
     assert report.story is not None
     return report.story
 

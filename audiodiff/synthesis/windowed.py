@@ -9,7 +9,7 @@ from torch import Tensor
 from audiodiff.diffusion.samplers import Denoise
 from audiodiff.errors import AudiodiffError
 
-__all__ = ["PlacedDenoise", "Places", "window_starts", "windowed", "with_places"]
+__all__ = ["PlacedDenoise", "Places", "after", "window_starts", "windowed", "with_places"]
 
 
 class Places(NamedTuple):
@@ -46,6 +46,28 @@ That is an argument, since windows of a state are at other places of the piece.
 def with_places(denoise: PlacedDenoise, places: Places) -> Denoise:
     """Return a `denoise` for states at these places."""
     return lambda x, t: denoise(x, t, places)
+
+
+def after(denoise: PlacedDenoise, known: Tensor, state: Callable[[Tensor], Tensor]) -> PlacedDenoise:
+    """Return a `denoise` whose states follow `known` ones, which it hears and does not give back.
+
+    Args:
+        denoise: works on `[batch, channels, n]`.
+        known: clean latents `[channels, r]`; at no beat that is known.
+        state: what they are under the noise of times `t`: `[1, channels, r]`.
+    """
+    count = known.shape[-1]
+
+    def following(x: Tensor, t: Tensor, places: Places) -> Tensor:
+        before = state(t).to(x).expand(x.shape[0], -1, -1)
+        unknown = known.new_full((known.shape[0], x.shape[-1]), torch.nan)
+        told = Places(
+            torch.cat([torch.full_like(places.beats[:1], torch.nan).expand(count), places.beats]),
+            torch.cat([known, unknown if places.known is None else places.known], dim=-1),
+        )
+        return denoise(torch.cat([before, x], dim=-1), t, told)[..., count:]
+
+    return following
 
 
 def window_starts(length: int, window: int, overlap: int) -> list[int]:

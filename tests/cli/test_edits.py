@@ -173,3 +173,33 @@ def test_bad_input_gets_a_sentence(command, model, recording, arguments, message
     assert (done.status, done.out) == (2, "")
     assert message in done.err
     assert [path.name for path in Path().iterdir()] == ["song.flac"]
+
+
+def test_a_reference_is_heard_told_and_replayed(command, model, recording) -> None:
+    given = ("generate", "", "--seconds", 1.0, "--model", model)
+    done = command(*given, "-o", "like.flac", "--reference", recording)
+    assert done.status == 0, done.err
+    assert done.err == "audiodiff: the recording has 2 channels, which were mixed to one.\n"
+    assert command(*given, "-o", "plain.flac").status == 0
+    assert np.abs(samples("like.flac") - samples("plain.flac")).max() > 1e-3
+    assert "song.flac, sha256" in command("inspect", "like.flac").out
+    done = command("replay", "like.flac", "-o", "again.flac", "--model", model)
+    assert done.status == 0, done.err
+    np.testing.assert_array_equal(samples("like.flac"), samples("again.flac"))
+    recording.rename("elsewhere.flac")
+    done = command("replay", "like.flac", "-o", "third.flac", "--model", model)
+    assert done.status == 2
+    assert "give the original with --input" in done.err
+    assert command("replay", "like.flac", "-o", "third.flac", "--model", model, "--input", "elsewhere.flac").status == 0
+
+
+def test_a_reference_that_cannot_be_used_is_refused(command, model, recording) -> None:
+    for arguments, message in (
+        (("--reference", "nowhere.wav"), "nowhere.wav"),
+        (("--reference", recording, "--loop"), "a loop takes no reference"),
+        (("--reference", "out.wav"), "is the input as well"),
+    ):
+        done = command("generate", "flute", "-o", "out.wav", "--seconds", 1.0, "--model", model, *arguments)
+        assert done.status == 2
+        assert message in done.err
+        assert not Path("out.wav").exists()

@@ -1,0 +1,52 @@
+"""A recording that a new clip is made beside: its sound is heard, its notes are not repeated.
+
+A model that was trained to complete crops with gaps (`MelLatentConfig.known`) takes a stretch of the recording as what
+goes before: every window of the new clip is denoised after it, and the stretch itself is thrown away. That needs no
+encoder of styles and no training beyond that of `inpaint` and `extend`.
+"""
+
+from torch import Tensor
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.synthesis.generate import Heard, LatentSynthesizer
+from audiodiff.synthesis.recording import Waveform, encoded, prepared, samples_per_latent
+from audiodiff.synthesis.settings import GenerateSettings
+
+__all__ = ["heard_of", "loudest"]
+
+SHARE = 3
+"""A window is one part reference and two parts new: in training the gap is at most three quarters of a crop."""
+
+
+def heard_of(synthesizer: LatentSynthesizer, settings: GenerateSettings, reference: tuple[Waveform, int]) -> Heard:
+    """Encode the loudest stretch of a recording, a third of the model's window or all there is.
+
+    Args:
+        synthesizer: the model.
+        settings: of the new clip.
+        reference: `[n_samples]` or `[channels, n_samples]`, whose channels are mixed, and its rate (Hz).
+
+    Raises:
+        AudiodiffError: the model was not trained for it, a loop is wanted, or the recording cannot be used.
+    """
+    if not synthesizer.model.config.known:
+        raise AudiodiffError(
+            f"the model {synthesizer.name} was not trained to take a reference (model.known); vary or extend the "
+            "recording instead."
+        )
+    if settings.loop:
+        raise AudiodiffError("a loop takes no reference; leave out one of the two.")
+    recording = prepared(synthesizer, *reference, mono=True)
+    samples, per_latent = recording.samples[0], samples_per_latent(synthesizer)
+    count = max(1, min(synthesizer.window_latents // SHARE, samples.shape[-1] // per_latent))
+    start = loudest(samples, per_latent, count)
+    return Heard(encoded(synthesizer, samples, start, start + count)[0], recording.notes)
+
+
+def loudest(samples: Tensor, unit: int, count: int) -> int:
+    """Where the `count` whole units of `samples [n]` with the most energy begin, in units; 0 if there are no more."""
+    n_units = samples.shape[-1] // unit
+    if n_units <= count:
+        return 0
+    energy = samples[: n_units * unit].double().square().reshape(n_units, unit).sum(dim=-1)
+    return int(energy.unfold(0, count, 1).sum(dim=-1).argmax())
