@@ -122,6 +122,34 @@ class Places:
         return float(np.mean([value <= most for value in self.values(measure)]))
 
 
+@dataclass(frozen=True)
+class Likeness:
+    """How near clips are to the recordings that they were made beside, and to the others.
+
+    Attributes:
+        name: how they were made.
+        distances: of clip k to recording j, `distances[k][j]`; k was made beside recording k.
+    """
+
+    name: str
+    distances: tuple[tuple[float, ...], ...]
+
+    @property
+    def own(self) -> float:
+        """Mean distance to their own recordings."""
+        return float(np.mean([row[index] for index, row in enumerate(self.distances)]))
+
+    @property
+    def others(self) -> float:
+        """Mean distance to the other recordings."""
+        return float(np.mean([np.mean(np.delete(row, index)) for index, row in enumerate(self.distances)]))
+
+    @property
+    def nearest(self) -> int:
+        """How many are nearest to their own."""
+        return sum(int(np.argmin(row)) == index for index, row in enumerate(self.distances))
+
+
 LARGEST = LARGEST_RATIO
 """Up to this a place is one of the clip's livelier ones."""
 

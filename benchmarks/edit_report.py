@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from audiodiff.metrics.stats import Interval, mean_interval
-from benchmarks.edit_measures import LARGEST, Places, rank_correlation, rises
+from benchmarks.edit_measures import LARGEST, Likeness, Places, rank_correlation, rises
 
 TOLERANCE = 0.02
 """By how much of its whole range a curve may fall from one value to the next and still be called rising."""
@@ -70,6 +70,8 @@ class Findings:
         meetings: places of long clips.
         long_seconds: their length.
         seams: scores of loops and of clips that are none.
+        references: clips beside recordings, and clips beside none; empty for a model that takes no reference.
+        embedding: whose distance they were measured by.
     """
 
     clips: tuple[int, int]
@@ -81,6 +83,8 @@ class Findings:
     meetings: tuple[Places, ...]
     long_seconds: float
     seams: Mapping[str, Sequence[float]]
+    references: tuple[Likeness, ...] = ()
+    embedding: str = ""
 
 
 def curve_table(columns: Sequence[tuple[str, Curves, bool]]) -> str:
@@ -137,6 +141,18 @@ def seam_table(seams: Mapping[str, Sequence[float]]) -> str:
     return "\n".join(lines)
 
 
+def likeness_table(rows: Sequence[Likeness]) -> str:
+    """Clips and the recordings that they were made beside."""
+    lines = [
+        "| clip | count | to its own recording | to the others | nearest to its own |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        count = len(row.distances)
+        lines.append(f"| {row.name} | {count} | {row.own:.3f} | {row.others:.3f} | {row.nearest} of {count} |")
+    return "\n".join(lines)
+
+
 def summary(findings: Findings) -> str:
     """One line for each verb: what was measured, the result, and that of controls."""
     places = {row.name: row for row in (*findings.joins, *findings.meetings)}
@@ -158,6 +174,9 @@ def summary(findings: Findings) -> str:
             for name in curves.found
         )
 
+    def near(row: Likeness) -> str:
+        return f"{row.nearest} of {len(row.distances)} ({row.own:.3f}, others {row.others:.3f})"
+
     untouched, pasted = told("the same places, nothing changed"), told("another clip pasted in")
     filled, put_after = told("inpaint, recordings"), told("another clip put after")
     lines = [
@@ -173,6 +192,10 @@ def summary(findings: Findings) -> str:
         f"| `generate --loop`, seam | {seam('--loop')} | other beats: {seam(OTHER_BEATS)}; without --loop: "
         f"{seam('the same without --loop')} |",
     ]
+    if findings.references:
+        like, unlike = findings.references
+        what = f"`generate --reference`, nearest to its own recording by {findings.embedding} (distance)"
+        lines.append(f"| {what} | {near(like)} | without it: {near(unlike)} |")
     text = (
         f"{findings.clips[0]} held-out recordings and {findings.clips[1]} clips of the model's own. Joins and seams "
         "are changes of the log-mel in units of the clip's own 95th percentile, as medians; in brackets how many are "
@@ -202,11 +225,19 @@ def markdown(findings: Findings, conditions: str, notes: Sequence[str] = ()) -> 
         place_table(findings.meetings),
         "Loops, the seam where the end meets the beginning in the same units:",
         seam_table(findings.seams),
+        *_referring(findings),
         f"- A clip counts if its curve nowhere goes back by more than {100 * TOLERANCE:.0f} % of its range; the rank "
         "correlation is Spearman's, mean over clips.",
         *(f"- {note}" for note in notes),
     ]
     return "\n\n".join(parts)
+
+
+def _referring(findings: Findings) -> list[str]:
+    if not findings.references:
+        return []
+    told = "Clips without a prompt beside the first half of a recording; distance to the second halves of all, by "
+    return [f"{told}{findings.embedding}:", likeness_table(findings.references)]
 
 
 def draw(findings: Findings, path: Path) -> None:

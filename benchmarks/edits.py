@@ -37,8 +37,18 @@ from audiodiff.synthesis.load import load_generator
 from audiodiff.synthesis.loop import seam_score
 from audiodiff.synthesis.settings import GenerateSettings
 from audiodiff.synthesis.windowed import window_starts
-from benchmarks.edit_measures import Abruptness, Places, abruptness, beat_scores, pasted
-from benchmarks.edit_report import OTHER_BEATS, Curves, Findings, draw, markdown, place_table, seam_table, summary
+from benchmarks.edit_measures import Abruptness, Likeness, Places, abruptness, beat_scores, pasted
+from benchmarks.edit_report import (
+    OTHER_BEATS,
+    Curves,
+    Findings,
+    draw,
+    likeness_table,
+    markdown,
+    place_table,
+    seam_table,
+    summary,
+)
 from benchmarks.music_clips import corpus_clips
 from benchmarks.vocoder_speed import RESULTS, processor, replace_text
 
@@ -98,6 +108,11 @@ class Bench:
         except MissingPackageError as error:
             self._embedding = open_embedding("log-mel")
             self.notes.append(str(error))
+
+    @property
+    def embedding(self) -> str:
+        """Name of the distance by the embedding."""
+        return self._embedding.name
 
     def settings(self, seed: int, **changes: Any) -> GenerateSettings:
         """Settings of one clip."""
@@ -230,6 +245,27 @@ def seams(bench: Bench, prompts: Sequence[str]) -> dict[str, list[float]]:
     return {name: scores for name, scores in found.items() if scores}
 
 
+def references(bench: Bench, recordings: Sequence[Source]) -> list[Likeness]:
+    """How near clips made beside the first half of each recording, without a prompt, are to the second halves.
+
+    Nothing for a model that takes no reference.
+    """
+    if not bench.synthesizer.model.config.known:
+        return []
+    half = round(CLIP_SECONDS / 2 * bench.rate)
+    targets = [source.waveform[half:] for source in recordings]
+    found = []
+    for name, heard in (("--reference", True), ("the same without --reference", False)):
+        rows = []
+        for index, source in enumerate(recordings):
+            reference = (source.waveform[:half], bench.rate) if heard else None
+            settings = bench.settings(400 + index, seconds=CLIP_SECONDS)
+            clip = bench.synthesizer.clip(settings, reference=reference).waveform
+            rows.append(tuple(bench.distances(target, clip)[bench.embedding] for target in targets))
+        found.append(Likeness(name, tuple(rows)))
+    return found
+
+
 def spread(prompts: Sequence[str], count: int) -> list[str]:
     """`count` prompts out of a list, evenly; fewer where there are fewer."""
     count = min(count, len(prompts))
@@ -258,6 +294,8 @@ def main(config: Config) -> Findings:
     say("windows", place_table(found_meetings))
     found_seams = seams(bench, spread(prompts, config.loops))
     say("loops", seam_table(found_seams))
+    found_references = references(bench, recordings)
+    say("references", likeness_table(found_references))
     pairs = between(bench, recordings[: config.limit // 2 + 1])
     say("interpolations")
     findings = Findings(
@@ -270,6 +308,8 @@ def main(config: Config) -> Findings:
         meetings=tuple(found_meetings),
         long_seconds=config.seconds,
         seams=found_seams,
+        references=tuple(found_references),
+        embedding=bench.embedding,
     )
     say("variations")
     elapsed = time.perf_counter() - began

@@ -7,13 +7,14 @@ import pytest
 
 from audiodiff.errors import AudiodiffError
 from benchmarks import edits
-from benchmarks.edit_measures import Abruptness, Places
+from benchmarks.edit_measures import Abruptness, Likeness, Places
 from benchmarks.edit_report import (
     OTHER_BEATS,
     Curves,
     Findings,
     curve_table,
     draw,
+    likeness_table,
     markdown,
     place_table,
     seam_table,
@@ -87,6 +88,19 @@ def test_the_summary_has_a_line_for_each_verb_and_none_for_what_was_not_measured
     )
 
 
+def test_references_are_told_where_the_model_takes_any() -> None:
+    like = Likeness("--reference", ((0.1, 0.3, 0.5), (0.3, 0.2, 0.4), (0.2, 0.6, 0.3)))
+    unlike = Likeness("the same without --reference", ((0.3, 0.1, 0.2),) * 3)
+    assert (like.nearest, unlike.nearest) == (2, 1)
+    assert like.own == pytest.approx(0.2)
+    assert like.others == pytest.approx((0.4 + 0.35 + 0.4) / 3)
+    assert likeness_table([like]).splitlines()[2] == "| --reference | 3 | 0.200 | 0.383 | 2 of 3 |"
+    found = replace(findings(), references=(like, unlike), embedding="ears")
+    assert "| 2 of 3 (0.200, others 0.383) | without it: 1 of 3 (" in summary(found)
+    assert "second halves of all, by ears:" in markdown(found, "model m")
+    assert "reference" not in summary(findings()) + markdown(findings(), "model m")
+
+
 def test_prompts_are_spread() -> None:
     assert spread(list("abcdef"), 3) == ["a", "c", "e"]
     assert spread(["a"], 3) == ["a"]
@@ -122,6 +136,7 @@ def test_a_tiny_model_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert all(math.isfinite(value) for row in found.joins for value in row.values("jump"))
     record = json.loads((tmp_path / "out" / "edits.json").read_text())
     assert record["clips"] == [2, 1]
+    assert [len(row) for each in found.references for row in each.distances] == [2] * 4
     assert str(tmp_path) not in json.dumps(record)
     assert (tmp_path / "out" / "edits.png").is_file()
 
