@@ -137,10 +137,13 @@ class Bench:
         return found
 
     def distances(self, wanted: FloatArray, found: FloatArray) -> dict[str, float]:
-        """Log-mel L1, and one minus the cosine of the mean points of the embedding."""
+        """Log-mel L1, and the distance by the embedding."""
+        return {"log-mel": log_mel_l1(wanted, found, self.rate), self.embedding: self.apart(wanted, found)}
+
+    def apart(self, wanted: FloatArray, found: FloatArray) -> float:
+        """One minus the cosine of the mean points of the embedding; the clips may differ in length."""
         points = [self._embedding.embed(x, self.rate).mean(axis=0).astype(float) for x in (wanted, found)]
-        cosine = float(points[0] @ points[1] / (np.linalg.norm(points[0]) * np.linalg.norm(points[1])))
-        return {"log-mel": log_mel_l1(wanted, found, self.rate), self._embedding.name: 1.0 - cosine}
+        return 1.0 - float(points[0] @ points[1] / (np.linalg.norm(points[0]) * np.linalg.norm(points[1])))
 
 
 def varied(bench: Bench, sources: Sequence[Source]) -> Curves:
@@ -261,7 +264,7 @@ def references(bench: Bench, recordings: Sequence[Source]) -> list[Likeness]:
             reference = (source.waveform[:half], bench.rate) if heard else None
             settings = bench.settings(400 + index, seconds=CLIP_SECONDS)
             clip = bench.synthesizer.clip(settings, reference=reference).waveform
-            rows.append(tuple(bench.distances(target, clip)[bench.embedding] for target in targets))
+            rows.append(tuple(bench.apart(target, clip) for target in targets))
         found.append(Likeness(name, tuple(rows)))
     return found
 
