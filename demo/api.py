@@ -143,8 +143,8 @@ def _generate(studio: Studio) -> None:
     returned = "returns the files and, as JSON, a report on each."
     _endpoint(
         "generate",
-        f"Make clips from a prompt; {returned}",
-        {**inputs(), "loop": gr.Checkbox(False, label="loop")},
+        f"Make clips from a prompt, and like a reference recording where the model takes one; {returned}",
+        {**inputs(), "loop": gr.Checkbox(False, label="loop"), "reference": gr.File(None, label="reference")},
         _clips(),
         generate,
         required=("prompt",),

@@ -231,7 +231,14 @@ class Asked:
 
 
 def generate(
-    studio: Studio, report: Report, *, user: str, asked: Asked, seconds: float | None = None, loop: bool = False
+    studio: Studio,
+    report: Report,
+    *,
+    user: str,
+    asked: Asked,
+    seconds: float | None = None,
+    loop: bool = False,
+    reference: str | Path | None = None,
 ) -> Created:
     """Make clips from a prompt; what is finished when the job is stopped stays.
 
@@ -242,29 +249,34 @@ def generate(
         asked: prompt, seed and the rest.
         seconds: length of each clip (s); 10 when `None`, or as much as is allowed.
         loop: whether the end of each leads into its beginning.
+        reference: a sound file to sound like, for a model that was trained for it.
 
     Raises:
-        AudiodiffError: an argument is out of range, or the user has too many jobs.
+        AudiodiffError: an argument is out of range, the reference cannot be used, or the user has too many jobs.
     """
     synthesizer = studio.models.require_generator()
+    source = checks.check_upload(studio.limits, reference) if reference else None
     length = checks.check_seconds(studio.limits, seconds)
     wanted = []
     for settings in asked.checked(studio.limits, level="peak", seconds=length, loop=loop):
         resolved = synthesizer.resolve(settings)
         name = f"{slug(settings.prompt)}{'-loop' if loop else ''}-seed{settings.seed}"
-        make = partial(_generate_file, synthesizer, resolved)
+        make = partial(_generate_file, synthesizer, resolved, source)
         wanted.append(Wanted(name, make, steps=resolved.steps, seconds=length))
-    return make_all(studio, report, user, wanted, asked.format)
+    return make_all(studio, report, user, wanted, asked.format, sources=[] if source is None else [source])
 
 
 def _generate_file(
     synthesizer: LatentSynthesizer,
     settings: GenerateSettings,
+    reference: Path | None,
     target: Path,
     on_progress: OnProgress,
     on_estimate: OnEstimate,
 ) -> GenerateReport:
-    return generate_file(synthesizer, target, settings, on_progress=on_progress, on_estimate=on_estimate)
+    return generate_file(
+        synthesizer, target, settings, reference=reference, on_progress=on_progress, on_estimate=on_estimate
+    )
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,12 @@ class CreateTab:
         return [*updates, gr.update(value=False) if "seed" in fitting else gr.update()]
 
 
+def _takes_reference(studio: Studio) -> bool:
+    """Whether the model was trained to fit recordings."""
+    generator = studio.models.generator
+    return generator is not None and generator.model.config.known
+
+
 def build(studio: Studio) -> CreateTab:
     """Lay the tab out and connect it."""
     limits = studio.limits
@@ -83,6 +89,15 @@ def build(studio: Studio) -> CreateTab:
                 controls["count"] = count_field(CARDS)
             controls["loop"] = gr.Checkbox(False, label="Loop: the end leads into the beginning", container=False)
             controls["seed"], dice, new_seed = seed_fields()
+            # Not one of the controls: what is kept with a prompt is no recording.
+            with gr.Accordion("Sound like a recording", open=False, visible=_takes_reference(studio)):
+                reference = gr.Audio(
+                    label="Its sound and style; the prompt may be empty",
+                    sources=["upload", "microphone"],
+                    type="filepath",
+                    buttons=[],
+                    elem_id="create-reference",
+                )
             with gr.Accordion("Settings", open=False):
                 controls |= sampling_fields(studio)
                 controls["level"] = gr.Dropdown(
@@ -93,7 +108,7 @@ def build(studio: Studio) -> CreateTab:
         with gr.Column(scale=3, min_width=320):
             shown = cards.build("create", hint="Clips appear here.")
 
-    def create(request: gr.Request, draw: bool, *values: Any) -> Iterator[dict[Any, Any]]:
+    def create(request: gr.Request, draw: bool, like: str | None, *values: Any) -> Iterator[dict[Any, Any]]:
         given = dict(zip(controls, values, strict=True))
         if draw:
             given["seed"] = roll()
@@ -101,7 +116,13 @@ def build(studio: Studio) -> CreateTab:
         seconds, loop = given.pop("seconds"), given.pop("loop")
         yield from shown.run(
             lambda report: handlers.generate(
-                studio, report, user=user_of(request), asked=Asked(**given), seconds=seconds, loop=loop
+                studio,
+                report,
+                user=user_of(request),
+                asked=Asked(**given),
+                seconds=seconds,
+                loop=loop,
+                reference=like,
             ),
             int(given["count"] or 1),
             begin,
@@ -110,7 +131,7 @@ def build(studio: Studio) -> CreateTab:
     gr.on(
         [run.click, controls["prompt"].submit, controls["negative"].submit],
         create,
-        [new_seed, *controls.values()],
+        [new_seed, reference, *controls.values()],
         [controls["seed"], *shown.outputs],
         show_progress="hidden",
         concurrency_limit=None,

@@ -10,6 +10,7 @@ gr = pytest.importorskip("gradio", reason="the extra demo")
 
 from audiodiff.cli import extend, generate, inpaint, interpolate, upsample, vary, vocode  # noqa: E402
 from audiodiff.errors import AudiodiffError  # noqa: E402
+from audiodiff.synthesis.provenance import read_story  # noqa: E402
 from demo import handlers, widgets  # noqa: E402
 from demo.app import build_app  # noqa: E402
 from demo.handlers import Asked  # noqa: E402
@@ -139,6 +140,36 @@ def test_the_button_creates_cards_one_after_the_other(app: Any) -> None:
     shown = [component for component in updates[0] if isinstance(component, gr.Column)]
     assert [updates[0][column]["visible"] for column in shown] == [True, True, False, False]
     assert "2 clips in" in next(iter(updates[-1].values()))
+
+
+def test_a_clip_is_made_like_a_recording_where_the_model_takes_one(app: Any, models: Models, voice: Path) -> None:
+    fn = event(app, "create")
+    values = [component.value for component in fn.inputs]
+    names = [component.label for component in fn.inputs]
+    (place,) = (index for index, component in enumerate(fn.inputs) if component.elem_id == "create-reference")
+    values[place] = str(voice)
+    for label, value in (("New seed every time", False), ("Prompt", ""), ("Seconds", 0.5), ("Clips", 1)):
+        values[names.index(label)] = value
+    updates: list[dict[Any, Any]] = list(fn.fn(Request(), *values))
+    paths = {
+        change["value"]
+        for update in updates
+        for component, change in update.items()
+        if isinstance(component, gr.Audio) and change.get("value")
+    }
+    assert [read_story(path).inputs[0].name for path in paths] == [voice.name]
+    assert "Sound like a recording" in visible_accordions(app)
+    assert models.generator is not None
+    config = models.generator.model.config
+    models.generator.model.config = replace(config, known=False)
+    try:
+        assert "Sound like a recording" not in visible_accordions(build_app(models))
+    finally:
+        models.generator.model.config = config
+
+
+def visible_accordions(app: Any) -> list[str]:
+    return [block.label for block in app.blocks.values() if isinstance(block, gr.Accordion) and block.visible]
 
 
 def test_the_buttons_of_a_card_make_more_of_its_clip(app: Any, studio: Studio) -> None:

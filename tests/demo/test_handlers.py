@@ -29,7 +29,7 @@ def ignore(update: Update) -> None:
 
 
 def generate(studio: Studio, report: Any = ignore, **asked: Any) -> Created:
-    own = {name: asked.pop(name) for name in ("user", "seconds", "loop") if name in asked}
+    own = {name: asked.pop(name) for name in ("user", "seconds", "loop", "reference") if name in asked}
     return handlers.generate(
         studio, report, **{"user": "me", "seconds": 1.0, **own}, asked=Asked(**{"prompt": "solo piano", **asked})
     )
@@ -141,13 +141,14 @@ def uploaded(studio: Studio, path: Path) -> Path:
     return target
 
 
-@pytest.mark.parametrize("what", ["generate", "vary", "vocode", "upsample", "replay"])
+@pytest.mark.parametrize("what", ["generate", "reference", "vary", "vocode", "upsample", "replay"])
 def test_a_job_that_waits_longer_than_files_are_kept_is_done_all_the_same(
     studio: Studio, voice: Path, call: Path, what: str
 ) -> None:
     clip = vocode(studio, ignore, user="me", input=uploaded(studio, voice)).path if what == "replay" else None
     jobs = {
         "generate": lambda report: generate(studio, report, count=2).clips[1].path,
+        "reference": lambda report: generate(studio, report, reference=uploaded(studio, voice)).clips[0].path,
         "vary": lambda report: (
             edits.vary(studio, report, user="me", clip=uploaded(studio, voice), asked=Asked("", steps=2)).clips[0].path
         ),
@@ -177,6 +178,17 @@ def test_a_loop_is_made_and_its_seam_is_told(studio: Studio) -> None:
     assert clip.seam is not None
     assert read_story(clip.path).settings["loop"] is True
     assert generate(studio).clips[0].seam is None
+
+
+def test_a_reference_is_heard_and_told(studio: Studio, voice: Path) -> None:
+    plain = generate(studio).clips[0].path
+    like = generate(studio, reference=uploaded(studio, voice)).clips[0].path
+    assert read_story(like).inputs[0].name == voice.name
+    assert np.abs(soundfile.read(like)[0] - soundfile.read(plain)[0]).max() > 1e-3
+    assert read_story(plain).inputs == ()
+    for reference, message in ((str(voice) + "x", "is not on the server"), (Path(__file__), "not audio")):
+        with pytest.raises(AudiodiffError, match=message):
+            generate(studio, reference=reference)
 
 
 def test_empty_fields_are_the_models_own(studio: Studio) -> None:

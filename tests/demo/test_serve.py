@@ -109,6 +109,16 @@ def test_generate_inspect_and_replay(client: Client) -> None:
 
 
 @pytest.mark.slow
+def test_a_clip_like_a_recording(client: Client, voice: Path) -> None:
+    given = {"prompt": "", "seconds": 1.0, "steps": 2}
+    files, _ = client.predict(**given, reference=handle_file(voice), api_name="/generate")
+    assert read_story(files[0]).inputs[0].name == voice.name
+    again, found = client.predict(input=handle_file(files[0]), recording=[handle_file(voice)], api_name="/replay")
+    assert json.loads(found)["identical"]
+    np.testing.assert_array_equal(soundfile.read(again)[0], soundfile.read(files[0])[0])
+
+
+@pytest.mark.slow
 def test_edit(client: Client, voice: Path) -> None:
     def names(name: str, **given: Any) -> list[str]:
         files, report = client.predict(**given, steps=2, api_name=name)
