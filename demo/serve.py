@@ -3,8 +3,9 @@
 import os
 import socket
 import sys
+import threading
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import gradio as gr
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.signal.beats import warm_up
 from audiodiff.text.library import library_path
 
 from .app import build_app
@@ -83,10 +85,18 @@ def serve(
     library = prompts or (None if place.public else library_path())
     with closing(open_studio(models, limits, library=library)) as studio, studio.workspace:
         app = open_page(models, studio, place)
+        threading.Thread(target=prepare_beats, args=(models,), daemon=True).start()
         try:
             app.block_thread()
         finally:
             app.close(verbose=False)
+
+
+def prepare_beats(models: Models) -> None:
+    """Compile what edits need to find beats, so that the first visitor does not wait for it."""
+    if models.generator is not None and models.generator.model.config.beats:
+        with suppress(AudiodiffError):  # whoever asks for beats is told what is missing
+            warm_up()
 
 
 def open_page(models: Models, studio: Studio, place: Place) -> gr.Blocks:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from audiodiff.errors import AudiodiffError
 
-__all__ = ["beat_positions", "steady_beats", "track_beats"]
+__all__ = ["beat_positions", "steady_beats", "track_beats", "warm_up"]
 
 _HOP = 256
 _RATE = 22_050
@@ -50,6 +50,17 @@ def track_beats(waveform: NDArray[np.float32], sample_rate: int, tempo: float) -
     steps = np.diff(np.array(beats)) * tempo / 60.0
     steady = len(beats) >= _FEWEST and float((np.abs(steps - 1.0) <= _NEAR).mean()) >= _MOST
     return beats if steady else ()
+
+
+def warm_up() -> None:
+    """Let librosa compile what finding beats takes: some twenty seconds on a new machine, a few in any other process.
+
+    Raises:
+        AudiodiffError: librosa is not installed.
+    """
+    clicks = np.zeros(4 * _RATE, dtype=np.float32)
+    clicks[:: _RATE // 2] = 1.0
+    track_beats(clicks, _RATE, 120.0)
 
 
 def steady_beats(first: float, tempo: float, seconds: float) -> tuple[float, ...]:

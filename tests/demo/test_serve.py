@@ -19,7 +19,7 @@ from gradio_client import Client, handle_file
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.provenance import read_story
 from demo.limits import Limits
-from demo.serve import GRADIO_FOLDER, Place, blocked_paths, free_port, limits_of, open_page, read_auth
+from demo.serve import GRADIO_FOLDER, Place, blocked_paths, free_port, limits_of, open_page, prepare_beats, read_auth
 from demo.studio import Models, Studio, open_studio
 from tests.synthesis.latent_models import RATE
 
@@ -61,6 +61,20 @@ def test_a_free_port_is_found() -> None:
     assert free_port("127.0.0.1", None) >= 7860
     with pytest.raises(AudiodiffError, match="give another --host"):
         free_port("203.0.113.1", None)  # an address for documentation
+
+
+def test_beats_are_prepared_where_the_model_is_told_of_them(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def warm_up() -> None:
+        done.append("warm")
+        raise AudiodiffError("librosa is not installed")
+
+    monkeypatch.setattr("demo.serve.warm_up", warm_up)
+    prepare_beats(Models())
+    assert done == []
+    prepare_beats(models)
+    assert done == ["warm"]
 
 
 def test_flags_that_are_not_given_leave_the_limits_alone() -> None:

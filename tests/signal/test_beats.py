@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from audiodiff.signal.beats import beat_positions, steady_beats, track_beats
+from audiodiff.signal.beats import beat_positions, steady_beats, track_beats, warm_up
 
 RATE = 16_000
 
@@ -24,6 +24,15 @@ def test_beats_are_found(tempo: float, first: float) -> None:
     distance = np.abs(wanted[:, None] - found[None]).min(axis=1)
     assert float((distance < 0.04).mean()) > 0.9
     assert abs(len(found) - len(wanted)) <= 2
+
+
+def test_warming_up_goes_all_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    import librosa
+
+    called, whole = [], librosa.beat.beat_track
+    monkeypatch.setattr(librosa.beat, "beat_track", lambda **given: called.append(1) or whole(**given))
+    warm_up()
+    assert called == [1]
 
 
 def test_a_beat_of_another_tempo_is_no_beat() -> None:
