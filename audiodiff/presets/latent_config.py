@@ -176,6 +176,8 @@ _MUSIC = Config(
         validate_every=1_000,
         save_every_seconds=180.0,
     ),
+    # At 3 families are found a little more seldom (54 of 63 clips against 57).
+    sampling=SamplingConfig(guidance=4.0),
     description="music from a prompt, 44.1 kHz",
 )
 
