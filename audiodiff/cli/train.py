@@ -98,7 +98,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if not config.data.folder or not config.output:
         raise AudiodiffError("a run needs a corpus and a folder: give --data FOLDER and --output RUN.")
+    from audiodiff.training.devices import close_devices
+
     folder = presets.train(config, resume=args.resume)
+    close_devices()
     print(f"{folder}: a checkpoint; {presets.NEXT.format(folder=folder)}")
     return 0
 

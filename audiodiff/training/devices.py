@@ -70,3 +70,14 @@ def open_devices(name: str = "auto") -> Devices:
         reason = str(error).splitlines()[0]
         raise AudiodiffError(f"device {name!r} cannot be used ({reason}); choose auto, cpu, cuda or mps.") from error
     return Devices(device)
+
+
+def close_devices() -> None:
+    """Leave the run that `open_devices` joined, once all its processes have come to their end.
+
+    A process that just ends while its threads talk to the others may be aborted by the C++ runtime. After an error
+    nobody should wait for the others: do not call it then.
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()

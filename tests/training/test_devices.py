@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.training.devices import Devices, open_devices
+from audiodiff.training.devices import Devices, close_devices, open_devices
 
 
 def test_shards_make_up_the_batch() -> None:
@@ -21,3 +21,14 @@ def test_open_devices() -> None:
     for name in ("gpu!", "cuda:99"):
         with pytest.raises(AudiodiffError, match="choose auto"):
             open_devices(name)
+
+
+def test_processes_leave_together_and_one_alone_just_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    for name in ("barrier", "destroy_process_group"):
+        monkeypatch.setattr(torch.distributed, name, lambda name=name: done.append(name))
+    close_devices()
+    assert done == []
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    close_devices()
+    assert done == ["barrier", "destroy_process_group"]
