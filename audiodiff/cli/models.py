@@ -38,8 +38,11 @@ def run(args: argparse.Namespace) -> int:
 def _licences(metadata: dict[str, Any]) -> list[str]:
     """Return the licences of what a model has heard, those of the weights that it started from among them."""
     found = set(metadata.get("corpus", {}).get("licences", []))
-    for origin in metadata.get("origins", {}).values():
-        found.update(origin.get("licences", []), _licences(origin))
+    origins = list(metadata.get("origins", {}).values())
+    while origins:
+        origin = origins.pop()  # as `audiodiff.presets.run.describe_origins` has it
+        found.update(origin.get("licences", []))
+        origins += origin.get("origins", {}).values()
     return sorted(found)
 
 

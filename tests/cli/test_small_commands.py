@@ -37,12 +37,23 @@ def test_a_model_names_its_corpus(command, checkpoint, tmp_path, monkeypatch) ->
     config = json.loads((checkpoint / "config.json").read_text())
     config["metadata"] |= {"description": "one voice", "corpus": {"name": "own", "hours": 1.5, "licences": ["CC0-1.0"]}}
     config["metadata"]["origins"] = {
-        "init": {"licences": ["CC-BY-4.0"], "origins": {"init": {"licences": ["MIT", "CC0-1.0"]}}}
+        "init": {
+            "corpus": "theirs",
+            "licences": ["CC-BY-4.0"],
+            "origins": {"init": {"corpus": "older", "licences": ["MIT", "CC0-1.0"]}},
+        }
     }
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "config.json").write_text(json.dumps(config))
     monkeypatch.setattr(models, "PRETRAINED", tmp_path)
     assert "one voice; trained on own, 1.5 h; CC-BY-4.0; CC0-1.0; MIT" in command("models").out
+
+
+def test_the_shipped_models_are_listed(command) -> None:
+    listed = command("models")
+    assert (listed.status, listed.err) == (0, "")
+    assert "trained on music, rendered" in listed.out
+    assert [line.split()[0] for line in listed.out.splitlines()] == ["music", "speech", "upsample-speech"]
 
 
 def test_no_models(command, tmp_path, monkeypatch) -> None:
