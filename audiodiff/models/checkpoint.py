@@ -197,9 +197,9 @@ def load_autoencoder(folder: Path | str) -> MelAutoencoder:
 
     That of a latent model is taken out of its checkpoint.
     """
-    if read_config(folder, "autoencoder", "mel_latent")["kind"] == "mel_latent":
+    config = read_config(folder, "autoencoder", "mel_latent")
+    if config["kind"] == "mel_latent":
         return load_mel_latent(folder).autoencoder
-    config = read_config(folder, "autoencoder")
     model = MelAutoencoder(autoencoder_config_from_dict(config["model"]))
     _fill(model, Path(folder))
     return model.eval()

@@ -160,22 +160,28 @@ def run_command(preset: str, preset_settings: Mapping[str, Any] | None, settings
     return shlex.join(words)
 
 
-def describe_origins(corpus: Mapping[str, Any], **checkpoints: str) -> dict[str, Any]:
+def describe_origins(
+    corpus: Mapping[str, Any], *, find: Callable[[str], Path] = find_checkpoint, **checkpoints: str
+) -> dict[str, Any]:
     """What travels with weights that were not learnt from the corpus alone: whose weights they started from or contain.
 
     Args:
         corpus: description of the run's own corpus.
+        find: returns the folder whose weights a name stands for.
         checkpoints: name or folder of a checkpoint by the setting that named it; empty where there is none.
 
     Returns:
         For each of them its name, the hash of its weights, its licences, the sources that are not the run's own, and
         its own origins.
+
+    Raises:
+        AudiodiffError: one of them is not there, or no checkpoint.
     """
     origins = {}
     for setting, checkpoint in checkpoints.items():
         if not checkpoint:
             continue
-        config = read_config(find_checkpoint(checkpoint))
+        config = read_config(find(checkpoint))
         heard = config["metadata"].get("corpus", {})
         origins[setting] = {
             "model": public_name(checkpoint),

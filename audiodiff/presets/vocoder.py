@@ -571,7 +571,7 @@ def describe(config: Config, data: AudioDataset) -> dict[str, Any]:
         "description": config.description,
         "corpus": corpus,
         # Decoded mels teach the vocoder, but no weights of the autoencoder are in it.
-        "origins": describe_origins(corpus, init=config.init),
+        "origins": describe_origins(corpus, find=find_vocoder, init=config.init),
         "training": {key: value for key, value in config_to_dict(config).items() if key in ("train", "data", "init")},
         # The projections stand in the model's config.
         "sampling": {

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -421,7 +421,8 @@ class LatentSynthesizer:
 
         if circular:
             return denoise
-        window, single = self.window_latents, cast(PlacedDenoise, denoise)
+        window = self.window_latents
+        single: PlacedDenoise = denoise
         if heard is not None:
             count = heard.latents.shape[-1]
             noise = self.noise(settings.seed, 0, -count, 0)

@@ -62,7 +62,7 @@ def after(denoise: PlacedDenoise, known: Tensor, state: Callable[[Tensor], Tenso
         before = state(t).to(x).expand(x.shape[0], -1, -1)
         unknown = known.new_full((known.shape[0], x.shape[-1]), torch.nan)
         told = Places(
-            torch.cat([torch.full_like(places.beats[:1], torch.nan).expand(count), places.beats]),
+            torch.cat([places.beats.new_full((count,), torch.nan), places.beats]),
             torch.cat([known, unknown if places.known is None else places.known], dim=-1),
         )
         return denoise(torch.cat([before, x], dim=-1), t, told)[..., count:]

@@ -13,6 +13,7 @@ from audiodiff.cli.train import PRESET_NAMES
 from audiodiff.data.corpora import AudioItem
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import load_vocoder, read_config
+from audiodiff.models.find import PRETRAINED
 from audiodiff.models.vocoder import PriorConfig, Vocoder
 from audiodiff.presets import autoencoder
 from audiodiff.presets.vocoder import (
@@ -26,6 +27,7 @@ from audiodiff.presets.vocoder import (
     config_from_dict,
     config_to_dict,
     configure,
+    describe,
     for_sampling,
     split_items,
     train,
@@ -131,6 +133,18 @@ def test_run_folders_are_protected(place: Path) -> None:
         train(configure("tiny", {"output": str(place / "x")}), resume=False)
     with pytest.raises(AudiodiffError, match="--output"):
         train(configure("tiny", {"data.folder": str(place)}), resume=False)
+
+
+def test_a_vocoder_out_of_a_latent_model_tells_its_own_origin() -> None:
+    config = configure("music-vocoder", {"init": "music"})
+    given = {"name": "mine", "clips": 0, "hours": 0.0, "licences": [], "sources": []}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("audiodiff.presets.vocoder.describe_corpus", lambda config, data: given)
+        origin = describe(config, None)["origins"]["init"]  # type: ignore[arg-type]
+    inside = read_config(PRETRAINED / "music" / "vocoder")
+    assert origin["model"] == "music"
+    assert origin["weights_sha256"] == inside["weights_sha256"]
+    assert origin["sources"] == sorted(inside["metadata"]["corpus"]["sources"])
 
 
 def test_init_starts_from_a_checkpoint_of_the_same_shape(place: Path) -> None:
