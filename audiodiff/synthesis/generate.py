@@ -53,7 +53,8 @@ class LatentDefaults:
         steps, sampler, grid, precision: as in `audiodiff generate`.
         guidance: scale, 1 for none.
         rescale: 0 to 1.
-        window_seconds: longest stretch that the network denoises as one (s).
+        window_seconds: length of the windows that longer clips are denoised in (s).
+        tolerance_seconds: a clip longer than a window by no more than this is denoised as one (s).
     """
 
     steps: int = 20
@@ -63,6 +64,7 @@ class LatentDefaults:
     guidance: float = 3.0
     rescale: float = 0.5
     window_seconds: float = 10.0
+    tolerance_seconds: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -428,12 +430,17 @@ class LatentSynthesizer:
             noise = self.noise(settings.seed, 0, -count, 0)
             single = after(denoise, heard.latents, lambda t: self.model.process.mix(heard.latents[None], noise, t[:1]))
             window = max(1, window - count)
-        return windowed(single, window, window // 3)
+        return windowed(single, window, window // 3, tolerance=self.tolerance_latents)
 
     @property
     def window_latents(self) -> int:
-        """The most latents that the network denoises as one."""
+        """Latents of a window."""
         return max(1, round(self.defaults.window_seconds * self.model.latents_per_second))
+
+    @property
+    def tolerance_latents(self) -> int:
+        """By how many latents a state may be longer than a window and still be denoised as one."""
+        return round(self.defaults.tolerance_seconds * self.model.latents_per_second)
 
     def ask(self, prompt: str, settings: GenerateSettings | None) -> Asked:
         """Turn a prompt, and the numbers and classes of `settings`, into conditions.

@@ -158,7 +158,11 @@ def story_of(
         Story,
         verb,
         synthesizer.identity,
-        {**kept, "text_encoder": synthesizer.model.config.text_encoder},
+        {
+            **kept,
+            "text_encoder": synthesizer.model.config.text_encoder,
+            "tolerance_seconds": synthesizer.defaults.tolerance_seconds,
+        },
         settings.seed,
         machine=this_machine(synthesizer.device),
         inputs=inputs,
@@ -177,7 +181,8 @@ def settings_of(story: Story, *, others: tuple[str, ...] = ()) -> GenerateSettin
     Raises:
         AudiodiffError: a setting is missing, unknown, or out of range.
     """
-    values = {key: value for key, value in story.settings.items() if key not in ("text_encoder", *others)}
+    of_model = ("text_encoder", "tolerance_seconds")
+    values = {key: value for key, value in story.settings.items() if key not in (*of_model, *others)}
     known = set(GenerateSettings().to_dict())
     odd = sorted(set(values) - known)
     if odd:

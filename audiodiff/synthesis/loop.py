@@ -117,8 +117,9 @@ def circular_denoise(
 ) -> tuple[Denoise, tuple[str, ...]]:
     """Return the denoiser of a loop of `n_latents`, and notes about its prompt and beats; `settings` are resolved."""
     window = synthesizer.window_latents
-    denoise, said = synthesizer.guided(settings, circular=n_latents <= window)
-    if n_latents > window:
+    as_one = n_latents <= window + synthesizer.tolerance_latents
+    denoise, said = synthesizer.guided(settings, circular=as_one)
+    if not as_one:
         denoise = around(denoise, window, window // 3)
     else:
         # The model has never heard less than this; a short loop is shown to it several times over.

@@ -359,6 +359,11 @@ def _latent_synthesizer(story: Story, context: ReplayContext) -> LatentSynthesiz
             f"the vocoder of {synthesizer.name} is not the one that made {context.source} ({ours[:_SHOWN]}, not "
             f"{theirs[:_SHOWN]}); give the model it was made with, {story.models[0].name}, with --model."
         )
+    # Stories that do not name it are from when every clip longer than a window was cut.
+    tolerance = setting(story, "tolerance_seconds", float) if "tolerance_seconds" in story.settings else 0.0
+    if not 0.0 <= tolerance <= synthesizer.defaults.window_seconds:
+        raise AudiodiffError(f"the story of {context.source} is damaged: tolerance_seconds is {tolerance!r}.")
+    synthesizer.defaults = replace(synthesizer.defaults, tolerance_seconds=tolerance)
     return synthesizer
 
 

@@ -85,23 +85,24 @@ def window_starts(length: int, window: int, overlap: int) -> list[int]:
     return [round(index * (length - window) / (count - 1)) for index in range(count)]
 
 
-def windowed(denoise: PlacedDenoise, window: int, overlap: int) -> PlacedDenoise:
+def windowed(denoise: PlacedDenoise, window: int, overlap: int, *, tolerance: int = 0) -> PlacedDenoise:
     """Return a `denoise` for states of any length from one for states of up to `window` positions.
 
     Each window is denoised by itself; where windows overlap, their estimates cross-fade linearly. Since all windows
     share one state and its noise, each step pulls neighbours towards a common sound (MultiDiffusion, arXiv 2302.08113).
 
     Args:
-        denoise: works on `[batch, channels, n]` with `n <= window`.
+        denoise: works on `[batch, channels, n]` with `n <= window + tolerance`.
         window: positions.
         overlap: positions that neighbours share at least.
+        tolerance: a state longer than `window` by no more than this is denoised as one, at half the cost of two.
     """
 
     def joined(x: Tensor, t: Tensor, places: Places) -> Tensor:
         length = x.shape[-1]
-        starts = window_starts(length, window, overlap)
-        if len(starts) == 1:
+        if length <= window + tolerance:
             return denoise(x, t, places)
+        starts = window_starts(length, window, overlap)
         total = torch.zeros_like(x)
         weight = torch.zeros(length, dtype=x.dtype, device=x.device)
         for index, start in enumerate(starts):

@@ -96,6 +96,31 @@ def test_an_edit_without_prompt_is_replayed(
     assert replay(tmp_path / "out.wav", tmp_path / "again.wav", model=tiny_folder).identical
 
 
+def test_a_clip_a_little_longer_than_a_window_is_one_window_and_older_files_replay_with_two(
+    tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path
+) -> None:
+    settings = GenerateSettings(seconds=4.2, seed=1)  # windows of 4 s
+    new = generate_file(tiny, tmp_path / "new.wav", settings)
+    assert replay(tmp_path / "new.wav", tmp_path / "again.wav", model=tiny_folder).identical
+    older = LatentSynthesizer(
+        tiny.model,
+        tiny.vocoder,
+        name=tiny.name,
+        identity=tiny.identity,
+        defaults=replace(tiny.defaults, tolerance_seconds=0.0),
+    )
+    old = generate_file(older, tmp_path / "old.wav", settings)
+    assert old.story is not None
+    assert new.story is not None
+    assert old.story.audio.samples_sha256 != new.story.audio.samples_sha256
+    without = {key: value for key, value in old.story.settings.items() if key != "tolerance_seconds"}
+    write_story(tmp_path / "old.wav", replace(old.story, settings=without))
+    assert replay(tmp_path / "old.wav", tmp_path / "old-again.wav", model=tiny_folder).identical
+    write_story(tmp_path / "old.wav", replace(old.story, settings={**without, "tolerance_seconds": 1e9}))
+    with pytest.raises(AudiodiffError, match="tolerance_seconds"):
+        replay(tmp_path / "old.wav", tmp_path / "never.wav", model=tiny_folder)
+
+
 def test_a_loop_is_replayed(tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path) -> None:
     report = generate_file(tiny, tmp_path / "loop.wav", quick(seconds=1.0, loop=True))
     assert report.seam is not None

@@ -77,3 +77,11 @@ def test_places_turn_and_repeat_together() -> None:
     assert twice.beats.tolist() == [0.0, 1.0, 2.0, 3.0] * 2
     assert twice.known[1].tolist() == [4.0, 5.0, 6.0, 7.0] * 2
     assert Places(torch.arange(4.0)).roll(1).known is None
+
+
+@pytest.mark.parametrize(("length", "calls"), [(20, [20]), (22, [22]), (23, [20, 20])])
+def test_a_state_a_little_longer_than_a_window_is_denoised_as_one(length: int, calls: list[int]) -> None:
+    seen: list[int] = []
+    denoise = windowed(lambda x, t, places: seen.append(x.shape[-1]) or x, 20, 5, tolerance=2)
+    denoise(torch.zeros(1, 1, length), torch.ones(1), Places(torch.zeros(length)))
+    assert seen == calls
