@@ -152,6 +152,8 @@ def prompt_table(rows: Sequence[SetScores], heading: str = "") -> str:
         "clipped ↓",
         "loudness",
         "bandwidth",
+        "above 16 kHz",
+        "strongest line ↓",
     ]
     lines = [heads, ["---"] * len(heads)]
     lines += [
@@ -167,6 +169,8 @@ def prompt_table(rows: Sequence[SetScores], heading: str = "") -> str:
             str(row.clipped),
             f"{row.loudness:.1f} LUFS",
             f"{row.bandwidth / 1000:.1f} kHz",
+            "–" if math.isnan(row.treble) else f"{row.treble:.0f} dB",
+            "–" if math.isnan(row.line) else f"{row.line:.1f} dB",
         ]
         for row in rows
     ]

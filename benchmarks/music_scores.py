@@ -27,7 +27,7 @@ from audiodiff.metrics.distribution import (
     manifold_scores,
 )
 from audiodiff.metrics.embeddings import MusicnnVGG, open_embedding
-from audiodiff.metrics.music import key, key_relation, signal_health, tempo, tempo_agrees
+from audiodiff.metrics.music import key, key_relation, signal_health, tempo, tempo_agrees, treble
 from benchmarks.music_clips import Array, MusicClip, PointCache
 from benchmarks.music_families import family
 
@@ -98,6 +98,8 @@ class SetScores:
             prompt it was; NaN where there is none.
         silent, clipped: clips that are.
         loudness, bandwidth: medians (LUFS, Hz).
+        treble: median energy above 16 kHz over all energy (dB).
+        line: of the clip where it is strongest, how far a band of 200 Hz above 16 kHz stands out (dB).
     """
 
     name: str
@@ -116,6 +118,8 @@ class SetScores:
     clipped: Share = Share(0, 0)
     loudness: float = math.nan
     bandwidth: float = math.nan
+    treble: float = math.nan
+    line: float = math.nan
 
     def to_dict(self) -> dict[str, Any]:
         """Return the scores as JSON values."""
@@ -140,6 +144,8 @@ class SetScores:
             "clipped": _number(self.clipped.share),
             "loudness": _number(self.loudness),
             "bandwidth": _number(self.bandwidth),
+            "treble": _number(self.treble),
+            "line": _number(self.line),
         }
 
 
@@ -202,6 +208,7 @@ class Judge:
                 clip_means(self.held_out_points["musicnn-msd"]), clip_means(points["musicnn-msd"])
             )
         health = [signal_health(clip.waveform, clip.sample_rate) for clip in clips]
+        highs = [found for clip in clips if (found := treble(clip.waveform, clip.sample_rate)) is not None]
         asked = [clip for clip in clips if asks_tempo(clip, self.ears)]
         heard = [tempo(clip.waveform, clip.sample_rate) for clip in asked]
         agreed = sum(tempo_agrees(h, clip.tempo, TEMPO_TOLERANCE) for h, clip in zip(heard, asked, strict=True))
@@ -234,6 +241,8 @@ class Judge:
             clipped=Share(sum(h.is_clipped for h in health), n_clips),
             loudness=float(np.median([h.loudness for h in health])),
             bandwidth=float(np.median([h.bandwidth for h in health])),
+            treble=float(np.median([high.share_db for high in highs])) if highs else math.nan,
+            line=max((high.line_db for high in highs), default=math.nan),
         )
 
     def families(self, clips: Sequence[MusicClip], points: Points) -> Confusion | None:

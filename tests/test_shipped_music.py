@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import audiodiff
+from audiodiff.metrics.music import treble
 from audiodiff.models.checkpoint import read_config, weights_hash
 from audiodiff.models.find import PRETRAINED
 from audiodiff.signal.mel import log_mel
@@ -44,6 +45,20 @@ def flux(model: LatentSynthesizer, clip: np.ndarray) -> float:
     """How much louder bands become from frame to frame."""
     rises = log_mel(torch.from_numpy(clip)[None], model.model.mel_spec).diff(dim=-1).clamp_min(0.0)
     return float(rises.mean())
+
+
+@pytest.mark.slow
+def test_drums_do_not_whistle(model: LatentSynthesizer) -> None:
+    kits = ("drum groove", "solo drum kit", "jazz trio with drums", "metal, heavy drums", "funk band", "techno beat")
+    lines = []
+    for seed, kit in enumerate(kits):
+        for bpm in (90, 110, 130, 150):
+            clip = model.generate(f"{kit}, {bpm} bpm", seconds=3, seed=seed, steps=6)
+            found = treble(clip, model.sample_rate)
+            assert found is not None
+            lines.append(found.line_db)
+    assert len(lines) == 24
+    assert max(lines) < 10.0, lines
 
 
 DRUMS, ORGAN = "solo drum kit, rock drum groove, fast", "solo church organ, hymn, slow"

@@ -22,6 +22,7 @@ _RATE = 22_050
 _MEL = MelSpec(sample_rate=_RATE, n_fft=1024, hop_length=256, win_length=1024, n_mels=80, f_max=_RATE / 2, floor=2.5e-3)
 _FRAMES_PER_SECOND = _RATE / 256
 _REFERENCE_LUFS = -23.0
+_TREBLE, _LINE_WIDTH = 16_000.0, 200.0
 
 TEMPO_RANGE = (45.0, 220.0)
 """Beats per minute that are considered; anything else comes out doubled or halved."""
@@ -220,6 +221,52 @@ def _bandwidth(samples: torch.Tensor, sample_rate: int) -> float:
         return 0.0
     heard = torch.nonzero(power >= loudest * 1e-6)
     return float(heard.max()) * sample_rate / 2048
+
+
+@dataclass(frozen=True)
+class Treble:
+    """The highest part of a spectrum.
+
+    Attributes:
+        share_db: energy above 16 kHz over the energy of the whole (dB); minus infinity where there is none.
+        line_db: how far the strongest band of 200 Hz above 16 kHz stands over its surroundings (dB): over the louder of
+            the medians of the five bands on either side, so that the edge of a low-pass is no line.
+        line_hz: lower edge of that band.
+    """
+
+    share_db: float
+    line_db: float
+    line_hz: float
+
+
+def treble(waveform: FloatArray, sample_rate: int) -> Treble | None:
+    """Look for whistles above 16 kHz; None for a rate below 40 kHz or for silence.
+
+    Raises:
+        AudiodiffError: bad array.
+    """
+    array = checked(waveform, sample_rate).astype(np.float64)
+    if sample_rate < 40_000 or not np.any(array):
+        return None
+    power = np.abs(np.fft.rfft(array * np.hanning(array.size))) ** 2
+    band = (np.fft.rfftfreq(array.size, 1.0 / sample_rate) / _LINE_WIDTH).astype(np.int64)
+    bands = np.bincount(band, weights=power)[: int(sample_rate / 2 / _LINE_WIDTH)]
+    # Nothing below -120 dB of the whole counts.
+    level = 10.0 * np.log10(bands / bands.sum() + 1e-12)
+    first = round(_TREBLE / _LINE_WIDTH)
+    reach = 5
+    over = {
+        index: level[index]
+        - max(np.median(level[index - reach : index]), np.median(level[index + 1 : index + 1 + reach]))
+        for index in range(first, len(level) - reach)
+    }
+    strongest = max(over, key=lambda index: over[index])
+    share = float(bands[first:].sum() / bands.sum())
+    return Treble(
+        share_db=10.0 * math.log10(share) if share > 0.0 else -math.inf,
+        line_db=float(over[strongest]),
+        line_hz=strongest * _LINE_WIDTH,
+    )
 
 
 @dataclass(frozen=True)

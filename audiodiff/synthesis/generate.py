@@ -19,9 +19,11 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import public_name
 from audiodiff.models.mel_latent import MelLatent
 from audiodiff.signal.levels import Levelled, apply_level
+from audiodiff.signal.mel import value_range
 from audiodiff.synthesis.provenance import StoryModel
 from audiodiff.synthesis.settings import GenerateSettings, Precision
 from audiodiff.synthesis.streams import windows
+from audiodiff.synthesis.top_bands import limit_top_bands
 from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.synthesis.windowed import PlacedDenoise, Places, after, windowed, with_places
 from audiodiff.text.embed import embed_prompt
@@ -55,6 +57,7 @@ class LatentDefaults:
         rescale: 0 to 1.
         window_seconds: length of the windows that longer clips are denoised in (s).
         tolerance_seconds: a clip longer than a window by no more than this is denoised as one (s).
+        band_limits: of the highest mel bands (`audiodiff.synthesis.top_bands`); empty for none.
     """
 
     steps: int = 20
@@ -65,6 +68,7 @@ class LatentDefaults:
     rescale: float = 0.5
     window_seconds: float = 10.0
     tolerance_seconds: float = 0.5
+    band_limits: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -496,7 +500,11 @@ class LatentSynthesizer:
             decoded = self.model.autoencoder.decode(latents[..., piece.start : piece.stop])[0]
             first = (piece.core_start - piece.start) * per_latent
             parts.append(decoded[:, first : first + (piece.core_stop - piece.core_start) * per_latent])
-        return torch.cat(parts, dim=-1)
+        return self.limited(torch.cat(parts, dim=-1))
+
+    def limited(self, log_mel: Tensor) -> Tensor:
+        """Keep the highest bands of a decoded `[n_mels, n_frames]` from being louder than recordings have them."""
+        return limit_top_bands(log_mel, self.defaults.band_limits, value_range(self.model.mel_spec)[0])
 
     def render(
         self, latents: Tensor, n_samples: int, settings: GenerateSettings, on_progress: OnProgress | None = None

@@ -162,6 +162,7 @@ def story_of(
             **kept,
             "text_encoder": synthesizer.model.config.text_encoder,
             "tolerance_seconds": synthesizer.defaults.tolerance_seconds,
+            "band_limits": list(synthesizer.defaults.band_limits),
         },
         settings.seed,
         machine=this_machine(synthesizer.device),
@@ -181,7 +182,7 @@ def settings_of(story: Story, *, others: tuple[str, ...] = ()) -> GenerateSettin
     Raises:
         AudiodiffError: a setting is missing, unknown, or out of range.
     """
-    of_model = ("text_encoder", "tolerance_seconds")
+    of_model = ("text_encoder", "tolerance_seconds", "band_limits")
     values = {key: value for key, value in story.settings.items() if key not in (*of_model, *others)}
     known = set(GenerateSettings().to_dict())
     odd = sorted(set(values) - known)

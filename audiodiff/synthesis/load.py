@@ -10,6 +10,7 @@ from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint, public_name
 from audiodiff.synthesis import vocode
 from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.top_bands import checked_limits
 from audiodiff.synthesis.vocode import VocoderSynthesizer, open_device
 
 if TYPE_CHECKING:
@@ -104,12 +105,12 @@ def _latent(folder: Path, name: str, device: Any) -> "LatentSynthesizer":
         ),
         replace(vocoder.identity, name=f"{public_name(name)}/{VOCODER_FOLDER}"),
     )
-    defaults = read_latent_defaults(config["metadata"], folder)
+    defaults = read_latent_defaults(config["metadata"], folder, model.mel_spec.n_mels)
     return LatentSynthesizer(model, vocoder, name=name, identity=identity, defaults=defaults, device=device)
 
 
-def read_latent_defaults(metadata: Mapping[str, Any], folder: Path) -> "LatentDefaults":
-    """Read what a latent model's checkpoint recommends: `sampling` of its metadata.
+def read_latent_defaults(metadata: Mapping[str, Any], folder: Path, n_mels: int) -> "LatentDefaults":
+    """Read what a latent model's checkpoint, of `n_mels` bands, recommends: `sampling` of its metadata.
 
     Raises:
         AudiodiffError: an unknown key, or a value that is out of range.
@@ -118,7 +119,7 @@ def read_latent_defaults(metadata: Mapping[str, Any], folder: Path) -> "LatentDe
 
     sampling = metadata.get("sampling", {})
     checked = ("steps", "sampler", "grid", "precision", "guidance", "rescale")
-    known = (*checked, "window_seconds")
+    known = (*checked, "window_seconds", "band_limits")
     unknown = sorted(set(sampling) - set(known)) if isinstance(sampling, dict) else ["sampling"]
     if unknown:
         raise AudiodiffError(
@@ -129,6 +130,7 @@ def read_latent_defaults(metadata: Mapping[str, Any], folder: Path) -> "LatentDe
         GenerateSettings(**{key: sampling[key] for key in checked if key in sampling})
         if isinstance(window, bool) or not isinstance(window, int | float) or not 0.5 <= window <= 600.0:
             raise AudiodiffError(f"window_seconds is {window!r}; it must be a number from 0.5 to 600 s.")
+        limits = checked_limits(sampling.get("band_limits", []), n_mels)
     except AudiodiffError as error:
         raise AudiodiffError(f"the config of {folder} recommends what does not exist: {error}") from error
-    return LatentDefaults(**sampling)
+    return LatentDefaults(**{**sampling, "band_limits": limits})

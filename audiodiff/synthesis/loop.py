@@ -134,7 +134,7 @@ def circular_waveform(
     synthesizer: "LatentSynthesizer", latents: Tensor, settings: GenerateSettings, on_progress: "OnProgress | None"
 ) -> Tensor:
     """Decode the latents of a loop to a waveform `[n_samples]` on the CPU."""
-    mel = synthesizer.model.autoencoder.decode(latents, circular=True)[0].cpu()
+    mel = synthesizer.limited(synthesizer.model.autoencoder.decode(latents, circular=True)[0]).cpu()
     steps, seed = settings.vocoder_steps, settings.seed
     waveform = synthesizer.vocoder.vocode_mel(mel, steps=steps, seed=seed, circular=True, on_progress=on_progress)
     return waveform.float()

@@ -26,6 +26,7 @@ from audiodiff.synthesis.load import load_generator
 from audiodiff.synthesis.machine import threads
 from audiodiff.synthesis.provenance import FORMAT, Story, StoryInput, StoryModel, file_sha256, read_story
 from audiodiff.synthesis.settings import VocodeSettings
+from audiodiff.synthesis.top_bands import checked_limits
 from audiodiff.synthesis.upsample import load_upsampler
 from audiodiff.synthesis.upsample_files import upsample_planned_file
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
@@ -359,11 +360,16 @@ def _latent_synthesizer(story: Story, context: ReplayContext) -> LatentSynthesiz
             f"the vocoder of {synthesizer.name} is not the one that made {context.source} ({ours[:_SHOWN]}, not "
             f"{theirs[:_SHOWN]}); give the model it was made with, {story.models[0].name}, with --model."
         )
-    # Stories that do not name it are from when every clip longer than a window was cut.
+    # Stories that do not name these are from before they existed.
     tolerance = setting(story, "tolerance_seconds", float) if "tolerance_seconds" in story.settings else 0.0
     if not 0.0 <= tolerance <= synthesizer.defaults.window_seconds:
         raise AudiodiffError(f"the story of {context.source} is damaged: tolerance_seconds is {tolerance!r}.")
-    synthesizer.defaults = replace(synthesizer.defaults, tolerance_seconds=tolerance)
+    limits = setting(story, "band_limits", list) if "band_limits" in story.settings else []
+    synthesizer.defaults = replace(
+        synthesizer.defaults,
+        tolerance_seconds=tolerance,
+        band_limits=checked_limits(limits, synthesizer.model.mel_spec.n_mels),
+    )
     return synthesizer
 
 

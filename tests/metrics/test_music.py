@@ -11,6 +11,7 @@ from audiodiff.metrics.music import (
     signal_health,
     tempo,
     tempo_agrees,
+    treble,
 )
 
 RATE = 22_050
@@ -140,3 +141,21 @@ def test_a_cut_is_the_largest_jump_of_the_clip_and_no_cut_is_not():
 def test_bad_clips_are_refused(call, message):
     with pytest.raises(AudiodiffError, match=message):
         call()
+
+
+def test_a_whistle_stands_out_and_the_edge_of_a_low_pass_does_not() -> None:
+    time = np.arange(2 * 44_100) / 44_100
+    noise = np.random.default_rng(0).standard_normal(len(time)) * 0.01
+    spectrum = np.fft.rfft(noise)
+    spectrum[np.fft.rfftfreq(len(time), 1 / 44_100) > 19_300] = 0.0
+    wall = np.fft.irfft(spectrum)
+    plain = treble(wall.astype(np.float32), 44_100)
+    assert plain is not None
+    assert plain.line_db < 3.0
+    assert plain.share_db == pytest.approx(10 * math.log10(3_300 / 19_300), abs=0.5)
+    whistle = treble((wall + 0.02 * np.sin(2 * np.pi * 19_250 * time)).astype(np.float32), 44_100)
+    assert whistle is not None
+    assert whistle.line_db > 15.0
+    assert whistle.line_hz == 19_200.0
+    assert treble(wall.astype(np.float32), 32_000) is None
+    assert treble(np.zeros(44_100, np.float32), 44_100) is None

@@ -113,12 +113,34 @@ def test_a_clip_a_little_longer_than_a_window_is_one_window_and_older_files_repl
     assert old.story is not None
     assert new.story is not None
     assert old.story.audio.samples_sha256 != new.story.audio.samples_sha256
-    without = {key: value for key, value in old.story.settings.items() if key != "tolerance_seconds"}
+    later = ("tolerance_seconds", "band_limits")
+    without = {key: value for key, value in old.story.settings.items() if key not in later}
     write_story(tmp_path / "old.wav", replace(old.story, settings=without))
     assert replay(tmp_path / "old.wav", tmp_path / "old-again.wav", model=tiny_folder).identical
     write_story(tmp_path / "old.wav", replace(old.story, settings={**without, "tolerance_seconds": 1e9}))
     with pytest.raises(AudiodiffError, match="tolerance_seconds"):
         replay(tmp_path / "old.wav", tmp_path / "never.wav", model=tiny_folder)
+
+
+def test_the_limits_of_the_highest_bands_are_replayed(
+    tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path
+) -> None:
+    limited = LatentSynthesizer(
+        tiny.model,
+        tiny.vocoder,
+        name=tiny.name,
+        identity=tiny.identity,
+        defaults=replace(tiny.defaults, band_limits=(-1.0, -2.0, -2.0)),
+    )
+    for loop in (False, True):
+        reports = [
+            generate_file(model, tmp_path / f"{index}{loop}.wav", quick(seconds=1.0, loop=loop))
+            for index, model in enumerate((tiny, limited))
+        ]
+        plain, lower = [report.story.audio.samples_sha256 for report in reports if report.story is not None]
+        assert plain != lower
+        for index in range(2):
+            assert replay(tmp_path / f"{index}{loop}.wav", tmp_path / "again.wav", model=tiny_folder).identical
 
 
 def test_a_loop_is_replayed(tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path) -> None:
