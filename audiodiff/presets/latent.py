@@ -345,9 +345,19 @@ def describe(config: Config) -> dict[str, Any]:
         "origins": describe_origins(corpus, init=config.init, autoencoder=config.autoencoder),
         "vocabulary": _merged([each.get("vocabulary", {}) for each in stories]),
         "training": training,
-        "sampling": {**dataclass_to_dict(config.sampling), "window_seconds": round(window, 3)},
+        "sampling": {
+            **dataclass_to_dict(config.sampling),
+            "window_seconds": round(window, 3),
+            **_limits_of(config.autoencoder),
+        },
         "command": run_command(config.preset, preset, settings),
     }
+
+
+def _limits_of(autoencoder: str) -> dict[str, Any]:
+    """The limits that go with an autoencoder out of a latent model, whoever uses it (`synthesis.top_bands`)."""
+    sampling = read_config(find_checkpoint(autoencoder))["metadata"].get("sampling", {})
+    return {"band_limits": sampling["band_limits"]} if "band_limits" in sampling else {}
 
 
 def merged_corpora(corpora: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import get_args
 
@@ -244,6 +245,16 @@ def test_training_ends_as_a_checkpoint_that_says_what_it_knows(place: Path) -> N
     assert metadata["corpus"]["licences"] == ["CC0-1.0"]
     assert metadata["sampling"]["window_seconds"] > 0
     assert "--autoencoder" in metadata["command"]
+
+
+def test_the_limits_of_an_autoencoder_go_with_it(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place / "ae", tmp_path / "ae")
+    assert "band_limits" not in latent.describe(tiny(place, "whole"))["sampling"]
+    config = json.loads((tmp_path / "ae" / "config.json").read_text())
+    config["metadata"]["sampling"] = {"band_limits": [-1.0, -2.0]}
+    (tmp_path / "ae" / "config.json").write_text(json.dumps(config))
+    sampling = latent.describe(tiny(place, "whole", autoencoder=str(tmp_path / "ae")))["sampling"]
+    assert sampling["band_limits"] == [-1.0, -2.0]
 
 
 def test_a_trained_model_goes_on_with_its_own_autoencoder_and_vocoder(
