@@ -15,6 +15,7 @@ FLOORS = {
     "__main__": 6,
     "diffusion": 1,
     "signal": 1,
+    "composer": 1,
     "nn": 1,
     "text": 1,
     "models": 2,

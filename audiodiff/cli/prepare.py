@@ -60,7 +60,7 @@ def _render(args: argparse.Namespace) -> str:
     _refuse(args, ("rate", "root", "split", "download"), f"{RENDERED!r} is composed at 44100 Hz in all splits")
     if args.hours is None:
         raise AudiodiffError(f"{RENDERED!r} needs to know how much music to make; give --hours, for example --hours 1.")
-    from audiodiff.data.rendered.make import make_rendered
+    from audiodiff.data.rendered import make_rendered
 
     done = make_rendered(
         args.output,

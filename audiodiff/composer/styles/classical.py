@@ -1,6 +1,6 @@
 """Other instruments alone, keyboards, strings, brass, voices, orchestra."""
 
-from audiodiff.data.rendered.styles.base import BOTH, ROLLED, SUSTAIN, Style, layer, words
+from audiodiff.composer.styles.base import BOTH, ROLLED, SUSTAIN, Style, layer, words
 
 _SOLOISTS = (
     "violin;violin;violin;cello;cello;flute;flute;flute;oboe;clarinet;clarinet;trumpet;trumpet;muted trumpet;trombone;"

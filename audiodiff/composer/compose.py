@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from functools import cache
 from random import Random
 
-from audiodiff.data.rendered.instruments import INSTRUMENTS
-from audiodiff.data.rendered.moods import MOODS
-from audiodiff.data.rendered.plan import Plan, Span
-from audiodiff.data.rendered.score import BEATS_OF_MINUTE_US, Control, Instrument, Note, Part, Score
-from audiodiff.data.rendered.styles import STYLES
-from audiodiff.data.rendered.styles.base import Layer, Style
-from audiodiff.data.rendered.textures import TEXTURES
-from audiodiff.data.rendered.theory import TONICS, Chord, Key, diatonic, dominant, nearest, progression
+from audiodiff.composer.instruments import INSTRUMENTS
+from audiodiff.composer.moods import MOODS
+from audiodiff.composer.plan import Plan, Span
+from audiodiff.composer.score import BEATS_OF_MINUTE_US, Control, Instrument, Note, Part, Score
+from audiodiff.composer.styles import STYLES
+from audiodiff.composer.styles.base import Layer, Style
+from audiodiff.composer.textures import TEXTURES
+from audiodiff.composer.theory import TONICS, Chord, Key, diatonic, dominant, nearest, progression
 
 RECIPE = 1
 """Number of the rules of composition: the same recipe, seed and index give the same score."""

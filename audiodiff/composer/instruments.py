@@ -1,6 +1,6 @@
 """The instruments of the styles: General MIDI programs, ranges and names."""
 
-from audiodiff.data.rendered.score import Instrument as I
+from audiodiff.composer.score import Instrument as I
 
 INSTRUMENTS: dict[str, I] = {
     "piano": I("acoustic grand piano", 0, 28, 96, ("piano", "acoustic piano", "grand piano")),

@@ -1,6 +1,6 @@
 """Electronic music."""
 
-from audiodiff.data.rendered.styles.base import BOTH, SUSTAIN, Style, layer, words
+from audiodiff.composer.styles.base import BOTH, SUSTAIN, Style, layer, words
 
 _PADS = "new age pad;warm pad;warm pad;poly pad;choir pad;halo pad;sweep pad"
 

@@ -3,8 +3,8 @@
 import re
 from random import Random
 
-from audiodiff.data.rendered.compose import Piece
-from audiodiff.data.rendered.score import Instrument
+from audiodiff.composer.compose import Piece
+from audiodiff.composer.score import Instrument
 
 TEMPO_WORDS = ((60, "very slow"), (80, "slow"), (108, "moderate tempo"), (150, "fast"))
 """Upper bounds (beats per minute) of tempo words; beyond the last it is "very fast"."""

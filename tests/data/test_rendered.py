@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiodiff.data.rendered import make, render
-from audiodiff.data.rendered.compose import compose
-from audiodiff.data.rendered.make import make_rendered
-from audiodiff.data.rendered.render import LEVEL_DB, SAMPLE_RATE, play
-from audiodiff.data.rendered.soundfont import PLACES, find_soundfonts, unpacked
+from audiodiff.composer.compose import compose
+from audiodiff.composer.soundfont import PLACES, find_soundfonts, unpacked
+from audiodiff.data import render
+from audiodiff.data import rendered as make
+from audiodiff.data.render import LEVEL_DB, SAMPLE_RATE, play
+from audiodiff.data.rendered import make_rendered
 from audiodiff.errors import AudiodiffError
 
 REAL = shutil.which("fluidsynth") is not None and any(any(place.glob("*.sf[23]")) for place in PLACES)
@@ -159,7 +160,7 @@ def test_sizes(sizes: dict[str, float], tmp_path: Path) -> None:
 
 
 def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audiodiff.data.rendered.soundfont.PLACES", (tmp_path / "none",))
+    monkeypatch.setattr("audiodiff.composer.soundfont.PLACES", (tmp_path / "none",))
     monkeypatch.delenv("AUDIODIFF_SOUNDFONT", raising=False)
     with pytest.raises(AudiodiffError, match=r"apt-get install .*soundfont"):
         find_soundfonts()

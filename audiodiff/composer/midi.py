@@ -2,7 +2,7 @@
 
 import struct
 
-from audiodiff.data.rendered.score import Part, Score
+from audiodiff.composer.score import Part, Score
 from audiodiff.errors import AudiodiffError
 
 TICKS_PER_BEAT = 480

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from audiodiff.data.rendered.instruments import INSTRUMENTS
-from audiodiff.data.rendered.midi import TICKS_PER_BEAT, midi_bytes
-from audiodiff.data.rendered.score import Control, Note, Part, Score
+from audiodiff.composer.instruments import INSTRUMENTS
+from audiodiff.composer.midi import TICKS_PER_BEAT, midi_bytes
+from audiodiff.composer.score import Control, Note, Part, Score
 from audiodiff.errors import AudiodiffError
 
 from .midi_reader import read_midi

@@ -2,11 +2,11 @@ from random import Random
 
 import pytest
 
-from audiodiff.data.rendered.instruments import INSTRUMENTS
-from audiodiff.data.rendered.melody import FIGURES, melody
-from audiodiff.data.rendered.plan import Plan, Span
-from audiodiff.data.rendered.score import Note
-from audiodiff.data.rendered.theory import Key, diatonic
+from audiodiff.composer.instruments import INSTRUMENTS
+from audiodiff.composer.melody import FIGURES, melody
+from audiodiff.composer.plan import Plan, Span
+from audiodiff.composer.score import Note
+from audiodiff.composer.theory import Key, diatonic
 
 KEY = Key(0, "major")
 PLAN = Plan(KEY, 100.0, 4, 8, tuple(Span(4.0 * bar, 4.0, diatonic(KEY, (0, 3, 4, 0)[bar % 4])) for bar in range(8)))

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from random import Random
 
-from audiodiff.data.rendered.drums import drums
-from audiodiff.data.rendered.melody import melody
-from audiodiff.data.rendered.plan import Plan, onsets
-from audiodiff.data.rendered.score import Instrument, Note
-from audiodiff.data.rendered.theory import Chord, lead_voices, nearest
+from audiodiff.composer.drums import drums
+from audiodiff.composer.melody import melody
+from audiodiff.composer.plan import Plan, onsets
+from audiodiff.composer.score import Instrument, Note
+from audiodiff.composer.theory import Chord, lead_voices, nearest
 
 Texture = Callable[[Random, Plan, Instrument, str], list[Note]]
 """(random source, plan, instrument, figure) -> notes; what a figure means is said by each texture."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from audiodiff.data.rendered.theory import Chord, Key
+from audiodiff.composer.theory import Chord, Key
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Jazz, latin, blues, soul, rock and pop."""
 
-from audiodiff.data.rendered.styles.base import BOTH, SUSTAIN, Style, layer, words
+from audiodiff.composer.styles.base import BOTH, SUSTAIN, Style, layer, words
 
 BANDS: tuple[Style, ...] = (
     # --- jazz, latin, blues, soul

@@ -1,6 +1,6 @@
 """Piano and guitar alone."""
 
-from audiodiff.data.rendered.styles.base import BOTH, ROLLED, Style, layer, words
+from audiodiff.composer.styles.base import BOTH, ROLLED, Style, layer, words
 
 _PIANOS = "piano;piano;bright piano"
 _ALBERTI = "1323/2/52;13231323/4/52;123/1/52;1323/4/52"

@@ -3,7 +3,7 @@ from random import Random
 
 import pytest
 
-from audiodiff.data.rendered.theory import (
+from audiodiff.composer.theory import (
     LOOPS,
     MODES,
     Key,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiodiff.data.rendered.soundfont import soundfont_name, unpacked
+from audiodiff.composer.soundfont import soundfont_name, unpacked
 from audiodiff.errors import AudiodiffError
 
 HEADER = struct.Struct("<20s5IBbHH")

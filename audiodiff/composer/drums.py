@@ -2,8 +2,8 @@
 
 from random import Random
 
-from audiodiff.data.rendered.plan import Plan, onsets
-from audiodiff.data.rendered.score import Instrument, Note
+from audiodiff.composer.plan import Plan, onsets
+from audiodiff.composer.score import Instrument, Note
 
 KICK, RIM, SNARE, CLAP, CLOSED, PEDAL, OPEN, CRASH, RIDE, BELL = 36, 37, 38, 39, 42, 44, 46, 49, 51, 53
 TAMBOURINE, COWBELL, HIGH_BONGO, LOW_BONGO, MUTE_CONGA, HIGH_CONGA, LOW_CONGA = 54, 56, 60, 61, 62, 63, 64

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiodiff.data.rendered.captions import COLUMNS, metadata_row
-from audiodiff.data.rendered.compose import RECIPE, compose
-from audiodiff.data.rendered.render import find_synthesiser, render
-from audiodiff.data.rendered.soundfont import find_soundfonts, soundfont_name, unpacked
+from audiodiff.composer.captions import COLUMNS, metadata_row
+from audiodiff.composer.compose import RECIPE, compose
+from audiodiff.composer.soundfont import find_soundfonts, soundfont_name, unpacked
+from audiodiff.data.render import find_synthesiser, render
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import temporary_beside
 

@@ -2,9 +2,9 @@
 
 from random import Random
 
-from audiodiff.data.rendered.plan import Plan
-from audiodiff.data.rendered.score import Instrument, Note
-from audiodiff.data.rendered.theory import Chord, ladder
+from audiodiff.composer.plan import Plan
+from audiodiff.composer.score import Instrument, Note
+from audiodiff.composer.theory import Chord, ladder
 
 # Ways to fill one beat and two beats, by figure; a negative length is a rest.
 _ONE = {

@@ -2,9 +2,9 @@ import re
 
 import pytest
 
-from audiodiff.data.rendered.captions import COLUMNS, captions, metadata_row, players, tempo_word
-from audiodiff.data.rendered.compose import compose
-from audiodiff.data.rendered.styles import STYLES
+from audiodiff.composer.captions import COLUMNS, captions, metadata_row, players, tempo_word
+from audiodiff.composer.compose import compose
+from audiodiff.composer.styles import STYLES
 
 PIECES = [compose(4, index) for index in range(150)]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from audiodiff.data.rendered.compose import Piece
-from audiodiff.data.rendered.midi import midi_bytes
-from audiodiff.data.rendered.soundfont import INSTALL
+from audiodiff.composer.compose import Piece
+from audiodiff.composer.midi import midi_bytes
+from audiodiff.composer.soundfont import INSTALL
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import read_mono, write_audio
 

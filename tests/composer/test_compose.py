@@ -4,13 +4,13 @@ from hashlib import sha256
 
 import pytest
 
-from audiodiff.data.rendered.compose import RECIPE, Piece, compose, split_of, style_of
-from audiodiff.data.rendered.drums import GROOVES
-from audiodiff.data.rendered.instruments import INSTRUMENTS
-from audiodiff.data.rendered.midi import TICKS_PER_BEAT, midi_bytes
-from audiodiff.data.rendered.moods import MOODS
-from audiodiff.data.rendered.styles import STYLES
-from audiodiff.data.rendered.textures import TEXTURES
+from audiodiff.composer.compose import RECIPE, Piece, compose, split_of, style_of
+from audiodiff.composer.drums import GROOVES
+from audiodiff.composer.instruments import INSTRUMENTS
+from audiodiff.composer.midi import TICKS_PER_BEAT, midi_bytes
+from audiodiff.composer.moods import MOODS
+from audiodiff.composer.styles import STYLES
+from audiodiff.composer.textures import TEXTURES
 
 from .midi_reader import read_midi
 

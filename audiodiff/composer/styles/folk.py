@@ -1,6 +1,6 @@
 """Folk music of the world, and the rhythm section alone."""
 
-from audiodiff.data.rendered.styles.base import BOTH, Style, layer, words
+from audiodiff.composer.styles.base import BOTH, Style, layer, words
 
 FOLK: tuple[Style, ...] = (
     # --- folk and the world
