@@ -105,7 +105,7 @@ def test_auto_guidance_moves_away_from_the_weak_model() -> None:
 
 def test_rescale_restores_the_deviation_of_each_item() -> None:
     conditional = torch.randn(2, 1, 500) * torch.tensor([1.0, 3.0])[:, None, None]
-    guided = 4.0 * conditional + 0.3
+    guided = conditional * torch.tensor([4.0, 2.0])[:, None, None] + 0.3  # a factor of its own for each item
     full = rescale(1.0)(guided, conditional)
     torch.testing.assert_close(full.std((1, 2)), conditional.std((1, 2)))
     torch.testing.assert_close(rescale(0.0)(guided, conditional), guided)

@@ -233,6 +233,16 @@ def test_conversion_is_exact(changes):
         assert torch.allclose(back, source, atol=2e-3)
 
 
+def test_conversion_takes_the_power_of_the_window_gain():
+    for power in (1.0, 2.0):
+        source = dataclasses.replace(BASE, power=power, floor=1e-10)
+        target = dataclasses.replace(source, normalized=True)
+        waveform = noise(12000, 5, 0.05)
+        plain, expected = log_mel(waveform, source), log_mel(waveform, target)
+        assert torch.allclose(mel.convert_log_mel(plain, source, target), expected, atol=1e-4)
+        assert torch.allclose(mel.convert_log_mel(expected, target, source), plain, atol=1e-4)
+
+
 def test_lmnt_decibels_to_ln_and_back():
     lmnt = preset("diffwave-lmnt")
     ln = dataclasses.replace(lmnt, log="ln", normalized=False)

@@ -65,6 +65,26 @@ def test_the_fill_grows_out_of_the_recording(tiny: LatentSynthesizer) -> None:
     assert set(differs) <= {*range(edge, edge + fade), *range(4 * RATE - fade, 4 * RATE)}
 
 
+def test_the_noise_of_a_place_is_the_same_wherever_the_region_begins(
+    tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states: list[tuple[int, torch.Tensor]] = []
+    whole = LatentSynthesizer.sample
+
+    def spy(self: LatentSynthesizer, settings, denoise, x, times, *, start=0, **others):  # type: ignore[no-untyped-def]
+        states.append((start, x.clone()))
+        return whole(self, settings, denoise, x, times, start=start, **others)
+
+    monkeypatch.setattr(LatentSynthesizer, "sample", spy)
+    for region in ((2.5, 3.0), (3.0, 3.5)):
+        inpaint(tiny, SOUND, RATE, InpaintSettings((region,), quick(seed=4), strength=1.0))
+    (first, one), (second, other) = states
+    assert first < second < first + one.shape[-1]
+    common = first + one.shape[-1] - second
+    assert common > 10
+    torch.testing.assert_close(one[..., -common:], other[..., :common], rtol=0, atol=0)
+
+
 def test_what_a_region_held_is_not_heard(tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
     other = SOUND.copy()
     other[2 * RATE : 4 * RATE] = np.random.default_rng(0).standard_normal(2 * RATE) * 0.1

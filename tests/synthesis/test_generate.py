@@ -75,6 +75,24 @@ def test_guidance_of_one_is_the_condition_alone(model: LatentSynthesizer) -> Non
     assert not torch.allclose(silent(x, t), denoise(x, t), atol=1e-4)
 
 
+def test_guidance_of_zero_is_the_null_condition_alone(model: LatentSynthesizer) -> None:
+    settings = model.resolve(GenerateSettings(prompt="flute", negative="drums", guidance=0.0))
+    assert settings.guidance == 0.0  # not the recommendation
+    n_latents = model.n_latents(3.0)
+    x = torch.randn(1, 4, n_latents, generator=torch.Generator().manual_seed(0))
+    t = torch.full((1,), 0.5)
+    denoise = with_places(model.guided(settings)[0], Places(model.beats(100.0, 0, n_latents)))
+    ((_, null),) = model.ask("drums", None).conditions
+    torch.testing.assert_close(denoise(x, t), model.model.denoiser()(x, t, null), rtol=0, atol=1e-6)
+
+
+def test_the_vocoder_draws_its_noise_from_the_seed_of_the_clip(model: LatentSynthesizer) -> None:
+    latents = torch.randn(1, 4, 20, generator=torch.Generator().manual_seed(0))
+    one, same, other = (model.waveform(latents, model.resolve(GenerateSettings(seed=seed))) for seed in (1, 1, 2))
+    assert torch.equal(one, same)
+    assert float((one - other).abs().max()) > 1e-4
+
+
 def test_blended_prompts_lie_between_their_parts(model: LatentSynthesizer) -> None:
     x = torch.randn(1, 4, 40, generator=torch.Generator().manual_seed(0))
     t = torch.full((1,), 0.5)

@@ -61,6 +61,20 @@ def test_lr_schedule_warms_up_and_ends_at_the_ratio() -> None:
     assert lr_schedule(0, line_config(10, warmup_steps=0)) == 1.0
 
 
+def test_weight_decay_shrinks_matrices_alone_by_the_learning_rate_times_it(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    module = nn.Linear(4, 3)
+    matrix, bias = module.weight.detach().clone(), module.bias.detach().clone()
+
+    def no_gradient(step: int, generator: torch.Generator) -> LossOutput:
+        return LossOutput(0.0 * (module.weight.sum() + module.bias.sum()), {})
+
+    config = line_config(1, warmup_steps=0, learning_rate=0.1, weight_decay=0.5)
+    list(train_steps([Player("still", module, no_gradient)], config, tmp_path, resume=False, export=ignore))
+    torch.testing.assert_close(module.weight.detach(), matrix * (1.0 - 0.1 * 0.5))
+    torch.testing.assert_close(module.bias.detach(), bias)
+
+
 def test_clipping_bounds_the_gradient(tmp_path: Path) -> None:
     player = line_player()
     norms = []
