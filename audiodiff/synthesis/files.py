@@ -22,6 +22,7 @@ from audiodiff.synthesis.sampling import Plan
 from audiodiff.synthesis.settings import VocodeSettings
 from audiodiff.synthesis.streams import FrameReader, mel_blocks
 from audiodiff.synthesis.vocode import OnProgress, VocoderSynthesizer
+from audiodiff.torch_state import standard_state
 
 READ_SAMPLES = 1 << 18
 READ_FRAMES = 8192
@@ -125,6 +126,7 @@ def vocode_file(
     )
 
 
+@standard_state()
 def vocode_planned_file(
     synthesizer: VocoderSynthesizer,
     source: str | Path,
