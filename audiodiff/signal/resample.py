@@ -47,7 +47,7 @@ def _taps(distance: Tensor, cutoff: float) -> Tensor:
     """Kaiser-windowed sinc at float64 `distance` (input samples), for a cut-off relative to the input's Nyquist."""
     crossings = (distance * cutoff).clamp(-_ZERO_CROSSINGS, _ZERO_CROSSINGS)
     taper = torch.special.i0(_BETA * (1.0 - (crossings / _ZERO_CROSSINGS).square()).sqrt())
-    taper = taper / torch.special.i0(torch.tensor(_BETA, dtype=torch.float64))
+    taper = taper / torch.special.i0(torch.tensor(_BETA, dtype=torch.float64, device="cpu"))
     taps: Tensor = torch.special.sinc(crossings) * taper * cutoff
     return taps
 
@@ -56,8 +56,8 @@ def _taps(distance: Tensor, cutoff: float) -> Tensor:
 def _table(down: int, up: int) -> Tensor:
     """One filter per output of a period: float64 `[2 * half width + down, up]`."""
     width = _half_width(down, up)
-    inputs = torch.arange(-width, width + down, dtype=torch.float64)
-    outputs = torch.arange(up, dtype=torch.float64) * down / up
+    inputs = torch.arange(-width, width + down, dtype=torch.float64, device="cpu")
+    outputs = torch.arange(up, dtype=torch.float64, device="cpu") * down / up
     return _taps(inputs[:, None] - outputs[None, :], min(down, up) * _ROLL_OFF / down)
 
 
@@ -79,8 +79,8 @@ def _polyphase(rows: Tensor, down: int, up: int) -> Tensor:
 def _phases(down: int, up: int) -> Tensor:
     """Filters at `_PHASES` + 1 positions between two inputs: float64 `[_PHASES + 1, 2 * half width + 2]`."""
     width = _half_width(down, up)
-    inputs = torch.arange(-width, width + 2, dtype=torch.float64)
-    position = torch.arange(_PHASES + 1, dtype=torch.float64) / _PHASES
+    inputs = torch.arange(-width, width + 2, dtype=torch.float64, device="cpu")
+    position = torch.arange(_PHASES + 1, dtype=torch.float64, device="cpu") / _PHASES
     return _taps(inputs[None, :] - position[:, None], min(down, up) * _ROLL_OFF / down)
 
 
@@ -93,7 +93,7 @@ def _direct(rows: Tensor, down: int, up: int) -> Tensor:
     phases = _phases(down, up)
     pieces = []
     for start in range(0, n_out, 4096):
-        ticks = torch.arange(start, min(start + 4096, n_out)) * down
+        ticks = torch.arange(start, min(start + 4096, n_out), device="cpu") * down
         base = torch.div(ticks, up, rounding_mode="floor")
         position = (ticks - base * up).double() * (_PHASES / up)
         lower = position.long()

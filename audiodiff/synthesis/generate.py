@@ -30,6 +30,7 @@ from audiodiff.text.embed import embed_prompt
 from audiodiff.text.encoder import TextEncoder, open_encoder
 from audiodiff.text.keys import find_key, key_name
 from audiodiff.text.prompt import parse_prompt
+from audiodiff.torch_state import standard_state
 
 OnProgress = Callable[[float, float], None]
 """Called with (work done, work in all), in sampling steps, first the model's and then the vocoder's."""
@@ -237,7 +238,7 @@ class LatentSynthesizer:
             raise AudiodiffError(f"the model {self.name} knows keys only by the prompt; say it there.")
         return named or (find_key(settings.prompt) if knows_key else "")
 
-    @torch.no_grad()
+    @standard_state()
     def clip(
         self,
         settings: GenerateSettings,
@@ -283,6 +284,7 @@ class LatentSynthesizer:
         wanted = max(seconds, self.shortest_seconds)
         return -(-round(wanted * spec.sample_rate) // (spec.hop_length * per_latent))
 
+    @standard_state()
     def latents(
         self,
         settings: GenerateSettings,
@@ -309,6 +311,7 @@ class LatentSynthesizer:
         """The noise of latents `start` to `stop`, `[1, channels, stop - start]`: it belongs to their place."""
         return positional_noise(seed, draw, start, stop, channels=self.model.channels)[None].to(self.device)
 
+    @standard_state()
     def sample(
         self,
         settings: GenerateSettings,
@@ -491,6 +494,7 @@ class LatentSynthesizer:
             self._encoder = open_encoder(self.model.config.text_encoder)
         return self._encoder
 
+    @standard_state()
     def mel(self, latents: Tensor) -> Tensor:
         """Decode `[1, channels, n_latents]` to log-mels `[n_mels, n_frames]`, in bounded memory."""
         per_latent = self.model.autoencoder.frames_per_latent
@@ -506,6 +510,7 @@ class LatentSynthesizer:
         """Keep the highest bands of a decoded `[n_mels, n_frames]` from being louder than recordings have them."""
         return limit_top_bands(log_mel, self.defaults.band_limits, value_range(self.model.mel_spec)[0])
 
+    @standard_state()
     def render(
         self, latents: Tensor, n_samples: int, settings: GenerateSettings, on_progress: OnProgress | None = None
     ) -> Levelled:
@@ -513,6 +518,7 @@ class LatentSynthesizer:
         waveform = self.waveform(latents, settings, on_progress)[:n_samples]
         return apply_level(faded(waveform, self.sample_rate), self.sample_rate, settings.level)
 
+    @standard_state()
     def waveform(self, latents: Tensor, settings: GenerateSettings, on_progress: OnProgress | None = None) -> Tensor:
         """Decode latents to a waveform `[n_samples]` on the CPU, at the level and with the ends that come out."""
         log_mel, steps = self.mel(latents).cpu(), settings.vocoder_steps

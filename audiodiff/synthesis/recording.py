@@ -18,6 +18,7 @@ from audiodiff.synthesis.generate import LatentSynthesizer, OnProgress
 from audiodiff.synthesis.settings import MAX_SECONDS, MIN_SECONDS, GenerateSettings
 from audiodiff.synthesis.streams import mel_blocks
 from audiodiff.synthesis.vocode import check_rate, waveform_tensor
+from audiodiff.torch_state import standard_state
 
 Waveform = NDArray[np.float32] | Tensor
 """`[n_samples]` or `[channels, n_samples]`, full scale 1."""
@@ -107,7 +108,7 @@ def shortest_latents(synthesizer: LatentSynthesizer) -> int:
     return math.ceil(round(synthesizer.shortest_seconds * synthesizer.sample_rate) / samples_per_latent(synthesizer))
 
 
-@torch.no_grad()
+@standard_state()
 def encoded(synthesizer: LatentSynthesizer, samples: Tensor, start: int, stop: int) -> Tensor:
     """Latents `[1, channels, stop - start]` of places `start` to `stop` of `samples [n]`, from what lies around them.
 
@@ -153,7 +154,7 @@ def start_time(process: Process, strength: float) -> float:
     if strength >= 1.0:
         return process.t_max
     log_snr = 2.0 * (math.log1p(-strength) - math.log(strength))
-    return float(process.time_at(torch.tensor(log_snr, dtype=torch.float64)))
+    return float(process.time_at(torch.tensor(log_snr, dtype=torch.float64, device="cpu")))
 
 
 def times_from(times: Tensor, start: float) -> Tensor:

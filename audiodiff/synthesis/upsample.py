@@ -32,6 +32,7 @@ from audiodiff.synthesis.vocode import (
     open_device,
     waveform_tensor,
 )
+from audiodiff.torch_state import standard_state
 
 WINDOW_SECONDS = 30.0
 """Usual seconds of new audio that are made at a time, which bounds memory."""
@@ -117,6 +118,7 @@ class UpsamplerSynthesizer:
         """The model's rates, and where what it makes begins."""
         return Bands(self.low_rate, self.sample_rate, self.model.config.kept_hz)
 
+    @standard_state()
     def plan(self, settings: UpsampleSettings) -> UpsamplePlan:
         """Resolve `settings` against what the model recommends.
 
@@ -149,6 +151,7 @@ class UpsamplerSynthesizer:
         window = max(math.ceil(self._window_seconds * frames_per_second), 8 * context)
         return UpsamplePlan(resolved, times, calls, window, context)
 
+    @standard_state()
     def upsample(
         self,
         waveform: Array,
@@ -244,7 +247,7 @@ class UpsamplerSynthesizer:
                 report(1.0)
             yield torch.stack(outputs)
 
-    @torch.no_grad()
+    @standard_state()
     def _window(
         self, base: Tensor, at: Window, plan: UpsamplePlan, channel: int, report: Callable[[float], None]
     ) -> Tensor:
@@ -279,6 +282,7 @@ class UpsamplerSynthesizer:
         return output
 
 
+@standard_state()
 def load_upsampler(name_or_path: str | Path = "upsample-speech", *, device: str = "auto") -> UpsamplerSynthesizer:
     """Load an upsampler.
 

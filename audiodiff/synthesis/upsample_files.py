@@ -18,6 +18,7 @@ from audiodiff.synthesis.provenance import Story, StoryAudio, StoryWriter, check
 from audiodiff.synthesis.upsample import UpsamplePlan, UpsamplerSynthesizer
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 from audiodiff.synthesis.vocode import OnProgress
+from audiodiff.torch_state import standard_state
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ def upsample_file(
     )
 
 
+@standard_state()
 def upsample_planned_file(
     synthesizer: UpsamplerSynthesizer,
     source: str | Path,

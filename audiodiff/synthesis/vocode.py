@@ -24,6 +24,7 @@ from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.sampling import Grid, Plan, VocoderModel, plan_windows, sample_window
 from audiodiff.synthesis.settings import VocodeSettings, merge_settings
 from audiodiff.synthesis.streams import Window, mel_blocks
+from audiodiff.torch_state import standard_state
 
 Array = TypeVar("Array", NDArray[np.float32], Tensor)
 OnProgress = Callable[[float, float], None]
@@ -112,6 +113,7 @@ class VocoderSynthesizer:
         """The rate of the waveforms that come out, in Hz."""
         return self.model.mel_spec.sample_rate
 
+    @standard_state()
     def plan(self, settings: VocodeSettings) -> Plan:
         """Resolve `settings` against what the model recommends.
 
@@ -152,6 +154,7 @@ class VocoderSynthesizer:
             noise_context_frames=self.model.noise_context_frames,
         )
 
+    @standard_state()
     def mel(self, waveform: Array, sample_rate: int) -> Array:
         """Return the log-mel of a recording as this model takes it.
 
@@ -170,6 +173,7 @@ class VocoderSynthesizer:
         frames = torch.cat(list(mel_blocks([resampled], self.mel_spec)), dim=-1)
         return like_given(waveform, frames if waveform.ndim == 2 else frames[0])
 
+    @standard_state()
     def vocode(
         self,
         waveform: Array,
@@ -210,6 +214,7 @@ class VocoderSynthesizer:
         output = self._vocode_tensor(frames, plan, on_progress)[:, : resampled.shape[-1]]
         return like_given(waveform, output if waveform.ndim == 2 else output[0])
 
+    @standard_state()
     def vocode_mel(
         self,
         log_mel: Array,
@@ -259,6 +264,7 @@ class VocoderSynthesizer:
         output = self._vocode_tensor(frames, plan, on_progress, circular=circular)
         return like_given(log_mel, output if log_mel.ndim == 3 else output[0])
 
+    @standard_state()
     def measure(self, blocks: Iterable[Tensor]) -> list[LevelMeter]:
         """Return the level of every channel of a stream of log-mel blocks `[channels, n_mels, n_frames]`."""
         meters: list[LevelMeter] = []
@@ -333,6 +339,7 @@ class VocoderSynthesizer:
         waveform = torch.cat(list(blocks), dim=-1)
         return waveform if turn is None else turn.closed(waveform, self.mel_spec.hop_length)
 
+    @standard_state()
     def _vocode_window(
         self,
         frames: Tensor,
@@ -414,6 +421,7 @@ def channel_seed(seed: int, channel: int) -> int:
     return int.from_bytes(digest, "big") >> 2
 
 
+@standard_state()
 def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> VocoderSynthesizer:
     """Load a vocoder.
 
