@@ -8,6 +8,7 @@ from typing import Any
 
 from audiodiff.data.corpora import AudioItem, folder_items, select_split
 from audiodiff.errors import AudiodiffError
+from audiodiff.json_reader import parse_json
 from audiodiff.signal.audio_io import temporary_beside
 
 MANIFEST_NAME = "manifest.jsonl"
@@ -47,10 +48,7 @@ def write_manifest(items: Sequence[AudioItem], path: str | Path) -> None:
 
 
 def _parse(line: str, where: str, folder: Path) -> AudioItem:
-    try:
-        values = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise AudiodiffError(f"{where} is not JSON ({error.msg}); expected one object per line.") from error
+    values = parse_json(line, where)
     if not isinstance(values, dict) or not isinstance(values.get("path"), str):
         raise AudiodiffError(f"{where} has no path; expected an object with at least a path.")
     known = {"path", *_TEXTS, *_COUNTS, "extra"}
@@ -60,6 +58,8 @@ def _parse(line: str, where: str, folder: Path) -> AudioItem:
     texts = {name: values.get(name, "") for name in _TEXTS}
     counts = {name: values.get(name, 0) for name in _COUNTS}
     extra = values.get("extra", {})
+    if "\0" in values["path"]:
+        raise AudiodiffError(f"{where} has a path with a NUL character in it, which no file has.")
     if (
         any(not isinstance(value, str) for value in texts.values())
         or any(type(value) is not int or value < 0 for value in counts.values())

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from audiodiff._version import __version__
 from audiodiff.errors import AudiodiffError
+from audiodiff.json_reader import read_json_table
 from audiodiff.models.autoencoder import MelAutoencoder, autoencoder_config_from_dict, autoencoder_config_to_dict
 from audiodiff.models.mel_latent import MelLatent, mel_latent_config_from_dict, mel_latent_config_to_dict
 from audiodiff.models.upsampler import Upsampler, upsampler_config_from_dict, upsampler_config_to_dict
@@ -159,11 +160,8 @@ def read_config(folder: Path | str, *kinds: str) -> dict[str, Any]:
         names = sorted(item.name for item in folder.iterdir())
         shown = ", ".join(names[:8]) if names else "nothing"
         raise AudiodiffError(f"{folder} holds no {CONFIG_FILE} (found: {shown}); it is not an audiodiff checkpoint.")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise AudiodiffError(f"{path} cannot be read as JSON ({error}); copy the checkpoint again.") from error
-    if not isinstance(config, dict) or "kind" not in config:
+    config = read_json_table(path)
+    if "kind" not in config:
         raise AudiodiffError(f'{path} has no "kind"; it is not an audiodiff checkpoint.')
     expected = kinds or _KINDS
     if config["kind"] not in expected:
@@ -174,9 +172,15 @@ def read_config(folder: Path | str, *kinds: str) -> dict[str, Any]:
             f"{path} has checkpoint format {config.get('format')!r}; this audiodiff {__version__} reads {_FORMAT}. "
             "Update audiodiff."
         )
-    for key in ("model", "metadata", "weights_sha256"):
+    for key, expected_type in (("model", dict), ("metadata", dict), ("weights_sha256", str)):
         if key not in config:
             raise AudiodiffError(f'{path} lacks "{key}"; copy the checkpoint again.')
+        if not isinstance(config[key], expected_type):
+            what = "text" if expected_type is str else "a table of keys and values"
+            raise AudiodiffError(f'{path}: "{key}" is {str(config[key])[:60]!r}; expected {what}.')
+    for key in ("origins", "sampling"):
+        if not isinstance(config["metadata"].get(key, {}), dict):
+            raise AudiodiffError(f'{path}: "{key}" of the metadata is not a table of keys and values; copy it again.')
     return config
 
 

@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from audiodiff._version import __version__
 from audiodiff.errors import AudiodiffError
+from audiodiff.json_reader import read_json
 
 FORMAT = 1
 ENVIRONMENT = "AUDIODIFF_PROMPTS"
@@ -288,18 +289,12 @@ def _place(path: Path | None) -> Path:
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     """Return name -> values of a library file; none if it is not there. Every entry is checked."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except OSError as error:
-        raise AudiodiffError(f"the prompts in {path} cannot be read ({error.strerror}).") from error
-    except UnicodeDecodeError as error:
-        raise AudiodiffError(f"{path} is damaged: it is not UTF-8 text; restore or move it.") from error
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise AudiodiffError(f"{path} is damaged: it is not JSON ({error}); restore or move it.") from error
+        document = read_json(path)
+    except AudiodiffError as error:
+        raise AudiodiffError(f"the prompts cannot be read: {error}") from error
     if not isinstance(document, dict) or type(document.get(_KEY)) is not int:
         raise AudiodiffError(f'{path} holds no prompts; expected a JSON table with "{_KEY}".')
     if document[_KEY] > FORMAT:
