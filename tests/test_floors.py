@@ -9,6 +9,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "audiodiff"
 
 FLOORS = {
+    "atomic": 0,
     "errors": 0,
     "bounds": 0,
     "json_reader": 0,

@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from audiodiff.atomic import atomic_file
 from audiodiff.errors import AudiodiffError
 
 Samples = npt.NDArray[np.float32]
@@ -77,7 +78,7 @@ def _opened(path: str | Path) -> Iterator[Any]:
         size = path.stat().st_size
         if size == 0:
             raise AudiodiffError(f"{path} is empty (0 bytes); expected a sound file.")
-        file = soundfile.SoundFile(str(path))
+        file = soundfile.SoundFile(_native(path))
     except PermissionError as error:
         raise AudiodiffError(f"{path} may not be read ({error.strerror}); check its permissions.") from error
     except (soundfile.SoundFileError, TypeError) as error:
@@ -89,6 +90,11 @@ def _opened(path: str | Path) -> Iterator[Any]:
         ) from error
     with file:
         yield file
+
+
+def _native(path: str | Path) -> str | bytes:
+    """A path as soundfile takes it: as bytes, which need not be text in the encoding of the locale."""
+    return str(path) if os.name == "nt" else os.fsencode(path)
 
 
 def _reason(error: Exception) -> str:
@@ -221,11 +227,11 @@ class AudioWriter:
             raise AudiodiffError(
                 f"{self._path} cannot be written as Vorbis at {sample_rate} Hz; expected {low} to {high} Hz, or .flac."
             )
-        # Several processes may write the same target: the temporary name is this writer's alone.
-        self._temporary = temporary_beside(self._path)
+        self._place = contextlib.ExitStack()
+        self._temporary = self._place.enter_context(atomic_file(self._path))
         try:
             self._file = soundfile.SoundFile(
-                str(self._temporary),
+                _native(self._temporary),
                 "w",
                 samplerate=sample_rate,
                 channels=channels,
@@ -233,7 +239,7 @@ class AudioWriter:
                 format=container,
             )
         except (soundfile.SoundFileError, ValueError, TypeError) as error:
-            self._temporary.unlink(missing_ok=True)
+            self.discard()
             raise AudiodiffError(
                 f"{self._path} cannot be written as {container} {encoding} with {channels} channels at "
                 f"{sample_rate} Hz ({_reason(error)}); choose another format or rate."
@@ -266,8 +272,8 @@ class AudioWriter:
             # Vorbis encoders of libsndfile overflow their stack when given minutes at once.
             for start in range(0, block.shape[1], _BLOCK):
                 self._file.write(np.ascontiguousarray(block[:, start : start + _BLOCK].T))
-        except (soundfile.SoundFileError, OSError) as error:
-            raise AudiodiffError(f"{self._path} could not be written ({_reason(error)}); is the disk full?") from error
+        except (soundfile.SoundFileError, AssertionError, OSError) as error:  # an assertion: fewer were written
+            raise self._unwritten(error) from error
         self._written += block.shape[1]
 
     def __enter__(self) -> Self:
@@ -278,18 +284,38 @@ class AudioWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Put the finished file in place, or remove what was begun."""
-        try:
+        if kind is not None:
+            self.discard()
+            return
+        import soundfile
+
+        with self._place:
+            if self._written == 0:
+                self._file.close()
+                raise AudiodiffError(f"There are no samples to write to {self._path}; expected at least one.")
+            try:
+                self._file.close()
+                # What libsndfile still held is written on closing, and not every encoder tells when that fails.
+                complete = sum(block.shape[1] for block in read_blocks(self._temporary)) == self._written
+            except (soundfile.SoundFileError, AudiodiffError) as failure:
+                raise self._unwritten(failure) from failure
+            if not complete:
+                raise self._unwritten(None)
+            if self._finish is not None:
+                self._finish(self._temporary)
+
+    def discard(self) -> None:
+        """Close and remove what was begun; nothing appears."""
+        import soundfile
+
+        with contextlib.suppress(soundfile.SoundFileError, AttributeError):
             self._file.close()
-            if kind is None:
-                if self._written == 0:
-                    raise AudiodiffError(f"There are no samples to write to {self._path}; expected at least one.")
-                if self._finish is not None:
-                    self._finish(self._temporary)
-                os.replace(self._temporary, self._path)
-        except OSError as failure:
-            raise AudiodiffError(f"{self._path} could not be written ({failure.strerror}).") from failure
-        finally:
-            self._temporary.unlink(missing_ok=True)
+        left = AudiodiffError()
+        self._place.__exit__(type(left), left, None)
+
+    def _unwritten(self, error: Exception | None) -> AudiodiffError:
+        reason = f" ({_reason(error)})" if isinstance(error, OSError) else ""
+        return AudiodiffError(f"{self._path} could not be written whole{reason}; is the disk full?")
 
 
 def temporary_beside(path: Path) -> Path:

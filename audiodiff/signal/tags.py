@@ -1,15 +1,14 @@
 """Text in the metadata of sound files: ID3 in WAV, Vorbis comments in FLAC and OGG. The samples stay as they are."""
 
 import contextlib
-import os
 import shutil
 import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from audiodiff.atomic import atomic_file
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import temporary_beside
 
 # Our name -> ID3 frame; other names go into a TXXX frame of that name. Vorbis comments take every name as it is.
 _ID3_FRAMES = {"title": "TIT2", "artist": "TPE1", "album": "TALB", "genre": "TCON", "software": "TSSE"}
@@ -36,16 +35,9 @@ def write_tags(path: str | Path, tags: Mapping[str, str]) -> None:
     path = Path(path)
     if not path.is_file():
         raise AudiodiffError(f"{path} does not exist or is not a file; give the path of a sound file.")
-    temporary = temporary_beside(path)
-    try:
+    with atomic_file(path) as temporary:
         shutil.copyfile(path, temporary)
         put_tags(temporary, tags, name=path)
-        shutil.copymode(path, temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise AudiodiffError(f"{path} could not be written ({error.strerror or error}).") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def put_tags(path: Path, tags: Mapping[str, str], *, name: Path | None = None) -> None:

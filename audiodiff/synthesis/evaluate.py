@@ -7,7 +7,6 @@ import math
 import os
 import platform
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from audiodiff.atomic import atomic_file
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.baselines import System
 from audiodiff.metrics.inputs import MissingPackageError, resampled
@@ -288,7 +288,8 @@ class EvaluationReport:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, text in texts.items():
-                _write_atomically(folder / name, text)
+                with atomic_file(folder / name) as temporary:
+                    temporary.write_text(text, encoding="utf-8", newline="")
         except OSError as error:
             raise AudiodiffError(
                 f"the report cannot be written to {folder} ({error.strerror or error}); choose another folder."
@@ -573,17 +574,3 @@ def _csv(lines: Iterable[Sequence[Any]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(lines)
     return text.getvalue()
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)  # mkstemp makes files that only the owner can read
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

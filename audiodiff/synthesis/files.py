@@ -79,21 +79,7 @@ def check_output(source: Path | None, target: Path) -> None:
         (target.exists() and source.exists() and target.samefile(source)) or source.resolve() == target.resolve()
     ):
         raise AudiodiffError(f"{target} is the input as well; give the output another name.")
-    with _Discarded(target):
-        pass
-
-
-class _Discarded:
-    """Opens a writer of `target` to see whether that works, and throws its empty file away."""
-
-    def __init__(self, target: Path) -> None:
-        self._writer = AudioWriter(target, 16000)
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *details: object) -> None:
-        self._writer.__exit__(AudiodiffError, None, None)
+    AudioWriter(target, 16000).discard()
 
 
 def vocode_file(

@@ -5,10 +5,10 @@ no date and no path, only base names: the same call on the same machine gives th
 Imports no torch.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +18,10 @@ from typing import Any, Self, TypeVar
 import numpy.typing as npt
 
 from audiodiff._version import __version__
+from audiodiff.atomic import atomic_file, check_target
 from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import MAX_BYTES, parse_json
-from audiodiff.signal.audio_io import AudioWriter, audio_info, temporary_beside
+from audiodiff.signal.audio_io import AudioWriter, audio_info
 from audiodiff.signal.sample_hash import SampleHash, samples_sha256
 from audiodiff.signal.tags import put_tags, read_tags, write_tags
 
@@ -228,6 +229,7 @@ class StoryWriter:
         self._shape = (sample_rate, channels)
         self._hash = SampleHash()
         self._written = 0
+        self._beside: Path | None = None
         self.story: Story | None = None
         """The story, once everything is written; `None` before, and if there is none."""
 
@@ -247,6 +249,8 @@ class StoryWriter:
         rate, channels = self._shape
         decoded = samples_sha256(temporary)
         self.story = self._tell(StoryAudio(rate, channels, self._written, decoded, self._hash.hexdigest()))
+        if self._beside is not None:
+            _put_story(self._beside, self.story)
         put_tags(temporary, story_tags(self.story), name=self._path)
 
     def __enter__(self) -> Self:
@@ -258,9 +262,10 @@ class StoryWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Put the finished files in place, or remove what was begun."""
-        self._writer.__exit__(kind, error, trace)
-        if kind is None and self._sidecar and self.story is not None:
-            write_sidecar(self._path, self.story)
+        with contextlib.ExitStack() as stack:
+            if kind is None and self._sidecar:
+                self._beside = stack.enter_context(atomic_file(sidecar_path(self._path)))
+            self._writer.__exit__(kind, error, trace)
 
 
 def story_tags(story: Story) -> dict[str, str]:
@@ -339,7 +344,9 @@ def check_sidecar(path: str | Path, *, provenance: bool) -> None:
     """
     if not provenance:
         raise AudiodiffError(f"the sidecar of {path} would have nothing to tell without provenance; leave one out.")
-    temporary_beside(sidecar_path(path)).unlink()
+    target = sidecar_path(path)
+    _refuse_foreign(target)
+    check_target(target)
 
 
 def write_sidecar(path: str | Path, story: Story) -> None:
@@ -349,14 +356,29 @@ def write_sidecar(path: str | Path, story: Story) -> None:
         AudiodiffError: it cannot be written.
     """
     target = sidecar_path(path)
-    temporary = temporary_beside(target)
+    _refuse_foreign(target)
+    with atomic_file(target) as temporary:
+        _put_story(temporary, story)
+
+
+def _put_story(path: Path, story: Story) -> None:
+    path.write_text(_json(story.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Refuse to replace a file that is no story.
+
+    Raises:
+        AudiodiffError: there is something else.
+    """
+    if not path.is_file():
+        return
     try:
-        temporary.write_text(_json(story.to_dict(), indent=2) + "\n", encoding="utf-8")
-        os.replace(temporary, target)
-    except OSError as error:
-        raise AudiodiffError(f"{target} could not be written ({error.strerror or error}).") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        _parse(_text(path), path)
+    except AudiodiffError as error:
+        raise AudiodiffError(
+            f"{path} exists and is not a story that audiodiff wrote; move it away, or choose another output."
+        ) from error
 
 
 def story_input(path: str | Path) -> StoryInput:

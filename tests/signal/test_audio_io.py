@@ -1,5 +1,8 @@
 import os
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ import soundfile
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import AudioWriter, audio_info, read_audio, read_blocks, read_mono, write_audio
+from audiodiff.signal.tags import read_tags, write_tags
 from tests.signal.signals import noise, tone
 
 
@@ -216,3 +220,57 @@ def test_a_wav_cannot_pass_4_gib(tmp_path):
     with pytest.raises(AudiodiffError, match="4 GiB"):
         write()
     assert list(tmp_path.iterdir()) == []
+
+
+FULL_DISK = """
+import os, resource, signal, sys
+from pathlib import Path
+import numpy as np
+from audiodiff.errors import AudiodiffError
+from audiodiff.signal.audio_io import AudioWriter
+from audiodiff.signal.tags import put_tags
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+noise = np.random.default_rng(0).uniform(-1, 1, 60000).astype(np.float32)
+
+def write(path, limit):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    with AudioWriter(path, 22050, finish=lambda temporary: put_tags(temporary, {"title": "x" * 3000})) as writer:
+        writer.write(noise)
+
+for name in ("a.wav", "a.flac", "a.ogg"):
+    path = Path(sys.argv[1]) / name
+    write(path, resource.RLIM_INFINITY)
+    size = path.stat().st_size
+    path.unlink()
+    for share in (0.0, 0.001, 0.1, 0.5, 0.9, 0.94, 0.96, 0.98, 0.999):
+        try:
+            write(path, int(share * size))
+        except AudiodiffError as error:
+            print(name, share, error)
+        assert os.listdir(sys.argv[1]) == [], (name, share)
+"""
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_in_any_format(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 27
+
+
+def test_the_longest_name_can_be_written_with_its_tags(tmp_path: Path) -> None:
+    for suffix in (".wav", ".flac", ".ogg"):
+        path = tmp_path / ("n" * (255 - len(suffix)) + suffix)
+        write_audio(path, np.zeros(100), 16000)
+        write_tags(path, {"title": "long"})
+        assert read_audio(path).waveform.shape == (1, 100)
+
+
+def test_a_link_stays_and_its_target_is_written(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "a.wav").symlink_to("there/real.wav")
+    write_audio(tmp_path / "a.wav", np.zeros(100), 16000)
+    write_tags(tmp_path / "a.wav", {"title": "linked"})
+    assert (tmp_path / "a.wav").is_symlink()
+    assert read_tags(tmp_path / "there" / "real.wav")["title"] == "linked"

@@ -121,7 +121,7 @@ def test_a_failure_midway_keeps_the_file(sound, monkeypatch):
     def fail(*arguments: object, **named: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tags_module.os, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(KeyboardInterrupt):
         write_tags(sound, TAGS)
     assert sound.read_bytes() == before

@@ -23,11 +23,13 @@ from audiodiff.synthesis.provenance import (
     StoryAudio,
     StoryInput,
     StoryWriter,
+    check_sidecar,
     find_story,
     hash_config,
     read_story,
     sidecar_path,
     story_input,
+    write_sidecar,
     write_story,
 )
 
@@ -246,6 +248,27 @@ def test_a_sidecar_left_over_from_another_sound_tells_nothing(tmp_path) -> None:
     assert find_story(tmp_path / "a.flac") is None
 
 
+@pytest.mark.parametrize("content", [b"", b"{}", b"my own notes", b"\xff\xfe", b'{"audiodiff_story": "mine"}'])
+def test_a_file_by_others_is_never_replaced_by_a_sidecar(tmp_path, content) -> None:
+    (tmp_path / "a.wav.json").write_bytes(content)
+    for attempt in (
+        lambda: check_sidecar(tmp_path / "a.wav", provenance=True),
+        lambda: StoryWriter(tmp_path / "a.wav", 8000, tell=tell, sidecar=True),
+        lambda: write_sidecar(tmp_path / "a.wav", tell(StoryAudio(8000, 1, 1, "", ""))),
+    ):
+        with pytest.raises(AudiodiffError, match="not a story"):
+            attempt()
+    assert (tmp_path / "a.wav.json").read_bytes() == content
+    assert os.listdir(tmp_path) == ["a.wav.json"]
+
+
+def test_the_sidecar_of_an_earlier_run_is_replaced(tmp_path) -> None:
+    for level in (0.25, 0.5):
+        with StoryWriter(tmp_path / "a.wav", 8000, tell=tell, sidecar=True) as writer:
+            writer.write(np.full(100, level, np.float32))
+        assert read_story(tmp_path / "a.wav.json") == writer.story
+
+
 def test_a_sidecar_that_cannot_be_written_is_refused_before_the_work(tmp_path) -> None:
     (tmp_path / "a.wav.json").mkdir()
     with pytest.raises(AudiodiffError, match="folder"):
@@ -291,7 +314,7 @@ def die(*arguments, **named):
 if sys.argv[1].endswith("before.flac"):
     provenance.put_tags = die            # the samples are written, the story is not
 else:
-    provenance.os.replace = die          # both are written, the file has not got its name
+    os.replace = die                     # both are written, the file has not got its name
 with provenance.StoryWriter(sys.argv[1], 8000, tell=tell) as writer:
     writer.write(np.zeros(100, np.float32))
 """
