@@ -1,15 +1,14 @@
 """Lists of clips as JSON lines, one clip per line."""
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from audiodiff.atomic import atomic_file
 from audiodiff.data.corpora import AudioItem, folder_items, select_split
 from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import parse_json
-from audiodiff.signal.audio_io import temporary_beside
 
 MANIFEST_NAME = "manifest.jsonl"
 
@@ -37,12 +36,8 @@ def write_manifest(items: Sequence[AudioItem], path: str | Path) -> None:
     folder = path.parent.resolve()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = temporary_beside(path)
-        try:
+        with atomic_file(path) as temporary:
             temporary.write_text("".join(_line(item, folder) + "\n" for item in items), encoding="utf-8")
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise AudiodiffError(f"{path} cannot be written ({error.strerror}); choose another output.") from error
 

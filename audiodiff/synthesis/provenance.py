@@ -374,7 +374,7 @@ def _refuse_foreign(path: Path) -> None:
     if not path.is_file():
         return
     try:
-        _parse(_text(path), path)
+        _parse(_content(path), path)
     except AudiodiffError as error:
         raise AudiodiffError(
             f"{path} exists and is not a story that audiodiff wrote; move it away, or choose another output."

@@ -9,7 +9,6 @@ import dataclasses
 import errno
 import json
 import os
-import secrets
 import sys
 import time
 import unicodedata
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from audiodiff._version import __version__
+from audiodiff.atomic import atomic_file
 from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import read_json
 
@@ -321,20 +321,10 @@ def _write(path: Path, entries: Mapping[str, Mapping[str, Any]]) -> None:
         data = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
     except UnicodeEncodeError:  # text with half characters, from a terminal in another encoding
         data = (json.dumps(document, indent=2) + "\n").encode()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            temporary.chmod(path.stat().st_mode & 0o777)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise AudiodiffError(f"{path} could not be written ({error.strerror or error}).") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
