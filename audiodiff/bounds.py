@@ -25,4 +25,4 @@ def check_bounds(config: object, where: str, **bounds: tuple[float, float]) -> N
 
 
 def _shown(number: float) -> str:
-    return f"{number:g}" if isinstance(number, float) or abs(number) > 2**64 else str(number)
+    return f"{number:g}" if abs(number) > 2**64 else str(number)

@@ -21,7 +21,7 @@ class Shape:
         (Shape(layers=10**30), r"net.layers is 1e\+30; expected 1 to 100"),
         (Shape(rates=(0.5, float("nan"))), "net.rates is nan; expected 0 to 1"),
         (Shape(rates=(float("inf"),)), "net.rates is inf"),
-        (Shape(limit=-1.0), "net.limit is -1"),
+        (Shape(limit=-1.0), "net.limit is -1.0"),
     ],
 )
 def test_numbers_out_of_bounds_are_refused(shape: Shape, words: str) -> None:
