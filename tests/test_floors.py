@@ -12,6 +12,8 @@ FLOORS = {
     "atomic": 0,
     "errors": 0,
     "torch_state": 0,
+    "bounds": 0,
+    "json_reader": 0,
     "_torchaudio": 0,
     "_version": 0,
     "__main__": 6,

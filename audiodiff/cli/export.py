@@ -2,9 +2,13 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from audiodiff.atomic import atomic_folder
 from audiodiff.errors import AudiodiffError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def add_parser(subparsers: Any) -> None:
@@ -25,6 +29,20 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the folder and say what it holds."""
+    target: Path = args.output
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise AudiodiffError(f"{target} exists already; choose a folder that is new or empty.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_folder(target) as unfinished:
+        model = _export(args.source, unfinished, half=args.half)
+    size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file()) / 2**20
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    print(f"{target}  {size:.1f} MiB  {parameters:,} parameters, {'float16' if args.half else 'float32'}")
+    return 0
+
+
+def _export(source: Path, target: Path, *, half: bool) -> "nn.Module":
+    """Write the checkpoint and return the model."""
     import torch
 
     from audiodiff.models.checkpoint import (
@@ -41,38 +59,32 @@ def run(args: argparse.Namespace) -> int:
     from audiodiff.models.find import VOCODER_FOLDER
     from audiodiff.models.lmnt import load_lmnt_diffwave
 
-    target: Path = args.output
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise AudiodiffError(f"{target} exists already; choose a folder that is new or empty.")
-    dtype = torch.float16 if args.half else torch.float32
+    dtype = torch.float16 if half else torch.float32
     model: torch.nn.Module
-    if args.source.is_file():
-        model = diffwave = load_lmnt_diffwave(args.source)
+    if source.is_file():
+        model = diffwave = load_lmnt_diffwave(source)
         metadata: dict[str, Any] = {
             "description": "DiffWave, converted from lmnt's checkpoint",
             "sampling": {"steps": 6, "sampler": "ddpm", "grid": "log_snr"},
         }
         save_vocoder(target, diffwave, metadata, dtype=dtype)
     else:
-        config = read_config(args.source)
+        config = read_config(source)
         metadata = config["metadata"]
         if config["kind"] == "mel_latent":
-            inside = args.source / VOCODER_FOLDER
+            inside = source / VOCODER_FOLDER
             vocoder = load_vocoder(inside) if inside.is_dir() else None
-            model = latent = load_mel_latent(args.source)
+            model = latent = load_mel_latent(source)
             save_mel_latent(target, latent, metadata, dtype=dtype)
             if vocoder is not None:
                 save_vocoder(target / VOCODER_FOLDER, vocoder, read_config(inside)["metadata"], dtype=dtype)
         elif config["kind"] == "autoencoder":
-            model = autoencoder = load_autoencoder(args.source)
+            model = autoencoder = load_autoencoder(source)
             save_autoencoder(target, autoencoder, metadata, dtype=dtype)
         elif config["kind"] == "upsampler":
-            model = upsampler = load_upsampler(args.source)
+            model = upsampler = load_upsampler(source)
             save_upsampler(target, upsampler, metadata, dtype=dtype)
         else:
-            model = vocoder = load_vocoder(args.source)
+            model = vocoder = load_vocoder(source)
             save_vocoder(target, vocoder, metadata, dtype=dtype)
-    size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file()) / 2**20
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    print(f"{target}  {size:.1f} MiB  {parameters:,} parameters, {'float16' if args.half else 'float32'}")
-    return 0
+    return model

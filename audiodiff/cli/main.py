@@ -11,6 +11,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from audiodiff._version import __version__
+from audiodiff.cli.parser import BAD_INPUT, MAX_MESSAGE, Parser, one_line
 from audiodiff.errors import AudiodiffError
 
 COMMANDS = {
@@ -37,13 +38,15 @@ COMMANDS = {
 }
 """Command name -> module with `add_parser(subparsers)` and `run(args) -> int`."""
 
-BAD_INPUT = 2
 INTERRUPTED = 130
+
+UNFORESEEN = "this is a fault of audiodiff"
+"""Part of the message for an error that nothing foresaw."""
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line; imports neither torch nor anything built on it."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="audiodiff",
         description="Diffusion for audio on a laptop: vocode, train and measure.",
         epilog="`audiodiff COMMAND --help` explains one command. Sizes are in seconds, Hz and dB.",
@@ -78,35 +81,46 @@ def main(argv: Sequence[str] | None = None) -> int:
     from audiodiff.cli.allocator import tune_allocator
 
     tune_allocator()
-    run: Callable[[argparse.Namespace], int] = import_module(COMMANDS[args.command]).run
     try:
+        run: Callable[[argparse.Namespace], int] = import_module(COMMANDS[args.command]).run
         with _terminable():
             status = run(args)
         sys.stdout.flush()
-    except AudiodiffError as error:
-        if args.debug:
-            raise
-        return _fail(str(error))
-    except KeyboardInterrupt:
-        if args.debug:
-            raise
-        _say("interrupted; nothing half-written was left behind.")
-        return INTERRUPTED
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else BAD_INPUT
     except BrokenPipeError:
         # the reader of our output has gone (`audiodiff ... | head`): not an error, and nothing more can be said
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except MemoryError:
+    except (Exception, KeyboardInterrupt) as error:
         if args.debug:
             raise
-        return _fail("there is not enough memory for this job; try a shorter input or a smaller window.")
-    except OSError as error:
-        if args.debug:
-            raise
-        return _fail(f"{error.filename or 'the system'}: {error.strerror or error}.")
+        return _answer(error)
     return status
+
+
+def _answer(error: BaseException) -> int:
+    """Say in one sentence what ended a command, and return its exit status."""
+    if isinstance(error, KeyboardInterrupt):
+        _say("interrupted; nothing half-written was left behind.")
+        return INTERRUPTED
+    if isinstance(error, AudiodiffError):
+        _say(str(error))
+    elif isinstance(error, MemoryError) or _is_out_of_memory(error):
+        _say("there is not enough memory for this job; try a shorter input or a smaller window.")
+    elif isinstance(error, OSError):
+        _say(f"{error.filename or 'the system'}: {error.strerror or error}.")
+    else:
+        told = f"{type(error).__name__}: {error}"[:MAX_MESSAGE]
+        _say(f"{told}; {UNFORESEEN}, please report it with what --debug before the command shows.")
+    return BAD_INPUT
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch could not get memory; on the CPU it says so in words only."""
+    return isinstance(error, RuntimeError) and (
+        type(error).__name__ == "OutOfMemoryError" or "allocate memory" in str(error)
+    )
 
 
 @contextmanager
@@ -127,12 +141,7 @@ def _terminable() -> Iterator[None]:
 
 
 def _say(message: str) -> None:
-    print(f"audiodiff: {message}", file=sys.stderr)
-
-
-def _fail(message: str) -> int:
-    _say(" ".join(message.split()))
-    return BAD_INPUT
+    print(f"audiodiff: {one_line(message)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from audiodiff.cli.parser import Parser
 from audiodiff.errors import AudiodiffError
 
 PRESET_NAMES = {
@@ -127,7 +128,7 @@ def module_of(source: str) -> str:
 
 def _read(args: argparse.Namespace) -> tuple[argparse.Namespace, dict[str, Any]]:
     """Return the options, wherever they stood, and the settings that are to change."""
-    parser = argparse.ArgumentParser(prog="audiodiff train", add_help=False, allow_abbrev=False, argument_default=None)
+    parser = Parser(prog="audiodiff train", add_help=False, allow_abbrev=False, argument_default=None)
     known = {name: getattr(args, name) for name in ("data", "output", "steps", "seed", "resume", "init", "settings")}
     _add_options(parser, known)
     parser.add_argument("--debug", action="store_true", default=getattr(args, "debug", False))

@@ -1,14 +1,14 @@
 """Lists of clips as JSON lines, one clip per line."""
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from audiodiff.atomic import atomic_file
 from audiodiff.data.corpora import AudioItem, folder_items, select_split
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import temporary_beside
+from audiodiff.json_reader import parse_json
 
 MANIFEST_NAME = "manifest.jsonl"
 
@@ -36,21 +36,14 @@ def write_manifest(items: Sequence[AudioItem], path: str | Path) -> None:
     folder = path.parent.resolve()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = temporary_beside(path)
-        try:
+        with atomic_file(path) as temporary:
             temporary.write_text("".join(_line(item, folder) + "\n" for item in items), encoding="utf-8")
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise AudiodiffError(f"{path} cannot be written ({error.strerror}); choose another output.") from error
 
 
 def _parse(line: str, where: str, folder: Path) -> AudioItem:
-    try:
-        values = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise AudiodiffError(f"{where} is not JSON ({error.msg}); expected one object per line.") from error
+    values = parse_json(line, where)
     if not isinstance(values, dict) or not isinstance(values.get("path"), str):
         raise AudiodiffError(f"{where} has no path; expected an object with at least a path.")
     known = {"path", *_TEXTS, *_COUNTS, "extra"}
@@ -60,6 +53,8 @@ def _parse(line: str, where: str, folder: Path) -> AudioItem:
     texts = {name: values.get(name, "") for name in _TEXTS}
     counts = {name: values.get(name, 0) for name in _COUNTS}
     extra = values.get("extra", {})
+    if "\0" in values["path"]:
+        raise AudiodiffError(f"{where} has a path with a NUL character in it, which no file has.")
     if (
         any(not isinstance(value, str) for value in texts.values())
         or any(type(value) is not int or value < 0 for value in counts.values())

@@ -2,7 +2,6 @@
 
 import glob
 import io
-import json
 import posixpath
 import tarfile
 import time
@@ -28,6 +27,7 @@ from audiodiff.data.shard_format import (
     table_name,
 )
 from audiodiff.errors import AudiodiffError
+from audiodiff.json_reader import parse_json
 
 __all__ = ["Shard", "Source", "check_sizes", "find_shards", "read_ranges", "read_records"]
 
@@ -187,16 +187,12 @@ def _scanned(content: bytes, key: str, kinds: dict[str, Range], where: str) -> C
     def part(place: Range) -> bytes:
         return content[place.offset : place.offset + place.size]
 
-    try:
-        info = json.loads(part(kinds[INFO])) if INFO in kinds else {}
-        states = list(_captions(kinds))
-        latent = array_from(part(kinds[LATENT]), None, None, f"{where}.{LATENT}")
-        values = {"key": key, "n_latents": latent.shape[1], "latent": kinds[LATENT], "states": states}
-        return record_from({**info, **values})
-    except (ValueError, TypeError, AttributeError) as error:
-        if isinstance(error, AudiodiffError):
-            raise
-        raise AudiodiffError(f"{where}.{INFO} cannot be read ({error!r}); write the shard again.") from error
+    info = parse_json(part(kinds[INFO]), f"{where}.{INFO}") if INFO in kinds else {}
+    if not isinstance(info, dict):
+        raise AudiodiffError(f"{where}.{INFO} is no table of keys and values; write the shard again.")
+    latent = array_from(part(kinds[LATENT]), None, None, f"{where}.{LATENT}")
+    places = {"latent": kinds[LATENT], "states": list(_captions(kinds))}
+    return record_from({**info, "key": key, "n_latents": latent.shape[1], **places}, f"{where}.{INFO}")
 
 
 def _captions(kinds: dict[str, Range]) -> Iterator[Range]:

@@ -16,13 +16,16 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from audiodiff.bounds import check_bounds
 from audiodiff.errors import AudiodiffError
+from audiodiff.json_reader import parse_json, take
+from audiodiff.signal.npy import read_npy_header
 
 INDEX_FILE = "index.json"
 LATENT, TEXT, INFO = "latent.npy", "text", "json"
@@ -72,11 +75,7 @@ class ShardIndex:
         Raises:
             AudiodiffError: a size is not positive, or a name stands twice.
         """
-        if self.text_width < 1 or self.channels < 1 or not (math.isfinite(self.latent_rate) and self.latent_rate > 0):
-            raise AudiodiffError(
-                f"A shard index has text_width {self.text_width}, channels {self.channels} and latent_rate "
-                f"{self.latent_rate}; all must be more than 0."
-            )
+        check_bounds(self, "index", text_width=(1, 65_536), channels=(1, 65_536), latent_rate=(1e-3, 1e6))
         for what, names in (("numbers", self.numbers), *self.classes.items()):
             if len(set(names)) != len(names):
                 raise AudiodiffError(f"A shard index names one of {what} twice: {', '.join(names)}.")
@@ -160,10 +159,8 @@ def array_from(content: bytes, rows: int | None, columns: int | None, where: str
     Raises:
         AudiodiffError: it is truncated, no .npy file, or of another type or shape.
     """
-    try:
-        array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise AudiodiffError(f"{where} is truncated or not a .npy file; write or copy its shard again.") from error
+    read_npy_header(io.BytesIO(content), len(content), where)
+    array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
     fits = array.ndim == 2 and rows in (None, array.shape[0]) and columns in (None, array.shape[1])
     if not fits or array.dtype not in (np.float16, np.float32):
         raise AudiodiffError(
@@ -188,22 +185,35 @@ def index_from_json(content: bytes, where: str) -> tuple[ShardIndex, list[ShardE
     Raises:
         AudiodiffError: it is no index of latent shards, or one of another version.
     """
-    try:
-        values = json.loads(content)
-        if values["kind"] != _KIND:
-            raise ValueError(f"kind {values['kind']!r}")
-        if values["format"] != _FORMAT:
-            raise AudiodiffError(
-                f"{where} has shard format {values['format']!r}; expected {_FORMAT}. Update audiodiff."
-            )
-        known = {item.name: values[item.name] for item in fields(ShardIndex)}
-        known["numbers"] = tuple(known["numbers"])
-        known["classes"] = {kind: tuple(labels) for kind, labels in known["classes"].items()}
-        return ShardIndex(**known), [ShardEntry(**shard) for shard in values["shards"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, AudiodiffError):
-            raise
-        raise AudiodiffError(f"{where} is not an index of latent shards ({error!r}); prepare them again.") from error
+    values = parse_json(content, where)
+    if not isinstance(values, dict) or values.get("kind") != _KIND:
+        raise AudiodiffError(f"{where} is not an index of latent shards; prepare them again.")
+    if values.get("format") != _FORMAT:
+        raise AudiodiffError(
+            f"{where} has shard format {str(values.get('format'))[:60]}; expected {_FORMAT}. Update audiodiff."
+        )
+    classes = take(values, "classes", dict, where)
+    index = ShardIndex(
+        encoder=take(values, "encoder", str, where),
+        text_width=take(values, "text_width", int, where),
+        autoencoder=take(values, "autoencoder", str, where),
+        channels=take(values, "channels", int, where),
+        latent_rate=take(values, "latent_rate", float, where),
+        numbers=_texts(values, "numbers", where),
+        classes={kind: _texts(classes, kind, where) for kind in classes},
+        metadata=take(values, "metadata", dict, where),
+    )
+    return index, [
+        _entry(shard, f"{where}, shards[{i}]") for i, shard in enumerate(take(values, "shards", list, where))
+    ]
+
+
+def _entry(values: Any, where: str) -> ShardEntry:
+    table = _table(values, where)
+    entry = ShardEntry(*(take(table, key, kind, where) for key, kind in ShardEntry.__annotations__.items()))
+    if entry.clips < 0 or entry.bytes < 0:
+        raise AudiodiffError(f"{where} has {entry.clips} clips and {entry.bytes} bytes; expected 0 or more.")
+    return entry
 
 
 def table_to_json(records: list[ClipRecord]) -> str:
@@ -218,24 +228,55 @@ def table_from_json(content: bytes, where: str) -> list[ClipRecord]:
     Raises:
         AudiodiffError: they are damaged.
     """
-    try:
-        return [record_from(values) for values in json.loads(content)]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise AudiodiffError(f"{where} is damaged ({error!r}); copy the shards again.") from error
+    values = parse_json(content, where)
+    if not isinstance(values, list):
+        raise AudiodiffError(f"{where} is damaged: it is no list of clips; copy the shards again.")
+    return [record_from(item, f"{where}, clip {number}") for number, item in enumerate(values)]
 
 
-def record_from(values: Mapping[str, Any]) -> ClipRecord:
-    """A record from JSON values; what is missing of the description of a clip is taken as unknown."""
+def record_from(values: Any, where: str) -> ClipRecord:
+    """A record from JSON values; what is missing of the description of a clip is taken as unknown.
+
+    Raises:
+        AudiodiffError: a value is of the wrong type.
+    """
+    table = _table(values, where)
+    numbers, classes = (take(table, key, dict, where, {}) for key in ("numbers", "classes"))
+    beats = {str(number): time for number, time in enumerate(take(table, "beats", list, where, []))}
+    n_latents = take(table, "n_latents", int, where)
+    if n_latents < 1:
+        raise AudiodiffError(f"{where} has {n_latents} latents; expected 1 or more.")
     return ClipRecord(
-        key=str(values["key"]),
-        n_latents=int(values["n_latents"]),
-        texts=tuple(str(text) for text in values.get("texts", ())),
-        numbers={str(name): float(value) for name, value in values.get("numbers", {}).items()},
-        classes={str(kind): str(label) for kind, label in values.get("classes", {}).items()},
-        source=str(values.get("source", "")),
-        licence=str(values.get("licence", "")),
-        seconds=float(values.get("seconds", 0.0)),
-        beats=tuple(float(time) for time in values.get("beats", ())),
-        latent=Range(*map(int, values["latent"])),
-        states=tuple(Range(*map(int, place)) for place in values["states"]),
+        key=take(table, "key", str, where),
+        n_latents=n_latents,
+        texts=_texts(table, "texts", where),
+        numbers={name: take(numbers, name, float, where) for name in numbers},
+        classes={kind: take(classes, kind, str, where) for kind in classes},
+        source=take(table, "source", str, where, ""),
+        licence=take(table, "licence", str, where, ""),
+        seconds=take(table, "seconds", float, where, 0.0),
+        beats=tuple(take(beats, time, float, f"{where}, beats") for time in beats),
+        latent=_range(table.get("latent"), where),
+        states=tuple(_range(place, where) for place in take(table, "states", list, where)),
     )
+
+
+def _table(values: Any, where: str) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        raise AudiodiffError(f"{where} is no table of keys and values; copy the shards again.")
+    return values
+
+
+def _texts(table: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
+    texts = take(table, key, list, where, [])
+    if not all(isinstance(text, str) for text in texts):
+        raise AudiodiffError(f'{where}: "{key}" is no list of texts; copy the shards again.')
+    return tuple(texts)
+
+
+def _range(place: Any, where: str) -> Range:
+    if not isinstance(place, list | tuple) or [type(number) for number in place] != [int, int] or min(place) < 0:
+        raise AudiodiffError(
+            f"{where} has a place that is not two whole numbers, offset and size; copy the shards again."
+        )
+    return Range(*place)

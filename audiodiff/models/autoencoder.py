@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from audiodiff.bounds import check_bounds
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
 from audiodiff.nn.autoencoder import AutoencoderConfig, MelDecoder, MelEncoder
@@ -33,6 +34,10 @@ class AutoencoderLossConfig:
 
     kl: float = 3e-3
     change: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse weights that no loss has."""
+        check_bounds(self, "loss", kl=(0.0, 1e6), change=(0.0, 1e6))
 
 
 @dataclass(frozen=True)

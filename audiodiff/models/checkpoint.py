@@ -7,7 +7,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from audiodiff._version import __version__
+from audiodiff.atomic import atomic_file
 from audiodiff.errors import AudiodiffError
+from audiodiff.json_reader import read_json_table
 from audiodiff.models.autoencoder import MelAutoencoder, autoencoder_config_from_dict, autoencoder_config_to_dict
 from audiodiff.models.mel_latent import MelLatent, mel_latent_config_from_dict, mel_latent_config_to_dict
 from audiodiff.models.upsampler import Upsampler, upsampler_config_from_dict, upsampler_config_to_dict
@@ -110,32 +111,26 @@ def _save(
 ) -> None:
     folder = Path(folder)
     state = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
-    temporary_weights = folder / f".{WEIGHTS_FILE}.{os.getpid()}.tmp"
-    temporary_config = folder / f".{CONFIG_FILE}.{os.getpid()}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(state, temporary_weights)
-        config = {
-            "kind": kind,
-            "format": _FORMAT,
-            "audiodiff_version": __version__,
-            "model": dict(model_config),
-            "weights_sha256": weights_hash(temporary_weights),
-            "metadata": dict(metadata),
-        }
-        temporary_config.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        # safetensors makes files for the owner alone; give this one the ordinary permissions of the other.
-        temporary_weights.chmod(temporary_config.stat().st_mode & 0o777)
-        os.replace(temporary_weights, folder / WEIGHTS_FILE)
-        os.replace(temporary_config, folder / CONFIG_FILE)
-    except OSError as error:
+        # The config is complete when the weights are, and in its place after them.
+        with atomic_file(folder / CONFIG_FILE) as new_config, atomic_file(folder / WEIGHTS_FILE) as new_weights:
+            save_file(state, new_weights)
+            config = {
+                "kind": kind,
+                "format": _FORMAT,
+                "audiodiff_version": __version__,
+                "model": dict(model_config),
+                "weights_sha256": weights_hash(new_weights),
+                "metadata": dict(metadata),
+            }
+            new_config.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            # safetensors makes files for the owner alone; give this one the ordinary permissions of the other.
+            new_weights.chmod(new_config.stat().st_mode & 0o777)
+    except (OSError, SafetensorError) as error:  # safetensors has a class of its own for a full disk
         raise AudiodiffError(
-            f"The checkpoint folder {folder} cannot be written ({error.strerror or error})."
+            f"The checkpoint folder {folder} cannot be written ({getattr(error, 'strerror', None) or error})."
         ) from error
-    finally:
-        if folder.is_dir():
-            temporary_weights.unlink(missing_ok=True)
-            temporary_config.unlink(missing_ok=True)
 
 
 def read_config(folder: Path | str, *kinds: str) -> dict[str, Any]:
@@ -159,11 +154,8 @@ def read_config(folder: Path | str, *kinds: str) -> dict[str, Any]:
         names = sorted(item.name for item in folder.iterdir())
         shown = ", ".join(names[:8]) if names else "nothing"
         raise AudiodiffError(f"{folder} holds no {CONFIG_FILE} (found: {shown}); it is not an audiodiff checkpoint.")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise AudiodiffError(f"{path} cannot be read as JSON ({error}); copy the checkpoint again.") from error
-    if not isinstance(config, dict) or "kind" not in config:
+    config = read_json_table(path)
+    if "kind" not in config:
         raise AudiodiffError(f'{path} has no "kind"; it is not an audiodiff checkpoint.')
     expected = kinds or _KINDS
     if config["kind"] not in expected:
@@ -174,9 +166,15 @@ def read_config(folder: Path | str, *kinds: str) -> dict[str, Any]:
             f"{path} has checkpoint format {config.get('format')!r}; this audiodiff {__version__} reads {_FORMAT}. "
             "Update audiodiff."
         )
-    for key in ("model", "metadata", "weights_sha256"):
+    for key, expected_type in (("model", dict), ("metadata", dict), ("weights_sha256", str)):
         if key not in config:
             raise AudiodiffError(f'{path} lacks "{key}"; copy the checkpoint again.')
+        if not isinstance(config[key], expected_type):
+            what = "text" if expected_type is str else "a table of keys and values"
+            raise AudiodiffError(f'{path}: "{key}" is {str(config[key])[:60]!r}; expected {what}.')
+    for key in ("origins", "sampling"):
+        if not isinstance(config["metadata"].get(key, {}), dict):
+            raise AudiodiffError(f'{path}: "{key}" of the metadata is not a table of keys and values; copy it again.')
     return config
 
 

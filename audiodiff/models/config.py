@@ -1,6 +1,7 @@
 """Plain dictionaries to frozen dataclasses and back, with every mistake named."""
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -25,12 +26,12 @@ def dataclass_from_dict(kind: type[T], values: Mapping[str, Any], where: str = "
         AudiodiffError: an unknown key, or a value of the wrong type.
     """
     if not isinstance(values, Mapping):
-        raise AudiodiffError(f"{where} is {values!r}; expected a table of keys and values.")
+        raise AudiodiffError(f"{where} is {_shown(values)}; expected a table of keys and values.")
     fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, kind))}
     hints = typing.get_type_hints(kind)
     for key in values:
         if key not in fields:
-            raise AudiodiffError(f'{where} has an unknown key "{key}"; known: {", ".join(sorted(fields))}.')
+            raise AudiodiffError(f'{where} has an unknown key "{str(key)[:60]}"; known: {", ".join(sorted(fields))}.')
     arguments = {key: _convert(hints[key], value, f"{where}.{key}") for key, value in values.items()}
     missing = [
         name
@@ -65,11 +66,11 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin is typing.Literal:
         if value not in typing.get_args(hint):
             known = ", ".join(str(item) for item in typing.get_args(hint))
-            raise AudiodiffError(f"{where} is {value!r}; known: {known}.")
+            raise AudiodiffError(f"{where} is {_shown(value)}; known: {known}.")
         return value
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
-            raise AudiodiffError(f"{where} is {value!r}; expected a list.")
+            raise AudiodiffError(f"{where} is {_shown(value)}; expected a list.")
         inner_hints = typing.get_args(hint)
         if len(inner_hints) == 2 and inner_hints[1] is Ellipsis:
             return tuple(_convert(inner_hints[0], item, f"{where}[{i}]") for i, item in enumerate(value))
@@ -78,10 +79,17 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return tuple(_convert(inner, item, where) for inner, item in zip(inner_hints, value, strict=True))
     if origin is dict or hint is dict:
         if not isinstance(value, Mapping):
-            raise AudiodiffError(f"{where} is {value!r}; expected a table of keys and values.")
+            raise AudiodiffError(f"{where} is {_shown(value)}; expected a table of keys and values.")
         return dict(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint in (int, float, str, bool) and type(value) is not hint:
-        raise AudiodiffError(f"{where} is {value!r}; expected a value of type {hint.__name__}.")
+        raise AudiodiffError(f"{where} is {_shown(value)}; expected a value of type {hint.__name__}.")
+    if isinstance(value, float) and math.isnan(value):
+        raise AudiodiffError(f"{where} is not a number (NaN); expected one.")
     return value
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:80] + "..."

@@ -1,10 +1,10 @@
 """Where models are found by name, and what their configs say. Imports no torch."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.json_reader import read_json_table
 
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
 """Folder of the models that come with the package, one folder each."""
@@ -77,13 +77,7 @@ def read_model_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
         raise AudiodiffError(f"{folder} holds no config.json; give the folder of a model.")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise AudiodiffError(f"{path} cannot be read as JSON ({error}); copy the model again.") from error
-    if not isinstance(config, dict):
-        raise AudiodiffError(f"{path} is not a table of keys and values; give the folder of a model.")
-    return config
+    return read_json_table(path)
 
 
 def _hub_folder(repository: str) -> Path:

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from audiodiff.bounds import check_bounds
 from audiodiff.diffusion.config import (
     parameterization_from_dict,
     parameterization_to_dict,
@@ -121,8 +122,7 @@ class MelLatentConfig:
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be read."""
         for number in self.numbers:
-            if not number.centre > 0:
-                raise AudiodiffError(f"number {number.name} has centre {number.centre}; it must be above 0.")
+            check_bounds(number, f"number {number.name}", centre=(1e-9, 1e9))
 
 
 class MelLatentLoss(NamedTuple):

@@ -15,6 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from audiodiff.bounds import check_bounds
 from audiodiff.diffusion.noise import positional_noise
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.frames import STFT
@@ -48,6 +49,17 @@ class PriorConfig:
     half_projections: int = 0
     renewals: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse numbers that no iteration can have."""
+        check_bounds(
+            self,
+            "prior",
+            projections=(0, 10_000),
+            momentum=(0.0, 10.0),
+            half_projections=(0, 10_000),
+            renewals=(0, 10_000),
+        )
+
 
 def check_prior(prior: PriorConfig, n_fft: int, hop_length: int) -> None:
     """Refuse what contradicts itself, and half-rate iterations on frames that have no half.
@@ -57,8 +69,6 @@ def check_prior(prior: PriorConfig, n_fft: int, hop_length: int) -> None:
     """
     for name in ("projections", "half_projections", "renewals"):
         value = getattr(prior, name)
-        if value < 0:
-            raise AudiodiffError(f"prior.{name} is {value}; it must be 0 or more.")
         if value and prior.name != "shaped":
             raise AudiodiffError(f'prior.{name} needs prior.name "shaped".')
         if value and not prior.projections:

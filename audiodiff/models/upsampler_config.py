@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from audiodiff.bounds import check_bounds
 from audiodiff.diffusion.config import (
     parameterization_from_dict,
     parameterization_to_dict,
@@ -64,7 +65,21 @@ class UpsamplerConfig:
 
     def __post_init__(self) -> None:
         """Check what only the combination can tell."""
-        if self.low_rate < 1 or self.sample_rate <= self.low_rate or self.sample_rate % self.low_rate:
+        check_bounds(
+            self,
+            "",
+            sample_rate=(1, 768_000),
+            low_rate=(1, 768_000),
+            n_fft=(1, 65_536),
+            hop_length=(1, 65_536),
+            kept=(0.0, 1.0),
+            bands=(1, 4_096),
+            level=(1e-9, 1e3),
+            floor=(1e-30, 1e3),
+            augmentation_max=(1e-9, 1e3),
+            t_min=(0.0, 1e6),
+        )
+        if self.sample_rate <= self.low_rate or self.sample_rate % self.low_rate:
             raise AudiodiffError(
                 f"sample_rate {self.sample_rate} Hz is no whole multiple of low_rate {self.low_rate} Hz, 2 or more."
             )
@@ -76,9 +91,6 @@ class UpsamplerConfig:
             )
         if not 0.0 < self.kept <= 0.9 or self.n_kept < 1:
             raise AudiodiffError(f"kept is {self.kept}; expected a share above 0 and up to 0.9 that holds a bin.")
-        for name in ("level", "floor", "augmentation_max"):
-            if not getattr(self, name) > 0.0:
-                raise AudiodiffError(f"{name} is {getattr(self, name)}; expected more than 0.")
         if self.wavenet.cond_channels < 1:
             raise AudiodiffError("wavenet.cond_channels is 0; an upsampler needs a condition of at least 1 channel.")
         if not 2 <= self.bands <= self.n_made:

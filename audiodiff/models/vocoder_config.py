@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from audiodiff.bounds import check_bounds
 from audiodiff.diffusion.config import (
     parameterization_from_dict,
     parameterization_to_dict,
@@ -36,6 +37,10 @@ class FrontEndConfig:
     n_fft: int = 1024
     hop_length: int = 256
 
+    def __post_init__(self) -> None:
+        """Refuse sizes that no front end has."""
+        check_bounds(self, "front_end", n_fft=(1, 65_536), hop_length=(1, 65_536))
+
 
 @dataclass(frozen=True)
 class HeadConfig:
@@ -60,6 +65,20 @@ class HeadConfig:
     mel_mean: float = -4.0
     mel_deviation: float = 3.0
 
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no estimate."""
+        check_bounds(
+            self,
+            "head",
+            input_projections=(0, 1_000),
+            output_projections=(0, 1_000),
+            output_half_projections=(0, 1_000),
+            output_momentum=(0.0, 10.0),
+            envelope_floor=(1e-12, 1e6),
+            mel_mean=(-1e6, 1e6),
+            mel_deviation=(1e-6, 1e6),
+        )
+
 
 @dataclass(frozen=True)
 class LossConfig:
@@ -82,6 +101,22 @@ class LossConfig:
     resolutions: tuple[tuple[int, int], ...] = ((256, 64), (512, 128), (1024, 256))
     t_min: float = 0.02
     full_noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse weights and sizes that make no loss."""
+        check_bounds(
+            self,
+            "loss",
+            min_snr=(0.0, 1e12),
+            denoising=(0.0, 1e6),
+            magnitude=(0.0, 1e6),
+            t_min=(0.0, 1e6),
+            full_noise=(0.0, 1.0),
+        )
+        if len(self.resolutions) > 16 or not all(1 <= hop <= n_fft <= 65_536 for n_fft, hop in self.resolutions):
+            raise AudiodiffError(
+                "loss.resolutions must be up to 16 pairs of n_fft and hop_length, 1 <= hop_length <= n_fft <= 65536."
+            )
 
 
 def _rectified_flow() -> dict[str, Any]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from audiodiff.bounds import check_bounds
 from audiodiff.errors import AudiodiffError
 
 __all__ = ["AutoencoderConfig", "MelDecoder", "MelEncoder"]
@@ -42,13 +43,17 @@ class AutoencoderConfig:
         Raises:
             AudiodiffError: a field is out of range, or the lists do not fit each other.
         """
-        for name in ("width", "latent_channels", "expansion"):
-            if getattr(self, name) < 1:
-                raise AudiodiffError(f"autoencoder.{name} is {getattr(self, name)}; expected 1 or more.")
-        if any(stride < 1 for stride in self.strides) or any(count < 0 for count in self.blocks):
-            raise AudiodiffError(
-                f"autoencoder.strides {list(self.strides)} must be 1 or more and blocks {list(self.blocks)} 0 or more."
-            )
+        check_bounds(
+            self,
+            "autoencoder",
+            width=(1, 4096),
+            latent_channels=(1, 4096),
+            strides=(1, 64),
+            blocks=(0, 64),
+            expansion=(1, 64),
+        )
+        if len(self.strides) > 8:
+            raise AudiodiffError(f"autoencoder.strides has {len(self.strides)} entries; expected 8 at most.")
         if len(self.blocks) != len(self.strides) + 1:
             raise AudiodiffError(
                 f"autoencoder.blocks has {len(self.blocks)} entries for {len(self.strides)} strides; expected a count "

@@ -14,8 +14,8 @@ def check_heads(where: str, width: int, heads: int) -> None:
     Raises:
         AudiodiffError: it does not.
     """
-    if heads < 1:
-        raise AudiodiffError(f"{where}.heads is {heads}; it must be at least 1.")
+    if not 1 <= heads <= 256:
+        raise AudiodiffError(f"{where}.heads is {heads}; expected 1 to 256.")
     if width % (2 * heads):
         raise AudiodiffError(
             f"{where}.width is {width} with {heads} heads; the width must be a multiple of {2 * heads} "
@@ -29,9 +29,11 @@ def check_condition_sizes(where: str, text_width: int, numbers: int, classes: tu
     Raises:
         AudiodiffError: one is out of range.
     """
-    if text_width < 0 or numbers < 0:
-        raise AudiodiffError(f"{where}.text_width {text_width} and numbers {numbers} must be 0 or more each.")
-    if any(size < 2 for size in classes):
+    if not (0 <= text_width <= 65_536 and 0 <= numbers <= 256):
+        raise AudiodiffError(
+            f"{where}.text_width is {text_width} and numbers {numbers}; expected 0 to 65536 and 0 to 256."
+        )
+    if len(classes) > 256 or any(not 2 <= size <= 100_000 for size in classes):
         raise AudiodiffError(
             f"{where}.classes is {classes}; every kind needs at least 2 classes, the first of them meaning unknown."
         )

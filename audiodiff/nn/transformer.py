@@ -5,13 +5,13 @@ modulation and each block adds a learned table of its own, which saves a third o
 PixArt-alpha, arXiv 2310.00426, section 2.3). Text comes in by cross-attention.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from audiodiff.bounds import check_bounds
 from audiodiff.errors import AudiodiffError
 from audiodiff.nn.attention import (
     CrossAttention,
@@ -84,23 +84,25 @@ class DiTConfig:
         Raises:
             AudiodiffError: a field is out of range.
         """
-        for name in ("channels", "width", "depth"):
-            if getattr(self, name) < 1:
-                raise AudiodiffError(f"dit.{name} is {getattr(self, name)}; it must be at least 1.")
+        check_bounds(
+            self,
+            "dit",
+            channels=(1, 4096),
+            width=(1, 8192),
+            depth=(1, 256),
+            expansion=(1e-3, 64.0),
+            conv_kernel=(0, 255),
+            rotary_base=(1.001, 1e9),
+            rotary_scale=(1e-6, 1e6),
+        )
         check_heads("dit", self.width, self.heads)
         check_condition_sizes("dit", self.text_width, self.numbers, self.classes)
-        if not 0.0 < self.expansion < math.inf:
-            raise AudiodiffError(f"dit.expansion is {self.expansion}; it must be a positive number, usually 4.")
         if self.feedforward not in ("swiglu", "gelu"):
             raise AudiodiffError(f'dit.feedforward is "{self.feedforward}"; known: swiglu, gelu.')
         if self.modulation not in ("shared", "block"):
             raise AudiodiffError(f'dit.modulation is "{self.modulation}"; known: shared, block.')
-        if self.conv_kernel < 0 or (self.conv_kernel and self.conv_kernel % 2 == 0):
+        if self.conv_kernel and self.conv_kernel % 2 == 0:
             raise AudiodiffError(f"dit.conv_kernel is {self.conv_kernel}; it must be odd to keep the length, or 0.")
-        if not 1.0 < self.rotary_base < math.inf:
-            raise AudiodiffError(f"dit.rotary_base is {self.rotary_base}; it must be above 1, usually 10000.")
-        if not 0.0 < self.rotary_scale < math.inf:
-            raise AudiodiffError(f"dit.rotary_scale is {self.rotary_scale}; it must be positive, usually 1.")
 
 
 class _Block(nn.Module):

@@ -5,13 +5,13 @@ arXiv 1709.07871). Normalisation is over the channels of each position and not o
 length of a clip changes what a position is.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from audiodiff.bounds import check_bounds
 from audiodiff.errors import AudiodiffError
 from audiodiff.nn.attention import (
     CrossAttention,
@@ -77,11 +77,18 @@ class UNetConfig:
         Raises:
             AudiodiffError: a field is out of range.
         """
-        for name in ("channels", "width", "blocks"):
-            if getattr(self, name) < 1:
-                raise AudiodiffError(f"unet.{name} is {getattr(self, name)}; it must be at least 1.")
-        if not self.levels or any(factor < 1 for factor in self.levels):
-            raise AudiodiffError(f"unet.levels is {self.levels}; need a whole number of at least 1 for every level.")
+        check_bounds(
+            self,
+            "unet",
+            channels=(1, 4096),
+            width=(1, 4096),
+            levels=(1, 64),
+            blocks=(1, 64),
+            kernel_size=(1, 255),
+            rotary_base=(1.001, 1e9),
+        )
+        if not 1 <= len(self.levels) <= 16:
+            raise AudiodiffError(f"unet.levels has {len(self.levels)} entries; expected 1 to 16.")
         if not 1 <= self.attention_levels <= len(self.levels):
             raise AudiodiffError(
                 f"unet.attention_levels is {self.attention_levels}; with {len(self.levels)} levels it must be "
@@ -89,11 +96,9 @@ class UNetConfig:
             )
         for factor in self.levels[-self.attention_levels :]:
             check_heads("unet", self.width * factor, self.heads)
-        if self.kernel_size < 1 or self.kernel_size % 2 == 0:
+        if self.kernel_size % 2 == 0:
             raise AudiodiffError(f"unet.kernel_size is {self.kernel_size}; it must be odd to keep the length.")
         check_condition_sizes("unet", self.text_width, self.numbers, self.classes)
-        if not 1.0 < self.rotary_base < math.inf:
-            raise AudiodiffError(f"unet.rotary_base is {self.rotary_base}; it must be above 1, usually 10000.")
 
     @property
     def embedding_width(self) -> int:

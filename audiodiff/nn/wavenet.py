@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from audiodiff.bounds import check_bounds
 from audiodiff.errors import AudiodiffError
 from audiodiff.nn.embeddings import FourierEmbedding, TableEmbedding
 
@@ -51,20 +52,19 @@ class WaveNetConfig:
         Raises:
             AudiodiffError: a field is out of range.
         """
-        for name in (
-            "channels",
-            "layers",
-            "dilation_cycle",
-            "kernel_size",
-            "embedding_width",
-            "embedding_steps",
-        ):
-            if getattr(self, name) < 1:
-                raise AudiodiffError(f"wavenet.{name} is {getattr(self, name)}; it must be at least 1.")
+        check_bounds(
+            self,
+            "wavenet",
+            channels=(1, 4096),
+            layers=(1, 256),
+            dilation_cycle=(1, 20),
+            kernel_size=(1, 255),
+            cond_channels=(0, 4096),
+            embedding_width=(1, 8192),
+            embedding_steps=(1, 100_000),
+        )
         if self.kernel_size % 2 == 0:
             raise AudiodiffError(f"wavenet.kernel_size is {self.kernel_size}; it must be odd to keep the length.")
-        if self.cond_channels < 0:
-            raise AudiodiffError(f"wavenet.cond_channels is {self.cond_channels}; it must be 0 or more.")
         if self.embedding not in ("fourier", "table"):
             raise AudiodiffError(f'wavenet.embedding is "{self.embedding}"; known: fourier, table.')
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from audiodiff.bounds import check_bounds
 from audiodiff.data.dataset import AudioDataset
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.autoencoder import (
@@ -71,6 +72,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse crops that do not fit the latents."""
+        check_bounds(self.validation, "validation", clips=(0, 10_000), seconds=(1e-3, 3600.0))
         per_latent = self.model.network.frames_per_latent
         if self.data.crop_frames % per_latent:
             raise AudiodiffError(

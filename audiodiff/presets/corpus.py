@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from audiodiff.bounds import check_bounds
 from audiodiff.data.corpora import AudioItem, corpus_items
 from audiodiff.data.dataset import AudioDataset
 from audiodiff.data.manifest import MANIFEST_NAME, load_items
@@ -47,8 +48,7 @@ class DataConfig:
         low, high = self.gain_db
         if not low <= high:
             raise AudiodiffError(f"data.gain_db is {low}, {high}; expected a lower and an upper bound in dB.")
-        if self.crop_frames < 1:
-            raise AudiodiffError(f"data.crop_frames is {self.crop_frames}; expected 1 or more.")
+        check_bounds(self, "data", crop_frames=(1, 100_000), level=(1e-6, 10.0), gain_db=(-200.0, 200.0))
 
 
 def read_corpus(config: DataConfig) -> list[AudioItem]:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from audiodiff.atomic import atomic_file
 from audiodiff.data.shard_files import find_shards
 from audiodiff.data.shards import LatentBatch, LatentDataset
 from audiodiff.diffusion.times import QUANTILES, stratified_uniform
@@ -99,9 +100,9 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
 
     def export(averaged: nn.Module, step: int) -> None:
         assert isinstance(averaged, MelLatent)
-        save_mel_latent(run, averaged, {**metadata, "step": step})
-        if config.vocoder:
+        if config.vocoder:  # first, so that a model that is there has its vocoder
             copy_vocoder(find_vocoder(config.vocoder), run / VOCODER_FOLDER)
+        save_mel_latent(run, averaged, {**metadata, "step": step})
 
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, MelLatent)
@@ -314,12 +315,18 @@ def copy_vocoder(source: Path, target: Path) -> None:
         AudiodiffError: it is not a vocoder, or cannot be copied.
     """
     read_config(source, "vocoder")
-    if target.is_dir() and weights_hash(target / WEIGHTS_FILE) == weights_hash(source / WEIGHTS_FILE):
+    there = target / WEIGHTS_FILE
+    if (
+        (target / CONFIG_FILE).is_file()
+        and there.is_file()
+        and weights_hash(there) == weights_hash(source / WEIGHTS_FILE)
+    ):
         return
     try:
         target.mkdir(parents=True, exist_ok=True)
         for name in (WEIGHTS_FILE, CONFIG_FILE):
-            shutil.copyfile(source / name, target / name)
+            with atomic_file(target / name) as temporary:
+                shutil.copyfile(source / name, temporary)
     except OSError as error:
         raise AudiodiffError(f"{target} cannot be written ({error.strerror or error}).") from error
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from audiodiff.bounds import check_bounds
 from audiodiff.data.corpora import SC09_WORDS
 from audiodiff.diffusion.samplers import SAMPLERS
 from audiodiff.diffusion.times import GRIDS, QUANTILES
@@ -135,19 +136,18 @@ class Config:
         for name in ("drop_all", "drop_text", "drop_number", "drop_beats", "complete", "complete_alone"):
             if not 0.0 <= getattr(self.data, name) <= 1.0:
                 raise AudiodiffError(f"data.{name} is {getattr(self.data, name)}; expected a share from 0 to 1.")
-        if (
-            not self.data.crop_latents
-            or min(self.data.crop_latents) < 1
-            or self.validation.crops < 0
-            or not self.data.recorded_weight > 0
-        ):
-            raise AudiodiffError(
-                "data.crop_latents must be 1 or more, validation.crops 0 or more, data.recorded_weight above 0."
-            )
-        if self.validation.clips < 0 or not self.validation.seconds > 0 or self.validation.steps < 1:
-            raise AudiodiffError(
-                "validation.clips must be 0 or more, validation.seconds more than 0, validation.steps 1 or more."
-            )
+        check_bounds(self.data, "data", crop_latents=(1, 100_000), recorded_weight=(1e-9, 1e9))
+        if not self.data.crop_latents:
+            raise AudiodiffError("data.crop_latents is empty; give one length or several.")
+        check_bounds(
+            self.validation,
+            "validation",
+            crops=(0, 1_000_000),
+            clips=(0, 10_000),
+            seconds=(1e-3, 3600.0),
+            steps=(1, 10_000),
+        )
+        check_bounds(self.sampling, "sampling", steps=(1, 10_000), guidance=(-1e3, 1e3), rescale=(0.0, 1.0))
 
 
 _MUSIC = Config(

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.json_reader import read_json_table
 from audiodiff.models.checkpoint import read_config
 from audiodiff.models.find import find_checkpoint, pretrained_names, public_name
 from audiodiff.presets.settings import differences, read_table, with_changes
@@ -101,7 +102,7 @@ def check_run_folder(output: str, settings: Mapping[str, Any], resume: bool) -> 
     if not has_state(run) and any((run / name).exists() for name in ("model.safetensors", "config.json")):
         raise AudiodiffError(f"{run} holds a model already; choose another folder.")
     if has_state(run) and (run / SETTINGS_FILE).is_file():
-        saved = json.loads((run / SETTINGS_FILE).read_text(encoding="utf-8"))
+        saved = read_json_table(run / SETTINGS_FILE)
         changed = [
             change
             for change in differences(saved, settings)

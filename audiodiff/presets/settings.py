@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.json_reader import check_nesting, parse_json
+
+_MAX_BYTES = 256 * 1024  # the settings of a run are 5 KiB
 
 
 def leaves(kind: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -62,12 +65,12 @@ def parse_text(hint: Any, text: str, key: str) -> Any:
             return hint(text)
         if origin is tuple and not text.lstrip().startswith("["):
             text = f"[{text}]"
-        return json.loads(text)
-    except (KeyError, ValueError) as error:
+        return parse_json(text, key)
+    except (KeyError, ValueError, OverflowError) as error:
         expected = {bool: "true or false", int: "a whole number", float: "a number"}.get(hint, "a JSON value")
         if origin is tuple:
             expected = "numbers with commas between them"
-        raise AudiodiffError(f"{key} is {text!r}; expected {expected}.") from error
+        raise AudiodiffError(f"{key} is {text[:60]!r}; expected {expected}.") from error
 
 
 def with_changes(kind: type, base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,7 +86,11 @@ def with_changes(kind: type, base: Mapping[str, Any], changes: Mapping[str, Any]
     """
     result: dict[str, Any] = json.loads(json.dumps(dict(base)))
     for short, given in changes.items():
+        if not isinstance(short, str):
+            raise AudiodiffError(f"there is no setting {str(short)[:60]!r}; the name of a setting is text.")
         key, hint = resolve(kind, short)
+        if dataclasses.is_dataclass(hint) and not isinstance(given, Mapping | str):
+            raise AudiodiffError(f"{key} is {str(given)[:60]!r}; expected a table of settings.")
         if dataclasses.is_dataclass(hint) and isinstance(given, Mapping):
             inner = typing.cast(type, hint)
             _put(result, key, with_changes(inner, _get(result, key), given))
@@ -122,20 +129,25 @@ def read_table(path: Path) -> dict[str, Any]:
         AudiodiffError: the file is missing, not YAML or JSON, or not a table.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+        text = content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise AudiodiffError(f"{path} cannot be read ({error}); give a YAML or JSON file of settings.") from error
-    try:
-        table = json.loads(text)
-    except json.JSONDecodeError as not_json:
+    if len(content) > _MAX_BYTES:
+        raise AudiodiffError(f"{path} is larger than {_MAX_BYTES // 1024} KiB; give a YAML or JSON file of settings.")
+    if path.suffix.lower() == ".json" or text.lstrip().startswith("{"):
+        table = parse_json(text, str(path))
+    else:
         try:
             import yaml
         except ImportError as error:
             raise AudiodiffError("YAML files need PyYAML; install audiodiff-synth[train] or use JSON.") from error
         try:
             table = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise AudiodiffError(f"{path} is neither YAML nor JSON; check its syntax.") from not_json
+        except Exception as error:  # its constructors let through what Python's raise, on dates and numbers for example
+            raise AudiodiffError(f"{path} is neither YAML nor JSON; check its syntax.") from error
+        check_nesting(table, str(path))
     if not isinstance(table, dict) or not all(isinstance(key, str) for key in table):
         raise AudiodiffError(f"{path} is not a table of keys and values; write lines such as `steps: 1000`.")
     return table
@@ -163,4 +175,6 @@ def _put(values: dict[str, Any], key: str, value: Any) -> None:
     *path, last = key.split(".")
     for part in path:
         values = values[part]
+        if not isinstance(values, dict):
+            raise AudiodiffError(f"{key} cannot be set: {part} is given as {str(values)[:60]!r}, not as a table.")
     values[last] = value

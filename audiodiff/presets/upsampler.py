@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from audiodiff.bounds import check_bounds
 from audiodiff.data.dataset import AudioDataset
 from audiodiff.diffusion.samplers import SAMPLERS, sample
 from audiodiff.diffusion.times import GRIDS
@@ -104,14 +105,12 @@ class Config:
             )
         if not 0.0 <= self.full_noise <= 1.0:
             raise AudiodiffError(f"full_noise is {self.full_noise}; expected a share from 0 to 1.")
-        if self.validation.clips < 0 or not self.validation.seconds > 0:
-            raise AudiodiffError("validation.clips must be 0 or more and validation.seconds more than 0.")
+        check_bounds(self.validation, "validation", clips=(0, 10_000), seconds=(1e-3, 3600.0))
+        check_bounds(self.sampling, "sampling", steps=(1, 10_000))
         if self.sampling.sampler not in SAMPLERS:
             raise AudiodiffError(f"sampling.sampler is {self.sampling.sampler!r}; known: {', '.join(SAMPLERS)}.")
         if self.sampling.grid not in GRIDS:
             raise AudiodiffError(f"sampling.grid is {self.sampling.grid!r}; known: {', '.join(GRIDS)}.")
-        if self.sampling.steps < 1:
-            raise AudiodiffError(f"sampling.steps is {self.sampling.steps}; expected 1 or more.")
         if not 0.0 <= self.sampling.augmentation <= self.model.augmentation_max:
             raise AudiodiffError(
                 f"sampling.augmentation is {self.sampling.augmentation}; expected 0 to model.augmentation_max = "

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from audiodiff.bounds import check_bounds
 from audiodiff.data.dataset import AudioDataset
 from audiodiff.diffusion.samplers import SAMPLERS, STOCHASTIC_SAMPLERS, sample
 from audiodiff.diffusion.times import GRIDS
@@ -146,8 +147,21 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
-        if self.validation.clips < 0 or not self.validation.seconds > 0:
-            raise AudiodiffError("validation.clips must be 0 or more and validation.seconds more than 0.")
+        check_bounds(self.validation, "validation", clips=(0, 10_000), seconds=(1e-3, 3600.0))
+        check_bounds(self.sampling, "sampling", steps=(1, 10_000))
+        check_bounds(
+            self.adversarial,
+            "adversarial",
+            weight=(0.0, 1e6),
+            feature_weight=(0.0, 1e6),
+            discriminator_rate=(0.0, 1e3),
+            discriminator_channels=(1, 1_024),
+            judged_full_noise=(0.0, 1.0),
+            fade_in_steps=(0, 10**9),
+        )
+        if self.sampling.output is not None:
+            bounds = {"projections": (0, 1_000), "half_projections": (0, 1_000), "momentum": (0.0, 10.0)}
+            check_bounds(self.sampling.output, "sampling.output", **bounds)
         if self.sampling.sampler not in SAMPLERS:
             raise AudiodiffError(f"sampling.sampler is {self.sampling.sampler!r}; known: {', '.join(SAMPLERS)}.")
         if self.sampling.grid not in GRIDS:
@@ -159,8 +173,6 @@ class Config:
             raise AudiodiffError(
                 f"adversarial.judged_items is {judged}; expected 1 to train.batch_size = {batch_size}."
             )
-        if self.sampling.steps < 1:
-            raise AudiodiffError(f"sampling.steps is {self.sampling.steps}; expected 1 or more.")
 
 
 # The framed network of the shipped model: the mel gives the magnitudes, the network finds phases that fit them.

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from audiodiff.bounds import check_bounds
 from audiodiff.errors import AudiodiffError
 
 # An analysis whose squared windows add up to less than this somewhere amplifies rounding errors too much.
@@ -190,7 +191,8 @@ class STFT:
 
     def __post_init__(self) -> None:
         """Refuse sizes that cannot be inverted, with the arithmetic."""
-        if self.n_fft < 2 or self.n_fft % 2 or self.hop_length < 1:
+        check_bounds(self, "STFT", n_fft=(2, 65_536), hop_length=(1, 65_536))
+        if self.n_fft % 2:
             raise AudiodiffError(
                 f"STFT n_fft {self.n_fft} and hop_length {self.hop_length}: need an even n_fft and a hop of 1 or more."
             )

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from audiodiff.bounds import check_bounds
 from audiodiff.errors import AudiodiffError
 
 FilterBank = Literal["slaney", "htk"]
@@ -78,9 +79,22 @@ class MelSpec:
 
     def __post_init__(self) -> None:
         """Refuse a specification that cannot be computed, with the arithmetic."""
-        for name in ("sample_rate", "n_fft", "hop_length", "win_length", "n_mels"):
-            if getattr(self, name) < 1:
-                raise AudiodiffError(f"MelSpec {name} is {getattr(self, name)}; expected 1 or more.")
+        check_bounds(
+            self,
+            "mel",
+            sample_rate=(1, 768_000),
+            n_fft=(1, 65_536),
+            hop_length=(1, 65_536),
+            win_length=(1, 65_536),
+            n_mels=(1, 2_048),
+            f_min=(0.0, 384e3),
+            f_max=(0.0, 384e3),
+            power=(1e-3, 10.0),
+            magnitude_epsilon=(0.0, 1.0),
+            floor=(1e-30, 1.0),
+            offset=(-1e6, 1e6),
+            scale=(1e-6, 1e6),
+        )
         for name, choices in (
             ("filterbank", get_args(FilterBank)),
             ("norm", ("slaney", None)),
@@ -110,11 +124,6 @@ class MelSpec:
             raise AudiodiffError(
                 f"MelSpec with centring 'same' pads (n_fft - hop_length) / 2 = "
                 f"({self.n_fft} - {self.hop_length}) / 2 samples; that must be a whole number, 0 or more."
-            )
-        if self.floor <= 0 or self.scale <= 0 or self.power <= 0 or self.magnitude_epsilon < 0:
-            raise AudiodiffError(
-                "MelSpec floor, scale and power must be above 0 and magnitude_epsilon 0 or more; got "
-                f"{self.floor}, {self.scale}, {self.power} and {self.magnitude_epsilon}."
             )
 
 
@@ -218,6 +227,10 @@ def from_dict(values: Mapping[str, Any] | str) -> MelSpec:
     """
     if isinstance(values, str):
         return preset(values)
+    if not isinstance(values, Mapping):
+        raise AudiodiffError(
+            f"mel is {str(values)[:60]!r}; expected a table of keys and values, or the name of a preset."
+        )
     names = [field.name for field in dataclasses.fields(MelSpec)]
     unknown = sorted(set(values) - set(names))
     missing = [name for name in names if name not in values]

@@ -15,6 +15,7 @@ from torch import Tensor
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import AudioWriter, audio_info, read_blocks
 from audiodiff.signal.mel import MelSpec, check_mel, convert_log_mel, to_dict
+from audiodiff.signal.npy import read_npy_header
 from audiodiff.signal.resample import n_resampled, resample_stream
 from audiodiff.synthesis.machine import this_machine
 from audiodiff.synthesis.provenance import Story, StoryAudio, StoryWriter, check_sidecar, story_input
@@ -279,10 +280,14 @@ def open_mel(path: Path) -> NDArray[np.float32]:
     if not path.is_file() or path.stat().st_size == 0:
         raise AudiodiffError(f"{path} is empty or not a file; give the path of a .npy log-mel.")
     try:
+        with path.open("rb") as file:
+            _, dtype = read_npy_header(file, path.stat().st_size, str(path))
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError) as error:
+        if isinstance(error, AudiodiffError):
+            raise
         raise AudiodiffError(f"{path} is not a .npy array of numbers; save the log-mel with numpy.save.") from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+    if dtype.kind != "f":
         raise AudiodiffError(f"{path} does not hold floating-point numbers; save the log-mel as float32.")
     if array.ndim == 2:
         array = array[None]

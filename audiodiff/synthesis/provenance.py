@@ -20,6 +20,7 @@ import numpy.typing as npt
 from audiodiff._version import __version__
 from audiodiff.atomic import atomic_file, check_target
 from audiodiff.errors import AudiodiffError
+from audiodiff.json_reader import MAX_BYTES, parse_json
 from audiodiff.signal.audio_io import AudioWriter, audio_info
 from audiodiff.signal.sample_hash import SampleHash, samples_sha256
 from audiodiff.signal.tags import put_tags, read_tags, write_tags
@@ -314,7 +315,7 @@ def find_story(path: str | Path) -> Story | None:
     """
     path = Path(path)
     if path.suffix.lower() == ".json":
-        return _parse(_text(path), path)
+        return _parse(_content(path), path)
     audio_info(path)
     text = read_tags(path).get(TAG.lower())
     if text is not None:
@@ -323,7 +324,7 @@ def find_story(path: str | Path) -> Story | None:
     if not beside.is_file():
         return None
     try:
-        story = _parse(_text(beside), beside)
+        story = _parse(_content(beside), beside)
     except AudiodiffError:
         return None  # some other JSON of that name
     return story if samples_sha256(path) == story.audio.samples_sha256 else None
@@ -373,7 +374,7 @@ def _refuse_foreign(path: Path) -> None:
     if not path.is_file():
         return
     try:
-        _parse(_text(path), path)
+        _parse(_content(path), path)
     except AudiodiffError as error:
         raise AudiodiffError(
             f"{path} exists and is not a story that audiodiff wrote; move it away, or choose another output."
@@ -419,20 +420,16 @@ def _json(values: Mapping[str, Any], indent: int | None) -> str:
     return text
 
 
-def _text(path: Path) -> str:
+def _content(path: Path) -> bytes:
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise AudiodiffError(f"{path} cannot be read ({error.strerror}); give a sound file or its story.") from error
-    except UnicodeDecodeError as error:
-        raise AudiodiffError(f"the story in {path} is damaged: it is not UTF-8 text.") from error
 
 
-def _parse(text: str, path: Path) -> Story:
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise AudiodiffError(f"the story in {path} is damaged: it is not JSON ({error}).") from error
+def _parse(content: bytes | str, path: Path) -> Story:
+    values = parse_json(content, f"the story in {path}")
     try:
         return Story.from_dict(values)
     except AudiodiffError as error:

@@ -9,7 +9,6 @@ import dataclasses
 import errno
 import json
 import os
-import secrets
 import sys
 import time
 import unicodedata
@@ -20,7 +19,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from audiodiff._version import __version__
+from audiodiff.atomic import atomic_file
 from audiodiff.errors import AudiodiffError
+from audiodiff.json_reader import read_json
 
 FORMAT = 1
 ENVIRONMENT = "AUDIODIFF_PROMPTS"
@@ -288,18 +289,12 @@ def _place(path: Path | None) -> Path:
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     """Return name -> values of a library file; none if it is not there. Every entry is checked."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except OSError as error:
-        raise AudiodiffError(f"the prompts in {path} cannot be read ({error.strerror}).") from error
-    except UnicodeDecodeError as error:
-        raise AudiodiffError(f"{path} is damaged: it is not UTF-8 text; restore or move it.") from error
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise AudiodiffError(f"{path} is damaged: it is not JSON ({error}); restore or move it.") from error
+        document = read_json(path)
+    except AudiodiffError as error:
+        raise AudiodiffError(f"the prompts cannot be read: {error}") from error
     if not isinstance(document, dict) or type(document.get(_KEY)) is not int:
         raise AudiodiffError(f'{path} holds no prompts; expected a JSON table with "{_KEY}".')
     if document[_KEY] > FORMAT:
@@ -326,20 +321,10 @@ def _write(path: Path, entries: Mapping[str, Mapping[str, Any]]) -> None:
         data = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
     except UnicodeEncodeError:  # text with half characters, from a terminal in another encoding
         data = (json.dumps(document, indent=2) + "\n").encode()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            temporary.chmod(path.stat().st_mode & 0o777)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise AudiodiffError(f"{path} could not be written ({error.strerror or error}).") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from audiodiff.bounds import check_bounds
 from audiodiff.errors import AudiodiffError
 from audiodiff.training.ema import EMA, copy_tensors
 from audiodiff.training.state import SavedState, has_state, load_state, save_state
@@ -65,8 +66,21 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
-        _expect(self.steps >= 0, "steps", self.steps, "0 or more")
-        _expect(self.batch_size >= 1, "batch_size", self.batch_size, "1 or more")
+        check_bounds(
+            self,
+            "train",
+            steps=(0, 10**9),
+            batch_size=(1, 65_536),
+            learning_rate=(0.0, 1e3),
+            warmup_steps=(0, 10**9),
+            weight_decay=(0.0, 1e3),
+            ema_half_life=(0.0, 1e15),
+            seed=(-(2**63), 2**64),
+            save_every_seconds=(0.0, 1e9),
+            log_every=(1, 10**9),
+            validate_every=(0, 10**9),
+            stop_after_seconds=(0.0, 1e9),
+        )
         _expect(self.learning_rate > 0, "learning_rate", self.learning_rate, "a positive number")
         _expect(self.warmup_steps >= 0, "warmup_steps", self.warmup_steps, "0 or more")
         ratio = self.final_learning_rate_ratio

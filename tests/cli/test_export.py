@@ -1,3 +1,8 @@
+import signal
+import subprocess
+import sys
+
+import pytest
 import torch
 
 from audiodiff.models.checkpoint import load_mel_latent, load_vocoder, read_config
@@ -50,3 +55,48 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(command, checkpoint, tmp_p
         assert done.err.count("\n") == 1
     assert not (tmp_path / "out").exists()
     assert (tmp_path / "full" / "precious.txt").read_text() == "keep"
+
+
+_KILLED = """
+import os, signal, sys
+from audiodiff.cli.main import main
+from audiodiff.models import checkpoint
+
+save, calls = checkpoint._save, []
+
+def dying(*arguments):
+    if len(calls) == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    calls.append(save(*arguments))
+
+checkpoint._save = dying
+sys.exit(main(["export", sys.argv[1], "-o", sys.argv[2]]))
+"""
+
+
+@pytest.mark.parametrize("saved", [0, 1])
+def test_a_killed_export_leaves_nothing_that_looks_complete_and_is_repeated(command, tmp_path, saved) -> None:
+    source, target = write_latent_model(tmp_path / "model"), tmp_path / "out" / "exported"
+    killed = subprocess.run([sys.executable, "-c", _KILLED, source, target, str(saved)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not target.exists()
+    assert command("inspect", target).status == 2
+    done = command("export", source, "-o", target)
+    assert done.status == 0, done.err
+    load_vocoder(target / "vocoder")
+    assert [path.name for path in target.parent.iterdir()] == ["exported"]  # what the dead run left has gone
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(checkpoint, tmp_path) -> None:
+    code = (
+        "import resource, sys; from audiodiff.cli.main import main; import torch\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "sys.exit(main(['export', sys.argv[1], '-o', sys.argv[2]]))"
+    )
+    words = [sys.executable, "-c", code, checkpoint, tmp_path / "out" / "exported"]
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "cannot be written" in line
+    assert "File too large" in line
+    assert list((tmp_path / "out").iterdir()) == []

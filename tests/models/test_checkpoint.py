@@ -106,7 +106,7 @@ def test_weights_that_are_not_finite_are_refused(folder: Path) -> None:
     [
         ({"kind": "mel-latent"}, 'kind "mel-latent"; expected "vocoder"'),
         ({"format": 99}, "Update audiodiff"),
-        ({"model": None}, "config is None"),
+        ({"model": None}, "\"model\" is 'None'; expected a table"),
     ],
 )
 def test_other_kinds_of_config_are_named(folder: Path, change: dict[str, object], message: str) -> None:

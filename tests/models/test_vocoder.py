@@ -284,7 +284,6 @@ def test_the_mel_of_a_config_may_be_named() -> None:
         ({"wavenet": WaveNetConfig(cond_channels=0)}, "cond_channels is 0"),
         ({"mel": preset("vocos-24k")}, 'centring "same"'),
         ({"prior": PriorConfig("white", projections=2)}, "prior.projections"),
-        ({"prior": PriorConfig("shaped", projections=-1)}, "prior.projections is -1"),
         ({"prior": PriorConfig("shaped", renewals=2)}, "prior.renewals needs prior.projections"),
     ],
 )
@@ -311,3 +310,32 @@ def test_diffwave_needs_a_hop_that_its_upsampler_can_make() -> None:
     spec = dataclasses.replace(SPEC, n_fft=1025, hop_length=255, win_length=1024)
     with pytest.raises(AudiodiffError, match="hop of 255"):
         VocoderConfig(spec, FrontEndConfig("samples"), WaveNetConfig(cond_channels=80))
+
+
+@pytest.mark.parametrize(
+    ("path", "number"),
+    [
+        ("wavenet.layers", 10**9),
+        ("wavenet.channels", 20_000),
+        ("wavenet.dilation_cycle", 64),
+        ("wavenet.embedding_steps", 10**9),
+        ("mel.sample_rate", 10**12),
+        ("mel.n_fft", 2**40),
+        ("mel.n_mels", 10**6),
+        ("mel.f_max", float("inf")),
+        ("mel.scale", float("nan")),
+        ("front_end.hop_length", 0),
+        ("head.input_projections", 10**9),
+        ("head.mel_deviation", float("inf")),
+        ("prior.projections", -1),
+        ("prior.momentum", float("nan")),
+        ("prior.half_projections", 10**18),
+        ("loss.magnitude", float("inf")),
+    ],
+)
+def test_numbers_that_nobody_can_mean_are_refused_before_anything_is_built(path: str, number: float) -> None:
+    values = vocoder_config_to_dict(ANCHORED)
+    section, key = path.split(".")
+    values[section][key] = number
+    with pytest.raises(AudiodiffError, match=rf"{key} is "):
+        vocoder_config_from_dict(values)

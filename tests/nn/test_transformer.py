@@ -209,7 +209,7 @@ def test_the_shipped_shape_has_about_eleven_million_parameters() -> None:
         ({"heads": 0}, "heads is 0"),
         ({"depth": 0}, "depth is 0"),
         ({"channels": 0}, "channels is 0"),
-        ({"text_width": -1}, "text_width -1"),
+        ({"text_width": -1}, "text_width is -1"),
         ({"classes": (3, 1)}, "at least 2 classes"),
         ({"expansion": 0.0}, "expansion is 0.0"),
         ({"feedforward": "relu"}, "known: swiglu, gelu"),

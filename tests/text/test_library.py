@@ -257,7 +257,7 @@ def test_bad_files_are_refused(tmp_path, place) -> None:
         import_prompts(tmp_path / "nothing.json")
     with pytest.raises(AudiodiffError, match="library itself"):
         export_prompts(place)
-    with pytest.raises(AudiodiffError, match="could not be written"):
+    with pytest.raises(AudiodiffError, match="does not exist"):
         export_prompts(tmp_path / "no" / "folder.json")
     (tmp_path / "half.json").write_text(
         json.dumps({"audiodiff_prompts": 1, "prompts": [NIGHT.to_dict(), {"name": "bad"}]})
@@ -366,3 +366,21 @@ def test_a_full_disk_keeps_the_library(place, monkeypatch) -> None:
         save_prompt(NIGHT)
     assert place.read_bytes() == before
     assert [item for item in os.listdir(place.parent) if item.endswith(".part")] == []
+
+
+def test_a_full_disk_is_one_sentence_and_keeps_the_library(tmp_path: Path) -> None:
+    library = tmp_path / "prompts.json"
+    save_prompt(SavedPrompt("kept", "slow piano"), path=library)
+    before = library.read_bytes()
+    code = (
+        "import os, resource, sys; from audiodiff.cli.main import main\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "sys.exit(main(['prompts', 'save', 'lost', 'x' * 500]))"
+    )
+    environment = {**os.environ, "AUDIODIFF_PROMPTS": str(library)}
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "could not be written" in line
+    assert library.read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} <= {"prompts.json", ".prompts.json.lock"}
