@@ -1,6 +1,7 @@
 """`audiodiff COMMAND ...`: reads the arguments and hands over to the module of the command."""
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -67,6 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments without the program's name; those of the process when `None`.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names that the terminal's encoding does not have
     parser = build_parser()
     try:
         args = parser.parse_args(argv)

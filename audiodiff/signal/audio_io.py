@@ -77,7 +77,8 @@ def _opened(path: str | Path) -> Iterator[Any]:
         size = path.stat().st_size
         if size == 0:
             raise AudiodiffError(f"{path} is empty (0 bytes); expected a sound file.")
-        file = soundfile.SoundFile(str(path))
+        # As bytes: soundfile itself refuses names that are not of the locale's encoding.
+        file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else str(path))
     except PermissionError as error:
         raise AudiodiffError(f"{path} may not be read ({error.strerror}); check its permissions.") from error
     except (soundfile.SoundFileError, TypeError) as error:
