@@ -17,6 +17,12 @@ _TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".
 _TABLE_STEMS = frozenset(
     {"metadata", "captions", "caption", "transcripts", "transcript", "filelist", "labels", "prompts"}
 )
+_OTHER_NAMES = {
+    "text": ("caption", "captions", "description", "prompt", "sentence", "transcript", "transcription", "transcripts"),
+    "split": ("fold", "partition", "set", "subset"),
+}
+"""Columns that other tools have where a table here has `text` or `split`."""
+
 _BESIDE = frozenset({".txt", ".lab", ".caption", ".json"})
 """Extensions of captions beside their clips; only .txt is read."""
 
@@ -82,7 +88,7 @@ def folder_listing(root: str | Path, split: str | None = None) -> Listing:
         rows = _file_items(root, files)
     everything = list(progress_bar(rows, "Listing clips"))
     items = tuple(item for item in everything if wanted is None or item.split == wanted)
-    notes = (*_left_out(root, files, closed, everything), *split_notes(everything))
+    notes = (*_left_out(root, files, closed, everything), *_unused_columns(everything), *split_notes(everything))
     if not items and everything:
         names = ", ".join(sorted({item.split or "(none)" for item in everything}))
         raise AudiodiffError(f"{root} has no clips of split {split!r}; its splits are {names}.")
@@ -159,6 +165,18 @@ def ljspeech_rows(root: Path) -> Iterator[AudioItem]:
 
 def _is_audio(path: Path) -> bool:
     return path.suffix.lower() in AUDIO_EXTENSIONS and not path.name.startswith(".")
+
+
+def _unused_columns(items: list[AudioItem]) -> list[str]:
+    """Name the columns that look like captions or splits where there are none under the names that are read."""
+    columns = {column.lower(): column for item in items for column in item.extra}
+    has = {"text": any(item.text for item in items), "split": any(item.split for item in items)}
+    return [
+        f"the column {columns[other]!r} is not read as {wanted}; call it {wanted}"
+        for wanted, others in _OTHER_NAMES.items()
+        for other in (wanted, *others)
+        if other in columns and not has[wanted]
+    ]
 
 
 def _left_out(root: Path, files: list[Path], closed: list[Path], items: list[AudioItem]) -> list[str]:

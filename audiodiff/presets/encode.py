@@ -15,7 +15,7 @@ from torch import Tensor
 
 from audiodiff.data.corpora import AudioItem
 from audiodiff.data.dataset import AudioDataset, NoUsableClipsError
-from audiodiff.data.names import path_part
+from audiodiff.data.names import path_part, path_text
 from audiodiff.data.shard_files import stored_index
 from audiodiff.data.shard_output import check_empty, check_url, complete_folder
 from audiodiff.data.shards import LatentClip, ShardIndex, ShardWriter
@@ -135,9 +135,13 @@ def encode_corpus(
     listing = read_corpus(data)
     items = with_validation(listing.items)
     digest = autoencoder_hash(model)
-    splits = {
-        split: [item for item in items if item.split == split] for split in dict.fromkeys(item.split for item in items)
-    }
+    names = sorted({item.split for item in items}, key=lambda split: (split != "train", split))
+    splits = {split: [item for item in items if item.split == split] for split in names}
+    for item in items:  # what is wrong with the last of them should not be found after hours
+        numbers_of(item, numbers)
+        classes_of(item, classes)
+        for name in ("tempo", "first_beat") if beats else ():
+            _stated(item, name)
     settings = [digest, encoder.name, encoder.width, [*map(str, numbers)], [*map(str, classes)], beats, SEGMENT_SECONDS]
     prints = {split: _fingerprint(chosen, settings) for split, chosen in splits.items()}
     targets = {split: f"{str(output).rstrip('/')}/{path_part(split, 'a split')}" for split in splits}
@@ -232,8 +236,12 @@ def with_validation(items: Sequence[AudioItem]) -> list[AudioItem]:
         return named
     if len(train) == 1:
         return [*named, replace(train[0], split="valid")]
-    order = sorted(train, key=lambda item: hashlib.sha256(os.fsencode(Path(*item.path.parts[-2:]))).digest())
-    held_out = {item.path for item in order[: max(1, round(len(train) * _HELD_OUT))]}
+    # By names below the folder that all have in common, so that it may be moved.
+    paths = {item.path: Path(os.path.abspath(item.path)) for item in train}
+    root = os.path.commonpath([path.parent for path in paths.values()])
+    names = {path: path_text(full.relative_to(root)) for path, full in paths.items()}
+    order = sorted(names, key=lambda path: hashlib.sha256(names[path].encode("utf-8", "surrogateescape")).digest())
+    held_out = set(order[: max(1, round(len(order) * _HELD_OUT))])
     return [replace(item, split="valid") if item.split == "train" and item.path in held_out else item for item in named]
 
 

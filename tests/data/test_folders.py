@@ -69,6 +69,19 @@ def test_what_is_left_out_is_told(root):
         assert re.search(words, note), note
 
 
+def test_columns_of_other_names_are_told(root):
+    for header, words in (
+        ("file_name,caption,subset", ["'caption' is not read as text", "'subset' is not read as split"]),
+        ("file_name,Text,Split", ["'Text' is not read as text", "'Split' is not read as split"]),
+        ("file_name,text,split", []),
+        ("file_name,genre,mood", []),
+    ):
+        (root / "metadata.csv").write_text(f"{header}\n" + "".join(f"{name}.wav,x,train\n" for name in "abc"))
+        notes = folder_listing(root).notes
+        assert len(notes) == len(words)
+        assert all(word in note for word, note in zip(words, notes, strict=True))
+
+
 def test_without_a_table_too(root):
     (root / "x.aac").touch()
     (root / "captions.csv").touch()

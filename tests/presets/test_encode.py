@@ -54,7 +54,7 @@ def test_without_splits_some_clips_are_held_out(run: Encode, tmp_path: Path) -> 
 
 def test_what_is_held_out_depends_on_names_alone() -> None:
     items = [AudioItem(Path(f"/one/music/{number}.wav")) for number in range(100)]
-    moved = [AudioItem(Path(f"/two/music/{number}.wav"), text="x") for number in reversed(range(100))]
+    moved = [AudioItem(Path(f"/two/mine/{number}.wav"), text="x") for number in reversed(range(100))]
     held_out = [{item.path.name for item in with_validation(each) if item.split == "valid"} for each in (items, moved)]
     assert len(held_out[0]) == 5
     assert held_out[0] == held_out[1]
@@ -97,6 +97,17 @@ def test_a_run_that_was_stopped_goes_on(
     with pytest.raises(AudiodiffError, match="unfinished run"):
         run(tmp_path / "other")
     assert not (tmp_path / "other" / "train").exists()
+
+
+def test_what_is_wrong_in_a_table_is_found_before_anything_is_encoded(
+    run: Encode, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encode, "encode_segment", lambda *_: pytest.fail("encoded"))
+    for column in ("tempo", "first_beat"):
+        (corpus / "metadata.csv").write_text(f"file_name,text,{column}\n0.wav,x,90\n1.wav,y,fast\n")
+        with pytest.raises(AudiodiffError, match=rf"1\.wav has {column} 'fast'"):
+            run(tmp_path / "shards", beats=True)
+    assert not (tmp_path / "shards").exists()
 
 
 def test_splits_do_not_lead_out_of_the_output(run: Encode, corpus: Path, tmp_path: Path) -> None:
