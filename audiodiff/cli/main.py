@@ -12,6 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from audiodiff._version import __version__
+from audiodiff.cli.urls import refuse_urls
 from audiodiff.errors import AudiodiffError
 
 COMMANDS = {
@@ -85,6 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], int] = import_module(COMMANDS[args.command]).run
     try:
         with _terminable():
+            refuse_urls(args)
             status = run(args)
         sys.stdout.flush()
     except AudiodiffError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audiodiff.data.items import SILENCE_PEAK, AudioItem, progress_bar, sound_info
+from audiodiff.data.items import SILENCE_PEAK, AudioItem, duration, progress_bar, sound_info
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import read_blocks
 
@@ -64,9 +64,7 @@ class CorpusReport:
 
     def text(self) -> str:
         """Render the report for a terminal."""
-        hours, minutes = self.seconds / 3600, self.seconds / 60
-        length = f"{hours:.2f} h" if hours >= 1 else f"{minutes:.1f} min"
-        lines = [f"{self.n_items} clips, {length}, {self.n_usable} usable"]
+        lines = [f"{self.n_items} clips, {duration(self.seconds)}, {self.n_usable} usable"]
         lines.append("rates     " + ", ".join(f"{n} at {rate} Hz" for rate, n in sorted(self.sample_rates.items())))
         lines.append("channels  " + ", ".join(f"{n} with {count}" for count, n in sorted(self.channels.items())))
         for split, (count, seconds) in sorted(self.splits.items()):

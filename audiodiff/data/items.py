@@ -136,6 +136,11 @@ def split_notes(items: Sequence[AudioItem]) -> tuple[str, ...]:
     )
 
 
+def duration(seconds: float) -> str:
+    """Hours, or minutes where they are fewer than sixty."""
+    return f"{seconds / 3600:.2f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
+
+
 def progress_bar(values: Iterable[_T], description: str) -> Iterable[_T]:
     """Show progress on a terminal for what may take more than a second."""
     from tqdm import tqdm

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from audiodiff.data.corpora import AudioItem, Listing, corpus_listing
 from audiodiff.data.dataset import AudioDataset
-from audiodiff.data.items import split_notes
+from audiodiff.data.items import duration, split_notes
 from audiodiff.data.manifest import MANIFEST_NAME, load_listing
 from audiodiff.data.names import is_url
 from audiodiff.data.prepare import CACHE_NAME
@@ -143,7 +143,7 @@ def open_corpus(
 
 def _told(listing: Listing, train: AudioDataset, valid: AudioDataset) -> str:
     """One line about a run's clips."""
-    text = f"{len(train)} clips, {train.seconds / 3600:.2f} h, to learn from, {len(valid)} to validate on"
+    text = f"{len(train)} clips, {duration(train.seconds)}, to learn from, {len(valid)} to validate on"
     skipped = dict([*train.skipped, *valid.skipped])
     if skipped:
         shown = [reason.removesuffix(".") for reason in list(skipped.values())[:_REASONS]]

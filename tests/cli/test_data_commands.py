@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -143,3 +144,27 @@ def test_names_of_any_bytes(odd_names: Path, tmp_path: Path, locale: dict[str, s
     assert kept <= {path.resolve() for path in odd_names.iterdir()}
     assert (odd_names / "é.wav").resolve() in kept
     assert "1 clips" in run("check", tmp_path / "ready") or not table
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["prepare", "corpus", "-o", "s3://bucket/ready"],
+        ["check", "https://host/music"],
+        ["prepare", "https://host/music", "-o", "ready"],
+        ["evaluate", "--data", "https://host/music"],
+        ["evaluate", "--data", "corpus", "--output", "gs://bucket/x"],
+        ["export", "https://host/model", "-o", "x"],
+        ["train", "tiny", "--data", "https://host/music", "-o", "run"],
+        ["train", "tiny", "--data", "corpus", "-o", "s3://bucket/run"],
+        ["encode", "https://host/music", "-o", "x", "--autoencoder", "music"],
+        ["encode", "corpus", "-o", "https://host/x", "--autoencoder", "music"],
+    ],
+)
+def test_urls_are_refused_as_such(command, corpus, tmp_path, monkeypatch, words) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = command(*words)
+    assert done.status == 2
+    assert re.search("(https|s3|gs)://(host|bucket)/", done.err)
+    assert len(done.err.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]

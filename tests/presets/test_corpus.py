@@ -36,7 +36,7 @@ def test_one_line_says_what_is_used_and_what_is_not(corpus: Path, capsys: pytest
     train, valid = open_corpus(config(corpus), 2, 16000)
     (line,) = capsys.readouterr().err.splitlines()
     assert (len(train), len(valid)) == (5, 2)
-    assert line.startswith("audiodiff: 5 clips, 0.00 h, to learn from, 2 to validate on; 4 clips left out: ")
+    assert line.startswith("audiodiff: 5 clips, 0.1 min, to learn from, 2 to validate on; 4 clips left out: ")
     for words in ("missing.wav does not exist", "damaged.wav is not audio", "empty.wav has no samples", ", and 1 more"):
         assert words in line
     assert "silent.wav" not in line  # the fourth

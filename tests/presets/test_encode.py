@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from audiodiff.cli.main import main
 from audiodiff.data.items import AudioItem
 from audiodiff.data.shard_files import find_shards
 from audiodiff.data.shards import LatentDataset
 from audiodiff.errors import AudiodiffError
-from audiodiff.presets import autoencoder, encode
+from audiodiff.models.checkpoint import read_config
+from audiodiff.presets import autoencoder, encode, latent
 from audiodiff.presets.encode import encode_corpus, with_validation
 from tests.presets.corpus import tiny_changes, write_corpus
 
@@ -140,3 +142,26 @@ def test_shards_are_written_to_urls(run: Encode) -> None:
     fsspec.filesystem("memory").rm("/encoded", recursive=True)
     with pytest.raises(AudiodiffError, match="only hands out"):
         run("http://127.0.0.1:9/x")
+
+
+def test_a_latent_model_learns_from_urls(run: Encode, codec: Path, tmp_path: Path) -> None:
+    run("memory://music")
+    for run_name, data in (("a", "memory://music/"), ("b", "memory://music/train/shard-{000000..000000}.tar")):
+        changes = {"data.folder": data, "autoencoder": str(codec), "output": str(tmp_path / run_name)}
+        config = latent.configure("tiny-latent", {**changes, "train.steps": "1", "data.crop_latents": "8"})
+        assert read_config(latent.train(config, resume=False))["metadata"]["corpus"]["clips"] == 9
+    fsspec.filesystem("memory").rm("/music", recursive=True)
+    assert main(["train", "tiny-latent", "--data", "https://host/x/", "-o", "run", "--settings"]) == 0
+
+
+def test_where_the_splits_are() -> None:
+    def places(folder: str) -> list[str]:
+        config = latent.configure("tiny-latent", {"data.folder": folder})
+        return [place for split in ("train", "valid") for place in latent.shard_folders(config, split)]
+
+    assert places("https://host/x/, y") == ["https://host/x/train", "y/train", "https://host/x/valid", "y/valid"]
+    assert places("s/train/shard-{00..12}.tar") == ["s/train/shard-{00..12}.tar", "s/valid"]
+    assert places("s3://b/train/a.tar,s3://b/train/c.tar") == [
+        *("s3://b/train/a.tar", "s3://b/train/c.tar"),
+        *("s3://b/valid", "s3://b/valid"),
+    ]
