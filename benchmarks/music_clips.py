@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from audiodiff.data.corpora import AudioItem, folder_items
+from audiodiff.data.items import AudioItem
+from audiodiff.data.manifest import load_items
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.embeddings import Embedding, open_embedding
 from audiodiff.metrics.inputs import FloatArray, MissingPackageError, checked
@@ -74,7 +75,7 @@ def corpus_clips(folder: Path, splits: Sequence[str], limit: int | None = None) 
         AudiodiffError: no clips there, or a file that cannot be read.
     """
     wanted = set(splits)
-    items = [item for item in folder_items(folder) if item.split in wanted]
+    items = [item for item in load_items(folder) if item.split in wanted]
     if not items:
         raise AudiodiffError(f"{folder} has no clips of the splits {', '.join(splits)}.")
     if limit is not None and limit < len(items):

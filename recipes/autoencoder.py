@@ -6,7 +6,7 @@
 The story, each part a function of `audiodiff.presets.autoencoder`, where every setting stands with its reason:
 
 1. `configure`: a preset (the table below), changed key by key; a key that does not exist is refused.
-2. `read_corpus`, `split_items`, `open_dataset`: clips with their splits, decoded once, as random crops.
+2. `open_corpus`: clips with their splits, decoded once, as random crops.
 3. `build_model`: convolutions over time. Some crops decide how log-mels are standardised.
 4. `make_player`: a crop's log-mel at a random gain is encoded, blurred as its variance says, and decoded again.
 5. `run_steps`: AdamW, averaged weights, a state on disk every few minutes from which a killed run goes on exactly.

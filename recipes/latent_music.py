@@ -35,6 +35,7 @@ __all__ = ["PRESETS", "Config", "configure", "encode_for", "main"]
 # preset          corpus of the shards          model                   can be asked for
 # music           music with a metadata.csv     DiT 256 x 6             a caption, tempo, length, rendered or recorded
 # music-unet      the same                      U-Net                   the same
+# music-finetune  a captioned folder            the model `music`       the same
 # folder-latent   a captioned folder            DiT 512 x 12            the same
 # maestro-latent  MAESTRO 3.0.0, 200 h          DiT 512 x 12            composer and title
 # musdb18-latent  MUSDB18-HQ, 10 h              DiT 384 x 8             artist and title

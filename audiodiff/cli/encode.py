@@ -15,15 +15,18 @@ def add_parser(subparsers: Any) -> None:
         "encode",
         help="turn a captioned corpus into shards of latents for training",
         description="Encode every clip by an autoencoder and its captions by a text encoder, once; "
-        "`audiodiff train music --data OUTPUT --autoencoder CHECKPOINT` trains from the result. Recordings of more "
-        "than a minute become several clips.",
+        "`audiodiff train music --data OUTPUT --autoencoder CHECKPOINT` trains from the result. Without a split "
+        "`valid` one clip in twenty is held out. A run that was stopped goes on when it is started again. Recordings "
+        "of more than a minute become several clips.",
     )
     parser.add_argument(
         "folder",
         help="the corpus: a folder with a metadata.csv (file_name, text, split), what `audiodiff prepare` has made, or "
         "the layout that --corpus names; several with commas",
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the shards, one folder a split")
+    parser.add_argument(
+        "-o", "--output", required=True, help="folder or URL (s3://..., gs://...) for the shards, one folder a split"
+    )
     parser.add_argument(
         "--autoencoder", required=True, help="its checkpoint, or a latent model that has it (e.g. music)"
     )

@@ -20,7 +20,9 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--model", default="speech", help="name, checkpoint folder or hf:ORG/NAME (default: speech)")
     parser.add_argument(
-        "--data", type=Path, required=True, help="folder of audio; metadata.csv may name file_name, split, speaker"
+        "--data",
+        required=True,
+        help="prepared folder, or one of audio whose metadata.csv may name split and speaker",
     )
     parser.add_argument("--split", default="test", help="split to score, or `all` (default: test)")
     parser.add_argument(
@@ -74,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         "model": args.model,
         "sampler": f"{args.sampler or synthesizer.defaults.sampler}, {args.grid or synthesizer.defaults.grid} grid, "
         f"seed {args.seed}",
-        "clips": f"split {args.split} of {args.data.name}, "
+        "clips": f"split {args.split} of {Path(args.data).name}, "
         + ("own level" if args.keep_level else "scaled to peak 0.95")
         + ("" if args.seconds is None else f", first {args.seconds:g} s"),
     }

@@ -1,6 +1,7 @@
 """`audiodiff COMMAND ...`: reads the arguments and hands over to the module of the command."""
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from importlib.util import find_spec
 
 from audiodiff._version import __version__
 from audiodiff.cli.parser import BAD_INPUT, MAX_MESSAGE, Parser, one_line
+from audiodiff.cli.urls import refuse_urls
 from audiodiff.errors import AudiodiffError
 
 COMMANDS = {
@@ -70,6 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments without the program's name; those of the process when `None`.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names that the terminal's encoding does not have
     parser = build_parser()
     try:
         args = parser.parse_args(argv)
@@ -84,6 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         run: Callable[[argparse.Namespace], int] = import_module(COMMANDS[args.command]).run
         with _terminable():
+            refuse_urls(args)
             status = run(args)
         sys.stdout.flush()
     except SystemExit as stop:

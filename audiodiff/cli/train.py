@@ -36,6 +36,7 @@ PRESET_NAMES = {
     "audiodiff.presets.latent": (
         "music",
         "music-unet",
+        "music-finetune",
         "folder-latent",
         "maestro-latent",
         "musdb18-latent",
@@ -76,8 +77,13 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _add_options(parser: argparse.ArgumentParser, defaults: dict[str, Any]) -> None:
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="the corpus, or what `audiodiff prepare` has made")
-    parser.add_argument("--output", "-o", type=Path, metavar="RUN", help="the run folder")
+    parser.add_argument(
+        "--data",
+        metavar="FOLDER",
+        help="the corpus, or what `audiodiff prepare` has made; for latent models the shards that `audiodiff encode` "
+        "has made, a folder or a URL (https://, s3://, gs://, hf://; extra `remote`)",
+    )
+    parser.add_argument("--output", "-o", metavar="RUN", help="the run folder")
     parser.add_argument("--steps", type=int, metavar="N", help="training steps (default: the preset's)")
     parser.add_argument("--seed", type=int, metavar="S", help="seed of weights, crops and noise (default: 0)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in RUN")
@@ -151,7 +157,7 @@ def _read(args: argparse.Namespace) -> tuple[argparse.Namespace, dict[str, Any]]
         if value is not None:
             if key in changes:
                 raise AudiodiffError(f"--{key} is given twice; give it once.")
-            changes[key] = str(value) if isinstance(value, Path) else value
+            changes[key] = value
     return options, changes
 
 

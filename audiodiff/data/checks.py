@@ -8,12 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from audiodiff.data.corpora import AudioItem, progress_bar
+from audiodiff.data.items import SILENCE_PEAK, AudioItem, duration, progress_bar, sound_info
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import audio_info, read_blocks
+from audiodiff.signal.audio_io import read_blocks
 
-# Below this peak (-60 dB of full scale) a clip counts as silent.
-_SILENCE_PEAK = 1e-3
 # Three samples in a row at full scale are clipping, a single one may be the true peak.
 _CLIPPED_RUN = 3
 _FULL_SCALE = 1.0 - 2.0**-15
@@ -33,12 +31,13 @@ class CorpusReport:
         splits: per split, clips and seconds.
         speakers: number of different speakers named.
         unreadable: path and reason.
-        silent: readable, but never above -60 dB of full scale.
+        silent: readable, but the mean of its channels is never above -60 dB of full scale.
         clipped: path and number of samples in stretches of 3 or more at full scale.
         too_short: path and seconds of clips shorter than the crop.
         duplicates: groups of clips with the same decoded samples.
         across_splits: those of the groups whose clips are in different splits.
         crop_seconds: the crop that `too_short` refers to; 0 if none was given.
+        notes: what of the corpus is left out or not read.
     """
 
     n_items: int
@@ -55,17 +54,17 @@ class CorpusReport:
     duplicates: tuple[tuple[Path, ...], ...]
     across_splits: tuple[tuple[Path, ...], ...]
     crop_seconds: float
+    notes: tuple[str, ...] = ()
 
     @property
     def has_problems(self) -> bool:
         """Whether anything was found that is worth looking at."""
-        return bool(self.unreadable or self.silent or self.clipped or self.too_short or self.duplicates)
+        found = (self.unreadable, self.silent, self.clipped, self.too_short, self.duplicates, self.notes)
+        return any(found)
 
     def text(self) -> str:
         """Render the report for a terminal."""
-        hours, minutes = self.seconds / 3600, self.seconds / 60
-        length = f"{hours:.2f} h" if hours >= 1 else f"{minutes:.1f} min"
-        lines = [f"{self.n_items} clips, {length}, {self.n_usable} usable"]
+        lines = [f"{self.n_items} clips, {duration(self.seconds)}, {self.n_usable} usable"]
         lines.append("rates     " + ", ".join(f"{n} at {rate} Hz" for rate, n in sorted(self.sample_rates.items())))
         lines.append("channels  " + ", ".join(f"{n} with {count}" for count, n in sorted(self.channels.items())))
         for split, (count, seconds) in sorted(self.splits.items()):
@@ -84,6 +83,7 @@ class CorpusReport:
             "the same clip in different splits",
             [" = ".join(str(path) for path in group) for group in self.across_splits],
         )
+        lines += [f"left out: {note}" for note in self.notes]
         if not self.has_problems:
             lines.append("no problems found")
         return "\n".join(lines)
@@ -121,23 +121,24 @@ def _clipped(block: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> int:
 
 
 def _measure(path: Path) -> _Measured:
-    info = audio_info(path)
+    info = sound_info(path)
     digest = hashlib.sha256(f"{info.sample_rate} {info.channels}".encode())
     peak, clipped, count = 0.0, 0, 0
     for block in read_blocks(path):
-        peak = max(peak, float(np.abs(block).max()))
+        peak = max(peak, float(np.abs(block.mean(axis=0)).max()))
         clipped += _clipped(block)
         count += block.shape[1]
         digest.update(np.ascontiguousarray(block.T).tobytes())
     return _Measured(count / info.sample_rate, info.sample_rate, info.channels, peak, clipped, digest.hexdigest())
 
 
-def check_corpus(items: Sequence[AudioItem], *, crop_seconds: float = 0.0) -> CorpusReport:
+def check_corpus(items: Sequence[AudioItem], *, crop_seconds: float = 0.0, notes: Sequence[str] = ()) -> CorpusReport:
     """Decode every clip and report what may spoil a training run; nothing is fatal while a clip is left.
 
     Args:
         items: the clips.
         crop_seconds: duration of a training crop (s); shorter clips are named. 0 to skip this.
+        notes: of the listing; they go into the report.
 
     Raises:
         AudiodiffError: the list is empty, or not one clip can be used.
@@ -165,7 +166,7 @@ def check_corpus(items: Sequence[AudioItem], *, crop_seconds: float = 0.0) -> Co
         count, total = splits.get(item.split, (0, 0.0))
         splits[item.split] = (count + 1, total + measured.seconds)
         same.setdefault(measured.digest, []).append(item)
-        if measured.peak < _SILENCE_PEAK:
+        if measured.peak < SILENCE_PEAK:
             silent.append(item.path)
         if measured.clipped:
             clipped.append((item.path, measured.clipped))
@@ -193,4 +194,5 @@ def check_corpus(items: Sequence[AudioItem], *, crop_seconds: float = 0.0) -> Co
             tuple(item.path for item in group) for group in groups if len({item.split for item in group}) > 1
         ),
         crop_seconds=crop_seconds,
+        notes=tuple(notes),
     )

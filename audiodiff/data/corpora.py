@@ -4,34 +4,37 @@ LJSpeech, LibriTTS, VCTK and Speech Commands are found (and on request downloade
 only ever decoded by soundfile, never by torchaudio. The corpora of music are in `music_corpora`.
 """
 
-import csv
-import os
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from audiodiff._torchaudio import import_torchaudio
+from audiodiff.data.folders import folder_items, folder_listing, is_ljspeech, ljspeech_rows
 from audiodiff.data.items import (
-    SPLIT_NAMES,
     AudioItem,
+    Listing,
     audio_item,
     progress_bar,
     select_split,
     split_name,
+    split_notes,
     unreadable_reason,
 )
 from audiodiff.data.music_corpora import fma_items, gtzan_items, maestro_items, musdb18_items
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import AUDIO_EXTENSIONS
 
 __all__ = [
     "CORPORA",
     "SC09_WORDS",
     "AudioItem",
+    "Listing",
     "audio_item",
     "corpus_items",
+    "corpus_listing",
     "fma_items",
     "folder_items",
+    "folder_listing",
     "gtzan_items",
     "libritts_items",
     "ljspeech_items",
@@ -47,108 +50,27 @@ __all__ = [
 ]
 
 
-def _is_audio(path: Path) -> bool:
-    return path.suffix.lower() in AUDIO_EXTENSIONS and not path.name.startswith(".")
-
-
-def _audio_files(root: Path) -> list[Path]:
-    found = [
-        Path(folder) / name
-        for folder, _, names in os.walk(root, followlinks=True)
-        for name in names
-        if _is_audio(Path(name))
-    ]
-    return sorted(found)
-
-
-def _read_metadata(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or []
-            if "file_name" not in columns:
-                raise AudiodiffError(
-                    f"{path} has the columns {', '.join(columns) or '(none)'}; a column file_name is needed."
-                )
-            return [{key: value or "" for key, value in row.items() if key is not None} for row in reader]
-    except (UnicodeDecodeError, csv.Error, OSError) as error:
-        raise AudiodiffError(f"{path} cannot be read as a UTF-8 CSV table ({error}).") from error
-
-
-def folder_items(root: str | Path, split: str | None = None) -> list[AudioItem]:
-    """List the clips of a folder after the Hugging Face audiofolder convention.
-
-    With a `metadata.csv` its rows are the clips: `file_name` relative to the folder, optional `text`,
-    `split`, `speaker`, `licence` (or `license`); other columns go to `extra`. Without one every sound file
-    below the folder is a clip, with `split` from a path part named train, valid(ation), dev or test, and
-    `text` from a `.txt` file of the same name.
-
-    Args:
-        root: the folder.
-        split: only clips of that split; None for all.
-
-    Raises:
-        AudiodiffError: no such folder, a table without file_name, a clip outside the folder, nothing found.
-    """
-    root = Path(root)
-    if not root.is_dir():
-        raise AudiodiffError(f"{root} is not a folder; give a folder of sound files.")
-    metadata = root / "metadata.csv"
-    items: list[AudioItem] = []
-    known_splits: set[str] = set()
-    wanted = split_name(split) if split is not None else None
-    if metadata.is_file():
-        for row in progress_bar(_read_metadata(metadata), "Listing clips"):
-            name = row.pop("file_name")
-            if not name:
-                continue
-            path = root / name
-            if Path(name).is_absolute() or ".." in Path(name).parts:
-                raise AudiodiffError(f"{metadata} names {name}, outside the folder; file_name must be relative to it.")
-            text, row_split, speaker = row.pop("text", ""), row.pop("split", ""), row.pop("speaker", "")
-            licence = row.pop("licence", "") or row.pop("license", "")
-            row.pop("license", None)
-            row_split = split_name(row_split)
-            known_splits.add(row_split)
-            if wanted is None or row_split == wanted:
-                items.append(audio_item(path, text=text, split=row_split, speaker=speaker, licence=licence, extra=row))
-    else:
-        for path in progress_bar(_audio_files(root), "Listing clips"):
-            parts = path.relative_to(root).parts[:-1]
-            row_split = next((SPLIT_NAMES[part.lower()] for part in parts if part.lower() in SPLIT_NAMES), "")
-            known_splits.add(row_split)
-            if wanted is None or row_split == wanted:
-                transcript = path.with_suffix(".txt")
-                text = ""
-                if transcript.is_file():
-                    text = transcript.read_text(encoding="utf-8", errors="replace").strip()
-                items.append(audio_item(path, text=text, split=row_split))
-    if not items:
-        if known_splits:
-            names = ", ".join(sorted(name or "(none)" for name in known_splits))
-            raise AudiodiffError(f"{root} has no clips of split {split!r}; its splits are {names}.")
-        raise AudiodiffError(f"{root} has no sound files; expected {', '.join(sorted(AUDIO_EXTENSIONS))}.")
-    return items
-
-
 def _dataset(name: str, root: Path, download: bool, expected: Path, **arguments: Any) -> Any:
     """Open a torchaudio corpus; it looks for `expected` below `root`."""
+    if not download and not expected.exists():
+        raise AudiodiffError(
+            f"{expected} does not exist; give the folder that holds {expected.name}, or ask for a download."
+        )
     constructor = getattr(import_torchaudio().datasets, name)
     try:
         if download:
             root.mkdir(parents=True, exist_ok=True)
         return constructor(str(root), download=download, **arguments)
     except (RuntimeError, OSError, ValueError) as error:
-        if not download and not expected.exists():
-            raise AudiodiffError(
-                f"{expected} does not exist; give the folder that holds {expected.name}, or ask for a download."
-            ) from error
         raise AudiodiffError(f"The corpus below {root} cannot be opened ({error}).") from error
 
 
 def _parent_of(root: Path, name: str) -> Path:
     """Accept the corpus folder itself as well as the folder that holds it, which torchaudio wants."""
     return root.parent if root.name == name else root
+
+
+_LJSPEECH = "LJSpeech-1.1"
 
 
 def _line(path: Path) -> str:
@@ -159,26 +81,27 @@ def _line(path: Path) -> str:
 
 
 def ljspeech_items(root: str | Path, *, download: bool = False) -> list[AudioItem]:
-    """List LJSpeech 1.1: one speaker, 13,100 clips, 24 hours, 22.05 kHz.
+    """List LJSpeech 1.1 (one speaker, 13,100 clips, 24 hours, 22.05 kHz), or recordings in the same layout.
 
-    The corpus has no splits; the last clips are held out, 250 each for valid and test (2 % each of a part of it).
+    There are no splits; the last clips are held out, 250 each for valid and test (2 % each of a smaller corpus).
 
     Args:
-        root: the folder that holds `LJSpeech-1.1`, or that folder.
+        root: the folder that holds `LJSpeech-1.1`, or a folder with `wavs` and `metadata.csv`, whatever its name.
         download: fetch it (2.6 GB) if it is missing.
     """
-    root = _parent_of(Path(root), "LJSpeech-1.1")
-    folder = root / "LJSpeech-1.1"
-    dataset = _dataset("LJSPEECH", root, download, folder / "wavs")
-    rows: list[list[str]] = dataset._flist
+    root = Path(root)
+    folder = root if is_ljspeech(root) else _parent_of(root, _LJSPEECH) / _LJSPEECH
+    if not is_ljspeech(folder):
+        _dataset("LJSPEECH", folder.parent, download, folder / "wavs")
+    # Of another speaker's recordings in this layout nothing more is known.
+    speaker, licence = ("LJ", "Public-Domain") if folder.resolve().name == _LJSPEECH else ("", "")
+    rows = list(progress_bar(ljspeech_rows(folder), "Listing LJSpeech"))
     held_out = min(250, len(rows) // 50)
     items = []
-    for number, row in enumerate(progress_bar(rows, "Listing LJSpeech")):
+    for number, item in enumerate(rows):
         left = len(rows) - number
         split = "test" if left <= held_out else "valid" if left <= 2 * held_out else "train"
-        path = folder / "wavs" / f"{row[0]}.wav"
-        text = row[2] if len(row) > 2 and row[2] else row[1] if len(row) > 1 else ""
-        items.append(audio_item(path, text=text, split=split, speaker="LJ", licence="Public-Domain"))
+        items.append(replace(item, split=split, speaker=speaker, licence=licence))
     return items
 
 
@@ -320,8 +243,8 @@ CORPORA: dict[str, Callable[..., list[AudioItem]]] = {
 _DOWNLOADED = ("ljspeech", "libritts", "vctk", "speechcommands", "sc09")
 
 
-def corpus_items(name: str, root: str | Path, split: str | None = None, *, download: bool = False) -> list[AudioItem]:
-    """List the clips of a corpus by name, "folder" for any folder of sound files.
+def corpus_listing(name: str, root: str | Path, split: str | None = None, *, download: bool = False) -> Listing:
+    """List the clips of a corpus by name, "folder" for any folder of sound files, and what is left out.
 
     Args:
         name: "folder" or a name of `CORPORA`.
@@ -335,8 +258,13 @@ def corpus_items(name: str, root: str | Path, split: str | None = None, *, downl
     if name == "folder":
         if download:
             raise AudiodiffError(f"A folder cannot be downloaded; corpora that can: {', '.join(_DOWNLOADED)}.")
-        return folder_items(root, split)
+        return folder_listing(root, split)
     if name not in CORPORA:
         raise AudiodiffError(f"Unknown corpus {name!r}; known: folder, {', '.join(CORPORA)}.")
     items = CORPORA[name](root, download=download)
-    return select_split(items, split, str(root))
+    return Listing(tuple(select_split(items, split, str(root))), split_notes(items))
+
+
+def corpus_items(name: str, root: str | Path, split: str | None = None, *, download: bool = False) -> list[AudioItem]:
+    """List the clips of a corpus: `corpus_listing` without what is left out."""
+    return list(corpus_listing(name, root, split, download=download).items)

@@ -15,9 +15,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from audiodiff.data.corpora import AudioItem
+from audiodiff.data.items import SILENCE_PEAK, AudioItem, sound_info
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import audio_info, read_blocks
+from audiodiff.signal.audio_io import read_blocks
 from audiodiff.signal.resample import resample_stream
 
 Normalize = Literal["none", "peak", "rms"]
@@ -82,7 +82,7 @@ def _build(items: Sequence[AudioItem], sample_rate: int, folder: Path, progress:
         bar = tqdm(items, desc="Caching audio", unit="clip", disable=None if progress else True)
         for item in bar:
             try:
-                info = audio_info(item.path)
+                info = sound_info(item.path)
                 source = info.sample_rate
                 held: list[npt.NDArray[np.float32]] | None = None
                 if info.n_samples * max(1.0, sample_rate / source) <= _HELD_SAMPLES:
@@ -146,6 +146,15 @@ def _ensure_cache(items: Sequence[AudioItem], sample_rate: int, cache_dir: Path,
     return target
 
 
+class NoUsableClipsError(AudiodiffError):
+    """Not one clip of a list can be used; `skipped` holds path and reason of each."""
+
+    def __init__(self, skipped: Sequence[tuple[str, str]]) -> None:
+        """Quote the first reason."""
+        self.skipped = tuple(skipped)
+        super().__init__(f"None of the {len(skipped)} clips can be used; the first: {skipped[0][1]}")
+
+
 class AudioDataset:
     """Clips decoded to mono at one sample rate, cached on disk, served as random crops.
 
@@ -162,12 +171,14 @@ class AudioDataset:
         progress: show a progress bar while the cache is built (only on a terminal).
 
     Attributes:
-        items: the clips that could be decoded.
+        items: the clips that can be used: decoded, and not silent.
         sample_rate: Hz.
-        skipped: pairs of path and reason for those that could not.
+        skipped: pairs of path and reason for the others.
+        cache: the folder of this list's cache.
 
     Raises:
-        AudiodiffError: no clip can be decoded, or the cache cannot be written.
+        NoUsableClipsError: no clip can be used.
+        AudiodiffError: the cache cannot be written.
     """
 
     def __init__(
@@ -187,13 +198,21 @@ class AudioDataset:
             raise AudiodiffError(f"The dataset's sample rate is {sample_rate} Hz; expected 1 or more.")
         if normalize not in ("none", "peak", "rms"):
             raise AudiodiffError(f"normalize is {normalize!r}; expected 'none', 'peak' or 'rms'.")
-        folder = _ensure_cache(items, sample_rate, Path(cache_dir), progress)
+        folder = self.cache = _ensure_cache(items, sample_rate, Path(cache_dir), progress)
         index = json.loads((folder / _INDEX_FILE).read_text(encoding="utf-8"))
         self.sample_rate = sample_rate
-        self.skipped: tuple[tuple[str, str], ...] = tuple((path, reason) for path, reason in index["skipped"])
-        kept = [(item, _Entry(**entry)) for item, entry in zip(items, index["entries"], strict=True) if entry]
+        decoded = [(item, _Entry(**entry)) for item, entry in zip(items, index["entries"], strict=True) if entry]
+        kept = [(item, entry) for item, entry in decoded if entry.peak >= SILENCE_PEAK]
+        self.skipped: tuple[tuple[str, str], ...] = (
+            *((path, reason) for path, reason in index["skipped"]),
+            *(
+                (str(item.path), f"{item.path} is silent (peak below -60 dB); delete it or record it again.")
+                for item, entry in decoded
+                if entry.peak < SILENCE_PEAK
+            ),
+        )
         if not kept:
-            raise AudiodiffError(f"None of the {len(items)} clips can be decoded; the first: {self.skipped[0][1]}")
+            raise NoUsableClipsError(self.skipped)
         self.items: tuple[AudioItem, ...] = tuple(item for item, _ in kept)
         self._entries = tuple(entry for _, entry in kept)
         size = (folder / _AUDIO_FILE).stat().st_size

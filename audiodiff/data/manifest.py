@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from audiodiff.atomic import atomic_file
-from audiodiff.data.corpora import AudioItem, folder_items, select_split
+from audiodiff.data.folders import folder_listing
+from audiodiff.data.items import AudioItem, Listing, select_split, split_notes
+from audiodiff.data.names import path_from, path_text
 from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import parse_json
 
@@ -20,10 +22,15 @@ def _line(item: AudioItem, folder: Path) -> str:
     path = item.path.resolve()
     # Clips beside the manifest move with it.
     shown = path.relative_to(folder) if path.is_relative_to(folder) else path
-    values: dict[str, Any] = {"path": shown.as_posix()}
+    values: dict[str, Any] = {"path": path_text(shown)}
     values.update({name: getattr(item, name) for name in (*_TEXTS, *_COUNTS)})
     values["extra"] = dict(item.extra)
-    return json.dumps(values, ensure_ascii=False)
+    line = json.dumps(values, ensure_ascii=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:  # a file name that is not UTF-8
+        return json.dumps(values)
+    return line
 
 
 def write_manifest(items: Sequence[AudioItem], path: str | Path) -> None:
@@ -61,9 +68,11 @@ def _parse(line: str, where: str, folder: Path) -> AudioItem:
         or not isinstance(extra, dict)
     ):
         raise AudiodiffError(f"{where} has a value of the wrong type; expected strings, whole numbers and an object.")
-    return AudioItem(
-        folder / values["path"], **texts, **counts, extra={key: str(value) for key, value in extra.items()}
-    )
+    try:
+        path = folder / path_from(values["path"])
+        return AudioItem(path, **texts, **counts, extra={key: str(value) for key, value in extra.items()})
+    except AudiodiffError as error:
+        raise AudiodiffError(f"{where}: {error}") from error
 
 
 def read_manifest(path: str | Path, split: str | None = None) -> list[AudioItem]:
@@ -87,15 +96,20 @@ def read_manifest(path: str | Path, split: str | None = None) -> list[AudioItem]
     return select_split(items, split, str(path))
 
 
-def load_items(source: str | Path, split: str | None = None) -> list[AudioItem]:
+def load_listing(source: str | Path, split: str | None = None) -> Listing:
     """List the clips of a manifest, of a prepared folder (with `manifest.jsonl`) or of any folder of sound files.
 
     Raises:
         AudiodiffError: nothing there, or no clip of that split.
     """
-    source = Path(source)
-    if source.is_file():
-        return read_manifest(source, split)
-    if (source / MANIFEST_NAME).is_file():
-        return read_manifest(source / MANIFEST_NAME, split)
-    return folder_items(source, split)
+    place = Path(source)
+    manifest = place if place.is_file() else place / MANIFEST_NAME
+    if not manifest.is_file():
+        return folder_listing(source, split)
+    items = read_manifest(manifest)
+    return Listing(tuple(select_split(items, split, str(manifest))), split_notes(items))
+
+
+def load_items(source: str | Path, split: str | None = None) -> list[AudioItem]:
+    """List the clips: `load_listing` without what is left out."""
+    return list(load_listing(source, split).items)

@@ -7,10 +7,12 @@ Each clip's `extra` says what the corpus says of it, in the columns of a `metada
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from audiodiff.data.items import AudioItem, audio_item, progress_bar, split_name
+from audiodiff.data.names import file_below
+from audiodiff.data.tables import read_rows
 from audiodiff.errors import AudiodiffError
 
 _RECORDED = "corpus metadata"
@@ -35,16 +37,12 @@ def _folder(root: str | Path, names: Sequence[str], inside: str) -> Path:
     raise AudiodiffError(f"{root / inside} does not exist; give the folder that holds {inside}.")
 
 
-def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in columns if name not in (reader.fieldnames or [])]
-            if missing:
-                raise AudiodiffError(f"{path} has no column {missing[0]}; expected {', '.join(columns)}.")
-            return [{name: row[name] or "" for name in columns} for row in reader]
-    except (UnicodeDecodeError, csv.Error, OSError) as error:
-        raise AudiodiffError(f"{path} cannot be read as a UTF-8 CSV table ({error}).") from error
+def _unlinked(paths: Iterable[Path]) -> list[Path]:
+    """Sorted, each file once, though a linked folder may show it twice."""
+    found: dict[Path, Path] = {}
+    for path in sorted(paths, key=lambda path: (path.parent.is_symlink(), path)):
+        found.setdefault(path.resolve(), path)
+    return sorted(found.values())
 
 
 def _described(*parts: str) -> str:
@@ -66,11 +64,12 @@ def maestro_items(root: str | Path, *, download: bool = False) -> list[AudioItem
     folder = _folder(root, ("maestro-v3.0.0",), MAESTRO_TABLE)
     columns = ("canonical_composer", "canonical_title", "split", "year", "audio_filename")
     items = []
-    for row in progress_bar(_rows(folder / MAESTRO_TABLE, columns), "Listing MAESTRO"):
+    table = folder / MAESTRO_TABLE
+    for line, row in progress_bar(read_rows(table, columns), "Listing MAESTRO"):
         composer, title = row["canonical_composer"], row["canonical_title"]
         items.append(
             audio_item(
-                folder / row["audio_filename"],
+                file_below(folder, row["audio_filename"], f"{table} line {line}"),
                 text=_described("solo piano", composer, title),
                 split=split_name(row["split"]),
                 licence="CC-BY-NC-SA-4.0",
@@ -125,7 +124,7 @@ def musdb18_items(root: str | Path, *, download: bool = False) -> list[AudioItem
     """
     _refuse_download(download, "MUSDB18-HQ", "https://zenodo.org/record/3338373")
     folder = _folder(root, ("musdb18hq", "MUSDB18-HQ"), "train")
-    mixtures = sorted(path for part in ("train", "test") for path in (folder / part).glob("*/mixture.wav"))
+    mixtures = _unlinked(path for part in ("train", "test") for path in (folder / part).glob("*/mixture.wav"))
     if not mixtures:
         raise AudiodiffError(
             f"{folder} has no train/ARTIST - TITLE/mixture.wav; MUSDB18-HQ is needed, the edition with WAV files."
@@ -174,7 +173,7 @@ def gtzan_items(root: str | Path, *, download: bool = False) -> list[AudioItem]:
     folder = next((place for place in places if place.is_dir() and place.name in ("genres_original", "genres")), None)
     if folder is None:
         raise AudiodiffError(f"{places[0]} does not exist; give the folder that holds genres_original.")
-    found = [(path, match) for path in sorted(folder.glob("*/*")) if (match := _GTZAN_FILE.fullmatch(path.name))]
+    found = [(path, match) for path in _unlinked(folder.glob("*/*")) if (match := _GTZAN_FILE.fullmatch(path.name))]
     if not found:
         raise AudiodiffError(f"{folder} has no GENRE/GENRE.00000.wav; give the folder that holds genres_original.")
     items = []

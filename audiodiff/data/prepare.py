@@ -1,11 +1,14 @@
 """From a corpus or a folder to a manifest and a cache that training can open at once."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiodiff.data.corpora import CORPORA, AudioItem, corpus_items, unreadable_reason
-from audiodiff.data.dataset import AudioDataset
+from audiodiff.data.corpora import CORPORA, corpus_listing
+from audiodiff.data.dataset import AudioDataset, NoUsableClipsError
+from audiodiff.data.items import AudioItem, unreadable_reason
 from audiodiff.data.manifest import MANIFEST_NAME, write_manifest
+from audiodiff.data.names import is_url
 from audiodiff.errors import AudiodiffError
 
 CACHE_NAME = "cache"
@@ -16,11 +19,12 @@ class Prepared:
     """What `prepare` has made.
 
     Attributes:
-        manifest: the manifest file, the clips that can be read.
+        manifest: the manifest file, the clips that can be used.
         cache_dir: folder of the caches, one per split.
         items: the clips of the manifest.
         seconds: their duration (s).
-        skipped: path and reason of clips that cannot be read.
+        skipped: path and reason of clips that cannot be used.
+        notes: what else of the corpus is left out or not read.
     """
 
     manifest: Path
@@ -28,11 +32,13 @@ class Prepared:
     items: tuple[AudioItem, ...]
     seconds: float
     skipped: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...] = ()
 
     def text(self) -> str:
         """Render for a terminal."""
         lines = [f"{len(self.items)} clips, {self.seconds / 60:.1f} min: {self.manifest}"]
         lines += [f"skipped: {reason}" for _, reason in self.skipped]
+        lines += [f"left out: {note}" for note in self.notes]
         return "\n".join(lines)
 
 
@@ -58,33 +64,43 @@ def prepare(
         progress: show progress bars (only on a terminal).
 
     Raises:
-        AudiodiffError: unknown or missing source, no clip that can be read, output that cannot be written.
+        AudiodiffError: unknown or missing source, no clip that can be used, output that cannot be written.
     """
     output = Path(output)
     if source in CORPORA and not Path(source).is_dir():
-        items = corpus_items(source, output if root is None else root, split, download=download)
-    elif not Path(source).is_dir():
+        listing = corpus_listing(source, output if root is None else root, split, download=download)
+    elif not Path(source).is_dir() and not is_url(source):
         raise AudiodiffError(f"{source!r} is neither a folder nor a known corpus; known corpora: {', '.join(CORPORA)}.")
     else:
-        items = corpus_items("folder", source, split, download=download)
+        listing = corpus_listing("folder", source, split, download=download)
+    items = listing.items
     cache_dir = output / CACHE_NAME
     kept: list[AudioItem] = []
     skipped = [(str(item.path), unreadable_reason(item)) for item in items if item.sample_rate == 0]
     if len(skipped) == len(items):
-        raise AudiodiffError(f"None of the {len(items)} clips can be read; the first: {skipped[0][1]}")
+        raise NoUsableClipsError(skipped)
     seconds = 0.0
     # One cache per split: training opens one split, and a cache is keyed by its very list of clips.
     for name in sorted({item.split for item in items}):
         part = [item for item in items if item.split == name and item.sample_rate]
         if not part:
             continue
-        dataset = AudioDataset(part, sample_rate, cache_dir, progress=progress)
+        try:
+            dataset = AudioDataset(part, sample_rate, cache_dir, progress=progress)
+        except NoUsableClipsError as error:
+            skipped += error.skipped
+            continue
         if dataset.skipped:
-            # Rare: a good header before damaged sound. The manifest's own list needs its own cache.
+            # Silence, or a good header before damaged sound. The manifest's own list needs its own cache.
             skipped += dataset.skipped
-            dataset = AudioDataset(dataset.items, sample_rate, cache_dir, progress=progress)
+            superseded, usable = dataset.cache, dataset.items
+            del dataset  # which has the cache open
+            shutil.rmtree(superseded, ignore_errors=True)
+            dataset = AudioDataset(usable, sample_rate, cache_dir, progress=progress)
         kept += dataset.items
         seconds += dataset.seconds
+    if not kept:
+        raise NoUsableClipsError(skipped)
     manifest = output / MANIFEST_NAME
     write_manifest(kept, manifest)
-    return Prepared(manifest, cache_dir, tuple(kept), seconds, tuple(skipped))
+    return Prepared(manifest, cache_dir, tuple(kept), seconds, tuple(skipped), listing.notes)

@@ -2,7 +2,9 @@
 
 import glob
 import io
+import os
 import posixpath
+import re
 import tarfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from audiodiff.data.names import path_part
 from audiodiff.data.shard_format import (
     INDEX_FILE,
     INFO,
@@ -29,10 +32,14 @@ from audiodiff.data.shard_format import (
 from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import parse_json
 
-__all__ = ["Shard", "Source", "check_sizes", "find_shards", "read_ranges", "read_records"]
+__all__ = ["Shard", "Source", "check_sizes", "find_shards", "locate", "read_ranges", "read_records", "stored_index"]
 
 Source = str | Path
-"""A folder of shards, a .tar in one, or a pattern such as `data/shard-*.tar`; a path or a URL."""
+"""A folder of shards, a .tar in one, or a pattern such as `data/shard-*.tar` or `data/shard-{000000..000099}.tar`; a
+path or a URL."""
+
+_BRACES = re.compile(r"\{([0-9]{1,12})\.\.([0-9]{1,12})\}")
+_MOST_NAMES = 100_000
 
 _END = bytes(1024)
 _ATTEMPTS = 3
@@ -75,8 +82,8 @@ def find_shards(sources: Source | Sequence[Source]) -> tuple[ShardIndex, list[Sh
     """
     listed = [sources] if isinstance(sources, str | Path) else list(sources)
     folders: dict[tuple[int, str], tuple[Any, list[str] | None]] = {}
-    for source in listed:
-        files, folder, names = _locate(str(source))
+    for source in (name for given in listed for name in expand_braces(str(given))):
+        files, folder, names = locate(source)
         key = (id(files), folder)
         before = folders.get(key, (files, []))[1]
         folders[key] = (files, None if names is None or before is None else before + names)
@@ -100,6 +107,44 @@ def find_shards(sources: Source | Sequence[Source]) -> tuple[ShardIndex, list[Sh
             shards.append(Shard(files, posixpath.join(folder, name), known[name]))
     assert index is not None
     return index, shards
+
+
+def expand_braces(source: str) -> list[str]:
+    """Return the names that `shard-{000..099}.tar` stands for; a path that is there under its own name is one.
+
+    Raises:
+        AudiodiffError: they are too many, or the range runs backwards.
+    """
+    match = _BRACES.search(source)
+    if match is None or ("://" not in source and os.path.exists(source)):
+        return [source]
+    first, last = match.groups()
+    if not int(first) <= int(last) < int(first) + _MOST_NAMES:
+        raise AudiodiffError(
+            f"{source} has the range {match[0][:60]}; expected one from low to high of at most {_MOST_NAMES} numbers."
+        )
+    width = len(first) if first.startswith("0") else 0
+    rest = expand_braces(source[match.end() :])
+    if len(rest) * (int(last) - int(first) + 1) > _MOST_NAMES:
+        raise AudiodiffError(f"{source} stands for more than {_MOST_NAMES} names; give a folder.")
+    numbers = range(int(first), int(last) + 1)
+    return [f"{source[: match.start()]}{number:0{width}d}{end}" for number in numbers for end in rest]
+
+
+def stored_index(folder: str) -> tuple[ShardIndex, int] | None:
+    """Index of a folder of shards and the number of its clips, or None if it has no index yet.
+
+    Raises:
+        AudiodiffError: the index cannot be read.
+    """
+    files, place, _ = locate(folder)
+    path = posixpath.join(place, INDEX_FILE)
+    try:
+        content = _attempt(lambda: files.cat_file(path), path, missing_ok=True)
+    except FileNotFoundError:
+        return None
+    index, entries = index_from_json(content, path)
+    return index, sum(entry.clips for entry in entries)
 
 
 def read_records(shard: Shard) -> list[ClipRecord]:
@@ -166,12 +211,17 @@ def read_ranges(shards: Sequence[Shard], ranges: Sequence[Range]) -> list[bytes]
             return contents
 
         for row, content in zip(rows, _attempt(fetch, posixpath.dirname(paths[0])), strict=True):
+            if len(content) > ranges[row].size:
+                raise AudiodiffError(
+                    f"the server of {shards[row].path} answers with whole files where parts are asked for (it has no "
+                    "range requests); copy the shards to this machine, or to a server that has them."
+                )
             results[row] = content
     return results
 
 
 def check_sizes(shards: Sequence[Shard]) -> None:
-    """Find out at the start, not hours into a run, that a shard is missing or cut off.
+    """Find out at the start, not hours into a run, that a shard is missing or cut off, or cannot be read in parts.
 
     Raises:
         AudiodiffError: one is.
@@ -181,6 +231,7 @@ def check_sizes(shards: Sequence[Shard]) -> None:
         paths = [shard.path for shard in mine]
         for shard, size in zip(mine, _attempt(partial(files.sizes, paths), posixpath.dirname(paths[0])), strict=True):
             shard.check_size(size)
+        read_ranges(mine[:1], [Range(0, 1)])  # can it answer with a part of a file?
 
 
 def _scanned(content: bytes, key: str, kinds: dict[str, Range], where: str) -> ClipRecord:
@@ -204,8 +255,12 @@ def _captions(kinds: dict[str, Range]) -> Iterator[Range]:
         number += 1
 
 
-def _locate(source: str) -> tuple[Any, str, list[str] | None]:
-    """File system, folder, and names of shards (None for all that its index lists)."""
+def locate(source: str) -> tuple[Any, str, list[str] | None]:
+    """File system, folder, and names of shards (None for all that its index lists).
+
+    Raises:
+        AudiodiffError: a package is missing that reads such URLs, or a pattern matches nothing.
+    """
     try:
         import fsspec
 
@@ -216,7 +271,9 @@ def _locate(source: str) -> tuple[Any, str, list[str] | None]:
             path = Path(source).absolute().as_posix()
     except (ImportError, ValueError) as error:
         # fsspec names the package that reads this kind of URL.
-        raise AudiodiffError(f"{source} cannot be opened ({error}).") from error
+        raise AudiodiffError(
+            f"{source} cannot be opened ({error}); install the extra `remote`, or the package for such URLs."
+        ) from error
     path = path.rstrip("/") or "/"
     if glob.has_magic(posixpath.basename(path)) and not _attempt(lambda: files.exists(path), path):
         names = sorted(posixpath.basename(found) for found in _attempt(lambda: files.glob(path), path))
@@ -239,6 +296,8 @@ def _read_index(files: Any, folder: str) -> tuple[ShardIndex, list[ShardEntry]]:
     index, entries = index_from_json(content, path)
     if not entries:
         raise AudiodiffError(f"{path} lists no shards; prepare them again.")
+    for entry in entries:
+        path_part(str(entry.name), f"the name of a shard in {path}")
     return index, entries
 
 

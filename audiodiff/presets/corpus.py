@@ -1,6 +1,8 @@
 """What a run learns from: the corpus, its splits, and clips decoded at one rate and level."""
 
 import os
+import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +11,11 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from audiodiff.bounds import check_bounds
-from audiodiff.data.corpora import AudioItem, corpus_items
+from audiodiff.data.corpora import AudioItem, Listing, corpus_listing
 from audiodiff.data.dataset import AudioDataset
-from audiodiff.data.manifest import MANIFEST_NAME, load_items
+from audiodiff.data.items import duration, split_notes
+from audiodiff.data.manifest import MANIFEST_NAME, load_listing
+from audiodiff.data.names import is_url
 from audiodiff.data.prepare import CACHE_NAME
 from audiodiff.errors import AudiodiffError
 
@@ -51,8 +55,12 @@ class DataConfig:
         check_bounds(self, "data", crop_frames=(1, 100_000), level=(1e-6, 10.0), gain_db=(-200.0, 200.0))
 
 
-def read_corpus(config: DataConfig) -> list[AudioItem]:
-    """List the clips of the corpus; a folder may also be what `audiodiff prepare` has made.
+_REASONS = 3
+"""How many of the clips that are left out are named at the start of a run."""
+
+
+def read_corpus(config: DataConfig) -> Listing:
+    """List the clips of the corpus, and what is left out; a folder may also be what `audiodiff prepare` has made.
 
     Raises:
         AudiodiffError: no folder was given, or it is not such a corpus.
@@ -60,17 +68,29 @@ def read_corpus(config: DataConfig) -> list[AudioItem]:
     folders = corpus_folders(config)
     if not folders:
         raise AudiodiffError("data.folder is not set; give the folder of the corpus (--data FOLDER).")
-    items: list[AudioItem] = []
-    for folder in folders:
-        if config.corpus == "folder" or (folder / MANIFEST_NAME).is_file():
-            items += load_items(folder)
-        else:
-            items += corpus_items(config.corpus, folder)
-    return items
+    listings = [
+        load_listing(folder)
+        if config.corpus == "folder" or (folder / MANIFEST_NAME).is_file()
+        else corpus_listing(config.corpus, folder)
+        for folder in folders
+    ]
+    return Listing(
+        tuple(item for listing in listings for item in listing.items),
+        tuple(note for listing in listings for note in listing.notes),
+    )
 
 
 def corpus_folders(config: DataConfig) -> list[Path]:
-    """The folders of `config.folder`: one, or several with commas between them."""
+    """The folders of `config.folder`: one, or several with commas between them.
+
+    Raises:
+        AudiodiffError: it is a URL, which only shards are read from.
+    """
+    if is_url(config.folder):
+        raise AudiodiffError(
+            f"data.folder is {config.folder}, a URL; recordings are read from folders of this machine, and only shards "
+            "of latents (`audiodiff encode`) from URLs: download them first."
+        )
     if Path(config.folder).exists():
         return [Path(config.folder)] if config.folder else []
     return [Path(part.strip()) for part in config.folder.split(",") if part.strip()]
@@ -97,6 +117,43 @@ def split_items(items: Sequence[AudioItem], n_valid: int) -> tuple[list[AudioIte
         valid = train
     stride = max(len(valid) // max(n_valid, 1), 1)
     return train, valid[::stride][: max(n_valid, 1)]
+
+
+def open_corpus(
+    config: DataConfig, n_valid: int, sample_rate: int, *, tell: bool = True
+) -> tuple[AudioDataset, AudioDataset]:
+    """Open what a run learns from, and what it is validated on; say in one line what is used and what is left out.
+
+    Args:
+        config: the corpus.
+        n_valid: clips to validate on.
+        sample_rate: of the model (Hz).
+        tell: write the line to stderr; one of several processes is enough.
+
+    Raises:
+        AudiodiffError: the corpus cannot be read, or nothing of a split can be used.
+    """
+    listing = read_corpus(config)
+    train_items, valid_items = split_items(listing.items, n_valid)
+    train, valid = (open_dataset(items, config, sample_rate) for items in (train_items, valid_items))
+    if tell:
+        print(f"audiodiff: {_told(listing, train, valid)}", file=sys.stderr, flush=True)
+    return train, valid
+
+
+def _told(listing: Listing, train: AudioDataset, valid: AudioDataset) -> str:
+    """One line about a run's clips."""
+    text = f"{len(train)} clips, {duration(train.seconds)}, to learn from, {len(valid)} to validate on"
+    skipped = dict([*train.skipped, *valid.skipped])
+    if skipped:
+        shown = [reason.removesuffix(".") for reason in list(skipped.values())[:_REASONS]]
+        more = f", and {len(skipped) - len(shown)} more" if len(skipped) > len(shown) else ""
+        text += f"; {len(skipped)} clips left out: {'; '.join(shown)}{more}"
+    unused = Counter(item.split for item in listing.items if item.split not in ("", "train", "valid"))
+    known = set(split_notes(listing.items))
+    notes = [note for note in listing.notes if note not in known]
+    notes += [f"{count} clips of split {split!r} are not used" for split, count in sorted(unused.items())]
+    return " ".join("; ".join([text, *notes]).split())
 
 
 def open_dataset(items: Sequence[AudioItem], config: DataConfig, sample_rate: int) -> AudioDataset:

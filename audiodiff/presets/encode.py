@@ -1,7 +1,11 @@
 """Turning a corpus into shards: latents of the autoencoder, states of the text encoder, numbers and classes."""
 
+import hashlib
+import json
 import math
+import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +14,10 @@ import torch
 from torch import Tensor
 
 from audiodiff.data.corpora import AudioItem
-from audiodiff.data.dataset import AudioDataset
+from audiodiff.data.dataset import AudioDataset, NoUsableClipsError
+from audiodiff.data.names import path_part, path_text
+from audiodiff.data.shard_files import stored_index
+from audiodiff.data.shard_output import check_empty, check_url, complete_folder
 from audiodiff.data.shards import LatentClip, ShardIndex, ShardWriter
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.autoencoder import MelAutoencoder
@@ -33,6 +40,12 @@ SEGMENT_SECONDS = 60.0
 and wherever a crop of it is read."""
 
 _BLOCK_FRAMES = 4096
+
+_HELD_OUT = 0.05
+"""Share of the clips that validation gets where the corpus has no split of its own for it; one at least."""
+
+_MADE_FROM = "made_from"
+"""Key of the index's metadata: a hash of all that decides what is in the shards, by which a later run goes on."""
 
 
 class Encoding(NamedTuple):
@@ -73,7 +86,7 @@ class Segment(NamedTuple):
 
 def encode_corpus(
     folder: str,
-    output: Path,
+    output: Path | str,
     *,
     autoencoder: Path | str,
     corpus: CorpusName = "folder",
@@ -88,13 +101,17 @@ def encode_corpus(
 ) -> dict[str, int]:
     """Write `output/SPLIT` for every split of a corpus.
 
+    Without a split "valid" a twentieth of the training clips, one at least, is held out for it, chosen by a hash of
+    their names. A run that was killed goes on: splits that it has finished are kept if they are of the same clips and
+    settings.
+
     Recordings longer than `SEGMENT_SECONDS` are cut into clips of equal length, in bounded memory; the latents are
     those of the whole recording. Clips are called 00000000, 00000001, ..., parts of a recording 00000002-000 and so on.
 
     Args:
         folder: a folder of sound files with captions (`text`, and further ones in `text1`, `text2`, ...), or several
             with commas between them.
-        output: where the shards go; each split's folder appears when it is complete.
+        output: where the shards go, a folder or a URL; each split's folder appears when it is complete.
         autoencoder: checkpoint that makes the latents, or the latent model whose autoencoder does, by name or path.
         corpus: layout of the folder.
         text_encoder: name of the frozen encoder (`audiodiff.text.open_encoder`).
@@ -103,7 +120,7 @@ def encode_corpus(
         cache: where decoded audio and text states are kept; empty for the user's cache folder.
         device: where the autoencoder runs.
         on_clip: told about progress, in recordings.
-        on_skip: told why a recording cannot be read and is left out.
+        on_skip: told what is left out, and why.
 
     Returns:
         Clips in the shards by split.
@@ -111,26 +128,60 @@ def encode_corpus(
     Raises:
         AudiodiffError: nothing to encode, or a checkpoint, encoder or folder that cannot be used.
     """
+    check_url(str(output))
     model = load_autoencoder(find_checkpoint(autoencoder)).to(device)
     encoder: TextEncoder = open_encoder(text_encoder)
     data = DataConfig(folder=folder, corpus=corpus, cache=cache)
-    items = read_corpus(data)
+    listing = read_corpus(data)
+    items = with_validation(listing.items)
     digest = autoencoder_hash(model)
-    splits = list(dict.fromkeys(item.split or "train" for item in items))
+    names = sorted({item.split for item in items}, key=lambda split: (split != "train", split))
+    splits = {split: [item for item in items if item.split == split] for split in names}
+    for item in items:  # what is wrong with the last of them should not be found after hours
+        numbers_of(item, numbers)
+        classes_of(item, classes)
+        for name in ("tempo", "first_beat") if beats else ():
+            _stated(item, name)
+    settings = [digest, encoder.name, encoder.width, [*map(str, numbers)], [*map(str, classes)], beats, SEGMENT_SECONDS]
+    prints = {split: _fingerprint(chosen, settings) for split, chosen in splits.items()}
+    targets = {split: f"{str(output).rstrip('/')}/{path_part(split, 'a split')}" for split in splits}
+    counts: dict[str, int] = {}
+    for split, target in targets.items():
+        found = stored_index(target)
+        if found is not None and found[0].metadata.get(_MADE_FROM) == prints[split]:
+            counts[split] = found[1]
+        elif found is not None:
+            raise AudiodiffError(f"{target} holds shards already, of other clips or settings; choose another folder.")
+        else:
+            check_empty(target)
+
+    def skip(reason: str) -> None:
+        if on_skip is not None:
+            on_skip(reason)
+
+    for note in listing.notes:
+        skip(note)
 
     @lru_cache(maxsize=512)  # captions such as a genre or a word come again and again
     def states_of(text: str) -> Tensor:
         return encoder.encode([text])[0].tokens
 
-    counts: dict[str, int] = {}
     done = 0
-    for split in splits:
-        chosen = [item for item in items if (item.split or "train") == split]
-        clips = open_dataset(chosen, data, model.mel_spec.sample_rate)
+    for split, chosen in splits.items():
+        if split in counts:
+            done += len(chosen)
+            continue
+        try:
+            clips = open_dataset(chosen, data, model.mel_spec.sample_rate)
+        except NoUsableClipsError as error:
+            if split == "train":
+                raise
+            for _, reason in error.skipped:
+                skip(reason)
+            continue
         for _, reason in clips.skipped:
             done += 1
-            if on_skip is not None:
-                on_skip(reason)
+            skip(reason)
         index = ShardIndex(
             encoder=encoder.name,
             text_width=encoder.width,
@@ -142,10 +193,11 @@ def encode_corpus(
             metadata={
                 "corpus": describe_corpus(data, clips),
                 "vocabulary": collect_vocabulary([{**item.extra, "text": item.text} for item in clips.items]),
+                _MADE_FROM: prints[split],
             },
         )
         counts[split] = 0
-        with ShardWriter(output / split, index) as writer:
+        with complete_folder(targets[split]) as part_folder, ShardWriter(part_folder, index) as writer:
             for number, item in enumerate(clips.items):
                 texts = captions(item)
                 parts = segments(clips.n_samples(number), model, SEGMENT_SECONDS)
@@ -173,10 +225,36 @@ def encode_corpus(
     return counts
 
 
+def with_validation(items: Sequence[AudioItem]) -> list[AudioItem]:
+    """Put clips without a split into "train", and hold some out for "valid" where no clip is of that split.
+
+    Which ones depends on the names of their files alone. A single clip stands in both.
+    """
+    named = [replace(item, split=item.split or "train") for item in items]
+    train = [item for item in named if item.split == "train"]
+    if not train or any(item.split == "valid" for item in named):
+        return named
+    if len(train) == 1:
+        return [*named, replace(train[0], split="valid")]
+    # By names below the folder that all have in common, so that it may be moved.
+    paths = {item.path: Path(os.path.abspath(item.path)) for item in train}
+    root = os.path.commonpath([path.parent for path in paths.values()])
+    names = {path: path_text(full.relative_to(root)) for path, full in paths.items()}
+    order = sorted(names, key=lambda path: hashlib.sha256(names[path].encode("utf-8", "surrogateescape")).digest())
+    held_out = set(order[: max(1, round(len(order) * _HELD_OUT))])
+    return [replace(item, split="valid") if item.split == "train" and item.path in held_out else item for item in named]
+
+
+def _fingerprint(items: Sequence[AudioItem], settings: Sequence[object]) -> str:
+    """A hash of clips and settings: names, lengths and all that is said of the clips, wherever their folder is."""
+    clips = [(item.path.name, item.n_samples, item.text, item.licence, sorted(item.extra.items())) for item in items]
+    return hashlib.sha256(json.dumps([clips, list(settings)]).encode()).hexdigest()
+
+
 def encode_for(
     preset: str,
     folder: str,
-    output: Path,
+    output: Path | str,
     *,
     autoencoder: Path | str,
     corpus: CorpusName | None = None,

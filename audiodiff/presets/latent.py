@@ -1,6 +1,7 @@
 """Training a latent model: the settings, the presets, and the run from shards of latents to checkpoint."""
 
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,8 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
     valid_set = open_shards(config, "valid") if config.validation.crops else None
     check_shards(train_set, config)
     check_vocoder(config)
+    if devices.rank == 0 and (unknown := _unknown(train_set, config)):
+        print(f"audiodiff: {unknown}", file=sys.stderr, flush=True)
     listener = open_listener(config, devices.device) if valid_set is not None and devices.rank == 0 else None
     model = build_model(config).to(devices.device)
     if devices.rank == 0:
@@ -146,9 +149,31 @@ def open_shards(config: Config, split: str) -> LatentDataset:
     )
 
 
+def _unknown(data: LatentDataset, config: Config) -> str:
+    """What the model could be told but the shards do not know; empty if they know it all."""
+    without = sum(not clip.texts for clip in data.clips)
+    found = [f"{without} of {len(data)} clips have no caption"] if without else []
+    if config.model.beats and not any(clip.beats for clip in data.clips):
+        found.append("no clip has a tempo: what was learnt of beats before is kept, and nothing is added to it")
+    return "; ".join(found)
+
+
 def shard_folders(config: Config, split: str) -> list[str]:
-    """Where the shards of a split are: a folder or URL for each part of `data.folder`."""
-    return [part.strip().rstrip("/") + f"/{split}" for part in config.data.folder.split(",") if part.strip()]
+    """Where the shards of a split are: a folder or URL for each part of `data.folder`.
+
+    A part that names shards of the training split, as in `shards/train/shard-{000000..000009}.tar`, stands for these;
+    the other splits are then those beside it.
+    """
+    places = []
+    for part in (part.strip().rstrip("/") for part in config.data.folder.split(",") if part.strip()):
+        folder, _, name = part.rpartition("/")
+        if not name.endswith(".tar"):
+            places.append(f"{part}/{split}")
+        elif split == "train":
+            places.append(part)
+        else:
+            places.append(f"{folder.removesuffix('/train')}/{split}")
+    return places
 
 
 def check_shards(data: LatentDataset, config: Config) -> None:
@@ -182,11 +207,6 @@ def check_shards(data: LatentDataset, config: Config) -> None:
                 f"the shards have {name} {theirs}, the model {ours_too}; set --model.{name}, or make the shards again "
                 f"with `audiodiff encode --preset {config.preset or 'PRESET'}`."
             )
-    if model.beats and not any(clip.beats for clip in data.clips):
-        raise AudiodiffError(
-            "the shards know the beats of no clip; make them again with `audiodiff encode` from a corpus with tempos, "
-            "or set --model.beats false."
-        )
 
 
 def build_model(config: Config) -> MelLatent:

@@ -96,6 +96,8 @@ def check_run_folder(output: str, settings: Mapping[str, Any], resume: bool) -> 
     """
     if not output:
         raise AudiodiffError("output is not set; give the run folder (--output RUN).")
+    if "://" in output:
+        raise AudiodiffError(f"output is the URL {output}; a run needs a folder of this machine, copy it afterwards.")
     run = Path(output)
     if has_state(run) and not resume:
         raise AudiodiffError(f"{run} already holds a training run; add --resume to go on, or choose another folder.")

@@ -39,9 +39,7 @@ from audiodiff.presets.corpus import (
     DataConfig,
     describe_corpus,
     fit_length,
-    open_dataset,
-    read_corpus,
-    split_items,
+    open_corpus,
 )
 from audiodiff.presets.run import check_run_folder, describe_origins, layered, run_command, run_steps, write_settings
 from audiodiff.presets.settings import differences
@@ -366,9 +364,9 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
     settings = config_to_dict(config)
     run = check_run_folder(config.output, settings, resume)
     devices = open_devices(config.device)
-    train_items, valid_items = split_items(read_corpus(config.data), config.validation.clips)
-    rate = config.model.mel.sample_rate
-    train_set, valid_set = (open_dataset(items, config.data, rate) for items in (train_items, valid_items))
+    train_set, valid_set = open_corpus(
+        config.data, config.validation.clips, config.model.mel.sample_rate, tell=devices.rank == 0
+    )
     model = build_model(config).to(devices.device)
     if devices.rank == 0:
         write_settings(run, settings)

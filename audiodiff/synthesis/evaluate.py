@@ -406,8 +406,8 @@ def folder_clips(
     """Read the clips of a split of a folder of audio, grouped by whether the train split has their speaker.
 
     Args:
-        folder: as `audiodiff.data.corpora.folder_items` takes it; the columns split and speaker of its
-            `metadata.csv` are used. Without them there is one group.
+        folder: as `audiodiff.data.manifest.load_items` takes it; splits and speakers are those of its `metadata.csv`
+            or manifest. Without them there is one group.
         split: the split, None for every clip.
         limit: at most so many clips of each group, evenly spread over the names.
         max_seconds: only the first so many seconds of each clip.
@@ -416,15 +416,16 @@ def folder_clips(
     Raises:
         AudiodiffError: no such folder or split, a limit below 1, or none of the clips can be read.
     """
-    from audiodiff.data.corpora import AudioItem, folder_items
+    from audiodiff.data.items import AudioItem
+    from audiodiff.data.manifest import load_items
     from audiodiff.signal.audio_io import read_mono
 
     if limit is not None and limit < 1:
         raise AudiodiffError(f"the limit is {limit} clips; it must be 1 or more.")
     if max_seconds is not None and not max_seconds > 0:
         raise AudiodiffError(f"the length is limited to {max_seconds} s; it must be more than 0.")
-    items = folder_items(folder, split)
-    known = {item.speaker for item in folder_items(folder) if item.split == "train"} if split != "train" else set()
+    items = load_items(folder, split)
+    known = {item.speaker for item in load_items(folder) if item.split == "train"} if split != "train" else set()
     grouped: dict[str, list[AudioItem]] = {}
     for item in sorted(items, key=lambda item: item.path):
         if not known or not item.speaker:
@@ -446,7 +447,8 @@ def folder_clips(
             loudest = float(np.abs(waveform).max(initial=0.0))
             if peak is not None and loudest > 0:
                 waveform = waveform * np.float32(peak / loudest)
-            name = item.path.relative_to(folder).as_posix()
+            inside = item.path.is_relative_to(folder)  # a manifest may name files anywhere
+            name = (item.path.relative_to(folder) if inside else item.path).as_posix()
             clips.append(Clip(name, waveform.astype(np.float32, copy=False), audio.sample_rate, group))
     return clips
 

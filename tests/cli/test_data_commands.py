@@ -1,4 +1,8 @@
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +11,7 @@ import soundfile
 
 from audiodiff.cli.prepare import CORPUS_NAMES
 from audiodiff.data.corpora import CORPORA
+from audiodiff.data.manifest import load_items
 
 
 @pytest.fixture
@@ -39,7 +44,8 @@ def test_check_reports(command, corpus) -> None:
 def test_prepare_makes_what_check_opens(command, corpus, tmp_path) -> None:
     done = command("prepare", corpus, "-o", tmp_path / "ready", "--rate", 4000)
     assert done.status == 0, done.err
-    assert "4 clips" in done.out
+    assert "3 clips" in done.out
+    assert "silent.flac is silent" in done.out
     assert (tmp_path / "ready" / "manifest.jsonl").is_file()
     assert command("check", tmp_path / "ready").status == 0
 
@@ -92,4 +98,73 @@ def test_a_folder_called_rendered_is_a_folder(command, corpus, tmp_path, monkeyp
     corpus.rename("rendered")
     done = command("prepare", "rendered", "-o", "ready", "--rate", 4000)
     assert done.status == 0, done.err
-    assert "4 clips" in done.out
+    assert "3 clips" in done.out
+    assert "silent.flac is silent" in done.out
+
+
+ODD = b"caf\xe9.wav"
+
+
+@pytest.fixture
+def odd_names(tmp_path: Path) -> Path:
+    """A folder with a name that is not UTF-8, one that is not ASCII, and a table."""
+    folder = tmp_path / "müsik"
+    folder.mkdir()
+    dice = np.random.default_rng(0)
+    for name in ("é.wav", "a.wav"):
+        soundfile.write(folder / name, 0.1 * dice.standard_normal(8000), 8000)
+    try:
+        os.rename(folder / "a.wav", os.fsencode(folder) + b"/" + ODD)
+    except OSError:
+        pytest.skip("this file system has no such names")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("locale", "table"),
+    [({"LC_ALL": "C", "PYTHONUTF8": "0"}, True), ({"LC_ALL": "C.UTF-8"}, False)],
+    ids=["ascii, table", "utf-8, files"],
+)
+def test_names_of_any_bytes(odd_names: Path, tmp_path: Path, locale: dict[str, str], table: bool) -> None:
+    if table:
+        (odd_names / "metadata.csv").write_text("file_name,text\né.wav,grün\n", encoding="utf-8")
+    environment = {**os.environ, "PYTHONIOENCODING": "", **locale}
+
+    def run(*words: str | Path) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "audiodiff", *words], env=environment, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.decode("utf-8", "backslashreplace")
+
+    assert ("1 clips" if table else "2 clips") in run("check", odd_names)
+    json.loads(run("check", odd_names, "--json"))
+    run("prepare", odd_names, "-o", tmp_path / "ready", "--rate", "8000")
+    kept = {item.path for item in load_items(tmp_path / "ready")}
+    assert kept <= {path.resolve() for path in odd_names.iterdir()}
+    assert (odd_names / "é.wav").resolve() in kept
+    assert "1 clips" in run("check", tmp_path / "ready") or not table
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["prepare", "corpus", "-o", "s3://bucket/ready"],
+        ["check", "https://host/music"],
+        ["prepare", "https://host/music", "-o", "ready"],
+        ["evaluate", "--data", "https://host/music"],
+        ["evaluate", "--data", "corpus", "--output", "gs://bucket/x"],
+        ["export", "https://host/model", "-o", "x"],
+        ["train", "tiny", "--data", "https://host/music", "-o", "run"],
+        ["train", "tiny", "--data", "corpus", "-o", "s3://bucket/run"],
+        ["encode", "https://host/music", "-o", "x", "--autoencoder", "music"],
+        ["encode", "corpus", "-o", "https://host/x", "--autoencoder", "music"],
+    ],
+)
+def test_urls_are_refused_as_such(command, corpus, tmp_path, monkeypatch, words) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = command(*words)
+    assert done.status == 2
+    assert re.search("(https|s3|gs)://(host|bucket)/", done.err)
+    assert len(done.err.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]

@@ -23,7 +23,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_encode_asks_for_what_the_preset_wants(given: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     words = ["encode", "SpeechCommands", "-o", "shards", "--autoencoder", "codec"]
     assert main([*words, "--preset", "sc09-latent"]) == 0
-    assert (given["folder"], given["output"], given["autoencoder"]) == ("SpeechCommands", Path("shards"), "codec")
+    assert (given["folder"], given["output"], given["autoencoder"]) == ("SpeechCommands", "shards", "codec")
     assert (given["corpus"], given["text_encoder"], given["numbers"]) == ("sc09", "minilm", ())
     assert [kind.name for kind in given["classes"]] == ["word"]
     told = capsys.readouterr()

@@ -1,9 +1,12 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
 
 from audiodiff.data.checks import check_corpus
-from audiodiff.data.corpora import AudioItem, folder_items
+from audiodiff.data.corpora import AudioItem, folder_items, folder_listing
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import write_audio
 from tests.data.corpus import clip
@@ -82,3 +85,27 @@ def test_fatal_only_when_nothing_is_left(tmp_path):
     write_audio(tmp_path / "silent.wav", np.zeros(1000), 16000)
     with pytest.raises(AudiodiffError, match="silent"):
         check_corpus(folder_items(tmp_path))
+
+
+def test_what_the_listing_left_out_is_in_the_report(tmp_path):
+    clip(tmp_path / "a.wav", 0.5)
+    (tmp_path / "b.m4a").touch()
+    listing = folder_listing(tmp_path)
+    report = check_corpus(listing.items, notes=listing.notes)
+    assert report.has_problems
+    assert "left out: 1 files of kinds that are not taken, .m4a" in report.text()
+
+
+def test_silence_is_what_training_calls_so(tmp_path):
+    clip(tmp_path / "a.wav", 0.5)
+    write_audio(tmp_path / "b.wav", np.stack([np.full(900, 0.5), np.full(900, -0.5)]), 16000)
+    assert [path.name for path in check_corpus(folder_items(tmp_path)).silent] == ["b.wav"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_devices_and_pipes_are_not_read(tmp_path):
+    clip(tmp_path / "a.wav", 0.5)
+    os.mkfifo(tmp_path / "b.wav")
+    report = check_corpus([*folder_items(tmp_path), AudioItem(Path("/dev/zero"))])
+    assert all("not a regular file" in reason for _, reason in report.unreadable)
+    assert len(report.unreadable) == 2

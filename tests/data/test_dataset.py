@@ -1,5 +1,6 @@
 import dataclasses
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from audiodiff.data import dataset as module
 from audiodiff.data.corpora import AudioItem, folder_items
-from audiodiff.data.dataset import AudioDataset
+from audiodiff.data.dataset import AudioDataset, NoUsableClipsError
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import read_mono, write_audio
 from audiodiff.signal.resample import resample
@@ -188,11 +189,29 @@ def test_unreadable_clips_are_skipped_and_named(folder):
     assert int(data.crops(0, 0, 64, 10).index.max()) == 2
 
 
-def test_silence_stays_silent(tmp_path):
+def test_silence_is_left_out(tmp_path):
     write_audio(tmp_path / "a.wav", np.zeros(1000), 22050)
+    # Silent once its channels are mixed.
+    write_audio(tmp_path / "b.wav", np.stack([np.full(100, 0.5), np.full(100, -0.5)]), 22050)
+    with pytest.raises(NoUsableClipsError, match=r"None of the 2 clips can be used.*a\.wav is silent"):
+        AudioDataset(folder_items(tmp_path), 22050, tmp_path / "cache", normalize="peak")
+    clip(tmp_path / "c.wav")
     data = AudioDataset(folder_items(tmp_path), 22050, tmp_path / "cache", normalize="peak")
-    assert not data.waveform(0).any()
-    assert data.gain(0) == 1.0
+    assert [item.path.name for item in data.items] == ["c.wav"]
+    assert [Path(path).stem for path, _ in data.skipped] == ["a", "b"]
+    assert float(data.waveform(0).abs().max()) == pytest.approx(0.95, abs=1e-3)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_what_is_not_a_file_is_left_out(tmp_path):
+    os.mkfifo(tmp_path / "a.wav")
+    (tmp_path / "b.wav").symlink_to("/dev/zero")
+    clip(tmp_path / "c.wav")
+    data = AudioDataset(folder_items(tmp_path), 22050, tmp_path / "cache")
+    assert len(data) == 1
+    assert all("not a regular file" in reason for _, reason in data.skipped)
+    with pytest.raises(NoUsableClipsError, match="not a regular file"):
+        AudioDataset([AudioItem(Path("/dev/zero"), sample_rate=1, n_samples=1)], 22050, tmp_path / "cache")
 
 
 def test_stereo_is_mixed(tmp_path):

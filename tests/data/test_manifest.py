@@ -1,11 +1,12 @@
 import json
+import os
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiodiff.data.corpora import AudioItem
-from audiodiff.data.manifest import load_items, read_manifest, write_manifest
+from audiodiff.data.manifest import load_items, load_listing, read_manifest, write_manifest
 from audiodiff.errors import AudiodiffError
 from tests.data.corpus import clip
 
@@ -57,6 +58,10 @@ def test_load_items_takes_folder_and_manifest(tmp_path):
         ('{"path": "x", "n_samples": -1}', "type"),
         ('{"path": "x", "n_samples": true}', "type"),
         ('{"path": "x", "text": 1}', "type"),
+        ('{"path": "x", "split": "../../out"}', "line 2: the split of"),
+        ('{"path": "x", "split": "/dev/zero"}', "line 2: the split of"),
+        ('{"path": "a\\u0000b"}', "line 2: .* cannot be a file name"),
+        ('{"path": "\\ud800"}', "line 2: .* cannot be a file name"),
     ],
 )
 def test_bad_lines_are_named(tmp_path, line, words):
@@ -74,3 +79,17 @@ def test_empty_missing_and_unwritable(tmp_path):
         read_manifest(tmp_path / "no.jsonl")
     with pytest.raises(AudiodiffError, match="cannot be written"):
         write_manifest([], tmp_path / "m.jsonl" / "x.jsonl")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file names are bytes")
+def test_names_that_are_not_utf_8(tmp_path):
+    odd = tmp_path.resolve() / os.fsdecode(b"caf\xe9.wav")
+    items = [AudioItem(odd, "café"), AudioItem(tmp_path.resolve() / "b.wav", "日本")]
+    write_manifest(items, tmp_path / "m.jsonl")
+    assert read_manifest(tmp_path / "m.jsonl") == items
+
+
+def test_splits_that_training_does_not_use_are_told(tmp_path):
+    write_manifest([AudioItem(tmp_path / "a.wav"), AudioItem(tmp_path / "b.wav", split="trian")], tmp_path / "m.jsonl")
+    (note,) = load_listing(tmp_path / "m.jsonl").notes
+    assert "1 clips are of split 'trian'" in note

@@ -1,4 +1,6 @@
+import numpy as np
 import pytest
+import soundfile
 
 from audiodiff.data import dataset as module
 from audiodiff.data.dataset import AudioDataset
@@ -61,3 +63,30 @@ def test_unknown_and_unreadable_sources(tmp_path):
     with pytest.raises(AudiodiffError, match="None of the 1"):
         prepare(str(tmp_path / "bad"), tmp_path / "out", sample_rate=22050)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_split_without_a_usable_clip_does_not_stop_the_others(source, tmp_path):
+    silent = source / "valid" / "0.wav"
+    soundfile.write(silent, np.zeros(8000), 16000)
+    (source / "x.m4a").touch()
+    done = prepare(str(source), tmp_path / "out", sample_rate=16000, progress=False)
+    assert sorted({item.split for item in done.items}) == ["test", "train"]
+    assert f"skipped: {silent} is silent" in done.text()
+    assert "left out: 1 files of kinds that are not taken, .m4a" in done.text()
+    for split in ("train", "test"):
+        for number in range(3):
+            soundfile.write(source / split / f"{number}.wav", np.zeros(8000), 16000)
+    with pytest.raises(AudiodiffError, match="None of the"):
+        prepare(str(source), tmp_path / "no", sample_rate=16000, progress=False)
+    assert not (tmp_path / "no" / "manifest.jsonl").exists()
+
+
+def test_the_cache_of_a_list_with_silence_is_not_kept(source, tmp_path):
+    soundfile.write(source / "train" / "0.wav", np.zeros(8000), 16000)
+    done = prepare(str(source), tmp_path / "out", sample_rate=16000, progress=False)
+    assert len(list(done.cache_dir.iterdir())) == 3
+
+
+def test_urls_are_refused(tmp_path):
+    with pytest.raises(AudiodiffError, match="is a URL"):
+        prepare("https://host/x", tmp_path / "out", sample_rate=16000)

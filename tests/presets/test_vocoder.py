@@ -16,6 +16,7 @@ from audiodiff.models.checkpoint import load_vocoder, read_config
 from audiodiff.models.find import PRETRAINED
 from audiodiff.models.vocoder import PriorConfig, Vocoder
 from audiodiff.presets import autoencoder
+from audiodiff.presets.corpus import split_items
 from audiodiff.presets.vocoder import (
     PRESETS,
     Config,
@@ -29,7 +30,6 @@ from audiodiff.presets.vocoder import (
     configure,
     describe,
     for_sampling,
-    split_items,
     train,
     vocode,
 )

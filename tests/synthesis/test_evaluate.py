@@ -5,12 +5,14 @@ import math
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
 from audiodiff.cli import evaluate as command
+from audiodiff.data.prepare import prepare
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.inputs import MissingPackageError
 from audiodiff.signal.mel import PRESETS
@@ -304,3 +306,11 @@ def test_the_command_line_does_not_load_torch():
     code = "import sys, audiodiff.cli.evaluate; print('torch' in sys.modules, 'numpy' in sys.modules)"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.split() == ["False", "False"]
+
+
+def test_a_prepared_folder_is_scored_like_the_folder(corpus, tmp_path):
+    prepare(str(corpus), tmp_path / "ready", sample_rate=16_000, progress=False)
+    plain, prepared = folder_clips(corpus), folder_clips(tmp_path / "ready")
+    assert [Path(c.name).name for c in prepared] == [c.name for c in plain]
+    assert [c.group for c in prepared] == [c.group for c in plain]
+    assert len(folder_clips(tmp_path / "ready", None)) == 10

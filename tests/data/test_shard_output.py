@@ -1,0 +1,73 @@
+import os
+import subprocess
+import sys
+
+import fsspec
+import pytest
+
+from audiodiff.data.shard_files import find_shards
+from audiodiff.data.shard_output import check_empty, check_url, complete_folder
+from audiodiff.data.shard_writer import ShardWriter
+from audiodiff.errors import AudiodiffError
+from tests.data.latents import INDEX, clip
+
+
+def write_to(target):
+    with complete_folder(target) as folder, ShardWriter(folder, INDEX) as writer:
+        writer.add(clip(0))
+        assert not list(folder.parent.glob("train/*"))
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_folder_appears_when_it_is_complete(tmp_path, empty):
+    if empty:
+        (tmp_path / "out" / "train").mkdir(parents=True)
+    write_to(f"{tmp_path}/out/train")
+    assert os.listdir(tmp_path / "out") == ["train"]
+    assert len(find_shards(tmp_path / "out" / "train")[1]) == 1
+    with pytest.raises(AudiodiffError, match="holds shards already"):
+        check_empty(f"{tmp_path}/out/train")
+
+
+def test_an_error_leaves_nothing(tmp_path):
+    def fail():
+        with complete_folder(f"{tmp_path}/train") as folder:
+            (folder / "x").touch()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_a_killed_run_has_left_is_removed_by_the_next(tmp_path):
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    left, living = (tmp_path / f".train.{pid}-0123abcd.part" for pid in (int(dead.stdout), os.getppid()))
+    for folder in (left, living):
+        folder.mkdir()
+        (folder / "shard-000000.tar").touch()
+    write_to(f"{tmp_path}/train")
+    assert sorted(os.listdir(tmp_path)) == [living.name, "train"]
+
+
+def test_file_systems_of_fsspec_are_written(tmp_path):
+    write_to("memory://made/train")
+    index, shards = find_shards("memory://made/train")
+    assert index == INDEX
+    assert len(shards[0].read()) == shards[0].entry.bytes
+    fsspec.filesystem("memory").rm("/made", recursive=True)
+
+
+def test_targets_that_cannot_be_written(tmp_path):
+    for target, words in (("http://host/x", "only hands out"), ("nosuch://host/x", "cannot be opened")):
+        with pytest.raises(AudiodiffError, match=words):
+            check_url(target)
+    with pytest.raises(AudiodiffError, match="is a file"):
+        check_empty(str(clip_file(tmp_path)))
+    with pytest.raises(AudiodiffError, match="cannot be written"):
+        write_to(f"{clip_file(tmp_path)}/train")
+
+
+def clip_file(folder):
+    (folder / "file").touch()
+    return folder / "file"
