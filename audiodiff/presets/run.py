@@ -1,24 +1,18 @@
-"""What every training run does, whatever it trains: its folder, its settings, its log and its board."""
+"""What every training run has, whatever it trains: its folder, its settings, the command that repeats it."""
 
 import json
 import os
 import random
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-
-from torch import nn
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import read_config
 from audiodiff.models.find import find_checkpoint, pretrained_names, public_name
 from audiodiff.presets.settings import differences, read_table, with_changes
-from audiodiff.training.devices import Devices
-from audiodiff.training.logging import Board
-from audiodiff.training.loop import Player, Step, TrainConfig, train_steps
-from audiodiff.training.progress import append_log, follow
-from audiodiff.training.state import has_state, saved_step
+from audiodiff.training.state import has_state
 
 SETTINGS_FILE = "train.json"
 """The run's settings, in the run folder; can be given to `audiodiff train` again."""
@@ -26,6 +20,9 @@ SETTINGS_FILE = "train.json"
 # What may change between the sessions of one run; the rest would make it another run.
 _MAY_CHANGE = (
     "train.steps",
+    "train.batch_size",
+    "train.accumulate",
+    "train.precision",
     "train.learning_rate",
     "train.final_learning_rate_ratio",
     "train.clip_norm",
@@ -96,24 +93,35 @@ def check_run_folder(output: str, settings: Mapping[str, Any], resume: bool) -> 
     if not output:
         raise AudiodiffError("output is not set; give the run folder (--output RUN).")
     run = Path(output)
+    if resume and not has_state(run):
+        known = "stopped before its first step" if (run / SETTINGS_FILE).is_file() else "not the folder of a run"
+        raise AudiodiffError(
+            f"{run} holds no training state to go on with: it is {known}; check the name, or start a run by leaving "
+            "out --resume."
+        )
     if has_state(run) and not resume:
         raise AudiodiffError(f"{run} already holds a training run; add --resume to go on, or choose another folder.")
     if not has_state(run) and any((run / name).exists() for name in ("model.safetensors", "config.json")):
         raise AudiodiffError(f"{run} holds a model already; choose another folder.")
-    if has_state(run) and (run / SETTINGS_FILE).is_file():
-        saved = json.loads((run / SETTINGS_FILE).read_text(encoding="utf-8"))
-        changed = [
-            change
-            for change in differences(saved, settings)
-            # A setting that the run does not know yet has come with a later version and means what was always done.
-            if not change[0].startswith(_MAY_CHANGE) and _has(saved, change[0])
-        ]
-        if changed:
-            key, before, now = changed[0]
+    for key, before, now in changes_of(run, settings):
+        if not key.startswith(_MAY_CHANGE):
             raise AudiodiffError(
                 f"the run in {run} was started with {key} = {before}, now it is {now}; resume with the same settings."
             )
     return run
+
+
+def changes_of(run: Path, settings: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """List `(dotted key, old value, new value)` of settings that are not those of the run's last session.
+
+    Raises:
+        AudiodiffError: the settings in the run folder cannot be read.
+    """
+    if not has_state(run) or not (run / SETTINGS_FILE).is_file():
+        return []
+    saved = read_table(run / SETTINGS_FILE)
+    # A setting that the run does not know yet has come with a later version and means what was always done.
+    return [change for change in differences(saved, settings) if _has(saved, change[0])]
 
 
 def _has(values: Mapping[str, Any], key: str) -> bool:
@@ -192,58 +200,3 @@ def describe_origins(
             **({"origins": config["metadata"]["origins"]} if config["metadata"].get("origins") else {}),
         }
     return origins
-
-
-def run_steps(
-    players: Sequence[Player],
-    config: TrainConfig,
-    run: Path,
-    devices: Devices,
-    *,
-    resume: bool,
-    export: Callable[[nn.Module, int], None],
-    validate: Callable[[nn.Module, int, Board], Mapping[str, float]] | None,
-    name_batch: Callable[[int], str],
-    on_step: Callable[[Step], None] | None,
-) -> None:
-    """Train to the end, with progress bar, log file and TensorBoard.
-
-    Args:
-        players: as for `train_steps`, like the arguments without a line here.
-        config: the loop's settings.
-        run: the run folder.
-        devices: where this process trains.
-        resume: go on from the state in `run`.
-        export: writes the averaged model.
-        validate: measures the averaged model; what it returns goes into log and board. None to leave that out.
-        name_batch: describes the batch of a step.
-        on_step: called after every step.
-    """
-    board = Board(run, first_step=saved_step(run) + 1) if devices.rank == 0 else None
-
-    def on_validate(averaged: nn.Module, step: int) -> None:
-        assert validate is not None
-        assert board is not None
-        values = validate(averaged, step, board)
-        board.scalars(step, {f"validation/{name}": value for name, value in values.items()})
-        append_log(run, {"step": step, **{f"validation_{name}": value for name, value in values.items()}})
-
-    steps: Iterator[Step] = train_steps(
-        players,
-        config,
-        run,
-        resume=resume,
-        export=export,
-        on_validate=None if validate is None else on_validate,
-        name_batch=name_batch,
-    )
-    if devices.rank == 0:
-        steps = follow(steps, run, total=config.steps, log_every=config.log_every)
-    for step in steps:
-        if board is not None and step.step % config.log_every == 0:
-            board.scalars(step.step, {"loss": step.loss, **step.terms, "grad_norm": step.grad_norm})
-            board.scalars(step.step, {"learning_rate": step.learning_rate, "items/s": step.items_per_second})
-        if on_step is not None:
-            on_step(step)
-    if board is not None:
-        board.close()

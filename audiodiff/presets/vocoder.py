@@ -8,6 +8,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,7 +43,8 @@ from audiodiff.presets.corpus import (
     read_corpus,
     split_items,
 )
-from audiodiff.presets.run import check_run_folder, describe_origins, layered, run_command, run_steps, write_settings
+from audiodiff.presets.run import check_run_folder, describe_origins, layered, run_command
+from audiodiff.presets.session import run_steps
 from audiodiff.presets.settings import differences
 from audiodiff.signal import mel
 from audiodiff.training.devices import Devices, open_devices
@@ -158,6 +160,11 @@ class Config:
         if self.adversarial.weight and not 1 <= judged <= batch_size:
             raise AudiodiffError(
                 f"adversarial.judged_items is {judged}; expected 1 to train.batch_size = {batch_size}."
+            )
+        if self.adversarial.weight and self.train.accumulate > 1:
+            raise AudiodiffError(
+                f"train.accumulate is {self.train.accumulate}, but a discriminator compares the items of a batch with "
+                "each other; it must be 1 where adversarial.weight is not 0."
             )
         if self.sampling.steps < 1:
             raise AudiodiffError(f"sampling.steps is {self.sampling.steps}; expected 1 or more.")
@@ -345,7 +352,7 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
 
     Args:
         config: the settings; `data.folder` and `output` must be set.
-        resume: go on from what is in `output` (from the start if there is nothing).
+        resume: go on with the run in `output`.
         on_step: called after every step.
 
     Raises:
@@ -358,13 +365,11 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
     rate = config.model.mel.sample_rate
     train_set, valid_set = (open_dataset(items, config.data, rate) for items in (train_items, valid_items))
     model = build_model(config).to(devices.device)
-    if devices.rank == 0:
-        write_settings(run, settings)
     metadata = describe(config, train_set)
 
-    def export(averaged: nn.Module, step: int) -> None:
+    def export(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
         assert isinstance(averaged, Vocoder)
-        save_vocoder(run, for_sampling(averaged, config), {**metadata, "step": step})
+        save_vocoder(folder, for_sampling(averaged, config), {**metadata, **facts})
 
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, Vocoder)
@@ -377,6 +382,8 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
         config.train,
         run,
         devices,
+        settings=settings,
+        corpus=train_set,
         resume=resume,
         export=export,
         validate=validate if config.validation.clips else None,
@@ -431,7 +438,7 @@ def make_players(model: Vocoder, data: AudioDataset, config: Config, devices: De
     n_judged = max(settings.judged_items // devices.n_processes, 1)
     judged: list[Tensor] = []  # recording, estimate and bandwidth of this step, from the vocoder's turn to the next
 
-    def vocoder_loss(step: int, generator: torch.Generator) -> LossOutput:
+    def vocoder_loss(devices: Devices, step: int, generator: torch.Generator) -> LossOutput:
         batch = data.crops(config.train.seed, step, batch_size, n_samples)
         gain = 10.0 ** ((torch.rand(batch_size, generator=generator) * (high - low) + low) / 20.0)
         waveform = (batch.waveform * gain[:, None]).clamp(-1.0, 1.0)
@@ -453,7 +460,8 @@ def make_players(model: Vocoder, data: AudioDataset, config: Config, devices: De
             terms |= {"adversarial": adversarial, "features": features}
         return LossOutput(total, terms)
 
-    players = [Player("vocoder", model, vocoder_loss)]
+    first, *further = [partial(vocoder_loss, part) for part in devices.parts(config.train.accumulate)]
+    players = [Player("vocoder", model, first, further=further)]
     if discriminator is not None:
         judge = discriminator
 
