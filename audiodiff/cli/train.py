@@ -101,8 +101,8 @@ def run(args: argparse.Namespace) -> int:
     from audiodiff.training.devices import close_devices
 
     folder = presets.train(config, resume=args.resume)
-    close_devices()
-    print(f"{folder}: a checkpoint; {presets.NEXT.format(folder=folder)}")
+    if close_devices():
+        print(f"{folder}: a checkpoint; {presets.NEXT.format(folder=folder)}")
     return 0
 
 

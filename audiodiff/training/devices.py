@@ -115,15 +115,21 @@ def _join(name: str, started: int) -> Devices:
     return Devices(state.device, state.process_index, state.num_processes)
 
 
-def close_devices() -> None:
+def close_devices() -> bool:
     """Leave the run that `open_devices` joined, once all its processes have come to their end.
 
     A process that just ends while its threads talk to the others may be aborted by the C++ runtime. After an error
     nobody should wait for the others: do not call it then.
+
+    Returns:
+        Whether this was the main process, the one that speaks for all.
     """
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.barrier()
-        torch.distributed.destroy_process_group()
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return True
+    is_main = torch.distributed.get_rank() == 0
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+    return is_main
 
 
 def peak_memory(device: torch.device) -> float:
