@@ -30,7 +30,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class FrontEndConfig:
-    """How the network sees the waveform: "samples", "folds" of `hop_length` samples, or an "stft"."""
+    """How the network sees the waveform.
+
+    Attributes:
+        name: "samples", "folds" of `hop_length` samples, or an "stft".
+        n_fft: FFT size of the STFT in samples.
+        hop_length: samples per frame.
+    """
 
     name: Literal["samples", "folds", "stft"] = "stft"
     n_fft: int = 1024
@@ -95,6 +101,16 @@ def _x0() -> dict[str, Any]:
 @dataclass(frozen=True)
 class VocoderConfig:
     """Everything that makes a `Vocoder`; stored in its checkpoint.
+
+    Attributes:
+        mel: the log-mel that is made into sound.
+        front_end: how the network sees the waveform.
+        wavenet: the network.
+        head: what its output means.
+        prior: the noise of the process.
+        loss: what is minimised.
+        process: how data become noise, by name and settings (`audiodiff.diffusion.config`).
+        parameterization: what the network estimates, in the same form.
 
     Raises:
         AudiodiffError: the parts do not fit each other; the arithmetic is in the message.

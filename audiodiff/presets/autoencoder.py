@@ -43,7 +43,12 @@ _STATISTICS_CROPS = 128
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """Fixed clips that the autoencoder is measured on: how many, and how long (s)."""
+    """Fixed clips that the autoencoder is measured on.
+
+    Attributes:
+        clips: how many; 0 for no validation.
+        seconds: of each clip, at most.
+    """
 
     clips: int = 8
     seconds: float = 4.0

@@ -161,7 +161,7 @@ def run_command(preset: str, preset_settings: Mapping[str, Any] | None, settings
     elsewhere = ("data.folder", "data.cache", "output", "device", "description", "preset")
     if preset and preset_settings is not None:
         for key, _, value in differences(preset_settings, settings):
-            if key in _FOLDERS and value and value not in pretrained_names():
+            if key in _FOLDERS and value and not (value in pretrained_names() or value.startswith("hf:")):
                 words += [f"--{key}", key.upper()]
             elif key not in elsewhere:
                 words += [f"--{key}", value if isinstance(value, str) else json.dumps(value)]

@@ -1,7 +1,9 @@
 """Nested settings from presets, files and the command line: `--model.wavenet.channels 128`, typed and checked."""
 
 import dataclasses
+import inspect
 import json
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +19,38 @@ def leaves(kind: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix + name, hint
         if dataclasses.is_dataclass(hint):
             yield from leaves(typing.cast(type, hint), f"{prefix}{name}.")
+
+
+def attribute_docs(kind: type) -> dict[str, str]:
+    """Return what the `Attributes:` section of a class's docstring says of each name, in one line."""
+    lines = (inspect.getdoc(kind) or "").splitlines()
+    docs: dict[str, str] = {}
+    names: list[str] = []
+    for line in lines[lines.index("Attributes:") + 1 :] if "Attributes:" in lines else []:
+        if line and not line.startswith(" "):
+            break
+        if entry := re.fullmatch(r" {4}(\w+(?:, \w+)*): (.*)", line):
+            names = entry[1].split(", ")
+            docs.update(dict.fromkeys(names, entry[2]))
+        elif line.strip():
+            docs.update({name: f"{docs[name]} {line.strip()}" for name in names})
+    return docs
+
+
+def explain(kind: type, values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Yield `(dotted key, value, explanation)` for every single setting of a nested dataclass.
+
+    Args:
+        kind: the dataclass; its docstrings explain the settings.
+        values: nested values, as `dataclass_to_dict` gives them.
+        prefix: of the keys.
+    """
+    docs = attribute_docs(kind)
+    for name, hint in typing.get_type_hints(kind).items():
+        if dataclasses.is_dataclass(hint):
+            yield from explain(typing.cast(type, hint), values[name], f"{prefix}{name}.")
+        else:
+            yield prefix + name, values[name], docs.get(name, "")
 
 
 def resolve(kind: type, key: str) -> tuple[str, Any]:

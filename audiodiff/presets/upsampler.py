@@ -65,7 +65,13 @@ class SamplingConfig:
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """Fixed clips that the model is measured on: how many, how long (s), and whether it puts sounds on the board."""
+    """Fixed clips that the model is measured on.
+
+    Attributes:
+        clips: how many; 0 for no validation.
+        seconds: of each clip, at most.
+        sounds: whether it puts sounds on the board.
+    """
 
     clips: int = 8
     seconds: float = 3.0

@@ -224,7 +224,7 @@ def test_unknown_models_are_refused(tmp_path) -> None:
 def test_models_from_the_hub(tmp_path, monkeypatch) -> None:
     asked: list[str] = []
 
-    def fetch(repository: str, allow_patterns: list[str]) -> str:
+    def fetch(repository: str, revision: str | None, allow_patterns: list[str]) -> str:
         asked.append(repository)
         if repository == "nobody/nothing":
             raise OSError("no such\nrepository")
