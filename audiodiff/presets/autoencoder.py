@@ -77,7 +77,8 @@ class Config:
     preset: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse crops that do not fit the latents."""
+        """Refuse crops that do not fit the latents, and mels with empty bands."""
+        mel.check_filters(self.model.mel)
         per_latent = self.model.network.frames_per_latent
         if self.data.crop_frames % per_latent:
             raise AudiodiffError(
@@ -206,7 +207,7 @@ PRESETS: dict[str, Config] = {
 
 def configure(source: str | Path, changes: Mapping[str, Any] | None = None) -> Config:
     """Return the settings of a run; see `audiodiff.presets.vocoder.configure`."""
-    name, values = layered(
+    name, values, _ = layered(
         source, changes or {}, {key: config_to_dict(preset) for key, preset in PRESETS.items()}, Config
     )
     return config_from_dict({**values, "preset": name})

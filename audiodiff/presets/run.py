@@ -11,7 +11,7 @@ from typing import Any
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import read_config
 from audiodiff.models.find import find_checkpoint, pretrained_names, public_name
-from audiodiff.presets.settings import differences, read_table, with_changes
+from audiodiff.presets.settings import differences, given_keys, read_table, with_changes
 from audiodiff.training.state import has_state
 
 SETTINGS_FILE = "train.json"
@@ -50,8 +50,8 @@ _FOLDERS = ("autoencoder", "vocoder", "init")
 
 def layered(
     source: str | Path, changes: Mapping[str, Any], presets: Mapping[str, Mapping[str, Any]], kind: type
-) -> tuple[str, dict[str, Any]]:
-    """Return the name of the preset and the plain values of a run's settings.
+) -> tuple[str, dict[str, Any], set[str]]:
+    """Return the name of the preset, the plain values of a run's settings, and the keys that the preset did not set.
 
     Args:
         source: name of a preset, or a YAML or JSON file; a file names the preset it starts from (`preset: speech`),
@@ -73,10 +73,11 @@ def layered(
         name = table.pop("preset", "") or next(iter(presets))
         if name not in presets:
             raise AudiodiffError(f"{path} starts from preset {name!r}; known are {', '.join(presets)}.")
-    values = dict(presets[name])
+    values, given = dict(presets[name]), set[str]()
     for layer in (table, changes):
         values = with_changes(kind, values, layer)
-    return name, values
+        given |= given_keys(kind, layer)
+    return name, values, given
 
 
 def check_run_folder(output: str, settings: Mapping[str, Any], resume: bool) -> Path:

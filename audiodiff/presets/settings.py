@@ -1,5 +1,6 @@
 """Nested settings from presets, files and the command line: `--model.wavenet.channels 128`, typed and checked."""
 
+import contextlib
 import dataclasses
 import inspect
 import json
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.signal import mel
+from audiodiff.signal.mel import MelSpec
 
 
 def leaves(kind: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -118,12 +121,43 @@ def with_changes(kind: type, base: Mapping[str, Any], changes: Mapping[str, Any]
     result: dict[str, Any] = json.loads(json.dumps(dict(base)))
     for short, given in changes.items():
         key, hint = resolve(kind, short)
-        if dataclasses.is_dataclass(hint) and isinstance(given, Mapping):
+        if dataclasses.is_dataclass(hint):
             inner = typing.cast(type, hint)
-            _put(result, key, with_changes(inner, _get(result, key), given))
+            _put(result, key, with_changes(inner, _get(result, key), _as_table(inner, given, key)))
             continue
         _put(result, key, parse_text(hint, given, key) if isinstance(given, str) else given)
     return result
+
+
+def given_keys(kind: type, changes: Mapping[str, Any]) -> set[str]:
+    """Return the full dotted keys of all single settings that `changes` (as for `with_changes`) sets."""
+    keys: set[str] = set()
+    for short, given in changes.items():
+        key, hint = resolve(kind, short)
+        if dataclasses.is_dataclass(hint):
+            inner = typing.cast(type, hint)
+            keys |= {f"{key}.{name}" for name in given_keys(inner, _as_table(inner, given, key))}
+        else:
+            keys.add(key)
+    return keys
+
+
+def _as_table(kind: type, given: Any, key: str) -> Mapping[str, Any]:
+    """The settings of a group: a table, one written as JSON, or the name of a mel.
+
+    Raises:
+        AudiodiffError: it is something else.
+    """
+    if kind is MelSpec and isinstance(given, str) and not given.lstrip().startswith("{"):
+        return mel.to_dict(mel.preset(given))
+    if isinstance(given, str):
+        with contextlib.suppress(ValueError):
+            given = json.loads(given)
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise AudiodiffError(
+            f"{key} is {given!r}; expected a table of its settings; set them one by one: --{key}.NAME VALUE."
+        )
+    return given
 
 
 def pairs(arguments: Sequence[str]) -> dict[str, str]:

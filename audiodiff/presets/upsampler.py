@@ -185,7 +185,7 @@ PRESETS: dict[str, Config] = {
 
 def configure(source: str | Path, changes: Mapping[str, Any] | None = None) -> Config:
     """Return the settings of a run; see `audiodiff.presets.vocoder.configure`."""
-    name, values = layered(
+    name, values, _ = layered(
         source, changes or {}, {key: config_to_dict(preset) for key, preset in PRESETS.items()}, Config
     )
     return config_from_dict({**values, "preset": name})

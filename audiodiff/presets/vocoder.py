@@ -43,6 +43,7 @@ from audiodiff.presets.corpus import (
     read_corpus,
     split_items,
 )
+from audiodiff.presets.from_mel import follow_mel
 from audiodiff.presets.run import check_run_folder, describe_origins, layered, run_command
 from audiodiff.presets.session import run_steps
 from audiodiff.presets.settings import differences
@@ -148,6 +149,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
+        mel.check_filters(self.model.mel)
         if self.validation.clips < 0 or not self.validation.seconds > 0:
             raise AudiodiffError("validation.clips must be 0 or more and validation.seconds more than 0.")
         if self.sampling.sampler not in SAMPLERS:
@@ -319,16 +321,18 @@ def configure(source: str | Path, changes: Mapping[str, Any] | None = None) -> C
     Args:
         source: name of a preset, or a YAML or JSON file. A file may name the preset it starts from
             (`preset: speech`); otherwise that is `folder`.
-        changes: full or short dotted keys -> values (text is read as the setting's type).
+        changes: full or short dotted keys -> values (text is read as the setting's type). With another mel the front
+            end, the resolutions of the loss and the standardisation of the mel follow it unless they are given.
 
     Raises:
         AudiodiffError: an unknown preset, key or value.
     """
-    presets = {"folder": PRESETS["folder"], **PRESETS}
-    name, values = layered(
-        source, changes or {}, {key: config_to_dict(preset) for key, preset in presets.items()}, Config
+    presets = {key: config_to_dict(preset) for key, preset in ({"folder": PRESETS["folder"]} | PRESETS).items()}
+    name, values, given = layered(source, changes or {}, presets, Config)
+    kept = {key.removeprefix("model.") for key in given}
+    return config_from_dict(
+        {**values, "model": follow_mel(values["model"], presets[name]["model"], kept), "preset": name}
     )
-    return config_from_dict({**values, "preset": name})
 
 
 def config_to_dict(config: Config) -> dict[str, Any]:
@@ -494,7 +498,7 @@ def decoded_mels(config: Config, devices: Devices) -> Callable[[Tensor, Tensor],
     @torch.no_grad()
     def mels(waveform: Tensor, through: Tensor) -> Tensor:
         with torch.autocast(waveform.device.type, enabled=False):
-            own = mel.log_mel(waveform, spec)[..., : waveform.shape[-1] // spec.hop_length]
+            own = mel.log_mel(waveform, config.model.state_mel)[..., : waveform.shape[-1] // spec.hop_length]
             decoded = codec.decode(codec.encode(own))[..., : own.shape[-1]]
         return torch.where(through[:, None, None], decoded, own)
 
@@ -542,7 +546,7 @@ def show_clips(
 def vocode(model: Vocoder, waveform: Tensor, settings: SamplingConfig, seed: int) -> Tensor:
     """Reduce a short waveform `[n_samples]` (a multiple of the hop) to its mel and sample it back: `[n_samples]`."""
     n_frames = len(waveform) // model.mel_spec.hop_length
-    return vocode_mel(model, mel.log_mel(waveform[None], model.mel_spec)[..., :n_frames], settings, seed)
+    return vocode_mel(model, mel.log_mel(waveform[None], model.config.state_mel)[..., :n_frames], settings, seed)
 
 
 @torch.no_grad()
