@@ -18,7 +18,12 @@ def add_parser(subparsers: Any) -> None:
         "pitch distances, real-time factor and memory, each with a 95 % interval. Speakers that the train split of "
         "the folder has and those it lacks are reported apart. Needs the extra `eval`.",
     )
-    parser.add_argument("--model", default="speech", help="name, checkpoint folder or hf:ORG/NAME (default: speech)")
+    parser.add_argument(
+        "--model",
+        default="speech",
+        help="name, checkpoint folder or hf:ORG/NAME[@REVISION] of a vocoder, or of a latent model that has one "
+        "(default: speech)",
+    )
     parser.add_argument(
         "--data",
         required=True,
@@ -49,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     from audiodiff.metrics.baselines import baselines, opus_available
     from audiodiff.metrics.scoring import MEASURES, named_measure
     from audiodiff.synthesis.evaluate import evaluate, folder_clips, vocoder_system
-    from audiodiff.synthesis.vocode import load
+    from audiodiff.synthesis.load import load_vocoder
 
     names = tuple(MEASURES) if args.measures is None else tuple(args.measures.replace(" ", "").split(","))
     for name in names:
@@ -62,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         max_seconds=args.seconds,
         peak=None if args.keep_level else 0.95,
     )
-    synthesizer = load(args.model, device=args.device)
+    synthesizer = load_vocoder(args.model, device=args.device)
     label = Path(args.model).name or args.model
     systems = {
         f"{label}, {steps} step{'' if steps == 1 else 's'}": vocoder_system(

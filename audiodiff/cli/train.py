@@ -62,9 +62,9 @@ def add_parser(subparsers: Any) -> None:
         description="Train a vocoder, a mel autoencoder, a latent model or an upsampler. The run folder ends as a "
         "checkpoint; a stopped run goes on with --resume.",
         epilog="Any other setting is --key value, e.g. --learning_rate 4e-4 or --model.wavenet.channels 128; "
-        "--settings prints them all.",
+        "`audiodiff train PRESET --help` explains them all, --settings prints them as JSON.",
         usage="audiodiff train PRESET|CONFIG.yaml --data FOLDER --output RUN [--steps N] [--seed S] "
-        "[--key value ...] [--resume] [--init CHECKPOINT]",
+        "[--key value ...] [--init CHECKPOINT]\n       audiodiff train --resume RUN [--steps N] [--key value ...]",
     )
     parser.add_argument(
         "config",
@@ -86,7 +86,7 @@ def _add_options(parser: argparse.ArgumentParser, defaults: dict[str, Any]) -> N
     parser.add_argument("--output", "-o", metavar="RUN", help="the run folder")
     parser.add_argument("--steps", type=int, metavar="N", help="training steps (default: the preset's)")
     parser.add_argument("--seed", type=int, metavar="S", help="seed of weights, crops and noise (default: 0)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in RUN")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in RUN, with its own settings")
     parser.add_argument("--init", metavar="CHECKPOINT", help="start from these weights: a folder, or a model by name")
     parser.add_argument("--settings", action="store_true", help="print the settings and stop")
     parser.set_defaults(**defaults)
@@ -95,12 +95,19 @@ def _add_options(parser: argparse.ArgumentParser, defaults: dict[str, Any]) -> N
 def run(args: argparse.Namespace) -> int:
     """Train and print where the checkpoint is."""
     args, changes = _read(args)
-    import json
-
-    # Each module has `configure`, `config_to_dict`, `train` and `NEXT`, what to do with the checkpoint.
-    presets = import_module(module_of(args.config))
-    config = presets.configure(args.config, changes)
+    source = args.config
+    if args.resume and "output" not in changes and not args.help:
+        source = _run_settings(source)
+        changes["output"] = args.config
+    # Each module has `Config`, `configure`, `config_to_dict`, `train` and `NEXT`, what to do with the checkpoint.
+    presets = import_module(module_of(source))
+    config = presets.configure(source, changes)
+    if args.help:
+        print(_explained(presets, config), end="")
+        return 0
     if args.settings:
+        import json
+
         print(json.dumps(presets.config_to_dict(config), indent=1))
         return 0
     if not config.data.folder or not config.output:
@@ -108,9 +115,51 @@ def run(args: argparse.Namespace) -> int:
     from audiodiff.training.devices import close_devices
 
     folder = presets.train(config, resume=args.resume)
-    close_devices()
-    print(f"{folder}: a checkpoint; {presets.NEXT.format(folder=folder)}")
+    if close_devices():
+        print(f"{folder}: a checkpoint; {presets.NEXT.format(folder=folder)}")
     return 0
+
+
+def _run_settings(run: str) -> str:
+    """Where a run folder keeps its settings.
+
+    Raises:
+        AudiodiffError: it is not the folder of a run.
+    """
+    from audiodiff.presets.run import SETTINGS_FILE
+
+    file = Path(run) / SETTINGS_FILE
+    if not file.is_file():
+        raise AudiodiffError(
+            f"{run} is not the folder of a run ({SETTINGS_FILE} is not there); go on with one by `audiodiff train "
+            "--resume RUN`, or by the command that started it and --resume."
+        )
+    return str(file)
+
+
+def _explained(presets: Any, config: Any) -> str:
+    """The options, and every setting with its value and what it means."""
+    import json
+    import shlex
+    import textwrap
+
+    from audiodiff.presets.settings import explain
+    from audiodiff.signal.mel import PRESETS as MELS
+
+    parser = argparse.ArgumentParser(
+        prog="audiodiff train", usage=f"audiodiff train {config.preset} [--key value ...]", add_help=False
+    )
+    _add_options(parser, {})
+    lines = [parser.format_help(), f"settings and their values in {config.preset}; the last parts of a key will do:"]
+    for key, value, words in explain(presets.Config, presets.config_to_dict(config)):
+        mel, _, first = key.rpartition(".")
+        if first == "sample_rate" and mel.endswith("mel"):
+            lines.append(f"  --{mel} NAME")
+            lines += textwrap.wrap(", ".join(MELS), 110, initial_indent=" " * 6, subsequent_indent=" " * 6)
+        shown = value if isinstance(value, str) else json.dumps(value)
+        lines.append(f"  --{key} {shlex.quote(shown)}")
+        lines += textwrap.wrap(words, 110, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return "\n".join(lines) + "\n"
 
 
 def module_of(source: str) -> str:
@@ -120,6 +169,8 @@ def module_of(source: str) -> str:
         AudiodiffError: there is no such preset.
     """
     name = source
+    if (Path(source) / "train.json").is_file():
+        raise AudiodiffError(f"{source} is the folder of a run; go on with it by `audiodiff train --resume {source}`.")
     if Path(source).suffix.lower() in (".yaml", ".yml", ".json"):
         from audiodiff.presets.settings import read_table
 
@@ -140,8 +191,6 @@ def _read(args: argparse.Namespace) -> tuple[argparse.Namespace, dict[str, Any]]
     parser.add_argument("--debug", action="store_true", default=getattr(args, "debug", False))
     parser.add_argument("--help", "-h", action="store_true")
     options, rest = parser.parse_known_args(args.settings_given)
-    if options.help:
-        raise AudiodiffError("help stands before the preset: audiodiff train --help.")
     args.debug = options.debug
     options.config = args.config
     from audiodiff.presets.settings import pairs

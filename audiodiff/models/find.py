@@ -1,5 +1,6 @@
 """Where models are found by name, and what their configs say. Imports no torch."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,10 @@ def pretrained_names() -> list[str]:
 def find_checkpoint(name_or_path: str | Path) -> Path:
     """Return the folder of a model, fetched from the Hub first if the name starts with `hf:`.
 
+    Args:
+        name_or_path: a model of the package, a checkpoint folder, `hf:ORG/NAME`, or `hf:ORG/NAME@REVISION` for a
+            branch, tag or commit.
+
     Raises:
         AudiodiffError: there is no such model.
     """
@@ -45,7 +50,7 @@ def find_checkpoint(name_or_path: str | Path) -> Path:
         raise AudiodiffError(f"{name} is a file; a model is a folder with config.json and model.safetensors.")
     raise AudiodiffError(
         f"there is no model {name!r}: it is neither a model of the package ({known}) nor a folder; "
-        "give one of these, the path of a checkpoint folder, or hf:ORG/NAME."
+        "give one of these, the path of a checkpoint folder, or hf:ORG/NAME[@REVISION]."
     )
 
 
@@ -80,7 +85,14 @@ def read_model_config(folder: Path) -> dict[str, Any]:
     return read_json_table(path)
 
 
-def _hub_folder(repository: str) -> Path:
+def _hub_folder(name: str) -> Path:
+    repository, at, revision = name.partition("@")
+    known = re.fullmatch(r"[\w.-]+(/[\w.-]+)?", repository) and (not at or re.fullmatch(r"[\w./-]+", revision))
+    if not known:
+        raise AudiodiffError(
+            f"hf:{name} does not name a model; expected hf:ORG/NAME, or hf:ORG/NAME@REVISION for a branch, tag or "
+            "commit."
+        )
     try:
         from huggingface_hub import snapshot_download
     except ImportError as error:
@@ -88,7 +100,7 @@ def _hub_folder(repository: str) -> Path:
             "loading from the Hugging Face Hub needs huggingface_hub; install it with `pip install huggingface_hub`."
         ) from error
     try:
-        return Path(snapshot_download(repository, allow_patterns=_HUB_FILES))
+        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=_HUB_FILES))
     except Exception as error:  # the hub's client raises a dozen unrelated classes
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise AudiodiffError(f"{repository!r} could not be fetched from the Hugging Face Hub: {reason}") from error
+        raise AudiodiffError(f"{name!r} could not be fetched from the Hugging Face Hub: {reason}") from error

@@ -85,7 +85,8 @@ class VocoderLoss(NamedTuple):
 class Vocoder(nn.Module):
     """A diffusion vocoder as its config describes it.
 
-    The state of the process is the waveform, `[batch, 1, n_samples]`, with `n_samples = n_frames * mel.hop_length`.
+    The state of the process is the waveform, `[batch, 1, n_samples]`, with `n_samples = n_frames * mel.hop_length`;
+    `config.delay` samples behind it for some centred mels.
     """
 
     def __init__(self, config: VocoderConfig) -> None:
@@ -263,7 +264,7 @@ class Vocoder(nn.Module):
         """Training loss of one batch.
 
         Args:
-            waveform: `[batch, n_samples]`, a multiple of the hop.
+            waveform: states to learn, `[batch, n_samples]`, a multiple of the hop.
             bandwidth_hz: `[batch]`; what the recording holds nothing above, the loss does not ask for (Hz).
             t: times of the process, `[batch]`.
             noise: standard normal, `[batch, 1, n_samples]`.
@@ -281,7 +282,7 @@ class Vocoder(nn.Module):
                 f"{self.mel_spec.hop_length}."
             )
         with _full_precision(waveform), torch.no_grad():
-            own_mel = mel.log_mel(waveform, self.mel_spec)[..., : n_samples // self.mel_spec.hop_length]
+            own_mel = mel.log_mel(waveform, self.config.state_mel)[..., : n_samples // self.mel_spec.hop_length]
         cond = self.condition(own_mel if log_mel is None else log_mel)
         with torch.no_grad():
             shaped = self.shape_noise(noise, cond)

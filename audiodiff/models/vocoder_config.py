@@ -1,5 +1,6 @@
 """Everything that makes a vocoder but its weights, and how it is written down."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from audiodiff.models.prior import PriorConfig, check_prior
 from audiodiff.nn.wavenet import WaveNetConfig, upsample_factors
 from audiodiff.signal import mel
 from audiodiff.signal.frames import STFT
+from audiodiff.signal.mel import MelSpec
 from audiodiff.signal.projection import half_rate
 
 __all__ = [
@@ -31,7 +33,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class FrontEndConfig:
-    """How the network sees the waveform: "samples", "folds" of `hop_length` samples, or an "stft"."""
+    """How the network sees the waveform.
+
+    Attributes:
+        name: "samples", "folds" of `hop_length` samples, or an "stft".
+        n_fft: FFT size of the STFT in samples.
+        hop_length: samples per frame.
+    """
 
     name: Literal["samples", "folds", "stft"] = "stft"
     n_fft: int = 1024
@@ -131,6 +139,16 @@ def _x0() -> dict[str, Any]:
 class VocoderConfig:
     """Everything that makes a `Vocoder`; stored in its checkpoint.
 
+    Attributes:
+        mel: the log-mel that is made into sound.
+        front_end: how the network sees the waveform.
+        wavenet: the network.
+        head: what its output means.
+        prior: the noise of the process.
+        loss: what is minimised.
+        process: how data become noise, by name and settings (`audiodiff.diffusion.config`).
+        parameterization: what the network estimates, in the same form.
+
     Raises:
         AudiodiffError: the parts do not fit each other; the arithmetic is in the message.
     """
@@ -164,20 +182,8 @@ class VocoderConfig:
                 "wavenet.cond_channels is 0; a framed vocoder needs a condition of at least 1 channel."
             )
         anchored = self.head.name == "anchored"
-        needing = [
-            setting
-            for setting, used in (
-                ('head.name "anchored"', anchored),
-                ('prior.name "shaped"', self.prior.name == "shaped"),
-                ('loss.metric "spectral"', self.loss.metric == "spectral"),
-            )
-            if used
-        ]
-        if needing and spec.centring != "same":
-            raise AudiodiffError(
-                f'{needing[0]} needs a mel with centring "same", whose frames are those of the STFT; this one has '
-                f'"{spec.centring}".'
-            )
+        if self._needs_stft:
+            STFT(spec.n_fft, spec.hop_length)
         if anchored and self.front_end != FrontEndConfig("stft", spec.n_fft, spec.hop_length):
             raise AudiodiffError(
                 f"The anchored head needs the mel's own STFT (n_fft {spec.n_fft}, hop_length {spec.hop_length}) as "
@@ -188,6 +194,25 @@ class VocoderConfig:
             half_rate(STFT(spec.n_fft, spec.hop_length))
         if not 0 < self.loss.t_min < process_from_dict(self.process).t_max:
             raise AudiodiffError(f"loss.t_min is {self.loss.t_min}; it must lie inside the process's time range.")
+
+    @property
+    def _needs_stft(self) -> bool:
+        """Whether frames of the mel must be those of the state's STFT."""
+        return self.head.name == "anchored" or self.prior.name == "shaped" or self.loss.metric == "spectral"
+
+    @property
+    def delay(self) -> int:
+        """Samples by which the state of the process is behind the waveform of its mel.
+
+        Frame i of an STFT of the state is centred on sample (i + 0.5) * hop_length, that of a mel with centring
+        "center" on sample i * hop_length of the waveform: half a hop more silence at the start makes them the same.
+        """
+        return self.mel.hop_length // 2 if self._needs_stft and self.mel.centring == "center" else 0
+
+    @property
+    def state_mel(self) -> MelSpec:
+        """The recipe that gives a state's mel: `mel`, on the frames of the state."""
+        return dataclasses.replace(self.mel, centring="same") if self.delay else self.mel
 
 
 def vocoder_config_from_dict(values: Mapping[str, Any]) -> VocoderConfig:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ from audiodiff.presets.corpus import (
     fit_length,
     open_corpus,
 )
-from audiodiff.presets.run import check_run_folder, describe_origins, layered, run_command, run_steps, write_settings
+from audiodiff.presets.run import check_run_folder, describe_origins, layered, run_command
+from audiodiff.presets.session import run_steps
 from audiodiff.signal import mel
 from audiodiff.training.devices import Devices, open_devices
 from audiodiff.training.logging import Board
@@ -40,7 +42,12 @@ _STATISTICS_CROPS = 128
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """Fixed clips that the autoencoder is measured on: how many, and how long (s)."""
+    """Fixed clips that the autoencoder is measured on.
+
+    Attributes:
+        clips: how many; 0 for no validation.
+        seconds: of each clip, at most.
+    """
 
     clips: int = 8
     seconds: float = 4.0
@@ -69,8 +76,9 @@ class Config:
     preset: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse crops that do not fit the latents."""
+        """Refuse crops that do not fit the latents, and mels with empty bands."""
         check_bounds(self.validation, "validation", clips=(0, 10_000), seconds=(1e-3, 3600.0))
+        mel.check_filters(self.model.mel)
         per_latent = self.model.network.frames_per_latent
         if self.data.crop_frames % per_latent:
             raise AudiodiffError(
@@ -199,7 +207,7 @@ PRESETS: dict[str, Config] = {
 
 def configure(source: str | Path, changes: Mapping[str, Any] | None = None) -> Config:
     """Return the settings of a run; see `audiodiff.presets.vocoder.configure`."""
-    name, values = layered(
+    name, values, _ = layered(
         source, changes or {}, {key: config_to_dict(preset) for key, preset in PRESETS.items()}, Config
     )
     return config_from_dict({**values, "preset": name})
@@ -224,7 +232,7 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
 
     Args:
         config: the settings; `data.folder` and `output` must be set.
-        resume: go on from what is in `output` (from the start if there is nothing).
+        resume: go on with the run in `output`.
         on_step: called after every step.
 
     Raises:
@@ -239,14 +247,12 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
     examples = _crops(train_set, config, 0, _STATISTICS_CROPS, None)
     model = build_model(config, examples).to(devices.device)
     examples = examples.to(devices.device)
-    if devices.rank == 0:
-        write_settings(run, settings)
     metadata = describe(config, train_set)
 
-    def export(averaged: nn.Module, step: int) -> None:
+    def export(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
         assert isinstance(averaged, MelAutoencoder)
         averaged.fit_latent_statistics(examples)
-        save_autoencoder(run, averaged, {**metadata, "step": step})
+        save_autoencoder(folder, averaged, {**metadata, **facts})
 
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, MelAutoencoder)
@@ -260,6 +266,8 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
         config.train,
         run,
         devices,
+        settings=settings,
+        corpus=train_set,
         resume=resume,
         export=export,
         validate=validate if config.validation.clips else None,
@@ -297,13 +305,14 @@ def make_player(model: MelAutoencoder, data: AudioDataset, config: Config, devic
     """Return the one who trains: crops at random gains are encoded, blurred by their variance, and decoded."""
     n_latents = config.data.crop_frames // model.frames_per_latent
 
-    def loss(step: int, generator: torch.Generator) -> LossOutput:
+    def loss(devices: Devices, step: int, generator: torch.Generator) -> LossOutput:
         log_mel = _crops(data, config, step, config.train.batch_size, generator)
         noise = torch.randn(len(log_mel), model.latent_channels, n_latents, generator=generator)
         result = model.loss(devices.shard(log_mel), devices.shard(noise))
         return LossOutput(result.per_item.mean(), result.terms)
 
-    return Player("autoencoder", model, loss)
+    first, *further = [partial(loss, part) for part in devices.parts(config.train.accumulate)]
+    return Player("autoencoder", model, first, further=further)
 
 
 def _crops(data: AudioDataset, config: Config, step: int, count: int, generator: torch.Generator | None) -> Tensor:

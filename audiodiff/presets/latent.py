@@ -3,6 +3,7 @@
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ from audiodiff.presets.latent_config import (
     configure,
 )
 from audiodiff.presets.latent_sounds import check_vocoder, open_listener, show_sounds
-from audiodiff.presets.run import check_run_folder, describe_origins, run_command, run_steps, write_settings
+from audiodiff.presets.run import check_run_folder, describe_origins, run_command
+from audiodiff.presets.session import run_steps
 from audiodiff.presets.settings import differences
 from audiodiff.training.devices import Devices, open_devices
 from audiodiff.training.logging import Board
@@ -80,7 +82,7 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
 
     Args:
         config: the settings; `data.folder`, `autoencoder` and `output` must be set.
-        resume: go on from what is in `output` (from the start if there is nothing).
+        resume: go on with the run in `output`.
         on_step: called after every step.
 
     Raises:
@@ -97,15 +99,13 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
         print(f"audiodiff: {unknown}", file=sys.stderr, flush=True)
     listener = open_listener(config, devices.device) if valid_set is not None and devices.rank == 0 else None
     model = build_model(config).to(devices.device)
-    if devices.rank == 0:
-        write_settings(run, settings)
     metadata = describe(config)
 
-    def export(averaged: nn.Module, step: int) -> None:
+    def export(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
         assert isinstance(averaged, MelLatent)
         if config.vocoder:  # first, so that a model that is there has its vocoder
-            copy_vocoder(find_vocoder(config.vocoder), run / VOCODER_FOLDER)
-        save_mel_latent(run, averaged, {**metadata, "step": step})
+            copy_vocoder(find_vocoder(config.vocoder), folder / VOCODER_FOLDER)
+        save_mel_latent(folder, averaged, {**metadata, **facts})
 
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, MelLatent)
@@ -122,6 +122,8 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
         config.train,
         run,
         devices,
+        settings=settings,
+        corpus=train_set,
         resume=resume,
         export=export,
         validate=validate if valid_set is not None else None,
@@ -250,7 +252,7 @@ def make_player(model: MelLatent, data: LatentDataset, config: Config, devices: 
     """
     batch_size, settings = config.train.batch_size, config.data
 
-    def loss(step: int, generator: torch.Generator) -> LossOutput:
+    def loss(devices: Devices, step: int, generator: torch.Generator) -> LossOutput:
         batch = _batch(data, config, step)
         t = QUANTILES[config.times](model.process, stratified_uniform(batch_size, generator))
         noise = torch.randn(batch.latents.shape, generator=generator)
@@ -282,7 +284,8 @@ def make_player(model: MelLatent, data: LatentDataset, config: Config, devices: 
         )
         return LossOutput(result.per_item.mean(), {})
 
-    return Player("latent", model, loss)
+    first, *further = [partial(loss, part) for part in devices.parts(config.train.accumulate)]
+    return Player("latent", model, first, further=further)
 
 
 def _batch(data: LatentDataset, config: Config, step: int) -> LatentBatch:

@@ -326,7 +326,7 @@ def configure(source: str | Path, changes: Mapping[str, Any] | None = None) -> C
 
     The autoencoder's shape and the text encoder are those of the checkpoint `autoencoder`, where one is given.
     """
-    name, values = layered(
+    name, values, _ = layered(
         source, changes or {}, {key: config_to_dict(preset) for key, preset in PRESETS.items()}, Config
     )
     if values["autoencoder"]:

@@ -1,25 +1,18 @@
-"""What every training run does, whatever it trains: its folder, its settings, its log and its board."""
+"""What every training run has, whatever it trains: its folder, its settings, the command that repeats it."""
 
 import json
 import os
 import random
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from audiodiff.errors import AudiodiffError
-from audiodiff.json_reader import read_json_table
 from audiodiff.models.checkpoint import read_config
 from audiodiff.models.find import find_checkpoint, pretrained_names, public_name
-from audiodiff.presets.settings import differences, read_table, with_changes
-from audiodiff.training.devices import Devices
-from audiodiff.training.logging import Board
-from audiodiff.training.loop import Player, Step, TrainConfig, train_steps
-from audiodiff.training.progress import append_log, follow
-from audiodiff.training.state import has_state, saved_step
+from audiodiff.presets.settings import differences, given_keys, read_table, with_changes
+from audiodiff.training.state import has_state
 
 SETTINGS_FILE = "train.json"
 """The run's settings, in the run folder; can be given to `audiodiff train` again."""
@@ -27,6 +20,9 @@ SETTINGS_FILE = "train.json"
 # What may change between the sessions of one run; the rest would make it another run.
 _MAY_CHANGE = (
     "train.steps",
+    "train.batch_size",
+    "train.accumulate",
+    "train.precision",
     "train.learning_rate",
     "train.final_learning_rate_ratio",
     "train.clip_norm",
@@ -54,8 +50,8 @@ _FOLDERS = ("autoencoder", "vocoder", "init")
 
 def layered(
     source: str | Path, changes: Mapping[str, Any], presets: Mapping[str, Mapping[str, Any]], kind: type
-) -> tuple[str, dict[str, Any]]:
-    """Return the name of the preset and the plain values of a run's settings.
+) -> tuple[str, dict[str, Any], set[str]]:
+    """Return the name of the preset, the plain values of a run's settings, and the keys that the preset did not set.
 
     Args:
         source: name of a preset, or a YAML or JSON file; a file names the preset it starts from (`preset: speech`),
@@ -77,10 +73,11 @@ def layered(
         name = table.pop("preset", "") or next(iter(presets))
         if name not in presets:
             raise AudiodiffError(f"{path} starts from preset {name!r}; known are {', '.join(presets)}.")
-    values = dict(presets[name])
+    values, given = dict(presets[name]), set[str]()
     for layer in (table, changes):
         values = with_changes(kind, values, layer)
-    return name, values
+        given |= given_keys(kind, layer)
+    return name, values, given
 
 
 def check_run_folder(output: str, settings: Mapping[str, Any], resume: bool) -> Path:
@@ -99,24 +96,35 @@ def check_run_folder(output: str, settings: Mapping[str, Any], resume: bool) -> 
     if "://" in output:
         raise AudiodiffError(f"output is the URL {output}; a run needs a folder of this machine, copy it afterwards.")
     run = Path(output)
+    if resume and not has_state(run):
+        known = "stopped before its first step" if (run / SETTINGS_FILE).is_file() else "not the folder of a run"
+        raise AudiodiffError(
+            f"{run} holds no training state to go on with: it is {known}; check the name, or start a run by leaving "
+            "out --resume."
+        )
     if has_state(run) and not resume:
         raise AudiodiffError(f"{run} already holds a training run; add --resume to go on, or choose another folder.")
     if not has_state(run) and any((run / name).exists() for name in ("model.safetensors", "config.json")):
         raise AudiodiffError(f"{run} holds a model already; choose another folder.")
-    if has_state(run) and (run / SETTINGS_FILE).is_file():
-        saved = read_json_table(run / SETTINGS_FILE)
-        changed = [
-            change
-            for change in differences(saved, settings)
-            # A setting that the run does not know yet has come with a later version and means what was always done.
-            if not change[0].startswith(_MAY_CHANGE) and _has(saved, change[0])
-        ]
-        if changed:
-            key, before, now = changed[0]
+    for key, before, now in changes_of(run, settings):
+        if not key.startswith(_MAY_CHANGE):
             raise AudiodiffError(
                 f"the run in {run} was started with {key} = {before}, now it is {now}; resume with the same settings."
             )
     return run
+
+
+def changes_of(run: Path, settings: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """List `(dotted key, old value, new value)` of settings that are not those of the run's last session.
+
+    Raises:
+        AudiodiffError: the settings in the run folder cannot be read.
+    """
+    if not has_state(run) or not (run / SETTINGS_FILE).is_file():
+        return []
+    saved = read_table(run / SETTINGS_FILE)
+    # A setting that the run does not know yet has come with a later version and means what was always done.
+    return [change for change in differences(saved, settings) if _has(saved, change[0])]
 
 
 def _has(values: Mapping[str, Any], key: str) -> bool:
@@ -156,7 +164,7 @@ def run_command(preset: str, preset_settings: Mapping[str, Any] | None, settings
     elsewhere = ("data.folder", "data.cache", "output", "device", "description", "preset")
     if preset and preset_settings is not None:
         for key, _, value in differences(preset_settings, settings):
-            if key in _FOLDERS and value and value not in pretrained_names():
+            if key in _FOLDERS and value and not (value in pretrained_names() or value.startswith("hf:")):
                 words += [f"--{key}", key.upper()]
             elif key not in elsewhere:
                 words += [f"--{key}", value if isinstance(value, str) else json.dumps(value)]
@@ -195,58 +203,3 @@ def describe_origins(
             **({"origins": config["metadata"]["origins"]} if config["metadata"].get("origins") else {}),
         }
     return origins
-
-
-def run_steps(
-    players: Sequence[Player],
-    config: TrainConfig,
-    run: Path,
-    devices: Devices,
-    *,
-    resume: bool,
-    export: Callable[[nn.Module, int], None],
-    validate: Callable[[nn.Module, int, Board], Mapping[str, float]] | None,
-    name_batch: Callable[[int], str],
-    on_step: Callable[[Step], None] | None,
-) -> None:
-    """Train to the end, with progress bar, log file and TensorBoard.
-
-    Args:
-        players: as for `train_steps`, like the arguments without a line here.
-        config: the loop's settings.
-        run: the run folder.
-        devices: where this process trains.
-        resume: go on from the state in `run`.
-        export: writes the averaged model.
-        validate: measures the averaged model; what it returns goes into log and board. None to leave that out.
-        name_batch: describes the batch of a step.
-        on_step: called after every step.
-    """
-    board = Board(run, first_step=saved_step(run) + 1) if devices.rank == 0 else None
-
-    def on_validate(averaged: nn.Module, step: int) -> None:
-        assert validate is not None
-        assert board is not None
-        values = validate(averaged, step, board)
-        board.scalars(step, {f"validation/{name}": value for name, value in values.items()})
-        append_log(run, {"step": step, **{f"validation_{name}": value for name, value in values.items()}})
-
-    steps: Iterator[Step] = train_steps(
-        players,
-        config,
-        run,
-        resume=resume,
-        export=export,
-        on_validate=None if validate is None else on_validate,
-        name_batch=name_batch,
-    )
-    if devices.rank == 0:
-        steps = follow(steps, run, total=config.steps, log_every=config.log_every)
-    for step in steps:
-        if board is not None and step.step % config.log_every == 0:
-            board.scalars(step.step, {"loss": step.loss, **step.terms, "grad_norm": step.grad_norm})
-            board.scalars(step.step, {"learning_rate": step.learning_rate, "items/s": step.items_per_second})
-        if on_step is not None:
-            on_step(step)
-    if board is not None:
-        board.close()

@@ -1,7 +1,10 @@
 """Nested settings from presets, files and the command line: `--model.wavenet.channels 128`, typed and checked."""
 
+import contextlib
 import dataclasses
+import inspect
 import json
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +13,8 @@ from typing import Any
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import check_nesting, parse_json
+from audiodiff.signal import mel
+from audiodiff.signal.mel import MelSpec
 
 _MAX_BYTES = 256 * 1024  # the settings of a run are 5 KiB
 
@@ -20,6 +25,38 @@ def leaves(kind: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix + name, hint
         if dataclasses.is_dataclass(hint):
             yield from leaves(typing.cast(type, hint), f"{prefix}{name}.")
+
+
+def attribute_docs(kind: type) -> dict[str, str]:
+    """Return what the `Attributes:` section of a class's docstring says of each name, in one line."""
+    lines = (inspect.getdoc(kind) or "").splitlines()
+    docs: dict[str, str] = {}
+    names: list[str] = []
+    for line in lines[lines.index("Attributes:") + 1 :] if "Attributes:" in lines else []:
+        if line and not line.startswith(" "):
+            break
+        if entry := re.fullmatch(r" {4}(\w+(?:, \w+)*): (.*)", line):
+            names = entry[1].split(", ")
+            docs.update(dict.fromkeys(names, entry[2]))
+        elif line.strip():
+            docs.update({name: f"{docs[name]} {line.strip()}" for name in names})
+    return docs
+
+
+def explain(kind: type, values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Yield `(dotted key, value, explanation)` for every single setting of a nested dataclass.
+
+    Args:
+        kind: the dataclass; its docstrings explain the settings.
+        values: nested values, as `dataclass_to_dict` gives them.
+        prefix: of the keys.
+    """
+    docs = attribute_docs(kind)
+    for name, hint in typing.get_type_hints(kind).items():
+        if dataclasses.is_dataclass(hint):
+            yield from explain(typing.cast(type, hint), values[name], f"{prefix}{name}.")
+        else:
+            yield prefix + name, values[name], docs.get(name, "")
 
 
 def resolve(kind: type, key: str) -> tuple[str, Any]:
@@ -91,12 +128,43 @@ def with_changes(kind: type, base: Mapping[str, Any], changes: Mapping[str, Any]
         key, hint = resolve(kind, short)
         if dataclasses.is_dataclass(hint) and not isinstance(given, Mapping | str):
             raise AudiodiffError(f"{key} is {str(given)[:60]!r}; expected a table of settings.")
-        if dataclasses.is_dataclass(hint) and isinstance(given, Mapping):
+        if dataclasses.is_dataclass(hint):
             inner = typing.cast(type, hint)
-            _put(result, key, with_changes(inner, _get(result, key), given))
+            _put(result, key, with_changes(inner, _get(result, key), _as_table(inner, given, key)))
             continue
         _put(result, key, parse_text(hint, given, key) if isinstance(given, str) else given)
     return result
+
+
+def given_keys(kind: type, changes: Mapping[str, Any]) -> set[str]:
+    """Return the full dotted keys of all single settings that `changes` (as for `with_changes`) sets."""
+    keys: set[str] = set()
+    for short, given in changes.items():
+        key, hint = resolve(kind, short)
+        if dataclasses.is_dataclass(hint):
+            inner = typing.cast(type, hint)
+            keys |= {f"{key}.{name}" for name in given_keys(inner, _as_table(inner, given, key))}
+        else:
+            keys.add(key)
+    return keys
+
+
+def _as_table(kind: type, given: Any, key: str) -> Mapping[str, Any]:
+    """The settings of a group: a table, one written as JSON, or the name of a mel.
+
+    Raises:
+        AudiodiffError: it is something else.
+    """
+    if kind is MelSpec and isinstance(given, str) and not given.lstrip().startswith("{"):
+        return mel.to_dict(mel.preset(given))
+    if isinstance(given, str):
+        with contextlib.suppress(ValueError):
+            given = json.loads(given)
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise AudiodiffError(
+            f"{key} is {given!r}; expected a table of its settings; set them one by one: --{key}.NAME VALUE."
+        )
+    return given
 
 
 def pairs(arguments: Sequence[str]) -> dict[str, str]:

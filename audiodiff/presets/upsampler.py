@@ -7,6 +7,7 @@ train(config, resume=False)
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,7 +36,8 @@ from audiodiff.presets.corpus import (
     fit_length,
     open_corpus,
 )
-from audiodiff.presets.run import check_run_folder, describe_origins, layered, run_command, run_steps, write_settings
+from audiodiff.presets.run import check_run_folder, describe_origins, layered, run_command
+from audiodiff.presets.session import run_steps
 from audiodiff.presets.settings import differences
 from audiodiff.training.devices import Devices, open_devices
 from audiodiff.training.logging import Board
@@ -62,7 +64,13 @@ class SamplingConfig:
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """Fixed clips that the model is measured on: how many, how long (s), and whether it puts sounds on the board."""
+    """Fixed clips that the model is measured on.
+
+    Attributes:
+        clips: how many; 0 for no validation.
+        seconds: of each clip, at most.
+        sounds: whether it puts sounds on the board.
+    """
 
     clips: int = 8
     seconds: float = 3.0
@@ -174,7 +182,7 @@ PRESETS: dict[str, Config] = {
 
 def configure(source: str | Path, changes: Mapping[str, Any] | None = None) -> Config:
     """Return the settings of a run; see `audiodiff.presets.vocoder.configure`."""
-    name, values = layered(
+    name, values, _ = layered(
         source, changes or {}, {key: config_to_dict(preset) for key, preset in PRESETS.items()}, Config
     )
     return config_from_dict({**values, "preset": name})
@@ -199,7 +207,7 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
 
     Args:
         config: the settings; `data.folder` and `output` must be set.
-        resume: go on from what is in `output` (from the start if there is nothing).
+        resume: go on with the run in `output`.
         on_step: called after every step.
 
     Raises:
@@ -212,13 +220,11 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
         config.data, config.validation.clips, config.model.sample_rate, tell=devices.rank == 0
     )
     model = build_model(config, train_set).to(devices.device)
-    if devices.rank == 0:
-        write_settings(run, settings)
     metadata = describe(config, train_set)
 
-    def export(averaged: nn.Module, step: int) -> None:
+    def export(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
         assert isinstance(averaged, Upsampler)
-        save_upsampler(run, averaged, {**metadata, "step": step})
+        save_upsampler(folder, averaged, {**metadata, **facts})
 
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, Upsampler)
@@ -232,6 +238,8 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
         config.train,
         run,
         devices,
+        settings=settings,
+        corpus=train_set,
         resume=resume,
         export=export,
         validate=validate if config.validation.clips else None,
@@ -276,7 +284,7 @@ def make_player(model: Upsampler, data: AudioDataset, config: Config, devices: D
     """Return the one who trains: crops at random gains, their upper band in noise, their lower band in a little."""
     count, shape = config.train.batch_size, config.model
 
-    def loss(step: int, generator: torch.Generator) -> LossOutput:
+    def loss(devices: Devices, step: int, generator: torch.Generator) -> LossOutput:
         batch = data.crops(config.train.seed, step, count, _n_samples(config))
         low, high = config.data.gain_db
         gain = 10.0 ** ((torch.rand(count, generator=generator) * (high - low) + low) / 20.0)
@@ -292,7 +300,8 @@ def make_player(model: Upsampler, data: AudioDataset, config: Config, devices: D
         result = model.loss(*(devices.shard(part) for part in parts))
         return LossOutput(result.per_item.mean(), result.terms)
 
-    return Player("upsampler", model, loss)
+    first, *further = [partial(loss, part) for part in devices.parts(config.train.accumulate)]
+    return Player("upsampler", model, first, further=further)
 
 
 def batch_names(data: AudioDataset, config: Config, step: int) -> str:

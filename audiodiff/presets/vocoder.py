@@ -8,6 +8,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,7 +42,9 @@ from audiodiff.presets.corpus import (
     fit_length,
     open_corpus,
 )
-from audiodiff.presets.run import check_run_folder, describe_origins, layered, run_command, run_steps, write_settings
+from audiodiff.presets.from_mel import follow_mel
+from audiodiff.presets.run import check_run_folder, describe_origins, layered, run_command
+from audiodiff.presets.session import run_steps
 from audiodiff.presets.settings import differences
 from audiodiff.signal import mel
 from audiodiff.training.devices import Devices, open_devices
@@ -160,6 +163,7 @@ class Config:
         if self.sampling.output is not None:
             bounds = {"projections": (0, 1_000), "half_projections": (0, 1_000), "momentum": (0.0, 10.0)}
             check_bounds(self.sampling.output, "sampling.output", **bounds)
+        mel.check_filters(self.model.mel)
         if self.sampling.sampler not in SAMPLERS:
             raise AudiodiffError(f"sampling.sampler is {self.sampling.sampler!r}; known: {', '.join(SAMPLERS)}.")
         if self.sampling.grid not in GRIDS:
@@ -170,6 +174,11 @@ class Config:
         if self.adversarial.weight and not 1 <= judged <= batch_size:
             raise AudiodiffError(
                 f"adversarial.judged_items is {judged}; expected 1 to train.batch_size = {batch_size}."
+            )
+        if self.adversarial.weight and self.train.accumulate > 1:
+            raise AudiodiffError(
+                f"train.accumulate is {self.train.accumulate}, but a discriminator compares the items of a batch with "
+                "each other; it must be 1 where adversarial.weight is not 0."
             )
 
 
@@ -322,16 +331,18 @@ def configure(source: str | Path, changes: Mapping[str, Any] | None = None) -> C
     Args:
         source: name of a preset, or a YAML or JSON file. A file may name the preset it starts from
             (`preset: speech`); otherwise that is `folder`.
-        changes: full or short dotted keys -> values (text is read as the setting's type).
+        changes: full or short dotted keys -> values (text is read as the setting's type). With another mel the front
+            end, the resolutions of the loss and the standardisation of the mel follow it unless they are given.
 
     Raises:
         AudiodiffError: an unknown preset, key or value.
     """
-    presets = {"folder": PRESETS["folder"], **PRESETS}
-    name, values = layered(
-        source, changes or {}, {key: config_to_dict(preset) for key, preset in presets.items()}, Config
+    presets = {key: config_to_dict(preset) for key, preset in ({"folder": PRESETS["folder"]} | PRESETS).items()}
+    name, values, given = layered(source, changes or {}, presets, Config)
+    kept = {key.removeprefix("model.") for key in given}
+    return config_from_dict(
+        {**values, "model": follow_mel(values["model"], presets[name]["model"], kept), "preset": name}
     )
-    return config_from_dict({**values, "preset": name})
 
 
 def config_to_dict(config: Config) -> dict[str, Any]:
@@ -355,7 +366,7 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
 
     Args:
         config: the settings; `data.folder` and `output` must be set.
-        resume: go on from what is in `output` (from the start if there is nothing).
+        resume: go on with the run in `output`.
         on_step: called after every step.
 
     Raises:
@@ -368,13 +379,11 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
         config.data, config.validation.clips, config.model.mel.sample_rate, tell=devices.rank == 0
     )
     model = build_model(config).to(devices.device)
-    if devices.rank == 0:
-        write_settings(run, settings)
     metadata = describe(config, train_set)
 
-    def export(averaged: nn.Module, step: int) -> None:
+    def export(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
         assert isinstance(averaged, Vocoder)
-        save_vocoder(run, for_sampling(averaged, config), {**metadata, "step": step})
+        save_vocoder(folder, for_sampling(averaged, config), {**metadata, **facts})
 
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, Vocoder)
@@ -387,6 +396,8 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
         config.train,
         run,
         devices,
+        settings=settings,
+        corpus=train_set,
         resume=resume,
         export=export,
         validate=validate if config.validation.clips else None,
@@ -441,7 +452,7 @@ def make_players(model: Vocoder, data: AudioDataset, config: Config, devices: De
     n_judged = max(settings.judged_items // devices.n_processes, 1)
     judged: list[Tensor] = []  # recording, estimate and bandwidth of this step, from the vocoder's turn to the next
 
-    def vocoder_loss(step: int, generator: torch.Generator) -> LossOutput:
+    def vocoder_loss(devices: Devices, step: int, generator: torch.Generator) -> LossOutput:
         batch = data.crops(config.train.seed, step, batch_size, n_samples)
         gain = 10.0 ** ((torch.rand(batch_size, generator=generator) * (high - low) + low) / 20.0)
         waveform = (batch.waveform * gain[:, None]).clamp(-1.0, 1.0)
@@ -463,7 +474,8 @@ def make_players(model: Vocoder, data: AudioDataset, config: Config, devices: De
             terms |= {"adversarial": adversarial, "features": features}
         return LossOutput(total, terms)
 
-    players = [Player("vocoder", model, vocoder_loss)]
+    first, *further = [partial(vocoder_loss, part) for part in devices.parts(config.train.accumulate)]
+    players = [Player("vocoder", model, first, further=further)]
     if discriminator is not None:
         judge = discriminator
 
@@ -496,7 +508,7 @@ def decoded_mels(config: Config, devices: Devices) -> Callable[[Tensor, Tensor],
     @torch.no_grad()
     def mels(waveform: Tensor, through: Tensor) -> Tensor:
         with torch.autocast(waveform.device.type, enabled=False):
-            own = mel.log_mel(waveform, spec)[..., : waveform.shape[-1] // spec.hop_length]
+            own = mel.log_mel(waveform, config.model.state_mel)[..., : waveform.shape[-1] // spec.hop_length]
             decoded = codec.decode(codec.encode(own))[..., : own.shape[-1]]
         return torch.where(through[:, None, None], decoded, own)
 
@@ -544,7 +556,7 @@ def show_clips(
 def vocode(model: Vocoder, waveform: Tensor, settings: SamplingConfig, seed: int) -> Tensor:
     """Reduce a short waveform `[n_samples]` (a multiple of the hop) to its mel and sample it back: `[n_samples]`."""
     n_frames = len(waveform) // model.mel_spec.hop_length
-    return vocode_mel(model, mel.log_mel(waveform[None], model.mel_spec)[..., :n_frames], settings, seed)
+    return vocode_mel(model, mel.log_mel(waveform[None], model.config.state_mel)[..., :n_frames], settings, seed)
 
 
 @torch.no_grad()

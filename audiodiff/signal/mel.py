@@ -312,6 +312,22 @@ def filterbank(spec: MelSpec) -> Tensor:
     return _filter_tensor(spec, torch.device("cpu"), torch.float32).clone()
 
 
+def check_filters(spec: MelSpec) -> None:
+    """Refuse bands so narrow that no bin of the FFT falls into them: they would be silent whatever is heard.
+
+    Raises:
+        AudiodiffError: some bands are empty.
+    """
+    # A bin lies in two triangles at most, so there cannot be more bands than that; they need not be made to tell.
+    most = 2 * (spec.n_fft // 2 + 1)
+    empty = spec.n_mels - most if spec.n_mels > most else int((_filters(spec).sum(axis=1) == 0.0).sum())
+    if empty:
+        raise AudiodiffError(
+            f"{empty} of the {spec.n_mels} mel bands hold no bin of the FFT (n_fft {spec.n_fft} at {spec.sample_rate} "
+            f"Hz: one every {spec.sample_rate / spec.n_fft:.3g} Hz); choose a smaller n_mels or a larger n_fft."
+        )
+
+
 def _pad_ends(waveform: Tensor, amount: int, padding: Padding) -> Tensor:
     """Extend both ends of `[rows, n_samples]` by `amount` samples; however short the clip."""
     n_samples = waveform.shape[-1]

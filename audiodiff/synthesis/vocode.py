@@ -82,6 +82,7 @@ class VocoderSynthesizer:
         device: torch.device | str = "cpu",
         window_seconds: float = WINDOW_SECONDS,
         call_seconds: float = CALL_SECONDS,
+        delay: int = 0,
     ) -> None:
         """Wrap `model`, whose weights are on `device` already.
 
@@ -94,8 +95,10 @@ class VocoderSynthesizer:
             window_seconds: new audio that is sampled as one signal; more, if the context needs it.
             call_seconds: the network sees this much new audio at a time, which bounds its memory; the end of a signal
                 may add half as much.
+            delay: samples by which the model's states are behind the waveform of their mel (`VocoderConfig.delay`).
         """
         self.model = model
+        self._delay = delay
         self._window_seconds = window_seconds
         self._call_seconds = call_seconds
         self.name = name
@@ -295,6 +298,29 @@ class VocoderSynthesizer:
             `[channels, n_samples]`, `n_frames * hop_length` samples in all.
         """
         hop = self.mel_spec.hop_length
+        if not self._delay:
+            return self._states(fetch, n_frames, meters, plan, on_progress)
+
+        def prolonged(start: int, stop: int) -> Tensor:
+            # The state ends before the waveform: one frame more, like the last.
+            frames = fetch(min(start, n_frames - 1), min(stop, n_frames))
+            if stop > n_frames:
+                frames = torch.cat([frames, frames[..., -1:]], dim=-1)
+            return frames[..., max(start - (n_frames - 1), 0) :]
+
+        states = self._states(prolonged, n_frames + 1, meters, plan, on_progress)
+        return _stretch(states, self._delay, n_frames * hop)
+
+    def _states(
+        self,
+        fetch: Callable[[int, int], Tensor],
+        n_frames: int,
+        meters: list[LevelMeter],
+        plan: Plan,
+        on_progress: OnProgress | None,
+    ) -> Iterator[Tensor]:
+        """As `stream`, for the states of the process."""
+        hop = self.mel_spec.hop_length
         seconds_per_frame = hop / self.sample_rate
         n_channels = len(meters)
         grid = Grid(n_frames, plan.piece_frames)
@@ -361,6 +387,16 @@ class VocoderSynthesizer:
             )
         scaled: Tensor = core.float().cpu() * 10.0 ** (-gain_db / 20.0)
         return scaled
+
+
+def _stretch(blocks: Iterator[Tensor], start: int, n_samples: int) -> Iterator[Tensor]:
+    """Cut samples `start` to `start + n_samples` out of a stream of `[channels, n_samples]` blocks."""
+    seen = 0
+    for block in blocks:
+        kept = block[..., max(start - seen, 0) : max(start + n_samples - seen, 0)]
+        seen += block.shape[-1]
+        if kept.shape[-1]:
+            yield kept
 
 
 @dataclass(frozen=True)
@@ -452,6 +488,7 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> Vocode
         device=chosen,
         window_seconds=SAMPLES_WINDOW_SECONDS if on_samples else WINDOW_SECONDS,
         call_seconds=SAMPLES_CALL_SECONDS if on_samples else CALL_SECONDS,
+        delay=model.config.delay,
     )
 
 

@@ -20,13 +20,19 @@ class Board:
     def __init__(self, run_dir: Path | str, first_step: int = 1) -> None:
         """Open the log."""
         self._writer: Any = None
+        self.folder = Path(run_dir) / "tensorboard"
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             print("TensorBoard is not installed: no curves (install audiodiff-synth[train]).", file=sys.stderr)
             return
         purge = first_step if first_step > 1 else None
-        self._writer = SummaryWriter(str(Path(run_dir) / "tensorboard"), purge_step=purge)
+        self._writer = SummaryWriter(str(self.folder), purge_step=purge)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything is written at all."""
+        return self._writer is not None
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Add one point to each named curve."""

@@ -11,7 +11,7 @@ in the same bits as one that was not (on the CPU, with the same number of thread
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -44,12 +44,36 @@ class LossOutput(NamedTuple):
     terms: dict[str, Tensor]
 
 
+LossFunction = Callable[[int, torch.Generator], LossOutput]
+
+
 @dataclass(frozen=True)
 class TrainConfig:
-    """Settings of one run. `steps` may be raised later to continue a finished run."""
+    """Settings of one run. `steps` may be raised later to continue a finished run.
+
+    Attributes:
+        steps: training steps of the whole run.
+        batch_size: items per step.
+        accumulate: parts that a batch is computed in, one after the other, so that it takes less memory; the step is
+            the same up to rounding. It must divide batch_size.
+        learning_rate: highest rate of the schedule.
+        warmup_steps: steps over which the rate rises from 0.
+        final_learning_rate_ratio: rate of the last step, as a share of the highest; a cosine leads there.
+        adam_betas: decay of the two moments of AdamW.
+        weight_decay: of matrices and convolutions; biases and gains are not decayed.
+        clip_norm: gradients beyond this norm are scaled down to it; inf for no clipping.
+        ema_half_life: items after which a weight's share in the averaged weights has halved; 0 for no averaging.
+        seed: of weights, crops, times and noise.
+        precision: "fp32", or "bf16" for the network's layers (weights stay float32).
+        save_every_seconds: time between two saved states (s).
+        log_every: steps that a line of the log, and a point of a curve, is the mean of.
+        validate_every: steps between two validations; 0 for only one at the end.
+        stop_after_seconds: end the session after this time (s); --resume goes on. None for no limit.
+    """
 
     steps: int
     batch_size: int
+    accumulate: int = 1
     learning_rate: float = 4e-4
     warmup_steps: int = 100
     final_learning_rate_ratio: float = 0.02
@@ -81,6 +105,8 @@ class TrainConfig:
             validate_every=(0, 10**9),
             stop_after_seconds=(0.0, 1e9),
         )
+        divides = self.accumulate >= 1 and self.batch_size % self.accumulate == 0
+        _expect(divides, "accumulate", self.accumulate, f"a divisor of batch_size {self.batch_size}")
         _expect(self.learning_rate > 0, "learning_rate", self.learning_rate, "a positive number")
         _expect(self.warmup_steps >= 0, "warmup_steps", self.warmup_steps, "0 or more")
         ratio = self.final_learning_rate_ratio
@@ -103,12 +129,16 @@ class Player:
     player's loss is computed the parameters of the others need no gradients. `loss_fn(step, generator)`
     gets the step's number (from 0) and a fresh CPU generator seeded from `(seed, step)`, the same for each
     player, so two players that draw alike see the same items, times and noise.
+
+    Where a batch is computed in parts, `loss_fn` is that of the first part and `further` has those of the others, each
+    a mean over as many items; their gradients are averaged.
     """
 
     name: str
     module: nn.Module
-    loss_fn: Callable[[int, torch.Generator], LossOutput]
+    loss_fn: LossFunction
     learning_rate: float | None = None
+    further: Sequence[LossFunction] = ()
 
 
 def lr_schedule(step: int, config: TrainConfig) -> float:
@@ -135,7 +165,7 @@ def train_steps(
     export: Callable[[nn.Module, int], None],
     on_validate: Callable[[nn.Module, int], None] | None = None,
     name_batch: Callable[[int], str] | None = None,
-) -> Iterator[Step]:
+) -> Generator[Step, None, None]:
     """Train the players and yield every finished step.
 
     Args:
@@ -190,6 +220,10 @@ class _Clock:
         self._weight = 1.0 - (1.0 - self._weight) * 0.97
         share = 0.03 / self._weight
         self.seconds_per_step += share * (seconds - self.seconds_per_step)
+
+
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+"""What AdamW keeps of each parameter."""
 
 
 class _Session:
@@ -272,23 +306,18 @@ class _Session:
                 for other in self.trained:
                     for parameter in other.parameters.values():
                         parameter.requires_grad_(other is trained)
-            # Dropout and the like draw from torch's own generator: tie that to the step as well.
-            torch.manual_seed(seed)
-            generator = torch.Generator().manual_seed(seed)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-                output = trained.player.loss_fn(step, generator)
             for parameter in trained.parameters.values():
                 parameter.grad = None
-            output.loss.backward()  # type: ignore[no-untyped-call]
+            output = self._gradients(trained.player, step, seed)
             gradients = [p.grad for p in trained.parameters.values() if p.grad is not None]
             if self.n_processes > 1:
                 _average(gradients)
             norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
             prefix = "" if index == 0 else f"{trained.player.name}/"
-            shown.append((f"{prefix}loss", output.loss.detach()))
+            shown.append((f"{prefix}loss", output.loss))
             shown.append((f"{prefix}grad_norm", norm))
-            shown.extend((prefix + name, value.detach()) for name, value in output.terms.items())
-            loss_value, norm_value = torch.stack([output.loss.detach().float(), norm.float()]).tolist()
+            shown.extend((prefix + name, value) for name, value in output.terms.items())
+            loss_value, norm_value = torch.stack([output.loss.float(), norm.float()]).tolist()
             if not (math.isfinite(loss_value) and math.isfinite(norm_value)):
                 self._refuse(trained.player.name, step, loss_value, norm_value, name_batch)
             if norm_value > config.clip_norm:
@@ -318,6 +347,21 @@ class _Session:
             items_per_second=0.0,
             seconds_left=0.0,
         )
+
+    def _gradients(self, player: Player, step: int, seed: int) -> LossOutput:
+        """Add up the gradients of a batch, part by part; return the means of what the parts gave."""
+        parts = (player.loss_fn, *player.further)
+        outputs = []
+        for loss_fn in parts:
+            # Dropout and the like draw from torch's own generator: tie that to the step as well.
+            torch.manual_seed(seed)
+            generator = torch.Generator().manual_seed(seed)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+                output = loss_fn(step, generator)
+            (output.loss / len(parts)).backward()  # type: ignore[no-untyped-call]
+            outputs.append({"": output.loss.detach(), **{name: term.detach() for name, term in output.terms.items()}})
+        means = {name: torch.stack([each[name] for each in outputs]).mean(0) for name in outputs[0]}
+        return LossOutput(means.pop(""), means)
 
     def _refuse(
         self, player: str, step: int, loss: float, norm: float, name_batch: Callable[[int], str] | None
@@ -394,19 +438,24 @@ class _Session:
             for trained in self.trained
             for name, tensor in trained.player.module.state_dict().items()
         }
-        copy_tensors(saved.tensors["weights"], weights, "weights")
-        self.ema.load(saved.tensors["ema"], int(saved.scalars["items_seen"]))
+        copy_tensors(saved.group("weights"), weights, "weights")
+        self.ema.load(saved.group("ema"), int(saved.scalars["items_seen"]))
+        moments = dict(saved.group("optimizer"))
         for trained in self.trained:
             for name, parameter in trained.parameters.items():
                 prefix = f"{trained.player.name}/{name}/"
-                for key in ("step", "exp_avg", "exp_avg_sq"):
-                    value = saved.tensors["optimizer"].get(prefix + key)
-                    if value is None:
-                        continue
-                    # A copy in the parameter's own layout: strides and alignment decide the order of
-                    # summation.
-                    like = torch.empty_like(parameter) if value.shape == parameter.shape else torch.empty(())
-                    trained.optimizer.state[parameter][key] = like.copy_(value)
+                known = {key: moments.pop(prefix + key) for key in _MOMENTS if prefix + key in moments}
+                if not known:
+                    continue  # no gradient has reached it yet
+                # In the parameter's own layout: strides and alignment decide the order of summation.
+                fresh = {key: torch.empty(()) if key == "step" else torch.empty_like(parameter) for key in _MOMENTS}
+                copy_tensors(known, fresh, f"optimizer state of {prefix[:-1]}")
+                trained.optimizer.state[parameter].update(fresh)
+        if moments or (saved.scalars["step"] and not saved.group("optimizer")):
+            raise AudiodiffError(
+                f"the optimizer state in {self.run_dir} belongs to another model "
+                f"({next(iter(moments), 'it is empty')}); resume with the configuration that the run was started with."
+            )
         self.done = int(saved.scalars["step"])
         self.elapsed = float(saved.scalars["elapsed_seconds"])
         self.saved_step = self.done

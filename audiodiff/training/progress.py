@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,8 +13,18 @@ from tqdm import tqdm
 from audiodiff.training.loop import Step
 from audiodiff.training.state import saved_step
 
+LINE_SECONDS = 60.0
+"""Time between two lines of progress where there is no terminal to draw a bar on."""
 
-def follow(steps: Iterator[Step], run_dir: Path | str, *, total: int, log_every: int) -> Iterator[Step]:
+
+def follow(
+    steps: Iterator[Step],
+    run_dir: Path | str,
+    *,
+    total: int,
+    log_every: int,
+    on_line: Callable[[Mapping[str, float]], None] | None = None,
+) -> Iterator[Step]:
     """Pass the steps on, showing a progress bar and writing `run_dir/log.jsonl`.
 
     Args:
@@ -21,15 +32,17 @@ def follow(steps: Iterator[Step], run_dir: Path | str, *, total: int, log_every:
         run_dir: the run folder.
         total: steps of the whole run.
         log_every: one line of the log is the mean of this many steps.
+        on_line: called with each line of the log.
 
-    The bar is silent when stderr is not a terminal. The log keeps one line per interval also across resumes:
-    lines of steps that are done again are dropped.
+    When stderr is not a terminal a plain line every minute takes the place of the bar. The log keeps one line per
+    interval also across resumes: lines of steps that are done again are dropped.
     """
     _drop_after(Path(run_dir) / "log.jsonl", saved_step(Path(run_dir)))
     window: list[Step] = []
+    in_terminal, said_at, losses = sys.stderr.isatty(), time.monotonic(), list[float]()
     bar: tqdm[NoReturn] = tqdm(
         total=total,
-        disable=not sys.stderr.isatty(),
+        disable=not in_terminal,
         bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt} {postfix}",
     )
     previous = 0
@@ -39,11 +52,19 @@ def follow(steps: Iterator[Step], run_dir: Path | str, *, total: int, log_every:
             previous = step.step
             window.append(step)
             if step.step % log_every == 0 or step.step == total:
-                append_log(run_dir, _mean(window))
+                line = _mean(window)
+                append_log(run_dir, line)
+                if on_line is not None:
+                    on_line(line)
                 window.clear()
-            left = _clock(step.seconds_left)
-            text = f"loss {step.loss:.4g}, {step.items_per_second:.3g} items/s, {left} left"
-            bar.set_postfix_str(text, refresh=False)
+            pace = f"{step.items_per_second:.3g} items/s, {clock(step.seconds_left)} left"
+            bar.set_postfix_str(f"loss {step.loss:.4g}, {pace}", refresh=False)
+            losses.append(step.loss)
+            if not in_terminal and time.monotonic() - said_at >= LINE_SECONDS:
+                loss = sum(losses) / len(losses)
+                print(f"step {step.step}/{total}, loss {loss:.4g}, {pace}", file=sys.stderr, flush=True)
+                said_at = time.monotonic()
+                losses.clear()
             yield step
 
 
@@ -87,7 +108,8 @@ def _drop_after(log: Path, step: int) -> None:
     os.replace(temporary, log)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Write a time as 1:02:03 or 2:03."""
     minutes, rest = divmod(int(seconds + 0.5), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -55,7 +55,7 @@ def test_the_vocoder_of_a_latent_model_comes_with_it_from_the_hub(monkeypatch: p
     files = ["config.json", "model.safetensors", "vocoder/config.json", "vocoder/model.safetensors"]
     fetched: list[str] = []
 
-    def fetch(repository: str, allow_patterns: list[str]) -> str:
+    def fetch(repository: str, revision: str | None, allow_patterns: list[str]) -> str:
         others = ["README.md", "state/model.safetensors", "vocoder/state.safetensors"]
         fetched.extend(filter_repo_objects([*files, *others], allow_patterns=allow_patterns))
         return "somewhere"
@@ -63,3 +63,29 @@ def test_the_vocoder_of_a_latent_model_comes_with_it_from_the_hub(monkeypatch: p
     monkeypatch.setitem(sys.modules, "huggingface_hub", types.SimpleNamespace(snapshot_download=fetch))
     assert find_checkpoint("hf:somebody/music") == Path("somewhere")
     assert fetched == files
+
+
+def test_a_revision_from_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    def fetch(repository: str, revision: str | None, allow_patterns: list[str]) -> str:
+        asked.append((repository, revision))
+        return "somewhere"
+
+    monkeypatch.setitem(sys.modules, "huggingface_hub", types.SimpleNamespace(snapshot_download=fetch))
+    for name in ("hf:some/body", "hf:some/body@v1.0", "hf:some/body@refs/pr/3"):
+        assert find_checkpoint(name) == Path("somewhere")
+        assert public_name(name) == name
+    assert asked == [("some/body", None), ("some/body", "v1.0"), ("some/body", "refs/pr/3")]
+    for name in (
+        "hf:",
+        "hf:some/body@",
+        "hf:@main",
+        "hf:a/b/c",
+        "hf:some/body@a@b",
+        "hf:some body",
+        "hf:../x/y",
+        "hf:a/b@\n",
+    ):
+        with pytest.raises(AudiodiffError, match="hf:ORG/NAME@REVISION"):
+            find_checkpoint(name)

@@ -282,7 +282,13 @@ def test_the_mel_of_a_config_may_be_named() -> None:
         ({"front_end": FrontEndConfig("folds", hop_length=48)}, "48 does not divide mel.hop_length 256"),
         ({"front_end": FrontEndConfig("stft", 512, 256)}, "needs the mel's own STFT"),
         ({"wavenet": WaveNetConfig(cond_channels=0)}, "cond_channels is 0"),
-        ({"mel": preset("vocos-24k")}, 'centring "same"'),
+        (
+            {
+                "mel": dataclasses.replace(preset("vocos-24k"), hop_length=257),
+                "front_end": FrontEndConfig("stft", 1024, 257),
+            },
+            "STFT frames centred",
+        ),
         ({"prior": PriorConfig("white", projections=2)}, "prior.projections"),
         ({"prior": PriorConfig("shaped", renewals=2)}, "prior.renewals needs prior.projections"),
     ],
@@ -292,13 +298,25 @@ def test_parts_that_do_not_fit_are_refused(change: dict[str, object], message: s
         dataclasses.replace(ANCHORED, **change)  # type: ignore[arg-type]
 
 
-def test_shaped_noise_and_the_spectral_metric_need_the_mel_s_own_frames() -> None:
-    centred = CONFIGS["diffwave"]
-    assert centred.mel.centring == "center"
-    with pytest.raises(AudiodiffError, match=r'prior\.name "shaped" needs a mel with centring "same"'):
-        dataclasses.replace(centred, prior=PriorConfig("shaped"))
-    with pytest.raises(AudiodiffError, match=r'loss\.metric "spectral" needs'):
-        dataclasses.replace(centred, loss=dataclasses.replace(centred.loss, metric="spectral"))
+@pytest.mark.parametrize("change", ["head", "prior", "metric", "none"])
+def test_a_centred_mel_is_half_a_hop_before_the_state(change: str) -> None:
+    """Frame i of the mel is centred on sample i * hop: that is frame i of the STFT of a state half a hop later."""
+    config = CONFIGS["diffwave"]
+    assert config.mel.centring == "center"
+    if change == "head":
+        config = dataclasses.replace(ANCHORED, mel=preset("tacotron2-22k"))
+    if change == "prior":
+        config = dataclasses.replace(config, prior=PriorConfig("shaped"))
+    if change == "metric":
+        config = dataclasses.replace(config, loss=dataclasses.replace(config.loss, metric="spectral"))
+    assert config.delay == (0 if change == "none" else 128)
+    waveform = speech_like(1, 30)
+    state = torch.nn.functional.pad(waveform, (config.delay, 0))
+    of_state, of_waveform = log_mel(state, config.state_mel), log_mel(waveform, config.mel)
+    inside = slice(4, 26)  # the ends are mirrored elsewhere
+    torch.testing.assert_close(of_state[..., inside], of_waveform[..., inside])
+    assert ANCHORED.delay == 0
+    assert ANCHORED.state_mel == ANCHORED.mel
 
 
 def test_diffwave_needs_its_mel_as_condition() -> None:

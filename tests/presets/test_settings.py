@@ -5,7 +5,7 @@ from typing import Any, Literal
 import pytest
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.presets.settings import differences, pairs, read_table, resolve, with_changes
+from audiodiff.presets.settings import attribute_docs, differences, explain, pairs, read_table, resolve, with_changes
 
 
 @dataclass(frozen=True)
@@ -116,3 +116,31 @@ def test_differences() -> None:
     changed = with_changes(Outer, BASE, {"left.width": "4"})
     assert differences(BASE, changed) == [("left.width", 3, 4)]
     assert differences({"a": 1}, {"b": 2}) == [("a", 1, None), ("b", None, 2)]
+
+
+def test_docstrings_explain_settings() -> None:
+    @dataclass(frozen=True)
+    class Told:
+        """One line.
+
+        More: of it.
+
+        Attributes:
+            width, height: of the picture,
+                in pixels: at least 1.
+            name: what it is called.
+
+        Raises:
+            AudiodiffError: never.
+        """
+
+        width: int = 1
+        height: int = 2
+        name: str = ""
+
+    size = "of the picture, in pixels: at least 1."
+    assert attribute_docs(Told) == {"width": size, "height": size, "name": "what it is called."}
+    assert attribute_docs(Inner) == {}
+    explained = list(explain(Outer, BASE))
+    assert ("left.width", 3, "") in explained
+    assert [key for key, _, _ in explained].count("left") == 0

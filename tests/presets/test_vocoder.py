@@ -214,7 +214,8 @@ def test_split_items() -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_one_does(place: Path) -> None:
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_two_processes_train_what_one_does(place: Path, device: str) -> None:
     """The same items, times and noise, so the same weights but for the order of sums."""
     pytest.importorskip("accelerate")
     alone = train(tiny(place, "alone", 4, device="cpu"), resume=False)
@@ -222,15 +223,15 @@ def test_two_processes_train_what_one_does(place: Path) -> None:
     environment = {
         **os.environ,
         "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": "29517",
+        "MASTER_PORT": "29517" if device == "cpu" else "29518",
         "WORLD_SIZE": "2",
         "LOCAL_WORLD_SIZE": "2",
         "OMP_NUM_THREADS": "1",
-        "ACCELERATE_USE_CPU": "true",
+        "CUDA_VISIBLE_DEVICES": "",
     }
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "audiodiff", "train", "tiny", "--device=cpu", *words],
+            [sys.executable, "-m", "audiodiff", "train", "tiny", f"--device={device}", *words],
             env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             cwd=Path(__file__).parents[2],
         )

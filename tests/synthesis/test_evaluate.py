@@ -233,9 +233,9 @@ def test_the_vocoder_is_scored_at_the_rate_of_the_clip(sample_rate, n_samples):
 def _run_command(monkeypatch, fake, *arguments):
     import argparse
 
-    from audiodiff.synthesis import vocode
+    from audiodiff.synthesis import load
 
-    monkeypatch.setattr(vocode, "load", lambda name, device: fake)
+    monkeypatch.setattr(load, "load_vocoder", lambda name, device: fake)
     parser = argparse.ArgumentParser()
     command.add_parser(parser.add_subparsers())
     return command.run(parser.parse_args(["evaluate", *map(str, arguments)]))

@@ -12,12 +12,15 @@ from audiodiff.diffusion.process import CosineVP, Process, RectifiedFlow, Varian
 from audiodiff.diffusion.samplers import SAMPLERS
 from audiodiff.diffusion.times import GRIDS, uniform_grid
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.vocoder import Vocoder, VocoderConfig
+from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.signal.mel import PRESETS, MelSpec, log_mel
 from audiodiff.signal.resample import n_resampled, resample
 from audiodiff.synthesis import vocode
 from audiodiff.synthesis.level import LevelMeter, shift_log_mel
 from audiodiff.synthesis.settings import GRID_NAMES, SAMPLER_NAMES, VocodeSettings
-from audiodiff.synthesis.vocode import channel_seed, count_network_calls
+from audiodiff.synthesis.streams import FrameReader
+from audiodiff.synthesis.vocode import VocoderSynthesizer, channel_seed, count_network_calls
 
 
 def test_names_are_those_of_the_core() -> None:
@@ -224,7 +227,7 @@ def test_unknown_models_are_refused(tmp_path) -> None:
 def test_models_from_the_hub(tmp_path, monkeypatch) -> None:
     asked: list[str] = []
 
-    def fetch(repository: str, allow_patterns: list[str]) -> str:
+    def fetch(repository: str, revision: str | None, allow_patterns: list[str]) -> str:
         asked.append(repository)
         if repository == "nobody/nothing":
             raise OSError("no such\nrepository")
@@ -238,3 +241,44 @@ def test_models_from_the_hub(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(AudiodiffError, match="pip install huggingface_hub"):
         vocode.load("hf:somebody/something")
+
+
+@pytest.mark.parametrize("name", ["vocos-24k", "vocos-24k-same"])
+@pytest.mark.parametrize("n_extra", [0, 1, 200])
+def test_what_comes_out_lies_where_it_lay_in_the_recording(name: str, n_extra: int) -> None:
+    """Noise in bursts through a network that knows nothing but keeps magnitudes: energies stay in their places."""
+    torch.manual_seed(0)
+    small = WaveNetConfig(channels=8, layers=2, dilation_cycle=2, cond_channels=8, embedding_width=16)
+    model = Vocoder(VocoderConfig(mel=PRESETS[name], wavenet=small)).eval()
+    synth = VocoderSynthesizer(model, delay=model.config.delay, call_seconds=0.5, window_seconds=2.0)
+    period, length, count = 8192, 2048, 24
+    waveform = 1e-4 * torch.randn(period * count + n_extra)
+    for burst in range(count):
+        start = burst * period + 3000
+        waveform[start : start + length] += 0.1 * torch.randn(length)
+    output = synth.vocode(waveform, 24000, steps=1, seed=3)
+    assert output.shape == waveform.shape
+    shifts = []
+    for burst in range(count):
+        around = slice(burst * period, (burst + 1) * period)
+        energies = [x[around].square() for x in (waveform, output)]
+        places = [float((energy * torch.arange(period)).sum() / energy.sum()) for energy in energies]
+        shifts.append(places[1] - places[0])
+    assert abs(sum(shifts) / count) < 40.0  # half a hop is 128
+
+
+@pytest.mark.parametrize("n_frames", [1, 7, 93, 94, 95])
+def test_a_delayed_state_is_the_same_in_any_pieces(n_frames: int) -> None:
+    """Loops, short mels and mels that end with a piece have all their samples, streamed or not."""
+    torch.manual_seed(0)
+    small = WaveNetConfig(channels=8, layers=2, dilation_cycle=2, cond_channels=8, embedding_width=16)
+    model = Vocoder(VocoderConfig(mel=PRESETS["vocos-24k"], wavenet=small)).eval()
+    synth = VocoderSynthesizer(model, delay=model.config.delay, call_seconds=0.5)
+    mel = log_mel(0.1 * torch.randn(256 * n_frames), PRESETS["vocos-24k"])[..., :n_frames]
+    whole = synth.vocode_mel(mel, steps=1)
+    assert whole.shape == (256 * n_frames,)
+    plan = synth.plan(VocodeSettings(steps=1, window_seconds=0.3))
+    meters = synth.measure([mel[None]])
+    blocks = list(synth.stream(FrameReader([mel[None]]), n_frames, meters, plan))
+    assert torch.equal(torch.cat(blocks, dim=-1)[0], whole)
+    assert synth.vocode_mel(mel, steps=1, circular=True).shape == whole.shape

@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -15,6 +20,59 @@ def test_shards_make_up_the_batch() -> None:
         Devices(torch.device("cpu"), 0, 4).shard(batch)
 
 
+def test_parts_and_processes_share_a_batch() -> None:
+    batch = torch.arange(12)
+    shares = [Devices(torch.device("cpu"), rank, 2).shard(batch) for rank in range(2)]
+    for rank, share in enumerate(shares):
+        parts = [part.shard(batch) for part in Devices(torch.device("cpu"), rank, 2).parts(3)]
+        assert [len(part) for part in parts] == [2, 2, 2]
+        assert torch.equal(torch.cat(parts).sort().values, share)
+    with pytest.raises(AudiodiffError, match=r"in 3 parts each.*multiple of 6"):
+        Devices(torch.device("cpu"), 0, 2).parts(3)[0].shard(torch.arange(8))
+
+
+@pytest.mark.parametrize("variable", ["WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE"])
+@pytest.mark.parametrize("device", ["auto", "cuda", "mps"])
+def test_started_together_but_not_joined_is_refused(
+    monkeypatch: pytest.MonkeyPatch, variable: str, device: str
+) -> None:
+    """Each would train alone, all into the same folder."""
+    accelerate = pytest.importorskip("accelerate")
+
+    class Alone:
+        def __init__(self, cpu: bool = False) -> None:
+            self.device, self.process_index, self.num_processes = torch.device("cpu"), 0, 1
+
+    monkeypatch.setattr(accelerate, "PartialState", Alone)
+    monkeypatch.setenv(variable, "2")
+    with pytest.raises(AudiodiffError, match="2 processes were started"):
+        open_devices(device)
+
+
+@pytest.mark.slow
+def test_torchrun_makes_one_run_of_its_processes(tmp_path: Path) -> None:
+    pytest.importorskip("accelerate")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from audiodiff.training.devices import close_devices, open_devices\n"
+        "devices = open_devices()\n"
+        "print(f'rank {devices.rank} of {devices.n_processes} on {devices.device.type}', flush=True)\n"
+        "close_devices()\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("ACCELERATE")}
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)],
+        env={**environment, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        cwd=Path(__file__).parents[2],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.split("\n")[:2]) == ["rank 0 of 2 on cpu", "rank 1 of 2 on cpu"]
+
+
 def test_open_devices() -> None:
     assert open_devices("cpu") == Devices(torch.device("cpu"))
     assert open_devices("auto").n_processes == 1
@@ -27,8 +85,9 @@ def test_processes_leave_together_and_one_alone_just_ends(monkeypatch: pytest.Mo
     done: list[str] = []
     for name in ("barrier", "destroy_process_group"):
         monkeypatch.setattr(torch.distributed, name, lambda name=name: done.append(name))
-    close_devices()
+    assert close_devices()
     assert done == []
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
-    close_devices()
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 1)
+    assert not close_devices()
     assert done == ["barrier", "destroy_process_group"]

@@ -149,6 +149,27 @@ def test_a_run_is_not_overwritten_by_accident(tmp_path: Path) -> None:
         next(train_steps([line_player(name="other")], line_config(4), tmp_path, resume=True, export=ignore))
 
 
+@pytest.mark.parametrize("change", ["renamed", "part", "shape", "none"])
+def test_an_optimizer_state_of_another_model_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """Moments would start from zero without a word: states without checksums are looked at, too."""
+    list(train_steps([line_player()], line_config(2), tmp_path, resume=False, export=ignore))
+    saved = load_state(tmp_path)
+    moments = saved.tensors["optimizer"]
+    if change == "renamed":
+        moments["other/weight/exp_avg"] = moments.pop("line/weight/exp_avg")
+    elif change == "part":
+        del moments["line/weight/exp_avg_sq"]
+    elif change == "shape":
+        moments["line/weight/exp_avg"] = torch.zeros(3, 3)
+    else:
+        moments.clear()
+    monkeypatch.setattr("audiodiff.training.loop.load_state", lambda run_dir: saved)
+    with pytest.raises(AudiodiffError, match="optimizer state"):
+        next(train_steps([line_player()], line_config(4), tmp_path, resume=True, export=ignore))
+
+
 def test_a_finished_run_goes_on_with_more_steps(tmp_path: Path) -> None:
     list(train_steps([line_player()], line_config(10), tmp_path, resume=False, export=ignore))
     exported: list[int] = []

@@ -1,4 +1,7 @@
+import json
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +10,7 @@ import torch
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.training import state
-from audiodiff.training.state import has_state, load_state, save_state
+from audiodiff.training.state import has_state, load_state, save_state, saved_step
 
 
 def save(run: Path, step: int) -> None:
@@ -81,3 +84,72 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
     (tmp_path / "run").write_text("a file, not a folder")
     with pytest.raises(AudiodiffError, match="cannot write"):
         save(tmp_path / "run", 0)
+
+
+def whole_state(run: Path) -> Path:
+    """A state of three files with tensors; returns its folder."""
+    groups = {name: {"a": torch.full((3,), float(index))} for index, name in enumerate(("weights", "ema", "optimizer"))}
+    save_state(run, {"step": 7, "items_seen": 28}, groups)
+    return next(path for path in (run / "state").iterdir() if path.is_dir())
+
+
+def flip(path: Path, place: int, bit: int = 0) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1 << bit
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["weights", "ema", "optimizer"])
+@pytest.mark.parametrize("place", [-1, -12, 9, 0])
+def test_a_flipped_bit_is_found_wherever_it_is(tmp_path: Path, name: str, place: int) -> None:
+    flip(whole_state(tmp_path) / f"{name}.safetensors", place)
+    with pytest.raises(AudiodiffError, match=rf"damaged.*{name}\.safetensors"):
+        load_state(tmp_path)
+
+
+@pytest.mark.parametrize(("old", "new"), [('"step": 7', '"step": 9'), ("28", "29"), ("{", "["), ('"step"', '"stop"')])
+def test_numbers_that_have_changed_are_found(tmp_path: Path, old: str, new: str) -> None:
+    file = whole_state(tmp_path) / "state.json"
+    file.write_text(file.read_text().replace(old, new, 1))
+    for read in (load_state, saved_step):
+        with pytest.raises(AudiodiffError, match=r"damaged.*state\.json"):
+            read(tmp_path)
+
+
+def _swap(folder: Path) -> None:
+    shutil.copy(folder / "weights.safetensors", folder / "optimizer.safetensors")
+
+
+def _add(folder: Path) -> None:
+    shutil.copy(folder / "ema.safetensors", folder / "critic.safetensors")
+
+
+def _remove(folder: Path) -> None:
+    (folder / "optimizer.safetensors").unlink()
+
+
+@pytest.mark.parametrize("change", [_swap, _add, _remove])
+def test_files_that_are_not_its_own_are_found(tmp_path: Path, change: Callable[[Path], None]) -> None:
+    change(whole_state(tmp_path))
+    with pytest.raises(AudiodiffError, match="damaged"):
+        load_state(tmp_path)
+
+
+@pytest.mark.parametrize("name", [b"", b"gone", b"..", b"../state", b"\xff\xfe", b"a\0b", b"x" * 5000])
+def test_a_pointer_to_nowhere_is_one_sentence(tmp_path: Path, name: bytes) -> None:
+    whole_state(tmp_path)
+    (tmp_path / "state" / "current").write_bytes(name)
+    with pytest.raises(AudiodiffError, match=r"damaged.*current"):
+        load_state(tmp_path)
+
+
+def test_a_state_without_checksums_is_loaded_with_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = whole_state(tmp_path) / "state.json"
+    assert load_state(tmp_path).scalars == {"step": 7, "items_seen": 28}
+    assert capsys.readouterr().err == ""
+    file.write_text(json.dumps({"step": 7, "items_seen": 28}))
+    assert load_state(tmp_path).scalars == {"step": 7, "items_seen": 28}
+    assert "without checksums" in capsys.readouterr().err
+    (file.parent / "optimizer.safetensors").unlink()
+    with pytest.raises(AudiodiffError, match=r"lacks optimizer\.safetensors"):
+        load_state(tmp_path).group("optimizer")
