@@ -120,7 +120,7 @@ def _quietest(mono: FloatArray, place: int, sample_rate: int) -> int:
 
 
 _FFT = 4096
-_FLOOR_DB = -115.0
+_FLOOR_DB = -128.0
 """Least level of a bin that tells anything: 16 bits resolve no less."""
 
 _WALL_DB = 15.0

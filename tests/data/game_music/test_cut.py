@@ -14,7 +14,7 @@ def low_passed(samples: np.ndarray, hz: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("hz", [8_000.0, 16_000.0, 19_300.0])
-@pytest.mark.parametrize("level", [0.3, 0.003])
+@pytest.mark.parametrize("level", [0.3, 0.0003])
 def test_a_wall_is_found(hz: float, level: float) -> None:
     noise = np.random.default_rng(0).standard_normal(4 * RATE) * level
     assert band_limit(low_passed(noise, hz), RATE) == pytest.approx(hz, abs=40.0)
