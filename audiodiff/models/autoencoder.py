@@ -12,6 +12,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
 from audiodiff.nn.autoencoder import AutoencoderConfig, MelDecoder, MelEncoder
 from audiodiff.signal import mel
+from audiodiff.signal.spectral import mel_band_mask
 
 __all__ = [
     "AutoencoderLoss",
@@ -126,12 +127,14 @@ class MelAutoencoder(nn.Module):
         clamped: Tensor = values.clamp(low, high)
         return clamped
 
-    def loss(self, log_mel: Tensor, noise: Tensor) -> AutoencoderLoss:
+    def loss(self, log_mel: Tensor, noise: Tensor, bandwidth_hz: Tensor | None = None) -> AutoencoderLoss:
         """Training loss of one batch.
 
         Args:
             log_mel: `[batch, n_mels, n_frames]`, `n_frames` a multiple of `frames_per_latent`.
             noise: standard normal, `[batch, latent_channels, n_latents]`.
+            bandwidth_hz: `[batch]`; what the recording holds nothing above, the loss does not ask for (Hz). None for
+                recordings that hold everything.
 
         Raises:
             AudiodiffError: the number of frames does not fit.
@@ -145,8 +148,9 @@ class MelAutoencoder(nn.Module):
         mean, log_variance = self.encoder(target)
         mean, log_variance = mean.float(), log_variance.float()
         output = self.decoder(mean + noise * torch.exp(0.5 * log_variance)).float()
-        level = (output - target).abs().mean(dim=(1, 2))
-        change = (output.diff(dim=-1) - target.diff(dim=-1)).abs().mean(dim=(1, 2))
+        heard = self.heard(log_mel, bandwidth_hz)
+        level = ((output - target).abs() * heard).mean(dim=(1, 2))
+        change = ((output.diff(dim=-1) - target.diff(dim=-1)).abs() * heard).mean(dim=(1, 2))
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).mean(dim=(1, 2))
         settings = self.config.loss
         per_item = level + settings.change * change + settings.kl * divergence
@@ -155,15 +159,32 @@ class MelAutoencoder(nn.Module):
             "level": level.detach().mean(),
             "change": change.detach().mean(),
             "kl": divergence.detach().mean(),
-            "log_mel_l1": (reconstruction - log_mel).detach().abs().mean(),
+            "log_mel_l1": ((reconstruction - log_mel).abs() * heard).detach().mean(),
         }
         return AutoencoderLoss(per_item, terms, reconstruction)
 
+    def heard(self, log_mel: Tensor, bandwidth_hz: Tensor | None) -> Tensor:
+        """Weights `[batch, n_mels, 1]` of an error: 0 for bands that the recordings cannot hold, mean 1 over bands."""
+        if bandwidth_hz is None:
+            return log_mel.new_ones(len(log_mel), log_mel.shape[1], 1)
+        mask = mel_band_mask(bandwidth_hz.to(log_mel.device), self.mel_spec)
+        return mask / mask.mean(dim=1, keepdim=True).clamp_min(1e-6)
+
     @torch.no_grad()
-    def fit_mel_statistics(self, log_mel: Tensor) -> None:
-        """Set the standardisation of log-mels from examples `[batch, n_mels, n_frames]`."""
-        self.mel_mean.copy_(log_mel.mean(dim=(0, 2)))
-        self.mel_deviation.copy_(log_mel.std(dim=(0, 2)).clamp_min(0.1))
+    def fit_mel_statistics(self, log_mel: Tensor, bandwidth_hz: Tensor | None = None) -> None:
+        """Set the standardisation of log-mels from examples `[batch, n_mels, n_frames]`.
+
+        Args:
+            log_mel: the examples.
+            bandwidth_hz: `[batch]`; a band counts only those that can hold it (Hz), or all if none can.
+        """
+        counted = (self.heard(log_mel, bandwidth_hz) > 0.0).to(log_mel.dtype)
+        counted = torch.where(counted.sum(dim=0, keepdim=True) > 0.0, counted, torch.ones_like(counted))
+        count = counted.sum(dim=(0, 2)) * log_mel.shape[-1]
+        mean = (log_mel * counted).sum(dim=(0, 2)) / count
+        variance = ((log_mel - mean[:, None]).square() * counted).sum(dim=(0, 2)) / (count - 1.0).clamp_min(1.0)
+        self.mel_mean.copy_(mean)
+        self.mel_deviation.copy_(variance.sqrt().clamp_min(0.1))
 
     @torch.no_grad()
     def fit_latent_statistics(self, log_mel: Tensor) -> None:

@@ -157,7 +157,7 @@ PRESETS: dict[str, Config] = {
         data=dataclasses.replace(_MUSIC_DATA, corpus="musdb18"),
         description="mel autoencoder for songs (MUSDB18-HQ), 44.1 kHz, BigVGAN-v2 mel",
     ),
-    # 8 hours at 22.05 kHz: it learns that the upper half of the mel is empty.
+    # 8 hours at 22.05 kHz: what the upper half of the mel should hold it never hears, and leaves it empty.
     "gtzan-autoencoder": dataclasses.replace(
         _MUSIC,
         train=_SHORT,
@@ -244,8 +244,8 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
     train_set, valid_set = open_corpus(
         config.data, config.validation.clips, config.model.mel.sample_rate, tell=devices.rank == 0
     )
-    examples = _crops(train_set, config, 0, _STATISTICS_CROPS, None)
-    model = build_model(config, examples).to(devices.device)
+    examples, bandwidth = _crops(train_set, config, 0, _STATISTICS_CROPS, None)
+    model = build_model(config, examples, bandwidth).to(devices.device)
     examples = examples.to(devices.device)
     metadata = describe(config, train_set)
 
@@ -277,12 +277,13 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
     return run
 
 
-def build_model(config: Config, examples: Tensor) -> MelAutoencoder:
+def build_model(config: Config, examples: Tensor, bandwidth_hz: Tensor | None = None) -> MelAutoencoder:
     """Return the autoencoder with random weights from the run's seed, or with those of `config.init`.
 
     Args:
         config: the settings.
         examples: log-mels `[batch, n_mels, n_frames]` that decide their standardisation.
+        bandwidth_hz: what their recordings hold nothing above, `[batch]` (Hz); None for those that hold everything.
 
     Raises:
         AudiodiffError: the checkpoint is of another shape.
@@ -290,7 +291,7 @@ def build_model(config: Config, examples: Tensor) -> MelAutoencoder:
     torch.manual_seed(config.train.seed)
     model = MelAutoencoder(config.model)
     if not config.init:
-        model.fit_mel_statistics(examples)
+        model.fit_mel_statistics(examples, bandwidth_hz)
         return model
     given = load_autoencoder(find_checkpoint(config.init))
     if (given.config.mel, given.config.network) != (config.model.mel, config.model.network):
@@ -306,25 +307,31 @@ def make_player(model: MelAutoencoder, data: AudioDataset, config: Config, devic
     n_latents = config.data.crop_frames // model.frames_per_latent
 
     def loss(devices: Devices, step: int, generator: torch.Generator) -> LossOutput:
-        log_mel = _crops(data, config, step, config.train.batch_size, generator)
+        log_mel, bandwidth = _crops(data, config, step, config.train.batch_size, generator)
         noise = torch.randn(len(log_mel), model.latent_channels, n_latents, generator=generator)
-        result = model.loss(devices.shard(log_mel), devices.shard(noise))
+        result = model.loss(*(devices.shard(part) for part in (log_mel, noise, bandwidth)))
         return LossOutput(result.per_item.mean(), result.terms)
 
     first, *further = [partial(loss, part) for part in devices.parts(config.train.accumulate)]
     return Player("autoencoder", model, first, further=further)
 
 
-def _crops(data: AudioDataset, config: Config, step: int, count: int, generator: torch.Generator | None) -> Tensor:
-    """Log-mels of random crops `[count, n_mels, crop_frames]`, at random gains if there is a generator."""
+def _crops(
+    data: AudioDataset, config: Config, step: int, count: int, generator: torch.Generator | None
+) -> tuple[Tensor, Tensor]:
+    """Log-mels of random crops `[count, n_mels, crop_frames]`, at random gains if there is a generator.
+
+    With them what their recordings hold nothing above, `[count]` (Hz).
+    """
     spec = config.model.mel
-    waveform = data.crops(config.train.seed, step, count, config.data.crop_frames * spec.hop_length).waveform
+    batch = data.crops(config.train.seed, step, count, config.data.crop_frames * spec.hop_length)
+    waveform = batch.waveform
     if generator is not None:
         low, high = config.data.gain_db
         gain = 10.0 ** ((torch.rand(count, generator=generator) * (high - low) + low) / 20.0)
         waveform = (waveform * gain[:, None]).clamp(-1.0, 1.0)
     with torch.no_grad(), torch.autocast(waveform.device.type, enabled=False):
-        return mel.log_mel(waveform, spec)[..., : config.data.crop_frames]
+        return mel.log_mel(waveform, spec)[..., : config.data.crop_frames], batch.bandwidth_hz
 
 
 def batch_names(data: AudioDataset, config: Config, step: int) -> str:
@@ -341,7 +348,8 @@ def reconstruct(
     """Encode and decode the validation clips.
 
     Returns:
-        Mean distance of log-mels (L1), and for each clip the mels `[2, n_mels, n_frames]`, the recording's first.
+        Mean distance of log-mels (L1) in the bands that the recordings can hold, and for each clip the mels
+        `[2, n_mels, n_frames]`, the recording's first.
     """
     spec, per_latent = config.model.mel, model.frames_per_latent
     n_frames = max(int(config.validation.seconds * spec.sample_rate / spec.hop_length) // per_latent, 1) * per_latent
@@ -351,7 +359,8 @@ def reconstruct(
         waveform = fit_length(data.waveform(index, stop=n_samples), n_samples)
         log_mel = mel.log_mel(waveform[None], spec)[..., :n_frames].to(devices.device)
         output = model.decode(model.encode(log_mel))
-        distances.append((output - log_mel).abs().mean().item())
+        heard = model.heard(log_mel, torch.tensor([data.bandwidth_hz(index)]))
+        distances.append(((output - log_mel).abs() * heard).mean().item())
         pictures.append(torch.cat([log_mel, output]).cpu())
     return sum(distances) / len(distances), pictures
 

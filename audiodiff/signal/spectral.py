@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.mel import MelSpec, mel_to_magnitude, n_frames
+from audiodiff.signal.mel import MelSpec, filterbank, mel_to_magnitude, n_frames
 
 Distance = Literal["complex", "magnitude", "log-magnitude", "convergence"]
 
@@ -88,6 +88,17 @@ def band_mask(bandwidth_hz: Tensor, n_fft: int, sample_rate: int, guard: float =
     bandwidth = bandwidth_hz.double()
     limit = torch.where(bandwidth >= sample_rate / 2, math.inf, bandwidth * (1.0 - guard))
     return (bins[None, :, None] <= limit[:, None, None]).float()
+
+
+def mel_band_mask(bandwidth_hz: Tensor, spec: MelSpec) -> Tensor:
+    """Weights `[batch, n_mels, 1]`, 1 for mel bands that lie wholly within `bandwidth_hz [batch]` (Hz), 0 for others.
+
+    Half the sample rate or more keeps every band.
+    """
+    bins = torch.arange(spec.n_fft // 2 + 1) * (spec.sample_rate / spec.n_fft)
+    tops = ((filterbank(spec) > 0.0) * bins).amax(dim=1).to(bandwidth_hz.device)
+    limit = torch.where(bandwidth_hz >= spec.sample_rate / 2, math.inf, bandwidth_hz)
+    return (tops[None, :, None] <= limit[:, None, None]).float()
 
 
 def _mean(error: Tensor, mask: Tensor | None) -> Tensor:

@@ -74,9 +74,16 @@ def test_bad_input_is_one_sentence(command, tmp_path, monkeypatch, arguments) ->
         (["rendered", "--hours", "1", "--seconds", "0.5"], "--seconds is 0.5"),
         (["rendered", "--hours", "1", "--jobs", "0"], "--jobs is 0"),
         ([".", "--seed", "1"], "--seed cannot be used"),
+        (["rendered", "--hours", "1", "--packages", "."], "--packages cannot be used"),
+        (["game-music", "--hours", "1"], "--hours cannot be used"),
+        (["game-music", "--rate", "22050"], "--rate cannot be used"),
+        (["game-music", "--packages", "."], "no .deb files"),
+        (["game-music", "--packages", "missing"], "not a folder"),
+        (["game-music", "--seconds", "0"], "--seconds is 0"),
+        ([".", "--exclude", "a.csv"], "--exclude cannot be used"),
     ],
 )
-def test_options_of_rendered_music(command, tmp_path, monkeypatch, arguments, told) -> None:
+def test_options_of_rendered_and_game_music(command, tmp_path, monkeypatch, arguments, told) -> None:
     monkeypatch.chdir(tmp_path)
     done = command("prepare", *arguments, "-o", "out")
     assert done.status == 2

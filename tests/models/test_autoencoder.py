@@ -88,6 +88,50 @@ def test_training_lowers_the_loss_and_its_parts_are_named() -> None:
     torch.testing.assert_close(total, loss.per_item.detach().mean(), rtol=1e-5, atol=1e-6)
 
 
+def test_bands_above_a_recordings_limit_do_not_count() -> None:
+    autoencoder = model()
+    batch = mels()
+    autoencoder.fit_mel_statistics(batch)
+    noise = torch.randn(4, 6, 8, generator=torch.Generator().manual_seed(1))
+    nyquist = torch.full((4,), CONFIG.mel.sample_rate / 2)
+    plain = autoencoder.loss(batch, noise)
+    torch.testing.assert_close(autoencoder.loss(batch, noise, nyquist).per_item, plain.per_item)
+
+    limit = nyquist.clone()
+    limit[0] = 3_000.0
+    heard = autoencoder.heard(batch, limit)
+    assert 0 < int((heard[0] == 0.0).sum()) < 80
+    assert bool((heard[1:] == 1.0).all())
+    torch.testing.assert_close(heard.mean(dim=1), torch.ones(4, 1))
+    # No gradient reaches the decoder by what lies above the limit; other clips are heard in full.
+    made = torch.autograd.grad(autoencoder.loss(batch, noise, limit).per_item[0], last_weights(autoencoder))[0]
+    silent = heard[0, :, 0] == 0.0
+    assert float(made[silent].abs().max()) == 0.0
+    assert float(made[~silent].abs().max()) > 0.0
+    torch.testing.assert_close(autoencoder.loss(batch, noise, limit).per_item[1:], plain.per_item[1:])
+
+
+def last_weights(autoencoder: MelAutoencoder) -> torch.Tensor:
+    """Weights of the decoder's last layer, a row for each mel band."""
+    return [weight for weight in autoencoder.decoder.parameters() if weight.dim() == 3 and len(weight) == 80][-1]
+
+
+def test_a_wall_does_not_count_in_the_statistics() -> None:
+    autoencoder, full = model(), mels(16, 64)
+    autoencoder.fit_mel_statistics(full)
+    mean, deviation = autoencoder.mel_mean.clone(), autoencoder.mel_deviation.clone()
+    limit = torch.full((32,), CONFIG.mel.sample_rate / 2)
+    limit[16:] = 3_000.0
+    walled = torch.where(autoencoder.heard(full, limit[16:]) > 0.0, full, torch.tensor(-11.5))
+    autoencoder.fit_mel_statistics(torch.cat([full, walled]), limit)
+    torch.testing.assert_close(autoencoder.mel_mean, mean, rtol=0, atol=1e-4)
+    torch.testing.assert_close(autoencoder.mel_deviation, deviation, rtol=1e-2, atol=0)
+    # Nobody holds the upper bands: then they are as empty as they are.
+    autoencoder.fit_mel_statistics(walled, limit[16:])
+    assert float(autoencoder.mel_mean[-1]) == pytest.approx(-11.5)
+    assert bool(autoencoder.mel_deviation.isfinite().all())
+
+
 def test_crops_that_are_no_whole_number_of_latents_are_refused() -> None:
     with pytest.raises(AudiodiffError, match="multiple of the 4 frames"):
         model().loss(mels(1, 30), torch.zeros(1, 6, 7))

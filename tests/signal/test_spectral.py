@@ -11,6 +11,7 @@ from audiodiff.signal.spectral import (
     band_mask,
     griffin_lim,
     griffin_lim_from_mel,
+    mel_band_mask,
     multi_resolution_stft,
     stft,
     stft_distance,
@@ -83,6 +84,21 @@ def test_the_mask_lets_no_gradient_through():
     spectrum = stft(estimate.grad, Resolution(1024, 256)).abs().mean(dim=-1)[0]
     # Above the limit by more than a main lobe of the widest window.
     assert float(spectrum[260:].max()) < 1e-2 * float(spectrum[:170].mean())
+
+
+@pytest.mark.parametrize("name", ["hifigan-22k", "bigvgan-44k"])
+def test_mel_bands_within_a_bandwidth(name):
+    spec = mel.preset(name)
+    nyquist = spec.sample_rate / 2
+    mask = mel_band_mask(torch.tensor([nyquist, 5000.0, 0.0]), spec)[..., 0]
+    assert mask.shape == (3, spec.n_mels)
+    assert bool((mask[0] == 1.0).all())
+    assert not bool(mask[2, 1:].any())
+    time = torch.arange(spec.sample_rate) / spec.sample_rate
+    for hz, heard in ((4400.0, True), (5400.0, False)):
+        band = mel.log_mel(torch.sin(2 * torch.pi * hz * time)[None], spec)[0].mean(dim=1).argmax()
+        assert bool(mask[1, band]) is heard
+    assert bool((mask[1].diff() <= 0.0).all())
 
 
 def test_band_mask_edges():
