@@ -92,7 +92,7 @@ def test_nothing_is_handed_out_from_where_people_work(studio: Studio, monkeypatc
 @pytest.fixture(scope="module")
 def server(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Studio]]:
     folder = tmp_path_factory.mktemp("server")
-    limits = Limits(upload_mb=1.0, upload_seconds=20.0, seconds=8.0, steps=4000, jobs=1)
+    limits = Limits(upload_mb=1.0, upload_seconds=20.0, seconds=8.0, steps=4000, jobs=2)
     studio = open_studio(models, limits, library=folder / "prompts.json", parent=folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(GRADIO_FOLDER, "")
