@@ -1,13 +1,15 @@
 """Errors, latency and memory of the demo's server under mixed requests from several clients at once.
 
-    python -m benchmarks.demo_soak [--requests 200] [--clients 2] [--steps 4] [--threads 2] [--minutes 10]
+    python -m benchmarks.demo_soak [--requests 200] [--clients 2] [--strangers 500] [--steps 4] [--threads 2]
 
 Starts `audiodiff demo` with the shipped models in a process of its own on 127.0.0.1 and calls every name of its API
 through gradio_client, each client one request after the other: short clips, few steps, everything uploaded and
 downloaded. One request in ten is wrong and must be refused with its sentence. What comes back is checked: length,
 silence, the story, and that a replay is the same sample for sample. Resident memory is read while nothing runs: after
 the warm-up, in which every client has called everything, and after each third of the rest. Ends after so many minutes
-whatever is left. Writes `demo_soak.md` and `demo_soak.json` below OUTPUT. Needs the extra `demo`, and Linux.
+(`--minutes 10`) whatever is left. Then come strangers: clients without a session, or with one that nobody hears of
+again, who open the page, ask for what is refused and leave; memory is read after the first of them and after the last.
+Writes `demo_soak.md` and `demo_soak.json` below OUTPUT. Needs the extra `demo`, and Linux.
 """
 
 import argparse
@@ -33,7 +35,10 @@ import numpy as np
 import soundfile
 
 from benchmarks.long_file import EXAMPLE, RESULTS, ROOT, replace_text
-from benchmarks.soak_requests import APIS, BAD, GOOD, Wish, plan
+from benchmarks.soak_requests import APIS, BAD, GOOD, Wish, be_strange, plan
+
+STRANGERS_FIRST = 64
+"""Strangers after whom memory is read first: more than the sessions that are remembered."""
 
 FLAT = 0.05
 """How much memory may grow after the warm-up and still be called flat."""
@@ -51,6 +56,7 @@ class Config:
         steps: of the music model.
         threads: of the server.
         minutes: after which no request is sent any more.
+        strangers: clients that come once and ask for nothing that is given.
         keep_minutes: how long the server keeps files.
         model, vocoder, upsampler: what is served; the shipped ones when None.
         output: folder of the results.
@@ -61,6 +67,7 @@ class Config:
     steps: int = 4
     threads: int = 2
     minutes: float = 10.0
+    strangers: int = 500
     keep_minutes: float = 1.0
     model: str | None = None
     vocoder: str | None = None
@@ -105,6 +112,8 @@ class Soak:
     Attributes:
         answers: in the order in which they came.
         marks: the first after the warm-up.
+        strange: the same of strangers, counted from the first; empty without any.
+        unanswered: strangers that got no answer.
         tracebacks: in the server's log.
         files_kept: temporary files after they were old enough to be removed.
         files_left: those that the server left behind when it ended.
@@ -113,6 +122,8 @@ class Soak:
 
     answers: list[Answer] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
+    strange: list[Mark] = field(default_factory=list)
+    unanswered: int = 0
     tracebacks: int = 0
     files_kept: int = 0
     files_left: int = 0
@@ -129,9 +140,15 @@ class Soak:
         return self.marks[-1].mib / self.marks[0].mib - 1.0
 
     @property
+    def strange_growth(self) -> float:
+        """Growth of memory by strangers, as a share of what it was after the first of them."""
+        return self.strange[-1].mib / self.strange[0].mib - 1.0 if self.strange else 0.0
+
+    @property
     def holds(self) -> bool:
         """Whether there was no error and memory was flat."""
-        return bool(self.answers) and not self.errors and not self.tracebacks and self.growth <= FLAT
+        quiet = not self.errors and not self.tracebacks and not self.unanswered
+        return bool(self.answers) and quiet and max(self.growth, self.strange_growth) <= FLAT
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -183,6 +200,12 @@ def report(config: Config, soak: Soak, conditions: str) -> str:
         f"- Memory on the way (MiB): {way}.",
         f"- Tracebacks in the server's log: {soak.tracebacks}.",
     ]
+    if soak.strange:
+        came = ", ".join(f"{mark.mib:.0f} after {mark.requests}" for mark in soak.strange)
+        lines.append(
+            f"- Clients that come once, without a session, and are refused: {came} MiB "
+            f"({100.0 * soak.strange_growth:+.1f} %), {soak.unanswered} without an answer."
+        )
     told = Counter(f"/{answer.wish.api}: {answer.error}" for answer in soak.errors)
     lines += [f"- {count} times {text}" for text, count in told.most_common()]
     if unsent > 0:
@@ -202,6 +225,7 @@ def server(config: Config, folder: Path) -> Iterator[tuple[str, int, Path]]:
         port = int(probe.getsockname()[1])
     command = [sys.executable, "-m", "audiodiff", "demo", "--port", str(port), "--device", "cpu"]
     command += ["--prompts", str(folder / "prompts.json"), "--keep-minutes", str(config.keep_minutes)]
+    command += ["--max-jobs", str(max(2, config.clients))]  # all clients have one address
     command += [] if config.model is None else ["--model", config.model]
     command += [] if config.vocoder is None else ["--vocoder", config.vocoder]
     command += [] if config.upsampler is None else ["--upsampler", config.upsampler]
@@ -286,6 +310,7 @@ class Visitor:
     def ask(self, wish: Wish) -> Answer:
         """Send one request and check the answer."""
         from gradio_client.exceptions import AppError
+        from httpx import HTTPStatusError
 
         given = (BAD if wish.bad else GOOD)[wish.api](self, wish)
         wanted = given.pop("wanted", None)
@@ -295,6 +320,10 @@ class Visitor:
         except AppError as error:
             seconds, said = time.perf_counter() - began, str(error)
             fine = wish.bad and wanted in said
+            return Answer(wish, seconds, "" if fine else f"refused with {said!r}")
+        except HTTPStatusError as error:  # what is no sound is not taken in
+            seconds, said = time.perf_counter() - began, error.response.text
+            fine = wish.bad and error.response.status_code == 415 and wanted in said
             return Answer(wish, seconds, "" if fine else f"refused with {said!r}")
         except Exception as error:
             return Answer(wish, time.perf_counter() - began, f"{type(error).__name__}: {error}")
@@ -359,10 +388,20 @@ def run(config: Config, folder: Path) -> Soak:
             time.sleep(1.0)
             soak.marks.append(Mark(len(soak.answers), resident_mib(pid), count_files(folder / "tmp")))
             print(f"{soak.marks[-1]}, {len(soak.errors)} errors, {soak.seconds:.0f} s", file=sys.stderr)
-        time.sleep(60.0 * config.keep_minutes + min(60.0, 60.0 * config.keep_minutes) + 5.0)  # old, and swept
-        soak.files_kept = count_files(folder / "tmp")
         for visitor in visitors:
             visitor.client.close()
+        for number in range(config.strangers):
+            try:
+                be_strange(address, number)
+            except OSError as error:
+                soak.unanswered += 1
+                print(f"stranger {number}: {error}", file=sys.stderr)
+            if number + 1 in (min(STRANGERS_FIRST, config.strangers), config.strangers):
+                time.sleep(1.0)
+                soak.strange.append(Mark(number + 1, resident_mib(pid), count_files(folder / "tmp")))
+                print(f"{soak.strange[-1]} strangers", file=sys.stderr)
+        time.sleep(60.0 * config.keep_minutes + min(60.0, 60.0 * config.keep_minutes) + 5.0)  # old, and swept
+        soak.files_kept = count_files(folder / "tmp")
     soak.tracebacks = log.read_text(encoding="utf-8").count("Traceback")
     soak.files_left = count_files(folder / "tmp")
     return soak
@@ -394,6 +433,9 @@ def main(config: Config) -> Soak:
         "median_seconds": statistics.median(seconds) if seconds else None,
         "memory": [asdict(mark) for mark in soak.marks],
         "growth": soak.growth,
+        "strangers": [asdict(mark) for mark in soak.strange],
+        "strangers_growth": soak.strange_growth,
+        "strangers_unanswered": soak.unanswered,
         "holds": soak.holds,
         "tracebacks": soak.tracebacks,
         "files_kept": soak.files_kept,
@@ -415,6 +457,7 @@ def parse(arguments: Sequence[str] | None = None) -> Config:
     parser.add_argument("--steps", type=int, default=Config.steps, help="of the music model (default: 4)")
     parser.add_argument("--threads", type=int, default=Config.threads, help="of the server (default: 2)")
     parser.add_argument("--minutes", type=float, default=Config.minutes, help="at most (default: 10)")
+    parser.add_argument("--strangers", type=int, default=Config.strangers, help="that come once (default: 500)")
     parser.add_argument("--keep-minutes", type=float, default=Config.keep_minutes, help="of files (default: 1)")
     parser.add_argument("--model", help="model that generates (default: music)")
     parser.add_argument("--vocoder", help="vocoder for recordings (default: speech)")

@@ -1,11 +1,15 @@
 """What the clients of `benchmarks.demo_soak` ask for: which requests, in which order, with which arguments."""
 
+import contextlib
+import json
 import random
+import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.error import HTTPError
 
 import soundfile
 
@@ -207,3 +211,45 @@ BAD: Mapping[str, Arguments] = {
     "replay": _bad_input("voice", "voice.wav"),
 }
 """Requests that must be refused: name of the API -> arguments, `wanted` being words of the sentence."""
+
+
+STRANGE_SECONDS = 5.0
+"""How long a stranger waits for an answer."""
+
+
+def be_strange(address: str, number: int) -> None:
+    """Come once and never again, as browsers, scripts and scanners do: open the page, ask for what is refused, leave.
+
+    Args:
+        address: of the server, with a slash at its end.
+        number: of the stranger, who has a session of that name.
+
+    Raises:
+        OSError: the server does not answer.
+    """
+    session = f"stranger-{number}"
+    api = f"{address}gradio_api"
+    _fetch(address if number % 2 else f"{address}config")
+    event = json.loads(_fetch(f"{api}/call/inspect", {"data": [None]}) or b"{}").get("event_id", "none")
+    if number % 3:  # others do not wait for the answer
+        _fetch(f"{api}/call/inspect/{event}")
+    _fetch(f"{api}/queue/join", {"data": [], "fn_index": 0, "session_hash": session})
+    _fetch(f"{api}/queue/join", {"data": [], "fn_index": 10**6, "session_hash": session})
+    _fetch(f"{api}/run/stop", {"data": [], "session_hash": f"{session}-api"})
+    if number % 5 == 0:
+        with contextlib.closing(
+            urllib.request.urlopen(f"{api}/heartbeat/{session}", timeout=STRANGE_SECONDS)
+        ) as open_page:
+            open_page.read(4)
+
+
+def _fetch(url: str, body: Mapping[str, Any] | None = None) -> bytes:
+    """Return an answer, also where it is a refusal."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=STRANGE_SECONDS) as answer:
+            return bytes(answer.read())
+    except HTTPError as refusal:
+        with refusal:
+            return bytes(refusal.read())

@@ -9,6 +9,7 @@ import gradio as gr
 
 from . import edits, handlers, stories, upsampling, vocoding
 from .handlers import Asked, Compared, Created
+from .jobs import User
 from .limits import CARDS
 from .studio import Studio
 from .widgets import guarded, ignore, user_of
@@ -31,21 +32,25 @@ def build(studio: Studio) -> None:
         if studio.models.upsampler is not None:
             _upsample(studio)
         _stories(studio)
-        _endpoint("stop", "Stop all that this client has under way.", {}, [gr.Number(label="jobs")], _stopper(studio))
+        _endpoint(
+            studio, "stop", "Stop all that this client has under way.", {}, [gr.Number(label="jobs")], _stopper(studio)
+        )
 
 
 def _endpoint(
+    studio: Studio,
     name: str,
     told: str,
     inputs: Inputs,
     outputs: list[gr.components.Component],
-    work: Callable[[str, Given], Any],
+    work: Callable[[User, Given], Any],
     *,
     required: tuple[str, ...] = REQUIRED,
 ) -> None:
     """Add one function.
 
     Args:
+        studio: the demo.
         name: of the function.
         told: what it does; shown in its documentation.
         inputs: argument -> component; its value is the default.
@@ -55,7 +60,7 @@ def _endpoint(
     """
 
     def call(request: gr.Request, *values: Any) -> Any:
-        return work(user_of(request), dict(zip(inputs, values, strict=True)))
+        return work(user_of(request, studio), dict(zip(inputs, values, strict=True)))
 
     # Gradio takes the names and the defaults from the signature
     kind, empty = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
@@ -74,7 +79,8 @@ def _endpoint(
         outputs,
         api_name=name,
         api_description=told,
-        concurrency_limit=None,
+        # jobs wait in the queue of the studio; what is no job, in Gradio's
+        concurrency_limit="default" if name == "inspect" else None,
         show_progress="hidden",
         queue=name != "stop",  # which must not wait for what it stops
     )
@@ -130,10 +136,10 @@ def _report(created: Created) -> tuple[list[str], str]:
 
 
 def _generate(studio: Studio) -> None:
-    def generate(user: str, given: Given) -> tuple[list[str], str]:
+    def generate(user: User, given: Given) -> tuple[list[str], str]:
         return _report(handlers.generate(studio, ignore, user=user, asked=_take(given), **given))
 
-    def loop(user: str, given: Given) -> tuple[list[str], str]:
+    def loop(user: User, given: Given) -> tuple[list[str], str]:
         return generate(user, {**given, "loop": True})
 
     def inputs() -> dict[str, Any]:
@@ -142,6 +148,7 @@ def _generate(studio: Studio) -> None:
 
     returned = "returns the files and, as JSON, a report on each."
     _endpoint(
+        studio,
         "generate",
         f"Make clips from a prompt, and like a reference recording where the model takes one; {returned}",
         {**inputs(), "loop": gr.Checkbox(False, label="loop"), "reference": gr.File(None, label="reference")},
@@ -150,6 +157,7 @@ def _generate(studio: Studio) -> None:
         required=("prompt",),
     )
     _endpoint(
+        studio,
         "loop",
         f"Make clips whose ends lead into their beginnings; {returned}",
         inputs(),
@@ -160,16 +168,16 @@ def _generate(studio: Studio) -> None:
 
 
 def _edits(studio: Studio) -> None:
-    def vary(user: str, given: Given) -> Any:
+    def vary(user: User, given: Given) -> Any:
         return _report(edits.vary(studio, ignore, user=user, asked=_take(given), **given))
 
-    def inpaint(user: str, given: Given) -> Any:
+    def inpaint(user: User, given: Given) -> Any:
         return _report(edits.inpaint(studio, ignore, user=user, asked=_take(given), **given))
 
-    def extend(user: str, given: Given) -> Any:
+    def extend(user: User, given: Given) -> Any:
         return _report(edits.extend(studio, ignore, user=user, asked=_take(given), **given))
 
-    def interpolate(user: str, given: Given) -> Any:
+    def interpolate(user: User, given: Given) -> Any:
         return _report(edits.interpolate(studio, ignore, user=user, asked=_take(given), **given))
 
     def inputs() -> dict[str, Any]:
@@ -177,6 +185,7 @@ def _edits(studio: Studio) -> None:
 
     longest = studio.limits.seconds
     _endpoint(
+        studio,
         "vary",
         "Make variations of a clip; without a prompt, of the one that it tells.",
         {**inputs(), "strength": gr.Number(0.4, label="strength"), **_asked()},
@@ -184,6 +193,7 @@ def _edits(studio: Studio) -> None:
         vary,
     )
     _endpoint(
+        studio,
         "inpaint",
         "Make regions of a clip anew, such as 2:4 (seconds); several are parted by spaces.",
         {
@@ -198,6 +208,7 @@ def _edits(studio: Studio) -> None:
         inpaint,
     )
     _endpoint(
+        studio,
         "extend",
         "Let a clip go on, or lead into it.",
         {
@@ -212,6 +223,7 @@ def _edits(studio: Studio) -> None:
         extend,
     )
     _endpoint(
+        studio,
         "interpolate",
         "Make clips on the way from one clip to another, from one prompt to another (JSON list of two), or both.",
         {
@@ -245,7 +257,7 @@ def _compared(made: Compared) -> tuple[str, str]:
 
 
 def _vocode(studio: Studio) -> None:
-    def vocode(user: str, given: Given) -> tuple[str, str]:
+    def vocode(user: User, given: Given) -> tuple[str, str]:
         return _compared(vocoding.vocode(studio, ignore, user=user, **given))
 
     inputs = {
@@ -254,11 +266,11 @@ def _vocode(studio: Studio) -> None:
         "format": gr.Textbox("flac", label="format"),
     }
     told = "Resynthesise a sound file, or a log-mel as .npy; returns the file and, as JSON, figures."
-    _endpoint("vocode", told, inputs, [gr.File(label="sound"), gr.Textbox(label="figures")], vocode)
+    _endpoint(studio, "vocode", told, inputs, [gr.File(label="sound"), gr.Textbox(label="figures")], vocode)
 
 
 def _upsample(studio: Studio) -> None:
-    def upsample(user: str, given: Given) -> tuple[str, str]:
+    def upsample(user: User, given: Given) -> tuple[str, str]:
         return _compared(upsampling.upsample(studio, ignore, user=user, **given))
 
     inputs = {
@@ -268,19 +280,20 @@ def _upsample(studio: Studio) -> None:
         "format": gr.Textbox("flac", label="format"),
     }
     told = "Give a narrow-band sound file the band it lacks; returns the file and, as JSON, figures."
-    _endpoint("upsample", told, inputs, [gr.File(label="sound"), gr.Textbox(label="figures")], upsample)
+    _endpoint(studio, "upsample", told, inputs, [gr.File(label="sound"), gr.Textbox(label="figures")], upsample)
 
 
 def _stories(studio: Studio) -> None:
-    def inspect_file(user: str, given: Given) -> str:
+    def inspect_file(user: User, given: Given) -> str:
         return stories.inspect(studio, **given).document
 
-    def replay(user: str, given: Given) -> tuple[str, str]:
+    def replay(user: User, given: Given) -> tuple[str, str]:
         made = stories.replay(studio, ignore, user=user, **given)
         found = {"identical": made.identical, "reasons": list(made.reasons), "untouched": made.untouched}
         return str(made.path), json.dumps(found)
 
     _endpoint(
+        studio,
         "inspect",
         "Return what made a sound file, as JSON.",
         {"input": gr.File(label="input")},
@@ -288,6 +301,7 @@ def _stories(studio: Studio) -> None:
         inspect_file,
     )
     _endpoint(
+        studio,
         "replay",
         "Make a sound file again from its story, and from the originals if it had any; returns the file and, as JSON, "
         "whether it became the same.",
@@ -297,5 +311,5 @@ def _stories(studio: Studio) -> None:
     )
 
 
-def _stopper(studio: Studio) -> Callable[[str, Given], int]:
-    return lambda user, given: studio.jobs.stop(user)
+def _stopper(studio: Studio) -> Callable[[User, Given], int]:
+    return lambda user, given: studio.jobs.stop(user.page)

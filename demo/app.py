@@ -3,11 +3,16 @@
 import gradio as gr
 
 from . import api, tab_create, tab_edit, tab_inspect, tab_library, tab_upsample, tab_vocoder
+from .arguments import guard
 from .limits import Limits
+from .shown import as_markdown
 from .studio import Models, Studio, open_studio
 from .widgets import user_of
 
 TITLE = "audiodiff"
+
+MOST_QUEUED = 100
+"""Calls that Gradio lets wait; a job waits in the queue of the studio instead."""
 
 
 def build_app(models: Models, limits: Limits | None = None, *, studio: Studio | None = None) -> gr.Blocks:
@@ -41,29 +46,29 @@ def build_app(models: Models, limits: Limits | None = None, *, studio: Studio | 
             with gr.Tab("Inspect", id="inspect"):
                 tab_inspect.build(studio, create, tabs)
         app.unload(_stopper(studio))
-    return app.queue(max_size=None, default_concurrency_limit=4)
+    guard(app, studio.limits)
+    return app.queue(max_size=MOST_QUEUED, default_concurrency_limit=4, api_open=False)
 
 
 def _heading(studio: Studio) -> str:
     generator, vocoder, upsampler = studio.models.generator, studio.models.vocoder, studio.models.upsampler
     said = []
     if generator is not None:
-        about = studio.models.about or f"sound from a prompt, {generator.sample_rate / 1000:g} kHz"
-        said.append(f"**{generator.identity[0].name}**: {about}")
+        about = as_markdown(studio.models.about) or f"sound from a prompt, {generator.sample_rate / 1000:g} kHz"
+        said.append(f"**{as_markdown(generator.identity[0].name)}**: {about}")
     if vocoder is not None:
-        said.append(
-            f"**{vocoder.identity.name}**: recordings made again from their mel, {vocoder.sample_rate / 1000:g} kHz"
-        )
+        rate = f"{vocoder.sample_rate / 1000:g} kHz"
+        said.append(f"**{as_markdown(vocoder.identity.name)}**: recordings made again from their mel, {rate}")
     if upsampler is not None:
         low, high = upsampler.low_rate / 1000, upsampler.sample_rate / 1000
-        said.append(f"**{upsampler.identity.name}**: the band that a recording lacks, {low:g} to {high:g} kHz")
+        said.append(
+            f"**{as_markdown(upsampler.identity.name)}**: the band that a recording lacks, {low:g} to {high:g} kHz"
+        )
     return f"# {TITLE}\n{'; '.join(said)}. What comes out is synthetic, and its files say so."
 
 
 def _stopper(studio: Studio) -> object:
     def leave(request: gr.Request) -> None:
-        # who has logged in may have other pages open, whose jobs go on
-        if getattr(request, "username", None) is None:
-            studio.jobs.stop(user_of(request))
+        studio.jobs.stop(user_of(request, studio).page)
 
     return leave

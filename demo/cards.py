@@ -23,7 +23,6 @@ class Card:
     picture: gr.Image
     player: gr.Audio
     caption: gr.Markdown
-    seed: gr.State
     again: Mapping[str, gr.Button]
     reuse: gr.Button
     edit: gr.Button
@@ -51,9 +50,7 @@ class Cards:
     def outputs(self) -> list[gr.components.Component]:
         """Everything that `run` changes."""
         shown = [
-            piece
-            for card in self.cards
-            for piece in (card.box, card.picture, card.player, card.caption, card.seed, *card.buttons)
+            piece for card in self.cards for piece in (card.box, card.picture, card.player, card.caption, *card.buttons)
         ]
         return [self.line, *shown]
 
@@ -102,7 +99,6 @@ class Cards:
                 card.picture: gr.update(value=made.picture),
                 card.player: gr.update(value=str(made.path)),
                 card.caption: f"seed **{made.seed}** · {made.seconds:.1f} s · made in {made.elapsed:.1f} s{seam}",
-                card.seed: made.seed,
                 **{button: gr.update(interactive=True) for button in card.buttons},
                 card.download: gr.update(value=str(made.path), interactive=True),
             }
@@ -143,7 +139,6 @@ def _card(name: str, number: int) -> Card:
             label=f"Clip {number}", type="filepath", interactive=False, buttons=[], elem_id=f"{name}-clip-{number}"
         )
         caption = gr.Markdown("", padding=True)
-        seed = gr.State(0)
         with gr.Row():
             again = {
                 what: gr.Button(label, size="sm", min_width=60, interactive=False, elem_id=f"{name}-{what}-{number}")
@@ -160,4 +155,4 @@ def _card(name: str, number: int) -> Card:
                 variant="primary",
                 elem_id=f"{name}-download-{number}",
             )
-    return Card(box, drawn, player, caption, seed, again, reuse, edit, download)
+    return Card(box, drawn, player, caption, again, reuse, edit, download)

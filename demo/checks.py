@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import audio_info
+from audiodiff.signal.audio_io import audio_info, read_blocks
 from audiodiff.synthesis.files import open_mel
-from audiodiff.synthesis.provenance import Story
+from audiodiff.synthesis.provenance import Story, read_story
 from audiodiff.synthesis.settings import MIN_SECONDS
 from audiodiff.synthesis.vocode import MAX_CHANNELS
 
-from .limits import CARDS, Limits
+from .limits import CARDS, RATES, Limits
 
 FORMATS = ("flac", "wav", "ogg")
 """Files that the demo writes."""
@@ -24,6 +24,11 @@ USUAL_SECONDS = 10.0
 
 _LEAST_FRAMES = 64
 """Frames of the shortest pieces that are replayed; those of the package's models have some hundreds."""
+
+_LONGEST_WORD = 100
+
+_MOST_ITEMS, _DEEPEST, _LARGEST = 200, 4, 2**63
+"""Values in one place of a story, how deep they are nested, and their size, beyond which it is not replayed."""
 
 _PATH = re.compile(r"(?<![\w/\\.:])(?:[A-Za-z]:\\|/)(?:[^\s/\\'\"]+[/\\])+(?=[^\s/\\'\"])")
 _FLAGS = (
@@ -57,6 +62,16 @@ def check_prompt(limits: Limits, what: str, text: object) -> str:
             f"the {what} has {len(text)} characters; this demo takes {limits.prompt_chars}, so shorten it."
         )
     return text
+
+
+def check_word(what: str, text: object) -> None:
+    """Hold that something is a name, or that there is none.
+
+    Raises:
+        AudiodiffError: it is no text, or longer than any name.
+    """
+    if text is not None and (not isinstance(text, str) or len(text) > _LONGEST_WORD):
+        raise AudiodiffError(f"{what} is {str(text)[:40]!r}; expected a name of up to {_LONGEST_WORD} characters.")
 
 
 def whole(what: str, value: object, low: int, high: int) -> int:
@@ -162,6 +177,16 @@ def check_upload(limits: Limits, path: str | Path | None, *, mel_seconds_per_fra
         info = audio_info(path)
         if info.channels > MAX_CHANNELS:
             raise AudiodiffError(f"{path.name} has {info.channels} channels; expected at most {MAX_CHANNELS}.")
+        if not RATES[0] <= info.sample_rate <= RATES[1]:
+            raise AudiodiffError(
+                f"{path.name} has a sample rate of {info.sample_rate} Hz; expected {RATES[0]} to {RATES[1]}, so "
+                "resample it."
+            )
+        if info.n_samples * info.channels > limits.upload_samples:
+            raise AudiodiffError(
+                f"{path.name} has {info.n_samples * info.channels} samples; this demo takes up to "
+                f"{limits.upload_samples}, all channels together, so cut it or lower its sample rate."
+            )
         seconds, channels = info.seconds, info.channels
     if seconds * channels > limits.upload_seconds:
         many = f" in {channels} channels" if channels > 1 else ""
@@ -172,6 +197,21 @@ def check_upload(limits: Limits, path: str | Path | None, *, mel_seconds_per_fra
     return path
 
 
+def check_content(path: Path) -> None:
+    """Hold that a file is what people give to a demo for sounds, by what is in it.
+
+    Raises:
+        AudiodiffError: it is neither a sound, nor a log-mel in `.npy`, nor the story of a sound in `.json`.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        open_mel(path)
+    elif suffix == ".json":
+        read_story(path)
+    else:
+        next(read_blocks(path, 4096))
+
+
 def check_story(limits: Limits, story: Story, name: str) -> None:
     """Refuse to make again what nobody may ask for: a story is written by anybody.
 
@@ -180,17 +220,19 @@ def check_story(limits: Limits, story: Story, name: str) -> None:
     """
     seconds = max(limits.seconds, limits.upload_seconds)
     asked: Mapping[str, Any] = story.settings
+    for what, text in (("prompt", story.prompt), ("negative prompt", story.negative)):
+        check_prompt(limits, f"{what} of {name}", text)
     bounds = {"seconds": limits.seconds, "steps": limits.steps, "vocoder_steps": limits.steps}
     for key, most in bounds.items():
         value = asked.get(key)
-        if isinstance(value, int | float) and not value <= most:
-            raise AudiodiffError(f"{name} was made with {key} {value:g}; this demo replays up to {most:g}.")
+        if value is not None and (not isinstance(value, int | float) or isinstance(value, bool) or not value <= most):
+            raise AudiodiffError(f"{name} was made with {key} {_shown(value)}; this demo replays up to {most:g}.")
     # Around each piece the network sees its context again: in pieces of a frame a second of sound would take minutes.
     for key in ("piece_frames", "window_frames"):
         value = asked.get(key)
-        if isinstance(value, int | float) and not value >= _LEAST_FRAMES:
+        if value is not None and (not isinstance(value, int | float) or not value >= _LEAST_FRAMES):
             raise AudiodiffError(
-                f"{name} was made with {key} {value:g}; this demo replays pieces of {_LEAST_FRAMES} or more."
+                f"{name} was made with {key} {_shown(value)}; this demo replays pieces of {_LEAST_FRAMES} or more."
             )
     audio = story.audio
     if audio.sample_rate < 1 or audio.n_samples * max(1, audio.channels) > seconds * audio.sample_rate:
@@ -200,3 +242,26 @@ def check_story(limits: Limits, story: Story, name: str) -> None:
         raise AudiodiffError(
             f"{name} was computed in {story.machine.threads} threads; this demo replays with up to {most_threads}."
         )
+    _check_told(limits, asked, name)
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)[:40]
+
+
+def _check_told(limits: Limits, value: object, name: str, depth: int = 0) -> None:
+    """Bound whatever stands in a story, also under names that only a newer audiodiff knows."""
+    if isinstance(value, str):
+        check_prompt(limits, f"text in the story of {name}", value)
+    elif isinstance(value, int | float):
+        if not abs(value) < _LARGEST:  # nor what is no number
+            raise AudiodiffError(f"the story of {name} has the number {str(value)[:40]}; expected one below 2^63.")
+    elif isinstance(value, Mapping | list | tuple):
+        items = [*value, *value.values()] if isinstance(value, Mapping) else value
+        if len(items) > _MOST_ITEMS or depth >= _DEEPEST:
+            raise AudiodiffError(
+                f"the story of {name} has {len(items)} values in one place; this demo replays up to {_MOST_ITEMS}, "
+                f"{_DEEPEST} levels deep."
+            )
+        for item in items:
+            _check_told(limits, item, name, depth + 1)

@@ -76,7 +76,9 @@ def build(studio: Studio, tab: Comparison) -> None:
             **{piece: gr.update(value=None) for piece in (*first, *second)},
         }
         try:
-            for item in stream(lambda report: tab.work(studio, report, user=user_of(request), input=path, **settings)):
+            for item in stream(
+                lambda report: tab.work(studio, report, user=user_of(request, studio), input=path, **settings)
+            ):
                 if not isinstance(item, Outcome):
                     yield {line: status(item.text, item.fraction)}
                     continue

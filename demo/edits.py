@@ -31,7 +31,9 @@ from audiodiff.text.prompt import parse_prompt
 
 from . import checks
 from .handlers import Asked, Created, Report, Wanted, generate, make_all, slug
+from .jobs import User
 from .limits import CARDS
+from .shown import clean
 from .studio import Studio
 
 LOOP_SECONDS = 0.5
@@ -45,7 +47,7 @@ EXTEND_SECONDS = 5.0
 
 
 def vary(
-    studio: Studio, report: Report, *, user: str, clip: str | Path | None, asked: Asked, strength: float = 0.4
+    studio: Studio, report: Report, *, user: User | str, clip: str | Path | None, asked: Asked, strength: float = 0.4
 ) -> Created:
     """Make variations of a clip.
 
@@ -75,7 +77,7 @@ def inpaint(
     studio: Studio,
     report: Report,
     *,
-    user: str,
+    user: User | str,
     clip: str | Path | None,
     region: str,
     asked: Asked,
@@ -115,7 +117,7 @@ def extend(
     studio: Studio,
     report: Report,
     *,
-    user: str,
+    user: User | str,
     clip: str | Path | None,
     asked: Asked,
     seconds: float | None = None,
@@ -159,7 +161,7 @@ def interpolate(
     studio: Studio,
     report: Report,
     *,
-    user: str,
+    user: User | str,
     clips: Sequence[str | Path] | None,
     asked: Asked,
     prompts: Sequence[str] | None = None,
@@ -209,7 +211,7 @@ def interpolate_between(
     studio: Studio,
     report: Report,
     *,
-    user: str,
+    user: User | str,
     clips: tuple[str | Path | None, str | Path | None],
     asked: Asked,
     prompt: str | None,
@@ -242,7 +244,9 @@ def interpolate_between(
     )
 
 
-def again(studio: Studio, report: Report, *, user: str, clip: str | Path | None, what: str, seed: int) -> Created:
+def again(
+    studio: Studio, report: Report, *, user: User | str, clip: str | Path | None, what: str, seed: int
+) -> Created:
     """Make more of a clip with one click: everything else is as its story tells, or as the model recommends.
 
     Args:
@@ -278,7 +282,8 @@ def prompts_of(studio: Studio, clip: str | Path | None) -> tuple[str, str] | Non
     Raises:
         AudiodiffError: the clip cannot be used.
     """
-    return None if clip is None else told_prompts(_clip(studio, clip))
+    told = None if clip is None else told_prompts(_clip(studio, clip))
+    return None if told is None else (clean(told[0], lines=True), clean(told[1], lines=True))
 
 
 def _clip(studio: Studio, path: str | Path | None, *, all_new: bool = False) -> Path:
@@ -308,7 +313,7 @@ def _with_prompt(asked: Asked, sources: Sequence[Path]) -> Asked:
 def _two_prompts(studio: Studio, prompts: Sequence[str] | None) -> tuple[str, str] | None:
     if not prompts:
         return None
-    if isinstance(prompts, str) or len(prompts) != 2:
+    if not isinstance(prompts, list | tuple) or len(prompts) != 2:
         raise AudiodiffError(f"prompts is {str(prompts)[:60]!r}; expected two texts.")
     first, second = (checks.check_prompt(studio.limits, "prompt", text) for text in prompts)
     for text in (first, second):

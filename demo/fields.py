@@ -12,7 +12,9 @@ from . import prompts
 from .cards import Card
 from .checks import FORMATS
 from .limits import CARDS
+from .stories import seed_of
 from .studio import Studio
+from .widgets import guarded
 
 DICE = 2**31
 """Seeds that the dice gives are smaller, so that they can be read out."""
@@ -38,12 +40,19 @@ def seed_fields() -> tuple[gr.Number, gr.Button, gr.Checkbox]:
     return seed, dice, new_seed
 
 
-def connect_seed(seed: gr.Number, dice: gr.Button, new_seed: gr.Checkbox, cards: Sequence[Card]) -> None:
+def connect_seed(
+    studio: Studio, seed: gr.Number, dice: gr.Button, new_seed: gr.Checkbox, cards: Sequence[Card]
+) -> None:
     """Let the dice and the cards set the seed, which stays from then on."""
     quiet: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
     dice.click(lambda: (roll(), False), None, [seed, new_seed], **quiet)
+
+    @guarded
+    def keep(clip: str | None) -> tuple[int, bool]:
+        return seed_of(studio, clip), False
+
     for card in cards:
-        card.reuse.click(lambda value: (value, False), card.seed, [seed, new_seed], **quiet)
+        card.reuse.click(keep, card.player, [seed, new_seed], **quiet)
 
 
 def count_field(value: int) -> gr.Slider:

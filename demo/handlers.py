@@ -22,7 +22,7 @@ from audiodiff.synthesis.settings import MAX_SEED, AudioLevel, GenerateSettings
 from audiodiff.text.prompt import parse_prompt
 
 from . import checks
-from .jobs import Job, Stopped
+from .jobs import Job, Stopped, User
 from .limits import Limits
 from .pictures import PreviewBudget, mel_image, sound_mel
 from .studio import Studio
@@ -210,6 +210,8 @@ class Asked:
         negative = checks.check_prompt(limits, "negative prompt", self.negative)
         for text in (prompt, negative):
             parse_prompt(text)
+        for name in ("key", "source", "sampler", "grid", "precision", "level"):
+            checks.check_word(name, getattr(self, name))
         base = GenerateSettings(
             prompt=prompt,
             negative=negative,
@@ -234,7 +236,7 @@ def generate(
     studio: Studio,
     report: Report,
     *,
-    user: str,
+    user: User | str,
     asked: Asked,
     seconds: float | None = None,
     loop: bool = False,
@@ -297,7 +299,7 @@ class Wanted:
 
 
 def one_turn(
-    studio: Studio, report: Report, user: str, work: Callable[[Pace], Result], *, held: Sequence[Path] = ()
+    studio: Studio, report: Report, user: User | str, work: Callable[[Pace], Result], *, held: Sequence[Path] = ()
 ) -> Result:
     """Do something in a turn of its own.
 
@@ -325,7 +327,7 @@ def one_turn(
 def make_all(
     studio: Studio,
     report: Report,
-    user: str,
+    user: User | str,
     wanted: Sequence[Wanted],
     ending: str,
     *,

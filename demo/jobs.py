@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from audiodiff.errors import AudiodiffError
@@ -26,10 +27,29 @@ class Stopped(Exception):
     """Raised inside a job that was told to stop."""
 
 
+def _always() -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class User:
+    """Who asks.
+
+    Attributes:
+        page: the open page, or the client; it may stop what it began.
+        person: whose jobs count together: who has logged in, else who has the address.
+        listens: tells whether the page still waits for what it asked for.
+    """
+
+    page: str
+    person: str
+    listens: Callable[[], bool] = field(default=_always, compare=False)
+
+
 class Job:
     """One thing that a user asked for; it computes in turns."""
 
-    def __init__(self, jobs: "Jobs", user: str) -> None:
+    def __init__(self, jobs: "Jobs", user: User) -> None:
         """Belong to `user`."""
         self.user = user
         self._jobs = jobs
@@ -40,12 +60,12 @@ class Job:
         self._stop.set()
 
     def check(self) -> None:
-        """Go on, unless told to stop.
+        """Go on, unless told to stop, or nobody listens any more.
 
         Raises:
-            Stopped: the job was told to.
+            Stopped: the job was told to, or nobody listens.
         """
-        if self._stop.is_set():
+        if self._stop.is_set() or not self.user.listens():
             raise Stopped
 
     def turn(self, work: Callable[[], Result], on_wait: Callable[[int], None] | None = None) -> Result:
@@ -96,15 +116,19 @@ class Jobs:
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="audiodiff-demo-beside")
 
     @contextmanager
-    def admit(self, user: str) -> Iterator[Job]:
+    def admit(self, user: User | str) -> Iterator[Job]:
         """Let a user do one more thing inside the block.
 
+        Args:
+            user: who asks; a name is both the page and the person.
+
         Raises:
-            AudiodiffError: the user, or all users together, have too many jobs already.
+            AudiodiffError: the person, or all users together, have too many jobs already.
         """
+        user = User(user, user) if isinstance(user, str) else user
         job = Job(self, user)
         with self._lock:
-            mine = sum(other.user == user for other in self._running)
+            mine = sum(other.user.person == user.person for other in self._running)
             if mine >= self._per_user:
                 raise AudiodiffError(
                     f"you have {mine} job{'' if mine == 1 else 's'} under way already; wait for one to end, or stop it."
@@ -118,10 +142,10 @@ class Jobs:
             with self._lock:
                 self._running.remove(job)
 
-    def stop(self, user: str) -> int:
-        """Tell all jobs of a user to stop, and return how many there were."""
+    def stop(self, page: str) -> int:
+        """Tell all jobs of a page to stop, and return how many there were."""
         with self._lock:
-            mine = [job for job in self._running if job.user == user]
+            mine = [job for job in self._running if job.user.page == page]
         for job in mine:
             job.stop()
         return len(mine)

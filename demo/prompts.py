@@ -7,10 +7,11 @@ from typing import Any, get_args
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.settings import GRID_NAMES, MAX_SEED, MIN_SECONDS, SAMPLER_NAMES, AudioLevel
 from audiodiff.text.library import SavedPrompt, get_prompt, remove_prompt, save_prompt, search_prompts
-from audiodiff.text.prompt import parse_prompt
 
 from . import checks
+from .handlers import Asked
 from .limits import Limits
+from .shown import clean
 from .studio import Studio
 
 KEPT = (
@@ -31,6 +32,9 @@ KEPT = (
 
 MOST_GUIDANCE = 15.0
 """Where the page's slider of the guidance ends."""
+
+MOST_TAGS = 20
+"""Tags of a saved prompt."""
 
 MOST_SHOWN = 200
 """Saved prompts that the page lists at a time."""
@@ -71,12 +75,17 @@ def save(
     Raises:
         AudiodiffError: the name is taken, something is malformed, or the library cannot be written.
     """
-    library = require_library(studio)
-    for what, text in (("prompt", prompt), ("negative prompt", negative)):
-        parse_prompt(checks.check_prompt(studio.limits, what, text))
+    library, limits = require_library(studio), studio.limits
     kept = {key: settings[key] for key in KEPT if settings.get(key) not in (None, "")}
     if "tempo" in kept:  # a field for text
         kept["tempo"] = checks.number_or_none("tempo", kept["tempo"], 10.0, 400.0)
+    # what nobody may ask for is not kept either
+    asked = {key: value for key, value in kept.items() if key in Asked.__dataclass_fields__}
+    length = checks.check_seconds(limits, kept.get("seconds"))
+    Asked(prompt, negative, **asked).checked(limits, level="peak", seconds=length, loop=bool(kept.get("loop")))
+    others = [known for known in search_prompts(path=library) if known.name != name]
+    if len(others) >= limits.saved_prompts:
+        raise AudiodiffError(f"the library has {limits.saved_prompts} prompts already; remove one first.")
     saved = SavedPrompt(
         name=name or "",
         prompt=prompt,
@@ -115,8 +124,15 @@ def remove(studio: Studio, name: str | None) -> None:
 
 
 def split_tags(text: str | None) -> tuple[str, ...]:
-    """Read tags that commas part."""
-    return tuple(tag.strip() for tag in (text or "").split(",") if tag.strip())
+    """Read tags that commas part.
+
+    Raises:
+        AudiodiffError: there are too many.
+    """
+    tags = tuple(tag.strip() for tag in (text or "").split(",") if tag.strip())
+    if len(tags) > MOST_TAGS:
+        raise AudiodiffError(f"there are {len(tags)} tags; expected at most {MOST_TAGS}.")
+    return tags
 
 
 def fields(limits: Limits, values: Mapping[str, Any], sources: Sequence[str] = ()) -> dict[str, Any]:
@@ -130,7 +146,7 @@ def fields(limits: Limits, values: Mapping[str, Any], sources: Sequence[str] = (
     fitting: dict[str, Any] = {}
     for key in ("prompt", "negative"):
         if isinstance(values.get(key), str) and len(values[key]) <= limits.prompt_chars:
-            fitting[key] = values[key]
+            fitting[key] = clean(values[key], lines=True)
     ranges: dict[str, tuple[float, float, bool]] = {
         "seconds": (MIN_SECONDS, limits.seconds, False),
         "steps": (1, limits.steps, True),
@@ -158,7 +174,7 @@ def fields(limits: Limits, values: Mapping[str, Any], sources: Sequence[str] = (
 def describe(saved: SavedPrompt) -> str:
     """Return a saved prompt in a line."""
     text = saved.prompt if len(saved.prompt) <= 70 else saved.prompt[:69] + "…"
-    return f"{saved.name} — {text}" + (f"  [{', '.join(saved.tags)}]" if saved.tags else "")
+    return clean(f"{saved.name} — {text}" + (f"  [{', '.join(saved.tags)}]" if saved.tags else ""))
 
 
 def add_word(prompt: str | None, word: str) -> str:

@@ -11,14 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
+from audiodiff.cli.environment import NO_PROXY, environment
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.beats import warm_up
 from audiodiff.text.library import library_path
 
 from .app import build_app
+from .gate import Gate
 from .limits import Limits
 from .studio import Models, Studio, load_models, open_studio
+from .visitors import is_loopback
 from .widgets import CSS
 
 GRADIO_FOLDER = "GRADIO_TEMP_DIR"
@@ -27,7 +31,11 @@ GRADIO_FOLDER = "GRADIO_TEMP_DIR"
 PORTS = range(7860, 7960)
 """Ports that are tried when none is given."""
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+SESSIONS = 32
+"""Sessions that Gradio remembers something of, of 1 MiB each. The demo keeps nothing there: any may be forgotten."""
+
+GRADIO = {"GRADIO_ANALYTICS_MAX_EVENTS": "100"}
+"""Environment variables for Gradio -> value where the user gives none; it would remember 10,000 calls."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +47,20 @@ class Place:
         port: `None` takes the first free one from 7860 on.
         auth: name and password that visitors need; `None` for none.
         share: also serve it through a public link of Gradio's.
+        names: host names under which a proxy on this computer serves it; it is asked for under no others but this
+            computer's own, unless it is public.
     """
 
     host: str = "127.0.0.1"
     port: int | None = None
     auth: tuple[str, str] | None = None
     share: bool = False
+    names: tuple[str, ...] = ()
 
     @property
     def public(self) -> bool:
         """Whether others than the user of this computer can reach it."""
-        return self.share or self.host not in LOOPBACK
+        return self.share or not is_loopback(self.host)
 
 
 def serve(
@@ -110,24 +121,53 @@ def open_page(models: Models, studio: Studio, place: Place) -> gr.Blocks:
     folder = studio.workspace.folder / "gradio"
     folder.mkdir(exist_ok=True)
     os.environ[GRADIO_FOLDER] = str(folder)
+    for name, value in GRADIO.items():
+        os.environ.setdefault(name, value)
     app = build_app(models, studio=studio)
-    app.launch(
-        server_name=place.host,
-        server_port=free_port(place.host, place.port),
-        auth=place.auth,
-        share=place.share,
-        inbrowser=False,
-        prevent_thread_lock=True,
-        show_error=False,
-        max_file_size=studio.limits.upload_bytes,
-        allowed_paths=[],
-        blocked_paths=blocked_paths(studio),
-        footer_links=["api", "settings"],
-        run_history=False,
-        ssr_mode=False,
-        css=CSS,
-    )
+    port = free_port(place.host, place.port)
+    names = None if place.public else place.names
+    try:
+        with environment(own_network(place)):
+            app.launch(
+                server_name=place.host,
+                server_port=port,
+                auth=place.auth,
+                share=place.share,
+                inbrowser=False,
+                prevent_thread_lock=True,
+                show_error=False,
+                max_file_size=studio.limits.upload_bytes,
+                allowed_paths=[],
+                blocked_paths=blocked_paths(studio),
+                footer_links=["api", "settings"],
+                run_history=False,
+                ssr_mode=False,
+                css=CSS,
+                state_session_capacity=SESSIONS,
+                app_kwargs={"middleware": [Middleware(Gate, studio=studio, names=names)]},
+            )
+    except Exception as error:
+        app.close(verbose=False)
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise AudiodiffError(
+            f"the page cannot be served at {place.host}:{port} ({type(error).__name__}: {reason}); give another --host "
+            "or --port."
+        ) from error
     return app
+
+
+def own_network(place: Place) -> dict[str, str]:
+    """Return environment variables for the start of the server, which calls itself: no proxy stands in between.
+
+    For a public link, everything else goes through the proxy. Nobody but a proxy on this computer tells of other
+    addresses than the one that a request comes from.
+    """
+    known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
+    own = ",".join(filter(None, [known, "localhost", "127.0.0.1", "::1", place.host]))
+    values = {"no_proxy": own, "NO_PROXY": own} if place.share else dict(NO_PROXY)
+    if not place.public and not place.names:
+        values["FORWARDED_ALLOW_IPS"] = ""
+    return values
 
 
 def free_port(host: str, port: int | None) -> int:

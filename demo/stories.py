@@ -10,12 +10,15 @@ from typing import Any
 from PIL import Image
 
 from audiodiff.cli.inspect import audio_line, file_document, look_at, story_lines
+from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import read_audio
 from audiodiff.synthesis.provenance import Story, file_sha256, read_story
 from audiodiff.synthesis.replay import replay as replay_file
 
 from . import checks
 from .handlers import Pace, Report, one_turn, slug
+from .jobs import User
+from .limits import MOST_FILES
 from .pictures import mel_image, mel_pictures, sound_mel
 from .studio import Studio
 
@@ -105,7 +108,7 @@ def replay(
     studio: Studio,
     report: Report,
     *,
-    user: str,
+    user: User | str,
     input: str | Path | None,
     recording: str | Path | Sequence[str | Path] | None = None,
 ) -> Replayed:
@@ -172,6 +175,15 @@ def settings_of_file(studio: Studio, path: str | Path | None) -> Mapping[str, An
     return {**story.settings, "prompt": story.prompt, "negative": story.negative, "seed": story.seed}
 
 
+def seed_of(studio: Studio, path: str | Path | None) -> int:
+    """Return the seed that a clip was made with.
+
+    Raises:
+        AudiodiffError: the file tells no story.
+    """
+    return read_story(_upload(studio, path)).seed
+
+
 def _originals(studio: Studio, story: Story, recording: str | Path | Sequence[str | Path] | None) -> Path | None:
     """Return the folder of the files that went in, under the names that the story has for them.
 
@@ -181,6 +193,8 @@ def _originals(studio: Studio, story: Story, recording: str | Path | Sequence[st
         AudiodiffError: one is too large, too long, or no audio.
     """
     given = [recording] if isinstance(recording, str | Path) else list(recording or ())
+    if len(given) > MOST_FILES:
+        raise AudiodiffError(f"there are {len(given)} originals; this demo takes {MOST_FILES} at a time.")
     uploads = [
         checks.check_upload(studio.limits, path, mel_seconds_per_frame=_frame_seconds(studio)) for path in given if path
     ]

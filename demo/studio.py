@@ -15,6 +15,7 @@ from audiodiff.text.vocabulary import vocabulary
 
 from .jobs import Jobs
 from .limits import Limits
+from .listeners import Listeners
 from .workspace import Workspace
 
 GENERATOR, VOCODER, UPSAMPLER = "music", "speech", "upsample-speech"
@@ -116,6 +117,7 @@ class Studio:
         jobs: who computes when.
         workspace: where files are kept for a while.
         library: file of the saved prompts; `None` if the demo keeps none.
+        listeners: who waits for answers.
     """
 
     models: Models
@@ -123,6 +125,7 @@ class Studio:
     jobs: Jobs
     workspace: Workspace
     library: Path | None = None
+    listeners: Listeners = field(default_factory=Listeners)
 
     def close(self) -> None:
         """Stop all jobs and remove all files."""
@@ -143,6 +146,6 @@ def open_studio(models: Models, limits: Limits, *, library: Path | None = None, 
         models=models,
         limits=limits,
         jobs=Jobs(per_user=limits.jobs, waiting=limits.waiting, on_idle=release_memory),
-        workspace=Workspace(limits.keep_minutes * 60.0, parent),
+        workspace=Workspace(limits.keep_minutes * 60.0, parent, most_bytes=limits.disk_bytes),
         library=library,
     )

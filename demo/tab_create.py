@@ -118,7 +118,7 @@ def build(studio: Studio) -> CreateTab:
             lambda report: handlers.generate(
                 studio,
                 report,
-                user=user_of(request),
+                user=user_of(request, studio),
                 asked=Asked(**given),
                 seconds=seconds,
                 loop=loop,
@@ -137,6 +137,6 @@ def build(studio: Studio) -> CreateTab:
         concurrency_limit=None,
         api_visibility="private",
     )
-    connect_seed(controls["seed"], dice, new_seed, shown.cards)
+    connect_seed(studio, controls["seed"], dice, new_seed, shown.cards)
     connect_stop(stop, studio, shown.line)
     return CreateTab(controls, new_seed, shown, limits, sources_of(studio))

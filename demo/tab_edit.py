@@ -13,11 +13,12 @@ from . import region as region_picker
 from .cards import Cards
 from .fields import connect_seed, count_field, roll, sampling_fields, seed_fields
 from .handlers import Asked, Created, Report
+from .jobs import User
 from .limits import CARDS
 from .studio import Studio
 from .widgets import connect_stop, guarded, user_of
 
-Work = Callable[[Report, str, Asked, Mapping[str, Any]], Created]
+Work = Callable[[Report, User, Asked, Mapping[str, Any]], Created]
 """`work(report, user, asked, given)` does an edit; `given` are the clip and the fields of the edit's own."""
 
 
@@ -69,7 +70,7 @@ def build(studio: Studio, tabs: gr.Tabs, create: Cards) -> None:
 
     for way in ways:
         way.run.click(
-            _runner(way, shared, shown),
+            _runner(studio, way, shared, shown),
             [new_seed, clip, *shared.values(), *way.fields.values()],
             [shared["seed"], *shown.outputs],
             show_progress="hidden",
@@ -95,10 +96,12 @@ def build(studio: Studio, tabs: gr.Tabs, create: Cards) -> None:
             button.click(turn_to, card.player, [tabs, clip], queue=False, **quiet).then(
                 _maker(studio, what, shown), card.player, shown.outputs, concurrency_limit=None, **quiet
             )
-    connect_seed(shared["seed"], dice, new_seed, shown.cards)
+    connect_seed(studio, shared["seed"], dice, new_seed, shown.cards)
 
 
-def _runner(way: Edit, shared: Mapping[str, gr.components.Component], shown: Cards) -> Callable[..., Any]:
+def _runner(
+    studio: Studio, way: Edit, shared: Mapping[str, gr.components.Component], shown: Cards
+) -> Callable[..., Any]:
     def run_edit(request: gr.Request, draw: bool, path: str | None, *values: Any) -> Iterator[dict[Any, Any]]:
         asked = dict(zip(shared, values[: len(shared)], strict=True))
         given = dict(zip(way.fields, values[len(shared) :], strict=True))
@@ -107,7 +110,7 @@ def _runner(way: Edit, shared: Mapping[str, gr.components.Component], shown: Car
         if not any(asked.get(name) for name in ("prompt", "negative", "tempo", "source")):
             asked["guidance"] = None  # nothing to guide to, so nothing to pay for
         yield from shown.run(
-            lambda report: way.work(report, user_of(request), Asked(**asked), {"clip": path, **given}),
+            lambda report: way.work(report, user_of(request, studio), Asked(**asked), {"clip": path, **given}),
             int(asked["count"] or 1),
             {shared["seed"]: gr.update(value=asked["seed"])},
         )
@@ -118,7 +121,9 @@ def _runner(way: Edit, shared: Mapping[str, gr.components.Component], shown: Car
 def _maker(studio: Studio, what: str, shown: Cards) -> Callable[..., Any]:
     def make_again(request: gr.Request, path: str | None) -> Iterator[dict[Any, Any]]:
         yield from shown.run(
-            lambda report: edits.again(studio, report, user=user_of(request), clip=path, what=what, seed=roll()),
+            lambda report: edits.again(
+                studio, report, user=user_of(request, studio), clip=path, what=what, seed=roll()
+            ),
             CARDS if what in edits.STRENGTHS else 1,
         )
 
@@ -130,7 +135,7 @@ def _vary(studio: Studio) -> Edit:
         strength = _strength(0.4, "how much of the clip is new")
         run, stop = _buttons("Vary")
 
-    def work(report: Report, user: str, asked: Asked, given: Mapping[str, Any]) -> Created:
+    def work(report: Report, user: User, asked: Asked, given: Mapping[str, Any]) -> Created:
         return edits.vary(studio, report, user=user, asked=asked, **given)
 
     return Edit(run, stop, {"strength": strength}, work)
@@ -156,7 +161,7 @@ def _inpaint(studio: Studio, clip: gr.Audio) -> Edit:
 
     clip.change(show, clip, picture, api_visibility="private", show_progress="hidden")
 
-    def work(report: Report, user: str, asked: Asked, given: Mapping[str, Any]) -> Created:
+    def work(report: Report, user: User, asked: Asked, given: Mapping[str, Any]) -> Created:
         return edits.inpaint(studio, report, user=user, asked=asked, **given)
 
     return Edit(run, stop, {"region": region, "strength": strength}, work)
@@ -169,7 +174,7 @@ def _extend(studio: Studio) -> Edit:
         before = gr.Checkbox(False, label="Lead into the clip instead of going on", container=False)
         run, stop = _buttons("Extend")
 
-    def work(report: Report, user: str, asked: Asked, given: Mapping[str, Any]) -> Created:
+    def work(report: Report, user: User, asked: Asked, given: Mapping[str, Any]) -> Created:
         return edits.extend(studio, report, user=user, asked=asked, **given)
 
     return Edit(run, stop, {"seconds": seconds, "before": before}, work)
@@ -184,7 +189,7 @@ def _interpolate(studio: Studio) -> Edit:
         strength = _strength(0.5, "how much of the clips is new")
         run, stop = _buttons("Interpolate")
 
-    def work(report: Report, user: str, asked: Asked, given: Mapping[str, Any]) -> Created:
+    def work(report: Report, user: User, asked: Asked, given: Mapping[str, Any]) -> Created:
         return edits.interpolate_between(
             studio,
             report,

@@ -53,7 +53,9 @@ def build(studio: Studio, create: CreateTab | None, tabs: gr.Tabs) -> None:
         yield {line: status("starting", 0.0)}
         try:
             for item in stream(
-                lambda report: stories.replay(studio, report, user=user_of(request), input=path, recording=originals)
+                lambda report: stories.replay(
+                    studio, report, user=user_of(request, studio), input=path, recording=originals
+                )
             ):
                 if not isinstance(item, Outcome):
                     yield {line: status(item.text, item.fraction)}

@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 from . import prompts
+from .shown import clean
 from .studio import Studio
 from .tab_create import CreateTab
 from .widgets import guarded
@@ -78,8 +79,9 @@ def _saved(studio: Studio, create: CreateTab, tabs: gr.Tabs) -> None:
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     gr.on([words.change, tags.submit, tags.blur], search, [words, tags], chosen, **quiet)
     save.click(put, [name, new_tags, replace, words, tags, *create.controls.values()], [said, chosen], **quiet)
-    load.click(take, chosen, [tabs, *create.filled], **quiet)
-    remove.click(drop, [chosen, words, tags], [said, chosen], **quiet)
+    # The list is what was found last, and no session remembers that: names are looked up instead.
+    load.click(take, chosen, [tabs, *create.filled], preprocess=False, **quiet)
+    remove.click(drop, [chosen, words, tags], [said, chosen], preprocess=False, **quiet)
     tabs.select(search, [words, tags], chosen, **quiet)
 
 
@@ -92,9 +94,9 @@ def _words(studio: Studio, create: CreateTab) -> None:
     prompt = create.controls["prompt"]
     for kind, words in studio.models.words.items():
         chips = gr.Dataset(
-            label=kind.capitalize(),
+            label=clean(kind).capitalize(),
             components=[gr.Textbox(visible=False)],
-            samples=[[word] for word in words[:_SHOWN_WORDS]],
+            samples=[[clean(word)] for word in words[:_SHOWN_WORDS]],
             samples_per_page=_SHOWN_WORDS,
             layout="gallery",
         )

@@ -13,6 +13,7 @@ from audiodiff.synthesis.upsample_settings import UpsampleSettings
 
 from . import checks
 from .handlers import Compared, Pace, Report, one_turn, slug
+from .jobs import User
 from .pictures import mel_pictures, sound_spectrum
 from .studio import Studio
 
@@ -23,7 +24,7 @@ def upsample(
     studio: Studio,
     report: Report,
     *,
-    user: str,
+    user: User | str,
     input: str | Path | None,
     steps: float | None = None,
     sampler: str | None = None,

@@ -15,6 +15,7 @@ from audiodiff.synthesis.settings import MAX_SEED, VocodeSettings
 
 from . import checks
 from .handlers import Compared, Pace, Report, one_turn, slug
+from .jobs import User
 from .pictures import mel_pictures, sound_mel
 from .studio import Studio
 
@@ -23,7 +24,7 @@ def vocode(
     studio: Studio,
     report: Report,
     *,
-    user: str,
+    user: User | str,
     input: str | Path | None,
     steps: float | None = None,
     sampler: str | None = None,

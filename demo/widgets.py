@@ -1,25 +1,24 @@
 """Small parts that the tabs share: who asks, what errors look like, how progress is shown."""
 
 import functools
-import html
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
+from gradio.context import LocalContext
 
 from audiodiff.errors import AudiodiffError
 
 from .checks import public_message
-from .jobs import Stopped
+from .jobs import Stopped, User
+from .shown import as_html, clean
 from .studio import Studio
+from .visitors import visitor
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
-
-LOCAL_USER = "local"
-"""Who asks when there is no telling users apart."""
 
 CSS = """
 .ad-status { display: flex; align-items: center; gap: 0.75rem; min-height: 1.75rem; flex-wrap: wrap; }
@@ -52,11 +51,9 @@ table.ad-table { border: none; border-collapse: collapse; width: 100%; }
 """What Gradio's own style lacks; every colour is one of its variables, so that light and dark both work."""
 
 
-def user_of(request: gr.Request | None) -> str:
-    """Return who asks: the name of who has logged in, else the page that is open."""
-    if request is None:
-        return LOCAL_USER
-    return str(getattr(request, "username", None) or getattr(request, "session_hash", None) or LOCAL_USER)
+def user_of(request: gr.Request | None, studio: Studio) -> User:
+    """Return who asks."""
+    return visitor(request, studio.listeners, LocalContext.event_id.get(None))
 
 
 def as_error(error: Exception) -> Any:
@@ -67,10 +64,10 @@ def as_error(error: Exception) -> Any:
         shown = gr.Error("Stopped.", print_exception=False, duration=3)
     elif isinstance(error, AudiodiffError):
         # the message may quote what others wrote, and Gradio shows HTML
-        text = html.escape(public_message(error), quote=False)
+        text = as_html(public_message(error), lines=True)
         shown = gr.Error(text, print_exception=False, duration=20)
     else:
-        traceback.print_exception(error, file=sys.stderr)
+        print(clean("".join(traceback.format_exception(error)), lines=True), end="", file=sys.stderr)
         shown = gr.Error("Something went wrong on the server; its log says what.", print_exception=False, duration=20)
     return shown
 
@@ -99,21 +96,19 @@ def status(text: str = "", fraction: float | None = None, notes: Iterable[str] =
     if not text:
         return '<div class="ad-status" role="status"></div>'
     bar = "" if fraction is None else f'<progress max="1" value="{fraction:.3f}" aria-label="progress"></progress>'
-    below = "".join(f'<p class="ad-notes">{html.escape(note)}</p>' for note in notes)
-    return f'<div class="ad-status" role="status">{bar}<span>{html.escape(text)}</span></div>{below}'
+    below = "".join(f'<p class="ad-notes">{as_html(note)}</p>' for note in notes)
+    return f'<div class="ad-status" role="status">{bar}<span>{as_html(text)}</span></div>{below}'
 
 
 def table(rows: Iterable[Sequence[str]]) -> str:
     """Return rows of label and text as an HTML table."""
-    cells = "".join(
-        f'<tr><th scope="row">{html.escape(label)}</th><td>{html.escape(text)}</td></tr>' for label, text in rows
-    )
+    cells = "".join(f'<tr><th scope="row">{as_html(label)}</th><td>{as_html(text)}</td></tr>' for label, text in rows)
     return f'<table class="ad-table">{cells}</table>'
 
 
 def headline(text: str) -> str:
     """Return a sentence that stands out."""
-    return f'<p class="ad-headline">{html.escape(text)}</p>'
+    return f'<p class="ad-headline">{as_html(text)}</p>'
 
 
 def picture(label: str) -> gr.Image:
@@ -142,7 +137,7 @@ def connect_stop(button: gr.Button, studio: Studio, line: gr.HTML) -> None:
     """Let a button stop everything that its user has under way."""
 
     def stop(request: gr.Request) -> str:
-        return status("stopping" if studio.jobs.stop(user_of(request)) else "nothing is running")
+        return status("stopping" if studio.jobs.stop(user_of(request, studio).page) else "nothing is running")
 
     button.click(stop, None, line, api_visibility="private", queue=False, show_progress="hidden")
 

@@ -8,6 +8,7 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
+from audiodiff.cli.environment import NO_PROXY, environment
 from audiodiff.errors import AudiodiffError
 
 PACKAGE = "audiodiff_demo"
@@ -25,6 +26,8 @@ LIMITS = {
     "jobs": (int, "N", "jobs of one user at a time (default: 2)"),
     "waiting": (int, "N", "jobs of all users together (default: 20)"),
     "keep_minutes": (float, "MIN", "how long uploads and results are kept (default: 60)"),
+    "disk_mb": (float, "MIB", "uploads and results of all users together (default: 2048)"),
+    "saved_prompts": (int, "N", "prompts in the library (default: 1000)"),
 }
 """The fields of `Limits` -> type, unit and help of their flags."""
 
@@ -44,6 +47,13 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1, only you)")
     parser.add_argument("--port", type=int, help="port (default: the first free one from 7860 on)")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="name under which a proxy on this computer serves the page (repeatable; without --host)",
+    )
     parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask visitors for a password")
     parser.add_argument("--share", action="store_true", help="also serve it under a public link of gradio.live")
     parser.add_argument("--prompts", type=Path, metavar="FILE", help="library of prompts (default: yours, or none)")
@@ -70,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
             port=args.port,
             auth=server.read_auth(args.auth or os.environ.get(AUTH)),
             share=args.share,
+            names=tuple(args.allow_host),
         ),
         limits=server.limits_of({name: getattr(args, f"limit_{name}") for name in LIMITS}),
         prompts=args.prompts,
@@ -96,4 +107,5 @@ def demo_module(name: str) -> Any:
         spec.loader.exec_module(module)
     if find_spec(PACKAGE) is None:
         raise AudiodiffError("the demo is not part of this installation; install audiodiff-synth[demo] again.")
-    return import_module(f"{PACKAGE}.{name}")
+    with environment(NO_PROXY):
+        return import_module(f"{PACKAGE}.{name}")

@@ -32,6 +32,9 @@ def test_it_holds_without_errors_and_with_flat_memory_alone() -> None:
     assert not soak(answers=[FINE, Answer(FINE.wish, 1.0, "lost")]).holds
     assert not soak(tracebacks=1).holds
     assert not soak(answers=[]).holds
+    assert soak(strange=[Mark(64, 1000.0, 0), Mark(500, 1049.0, 0)]).holds
+    assert not soak(strange=[Mark(64, 1000.0, 0), Mark(500, 1051.0, 0)]).holds
+    assert not soak(unanswered=1).holds
 
 
 def test_the_table_has_a_row_for_each_name_and_one_for_refusals() -> None:
@@ -57,6 +60,8 @@ def test_the_report_says_what_failed_and_what_was_not_sent() -> None:
     assert "- 6 requests were not sent" in text
     assert "5 while they are kept, 2 once they are 1 min old, 1 after the server" in text
     assert "**holds**" in report(Config(requests=1), soak(), "here")
+    told = report(Config(requests=1), soak(strange=[Mark(64, 900.0, 0), Mark(500, 909.0, 0)]), "here")
+    assert "900 after 64, 909 after 500 MiB (+1.0 %), 0 without an answer" in told
     assert "**holds so far, 2 requests were not sent**" in report(Config(requests=3), soak(), "here")
 
 
@@ -97,6 +102,7 @@ def test_a_short_soak_of_a_tiny_model(tmp_path: Path) -> None:
         steps=2,
         threads=1,
         keep_minutes=0.3,
+        strangers=70,
         model=tiny,
         vocoder=tiny,
         upsampler=tiny_up,
@@ -106,6 +112,8 @@ def test_a_short_soak_of_a_tiny_model(tmp_path: Path) -> None:
     assert [answer.error for answer in found.errors] == []
     assert found.tracebacks == found.files_left == 0
     assert [mark.requests for mark in found.marks] == [22, 23, 24]
+    assert [mark.requests for mark in found.strange] == [64, 70]
+    assert (found.unanswered, found.strange_growth < 0.1) == (0, True)
     record = json.loads((tmp_path / "demo_soak.json").read_text(encoding="utf-8"))
     assert record["answered"] == 24
     assert str(tmp_path) not in json.dumps(record)

@@ -310,13 +310,3 @@ def test_stories_of_others_are_shown_as_text(app: Any, tmp_path: Path) -> None:
     assert "&lt;img src=x&gt;" in shown[1]
     assert "<img" not in shown[1]
     assert isinstance(shown[2], str)  # not a dictionary in which Gradio would look for files
-
-
-@pytest.mark.parametrize(
-    ("username", "session", "user"), [("ann", "1f", "ann"), (None, "1f", "1f"), (None, None, "local")]
-)
-def test_users_are_told_apart(username: str | None, session: str | None, user: str) -> None:
-    request = Request()
-    request.username, request.session_hash = username, session  # type: ignore[assignment]
-    assert widgets.user_of(request) == user
-    assert widgets.user_of(None) == "local"

@@ -99,6 +99,43 @@ def test_mels_have_a_length_where_they_are_taken(limits: Limits, tmp_path: Path)
         checks.check_upload(limits, path)
 
 
+@pytest.mark.parametrize(
+    ("rate", "n_samples", "message"),
+    [
+        (1_999_993, 100, "sample rate of 1999993 Hz; expected 1000 to 384000"),
+        (7, 100, "sample rate of 7 Hz"),
+        (384_000, 2_000_000, "2000000 samples; this demo takes up to 1920000"),
+    ],
+)
+def test_uploads_are_limited_in_samples(
+    limits: Limits, tmp_path: Path, rate: int, n_samples: int, message: str
+) -> None:
+    path = tmp_path / "odd.wav"
+    soundfile.write(path, np.zeros(n_samples), rate)
+    with pytest.raises(AudiodiffError, match=message):
+        checks.check_upload(replace(limits, upload_mb=10.0), path)
+
+
+def test_what_is_taken_in_is_told_by_its_content(tmp_path: Path) -> None:
+    checks.check_content(write(tmp_path / "sound.wav", 0.1))
+    (tmp_path / "sound.bin").write_bytes((tmp_path / "sound.wav").read_bytes())
+    checks.check_content(tmp_path / "sound.bin")
+    np.save(tmp_path / "mel.npy", np.zeros((80, 4), np.float32))
+    checks.check_content(tmp_path / "mel.npy")
+    for name, content in {
+        "page.wav": b"<script>alert(1)</script>",
+        "empty.wav": b"",
+        "header.wav": (tmp_path / "sound.wav").read_bytes()[:44],
+        "archive.flac": b"PK\x03\x04" + bytes(100),
+        "notes.json": b"{}",
+        "list.json": b"[" * 100_000,
+        "mel2.npy": b"\x93NUMPY",
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(AudiodiffError, match=name):
+            checks.check_content(tmp_path / name)
+
+
 def told(**changes: object) -> Story:
     return replace(STORY, **changes)  # type: ignore[arg-type]
 
@@ -114,9 +151,19 @@ def test_a_story_cannot_ask_for_more_than_the_page(limits: Limits) -> None:
         ({"piece_frames": 1}, "piece_frames 1; this demo replays pieces of 64 or more"),
         ({"window_frames": 63}, "window_frames 63"),
         ({"window_frames": float("nan")}, "window_frames nan"),
+        ({"steps": "9" * 9}, "steps 999999999"),
+        ({"seconds": True}, "seconds True"),
+        ({"regions": [[0, 1]] * 201}, "201 values in one place"),
+        ({"regions": [[[[[1]]]]]}, "levels deep"),
+        ({"guidance": 10**400}, "the number 1000"),
+        ({"new": {"x": float("inf")}}, "the number inf"),
+        ({"new": {"x": "y" * 201}}, "201 characters"),
     ):
         with pytest.raises(AudiodiffError, match=message):
             checks.check_story(limits, told(settings={**base.settings, **settings}), "clip.wav")
+    for change in ({"prompt": "y" * 201}, {"negative": "y" * 201}):
+        with pytest.raises(AudiodiffError, match="201 characters"):
+            checks.check_story(limits, told(**change), "clip.wav")
     audio = replace(base.audio, n_samples=base.audio.sample_rate * 30)
     with pytest.raises(AudiodiffError, match="longer than the 20 s"):
         checks.check_story(limits, told(audio=audio), "clip.wav")

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from audiodiff.errors import AudiodiffError
-from demo.jobs import Job, Jobs, Outcome, Stopped, stream
+from demo.jobs import Job, Jobs, Outcome, Stopped, User, stream
 
 
 def steps(job: Job, n_steps: int, log: list[str], name: str) -> str:
@@ -92,6 +92,40 @@ def test_too_many_jobs_are_refused() -> None:
             pass
     with jobs.admit("a"):
         pass
+    jobs.close()
+
+
+def test_one_person_is_not_many_for_having_many_pages() -> None:
+    jobs = Jobs(per_user=2, waiting=10)
+    with jobs.admit(User("page 1", "ann")), jobs.admit(User("page 2", "ann")):
+        with pytest.raises(AudiodiffError, match="you have 2 jobs under way"), jobs.admit(User("page 3", "ann")):
+            pass
+        with jobs.admit(User("page 3", "ben")):
+            assert jobs.stop("ann") == 0  # pages are stopped, not people
+            assert jobs.stop("page 2") == 1
+    jobs.close()
+
+
+def test_a_job_that_nobody_listens_to_stops_in_the_queue_and_at_work() -> None:
+    jobs = Jobs(per_user=2, waiting=10)
+    there = threading.Event()
+    there.set()
+    with jobs.admit(User("page", "ann", there.is_set)) as job:
+
+        def forever() -> None:
+            there.clear()
+            while True:
+                job.check()
+                time.sleep(0.001)
+
+        with pytest.raises(Stopped):
+            job.turn(forever)
+    free = threading.Event()
+    held = jobs.submit(free.wait)
+    with jobs.admit(User("page", "ann", lambda: False)) as job, pytest.raises(Stopped):
+        job.turn(lambda: pytest.fail("nobody listens"))
+    free.set()
+    assert held.result()
     jobs.close()
 
 

@@ -118,3 +118,47 @@ def test_a_saved_prompt_is_told_in_a_line(studio: Studio) -> None:
     assert line.startswith("evening — piano piano")
     assert line.endswith("…  [calm, piano]")
     assert len(line) < 110
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"prompt": "x" * 201}, "201 characters; this demo takes 200"),
+        ({"negative": "x" * 201}, "201 characters; this demo takes 200"),
+        ({"settings": {"steps": 1e9}}, "steps is"),
+        ({"settings": {"vocoder_steps": [1] * 1000}}, "vocoder_steps is"),
+        ({"settings": {"seconds": 1e6}}, "seconds is"),
+        ({"settings": {"guidance": float("inf")}}, "guidance is"),
+        ({"settings": {"rescale": "x" * 100_000}}, "rescale is"),
+        ({"settings": {"sampler": "x" * 100_000}}, "sampler"),
+        ({"settings": {"key": "x" * 100_000}}, "key"),
+        ({"settings": {"source": "x" * 100_000}}, "source"),
+        ({"settings": {"level": "x" * 100_000}}, "level"),
+        ({"tags": ",".join(str(number) for number in range(21))}, "21 tags; expected at most 20"),
+    ],
+)
+def test_nothing_is_saved_that_nobody_may_ask_for(studio: Studio, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(AudiodiffError, match=message) as raised:
+        save(studio, **change)
+    assert len(str(raised.value)) < 400
+    assert prompts.search(studio) == []
+
+
+def test_the_library_has_an_end(studio: Studio) -> None:
+    small = replace(studio, limits=replace(studio.limits, saved_prompts=2))
+    save(small)
+    save(small, "morning")
+    for over in (False, True):
+        with pytest.raises(AudiodiffError, match="2 prompts already; remove one first"):
+            save(small, "night", replace=over)
+    save(small, "morning", prompt="birds", replace=True)
+    prompts.remove(small, "evening")
+    save(small, "night")
+    assert [saved.name for saved in prompts.search(small)] == ["morning", "night"]
+
+
+def test_what_others_saved_is_shown_without_marks_of_theirs(studio: Studio) -> None:
+    save(studio, prompt="slow\u202e\x1b[31m piano\nsad")
+    (saved,) = prompts.search(studio)
+    assert prompts.describe(saved) == "evening — slow  [31m piano sad  [calm, piano]"
+    assert prompts.fields(studio.limits, prompts.load(studio, "evening"))["prompt"] == "slow  [31m piano\nsad"

@@ -19,7 +19,18 @@ from gradio_client import Client, handle_file
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.provenance import read_story
 from demo.limits import Limits
-from demo.serve import GRADIO_FOLDER, Place, blocked_paths, free_port, limits_of, open_page, prepare_beats, read_auth
+from demo.serve import (
+    GRADIO_FOLDER,
+    SESSIONS,
+    Place,
+    blocked_paths,
+    free_port,
+    limits_of,
+    open_page,
+    own_network,
+    prepare_beats,
+    read_auth,
+)
 from demo.studio import Models, Studio, open_studio
 from tests.synthesis.latent_models import RATE
 
@@ -43,6 +54,8 @@ def test_a_password_is_read() -> None:
     [
         (Place(), False),
         (Place(host="localhost"), False),
+        (Place(host="::1"), False),
+        (Place(host="127.0.0.2"), False),
         (Place(host="0.0.0.0"), True),
         (Place(host="192.168.1.7"), True),
         (Place(share=True), True),
@@ -77,6 +90,24 @@ def test_beats_are_prepared_where_the_model_is_told_of_them(models: Models, monk
     assert done == ["warm"]
 
 
+@pytest.mark.parametrize(
+    ("place", "direct", "forwarded"),
+    [
+        (Place(), "*", ""),
+        (Place(names=("music.example",)), "*", None),
+        (Place(host="0.0.0.0"), "*", None),
+        (Place(share=True), "intern,localhost,127.0.0.1,::1,127.0.0.1", None),
+    ],
+)
+def test_no_proxy_stands_between_the_server_and_itself(
+    monkeypatch: pytest.MonkeyPatch, place: Place, direct: str, forwarded: str | None
+) -> None:
+    monkeypatch.setenv("no_proxy", "intern")
+    values = own_network(place)
+    assert values["no_proxy"] == values["NO_PROXY"] == direct
+    assert values.get("FORWARDED_ALLOW_IPS") == forwarded  # who tells of other addresses than his own
+
+
 def test_flags_that_are_not_given_leave_the_limits_alone() -> None:
     assert limits_of({"seconds": 5.0, "steps": None}) == Limits(seconds=5.0)
 
@@ -92,7 +123,7 @@ def test_nothing_is_handed_out_from_where_people_work(studio: Studio, monkeypatc
 @pytest.fixture(scope="module")
 def server(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Studio]]:
     folder = tmp_path_factory.mktemp("server")
-    limits = Limits(upload_mb=1.0, upload_seconds=20.0, seconds=8.0, steps=4000, jobs=1)
+    limits = Limits(upload_mb=1.0, upload_seconds=20.0, seconds=8.0, steps=4000, jobs=2)
     studio = open_studio(models, limits, library=folder / "prompts.json", parent=folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(GRADIO_FOLDER, "")
@@ -185,15 +216,18 @@ def test_bad_input_gets_a_sentence_and_the_server_lives(client: Client, voice: P
             client.predict(**given, api_name=name)
         return str(raised.value)
 
+    from httpx import HTTPStatusError
+
     text, long = tmp_path / "song.wav", tmp_path / "long.flac"
     text.write_text("la la la")
     soundfile.write(long, np.zeros(RATE * 21), RATE)
     assert "never closed" in told("/generate", prompt="(flute")
     assert "from 0.5 to 8" in told("/generate", prompt="flute", seconds=1e9)
     assert "sampler 'magic'" in told("/generate", prompt="flute", sampler="magic")
-    message = told("/vocode", input=handle_file(text))
-    assert "song.wav is not audio" in message
-    assert str(tmp_path.parent.parent) not in message
+    with pytest.raises(HTTPStatusError, match="415") as refused:  # it is not even taken in
+        client.predict(input=handle_file(text), api_name="/vocode")
+    assert "song.wav is not audio" in refused.value.response.text
+    assert str(tmp_path.parent.parent) not in refused.value.response.text
     assert "21 s of sound" in told("/vocode", input=handle_file(long))
     message = told("/upsample", input=handle_file(voice), augmentation=0.6)
     assert "augmentation is" in message
@@ -286,6 +320,93 @@ def test_a_password_is_asked_for(models: Models, tmp_path: Path, monkeypatch: py
         taken = int(app.local_url.rstrip("/").rpartition(":")[2])
         with pytest.raises(AudiodiffError, match="cannot be listened at"):
             open_page(models, studio, Place(port=taken))
+    finally:
+        app.close(verbose=False)
+        studio.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY", "all_proxy"])
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "nonsense"])
+def test_a_page_opens_behind_a_proxy(
+    models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, proxy: str
+) -> None:
+    import httpx
+
+    monkeypatch.setenv(GRADIO_FOLDER, "")
+    monkeypatch.setenv(variable, proxy)
+    studio = open_studio(models, Limits(), parent=tmp_path)
+    app = open_page(models, studio, Place())
+    try:
+        with httpx.Client(trust_env=False) as client:
+            assert client.get(f"{app.local_url}config").status_code == 200
+    finally:
+        app.close(verbose=False)
+        studio.close()
+
+
+@pytest.mark.slow
+def test_a_page_that_cannot_be_served_is_told_in_a_sentence(
+    models: Models, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def launch(self: object, **given: object) -> None:
+        raise RuntimeError("no way\nat all")
+
+    monkeypatch.setenv(GRADIO_FOLDER, "")
+    monkeypatch.setattr("gradio.Blocks.launch", launch)
+    with pytest.raises(AudiodiffError, match=r"cannot be served at 127.0.0.1:\d+ \(RuntimeError: no way\)"):
+        open_page(models, studio, Place())
+
+
+def joined(url: str, session: str) -> int:
+    """Ask for four long clips in a session that nobody listens to."""
+    import httpx
+
+    info = httpx.get(f"{url}gradio_api/info").json()["named_endpoints"]["/generate"]["parameters"]
+    values = {item["parameter_name"]: item.get("parameter_default") for item in info}
+    values |= {"prompt": "flute", "seconds": 8.0, "steps": 4000, "count": 4}
+    body = {"data": list(values.values()), "session_hash": session}
+    return httpx.post(f"{url}gradio_api/call/generate", json=body).status_code
+
+
+@pytest.mark.slow
+def test_one_person_is_not_twenty_and_nobody_has_to_be_waited_for(
+    server: tuple[str, Studio], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, studio = server
+    monkeypatch.setattr(studio.listeners, "_patience", 3.0)
+    assert [joined(url, f"invented {number}") for number in range(20)] == [200] * 20
+    deadline = time.monotonic() + 20.0
+    while len(studio.jobs._running) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(studio.jobs._running) == 2
+    while studio.jobs._running and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not studio.jobs._running
+
+
+@pytest.mark.slow
+def test_few_sessions_are_remembered_and_none_that_has_gone(models: Models, tmp_path: Path) -> None:
+    import httpx
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(GRADIO_FOLDER, "")
+        studio = open_studio(models, Limits(), parent=tmp_path)
+        app = open_page(models, studio, Place())
+    held = app.app.state_holder.session_data
+    try:
+        for number in range(SESSIONS + 20):
+            body = {"data": [], "session_hash": f"stranger {number}"}
+            assert httpx.post(f"{app.local_url}gradio_api/run/stop", json=body).status_code == 200
+        assert len(held) == SESSIONS
+        client = Client(app.local_url, verbose=False, download_files=tmp_path / "d")
+        assert client.predict(api_name="/stop") == 0
+        name = client.session_hash
+        client.close()
+        deadline = time.monotonic() + 20.0
+        while name in held and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert name not in held
     finally:
         app.close(verbose=False)
         studio.close()

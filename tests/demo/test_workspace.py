@@ -3,6 +3,9 @@ import stat
 import time
 from pathlib import Path
 
+import pytest
+
+from audiodiff.errors import AudiodiffError
 from demo.workspace import Workspace
 
 
@@ -72,3 +75,26 @@ def test_it_sweeps_by_itself_and_leaves_nothing(tmp_path: Path) -> None:
             time.sleep(0.01)
         assert not path.exists()
     assert not workspace.folder.exists()
+
+
+def test_the_oldest_files_make_room_for_new_ones(tmp_path: Path) -> None:
+    workspace = Workspace(60.0, tmp_path, most_bytes=1000)
+    paths = [workspace.new_file(f"{number}.flac") for number in range(4)]
+    for age, path in enumerate(reversed(paths)):
+        path.write_bytes(bytes(250))
+        os.utime(path, (time.time() - age, time.time() - age))
+    workspace.make_room()
+    assert all(path.exists() for path in paths)
+    with workspace.hold(paths[0].parent):
+        workspace.make_room(300)
+        assert [path.exists() for path in paths] == [True, False, False, True]
+        workspace.make_room(750)
+        assert [path.exists() for path in paths] == [True, False, False, False]
+        with pytest.raises(AudiodiffError, match="keeps are in use; try again"):
+            workspace.make_room(751)
+        paths[0].write_bytes(bytes(1001))
+        with pytest.raises(AudiodiffError, match="try again"):
+            workspace.new_file("next.flac")
+    workspace.new_file("next.flac")
+    assert not paths[0].exists()
+    workspace.close()
