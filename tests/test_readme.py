@@ -83,3 +83,16 @@ def test_the_first_command_and_the_example_run(tmp_path, monkeypatch, capsys) ->
     exec(example, scope)
     assert scope["clip"].shape == (5 * 44100,)  # type: ignore[attr-defined]
     assert scope["speech"].shape[0] == 256 * scope["mel"].shape[1]  # type: ignore[attr-defined]
+
+
+def test_it_is_short_and_its_figures_are_those_of_the_results() -> None:
+    assert len(README) <= 10_000
+    results = (ROOT / "docs" / "results.md").read_text("utf-8")
+    table = README.partition("## How good, how fast")[2].partition("![")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| [")]
+    assert len(rows) == 5
+    for row in rows:
+        figures = re.findall(r"\d+(?:\.\d+)?(?= s\b| %)|\d+\.\d+", row.partition(") ")[2] if ") " in row else row)
+        assert figures
+        for figure in figures:
+            assert re.search(rf"(?<![\d.]){re.escape(figure)}(?![\d])", results), (figure, row)

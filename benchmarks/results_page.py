@@ -1,10 +1,10 @@
-"""Puts the results of the benchmarks into the README, so that no figure there is typed by hand.
+"""Puts the results of the benchmarks into `docs/results.md`, so that no figure there is typed by hand.
 
-    python -m benchmarks.readme          rewrite the generated regions of README.md
-    python -m benchmarks.readme --check  exit status 1 if the README is not what the results say
+    python -m benchmarks.results_page          rewrite the generated regions of the page
+    python -m benchmarks.results_page --check  exit status 1 if the page is not what the results say
 
 A region is what stands between `<!-- generated:NAME -->` and `<!-- /generated:NAME -->`; NAME is a file of
-`benchmarks/results` (see `SOURCES`). Headings of the results become one level deeper than a README section.
+`benchmarks/results` (see `SOURCES`). Headings of the results become one level deeper than a section of the page.
 """
 
 import argparse
@@ -36,14 +36,14 @@ _REGION = re.compile(r"(<!-- generated:(?P<name>[a-z-]+) -->\n)(?P<text>.*?)(<!-
 def section(name: str, results: Path) -> str:
     """Return the text of a region: the file without its title and its remarks, other headings one level deeper.
 
-    Remarks are the lists below a table; they stay in the file, which the README links.
+    Remarks are the lists below a table; they stay in the file, which the page links.
 
     Raises:
         AudiodiffError: the region has no source, or it has not been generated yet.
     """
     if name not in SOURCES:
         raise AudiodiffError(
-            f'README.md has a generated region "{name}" without a source; known: {", ".join(SOURCES)}.'
+            f'the page has a generated region "{name}" without a source; known: {", ".join(SOURCES)}.'
         )
     path = results / SOURCES[name]
     if not path.is_file():
@@ -56,25 +56,25 @@ def section(name: str, results: Path) -> str:
 
 
 def updated(text: str, results: Path) -> str:
-    """Return the README's text with every region filled from `results`."""
+    """Return the page's text with every region filled from `results`."""
     return _REGION.sub(lambda found: f"{found[1]}\n{section(found['name'], results)}\n{found[4]}", text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Update or check README.md."""
-    parser = argparse.ArgumentParser(description="Fill the generated regions of README.md.")
+    """Update or check the page."""
+    parser = argparse.ArgumentParser(description="Fill the generated regions of docs/results.md.")
     parser.add_argument("--check", action="store_true", help="change nothing; exit status 1 if it is out of date")
     options = parser.parse_args(arguments)
-    readme = ROOT / "README.md"
-    before = readme.read_text(encoding="utf-8")
+    page = ROOT / "docs" / "results.md"
+    before = page.read_text(encoding="utf-8")
     try:
         after = updated(before, RESULTS)
     except AudiodiffError as error:
-        print(f"readme: {error}", file=sys.stderr)
+        print(f"results_page: {error}", file=sys.stderr)
         return 2
     if options.check:
         return int(before != after)
-    readme.write_text(after, encoding="utf-8")
+    page.write_text(after, encoding="utf-8")
     return 0
 
 

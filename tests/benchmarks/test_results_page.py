@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from audiodiff.errors import AudiodiffError
-from benchmarks.readme import section, updated
+from benchmarks.results_page import section, updated
 
 
 @pytest.fixture
