@@ -42,9 +42,7 @@ def section(name: str, results: Path) -> str:
         AudiodiffError: the region has no source, or it has not been generated yet.
     """
     if name not in SOURCES:
-        raise AudiodiffError(
-            f'the page has a generated region "{name}" without a source; known: {", ".join(SOURCES)}.'
-        )
+        raise AudiodiffError(f'the page has a generated region "{name}" without a source; known: {", ".join(SOURCES)}.')
     path = results / SOURCES[name]
     if not path.is_file():
         raise AudiodiffError(f"{path} does not exist; run the benchmark that makes it first.")

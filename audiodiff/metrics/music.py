@@ -6,7 +6,6 @@ right on recordings of known tempo and key beside what it gets right on generate
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -267,53 +266,3 @@ def treble(waveform: FloatArray, sample_rate: int) -> Treble | None:
         line_db=float(over[strongest]),
         line_hz=strongest * _LINE_WIDTH,
     )
-
-
-@dataclass(frozen=True)
-class SeamJump:
-    """How a join in a clip compares with what happens elsewhere in it.
-
-    Attributes:
-        jump: largest change of the log-mel from one frame to the next within 50 ms of the join (mean over the bands,
-            natural log).
-        percentile: share of equally long stretches of the rest whose largest change is smaller, 0 to 1.
-    """
-
-    jump: float
-    percentile: float
-
-
-def seam_jump(waveform: FloatArray, sample_rate: int, at_seconds: float) -> SeamJump:
-    """Compare the join at a time with the rest of the clip.
-
-    Raises:
-        AudiodiffError: bad array, or a time that is not at least 0.5 s inside the clip.
-    """
-    array = checked(waveform, sample_rate)
-    duration = array.size / sample_rate
-    if not 0.5 <= at_seconds <= duration - 0.5:
-        raise AudiodiffError(
-            f"the join is at {at_seconds:g} s of a clip of {duration:.2f} s; expected 0.5 s or more from either end."
-        )
-    samples = torch.from_numpy(resampled(array, sample_rate, _RATE).copy())
-    mel = log_mel(samples, _MEL).double().numpy()
-    changes = np.abs(np.diff(mel, axis=1)).mean(axis=0)
-    reach = round(0.05 * _FRAMES_PER_SECOND)
-    centre = round(at_seconds * _FRAMES_PER_SECOND - 0.5)
-    size = 2 * reach + 1
-    largest = np.lib.stride_tricks.sliding_window_view(changes, size).max(axis=1)
-    start = centre - reach
-    jump = float(largest[start])
-    index = np.arange(len(largest))
-    rest = largest[np.abs(index - start) >= size]
-    return SeamJump(jump, float((rest < jump).mean()))
-
-
-def summary(values: npt.ArrayLike) -> dict[str, Any]:
-    """Median and 5th and 95th percentile of finite values, for tables; empty without any."""
-    array = np.asarray(values, dtype=np.float64)
-    array = array[np.isfinite(array)]
-    if not array.size:
-        return {}
-    low, middle, high = np.quantile(array, [0.05, 0.5, 0.95])
-    return {"median": float(middle), "p5": float(low), "p95": float(high)}

@@ -1,6 +1,6 @@
 """The table of measures by name, and the score of one clip by any of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -87,20 +87,6 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
         ),
     }
 )
-
-
-def score_pair(
-    reference: FloatArray,
-    estimate: FloatArray,
-    sample_rate: int,
-    measures: Sequence[str] = ("pesq_wb", "stoi", "distill_mos"),
-) -> dict[str, float]:
-    """Score one estimate `[n_samples]` against its reference `[n_samples]` by the named measures.
-
-    Raises:
-        AudiodiffError: an unknown measure, or whatever a measure itself refuses.
-    """
-    return {name: named_measure(name).function(reference, estimate, sample_rate) for name in measures}
 
 
 def named_measure(name: str) -> Measure:

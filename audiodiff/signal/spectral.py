@@ -151,53 +151,6 @@ def stft_distance(
     raise AudiodiffError(f"Unknown distance {kind!r}; expected one of {known}.")
 
 
-def multi_resolution_stft(
-    estimate: Tensor,
-    target: Tensor,
-    *,
-    weights: dict[Distance, float] | None = None,
-    resolutions: tuple[Resolution, ...] = RESOLUTIONS,
-    sample_rate: int | None = None,
-    bandwidth_hz: Tensor | None = None,
-    floor: float | Tensor = 1e-4,
-) -> Tensor:
-    """Weighted sum of spectrogram distances, averaged over resolutions, per item; differentiable in both.
-
-    Args:
-        estimate: `[batch, n_samples]`.
-        target: `[batch, n_samples]`.
-        weights: weight of each distance; None for log-magnitude 1 and convergence 1
-            (R. Yamamoto et al., "Parallel WaveGAN", 2020, eq. 4-7, with our normalisation).
-        resolutions: the STFTs.
-        sample_rate: of the waveforms (Hz); needed with `bandwidth_hz`.
-        bandwidth_hz: `[batch]`, highest frequency to compare (Hz); None for all.
-        floor: see `stft_distance`; in units of an STFT of unit window energy, a number or `[batch]`.
-
-    Returns:
-        `[batch]`.
-
-    Raises:
-        AudiodiffError: shapes differ, or a bandwidth without sample rate.
-    """
-    if estimate.shape != target.shape or estimate.ndim != 2:
-        raise AudiodiffError(
-            f"Waveforms of shapes {list(estimate.shape)} and {list(target.shape)} cannot be compared; "
-            "expected the same [batch, n_samples] twice."
-        )
-    if bandwidth_hz is not None and sample_rate is None:
-        raise AudiodiffError("A bandwidth in Hz needs the sample_rate of the waveforms.")
-    chosen: dict[Distance, float] = {"log-magnitude": 1.0, "convergence": 1.0} if weights is None else weights
-    total = torch.zeros(estimate.shape[0], device=estimate.device)
-    for resolution in resolutions:
-        mask = None
-        if bandwidth_hz is not None and sample_rate is not None:
-            mask = band_mask(bandwidth_hz.to(estimate.device), resolution.n_fft, sample_rate)
-        ours, theirs = stft(estimate, resolution), stft(target, resolution)
-        for kind, weight in chosen.items():
-            total = total + weight * stft_distance(ours, theirs, kind, mask=mask, floor=floor)
-    return total / len(resolutions)
-
-
 def _transforms(spec: MelSpec, n_samples: int) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
     """STFT and least-squares inverse on the frames of a mel specification, zeros beyond both ends."""
     centre = spec.n_fft // 2 if spec.centring == "center" else (spec.n_fft - spec.hop_length) // 2

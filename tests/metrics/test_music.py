@@ -7,7 +7,6 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.music import (
     key,
     key_relation,
-    seam_jump,
     signal_health,
     tempo,
     tempo_agrees,
@@ -116,24 +115,10 @@ def test_illnesses_are_seen():
     assert signal_health(noise, RATE).bandwidth > 10_000
 
 
-def test_a_cut_is_the_largest_jump_of_the_clip_and_no_cut_is_not():
-    random = np.random.default_rng(2)
-    smooth = np.cumsum(random.standard_normal(6 * RATE)) * 1e-3
-    smooth = (smooth - np.convolve(smooth, np.full(2001, 1 / 2001), mode="same")).astype(np.float32)
-    whole = seam_jump(smooth, RATE, 3.0)
-    cut = smooth.copy()
-    cut[3 * RATE :] = 0.2 * tone(3000.0, 3.0)
-    joined = seam_jump(cut, RATE, 3.0)
-    assert joined.percentile == 1.0
-    assert joined.jump > 3 * whole.jump
-    assert whole.percentile < 0.99
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: tempo(np.ones(RATE, np.float32), RATE), "3 s or more"),
-        (lambda: seam_jump(tone(440.0), RATE, 0.2), "0.5 s or more"),
         (lambda: signal_health(np.ones((2, 100), np.float32), RATE), "mono"),
         (lambda: key(np.array([math.nan] * 9000, np.float32), RATE), "NaN"),
     ],

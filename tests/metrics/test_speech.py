@@ -12,7 +12,7 @@ from audiodiff._torchaudio import import_torchaudio
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics import speech
 from audiodiff.metrics.inputs import resampled
-from audiodiff.metrics.scoring import MEASURES, score_pair
+from audiodiff.metrics.scoring import MEASURES, named_measure
 
 pytest.importorskip("pesq")
 pytest.importorskip("pystoi")
@@ -117,11 +117,10 @@ def test_a_missing_package_names_the_extra(package, monkeypatch):
         measure(voice(), voice(), 16_000)
 
 
-def test_score_pair_gives_what_was_asked_for():
-    clip = voice()
-    assert score_pair(clip, clip, 16_000, ("stoi",)) == {"stoi": pytest.approx(1.0)}
+def test_an_unknown_measure_is_refused_with_those_there_are():
+    assert named_measure("stoi") is MEASURES["stoi"]
     with pytest.raises(AudiodiffError, match="pesq_wb"):
-        score_pair(clip, clip, 16_000, ("mos",))
+        named_measure("mos")
 
 
 def test_every_measure_explains_itself():
