@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from audiodiff.synthesis.settings import SAMPLER_NAMES
+from audiodiff.diffusion.names import SAMPLER_NAMES
 
 from .fields import choices
 from .handlers import Compared

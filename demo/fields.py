@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from audiodiff.synthesis.settings import GRID_NAMES, SAMPLER_NAMES
+from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 
 from . import prompts
 from .cards import Card

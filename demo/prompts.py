@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.settings import GRID_NAMES, MAX_SEED, MIN_SECONDS, SAMPLER_NAMES, AudioLevel
+from audiodiff.synthesis.settings import MAX_SEED, MIN_SECONDS, AudioLevel
 from audiodiff.text.library import SavedPrompt, get_prompt, remove_prompt, save_prompt, search_prompts
 
 from . import checks

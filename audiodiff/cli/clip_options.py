@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.settings import GRID_NAMES, SAMPLER_NAMES, GenerateSettings
+from audiodiff.synthesis.settings import GenerateSettings
 
 if TYPE_CHECKING:
     from audiodiff.synthesis.generate_files import GenerateReport

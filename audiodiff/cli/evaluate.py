@@ -5,8 +5,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.settings import GRID_NAMES, MAX_STEPS, SAMPLER_NAMES
+from audiodiff.synthesis.settings import MAX_STEPS
 
 
 def add_parser(subparsers: Any) -> None:

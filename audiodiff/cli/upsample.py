@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.settings import GRID_NAMES, SAMPLER_NAMES
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 
 

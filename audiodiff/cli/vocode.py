@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.settings import GRID_NAMES, SAMPLER_NAMES, VocodeSettings
+from audiodiff.synthesis.settings import VocodeSettings
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "assets" / "example.flac"
 

@@ -21,106 +21,114 @@ Four parts, kept apart because they multiply:
 Training is ``denoising_loss`` (``losses.py``) at times from a quantile function (``times.py``).
 """
 
-from audiodiff.diffusion.betas import (
-    BETA_SCHEDULES,
-    beta_schedule,
-    cosine_betas,
-    linear_betas,
-    scaled_linear_betas,
-    zero_terminal_snr,
-)
-from audiodiff.diffusion.config import (
-    parameterization_from_dict,
-    parameterization_to_dict,
-    process_from_dict,
-    process_to_dict,
-)
-from audiodiff.diffusion.denoiser import Denoiser, Network
-from audiodiff.diffusion.guidance import (
-    auto_guidance,
-    classifier_free,
-    dynamic_thresholding,
-    interval,
-    region_mask,
-    rescale,
-)
-from audiodiff.diffusion.losses import (
-    DenoisingLoss,
-    EDMWeight,
-    MinSNR,
-    denoising_loss,
-    length_mask,
-    masked_mean,
-    square,
-    uniform_weight,
-)
-from audiodiff.diffusion.noise import positional_noise
-from audiodiff.diffusion.parameterization import (
-    EDM,
-    X0,
-    Coefficients,
-    Consistency,
-    Eps,
-    Parameterization,
-    V,
-    Velocity,
-)
-from audiodiff.diffusion.process import (
-    CosineVP,
-    DiscreteVP,
-    LinearVP,
-    Process,
-    RectifiedFlow,
-    VarianceExploding,
-    pad_to,
-)
-from audiodiff.diffusion.samplers import (
-    SAMPLERS,
-    STOCHASTIC_SAMPLERS,
-    Carry,
-    Denoise,
-    Level,
-    Noise,
-    OnStep,
-    Past,
-    Step,
-    StepResult,
-    arc,
-    consistency,
-    ddim,
-    ddpm,
-    dpmpp_2m,
-    dpmpp_2m_sde,
-    euler,
-    heun,
-    sample,
-    unipc,
-)
-from audiodiff.diffusion.times import (
-    GRIDS,
-    QUANTILES,
-    angle_grid,
-    betas_grid,
-    check_grid,
-    cosine_quantile,
-    explicit_grid,
-    karras_grid,
-    late_grid,
-    log_normal_quantile,
-    log_snr_grid,
-    logit_normal_quantile,
-    shifted_grid,
-    stratified_uniform,
-    uniform_grid,
-    uniform_quantile,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
+
+if TYPE_CHECKING:
+    from audiodiff.diffusion.betas import (
+        BETA_SCHEDULES,
+        beta_schedule,
+        cosine_betas,
+        linear_betas,
+        scaled_linear_betas,
+        zero_terminal_snr,
+    )
+    from audiodiff.diffusion.config import (
+        parameterization_from_dict,
+        parameterization_to_dict,
+        process_from_dict,
+        process_to_dict,
+    )
+    from audiodiff.diffusion.denoiser import Denoiser, Network
+    from audiodiff.diffusion.guidance import (
+        auto_guidance,
+        classifier_free,
+        dynamic_thresholding,
+        interval,
+        region_mask,
+        rescale,
+    )
+    from audiodiff.diffusion.losses import (
+        DenoisingLoss,
+        EDMWeight,
+        MinSNR,
+        denoising_loss,
+        length_mask,
+        masked_mean,
+        square,
+        uniform_weight,
+    )
+    from audiodiff.diffusion.noise import positional_noise
+    from audiodiff.diffusion.parameterization import (
+        EDM,
+        X0,
+        Coefficients,
+        Consistency,
+        Eps,
+        Parameterization,
+        V,
+        Velocity,
+    )
+    from audiodiff.diffusion.process import (
+        CosineVP,
+        DiscreteVP,
+        LinearVP,
+        Process,
+        RectifiedFlow,
+        VarianceExploding,
+        pad_to,
+    )
+    from audiodiff.diffusion.samplers import (
+        SAMPLERS,
+        STOCHASTIC_SAMPLERS,
+        Carry,
+        Denoise,
+        Level,
+        Noise,
+        OnStep,
+        Past,
+        Step,
+        StepResult,
+        arc,
+        consistency,
+        ddim,
+        ddpm,
+        dpmpp_2m,
+        dpmpp_2m_sde,
+        euler,
+        heun,
+        sample,
+        unipc,
+    )
+    from audiodiff.diffusion.times import (
+        GRIDS,
+        QUANTILES,
+        angle_grid,
+        betas_grid,
+        check_grid,
+        cosine_quantile,
+        explicit_grid,
+        karras_grid,
+        late_grid,
+        log_normal_quantile,
+        log_snr_grid,
+        logit_normal_quantile,
+        shifted_grid,
+        stratified_uniform,
+        uniform_grid,
+        uniform_quantile,
+    )
 
 __all__ = [
     "BETA_SCHEDULES",
     "EDM",
     "GRIDS",
+    "GRID_NAMES",
     "QUANTILES",
     "SAMPLERS",
+    "SAMPLER_NAMES",
     "STOCHASTIC_SAMPLERS",
     "X0",
     "Carry",
@@ -195,3 +203,31 @@ __all__ = [
     "unipc",
     "zero_terminal_snr",
 ]
+
+_MODULES = (
+    "betas",
+    "config",
+    "denoiser",
+    "guidance",
+    "losses",
+    "noise",
+    "parameterization",
+    "process",
+    "samplers",
+    "times",
+)
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for, so that the names alone cost no torch."""
+    if name in __all__:
+        for module in _MODULES:
+            found = getattr(import_module(f"{__name__}.{module}"), name, None)
+            if found is not None:
+                globals()[name] = found
+                return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -4,13 +4,8 @@ import math
 from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args
 
+from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 from audiodiff.errors import AudiodiffError
-
-SAMPLER_NAMES = ("ddpm", "ddim", "euler", "heun", "dpmpp_2m", "dpmpp_2m_sde", "unipc", "arc", "consistency")
-"""Names of the samplers, as in `audiodiff.diffusion.samplers.SAMPLERS` (which needs torch)."""
-
-GRID_NAMES = ("uniform", "karras", "log_snr", "angle", "shifted", "late")
-"""Names of the time grids, as in `audiodiff.diffusion.times.GRIDS` (which needs torch)."""
 
 Precision = Literal["fp32", "bf16"]
 Level = Literal["match", "keep"]

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vocoder_fakes import FakeVocoder, recording, synthesizer
 
+from audiodiff.diffusion.names import SAMPLER_NAMES
 from audiodiff.synthesis.sampling import Grid
-from audiodiff.synthesis.settings import SAMPLER_NAMES, VocodeSettings
+from audiodiff.synthesis.settings import VocodeSettings
 from audiodiff.synthesis.streams import Window
 from audiodiff.synthesis.vocode import ENDLESS, load
 

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from vocoder_fakes import SPEC, FakeVocoder, recording, synthesizer
 
 from audiodiff.diffusion.process import CosineVP, Process, RectifiedFlow, VarianceExploding
-from audiodiff.diffusion.samplers import SAMPLERS
-from audiodiff.diffusion.times import GRIDS, uniform_grid
+from audiodiff.diffusion.times import uniform_grid
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.vocoder import Vocoder, VocoderConfig
 from audiodiff.nn.wavenet import WaveNetConfig
@@ -18,14 +17,9 @@ from audiodiff.signal.mel import PRESETS, MelSpec, log_mel
 from audiodiff.signal.resample import n_resampled, resample
 from audiodiff.synthesis import vocode
 from audiodiff.synthesis.level import LevelMeter, shift_log_mel
-from audiodiff.synthesis.settings import GRID_NAMES, SAMPLER_NAMES, VocodeSettings
+from audiodiff.synthesis.settings import VocodeSettings
 from audiodiff.synthesis.streams import FrameReader
 from audiodiff.synthesis.vocode import VocoderSynthesizer, channel_seed, count_network_calls
-
-
-def test_names_are_those_of_the_core() -> None:
-    assert set(SAMPLER_NAMES) == set(SAMPLERS)
-    assert set(GRID_NAMES) == set(GRIDS)
 
 
 @pytest.mark.parametrize("process", [RectifiedFlow(), CosineVP(), VarianceExploding()])
