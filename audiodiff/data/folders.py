@@ -203,7 +203,7 @@ def _left_out(root: Path, files: list[Path], closed: list[Path], items: list[Aud
     tables = [
         path
         for path in shown
-        if path != metadata
+        if not (path == metadata and metadata.is_file())
         and not _is_audio(path)
         and (path.suffix.lower() in _TABLE_SUFFIXES or path.stem.lower() in _TABLE_STEMS)
     ]

@@ -168,7 +168,8 @@ def open_dataset(items: Sequence[AudioItem], config: DataConfig, sample_rate: in
 def describe_corpus(config: DataConfig, data: AudioDataset) -> dict[str, Any]:
     """What travels with the weights of the corpus: names, size, licences, sources."""
     return {
-        "name": ", ".join(folder.resolve().name for folder in corpus_folders(config)),
+        # A name that is not UTF-8 could not be written down.
+        "name": ", ".join(os.fsencode(f.resolve().name).decode(errors="replace") for f in corpus_folders(config)),
         "clips": len(data),
         "hours": round(data.seconds / 3600.0, 3),
         "licences": sorted({item.licence for item in data.items if item.licence}),

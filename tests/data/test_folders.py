@@ -95,6 +95,12 @@ def test_without_a_table_too(root):
         folder_items(root)
 
 
+def test_a_table_that_is_a_broken_link_is_told(root):
+    (root / "metadata.csv").symlink_to("nowhere.csv")
+    (note,) = folder_listing(root).notes
+    assert "(metadata.csv)" in note
+
+
 def test_links_to_folders_are_followed_once(root, tmp_path):
     clip(tmp_path / "elsewhere" / "train" / "d.wav")
     (root / "train").mkdir()

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -142,6 +143,17 @@ def test_shards_are_written_to_urls(run: Encode) -> None:
     fsspec.filesystem("memory").rm("/encoded", recursive=True)
     with pytest.raises(AudiodiffError, match="only hands out"):
         run("http://127.0.0.1:9/x")
+
+
+def test_a_folder_whose_name_is_not_utf_8(corpus: Path, codec: Path, tmp_path: Path) -> None:
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    try:
+        corpus.rename(odd)
+    except OSError:
+        pytest.skip("this file system has no such names")
+    cache = str(tmp_path / "cache")
+    assert encode_corpus(odd, tmp_path / "shards", autoencoder=codec, cache=cache) == {"train": 9, "valid": 1}
+    assert LatentDataset(tmp_path / "shards" / "train").clips[0].source == "caf\ufffd"
 
 
 def test_a_latent_model_learns_from_urls(run: Encode, codec: Path, tmp_path: Path) -> None:
