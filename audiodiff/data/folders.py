@@ -172,7 +172,7 @@ def _unused_columns(items: list[AudioItem]) -> list[str]:
     columns = {column.lower(): column for item in items for column in item.extra}
     has = {"text": any(item.text for item in items), "split": any(item.split for item in items)}
     return [
-        f"the column {columns[other]!r} is not read as {wanted}; call it {wanted}"
+        f"the column {columns[other]!r}: if it is meant as {wanted}, call it {wanted}"
         for wanted, others in _OTHER_NAMES.items()
         for other in (wanted, *others)
         if other in columns and not has[wanted]
@@ -192,22 +192,22 @@ def _left_out(root: Path, files: list[Path], closed: list[Path], items: list[Aud
 
     others = [path for path in shown if path.suffix.lower() in OTHER_SOUNDS]
     kinds = ", ".join(sorted(Counter(path.suffix.lower() for path in others)))
-    note(others, f"files of kinds that are not taken, {kinds}, are left out: convert them to WAV or FLAC")
+    note(others, f"files of kinds that are not taken, {kinds}: convert them to WAV or FLAC")
     taken = {os.path.normpath(item.path) for item in items}
     if metadata.is_file():
         note(
             [path for path in shown if _is_audio(path) and os.path.normpath(path) not in taken],
-            f"sound files are left out because {METADATA} does not name them",
+            f"sound files that {METADATA} does not name",
         )
-    source = METADATA if metadata.is_file() else ".txt files of the clips' names, since there is no metadata.csv"
+    source = METADATA if metadata.is_file() else ".txt files of the clips' names where there is no metadata.csv"
     tables = [
         path
         for path in shown
-        if path != metadata
+        if not (path == metadata and metadata.is_file())
         and not _is_audio(path)
         and (path.suffix.lower() in _TABLE_SUFFIXES or path.stem.lower() in _TABLE_STEMS)
     ]
-    note(tables, f"tables are not read; captions are taken from {source}")
+    note(tables, f"other tables, since captions are taken from {source}")
     stems = {path.with_suffix("") for path in map(Path, taken)}
     read = {".txt"} if not metadata.is_file() else set()
     beside = [
@@ -217,8 +217,8 @@ def _left_out(root: Path, files: list[Path], closed: list[Path], items: list[Aud
         and Path(os.path.normpath(path)).with_suffix("") in stems
         and path not in tables
     ]
-    note(beside, f"files beside clips are not read; captions are taken from {source}")
-    note([path for path in closed if path != root], "folders may not be read")
+    note(beside, f"files beside clips, since captions are taken from {source}")
+    note([path for path in closed if path != root], "folders that may not be read")
     if root in closed:
-        notes.append(f"{root} may not be read")
+        notes.append(f"{root}, which may not be read")
     return notes

@@ -61,7 +61,7 @@ class Listing:
 
     Attributes:
         items: the clips.
-        notes: what is left out or not read, and why: one sentence each, without its full stop.
+        notes: what is left out, and why; each completes the sentence "left out: ...".
     """
 
     items: tuple[AudioItem, ...]
@@ -130,7 +130,7 @@ def split_notes(items: Sequence[AudioItem]) -> tuple[str, ...]:
     """Name the splits that nothing here uses: a misspelt one loses its clips."""
     counts = Counter(item.split for item in items)
     return tuple(
-        f"{count} clips are of split {split!r}, which training does not use; it uses train and valid"
+        f"{count} clips of split {split!r}, which training does not use (it uses train and valid)"
         for split, count in sorted(counts.items())
         if split not in ("", *SPLIT_NAMES.values())
     )

@@ -152,8 +152,10 @@ def _told(listing: Listing, train: AudioDataset, valid: AudioDataset) -> str:
     unused = Counter(item.split for item in listing.items if item.split not in ("", "train", "valid"))
     known = set(split_notes(listing.items))
     notes = [note for note in listing.notes if note not in known]
-    notes += [f"{count} clips of split {split!r} are not used" for split, count in sorted(unused.items())]
-    return " ".join("; ".join([text, *notes]).split())
+    notes += [f"{count} clips of split {split!r}" for split, count in sorted(unused.items())]
+    if notes:
+        text += f"; {'also ' if skipped else ''}left out: {'; '.join(notes)}"
+    return " ".join(text.split())
 
 
 def open_dataset(items: Sequence[AudioItem], config: DataConfig, sample_rate: int) -> AudioDataset:
@@ -168,7 +170,8 @@ def open_dataset(items: Sequence[AudioItem], config: DataConfig, sample_rate: in
 def describe_corpus(config: DataConfig, data: AudioDataset) -> dict[str, Any]:
     """What travels with the weights of the corpus: names, size, licences, sources."""
     return {
-        "name": ", ".join(folder.resolve().name for folder in corpus_folders(config)),
+        # A name that is not UTF-8 could not be written down.
+        "name": ", ".join(os.fsencode(f.resolve().name).decode(errors="replace") for f in corpus_folders(config)),
         "clips": len(data),
         "hours": round(data.seconds / 3600.0, 3),
         "licences": sorted({item.licence for item in data.items if item.licence}),

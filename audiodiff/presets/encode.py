@@ -166,22 +166,23 @@ def encode_corpus(
     def states_of(text: str) -> Tensor:
         return encoder.encode([text])[0].tokens
 
-    done = 0
+    # Every split is decoded before the first is encoded, so that what is missing is not missed hours later.
+    opened: dict[str, AudioDataset] = {}
     for split, chosen in splits.items():
         if split in counts:
-            done += len(chosen)
+            skip(f"the split {split}, whose shards are complete already")
             continue
         try:
-            clips = open_dataset(chosen, data, model.mel_spec.sample_rate)
+            opened[split] = open_dataset(chosen, data, model.mel_spec.sample_rate)
+            skipped = opened[split].skipped
         except NoUsableClipsError as error:
-            if split == "train":
-                raise
-            for _, reason in error.skipped:
-                skip(reason)
-            continue
-        for _, reason in clips.skipped:
-            done += 1
+            if split in ("train", "valid"):  # without which nothing can be trained
+                raise AudiodiffError(f"nothing of the split {split} can be encoded. {error}") from error
+            skipped = error.skipped
+        for _, reason in skipped:
             skip(reason)
+    done = len(items) - sum(map(len, opened.values()))
+    for split, clips in opened.items():
         index = ShardIndex(
             encoder=encoder.name,
             text_width=encoder.width,
@@ -240,14 +241,26 @@ def with_validation(items: Sequence[AudioItem]) -> list[AudioItem]:
     paths = {item.path: Path(os.path.abspath(item.path)) for item in train}
     root = os.path.commonpath([path.parent for path in paths.values()])
     names = {path: path_text(full.relative_to(root)) for path, full in paths.items()}
-    order = sorted(names, key=lambda path: hashlib.sha256(names[path].encode("utf-8", "surrogateescape")).digest())
+    # What cannot be read goes last.
+    broken = {item.path for item in train if not item.n_samples}
+
+    def place(path: Path) -> tuple[bool, bytes]:
+        return path in broken, hashlib.sha256(names[path].encode("utf-8", "surrogateescape")).digest()
+
+    order = sorted(names, key=place)
     held_out = set(order[: max(1, round(len(order) * _HELD_OUT))])
     return [replace(item, split="valid") if item.split == "train" and item.path in held_out else item for item in named]
 
 
 def _fingerprint(items: Sequence[AudioItem], settings: Sequence[object]) -> str:
-    """A hash of clips and settings: names, lengths and all that is said of the clips, wherever their folder is."""
-    clips = [(item.path.name, item.n_samples, item.text, item.licence, sorted(item.extra.items())) for item in items]
+    """A hash of settings, and of the clips' files as they are now with all that is said of them."""
+    clips = []
+    for item in items:
+        try:
+            written = item.path.stat().st_mtime_ns
+        except OSError:
+            written = 0
+        clips.append((item.path.name, item.n_samples, written, item.text, item.licence, sorted(item.extra.items())))
     return hashlib.sha256(json.dumps([clips, list(settings)]).encode()).hexdigest()
 
 

@@ -57,11 +57,11 @@ def test_what_is_left_out_is_told(root):
     assert len(notes) == 5
     for words, note in zip(
         (
-            r"2 files of kinds that are not taken, \.m4a, \.wma, .*WAV or FLAC \(deep/two\.WMA, \.\.\.\)",
-            r"2 sound files are left out because metadata\.csv does not name them \(c\.wav, \.\.\.\)",
-            r"4 tables are not read",
-            r"1 files beside clips are not read; .* \(b\.txt\)",
-            r"1 clips are of split 'trian', which training does not use",
+            r"2 files of kinds that are not taken, \.m4a, \.wma: .*WAV or FLAC \(deep/two\.WMA, \.\.\.\)",
+            r"2 sound files that metadata\.csv does not name \(c\.wav, \.\.\.\)",
+            r"4 other tables",
+            r"1 files beside clips, since .* \(b\.txt\)",
+            r"1 clips of split 'trian', which training does not use",
         ),
         notes,
         strict=True,
@@ -71,8 +71,8 @@ def test_what_is_left_out_is_told(root):
 
 def test_columns_of_other_names_are_told(root):
     for header, words in (
-        ("file_name,caption,subset", ["'caption' is not read as text", "'subset' is not read as split"]),
-        ("file_name,Text,Split", ["'Text' is not read as text", "'Split' is not read as split"]),
+        ("file_name,caption,subset", ["'caption': if it is meant as text", "'subset': if it is meant as split"]),
+        ("file_name,Text,Split", ["'Text': if it is meant as text", "'Split': if it is meant as split"]),
         ("file_name,text,split", []),
         ("file_name,genre,mood", []),
     ):
@@ -93,6 +93,12 @@ def test_without_a_table_too(root):
         (root / f"{name}.wav").unlink()
     with pytest.raises(AudiodiffError, match=r"no sound files \(1 files of kinds that are not taken, \.aac"):
         folder_items(root)
+
+
+def test_a_table_that_is_a_broken_link_is_told(root):
+    (root / "metadata.csv").symlink_to("nowhere.csv")
+    (note,) = folder_listing(root).notes
+    assert "(metadata.csv)" in note
 
 
 def test_links_to_folders_are_followed_once(root, tmp_path):
@@ -117,7 +123,7 @@ def test_links_to_folders_are_followed_once(root, tmp_path):
 @pytest.mark.skipif(os.name != "posix" or os.getuid() == 0, reason="the superuser may read everything")
 def test_folders_that_may_not_be_read_are_told(root):
     (root / "closed").mkdir(mode=0)
-    assert "1 folders may not be read (closed)" in folder_listing(root).notes
+    assert "1 folders that may not be read (closed)" in folder_listing(root).notes
 
 
 def test_walk_names_what_it_cannot_read(root, monkeypatch):
@@ -133,7 +139,7 @@ def test_walk_names_what_it_cannot_read(root, monkeypatch):
     files, unread = walk(root)
     assert [path.name for path in files] == ["a.wav", "b.wav", "c.wav"]
     assert unread == [root / "closed"]
-    assert "1 folders may not be read (closed)" in folder_listing(root).notes
+    assert "1 folders that may not be read (closed)" in folder_listing(root).notes
 
 
 def test_the_shape_of_ljspeech_is_known_under_any_name(tmp_path):

@@ -92,4 +92,4 @@ def test_names_that_are_not_utf_8(tmp_path):
 def test_splits_that_training_does_not_use_are_told(tmp_path):
     write_manifest([AudioItem(tmp_path / "a.wav"), AudioItem(tmp_path / "b.wav", split="trian")], tmp_path / "m.jsonl")
     (note,) = load_listing(tmp_path / "m.jsonl").notes
-    assert "1 clips are of split 'trian'" in note
+    assert "1 clips of split 'trian'" in note

@@ -1,4 +1,9 @@
+import csv
+import io
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from audiodiff.data.tables import read_pipe_rows, read_rows
 from audiodiff.errors import AudiodiffError
@@ -20,6 +25,15 @@ def test_spaces_quotes_and_ends_of_lines(tmp_path):
         (2, ("a.wav", "two\nlines")),
         (4, ("b.wav", '12" piano')),
     ]
+
+
+@given(st.lists(st.tuples(*[st.text("ab, \n\"'|é\t", max_size=8)] * 2), max_size=4))
+@settings(max_examples=100, deadline=None)
+def test_what_is_written_as_csv_is_read(tmp_path_factory, cells):
+    written = io.StringIO()
+    csv.writer(written).writerows([("file_name", "text", "last"), *((f"{n}.wav", *row) for n, row in enumerate(cells))])
+    found = rows(tmp_path_factory.getbasetemp() / "written.csv", written.getvalue())
+    assert [row for _, row in found] == [(f"{n}.wav", *(cell.strip() for cell in row)) for n, row in enumerate(cells)]
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,8 +56,8 @@ def test_without_splits_some_clips_are_held_out(run: Encode, tmp_path: Path) -> 
 
 
 def test_what_is_held_out_depends_on_names_alone() -> None:
-    items = [AudioItem(Path(f"/one/music/{number}.wav")) for number in range(100)]
-    moved = [AudioItem(Path(f"/two/mine/{number}.wav"), text="x") for number in reversed(range(100))]
+    items = [AudioItem(Path(f"/one/music/{number}.wav"), n_samples=1) for number in range(100)]
+    moved = [AudioItem(Path(f"/two/mine/{number}.wav"), text="x", n_samples=1) for number in reversed(range(100))]
     held_out = [{item.path.name for item in with_validation(each) if item.split == "valid"} for each in (items, moved)]
     assert len(held_out[0]) == 5
     assert held_out[0] == held_out[1]
@@ -85,10 +86,17 @@ def test_a_run_that_was_stopped_goes_on(
             run(output)
     assert [path.name for path in output.iterdir()] == ["train"]
     before = (output / "train" / "index.json").stat().st_mtime_ns
-    assert run(output) == {"train": 9, "valid": 1}
+    told: list[str] = []
+    assert run(output, on_skip=told.append) == {"train": 9, "valid": 1}
+    assert told == ["the split train, whose shards are complete already"]
     assert (output / "train" / "index.json").stat().st_mtime_ns == before
     assert len(LatentDataset(output / "valid")) == 1
-    # Other clips or settings are another corpus.
+    # Other clips or settings are another corpus, and a clip recorded again is another clip.
+    os.utime(corpus / "1.wav", (1, 1))
+    with pytest.raises(AudiodiffError, match="other clips or settings"):
+        run(output)
+    assert run(tmp_path / "again") == {"train": 9, "valid": 1}
+    output = tmp_path / "again"
     with pytest.raises(AudiodiffError, match="other clips or settings"):
         run(output, numbers=())
     (corpus / "metadata.csv").write_text("file_name,text\n0.wav,x\n1.wav,y\n")
@@ -110,6 +118,18 @@ def test_what_is_wrong_in_a_table_is_found_before_anything_is_encoded(
         with pytest.raises(AudiodiffError, match=rf"1\.wav has {column} 'fast'"):
             run(tmp_path / "shards", beats=True)
     assert not (tmp_path / "shards").exists()
+
+
+def test_a_split_that_training_needs_is_missed_at_once(run: Encode, corpus: Path, tmp_path: Path) -> None:
+    for number in range(10):  # whichever would be held out
+        (corpus / f"{number}.wav").write_bytes(b"no sound") if number > 1 else None
+    assert run(tmp_path / "shards") == {"train": 1, "valid": 1}
+    (corpus / "metadata.csv").write_text("file_name,split\n0.wav,train\n2.wav,valid\n3.wav,test\n")
+    with pytest.raises(AudiodiffError, match="nothing of the split valid can be encoded"):
+        run(tmp_path / "no")
+    assert not (tmp_path / "no").exists()
+    (corpus / "metadata.csv").write_text("file_name,split\n0.wav,train\n1.wav,valid\n3.wav,test\n")
+    assert run(tmp_path / "yes") == {"train": 1, "valid": 1}
 
 
 def test_splits_do_not_lead_out_of_the_output(run: Encode, corpus: Path, tmp_path: Path) -> None:
@@ -142,6 +162,17 @@ def test_shards_are_written_to_urls(run: Encode) -> None:
     fsspec.filesystem("memory").rm("/encoded", recursive=True)
     with pytest.raises(AudiodiffError, match="only hands out"):
         run("http://127.0.0.1:9/x")
+
+
+def test_a_folder_whose_name_is_not_utf_8(corpus: Path, codec: Path, tmp_path: Path) -> None:
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    try:
+        corpus.rename(odd)
+    except OSError:
+        pytest.skip("this file system has no such names")
+    cache = str(tmp_path / "cache")
+    assert encode_corpus(odd, tmp_path / "shards", autoencoder=codec, cache=cache) == {"train": 9, "valid": 1}
+    assert LatentDataset(tmp_path / "shards" / "train").clips[0].source == "caf\ufffd"
 
 
 def test_a_latent_model_learns_from_urls(run: Encode, codec: Path, tmp_path: Path) -> None:
