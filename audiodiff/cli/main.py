@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 from audiodiff._version import __version__
+from audiodiff.cli.output import accept_any_text, note
 from audiodiff.errors import AudiodiffError
 
 COMMANDS = {
@@ -67,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments without the program's name; those of the process when `None`.
     """
+    accept_any_text()
     parser = build_parser()
     try:
         args = parser.parse_args(argv)
@@ -80,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     tune_allocator()
     run: Callable[[argparse.Namespace], int] = import_module(COMMANDS[args.command]).run
     try:
+        _expand_home(args)
         with _terminable():
             status = run(args)
         sys.stdout.flush()
@@ -90,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         if args.debug:
             raise
-        _say("interrupted; nothing half-written was left behind.")
+        note("interrupted; nothing half-written was left behind.")
         return INTERRUPTED
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else BAD_INPUT
@@ -107,6 +111,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _fail(f"{error.filename or 'the system'}: {error.strerror or error}.")
     return status
+
+
+def _expand_home(args: argparse.Namespace) -> None:
+    """Replace `~` in paths, which shells leave alone inside quotes and after `=`."""
+    for name, value in vars(args).items():
+        paths = value if isinstance(value, list) else [value]
+        if paths and all(isinstance(path, Path) for path in paths):
+            try:
+                found = [path.expanduser() for path in paths]
+            except RuntimeError as error:
+                raise AudiodiffError(f"{paths[0]} begins with the home of a user that is not here.") from error
+            setattr(args, name, found if isinstance(value, list) else found[0])
 
 
 @contextmanager
@@ -126,12 +142,8 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _say(message: str) -> None:
-    print(f"audiodiff: {message}", file=sys.stderr)
-
-
 def _fail(message: str) -> int:
-    _say(" ".join(message.split()))
+    note(message)
     return BAD_INPUT
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import AudioWriter, audio_info, read_blocks
 from audiodiff.signal.mel import MelSpec, check_mel, convert_log_mel, to_dict
 from audiodiff.signal.resample import n_resampled, resample_stream
+from audiodiff.signal.truncation import truncation_notes
 from audiodiff.synthesis.machine import this_machine
 from audiodiff.synthesis.provenance import Story, StoryAudio, StoryWriter, check_sidecar, story_input
 from audiodiff.synthesis.sampling import Plan
@@ -46,6 +47,7 @@ class VocodeReport:
         silent_channels: channels that were silence and came out as silence.
         clipped: samples beyond full scale, which were cut to it.
         elapsed: seconds that it took, loading of the model not counted.
+        notes: sentences about what the input lacks.
         story: what the file tells about itself; `None` without provenance.
     """
 
@@ -61,6 +63,7 @@ class VocodeReport:
     silent_channels: int
     clipped: int
     elapsed: float
+    notes: tuple[str, ...] = ()
     story: Story | None = None
 
     @property
@@ -171,7 +174,7 @@ def vocode_planned_file(
         lengths: list[int] = []
         limit = lengths
     tell = _teller(synthesizer, source, plan, spec, rate) if provenance else None
-    return _vocode_blocks(
+    report = _vocode_blocks(
         synthesizer,
         blocks=blocks,
         lengths=limit,
@@ -182,6 +185,7 @@ def vocode_planned_file(
         started=started,
         on_progress=on_progress,
     )
+    return report if limit is None else replace(report, notes=truncation_notes(source))
 
 
 def _vocode_blocks(

@@ -17,12 +17,13 @@ from audiodiff.diffusion.samplers import SAMPLERS, sample
 from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import find_checkpoint, public_name
+from audiodiff.signal.audio_io import HIGHEST_RATE, LOWEST_RATE, MAX_CHANNELS, MAX_PEAK
 from audiodiff.signal.mel import MelSpec, check_mel, convert_log_mel
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.level import LevelMeter, shift_log_mel
 from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.sampling import Grid, Plan, VocoderModel, plan_windows, sample_window
-from audiodiff.synthesis.settings import VocodeSettings, merge_settings
+from audiodiff.synthesis.settings import VocodeSettings, merge_settings, plain_number
 from audiodiff.synthesis.streams import Window, mel_blocks
 from audiodiff.torch_state import standard_state
 
@@ -43,8 +44,6 @@ LOOP_FADE_FRAMES = 4
 """Frames over which the end of a loop fades into its beginning: 46 ms at 86 frames a second."""
 
 MAX_GAIN_DB = 40.0
-MAX_CHANNELS = 64
-MAX_PEAK = 100.0
 BLOCK_FRAMES = 8192
 ENDLESS = 1 << 60
 
@@ -511,9 +510,17 @@ def check_rate(sample_rate: int) -> int:
     Raises:
         AudiodiffError: it may not.
     """
-    if isinstance(sample_rate, bool) or int(sample_rate) != sample_rate or not 1000 <= sample_rate <= 1_000_000:
-        raise AudiodiffError(f"sample_rate is {sample_rate!r}; expected a whole number of Hz from 1000 to 1000000.")
-    return int(sample_rate)
+    number = plain_number(sample_rate)
+    if (
+        isinstance(number, bool)
+        or not isinstance(number, int | float)
+        or not LOWEST_RATE <= number <= HIGHEST_RATE
+        or number != int(number)
+    ):
+        raise AudiodiffError(
+            f"sample_rate is {sample_rate!r}; expected a whole number of Hz from {LOWEST_RATE} to {HIGHEST_RATE}."
+        )
+    return int(number)
 
 
 def _float_tensor(array: NDArray[np.float32] | Tensor, what: str) -> Tensor:
