@@ -1,5 +1,6 @@
 """Vocoding from file to file, in memory that does not grow with the length of the recording."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -27,6 +28,9 @@ from audiodiff.torch_state import standard_state
 
 READ_SAMPLES = 1 << 18
 READ_FRAMES = 8192
+LEAST_NEPERS = 6.0
+"""A log10 mel with the usual floor of 1e-5 spans less, taken for natural logarithms."""
+
 WAV_BYTES = (1 << 32) - (1 << 16)
 
 
@@ -161,6 +165,7 @@ def vocode_planned_file(
                 yield part if spec is None else convert_log_mel(part, spec, synthesizer.mel_spec)
 
         limit = None
+        notes = mel_notes(frames, source, spec or synthesizer.mel_spec)
     else:
         if spec is not None:
             raise AudiodiffError(f"a mel preset was given, but {source} is not a .npy mel; leave the preset out.")
@@ -172,7 +177,7 @@ def vocode_planned_file(
             yield from mel_blocks(_counting(counted, lengths), synthesizer.mel_spec)
 
         lengths: list[int] = []
-        limit = lengths
+        limit, notes = lengths, truncation_notes(source)
     tell = _teller(synthesizer, source, plan, spec, rate) if provenance else None
     report = _vocode_blocks(
         synthesizer,
@@ -185,7 +190,7 @@ def vocode_planned_file(
         started=started,
         on_progress=on_progress,
     )
-    return report if limit is None else replace(report, notes=truncation_notes(source))
+    return replace(report, notes=notes)
 
 
 def _vocode_blocks(
@@ -284,7 +289,7 @@ def open_mel(path: Path) -> NDArray[np.float32]:
         raise AudiodiffError(f"{path} is empty or not a file; give the path of a .npy log-mel.")
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except Exception as error:  # its header is read as Python source, which can go wrong in many ways
         raise AudiodiffError(f"{path} is not a .npy array of numbers; save the log-mel with numpy.save.") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
         raise AudiodiffError(f"{path} does not hold floating-point numbers; save the log-mel as float32.")
@@ -317,6 +322,18 @@ def read_mel(path: Path, model_spec: MelSpec, spec: MelSpec | None) -> NDArray[n
     except AudiodiffError as error:
         raise AudiodiffError(f"{path}: {error}") from error
     return array
+
+
+def mel_notes(frames: NDArray[np.float32], path: Path, spec: MelSpec) -> tuple[str, ...]:
+    """Say what is odd about a log-mel that could be one of `spec`: its values may be log10, which no preset has."""
+    head = np.asarray(frames[..., :READ_FRAMES], dtype=np.float32)
+    nepers = float(head.max() - head.min()) * spec.scale
+    if spec.log != "ln" or not 0.0 < nepers < LEAST_NEPERS:
+        return ()
+    return (
+        f"the values of {path.name} span only {nepers:.1f} nepers, where recordings span about 11; if they are log10, "
+        f"multiply them by {math.log(10.0):.4f}",
+    )
 
 
 def _counting(blocks: Iterator[Tensor], lengths: list[int]) -> Iterator[Tensor]:

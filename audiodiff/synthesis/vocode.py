@@ -119,6 +119,7 @@ class VocoderSynthesizer:
         Raises:
             AudiodiffError: sampler or grid do not exist, or do not fit the model's process.
         """
+        check_model(self.model, self.name, self.device)
         steps = settings.steps or self.defaults.steps
         sampler = settings.sampler or self.defaults.sampler
         grid = settings.grid or self.defaults.grid
@@ -468,8 +469,32 @@ def open_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise AudiodiffError(f"device {name!r} cannot be used here; try auto, cpu, cuda or mps.") from error
+        here = ["auto", "cpu"]
+        here += ["cuda"] if torch.cuda.is_available() else []
+        here += ["mps"] if torch.backends.mps.is_available() else []
+        raise AudiodiffError(f"device {name!r} cannot be used here; here are {', '.join(here)}.") from error
     return device
+
+
+def check_model(model: object, name: str, device: torch.device) -> None:
+    """Refuse a model that was changed after loading: its weights have another dtype, or are on another device.
+
+    Raises:
+        AudiodiffError: they have, or are.
+    """
+    if not isinstance(model, torch.nn.Module):
+        return
+    for parameter in model.parameters():
+        if parameter.dtype != torch.float32:
+            raise AudiodiffError(
+                f"the weights of {name} are {str(parameter.dtype).removeprefix('torch.')}; call float() on the model, "
+                'and ask for lower precision with the setting precision="bf16".'
+            )
+        if parameter.device.type != device.type:
+            raise AudiodiffError(
+                f"the weights of {name} are on {parameter.device.type}, and it was loaded for {device.type}; load it "
+                "with the device that it is to compute on."
+            )
 
 
 def read_defaults(metadata: Mapping[str, Any], folder: Path) -> ModelDefaults:
