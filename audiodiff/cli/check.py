@@ -4,6 +4,8 @@ import argparse
 import json
 from typing import Any
 
+from audiodiff.cli.output import tell
+
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to the command line."""
@@ -31,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     listing = load_listing(args.folder, args.split)
     report = check_corpus(listing.items, crop_seconds=args.crop, notes=listing.notes)
     if args.json:
-        print(json.dumps(dataclasses.asdict(report), indent=2, ensure_ascii=False, default=str))
+        tell(json.dumps(dataclasses.asdict(report), indent=2, default=str))
     else:
-        print(report.text())
+        tell(report.text())
     return 0

@@ -3,6 +3,8 @@
 import argparse
 from typing import NoReturn
 
+from audiodiff.printable import printable
+
 BAD_INPUT = 2
 """Exit status for what was asked wrongly."""
 
@@ -21,4 +23,4 @@ class Parser(argparse.ArgumentParser):
 
 def one_line(message: str) -> str:
     """Return a message as a terminal may show it: the names in it may come from anybody's files."""
-    return " ".join("".join(c if c.isprintable() else " " for c in message).split())
+    return " ".join(printable(message, lines=True).split())

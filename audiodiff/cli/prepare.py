@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from audiodiff.cli.output import tell
 from audiodiff.errors import AudiodiffError
 
 CORPUS_NAMES = ("ljspeech", "libritts", "vctk", "speechcommands", "sc09", "maestro", "musdb18", "gtzan", "fma")
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     """Prepare one corpus and print what was made."""
     makers = {RENDERED: _render, GAME_MUSIC: _game_music}
     make = _prepare if Path(args.source).is_dir() else makers.get(args.source, _prepare)
-    print(make(args))
+    tell(make(args))
     return 0
 
 

@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from audiodiff.cli.output import tell
 from audiodiff.cli.parser import Parser
 from audiodiff.errors import AudiodiffError
 
@@ -108,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
     if args.settings:
         import json
 
-        print(json.dumps(presets.config_to_dict(config), indent=1))
+        tell(json.dumps(presets.config_to_dict(config), indent=1))
         return 0
     if not config.data.folder or not config.output:
         raise AudiodiffError("a run needs a corpus and a folder: give --data FOLDER and --output RUN.")
@@ -116,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
 
     folder = presets.train(config, resume=args.resume)
     if close_devices():
-        print(f"{folder}: a checkpoint; {presets.NEXT.format(folder=folder)}")
+        tell(f"{folder}: a checkpoint; {presets.NEXT.format(folder=folder)}")
     return 0
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from audiodiff.data.items import SILENCE_PEAK, AudioItem, duration, progress_bar, sound_info
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import read_blocks
+from audiodiff.signal.truncation import find_truncation
 
 # Three samples in a row at full scale are clipping, a single one may be the true peak.
 _CLIPPED_RUN = 3
@@ -31,6 +32,7 @@ class CorpusReport:
         splits: per split, clips and seconds.
         speakers: number of different speakers named.
         unreadable: path and reason.
+        cut_off: readable, but shorter than the header promises, or without an end; path and what is there.
         silent: readable, but the mean of its channels is never above -60 dB of full scale.
         clipped: path and number of samples in stretches of 3 or more at full scale.
         too_short: path and seconds of clips shorter than the crop.
@@ -55,11 +57,20 @@ class CorpusReport:
     across_splits: tuple[tuple[Path, ...], ...]
     crop_seconds: float
     notes: tuple[str, ...] = ()
+    cut_off: tuple[tuple[Path, str], ...] = ()
 
     @property
     def has_problems(self) -> bool:
         """Whether anything was found that is worth looking at."""
-        found = (self.unreadable, self.silent, self.clipped, self.too_short, self.duplicates, self.notes)
+        found = (
+            self.unreadable,
+            self.cut_off,
+            self.silent,
+            self.clipped,
+            self.too_short,
+            self.duplicates,
+            self.notes,
+        )
         return any(found)
 
     def text(self) -> str:
@@ -72,6 +83,7 @@ class CorpusReport:
         if self.speakers:
             lines.append(f"speakers  {self.speakers}")
         lines += _section("unreadable", [f"{path}: {reason}" for path, reason in self.unreadable])
+        lines += _section("cut off", [f"{path}: {said}" for path, said in self.cut_off])
         lines += _section("silent (peak below -60 dB)", [str(path) for path in self.silent])
         lines += _section("clipped", [f"{path}: {count} samples at full scale" for path, count in self.clipped])
         lines += _section(
@@ -147,6 +159,7 @@ def check_corpus(items: Sequence[AudioItem], *, crop_seconds: float = 0.0, notes
         raise AudiodiffError("There are no clips to check; the list is empty.")
     unreadable: list[tuple[Path, str]] = []
     silent: list[Path] = []
+    cut_off: list[tuple[Path, str]] = []
     clipped: list[tuple[Path, int]] = []
     too_short: list[tuple[Path, float]] = []
     rates: Counter[int] = Counter()
@@ -157,10 +170,13 @@ def check_corpus(items: Sequence[AudioItem], *, crop_seconds: float = 0.0, notes
     for item in progress_bar(items, "Checking audio"):
         try:
             measured = _measure(item.path)
+            cut = find_truncation(item.path)
         except AudiodiffError as error:
             unreadable.append((item.path, str(error)))
             continue
         seconds += measured.seconds
+        if cut is not None:
+            cut_off.append((item.path, cut.note(item.path)))
         rates[measured.sample_rate] += 1
         channels[measured.channels] += 1
         count, total = splits.get(item.split, (0, 0.0))
@@ -195,4 +211,5 @@ def check_corpus(items: Sequence[AudioItem], *, crop_seconds: float = 0.0, notes
         ),
         crop_seconds=crop_seconds,
         notes=tuple(notes),
+        cut_off=tuple(cut_off),
     )

@@ -24,7 +24,7 @@ from audiodiff.synthesis.provenance import StoryModel
 from audiodiff.synthesis.settings import GenerateSettings, Precision
 from audiodiff.synthesis.streams import windows
 from audiodiff.synthesis.top_bands import limit_top_bands
-from audiodiff.synthesis.vocode import VocoderSynthesizer
+from audiodiff.synthesis.vocode import VocoderSynthesizer, check_model
 from audiodiff.synthesis.windowed import PlacedDenoise, Places, after, windowed, with_places
 from audiodiff.text.embed import embed_prompt
 from audiodiff.text.encoder import TextEncoder, open_encoder
@@ -205,6 +205,7 @@ class LatentSynthesizer:
 
     def resolve(self, settings: GenerateSettings) -> GenerateSettings:
         """Return `settings` with the model's recommendations in the place of every `None`."""
+        check_model(self.model, self.name, self.device)
         found = _TEMPO.search(settings.prompt)
         knows_tempo = any(number.name == "tempo" for number in self.model.config.numbers)
         tempo = settings.tempo

@@ -26,6 +26,9 @@ Waveform = NDArray[np.float32] | Tensor
 ENCODE_RMS = 0.08
 """Level of the clips that latents are made of in training (`audiodiff.presets.corpus.DataConfig`)."""
 
+MAX_VALUES = 1 << 27
+"""Samples over all channels that are held at once, 512 MiB: ten minutes of stereo at 96 kHz."""
+
 SILENCE_RMS = 1e-4
 MAX_GAIN = 100.0
 
@@ -95,7 +98,7 @@ def read_clip(source: Path) -> Audio:
     info = audio_info(source)
     if info.seconds > MAX_SECONDS:
         raise AudiodiffError(f"{source} has {info.seconds:.0f} s; at most {MAX_SECONDS:g} s can be edited, cut it.")
-    return read_audio(source)
+    return read_audio(source, most_values=MAX_VALUES)
 
 
 def samples_per_latent(synthesizer: LatentSynthesizer) -> int:

@@ -26,6 +26,7 @@ from audiodiff.synthesis.vocode import (
     Array,
     OnProgress,
     channel_seed,
+    check_model,
     check_rate,
     count_network_calls,
     like_given,
@@ -125,6 +126,7 @@ class UpsamplerSynthesizer:
         Raises:
             AudiodiffError: sampler or grid do not fit the model's process, or the model knows no such augmentation.
         """
+        check_model(self.model, self.name, self.device)
         defaults = self.defaults
         resolved = replace(
             settings,

@@ -17,12 +17,13 @@ from audiodiff.diffusion.samplers import SAMPLERS, sample
 from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import find_checkpoint, public_name
+from audiodiff.signal.audio_io import HIGHEST_RATE, LOWEST_RATE, MAX_CHANNELS, MAX_PEAK
 from audiodiff.signal.mel import MelSpec, check_mel, convert_log_mel
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.level import LevelMeter, shift_log_mel
 from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.sampling import Grid, Plan, VocoderModel, plan_windows, sample_window
-from audiodiff.synthesis.settings import VocodeSettings, merge_settings
+from audiodiff.synthesis.settings import VocodeSettings, merge_settings, plain_number
 from audiodiff.synthesis.streams import Window, mel_blocks
 from audiodiff.torch_state import standard_state
 
@@ -43,8 +44,6 @@ LOOP_FADE_FRAMES = 4
 """Frames over which the end of a loop fades into its beginning: 46 ms at 86 frames a second."""
 
 MAX_GAIN_DB = 40.0
-MAX_CHANNELS = 64
-MAX_PEAK = 100.0
 BLOCK_FRAMES = 8192
 ENDLESS = 1 << 60
 
@@ -123,6 +122,7 @@ class VocoderSynthesizer:
         Raises:
             AudiodiffError: sampler or grid do not exist, or do not fit the model's process.
         """
+        check_model(self.model, self.name, self.device)
         steps = settings.steps or self.defaults.steps
         sampler = settings.sampler or self.defaults.sampler
         grid = settings.grid or self.defaults.grid
@@ -506,8 +506,32 @@ def open_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise AudiodiffError(f"device {name!r} cannot be used here; try auto, cpu, cuda or mps.") from error
+        here = ["auto", "cpu"]
+        here += ["cuda"] if torch.cuda.is_available() else []
+        here += ["mps"] if torch.backends.mps.is_available() else []
+        raise AudiodiffError(f"device {name!r} cannot be used here; here are {', '.join(here)}.") from error
     return device
+
+
+def check_model(model: object, name: str, device: torch.device) -> None:
+    """Refuse a model that was changed after loading: its weights have another dtype, or are on another device.
+
+    Raises:
+        AudiodiffError: they have, or are.
+    """
+    if not isinstance(model, torch.nn.Module):
+        return
+    for parameter in model.parameters():
+        if parameter.dtype != torch.float32:
+            raise AudiodiffError(
+                f"the weights of {name} are {str(parameter.dtype).removeprefix('torch.')}; call float() on the model, "
+                'and ask for lower precision with the setting precision="bf16".'
+            )
+        if parameter.device.type != device.type:
+            raise AudiodiffError(
+                f"the weights of {name} are on {parameter.device.type}, and it was loaded for {device.type}; load it "
+                "with the device that it is to compute on."
+            )
 
 
 def read_defaults(metadata: Mapping[str, Any], folder: Path) -> ModelDefaults:
@@ -548,9 +572,17 @@ def check_rate(sample_rate: int) -> int:
     Raises:
         AudiodiffError: it may not.
     """
-    if isinstance(sample_rate, bool) or int(sample_rate) != sample_rate or not 1000 <= sample_rate <= 1_000_000:
-        raise AudiodiffError(f"sample_rate is {sample_rate!r}; expected a whole number of Hz from 1000 to 1000000.")
-    return int(sample_rate)
+    number = plain_number(sample_rate)
+    if (
+        isinstance(number, bool)
+        or not isinstance(number, int | float)
+        or not LOWEST_RATE <= number <= HIGHEST_RATE
+        or number != int(number)
+    ):
+        raise AudiodiffError(
+            f"sample_rate is {sample_rate!r}; expected a whole number of Hz from {LOWEST_RATE} to {HIGHEST_RATE}."
+        )
+    return int(number)
 
 
 def _float_tensor(array: NDArray[np.float32] | Tensor, what: str) -> Tensor:
