@@ -30,6 +30,7 @@ from audiodiff.presets.corpus import (
     read_corpus,
     split_items,
 )
+from audiodiff.presets.memory import expect_memory
 from audiodiff.presets.run import check_run_folder, describe_origins, layered, run_command, run_steps, write_settings
 from audiodiff.signal import mel
 from audiodiff.training.devices import Devices, open_devices
@@ -235,10 +236,13 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
     settings = config_to_dict(config)
     run = check_run_folder(config.output, settings, resume)
     devices = open_devices(config.device)
+    memory = expect_memory(lambda: MelAutoencoder(config.model), config.train, config.data.crop_frames, devices)
     train_items, valid_items = split_items(read_corpus(config.data), config.validation.clips)
     rate = config.model.mel.sample_rate
     train_set, valid_set = (open_dataset(items, config.data, rate) for items in (train_items, valid_items))
     examples = _crops(train_set, config, 0, _STATISTICS_CROPS, None)
+    if devices.rank == 0:
+        print(f"training takes {memory}.", flush=True)
     model = build_model(config, examples).to(devices.device)
     examples = examples.to(devices.device)
     if devices.rank == 0:

@@ -39,6 +39,7 @@ from audiodiff.presets.latent_config import (
     configure,
 )
 from audiodiff.presets.latent_sounds import check_vocoder, open_listener, show_sounds
+from audiodiff.presets.memory import expect_memory
 from audiodiff.presets.run import check_run_folder, describe_origins, run_command, run_steps, write_settings
 from audiodiff.presets.settings import differences
 from audiodiff.training.devices import Devices, open_devices
@@ -88,11 +89,16 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
     settings = config_to_dict(config)
     run = check_run_folder(config.output, settings, resume)
     devices = open_devices(config.device)
+    memory = expect_memory(
+        lambda: MelLatent(config.model).network, config.train, max(config.data.crop_latents), devices
+    )
     train_set = open_shards(config, "train")
     valid_set = open_shards(config, "valid") if config.validation.crops else None
     check_shards(train_set, config)
     check_vocoder(config)
     listener = open_listener(config, devices.device) if valid_set is not None and devices.rank == 0 else None
+    if devices.rank == 0:
+        print(f"training takes {memory}.", flush=True)
     model = build_model(config).to(devices.device)
     if devices.rank == 0:
         write_settings(run, settings)

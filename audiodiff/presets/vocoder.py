@@ -43,6 +43,7 @@ from audiodiff.presets.corpus import (
     read_corpus,
     split_items,
 )
+from audiodiff.presets.memory import expect_memory
 from audiodiff.presets.run import check_run_folder, describe_origins, layered, run_command, run_steps, write_settings
 from audiodiff.presets.settings import differences
 from audiodiff.signal import mel
@@ -366,9 +367,15 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
     settings = config_to_dict(config)
     run = check_run_folder(config.output, settings, resume)
     devices = open_devices(config.device)
+    shape = config.model
+    samples_per_place = 1 if shape.front_end.name == "samples" else shape.front_end.hop_length
+    places = config.data.crop_frames * shape.mel.hop_length // samples_per_place
+    memory = expect_memory(lambda: Vocoder(shape), config.train, places, devices)
     train_items, valid_items = split_items(read_corpus(config.data), config.validation.clips)
     rate = config.model.mel.sample_rate
     train_set, valid_set = (open_dataset(items, config.data, rate) for items in (train_items, valid_items))
+    if devices.rank == 0:
+        print(f"training takes {memory}.", flush=True)
     model = build_model(config).to(devices.device)
     if devices.rank == 0:
         write_settings(run, settings)
