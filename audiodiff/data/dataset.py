@@ -17,6 +17,7 @@ from torch import Tensor
 
 from audiodiff.data.corpora import AudioItem
 from audiodiff.errors import AudiodiffError
+from audiodiff.json_reader import read_json_table
 from audiodiff.signal.audio_io import audio_info, read_blocks
 from audiodiff.signal.resample import resample_stream
 
@@ -188,19 +189,22 @@ class AudioDataset:
         if normalize not in ("none", "peak", "rms"):
             raise AudiodiffError(f"normalize is {normalize!r}; expected 'none', 'peak' or 'rms'.")
         folder = _ensure_cache(items, sample_rate, Path(cache_dir), progress)
-        index = json.loads((folder / _INDEX_FILE).read_text(encoding="utf-8"))
+        index = read_json_table(folder / _INDEX_FILE)
         self.sample_rate = sample_rate
-        self.skipped: tuple[tuple[str, str], ...] = tuple((path, reason) for path, reason in index["skipped"])
-        kept = [(item, _Entry(**entry)) for item, entry in zip(items, index["entries"], strict=True) if entry]
+        try:
+            self.skipped: tuple[tuple[str, str], ...] = tuple((path, reason) for path, reason in index["skipped"])
+            kept = [(item, _Entry(**entry)) for item, entry in zip(items, index["entries"], strict=True) if entry]
+            n_samples = int(index["n_samples"])
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise AudiodiffError(f"The cache {folder} is damaged ({error!r}); delete that folder.") from error
         if not kept:
             raise AudiodiffError(f"None of the {len(items)} clips can be decoded; the first: {self.skipped[0][1]}")
         self.items: tuple[AudioItem, ...] = tuple(item for item, _ in kept)
         self._entries = tuple(entry for _, entry in kept)
         size = (folder / _AUDIO_FILE).stat().st_size
-        if size != 2 * index["n_samples"]:
+        if size != 2 * n_samples:
             raise AudiodiffError(
-                f"The cache {folder} is damaged ({size} bytes where {2 * index['n_samples']} belong); "
-                "delete that folder."
+                f"The cache {folder} is damaged ({size} bytes where {2 * n_samples} belong); delete that folder."
             )
         self._audio: npt.NDArray[np.int16] = np.memmap(folder / _AUDIO_FILE, dtype="<i2", mode="r")
         self._gains = tuple(_gain(entry, normalize, level) for entry in self._entries)
