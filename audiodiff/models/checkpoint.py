@@ -6,8 +6,8 @@
 """
 
 import hashlib
-import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from audiodiff._version import __version__
-from audiodiff.atomic import atomic_file
+from audiodiff.atomic import scratch_folder
 from audiodiff.errors import AudiodiffError
-from audiodiff.json_reader import read_json_table
+from audiodiff.json_reader import json_bytes, read_json_table
 from audiodiff.models.autoencoder import MelAutoencoder, autoencoder_config_from_dict, autoencoder_config_to_dict
 from audiodiff.models.mel_latent import MelLatent, mel_latent_config_from_dict, mel_latent_config_to_dict
 from audiodiff.models.memory import memory_bytes, without_weights
@@ -116,8 +116,8 @@ def _save(
     state = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # The config is complete when the weights are, and in its place after them.
-        with atomic_file(folder / CONFIG_FILE) as new_config, atomic_file(folder / WEIGHTS_FILE) as new_weights:
+        with scratch_folder(folder) as scratch:
+            new_weights, new_config = scratch / WEIGHTS_FILE, scratch / CONFIG_FILE
             save_file(state, new_weights)
             config = {
                 "kind": kind,
@@ -127,9 +127,11 @@ def _save(
                 "weights_sha256": weights_hash(new_weights),
                 "metadata": dict(metadata),
             }
-            new_config.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            new_config.write_bytes(json_bytes(config, indent=2))
             # safetensors makes files for the owner alone; give this one the ordinary permissions of the other.
             new_weights.chmod(new_config.stat().st_mode & 0o777)
+            for path in (new_weights, new_config):  # the config last: where there is one, there are weights
+                os.replace(path, folder / path.name)
     except (OSError, SafetensorError) as error:  # safetensors has a class of its own for a full disk
         raise AudiodiffError(
             f"The checkpoint folder {folder} cannot be written ({getattr(error, 'strerror', None) or error})."

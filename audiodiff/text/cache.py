@@ -10,7 +10,6 @@ checksum; what does not match is encoded again.
 import hashlib
 import json
 import os
-import secrets
 import zlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from audiodiff.atomic import scratch_folder
 from audiodiff.errors import AudiodiffError
 from audiodiff.text.encoder import TextEncoder, TextStates
 
@@ -122,20 +122,18 @@ class CachedEncoder:
     def _write(self, states: dict[str, TextStates]) -> None:
         name = hashlib.sha256("\n".join(states).encode()).hexdigest() + _SUFFIX
         path = self._folder / name
-        temporary = self._folder / f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
         notes = {key: _pack(value) for key, value in states.items()}
         try:
-            # Copies: a tensor that shares its storage with another cannot be saved beside it.
-            temporary.touch()
-            mode = temporary.stat().st_mode & 0o777
-            save_file({key: value.tokens.clone().contiguous() for key, value in states.items()}, temporary, notes)
-            temporary.chmod(mode)  # safetensors makes files for the owner alone; a cache may be shared
-            os.replace(temporary, path)
+            with scratch_folder(self._folder) as scratch:
+                temporary = scratch / name
+                temporary.touch()
+                mode = temporary.stat().st_mode & 0o777
+                # Copies: a tensor that shares its storage with another cannot be saved beside it.
+                save_file({key: value.tokens.clone().contiguous() for key, value in states.items()}, temporary, notes)
+                temporary.chmod(mode)  # safetensors makes files for the owner alone; a cache may be shared
+                os.replace(temporary, path)
         except (OSError, SafetensorError) as error:
             raise AudiodiffError(f"The text cache {self._folder} cannot be written ({error}).") from error
-        finally:
-            if self._folder.is_dir():
-                temporary.unlink(missing_ok=True)
         self._held[path] = frozenset(states)
 
 

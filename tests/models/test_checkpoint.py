@@ -1,5 +1,8 @@
 import json
 import resource
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -171,3 +174,31 @@ def test_a_config_that_is_no_table_is_one_sentence(folder: Path, text: str) -> N
     (folder / "config.json").write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(AudiodiffError, match=r"config\.json is"):
         load_vocoder(folder)
+
+
+def test_half_characters_in_the_metadata_survive(folder: Path) -> None:
+    save_vocoder(folder, load_vocoder(folder), {"description": "caf\udce9"})
+    assert read_config(folder)["metadata"] == {"description": "caf\udce9"}
+
+
+_KILLED = """
+import os, signal, sys
+from audiodiff.models import checkpoint
+
+def dying(source, target):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+model = checkpoint.load_vocoder(sys.argv[1])
+checkpoint.os.replace = dying
+checkpoint.save_vocoder(sys.argv[1], model, {"step": 2})
+"""
+
+
+def test_a_killed_writer_leaves_the_old_checkpoint_and_the_next_one_cleans_up(folder: Path) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    killed = subprocess.run([sys.executable, "-c", _KILLED, folder], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+    assert len(list(folder.iterdir())) == len(before) + 1
+    save_vocoder(folder, load_vocoder(folder), {"step": 3})
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]

@@ -121,7 +121,7 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(module, "save_file", full)
-    with pytest.raises(AudiodiffError, match="cannot be written"):
+    with pytest.raises(AudiodiffError, match="could not be written"):
         CachedEncoder(WordEncoder(), tmp_path).encode(["a"])
     assert files(tmp_path) == []
     (tmp_path / "file").write_text("")
