@@ -75,6 +75,22 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         temporary.rename(target)
 
 
+@contextmanager
+def scratch_folder(folder: str | Path) -> Iterator[Path]:
+    """Yield an empty temporary folder inside `folder`, which goes when the block ends, with what was left in it.
+
+    For files of libraries that write in ways of their own; rename them into `folder` when they are complete.
+
+    Args:
+        folder: must exist.
+
+    Raises:
+        AudiodiffError: as `atomic_file`.
+    """
+    with _temporary(Path(folder), Path(folder) / _PREFIX, folder=True) as temporary:
+        yield temporary
+
+
 def _file_target(path: Path) -> Path:
     target = _target(path)
     if target.is_dir():

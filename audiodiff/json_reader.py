@@ -1,4 +1,4 @@
-"""Reading JSON that anybody may have written: bounded in size and depth, and every fault is one sentence."""
+"""JSON that anybody may have written: bounded in size and depth, and every fault is one sentence."""
 
 import json
 import math
@@ -8,7 +8,16 @@ from typing import Any, TypeVar
 
 from audiodiff.errors import AudiodiffError
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "check_nesting", "parse_json", "read_json", "read_json_table", "take"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_DEPTH",
+    "check_nesting",
+    "json_bytes",
+    "parse_json",
+    "read_json",
+    "read_json_table",
+    "take",
+]
 
 MAX_BYTES = 32 * 2**20
 """Longest document: the list of clips of a full shard takes a quarter of it."""
@@ -140,6 +149,14 @@ def read_json_table(path: Path) -> dict[str, Any]:
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:60] + "..."
+
+
+def json_bytes(value: Any, *, indent: int | None = None) -> bytes:
+    """Write a document as UTF-8; half characters, as in file names that are no text, stay escaped."""
+    try:
+        return (json.dumps(value, indent=indent, ensure_ascii=False) + "\n").encode()
+    except UnicodeEncodeError:
+        return (json.dumps(value, indent=indent) + "\n").encode()
 
 
 def _inside(value: Any) -> Any:

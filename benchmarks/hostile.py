@@ -28,7 +28,8 @@ import torch
 from audiodiff.cli import main as command_line
 from audiodiff.cli.progress import progress_bar
 from audiodiff.errors import AudiodiffError
-from benchmarks.hostile_inputs import Action, Kind, Originals, kinds
+from benchmarks.hostile_inputs import Action, Kind, kinds
+from benchmarks.hostile_originals import Originals
 
 SECONDS = 20.0
 MOST_BYTES = 3 << 29

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from audiodiff.atomic import atomic_file, atomic_folder, check_target
+from audiodiff.atomic import atomic_file, atomic_folder, check_target, scratch_folder
 from audiodiff.errors import AudiodiffError
 
 WRITE_AND_WAIT = """
@@ -180,3 +180,13 @@ def test_a_folder_appears_when_the_block_ends(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         half_fill(tmp_path / "other")
     assert os.listdir(tmp_path) == ["run"]
+
+
+def test_a_scratch_folder_goes_with_what_was_left_in_it(tmp_path: Path) -> None:
+    with scratch_folder(tmp_path) as scratch:
+        (scratch / "kept").write_text("x")
+        (scratch / "left").write_text("y")
+        (scratch / "kept").rename(tmp_path / "kept")
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    with pytest.raises(AudiodiffError, match="does not exist"), scratch_folder(tmp_path / "absent"):
+        pass

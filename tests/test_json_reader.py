@@ -5,7 +5,7 @@ import pytest
 
 from audiodiff import json_reader
 from audiodiff.errors import AudiodiffError
-from audiodiff.json_reader import MAX_DEPTH, check_nesting, parse_json, read_json, read_json_table, take
+from audiodiff.json_reader import MAX_DEPTH, check_nesting, json_bytes, parse_json, read_json, read_json_table, take
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,12 @@ def test_files_that_are_not_there_or_hold_no_table_are_named(tmp_path: Path) -> 
 def test_values_of_another_type_are_refused(value: object, kind: type, words: str) -> None:
     with pytest.raises(AudiodiffError, match=f'^x: "a" is .*{words}'):
         take({"a": value}, "a", kind, "x")
+
+
+def test_half_characters_survive() -> None:
+    values = {"name": "caf\udce9", "text": "日本"}
+    assert parse_json(json_bytes(values), "x") == values
+    assert "日本".encode() in json_bytes({"text": "日本"}, indent=2)
 
 
 def test_values_of_the_type_and_defaults() -> None:

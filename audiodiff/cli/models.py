@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from audiodiff.cli.output import tell
+from audiodiff.json_reader import read_json_table
 
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
 
@@ -22,9 +23,7 @@ def run(args: argparse.Namespace) -> int:
     """Print one line for each model."""
     folders = sorted(PRETRAINED.iterdir()) if PRETRAINED.is_dir() else []
     configs = {
-        folder.name: json.loads((folder / "config.json").read_text("utf-8"))
-        for folder in folders
-        if (folder / "config.json").is_file()
+        folder.name: read_json_table(folder / "config.json") for folder in folders if (folder / "config.json").is_file()
     }
     if args.json:
         tell(json.dumps(configs, indent=2))

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from audiodiff.data.items import SILENCE_PEAK, AudioItem, sound_info
 from audiodiff.errors import AudiodiffError
+from audiodiff.json_reader import read_json_table
 from audiodiff.signal.audio_io import read_blocks
 from audiodiff.signal.resample import resample_stream
 
@@ -199,12 +200,17 @@ class AudioDataset:
         if normalize not in ("none", "peak", "rms"):
             raise AudiodiffError(f"normalize is {normalize!r}; expected 'none', 'peak' or 'rms'.")
         folder = self.cache = _ensure_cache(items, sample_rate, Path(cache_dir), progress)
-        index = json.loads((folder / _INDEX_FILE).read_text(encoding="utf-8"))
+        index = read_json_table(folder / _INDEX_FILE)
         self.sample_rate = sample_rate
-        decoded = [(item, _Entry(**entry)) for item, entry in zip(items, index["entries"], strict=True) if entry]
-        kept = [(item, entry) for item, entry in decoded if entry.peak >= SILENCE_PEAK]
+        try:
+            unread = [(str(path), str(reason)) for path, reason in index["skipped"]]
+            decoded = [(item, _Entry(**entry)) for item, entry in zip(items, index["entries"], strict=True) if entry]
+            kept = [(item, entry) for item, entry in decoded if entry.peak >= SILENCE_PEAK]
+            n_samples = int(index["n_samples"])
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise AudiodiffError(f"The cache {folder} is damaged ({error!r}); delete that folder.") from error
         self.skipped: tuple[tuple[str, str], ...] = (
-            *((path, reason) for path, reason in index["skipped"]),
+            *unread,
             *(
                 (str(item.path), f"{item.path} is silent (peak below -60 dB); delete it or record it again.")
                 for item, entry in decoded
@@ -216,10 +222,9 @@ class AudioDataset:
         self.items: tuple[AudioItem, ...] = tuple(item for item, _ in kept)
         self._entries = tuple(entry for _, entry in kept)
         size = (folder / _AUDIO_FILE).stat().st_size
-        if size != 2 * index["n_samples"]:
+        if size != 2 * n_samples:
             raise AudiodiffError(
-                f"The cache {folder} is damaged ({size} bytes where {2 * index['n_samples']} belong); "
-                "delete that folder."
+                f"The cache {folder} is damaged ({size} bytes where {2 * n_samples} belong); delete that folder."
             )
         self._audio: npt.NDArray[np.int16] = np.memmap(folder / _AUDIO_FILE, dtype="<i2", mode="r")
         self._gains = tuple(_gain(entry, normalize, level) for entry in self._entries)

@@ -14,6 +14,7 @@ from audiodiff.composer.compose import RECIPE, compose
 from audiodiff.composer.soundfont import find_soundfonts, soundfont_name, unpacked
 from audiodiff.data.render import find_synthesiser, render
 from audiodiff.errors import AudiodiffError
+from audiodiff.json_reader import read_json_table
 from audiodiff.signal.audio_io import temporary_beside
 
 CLIPS_NAME = "clips"
@@ -124,9 +125,9 @@ def _open_folder(output: Path, settings: dict[str, object]) -> None:
     path = output / SETTINGS_NAME
     if path.is_file():
         try:
-            before = json.loads(path.read_text("utf-8"))
-        except json.JSONDecodeError as error:
-            raise AudiodiffError(f"{path} is damaged; remove it and the clips, or choose another output.") from error
+            before = read_json_table(path)
+        except AudiodiffError as error:
+            raise AudiodiffError(f"{error} Or remove it and the clips, or choose another output.") from error
         if before != settings:
             raise AudiodiffError(
                 f"{output} was begun with other settings ({_brief(before)}; now {_brief(settings)}); "

@@ -6,22 +6,24 @@
 """
 
 import hashlib
-import json
+import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
 
 from audiodiff._version import __version__
-from audiodiff.atomic import atomic_file
+from audiodiff.atomic import scratch_folder
 from audiodiff.errors import AudiodiffError
-from audiodiff.json_reader import read_json_table
+from audiodiff.json_reader import json_bytes, read_json_table
 from audiodiff.models.autoencoder import MelAutoencoder, autoencoder_config_from_dict, autoencoder_config_to_dict
 from audiodiff.models.mel_latent import MelLatent, mel_latent_config_from_dict, mel_latent_config_to_dict
+from audiodiff.models.memory import memory_bytes, without_weights
 from audiodiff.models.upsampler import Upsampler, upsampler_config_from_dict, upsampler_config_to_dict
 from audiodiff.models.vocoder import Vocoder, vocoder_config_from_dict, vocoder_config_to_dict
 
@@ -44,6 +46,7 @@ __all__ = [
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 _FORMAT = 1
+_FLOATS = ("F16", "BF16", "F32", "F64")
 _KINDS = ("vocoder", "autoencoder", "mel_latent", "upsampler")
 
 
@@ -113,8 +116,8 @@ def _save(
     state = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # The config is complete when the weights are, and in its place after them.
-        with atomic_file(folder / CONFIG_FILE) as new_config, atomic_file(folder / WEIGHTS_FILE) as new_weights:
+        with scratch_folder(folder) as scratch:
+            new_weights, new_config = scratch / WEIGHTS_FILE, scratch / CONFIG_FILE
             save_file(state, new_weights)
             config = {
                 "kind": kind,
@@ -124,9 +127,11 @@ def _save(
                 "weights_sha256": weights_hash(new_weights),
                 "metadata": dict(metadata),
             }
-            new_config.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            new_config.write_bytes(json_bytes(config, indent=2))
             # safetensors makes files for the owner alone; give this one the ordinary permissions of the other.
             new_weights.chmod(new_config.stat().st_mode & 0o777)
+            for path in (new_weights, new_config):  # the config last: where there is one, there are weights
+                os.replace(path, folder / path.name)
     except (OSError, SafetensorError) as error:  # safetensors has a class of its own for a full disk
         raise AudiodiffError(
             f"The checkpoint folder {folder} cannot be written ({getattr(error, 'strerror', None) or error})."
@@ -185,7 +190,8 @@ def load_vocoder(folder: Path | str) -> Vocoder:
         AudiodiffError: files are missing, truncated, of another kind, or do not fit each other.
     """
     config = read_config(folder, "vocoder")
-    model = Vocoder(vocoder_config_from_dict(config["model"]))
+    with without_weights():
+        model = Vocoder(vocoder_config_from_dict(config["model"]))
     _fill(model, Path(folder))
     return model.eval()
 
@@ -198,7 +204,8 @@ def load_autoencoder(folder: Path | str) -> MelAutoencoder:
     config = read_config(folder, "autoencoder", "mel_latent")
     if config["kind"] == "mel_latent":
         return load_mel_latent(folder).autoencoder
-    model = MelAutoencoder(autoencoder_config_from_dict(config["model"]))
+    with without_weights():
+        model = MelAutoencoder(autoencoder_config_from_dict(config["model"]))
     _fill(model, Path(folder))
     return model.eval()
 
@@ -206,7 +213,8 @@ def load_autoencoder(folder: Path | str) -> MelAutoencoder:
 def load_mel_latent(folder: Path | str) -> MelLatent:
     """Load a checkpoint folder as a float32 `MelLatent` in evaluation mode; raises as `load_vocoder`."""
     config = read_config(folder, "mel_latent")
-    model = MelLatent(mel_latent_config_from_dict(config["model"]))
+    with without_weights():
+        model = MelLatent(mel_latent_config_from_dict(config["model"]))
     _fill(model, Path(folder))
     return model.eval()
 
@@ -214,30 +222,57 @@ def load_mel_latent(folder: Path | str) -> MelLatent:
 def load_upsampler(folder: Path | str) -> Upsampler:
     """Load a checkpoint folder as a float32 `Upsampler` in evaluation mode; raises as `load_vocoder`."""
     config = read_config(folder, "upsampler")
-    model = Upsampler(upsampler_config_from_dict(config["model"]))
+    with without_weights():
+        model = Upsampler(upsampler_config_from_dict(config["model"]))
     _fill(model, Path(folder))
     return model.eval()
 
 
 def _fill(model: nn.Module, folder: Path) -> None:
-    """Put the weights of a checkpoint into a model of its config."""
-    state = _read_weights(folder / WEIGHTS_FILE)
-    expected = model.state_dict()
-    missing, unknown = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
+    """Give a model that was built `without_weights` those of a checkpoint, if names, shapes and types are its own."""
+    path = folder / WEIGHTS_FILE
+    expected = {name: list(value.shape) for name, value in model.state_dict().items()}
+    if not path.is_file():
+        raise AudiodiffError(f"{path} is missing; copy the whole checkpoint folder.")
+    try:
+        with safe_open(path, "pt") as file:
+            _check_header(path, {name: file.get_slice(name) for name in file.keys()}, expected)  # noqa: SIM118
+            state = {name: file.get_tensor(name).to(torch.float32, copy=True) for name in expected}
+    except (SafetensorError, OSError) as error:
+        raise AudiodiffError(
+            f"{path} ({path.stat().st_size} bytes) is truncated or not a safetensors file; copy the checkpoint again."
+        ) from error
+    for name, value in state.items():
+        if not bool(torch.isfinite(value).all()):
+            raise AudiodiffError(f"{path}: {name} holds values that are not finite.")
+    model.load_state_dict(state, assign=True)
+
+
+def _check_header(path: Path, found: Mapping[str, Any], expected: Mapping[str, list[int]]) -> None:
+    """Compare what a file says that it holds with what a model needs.
+
+    Raises:
+        AudiodiffError: they differ, or the weights are larger than the memory.
+    """
+    missing, unknown = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
     if missing or unknown:
         raise AudiodiffError(
-            f"{folder / WEIGHTS_FILE} does not fit its {CONFIG_FILE}: {len(missing)} tensors missing"
+            f"{path} does not fit its {CONFIG_FILE}: {len(missing)} tensors missing"
             f"{_first(missing)}, {len(unknown)} unknown{_first(unknown)}."
         )
-    for name, value in state.items():
-        if value.shape != expected[name].shape:
+    for name, shape in expected.items():
+        if list(found[name].get_shape()) != shape:
             raise AudiodiffError(
-                f"{folder / WEIGHTS_FILE} does not fit its {CONFIG_FILE}: {name} has shape {list(value.shape)}, "
-                f"expected {list(expected[name].shape)}."
+                f"{path} does not fit its {CONFIG_FILE}: {name} has shape {list(found[name].get_shape())}, expected "
+                f"{shape}."
             )
-        if not bool(torch.isfinite(value).all()):
-            raise AudiodiffError(f"{folder / WEIGHTS_FILE}: {name} holds values that are not finite.")
-    model.load_state_dict({name: value.float() for name, value in state.items()})
+        if found[name].get_dtype() not in _FLOATS:
+            raise AudiodiffError(f"{path}: {name} is of type {found[name].get_dtype()}; expected floating point.")
+    needed, most = sum(4 * math.prod(shape) for shape in expected.values()), memory_bytes()
+    if most is not None and needed > most:
+        raise AudiodiffError(
+            f"{path} needs {needed / 2**30:.1f} GiB of memory for its weights; this machine has {most / 2**30:.1f} GiB."
+        )
 
 
 def autoencoder_hash(model: MelAutoencoder) -> str:
@@ -258,17 +293,5 @@ def weights_hash(path: Path | str) -> str:
     return digest.hexdigest()
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise AudiodiffError(f"{path} is missing; copy the whole checkpoint folder.")
-    try:
-        state: dict[str, Tensor] = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise AudiodiffError(
-            f"{path} ({path.stat().st_size} bytes) is truncated or not a safetensors file; copy the checkpoint again."
-        ) from error
-    return state
-
-
 def _first(names: list[str]) -> str:
-    return f" (first: {names[0]})" if names else ""
+    return f" (first: {names[0][:80]})" if names else ""

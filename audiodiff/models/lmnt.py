@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.memory import without_weights
 from audiodiff.models.vocoder import (
     FrontEndConfig,
     HeadConfig,
@@ -91,6 +92,8 @@ def load_lmnt_diffwave(path: Path | str) -> Vocoder:
         raise AudiodiffError(f'{path} holds no "model" state dict; expected lmnt DiffWave\'s weights.pt.')
     state: dict[str, Tensor] = dict(stored["model"])
     params: Mapping[str, Any] = stored.get("params") or {}
+    if not all(isinstance(value, Tensor) for value in state.values()) or not isinstance(params, Mapping):
+        raise AudiodiffError(f"{path} does not hold DiffWave's tensors; expected lmnt's weights.pt.")
     embedding = state.get("diffusion_embedding.projection1.weight")
     if embedding is None or not all(name.startswith((*_PREFIXES, "spectrogram_upsampler")) for name in state):
         raise AudiodiffError(f"{path} does not hold DiffWave's tensors; expected lmnt's weights.pt.")
@@ -99,18 +102,23 @@ def load_lmnt_diffwave(path: Path | str) -> Vocoder:
     if not any(name.startswith("spectrogram_upsampler") for name in state):
         raise AudiodiffError(f"{path} is an unconditional DiffWave; a vocoder needs the mel-conditional one.")
     betas = params.get("noise_schedule")
-    config = diffwave_config(
-        channels=int(state["input_projection.weight"].shape[0]),
-        layers=1 + max(int(name.split(".")[1]) for name in state if name.startswith("residual_layers.")),
-        dilation_cycle=int(params.get("dilation_cycle_length", 10)),
-        betas=None if betas is None else tuple(float(beta) for beta in betas),
-    )
-    model = Vocoder(config)
+    try:
+        config = diffwave_config(
+            channels=int(state["input_projection.weight"].shape[0]),
+            layers=1 + max(int(name.split(".")[1]) for name in state if name.startswith("residual_layers.")),
+            dilation_cycle=int(params.get("dilation_cycle_length", 10)),
+            betas=None if betas is None else tuple(float(beta) for beta in betas),
+        )
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
+        raise AudiodiffError(f"{path} does not describe a DiffWave ({error}); expected lmnt's weights.pt.") from error
+    with without_weights():
+        model = Vocoder(config)
     renamed = {
-        name if name.startswith("spectrogram_upsampler") else f"wavenet.{name}": value for name, value in state.items()
+        name if name.startswith("spectrogram_upsampler") else f"wavenet.{name}": value.float()
+        for name, value in state.items()
     }
     try:
-        model.load_state_dict(renamed)
+        model.load_state_dict(renamed, assign=True)
     except RuntimeError as error:
         raise AudiodiffError(f"{path} does not fit DiffWave's architecture: {error}") from error
     return model.eval()

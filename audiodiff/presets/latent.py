@@ -41,6 +41,7 @@ from audiodiff.presets.latent_config import (
     configure,
 )
 from audiodiff.presets.latent_sounds import check_vocoder, open_listener, show_sounds
+from audiodiff.presets.memory import expect_memory
 from audiodiff.presets.run import check_run_folder, describe_origins, run_command
 from audiodiff.presets.session import run_steps
 from audiodiff.presets.settings import differences
@@ -91,6 +92,9 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
     settings = config_to_dict(config)
     run = check_run_folder(config.output, settings, resume)
     devices = open_devices(config.device)
+    memory = expect_memory(
+        lambda: MelLatent(config.model).network, config.train, max(config.data.crop_latents), devices
+    )
     train_set = open_shards(config, "train")
     valid_set = open_shards(config, "valid") if config.validation.crops else None
     check_shards(train_set, config)
@@ -98,6 +102,8 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
     if devices.rank == 0 and (unknown := _unknown(train_set, config)):
         print(f"audiodiff: {unknown}", file=sys.stderr, flush=True)
     listener = open_listener(config, devices.device) if valid_set is not None and devices.rank == 0 else None
+    if devices.rank == 0:
+        print(f"training takes {memory}.", flush=True)
     model = build_model(config).to(devices.device)
     metadata = describe(config)
 

@@ -216,6 +216,10 @@ def read_table(path: Path) -> dict[str, Any]:
         except Exception as error:  # its constructors let through what Python's raise, on dates and numbers for example
             raise AudiodiffError(f"{path} is neither YAML nor JSON; check its syntax.") from error
         check_nesting(table, str(path))
+        try:
+            table = parse_json(json.dumps(table), str(path))
+        except TypeError as error:
+            raise AudiodiffError(f"{path} has a value that is no text, number, list or table ({error}).") from error
     if not isinstance(table, dict) or not all(isinstance(key, str) for key in table):
         raise AudiodiffError(f"{path} is not a table of keys and values; write lines such as `steps: 1000`.")
     return table

@@ -36,6 +36,7 @@ from audiodiff.presets.corpus import (
     fit_length,
     open_corpus,
 )
+from audiodiff.presets.memory import expect_memory
 from audiodiff.presets.run import check_run_folder, describe_origins, layered, run_command
 from audiodiff.presets.session import run_steps
 from audiodiff.presets.settings import differences
@@ -216,9 +217,12 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
     settings = config_to_dict(config)
     run = check_run_folder(config.output, settings, resume)
     devices = open_devices(config.device)
+    memory = expect_memory(lambda: Upsampler(config.model), config.train, config.data.crop_frames, devices)
     train_set, valid_set = open_corpus(
         config.data, config.validation.clips, config.model.sample_rate, tell=devices.rank == 0
     )
+    if devices.rank == 0:
+        print(f"training takes {memory}.", flush=True)
     model = build_model(config, train_set).to(devices.device)
     metadata = describe(config, train_set)
 

@@ -43,6 +43,7 @@ from audiodiff.presets.corpus import (
     open_corpus,
 )
 from audiodiff.presets.from_mel import follow_mel
+from audiodiff.presets.memory import expect_memory
 from audiodiff.presets.run import check_run_folder, describe_origins, layered, run_command
 from audiodiff.presets.session import run_steps
 from audiodiff.presets.settings import differences
@@ -375,9 +376,15 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
     settings = config_to_dict(config)
     run = check_run_folder(config.output, settings, resume)
     devices = open_devices(config.device)
+    shape = config.model
+    samples_per_place = 1 if shape.front_end.name == "samples" else shape.front_end.hop_length
+    places = config.data.crop_frames * shape.mel.hop_length // samples_per_place
+    memory = expect_memory(lambda: Vocoder(shape), config.train, places, devices)
     train_set, valid_set = open_corpus(
         config.data, config.validation.clips, config.model.mel.sample_rate, tell=devices.rank == 0
     )
+    if devices.rank == 0:
+        print(f"training takes {memory}.", flush=True)
     model = build_model(config).to(devices.device)
     metadata = describe(config, train_set)
 

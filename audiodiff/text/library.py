@@ -21,7 +21,7 @@ from typing import Any, Literal
 from audiodiff._version import __version__
 from audiodiff.atomic import atomic_file
 from audiodiff.errors import AudiodiffError
-from audiodiff.json_reader import read_json
+from audiodiff.json_reader import json_bytes, read_json
 
 FORMAT = 1
 ENVIRONMENT = "AUDIODIFF_PROMPTS"
@@ -317,12 +317,8 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
 def _write(path: Path, entries: Mapping[str, Mapping[str, Any]]) -> None:
     """Replace a library file in one go; nothing is left half-written."""
     document = {_KEY: FORMAT, "prompts": [entries[name] for name in sorted(entries)]}
-    try:
-        data = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
-    except UnicodeEncodeError:  # text with half characters, from a terminal in another encoding
-        data = (json.dumps(document, indent=2) + "\n").encode()
     with atomic_file(path) as temporary, temporary.open("wb") as file:
-        file.write(data)
+        file.write(json_bytes(document, indent=2))
         file.flush()
         os.fsync(file.fileno())
 

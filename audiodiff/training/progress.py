@@ -10,6 +10,8 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
+from audiodiff.errors import AudiodiffError
+from audiodiff.json_reader import parse_json
 from audiodiff.training.loop import Step
 from audiodiff.training.state import saved_step
 
@@ -75,16 +77,18 @@ def append_log(run_dir: Path | str, line: Mapping[str, float]) -> None:
 
 
 def read_log(run_dir: Path | str) -> list[dict[str, float]]:
-    """Return the lines of `run_dir/log.jsonl`; a last line cut short by a kill is left out."""
+    """Return the lines of `run_dir/log.jsonl` but for damaged ones, such as a last one cut short by a kill."""
     log = Path(run_dir) / "log.jsonl"
     if not log.is_file():
         return []
     lines = []
-    for text in log.read_text(encoding="utf-8").splitlines():
+    for text in log.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
+            line = parse_json(text, str(log))
+        except AudiodiffError:
             continue
+        if isinstance(line, dict) and isinstance(line.get("step"), int):
+            lines.append(line)
     return lines
 
 

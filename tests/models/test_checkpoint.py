@@ -1,8 +1,13 @@
 import json
+import resource
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import (
@@ -145,3 +150,55 @@ def test_a_folder_that_cannot_be_written_is_said_and_nothing_is_left(tmp_path: P
     with pytest.raises(AudiodiffError, match="cannot be written"):
         save_vocoder(blocker / "model", make(ANCHORED), {})
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_config_of_another_size_is_refused_before_it_is_built(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["model"]["wavenet"].update(channels=4096, layers=256)  # 68 GiB
+    (folder / "config.json").write_text(json.dumps(config))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(AudiodiffError, match=r"does not fit its config\.json"):
+        load_vocoder(folder)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
+
+
+def test_weights_of_another_type_are_refused(folder: Path) -> None:
+    state = load_file(folder / "model.safetensors")
+    save_file({name: value.to(torch.int64) for name, value in state.items()}, folder / "model.safetensors")
+    with pytest.raises(AudiodiffError, match="of type I64; expected floating point"):
+        load_vocoder(folder)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5_000, "[]", '{"kind": "vocoder", "kind": 1}', "\udcff", "3"])
+def test_a_config_that_is_no_table_is_one_sentence(folder: Path, text: str) -> None:
+    (folder / "config.json").write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(AudiodiffError, match=r"config\.json is"):
+        load_vocoder(folder)
+
+
+def test_half_characters_in_the_metadata_survive(folder: Path) -> None:
+    save_vocoder(folder, load_vocoder(folder), {"description": "caf\udce9"})
+    assert read_config(folder)["metadata"] == {"description": "caf\udce9"}
+
+
+_KILLED = """
+import os, signal, sys
+from audiodiff.models import checkpoint
+
+def dying(source, target):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+model = checkpoint.load_vocoder(sys.argv[1])
+checkpoint.os.replace = dying
+checkpoint.save_vocoder(sys.argv[1], model, {"step": 2})
+"""
+
+
+def test_a_killed_writer_leaves_the_old_checkpoint_and_the_next_one_cleans_up(folder: Path) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    killed = subprocess.run([sys.executable, "-c", _KILLED, folder], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+    assert len(list(folder.iterdir())) == len(before) + 1
+    save_vocoder(folder, load_vocoder(folder), {"step": 3})
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]

@@ -144,3 +144,56 @@ def test_docstrings_explain_settings() -> None:
     explained = list(explain(Outer, BASE))
     assert ("left.width", 3, "") in explained
     assert [key for key, _, _ in explained].count("left") == 0
+
+
+LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{new}: &{new} [{','.join(7 * [f'*{old}'])}]\n" for old, new in zip("abcdefghi", "bcdefghij", strict=True)
+)
+"""Ten lines of YAML that stand for 360 million values."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [*a]",
+        "train: {steps: 2001-01-01}",
+        "a: !!binary aGk=",
+        "a: !!set {x, y}",
+        "? [1, 2]\n: 3",
+        "train: {steps: 9" + "9" * 5_000 + "}",
+        "train: {steps: 123456789012345678901234567890}",
+        "a: " + "[" * 5_000,
+        '{"a": ' + "[" * 100_000,
+        '{"a": 1, "a": 2}',
+        "!!python/object/apply:os.system ['true']",
+        LAUGHS,
+        "a: 1\0",
+        "x" * 300_000,
+        "",
+    ],
+)
+def test_files_that_are_no_plain_table_are_one_sentence(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(text)
+    with pytest.raises(AudiodiffError, match=r"run\.yaml") as caught:
+        read_table(file)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"left": 3}, "left is '3'; expected a table"),
+        ({"left": None}, "left is 'None'; expected a table"),
+        ({"left": [1]}, "expected a table"),
+        ({"left": "preset", "left.width": "3"}, "left.width cannot be set: left is given as 'preset'"),
+        ({1: 2}, "the name of a setting is text"),
+        ({"left": {None: 2}}, "the name of a setting is text"),
+        ({"depth": "9" * 5_000}, "depth is '9999"),
+        ({"process": "[" * 100_000}, "expected a JSON value"),
+    ],
+)
+def test_changes_of_another_shape_are_one_sentence(changes: dict[Any, Any], words: str) -> None:
+    with pytest.raises(AudiodiffError, match=words) as caught:
+        with_changes(Outer, BASE, changes)
+    assert len(str(caught.value)) < 300

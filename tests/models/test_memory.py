@@ -1,0 +1,56 @@
+import pytest
+import torch
+
+from audiodiff.models.autoencoder import MelAutoencoder
+from audiodiff.models.checkpoint import (
+    load_autoencoder,
+    load_mel_latent,
+    load_upsampler,
+    load_vocoder,
+    save_autoencoder,
+    save_mel_latent,
+    save_upsampler,
+    save_vocoder,
+)
+from audiodiff.models.memory import memory_bytes, without_weights
+from audiodiff.models.vocoder import Vocoder
+from tests.models.upsampler_cases import make as make_upsampler
+from tests.models.vocoder_cases import CONFIGS, make
+from tests.synthesis.latent_models import latent_model
+
+
+def test_a_model_without_weights_has_names_and_shapes_and_none_of_the_memory() -> None:
+    for config in CONFIGS.values():
+        with without_weights():
+            model = Vocoder(config)
+        shapes = {name: value.shape for name, value in model.state_dict().items()}
+        assert shapes == {name: value.shape for name, value in Vocoder(config).state_dict().items()}
+        assert all(parameter.is_meta for parameter in model.parameters() if parameter.ndim > 1)
+    assert not torch.empty(1).is_meta
+
+
+@pytest.mark.parametrize("kind", ["vocoder", "diffwave", "autoencoder", "mel_latent", "upsampler"])
+def test_every_kind_is_loaded_whole(kind: str, tmp_path) -> None:
+    model, save, load = {
+        "vocoder": lambda: (make(CONFIGS["anchored"]), save_vocoder, load_vocoder),
+        "diffwave": lambda: (make(CONFIGS["diffwave"]), save_vocoder, load_vocoder),
+        "autoencoder": lambda: (latent_model().autoencoder, save_autoencoder, load_autoencoder),
+        "mel_latent": lambda: (latent_model(), save_mel_latent, load_mel_latent),
+        "upsampler": lambda: (make_upsampler(), save_upsampler, load_upsampler),
+    }[kind]()
+    save(tmp_path / "model", model, {})
+    loaded = load(tmp_path / "model")
+    for named in ("named_parameters", "named_buffers"):
+        mine, theirs = (dict(getattr(each, named)()) for each in (model, loaded))
+        assert list(mine) == list(theirs)
+        for name, value in mine.items():
+            assert torch.equal(value, theirs[name]), name
+            assert value.requires_grad == theirs[name].requires_grad
+            assert value.dtype == theirs[name].dtype
+            assert not value.is_meta
+    assert isinstance(loaded, type(model) if kind != "autoencoder" else MelAutoencoder)
+
+
+def test_memory_is_told() -> None:
+    most = memory_bytes()
+    assert most is None or 2**28 < most < 2**50
