@@ -142,6 +142,36 @@ def test_the_button_creates_cards_one_after_the_other(app: Any) -> None:
     assert "2 clips in" in next(iter(updates[-1].values()))
 
 
+def test_everything_is_sent_once_more_when_the_clips_are_there(app: Any) -> None:
+    fn = event(app, "create")
+    (settle,) = (
+        other.fn
+        for other in app.fns.values()
+        if other.fn is not None and other.fn.__name__ == "settle" and other.trigger_after == fn._id
+    )
+    values = [component.value for component in fn.inputs]
+    names = [component.label for component in fn.inputs]
+    for label, value in (("New seed every time", False), ("Prompt", "flute"), ("Seconds", 0.5), ("Clips", 2)):
+        values[names.index(label)] = value
+    list(fn.fn(Request(), *values))
+    whole = settle(Request())
+    by_kind = {
+        kind: [whole[piece] for piece in fn.outputs if type(piece) is kind and piece in whole]
+        for kind in (gr.Column, gr.Image, gr.Audio, gr.Markdown, gr.Button, gr.DownloadButton)
+    }
+    assert [box["visible"] for box in by_kind[gr.Column]] == [True, True, False, False]
+    assert all(picture["value"] is not None for picture in by_kind[gr.Image])
+    assert [Path(player["value"]).name for player in by_kind[gr.Audio]] == ["flute-seed0.flac", "flute-seed1.flac"]
+    assert ["seed **0**" in caption for caption in by_kind[gr.Markdown]] == [True, False]
+    assert all(button["interactive"] for button in by_kind[gr.Button] + by_kind[gr.DownloadButton])
+    assert len(by_kind[gr.DownloadButton]) == 2
+    assert len(settle(Request())) == 1  # nothing twice
+    values[names.index("Prompt")] = "(flute"
+    with pytest.raises(gr.Error):
+        list(fn.fn(Request(), *values))
+    assert [box["visible"] for piece, box in settle(Request()).items() if isinstance(piece, gr.Column)] == [False] * 4
+
+
 def test_a_clip_is_made_like_a_recording_where_the_model_takes_one(app: Any, models: Models, voice: Path) -> None:
     fn = event(app, "create")
     values = [component.value for component in fn.inputs]
