@@ -333,6 +333,32 @@ def test_what_others_wrote_is_escaped() -> None:
     assert "<progress" not in widgets.status("done")
 
 
+def test_what_others_wrote_cannot_hide_or_turn_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "a\u202eb\x1b[31m\u2066"
+    for text in (
+        widgets.table([(hostile, hostile)]),
+        widgets.headline(hostile),
+        widgets.status(hostile, 0.5, [hostile]),
+        widgets.as_error(AudiodiffError(hostile)).message,
+    ):
+        assert not {"\u202e", "\x1b", "\u2066"} & set(text)
+    assert widgets.as_error(AudiodiffError("here:\n   ^")).message == "here:\n   ^"
+    widgets.as_error(RuntimeError(hostile))
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_the_card_of_a_model_is_text(studio: Studio) -> None:
+    about = "<img src=x> ![x](http://a.example/x.png) \u202e **music**"
+    bare = replace(studio, models=replace(studio.models, about=about))
+    blocks = build_app(bare.models, studio=bare).blocks.values()
+    (heading,) = (
+        str(block.value) for block in blocks if isinstance(block, gr.Markdown) and "# audiodiff" in block.value
+    )
+    assert "<img" not in heading
+    assert "](" not in heading
+    assert "\u202e" not in heading
+
+
 def test_stories_of_others_are_shown_as_text(app: Any, tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(Path(__file__).with_name("hostile.json").read_bytes())
