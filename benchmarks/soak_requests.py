@@ -213,7 +213,7 @@ BAD: Mapping[str, Arguments] = {
 """Requests that must be refused: name of the API -> arguments, `wanted` being words of the sentence."""
 
 
-STRANGE_SECONDS = 5.0
+STRANGE_SECONDS = 30.0
 """How long a stranger waits for an answer."""
 
 

@@ -1,7 +1,9 @@
 """Where clips are shown: up to four, each with its picture, a player, its seed, and what can be done with it."""
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
@@ -9,10 +11,14 @@ import gradio as gr
 from .handlers import Created, Report, Update
 from .jobs import Outcome, stream
 from .limits import CARDS
-from .widgets import as_error, picture, status
+from .studio import Studio
+from .widgets import as_error, picture, status, user_of
 
 AGAIN = {"subtle": "Vary a little", "strong": "Vary a lot", "extend": "Extend", "loop": "Loop"}
 """What a click makes of a clip -> what the button says."""
+
+
+_MOST_ENDS = 16
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,28 @@ class Card:
         return *self.again.values(), self.reuse, self.edit, self.download
 
 
+class Ends:
+    """What the cards of a page came to, until the page asks for it."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._held: OrderedDict[str, dict[Any, Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def put(self, page: str, changes: dict[Any, Any]) -> None:
+        """Keep what a page has to show; of pages that never ask, the oldest is forgotten."""
+        with self._lock:
+            self._held[page] = changes
+            self._held.move_to_end(page)
+            if len(self._held) > _MOST_ENDS:
+                self._held.popitem(last=False)
+
+    def take(self, page: str) -> dict[Any, Any]:
+        """Return what a page has to show, once; nothing when there is nothing new."""
+        with self._lock:
+            return self._held.pop(page, {})
+
+
 @dataclass(frozen=True)
 class Cards:
     """All cards of a tab, and the line above them.
@@ -41,10 +69,12 @@ class Cards:
     Attributes:
         line: tells how far the work is.
         cards: one for each clip.
+        ends: what they came to.
     """
 
     line: gr.HTML
     cards: tuple[Card, ...]
+    ends: Ends = field(default_factory=Ends)
 
     @property
     def outputs(self) -> list[gr.components.Component]:
@@ -55,25 +85,52 @@ class Cards:
         return [self.line, *shown]
 
     def run(
-        self, work: Callable[[Report], Created], n_clips: int, begin: Mapping[Any, Any] | None = None
+        self, work: Callable[[Report], Created], n_clips: int, page: str, begin: Mapping[Any, Any] | None = None
     ) -> Iterator[dict[Any, Any]]:
         """Do the work and yield what changes on the page.
 
         Args:
             work: called with the function that it reports to.
             n_clips: how many clips are to come.
+            page: whose cards these are.
             begin: what changes besides at the beginning.
 
         Raises:
             gr.Error: what `work` raises, as the page shows it.
         """
+        self.ends.take(page)
         yield {self.line: status("starting", 0.0), **self._begin(n_clips), **(begin or {})}
         try:
             for item in stream(work):
-                yield self._finish(item.result, n_clips) if isinstance(item, Outcome) else self._show(item)
+                if not isinstance(item, Outcome):
+                    yield self._show(item)
+                    continue
+                finish = self._finish(item.result, n_clips)
+                self.ends.put(page, {**self._all(item.result), **finish})
+                yield finish
         except Exception as error:
-            yield {self.line: status(), **{card.box: gr.update(visible=False) for card in self.cards}}
+            failed = {self.line: status(), **{card.box: gr.update(visible=False) for card in self.cards}}
+            self.ends.put(page, failed)
+            yield failed
             raise as_error(error) from None
+
+    def connect(self, event: Any, studio: Studio) -> None:
+        """Let the page ask for everything once more after an event that `run` answers.
+
+        The changes of a stream are applied to parts of the page that may still be coming into being, and can get lost.
+        """
+
+        def settle(request: gr.Request) -> dict[Any, Any]:
+            return self.ends.take(user_of(request, studio).page) or {self.line: gr.skip()}
+
+        event.then(settle, None, self.outputs, queue=False, show_progress="hidden", api_visibility="private")
+
+    def _all(self, created: Created) -> dict[Any, Any]:
+        """Return all that is to be seen of finished clips."""
+        changes: dict[Any, Any] = {}
+        for index, (card, made) in enumerate(zip(self.cards, created.clips, strict=False)):
+            changes |= {card.box: gr.update(visible=True), **self._show(Update("", 1.0, index=index, made=made))}
+        return changes
 
     def _begin(self, n_clips: int) -> dict[Any, Any]:
         changes: dict[Any, Any] = {}

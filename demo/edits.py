@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.printable import printable
 from audiodiff.signal.audio_io import audio_info
 from audiodiff.synthesis.edit_files import (
     extend_file,
@@ -33,7 +34,6 @@ from . import checks
 from .handlers import Asked, Created, Report, Wanted, generate, make_all, slug
 from .jobs import User
 from .limits import CARDS
-from .shown import clean
 from .studio import Studio
 
 LOOP_SECONDS = 0.5
@@ -283,7 +283,7 @@ def prompts_of(studio: Studio, clip: str | Path | None) -> tuple[str, str] | Non
         AudiodiffError: the clip cannot be used.
     """
     told = None if clip is None else told_prompts(_clip(studio, clip))
-    return None if told is None else (clean(told[0], lines=True), clean(told[1], lines=True))
+    return None if told is None else (printable(told[0], lines=True), printable(told[1], lines=True))
 
 
 def _clip(studio: Studio, path: str | Path | None, *, all_new: bool = False) -> Path:

@@ -5,6 +5,7 @@ Gradio's own checks cover what its page sends. This one covers what anybody can 
 
 import asyncio
 import json
+import math
 import re
 import sys
 from collections.abc import Iterable
@@ -22,7 +23,7 @@ from audiodiff.errors import AudiodiffError
 
 from .attempts import Attempts
 from .checks import check_content, public_message
-from .limits import CARDS
+from .limits import CARDS, MOST_FILES
 from .studio import Studio
 from .visitors import is_loopback, person_at
 
@@ -179,10 +180,10 @@ class Gate:
         """Slow down who guesses passwords."""
         client = scope.get("client")
         who = person_at(client[0] if client else "")
-        wait = self._attempts.wait(who)
-        if wait > 0.0:
-            text = f"too many wrong passwords came from your address; try again in {wait:.0f} s."
-            await _sentence(429, text, {"Retry-After": f"{wait:.0f}"})(scope, receive, send)
+        wait = math.ceil(self._attempts.wait(who))
+        if wait > 0:
+            text = f"too many wrong passwords came from your address; try again in {wait} s."
+            await _sentence(429, text, {"Retry-After": str(wait)})(scope, receive, send)
             return
         self._attempts.count(who)
 
@@ -216,13 +217,15 @@ class _Held:
 
 
 def _check_files(names: list[str], folder: Path) -> None:
-    """Remove all files of an upload if one is no sound.
+    """Remove all files of an upload if one is no sound, or if there are too many.
 
     Raises:
-        AudiodiffError: one is not.
+        AudiodiffError: one is not, or there are.
     """
     paths = [path for path in map(Path, names) if path.resolve().is_relative_to(folder)]
     try:
+        if len(names) > MOST_FILES:
+            raise AudiodiffError(f"there are {len(names)} files; this demo takes {MOST_FILES} at a time.")
         for path in paths:
             check_content(path)
     except AudiodiffError:

@@ -6,13 +6,13 @@ from typing import Any, get_args
 
 from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 from audiodiff.errors import AudiodiffError
+from audiodiff.printable import printable
 from audiodiff.synthesis.settings import MAX_SEED, MIN_SECONDS, AudioLevel
 from audiodiff.text.library import SavedPrompt, get_prompt, remove_prompt, save_prompt, search_prompts
 
 from . import checks
 from .handlers import Asked
 from .limits import Limits
-from .shown import clean
 from .studio import Studio
 
 KEPT = (
@@ -147,7 +147,7 @@ def fields(limits: Limits, values: Mapping[str, Any], sources: Sequence[str] = (
     fitting: dict[str, Any] = {}
     for key in ("prompt", "negative"):
         if isinstance(values.get(key), str) and len(values[key]) <= limits.prompt_chars:
-            fitting[key] = clean(values[key], lines=True)
+            fitting[key] = printable(values[key], lines=True)
     ranges: dict[str, tuple[float, float, bool]] = {
         "seconds": (MIN_SECONDS, limits.seconds, False),
         "steps": (1, limits.steps, True),
@@ -175,7 +175,7 @@ def fields(limits: Limits, values: Mapping[str, Any], sources: Sequence[str] = (
 def describe(saved: SavedPrompt) -> str:
     """Return a saved prompt in a line."""
     text = saved.prompt if len(saved.prompt) <= 70 else saved.prompt[:69] + "…"
-    return clean(f"{saved.name} — {text}" + (f"  [{', '.join(saved.tags)}]" if saved.tags else ""))
+    return printable(f"{saved.name} — {text}" + (f"  [{', '.join(saved.tags)}]" if saved.tags else ""))
 
 
 def add_word(prompt: str | None, word: str) -> str:

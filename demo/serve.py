@@ -31,7 +31,7 @@ GRADIO_FOLDER = "GRADIO_TEMP_DIR"
 PORTS = range(7860, 7960)
 """Ports that are tried when none is given."""
 
-SESSIONS = 32
+SESSIONS = 16
 """Sessions that Gradio remembers something of, of 1 MiB each. The demo keeps nothing there: any may be forgotten."""
 
 GRADIO = {"GRADIO_ANALYTICS_MAX_EVENTS": "100"}

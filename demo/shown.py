@@ -3,26 +3,19 @@
 import html
 import re
 
-_JOINERS = "\u200c\u200d"
-"""Characters without width that words of some languages, and pictures of emoji, are made with."""
+from audiodiff.printable import printable
 
 _MARKS = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:/@$^=])")
 
 
-def clean(text: str, *, lines: bool = False) -> str:
-    """Return text without control characters and without marks that turn the direction of what follows.
+def as_html(text: str, *, lines: bool = False) -> str:
+    """Return text as HTML that shows it.
 
     Args:
         text: anything.
         lines: keep the ends of lines.
     """
-    kept = _JOINERS + ("\n" if lines else "")
-    return "".join(char if char.isprintable() or char in kept else " " for char in text)
-
-
-def as_html(text: str, *, lines: bool = False) -> str:
-    """Return text as HTML that shows it."""
-    return html.escape(clean(text, lines=lines), quote=False)
+    return html.escape(printable(text, lines=lines), quote=False)
 
 
 def as_markdown(text: str) -> str:

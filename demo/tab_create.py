@@ -125,10 +125,11 @@ def build(studio: Studio) -> CreateTab:
                 reference=like,
             ),
             int(given["count"] or 1),
+            user_of(request, studio).page,
             begin,
         )
 
-    gr.on(
+    event = gr.on(
         [run.click, controls["prompt"].submit, controls["negative"].submit],
         create,
         [new_seed, reference, *controls.values()],
@@ -137,6 +138,7 @@ def build(studio: Studio) -> CreateTab:
         concurrency_limit=None,
         api_visibility="private",
     )
+    shown.connect(event, studio)
     connect_seed(studio, controls["seed"], dice, new_seed, shown.cards)
     connect_stop(stop, studio, shown.line)
     return CreateTab(controls, new_seed, shown, limits, sources_of(studio))

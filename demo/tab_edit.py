@@ -69,7 +69,7 @@ def build(studio: Studio, tabs: gr.Tabs, create: Cards) -> None:
             shown = cards.build("edit", hint="Clips appear here; their button Edit takes one up again.")
 
     for way in ways:
-        way.run.click(
+        event = way.run.click(
             _runner(studio, way, shared, shown),
             [new_seed, clip, *shared.values(), *way.fields.values()],
             [shared["seed"], *shown.outputs],
@@ -77,6 +77,7 @@ def build(studio: Studio, tabs: gr.Tabs, create: Cards) -> None:
             concurrency_limit=None,
             api_visibility="private",
         )
+        shown.connect(event, studio)
         connect_stop(way.stop, studio, shown.line)
 
     @guarded
@@ -93,9 +94,10 @@ def build(studio: Studio, tabs: gr.Tabs, create: Cards) -> None:
         card.edit.click(turn_to, card.player, [tabs, clip], **quiet)
         for what, button in card.again.items():
             # The page turns to the clip by an event of its own: in a stream, one change can be overtaken by the next.
-            button.click(turn_to, card.player, [tabs, clip], queue=False, **quiet).then(
+            event = button.click(turn_to, card.player, [tabs, clip], queue=False, **quiet).then(
                 _maker(studio, what, shown), card.player, shown.outputs, concurrency_limit=None, **quiet
             )
+            shown.connect(event, studio)
     connect_seed(studio, shared["seed"], dice, new_seed, shown.cards)
 
 
@@ -112,6 +114,7 @@ def _runner(
         yield from shown.run(
             lambda report: way.work(report, user_of(request, studio), Asked(**asked), {"clip": path, **given}),
             int(asked["count"] or 1),
+            user_of(request, studio).page,
             {shared["seed"]: gr.update(value=asked["seed"])},
         )
 
@@ -125,6 +128,7 @@ def _maker(studio: Studio, what: str, shown: Cards) -> Callable[..., Any]:
                 studio, report, user=user_of(request, studio), clip=path, what=what, seed=roll()
             ),
             CARDS if what in edits.STRENGTHS else 1,
+            user_of(request, studio).page,
         )
 
     return make_again

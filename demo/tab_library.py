@@ -5,8 +5,9 @@ from typing import Any
 
 import gradio as gr
 
+from audiodiff.printable import printable
+
 from . import prompts
-from .shown import clean
 from .studio import Studio
 from .tab_create import CreateTab
 from .widgets import guarded
@@ -94,9 +95,9 @@ def _words(studio: Studio, create: CreateTab) -> None:
     prompt = create.controls["prompt"]
     for kind, words in studio.models.words.items():
         chips = gr.Dataset(
-            label=clean(kind).capitalize(),
+            label=printable(kind).capitalize(),
             components=[gr.Textbox(visible=False)],
-            samples=[[clean(word)] for word in words[:_SHOWN_WORDS]],
+            samples=[[printable(word)] for word in words[:_SHOWN_WORDS]],
             samples_per_page=_SHOWN_WORDS,
             layout="gallery",
         )

@@ -10,10 +10,11 @@ import gradio as gr
 from gradio.context import LocalContext
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.printable import printable
 
 from .checks import public_message
 from .jobs import Stopped, User
-from .shown import as_html, clean
+from .shown import as_html
 from .studio import Studio
 from .visitors import visitor
 
@@ -67,7 +68,7 @@ def as_error(error: Exception) -> Any:
         text = as_html(public_message(error), lines=True)
         shown = gr.Error(text, print_exception=False, duration=20)
     else:
-        print(clean("".join(traceback.format_exception(error)), lines=True), end="", file=sys.stderr)
+        print(printable("".join(traceback.format_exception(error)), lines=True), end="", file=sys.stderr)
         shown = gr.Error("Something went wrong on the server; its log says what.", print_exception=False, duration=20)
     return shown
 

@@ -142,6 +142,36 @@ def test_the_button_creates_cards_one_after_the_other(app: Any) -> None:
     assert "2 clips in" in next(iter(updates[-1].values()))
 
 
+def test_everything_is_sent_once_more_when_the_clips_are_there(app: Any) -> None:
+    fn = event(app, "create")
+    (settle,) = (
+        other.fn
+        for other in app.fns.values()
+        if other.fn is not None and other.fn.__name__ == "settle" and other.trigger_after == fn._id
+    )
+    values = [component.value for component in fn.inputs]
+    names = [component.label for component in fn.inputs]
+    for label, value in (("New seed every time", False), ("Prompt", "flute"), ("Seconds", 0.5), ("Clips", 2)):
+        values[names.index(label)] = value
+    list(fn.fn(Request(), *values))
+    whole = settle(Request())
+    by_kind = {
+        kind: [whole[piece] for piece in fn.outputs if type(piece) is kind and piece in whole]
+        for kind in (gr.Column, gr.Image, gr.Audio, gr.Markdown, gr.Button, gr.DownloadButton)
+    }
+    assert [box["visible"] for box in by_kind[gr.Column]] == [True, True, False, False]
+    assert all(picture["value"] is not None for picture in by_kind[gr.Image])
+    assert [Path(player["value"]).name for player in by_kind[gr.Audio]] == ["flute-seed0.flac", "flute-seed1.flac"]
+    assert ["seed **0**" in caption for caption in by_kind[gr.Markdown]] == [True, False]
+    assert all(button["interactive"] for button in by_kind[gr.Button] + by_kind[gr.DownloadButton])
+    assert len(by_kind[gr.DownloadButton]) == 2
+    assert len(settle(Request())) == 1  # nothing twice
+    values[names.index("Prompt")] = "(flute"
+    with pytest.raises(gr.Error):
+        list(fn.fn(Request(), *values))
+    assert [box["visible"] for piece, box in settle(Request()).items() if isinstance(piece, gr.Column)] == [False] * 4
+
+
 def test_a_clip_is_made_like_a_recording_where_the_model_takes_one(app: Any, models: Models, voice: Path) -> None:
     fn = event(app, "create")
     values = [component.value for component in fn.inputs]
@@ -301,6 +331,32 @@ def test_what_others_wrote_is_escaped() -> None:
     assert "<script>" not in widgets.status("<script>", 0.5, ["<script>"])
     assert widgets.status("half", 0.5).count("<progress") == 1
     assert "<progress" not in widgets.status("done")
+
+
+def test_what_others_wrote_cannot_hide_or_turn_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "a\u202eb\x1b[31m\u2066"
+    for text in (
+        widgets.table([(hostile, hostile)]),
+        widgets.headline(hostile),
+        widgets.status(hostile, 0.5, [hostile]),
+        widgets.as_error(AudiodiffError(hostile)).message,
+    ):
+        assert not {"\u202e", "\x1b", "\u2066"} & set(text)
+    assert widgets.as_error(AudiodiffError("here:\n   ^")).message == "here:\n   ^"
+    widgets.as_error(RuntimeError(hostile))
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_the_card_of_a_model_is_text(studio: Studio) -> None:
+    about = "<img src=x> ![x](http://a.example/x.png) \u202e **music**"
+    bare = replace(studio, models=replace(studio.models, about=about))
+    blocks = build_app(bare.models, studio=bare).blocks.values()
+    (heading,) = (
+        str(block.value) for block in blocks if isinstance(block, gr.Markdown) and "# audiodiff" in block.value
+    )
+    assert "<img" not in heading
+    assert "](" not in heading
+    assert "\u202e" not in heading
 
 
 def test_stories_of_others_are_shown_as_text(app: Any, tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_mels_have_a_length_where_they_are_taken(limits: Limits, tmp_path: Path)
 @pytest.mark.parametrize(
     ("rate", "n_samples", "message"),
     [
-        (1_999_993, 100, "sample rate of 1999993 Hz; expected 1000 to 384000"),
+        (1_999_993, 100, "sample rate of 1999993 Hz"),
         (7, 100, "sample rate of 7 Hz"),
         (384_000, 2_000_000, "2000000 samples; this demo takes up to 1920000"),
     ],

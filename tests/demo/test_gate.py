@@ -215,4 +215,12 @@ def test_sounds_of_an_upload_are_all_removed_with_one_that_is_none(studio: Studi
 
     assert ask(Gate(app, studio, ()), "POST", "/gradio_api/upload").status_code == 415
     assert not (folder / "a.wav").exists()
+    for number in range(9):
+        soundfile.write(folder / f"{number}.wav", np.zeros(8), 8000)
+
+    async def many(scope: Scope, receive: Receive, send: Send) -> None:
+        await JSONResponse([str(folder / f"{number}.wav") for number in range(9)])(scope, receive, send)
+
+    told = ask(Gate(many, studio, ()), "POST", "/gradio_api/upload")
+    assert (told.status_code, told.text) == (415, "there are 9 files; this demo takes 8 at a time.")
     assert json.dumps(sorted(path.name for path in folder.glob("*.wav"))) == "[]"

@@ -160,5 +160,5 @@ def test_the_library_has_an_end(studio: Studio) -> None:
 def test_what_others_saved_is_shown_without_marks_of_theirs(studio: Studio) -> None:
     save(studio, prompt="slow\u202e\x1b[31m piano\nsad")
     (saved,) = prompts.search(studio)
-    assert prompts.describe(saved) == "evening — slow  [31m piano sad  [calm, piano]"
-    assert prompts.fields(studio.limits, prompts.load(studio, "evening"))["prompt"] == "slow  [31m piano\nsad"
+    assert prompts.describe(saved) == "evening — slow\\u202e\\x1b[31m piano\\x0asad  [calm, piano]"
+    assert prompts.fields(studio.limits, prompts.load(studio, "evening"))["prompt"] == "slow\\u202e\\x1b[31m piano\nsad"

@@ -366,7 +366,8 @@ def joined(url: str, session: str) -> int:
     values = {item["parameter_name"]: item.get("parameter_default") for item in info}
     values |= {"prompt": "flute", "seconds": 8.0, "steps": 4000, "count": 4}
     body = {"data": list(values.values()), "session_hash": session}
-    return httpx.post(f"{url}gradio_api/call/generate", json=body).status_code
+    headers = {"X-Forwarded-For": f"10.0.0.{session.rpartition(' ')[2]}"}  # of which nobody takes notice here
+    return httpx.post(f"{url}gradio_api/call/generate", json=body, headers=headers).status_code
 
 
 @pytest.mark.slow
