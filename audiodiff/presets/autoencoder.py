@@ -244,7 +244,7 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
     train_items, valid_items = split_items(read_corpus(config.data), config.validation.clips)
     rate = config.model.mel.sample_rate
     train_set, valid_set = (open_dataset(items, config.data, rate) for items in (train_items, valid_items))
-    examples = _crops(train_set, config, 0, _STATISTICS_CROPS, None)
+    examples = _log_mels(_crops(train_set, config, 0, _STATISTICS_CROPS, None), config)
     model = build_model(config, examples).to(devices.device)
     examples = examples.to(devices.device)
     metadata = describe(config, train_set)
@@ -306,9 +306,9 @@ def make_player(model: MelAutoencoder, data: AudioDataset, config: Config, devic
     n_latents = config.data.crop_frames // model.frames_per_latent
 
     def loss(devices: Devices, step: int, generator: torch.Generator) -> LossOutput:
-        log_mel = _crops(data, config, step, config.train.batch_size, generator)
-        noise = torch.randn(len(log_mel), model.latent_channels, n_latents, generator=generator)
-        result = model.loss(devices.shard(log_mel), devices.shard(noise))
+        waveform = _crops(data, config, step, config.train.batch_size, generator)
+        noise = torch.randn(len(waveform), model.latent_channels, n_latents, generator=generator)
+        result = model.loss(_log_mels(devices.shard(waveform), config), devices.shard(noise))
         return LossOutput(result.per_item.mean(), result.terms)
 
     first, *further = [partial(loss, part) for part in devices.parts(config.train.accumulate)]
@@ -316,15 +316,20 @@ def make_player(model: MelAutoencoder, data: AudioDataset, config: Config, devic
 
 
 def _crops(data: AudioDataset, config: Config, step: int, count: int, generator: torch.Generator | None) -> Tensor:
-    """Log-mels of random crops `[count, n_mels, crop_frames]`, at random gains if there is a generator."""
-    spec = config.model.mel
-    waveform = data.crops(config.train.seed, step, count, config.data.crop_frames * spec.hop_length).waveform
-    if generator is not None:
-        low, high = config.data.gain_db
-        gain = 10.0 ** ((torch.rand(count, generator=generator) * (high - low) + low) / 20.0)
-        waveform = (waveform * gain[:, None]).clamp(-1.0, 1.0)
+    """Random crops `[count, n_samples]` of `crop_frames` frames, at random gains if there is a generator."""
+    n_samples = config.data.crop_frames * config.model.mel.hop_length
+    waveform = data.crops(config.train.seed, step, count, n_samples).waveform
+    if generator is None:
+        return waveform
+    low, high = config.data.gain_db
+    gain = 10.0 ** ((torch.rand(count, generator=generator) * (high - low) + low) / 20.0)
+    return (waveform * gain[:, None]).clamp(-1.0, 1.0)
+
+
+def _log_mels(waveform: Tensor, config: Config) -> Tensor:
+    """Log-mels `[batch, n_mels, crop_frames]` of crops."""
     with torch.no_grad(), torch.autocast(waveform.device.type, enabled=False):
-        return mel.log_mel(waveform, spec)[..., : config.data.crop_frames]
+        return mel.log_mel(waveform, config.model.mel)[..., : config.data.crop_frames]
 
 
 def batch_names(data: AudioDataset, config: Config, step: int) -> str:
