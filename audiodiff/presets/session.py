@@ -167,7 +167,7 @@ def _follow(
     for count, step in enumerate(followed, 1):
         if count == _MEASURED_STEPS:
             used = f"; memory {_size(peak)} at most so far" if (peak := peak_memory(devices.device)) else ""
-            _say(f"{clock(step.seconds_left)} for the {config.steps - step.step} steps to come{used}.")
+            _say(f"steps to come: {config.steps - step.step}, about {clock(step.seconds_left)}{used}.")
         if on_step is not None:
             on_step(step)
 
