@@ -246,7 +246,8 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
     train_set, valid_set = open_corpus(
         config.data, config.validation.clips, config.model.mel.sample_rate, tell=devices.rank == 0
     )
-    examples, bandwidth = _crops(train_set, config, 0, _STATISTICS_CROPS, None)
+    waveform, bandwidth = _crops(train_set, config, 0, _STATISTICS_CROPS, None)
+    examples = _log_mels(waveform, config)
     if devices.rank == 0:
         print(f"training takes {memory}.", flush=True)
     model = build_model(config, examples, bandwidth).to(devices.device)
@@ -311,9 +312,10 @@ def make_player(model: MelAutoencoder, data: AudioDataset, config: Config, devic
     n_latents = config.data.crop_frames // model.frames_per_latent
 
     def loss(devices: Devices, step: int, generator: torch.Generator) -> LossOutput:
-        log_mel, bandwidth = _crops(data, config, step, config.train.batch_size, generator)
-        noise = torch.randn(len(log_mel), model.latent_channels, n_latents, generator=generator)
-        result = model.loss(*(devices.shard(part) for part in (log_mel, noise, bandwidth)))
+        waveform, bandwidth = _crops(data, config, step, config.train.batch_size, generator)
+        noise = torch.randn(len(waveform), model.latent_channels, n_latents, generator=generator)
+        log_mel = _log_mels(devices.shard(waveform), config)
+        result = model.loss(log_mel, devices.shard(noise), devices.shard(bandwidth))
         return LossOutput(result.per_item.mean(), result.terms)
 
     first, *further = [partial(loss, part) for part in devices.parts(config.train.accumulate)]
@@ -323,19 +325,23 @@ def make_player(model: MelAutoencoder, data: AudioDataset, config: Config, devic
 def _crops(
     data: AudioDataset, config: Config, step: int, count: int, generator: torch.Generator | None
 ) -> tuple[Tensor, Tensor]:
-    """Log-mels of random crops `[count, n_mels, crop_frames]`, at random gains if there is a generator.
+    """Random crops `[count, n_samples]` of `crop_frames` frames, at random gains if there is a generator.
 
     With them what their recordings hold nothing above, `[count]` (Hz).
     """
-    spec = config.model.mel
-    batch = data.crops(config.train.seed, step, count, config.data.crop_frames * spec.hop_length)
-    waveform = batch.waveform
-    if generator is not None:
-        low, high = config.data.gain_db
-        gain = 10.0 ** ((torch.rand(count, generator=generator) * (high - low) + low) / 20.0)
-        waveform = (waveform * gain[:, None]).clamp(-1.0, 1.0)
+    n_samples = config.data.crop_frames * config.model.mel.hop_length
+    batch = data.crops(config.train.seed, step, count, n_samples)
+    if generator is None:
+        return batch.waveform, batch.bandwidth_hz
+    low, high = config.data.gain_db
+    gain = 10.0 ** ((torch.rand(count, generator=generator) * (high - low) + low) / 20.0)
+    return (batch.waveform * gain[:, None]).clamp(-1.0, 1.0), batch.bandwidth_hz
+
+
+def _log_mels(waveform: Tensor, config: Config) -> Tensor:
+    """Log-mels `[batch, n_mels, crop_frames]` of crops."""
     with torch.no_grad(), torch.autocast(waveform.device.type, enabled=False):
-        return mel.log_mel(waveform, spec)[..., : config.data.crop_frames], batch.bandwidth_hz
+        return mel.log_mel(waveform, config.model.mel)[..., : config.data.crop_frames]
 
 
 def batch_names(data: AudioDataset, config: Config, step: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from torch import nn
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.checkpoint import read_config
+from audiodiff.models.checkpoint import WEIGHTS_FILE, read_config, weights_hash
 from audiodiff.presets.run import changes_of, write_settings
 from audiodiff.training.devices import Devices, peak_memory
 from audiodiff.training.logging import Board
@@ -132,9 +132,12 @@ class Best:
         self._export = export
         self._figure = math.inf
         try:
-            metadata = read_config(folder)["metadata"]
-            self._remember(int(metadata["step"]), metadata["validation"])
-        except (AudiodiffError, KeyError, TypeError, ValueError, AttributeError, StopIteration):
+            config = read_config(folder)
+            if (
+                weights_hash(folder / WEIGHTS_FILE) == config["weights_sha256"]
+            ):  # not so where a kill came between the two
+                self._remember(int(config["metadata"]["step"]), config["metadata"]["validation"])
+        except (AudiodiffError, OSError, KeyError, TypeError, ValueError, AttributeError, StopIteration):
             pass  # there is none, or not one of ours
 
     def offer(self, averaged: nn.Module, step: int, values: Mapping[str, float]) -> None:
@@ -164,7 +167,7 @@ def _follow(
     for count, step in enumerate(followed, 1):
         if count == _MEASURED_STEPS:
             used = f"; memory {_size(peak)} at most so far" if (peak := peak_memory(devices.device)) else ""
-            _say(f"{clock(step.seconds_left)} for the {config.steps - step.step} steps to come{used}.")
+            _say(f"steps to come: {config.steps - step.step}, about {clock(step.seconds_left)}{used}.")
         if on_step is not None:
             on_step(step)
 

@@ -157,7 +157,7 @@ def _as_table(kind: type, given: Any, key: str) -> Mapping[str, Any]:
     """
     if kind is MelSpec and isinstance(given, str) and not given.lstrip().startswith("{"):
         return mel.to_dict(mel.preset(given))
-    if isinstance(given, str):
+    if isinstance(given, str) and given.lstrip().startswith("{"):
         with contextlib.suppress(ValueError):
             given = json.loads(given)
     if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):

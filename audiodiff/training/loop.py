@@ -448,7 +448,8 @@ class _Session:
                 if not known:
                     continue  # no gradient has reached it yet
                 # In the parameter's own layout: strides and alignment decide the order of summation.
-                fresh = {key: torch.empty(()) if key == "step" else torch.empty_like(parameter) for key in _MOMENTS}
+                fresh = {key: torch.empty_like(parameter) for key in _MOMENTS}
+                fresh["step"] = torch.empty((), device=parameter.device)
                 copy_tensors(known, fresh, f"optimizer state of {prefix[:-1]}")
                 trained.optimizer.state[parameter].update(fresh)
         if moments or (saved.scalars["step"] and not saved.group("optimizer")):

@@ -70,7 +70,7 @@ def test_centred_mels_train_with_the_fast_network(name: str, tmp_path: Path) -> 
     "changes",
     [
         {"mel.n_mels": "300"},
-        {"mel.n_mels": "1000000000"},
+        {"mel.n_mels": "2000"},
         {"mel.n_fft": "256", "mel.win_length": "256", "mel.hop_length": "64"},
     ],
 )

@@ -38,7 +38,7 @@ def test_the_start_tells_sizes_time_and_where_to_look(place: Path, capsys: pytes
     for part in ("M parameters", "5 clips", "0.00", " h,", "on cpu", "4 steps of 4 items", "MiB for weights"):
         assert part in told
     assert f"tensorboard --logdir {place / 'run' / 'tensorboard'}" in told
-    assert "for the 1 steps to come; memory" in told
+    assert "steps to come: 1, about 0:00; memory" in told
 
 
 @pytest.mark.parametrize("name", ["nothing", "empty", "checkpoint", "begun"])
