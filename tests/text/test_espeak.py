@@ -1,4 +1,4 @@
-"""Other languages by espeak-ng: with a stand-in that answers like the program, and with the program where there is one."""
+"""Other languages by espeak-ng: with a stand-in for the program, and with the program where there is one."""
 
 import os
 import shutil
