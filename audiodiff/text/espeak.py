@@ -33,7 +33,8 @@ def espeak_phonemes(text: str, language: str) -> Utterance:
     program = shutil.which("espeak-ng")
     if program is None:
         raise AudiodiffError(
-            f"the language {language!r} is read by espeak-ng, which is not installed (apt install espeak-ng)."
+            f"the language {language!r} is read by espeak-ng, which is not installed; install it "
+            "(apt install espeak-ng)."
         )
     check_characters(text)
     marked = read_markup(text)

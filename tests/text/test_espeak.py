@@ -1,4 +1,4 @@
-"""Other languages by espeak-ng: with a stand-in that answers like the program, and with the program itself."""
+"""Other languages by espeak-ng: with a stand-in for the program, and with the program where there is one."""
 
 import os
 import shutil
@@ -52,7 +52,7 @@ def test_refusals(text: str, language: str, message: str) -> None:
 
 def test_a_missing_program_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(AudiodiffError, match="not installed"):
+    with pytest.raises(AudiodiffError, match="not installed; install it"):
         espeak_phonemes("Hallo", "de")
 
 

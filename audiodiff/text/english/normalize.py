@@ -267,7 +267,7 @@ def _word_reading(reader: Reader, written: str) -> str:
         return spell(stem[1]) + ("'s" if stem[2] else "")
     if stem and stem[2] and stem[2][0] not in "'’" and stem[1].lower() in ACRONYMS:
         return folded
-    if not written.isupper() and not lexicon.known(folded):
+    if not written.isupper() and not lexicon.known(folded.removesuffix("'s")):
         humps = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-zß-öø-ɏ]+(?:['’]s)?", written)
         if len(humps) > 1 and "".join(humps) == written and all(len(hump) > 1 or hump in "iex" for hump in humps):
             return " ".join(
