@@ -82,3 +82,21 @@ def test_fatal_only_when_nothing_is_left(tmp_path):
     write_audio(tmp_path / "silent.wav", np.zeros(1000), 16000)
     with pytest.raises(AudiodiffError, match="silent"):
         check_corpus(folder_items(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["cut.wav", "cut.mp3", "cut.ogg"])
+def test_what_was_cut_off_is_named(tmp_path, name):
+    soundfile.write(tmp_path / name, 0.1 * np.random.default_rng(0).standard_normal(66150), 22050)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: len(content) // 2])
+    report = check_corpus(folder_items(tmp_path))
+    assert report.has_problems
+    assert [path.name for path, _ in report.cut_off] == [name]
+    assert f"{name} is cut off" in report.text()
+
+
+def test_integers_in_a_float_file_are_unreadable(tmp_path):
+    clip(tmp_path / "good.wav")
+    soundfile.write(tmp_path / "loud.wav", 9701.0 * np.sin(np.arange(9000)), 22050, subtype="FLOAT")
+    report = check_corpus(folder_items(tmp_path))
+    assert [(path.name, "full scale is 1" in said) for path, said in report.unreadable] == [("loud.wav", True)]
