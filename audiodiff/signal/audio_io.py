@@ -387,7 +387,7 @@ def temporary_beside(path: Path) -> Path:
         raise AudiodiffError(f"{path} is a folder; give the name of a file.")
     if path.exists() and not os.access(path, os.W_OK):
         raise AudiodiffError(f"{path} exists and is read-only; choose another output.")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.part")  # short: the name may be the longest
     try:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except FileNotFoundError as error:

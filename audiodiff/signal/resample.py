@@ -79,17 +79,12 @@ def _polyphase(rows: Tensor, down: int, up: int) -> Tensor:
     return outputs.flatten(-2)[..., : n_resampled(n_samples, down, up)]
 
 
-def _n_phases(down: int, up: int) -> int:
-    """Positions between two inputs: the longer the filter, the less it changes from one to the next."""
-    return max(1, math.ceil(_PHASES * min(down, up) / down))
-
-
 @lru_cache(maxsize=4)
 def _phases(down: int, up: int) -> Tensor:
-    """Filters at `_n_phases` + 1 positions between two inputs: float64 `[n_phases + 1, 2 * half width + 2]`."""
-    width, count = _half_width(down, up), _n_phases(down, up)
+    """Filters at `_PHASES` + 1 positions between two inputs: float64 `[_PHASES + 1, 2 * half width + 2]`."""
+    width = _half_width(down, up)
     inputs = torch.arange(-width, width + 2, dtype=torch.float64, device="cpu")
-    position = torch.arange(count + 1, dtype=torch.float64, device="cpu") / count
+    position = torch.arange(_PHASES + 1, dtype=torch.float64, device="cpu") / _PHASES
     return _taps(inputs[None, :] - position[:, None], min(down, up) * _ROLL_OFF / down)
 
 
@@ -99,16 +94,16 @@ def _direct(rows: Tensor, down: int, up: int) -> Tensor:
     n_out = n_resampled(rows.shape[-1], down, up)
     padded = torch.nn.functional.pad(rows, (width, width + 1))
     windows = padded.unfold(-1, 2 * width + 2, 1)
-    phases = _phases(down, up).to(rows)
+    phases = _phases(down, up)
     pieces = []
     size = max(1, _LARGEST_PIECE // (windows.shape[-1] * len(rows)))
     for start in range(0, n_out, size):
         ticks = torch.arange(start, min(start + size, n_out), device="cpu") * down
         base = torch.div(ticks, up, rounding_mode="floor")
-        position = (ticks - base * up).double() * (_n_phases(down, up) / up)
+        position = (ticks - base * up).double() * (_PHASES / up)
         lower = position.long()
-        weight = (position - lower)[:, None].to(rows)
-        kernel = torch.lerp(phases[lower], phases[lower + 1], weight)
+        weight = (position - lower)[:, None]
+        kernel = (phases[lower] * (1.0 - weight) + phases[lower + 1] * weight).to(rows)
         pieces.append((windows[:, base.to(rows.device)] * kernel).sum(-1))
     return torch.cat(pieces, dim=-1)
 
@@ -187,7 +182,7 @@ def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
         `[..., ceil(n_samples * to_rate / from_rate)]`, float32 (float64 stays float64).
 
     Raises:
-        AudiodiffError: a rate below 1.
+        AudiodiffError: a rate below 1, or above what any sound has.
     """
     down, up = _check_rates(from_rate, to_rate)
     waveform = waveform if waveform.dtype == torch.float64 else waveform.float()

@@ -109,3 +109,21 @@ def test_devices_and_pipes_are_not_read(tmp_path):
     report = check_corpus([*folder_items(tmp_path), AudioItem(Path("/dev/zero"))])
     assert all("not a regular file" in reason for _, reason in report.unreadable)
     assert len(report.unreadable) == 2
+
+
+@pytest.mark.parametrize("name", ["cut.wav", "cut.mp3", "cut.ogg"])
+def test_what_was_cut_off_is_named(tmp_path, name):
+    soundfile.write(tmp_path / name, 0.1 * np.random.default_rng(0).standard_normal(66150), 22050)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: len(content) // 2])
+    report = check_corpus(folder_items(tmp_path))
+    assert report.has_problems
+    assert [path.name for path, _ in report.cut_off] == [name]
+    assert f"{name} is cut off" in report.text()
+
+
+def test_integers_in_a_float_file_are_unreadable(tmp_path):
+    clip(tmp_path / "good.wav")
+    soundfile.write(tmp_path / "loud.wav", 9701.0 * np.sin(np.arange(9000)), 22050, subtype="FLOAT")
+    report = check_corpus(folder_items(tmp_path))
+    assert [(path.name, "full scale is 1" in said) for path, said in report.unreadable] == [("loud.wav", True)]
