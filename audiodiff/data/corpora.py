@@ -61,7 +61,12 @@ def _audio_files(root: Path) -> list[Path]:
     return sorted(found)
 
 
-def _read_metadata(path: Path) -> list[dict[str, str]]:
+def read_metadata(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a `metadata.csv`, values that are missing as "".
+
+    Raises:
+        AudiodiffError: not a UTF-8 CSV table, or one without the column `file_name`.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
@@ -98,7 +103,7 @@ def folder_items(root: str | Path, split: str | None = None) -> list[AudioItem]:
     known_splits: set[str] = set()
     wanted = split_name(split) if split is not None else None
     if metadata.is_file():
-        for row in progress_bar(_read_metadata(metadata), "Listing clips"):
+        for row in progress_bar(read_metadata(metadata), "Listing clips"):
             name = row.pop("file_name")
             if not name:
                 continue

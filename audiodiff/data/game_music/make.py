@@ -1,10 +1,7 @@
 """Free game music as an audio folder: clips and `metadata.csv`."""
 
-import csv
-import io
 import json
 import math
-import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,8 +16,9 @@ from audiodiff.data.game_music.cut import Pulse, band_limit, boundaries, find_pu
 from audiodiff.data.game_music.packages import PACKAGES, GamePackage
 from audiodiff.data.game_music.tracks import Known, Track, free_tracks, known_tracks, split_of
 from audiodiff.data.game_music.unpack import deb_files, deb_tool, is_installed, opened_track, unpack
+from audiodiff.data.tables import write_table, write_text
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import read_audio, temporary_beside, write_audio
+from audiodiff.signal.audio_io import read_audio, write_audio
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -143,7 +141,7 @@ def make_game_music(
                 root = Path(folder)
                 unpack(debs[package.name], package, root)
             rows += _package_rows(root, package, known, output, seconds, made)
-        _write_table(output / TABLE_NAME, rows)  # of what is there so far
+        write_table(output / TABLE_NAME, COLUMNS, rows)  # of what is there so far
     if not rows:
         raise AudiodiffError("None of the packages that were found has a free track that can be read.")
     made.clips = len(rows)
@@ -197,7 +195,7 @@ def _track_rows(root: Path, track: Track, split: str, output: Path, seconds: flo
         write_audio(path, waveform[:, start:stop], SAMPLE_RATE)
         row = _row(track, split, path.relative_to(output).as_posix(), pulse, limit)
         rows.append({**row, "seconds": f"{(stop - start) / SAMPLE_RATE:.3f}"})
-    _write(done, json.dumps(rows, indent=1) + "\n")
+    write_text(done, json.dumps(rows, indent=1) + "\n")
     return rows
 
 
@@ -260,21 +258,4 @@ def _open_folder(output: Path, settings: dict[str, Any]) -> None:
     elif any((output / CLIPS_NAME).iterdir()):
         raise AudiodiffError(f"{output / CLIPS_NAME} holds files but {path} is missing; choose another output.")
     else:
-        _write(path, json.dumps(settings, indent=1) + "\n")
-
-
-def _write_table(path: Path, rows: list[dict[str, str]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(rows)
-    _write(path, text.getvalue())
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = temporary_beside(path)
-    try:
-        temporary.write_text(text, "utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        write_text(path, json.dumps(settings, indent=1) + "\n")
