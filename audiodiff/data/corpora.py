@@ -84,7 +84,8 @@ def folder_items(root: str | Path, split: str | None = None) -> list[AudioItem]:
     """List the clips of a folder after the Hugging Face audiofolder convention.
 
     With a `metadata.csv` its rows are the clips: `file_name` relative to the folder, optional `text`,
-    `split`, `speaker`, `licence` (or `license`); other columns go to `extra`. Without one every sound file
+    `split`, `speaker`, `licence` (or `license`); other columns go to `extra`, such as `bandwidth_hz`: the frequency
+    above which a lossy or upsampled file holds nothing, so that no model learns this. Without one every sound file
     below the folder is a clip, with `split` from a path part named train, valid(ation), dev or test, and
     `text` from a `.txt` file of the same name.
 

@@ -48,7 +48,7 @@ COLUMNS = (
 _RECIPE = 1
 _SECONDS = (4.0, 120.0)
 _SHORTEST = 4.0
-"""A track or clip of less (s) is a jingle."""
+"""A track of less (s), or of less than half a clip, is a jingle."""
 
 
 @dataclass
@@ -175,8 +175,8 @@ def _track_rows(root: Path, track: Track, split: str, output: Path, seconds: flo
     """Cut one track, or take the rows that an earlier run has left."""
     folder = output / CLIPS_NAME / track.package.name / track.name
     done = folder / "clips.json"
-    if done.is_file():
-        rows: list[dict[str, str]] = json.loads(done.read_text("utf-8"))
+    rows = _earlier_rows(done, output)
+    if rows is not None:
         return [{**row, "split": split} for row in rows]
     folder.mkdir(parents=True, exist_ok=True)
     waveform, source_rate = _mixed(root, track, folder)
@@ -189,7 +189,7 @@ def _track_rows(root: Path, track: Track, split: str, output: Path, seconds: flo
     cuts = boundaries(mono, SAMPLE_RATE, pulse, seconds)
     rows = []
     for number, (start, stop) in enumerate(pairwise(cuts)):
-        if stop - start < _SHORTEST * SAMPLE_RATE:
+        if stop - start < min(_SHORTEST, seconds / 2) * SAMPLE_RATE:
             continue
         path = folder / f"{number:02d}.flac"
         write_audio(path, waveform[:, start:stop], SAMPLE_RATE)
@@ -197,6 +197,15 @@ def _track_rows(root: Path, track: Track, split: str, output: Path, seconds: flo
         rows.append({**row, "seconds": f"{(stop - start) / SAMPLE_RATE:.3f}"})
     write_text(done, json.dumps(rows, indent=1) + "\n")
     return rows
+
+
+def _earlier_rows(done: Path, output: Path) -> list[dict[str, str]] | None:
+    """Return the rows that an earlier run has left, None if it has not, or if clips are missing."""
+    try:
+        rows: list[dict[str, str]] = json.loads(done.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return rows if all((output / row["file_name"]).is_file() for row in rows) else None
 
 
 def _mixed(root: Path, track: Track, scratch: Path) -> tuple[FloatArray, int]:
