@@ -8,6 +8,7 @@ import soundfile
 
 from audiodiff.data.corpora import folder_items
 from audiodiff.errors import AudiodiffError
+from audiodiff.metrics.inputs import MissingPackageError
 from audiodiff.presets import caption
 from audiodiff.presets.caption import caption_folder
 from audiodiff.presets.encode import captions
@@ -112,6 +113,40 @@ def test_bad_input(folder: Path, tmp_path: Path) -> None:
     (folder / "metadata.csv").write_text("text\nx\n", "utf-8")
     with pytest.raises(AudiodiffError, match="file_name is needed"):
         caption_folder(folder)
+
+
+class FakeTagger:
+    """Says the same of every clip."""
+
+    name = "musicnn-mtt"
+    tags = ("guitar", "piano", "drums", "beat", "ambient", "slow", "no vocals")
+
+    def embed(self, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+        return np.zeros((2, 1), np.float32)
+
+    def tag(self, points: np.ndarray) -> np.ndarray:
+        return np.array([[0.5, 0.1, 0.3, 0.6, 0.2, 0.9, 0.9], [0.6, 0.1, 0.3, 0.6, 0.2, 0.9, 0.9]])
+
+
+def test_what_the_tagger_is_sure_of_counts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caption, "_taggers", lambda: ((FakeTagger(),), ""))
+    caption_folder(folder)
+    row = rows_of(folder)[0]
+    assert row["instrument"] == "drums; guitar"  # 0.6 of 0.25 before 0.55 of 0.25; drums once
+    assert row["genre"] == ""
+    assert row["mood"].startswith("calm")
+
+
+def test_a_tagger_that_is_not_installed_is_told_in_one_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise MissingPackageError("musicnn is not installed")
+
+    monkeypatch.undo()
+    monkeypatch.setattr(caption, "open_embedding", missing)
+    done = caption_folder(folder)
+    assert done.made == 2
+    assert "pip install --no-deps musicnn" in done.text()
+    assert rows_of(folder)[0]["tempo"]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("musicnn") is None, reason="musicnn is not installed")
