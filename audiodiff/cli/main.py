@@ -27,6 +27,7 @@ COMMANDS = {
     "upsample": "audiodiff.cli.upsample",
     "train": "audiodiff.cli.train",
     "prepare": "audiodiff.cli.prepare",
+    "caption": "audiodiff.cli.caption",
     "encode": "audiodiff.cli.encode",
     "check": "audiodiff.cli.check",
     "evaluate": "audiodiff.cli.evaluate",

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import secrets
 import shutil
@@ -304,8 +305,15 @@ def _gain(entry: _Entry, normalize: Normalize, level: float | None) -> float:
 
 def _bandwidth(item: AudioItem, entry: _Entry, sample_rate: int) -> float:
     nominal = min(entry.source_rate, sample_rate) / 2
-    stated = item.extra.get("bandwidth_hz", "")
+    stated = item.extra.get("bandwidth_hz", "").strip()
+    if not stated:
+        return nominal
     try:
-        return min(nominal, float(stated)) if stated else nominal
-    except ValueError as error:
-        raise AudiodiffError(f"{item.path} has bandwidth_hz {stated!r} in its metadata; expected a number.") from error
+        value = float(stated)
+    except ValueError:
+        value = math.nan
+    if not value > 0.0:
+        raise AudiodiffError(
+            f"{item.path} has bandwidth_hz {stated!r} in its metadata; expected a frequency above 0 Hz, or nothing."
+        )
+    return min(nominal, value)

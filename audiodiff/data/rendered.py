@@ -1,9 +1,6 @@
 """Hours of rendered music as an audio folder: clips and `metadata.csv`."""
 
-import csv
-import io
 import json
-import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,9 +10,9 @@ from audiodiff.composer.captions import COLUMNS, metadata_row
 from audiodiff.composer.compose import RECIPE, compose
 from audiodiff.composer.soundfont import find_soundfonts, soundfont_name, unpacked
 from audiodiff.data.render import find_synthesiser, render
+from audiodiff.data.tables import write_table, write_text
 from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import read_json_table
-from audiodiff.signal.audio_io import temporary_beside
 
 CLIPS_NAME = "clips"
 TABLE_NAME = "metadata.csv"
@@ -115,7 +112,7 @@ def make_rendered(
             # Leaving the block waits for all clips that were asked for: ask for no more of them.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    _write_table(output / TABLE_NAME, rows)
+    write_table(output / TABLE_NAME, COLUMNS, rows)
     return Rendered(output / TABLE_NAME, count, made, count * seconds)
 
 
@@ -136,7 +133,7 @@ def _open_folder(output: Path, settings: dict[str, object]) -> None:
     elif any((output / CLIPS_NAME).iterdir()):
         raise AudiodiffError(f"{output / CLIPS_NAME} holds files but {path} is missing; choose another output.")
     else:
-        _write(path, json.dumps(settings, indent=1) + "\n")
+        write_text(path, json.dumps(settings, indent=1) + "\n")
 
 
 def _brief(settings: object) -> str:
@@ -144,20 +141,3 @@ def _brief(settings: object) -> str:
     if not isinstance(settings, dict):
         return str(settings)
     return ", ".join(f"{name} {value}" for name, value in settings.items())
-
-
-def _write_table(path: Path, rows: list[dict[str, str]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    _write(path, text.getvalue())
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = temporary_beside(path)
-    try:
-        temporary.write_text(text, "utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

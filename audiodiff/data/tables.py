@@ -1,11 +1,13 @@
 """Tables of clips (CSV), read strictly: a row that does not fit is named, never dropped or mended by guessing."""
 
 import csv
+import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from audiodiff.atomic import atomic_file
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import AUDIO_EXTENSIONS
 
@@ -150,3 +152,26 @@ def read_pipe_rows(path: Path) -> list[tuple[str, str]]:
         first[name] = number
         rows.append((name, texts[-1] or texts[0]))
     return rows
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text, which appears only when complete.
+
+    Raises:
+        AudiodiffError: as `audiodiff.atomic.atomic_file`.
+    """
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
+    """Write a CSV table, which appears only when complete; values of other columns are left out.
+
+    Raises:
+        AudiodiffError: as `write_text`.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())

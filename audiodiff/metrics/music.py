@@ -6,6 +6,7 @@ right on recordings of known tempo and key beside what it gets right on generate
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -122,21 +123,37 @@ def chroma(waveform: FloatArray, sample_rate: int) -> npt.NDArray[np.float64]:
     return amounts / total if total > 0.0 else amounts
 
 
-def key(waveform: FloatArray, sample_rate: int) -> str:
-    """Estimate the key, such as "F# minor": the profile that correlates best with the chroma; "" for silence.
+class KeyEstimate(NamedTuple):
+    """A key such as "F# minor", "" for silence, and how much better than the next one it fits (correlation)."""
+
+    name: str
+    margin: float
+
+
+def key_estimate(waveform: FloatArray, sample_rate: int) -> KeyEstimate:
+    """Estimate the key: the profile that correlates best with the chroma.
 
     Raises:
         AudiodiffError: bad array.
     """
     shares = chroma(waveform, sample_rate)
     if shares.std() <= 1e-12:
-        return ""
-    fits = {
-        f"{PITCHES[tonic]} {mode}": float(np.corrcoef(shares, np.roll(profile, tonic))[0, 1])
+        return KeyEstimate("", 0.0)
+    fits = sorted(
+        (float(np.corrcoef(shares, np.roll(profile, tonic))[0, 1]), f"{PITCHES[tonic]} {mode}")
         for mode, profile in _PROFILES.items()
         for tonic in range(12)
-    }
-    return max(fits, key=lambda name: fits[name])
+    )
+    return KeyEstimate(fits[-1][1], fits[-1][0] - fits[-2][0])
+
+
+def key(waveform: FloatArray, sample_rate: int) -> str:
+    """Estimate the key, such as "F# minor", "" for silence; see `key_estimate`.
+
+    Raises:
+        AudiodiffError: bad array.
+    """
+    return key_estimate(waveform, sample_rate).name
 
 
 def key_relation(estimate: str, asked: str) -> str:

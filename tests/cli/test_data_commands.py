@@ -52,7 +52,14 @@ def test_prepare_makes_what_check_opens(command, corpus, tmp_path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["check", "nowhere"], ["prepare", "nowhere", "-o", "out"], ["prepare", ".", "-o", "out"], ["check", "."]],
+    [
+        ["check", "nowhere"],
+        ["prepare", "nowhere", "-o", "out"],
+        ["prepare", ".", "-o", "out"],
+        ["check", "."],
+        ["caption", "nowhere"],
+        ["caption", "."],
+    ],
 )
 def test_bad_input_is_one_sentence(command, tmp_path, monkeypatch, arguments) -> None:
     monkeypatch.chdir(tmp_path)

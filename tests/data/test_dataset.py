@@ -47,9 +47,10 @@ def test_bandwidth_is_that_of_the_source(folder):
     items = folder_items(folder)
     stated = dataclasses.replace(items[1], extra={"bandwidth_hz": "7000"})
     assert AudioDataset([stated], 22050, folder.parent / "cache").bandwidth_hz(0) == 7000.0
-    wrong = dataclasses.replace(items[1], extra={"bandwidth_hz": "wide"})
-    with pytest.raises(AudiodiffError, match="bandwidth_hz"):
-        AudioDataset([wrong], 22050, folder.parent / "cache")
+    for text in ("wide", "nan", "0", "-8000"):
+        wrong = dataclasses.replace(items[1], extra={"bandwidth_hz": text})
+        with pytest.raises(AudiodiffError, match=r"bandwidth_hz .* above 0 Hz"):
+            AudioDataset([wrong], 22050, folder.parent / "cache")
 
 
 @pytest.mark.parametrize(("normalize", "level"), [("peak", 0.95), ("peak", 0.5), ("rms", 0.05)])

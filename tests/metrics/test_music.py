@@ -6,6 +6,7 @@ import pytest
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.music import (
     key,
+    key_estimate,
     key_relation,
     signal_health,
     tempo,
@@ -74,6 +75,15 @@ def test_the_octave_of_a_tempo_does_not_matter(estimate, agrees):
 )
 def test_the_key_of_a_cadence(chords, name):
     assert key(np.concatenate([chord(notes) for notes in chords]), RATE) == name
+
+
+def test_a_key_is_surer_of_a_cadence_than_of_noise():
+    cadence = np.concatenate([chord(notes) for notes in ((60, 64, 67), (65, 69, 72), (67, 71, 74), (60, 64, 67))])
+    sure = key_estimate(cadence, RATE)
+    assert sure.name == "C major"
+    noise = key_estimate(np.random.default_rng(0).standard_normal(10 * RATE).astype(np.float32), RATE)
+    assert sure.margin > 2.0 * noise.margin >= 0.0
+    assert key_estimate(np.zeros(RATE, np.float32), RATE) == ("", 0.0)
 
 
 def test_keys_and_their_relations():

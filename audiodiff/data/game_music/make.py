@@ -1,10 +1,7 @@
 """Free game music as an audio folder: clips and `metadata.csv`."""
 
-import csv
-import io
 import json
 import math
-import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,8 +16,9 @@ from audiodiff.data.game_music.cut import Pulse, band_limit, boundaries, find_pu
 from audiodiff.data.game_music.packages import PACKAGES, GamePackage
 from audiodiff.data.game_music.tracks import Known, Track, free_tracks, known_tracks, split_of
 from audiodiff.data.game_music.unpack import deb_files, deb_tool, is_installed, opened_track, unpack
+from audiodiff.data.tables import write_table, write_text
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import read_audio, temporary_beside, write_audio
+from audiodiff.signal.audio_io import read_audio, write_audio
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -50,7 +48,7 @@ COLUMNS = (
 _RECIPE = 1
 _SECONDS = (4.0, 120.0)
 _SHORTEST = 4.0
-"""A track or clip of less (s) is a jingle."""
+"""A track of less (s), or of less than half a clip, is a jingle."""
 
 
 @dataclass
@@ -143,7 +141,7 @@ def make_game_music(
                 root = Path(folder)
                 unpack(debs[package.name], package, root)
             rows += _package_rows(root, package, known, output, seconds, made)
-        _write_table(output / TABLE_NAME, rows)  # of what is there so far
+        write_table(output / TABLE_NAME, COLUMNS, rows)  # of what is there so far
     if not rows:
         raise AudiodiffError("None of the packages that were found has a free track that can be read.")
     made.clips = len(rows)
@@ -177,8 +175,8 @@ def _track_rows(root: Path, track: Track, split: str, output: Path, seconds: flo
     """Cut one track, or take the rows that an earlier run has left."""
     folder = output / CLIPS_NAME / track.package.name / track.name
     done = folder / "clips.json"
-    if done.is_file():
-        rows: list[dict[str, str]] = json.loads(done.read_text("utf-8"))
+    rows = _earlier_rows(done, output)
+    if rows is not None:
         return [{**row, "split": split} for row in rows]
     folder.mkdir(parents=True, exist_ok=True)
     waveform, source_rate = _mixed(root, track, folder)
@@ -191,14 +189,23 @@ def _track_rows(root: Path, track: Track, split: str, output: Path, seconds: flo
     cuts = boundaries(mono, SAMPLE_RATE, pulse, seconds)
     rows = []
     for number, (start, stop) in enumerate(pairwise(cuts)):
-        if stop - start < _SHORTEST * SAMPLE_RATE:
+        if stop - start < min(_SHORTEST, seconds / 2) * SAMPLE_RATE:
             continue
         path = folder / f"{number:02d}.flac"
         write_audio(path, waveform[:, start:stop], SAMPLE_RATE)
         row = _row(track, split, path.relative_to(output).as_posix(), pulse, limit)
         rows.append({**row, "seconds": f"{(stop - start) / SAMPLE_RATE:.3f}"})
-    _write(done, json.dumps(rows, indent=1) + "\n")
+    write_text(done, json.dumps(rows, indent=1) + "\n")
     return rows
+
+
+def _earlier_rows(done: Path, output: Path) -> list[dict[str, str]] | None:
+    """Return the rows that an earlier run has left, None if it has not, or if clips are missing."""
+    try:
+        rows: list[dict[str, str]] = json.loads(done.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return rows if all((output / row["file_name"]).is_file() for row in rows) else None
 
 
 def _mixed(root: Path, track: Track, scratch: Path) -> tuple[FloatArray, int]:
@@ -260,21 +267,4 @@ def _open_folder(output: Path, settings: dict[str, Any]) -> None:
     elif any((output / CLIPS_NAME).iterdir()):
         raise AudiodiffError(f"{output / CLIPS_NAME} holds files but {path} is missing; choose another output.")
     else:
-        _write(path, json.dumps(settings, indent=1) + "\n")
-
-
-def _write_table(path: Path, rows: list[dict[str, str]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(rows)
-    _write(path, text.getvalue())
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = temporary_beside(path)
-    try:
-        temporary.write_text(text, "utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        write_text(path, json.dumps(settings, indent=1) + "\n")

@@ -4,6 +4,8 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -105,16 +107,18 @@ def _copy(members: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None
 
 @contextmanager
 def opened_track(root: Path, package: GamePackage, name: str, scratch: Path) -> Iterator[Path]:
-    """Give a file of a package as a path; a member of its archive lies in `scratch` meanwhile."""
-    import zipfile
+    """Give a file of a package as a path; a member of its archive lies in `scratch` meanwhile.
 
+    Raises:
+        AudiodiffError: its archive is damaged.
+    """
     if not package.archive:
         yield root / name
         return
     path = scratch / PurePosixPath(name).name
     try:
         with (
-            zipfile.ZipFile(root / package.archive) as archive,
+            _archive(root, package) as archive,
             archive.open(name) as source,
             path.open("wb") as target,
         ):
@@ -124,22 +128,31 @@ def opened_track(root: Path, package: GamePackage, name: str, scratch: Path) -> 
         path.unlink(missing_ok=True)
 
 
+@contextmanager
+def _archive(root: Path, package: GamePackage) -> Iterator[zipfile.ZipFile]:
+    """Open a package's archive.
+
+    Raises:
+        AudiodiffError: it is damaged, or what is read of it is.
+    """
+    try:
+        with zipfile.ZipFile(root / package.archive) as archive:
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise AudiodiffError(
+            f"{root / package.archive} cannot be opened ({error}); install {package.name} again."
+        ) from error
+
+
 def file_names(root: Path, package: GamePackage) -> list[str]:
     """List a package's music: paths below `root`, or in its archive.
 
     Raises:
         AudiodiffError: its archive is damaged.
     """
-    import zipfile
-
     if package.archive:
-        try:
-            with zipfile.ZipFile(root / package.archive) as archive:
-                names = archive.namelist()
-        except (zipfile.BadZipFile, OSError) as error:
-            raise AudiodiffError(
-                f"{root / package.archive} cannot be opened ({error}); install {package.name} again."
-            ) from error
+        with _archive(root, package) as archive:
+            names = archive.namelist()
     else:
         folder = root / package.folder
         names = [

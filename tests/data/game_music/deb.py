@@ -14,10 +14,11 @@ RATE = 44_100
 
 
 def beats(seconds: float, tempo: float = 120.0, seed: int = 0) -> npt.NDArray[np.float32]:
-    """Stereo `[2, n_samples]`: a chord and a burst of noise on every beat, panned left."""
+    """Stereo `[2, n_samples]`: the chords A D E A, two beats each, and a burst of noise on every beat, panned left."""
     random = np.random.default_rng(seed)
     time = np.arange(round(seconds * RATE)) / RATE
-    tone = 0.05 * sum(np.sin(2 * np.pi * f * time) for f in (220.0, 277.2, 329.6))
+    roots = np.array([220.0, 293.7, 329.6, 220.0])[(time // (120.0 / tempo)).astype(int) % 4]
+    tone = 0.05 * sum(np.sin(2 * np.pi * np.cumsum(roots * 2.0 ** (step / 12.0)) / RATE) for step in (0, 4, 7))
     since = time % (60.0 / tempo)
     hits = np.exp(-since * 60.0) * random.standard_normal(len(time)) * 0.3
     return np.stack([tone + hits, tone + 0.2 * hits]).astype(np.float32)

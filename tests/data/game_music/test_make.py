@@ -118,6 +118,12 @@ def test_a_run_goes_on_where_it_was(debs: Path, tmp_path: Path, monkeypatch: pyt
     make_game_music(tmp_path, packages=debs, seconds=10.0, table=TABLE)
     assert rows_of(tmp_path) == before
     assert read == ["broken.ogg"]
+    # A clip that has gone is made again.
+    lost = tmp_path / before[0]["file_name"]
+    lost.unlink()
+    monkeypatch.undo()
+    make_game_music(tmp_path, packages=debs, seconds=10.0, table=TABLE)
+    assert lost.is_file()
     with pytest.raises(AudiodiffError, match="other settings"):
         make_game_music(tmp_path, packages=debs, seconds=20.0, table=TABLE)
 
@@ -169,6 +175,23 @@ def test_a_damaged_deb(debs: Path, tmp_path: Path, keep: float) -> None:
     with pytest.raises(AudiodiffError, match=r"songs_1_all\.deb cannot be opened .* download it again"):
         make_game_music(tmp_path / "out", packages=tmp_path, table=(SONGS,))
     assert not list((tmp_path / "out").rglob("*.flac"))
+
+
+def test_a_track_that_is_damaged_in_its_archive_is_skipped(tmp_path: Path) -> None:
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("music/one.ogg", ogg(beats(9.0)))
+        archive.writestr("music/two.ogg", ogg(beats(9.0, seed=3)))
+    content = bytearray(zipped.getvalue())
+    content[2000] ^= 0xFF
+    files = {
+        "usr/share/doc/zipped-game/copyright": b"Files: *\nCopyright: Bob\nLicense: CC0\n",
+        "usr/share/zipped/all.zip": bytes(content),
+    }
+    build(tmp_path, "zipped-game", files)
+    done = make_game_music(tmp_path / "out", packages=tmp_path, seconds=10.0, table=(ZIPPED,))
+    assert [row["title"] for row in rows_of(tmp_path / "out")] == ["two"]
+    assert "install zipped-game again" in done.skipped[0]
 
 
 def test_other_files_in_the_output_are_not_touched(debs: Path, tmp_path: Path) -> None:
