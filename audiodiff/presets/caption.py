@@ -101,7 +101,7 @@ def caption_folder(folder: str | Path, *, on_clip: Callable[[int, int], None] | 
         ]
     columns = tuple(dict.fromkeys((*(rows[0] if rows else ()), *COLUMNS)))
     exact = sum(row.get("label_source") == "exact" for row in rows)
-    todo = [row for row in rows if row["file_name"] and row.get("label_source") != "exact" and not row.get("density")]
+    todo = [row for row in rows if row.get("label_source") != "exact" and not row.get("density")]
     taggers, note = _taggers()
     skipped = []
     for number, row in enumerate(todo):
