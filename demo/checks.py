@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import audio_info
+from audiodiff.signal.audio_io import MAX_CHANNELS, audio_info
 from audiodiff.synthesis.files import open_mel
 from audiodiff.synthesis.provenance import Story
 from audiodiff.synthesis.settings import MIN_SECONDS
-from audiodiff.synthesis.vocode import MAX_CHANNELS
 
 from .limits import CARDS, Limits
 

@@ -13,6 +13,8 @@ FLOORS = {
     "errors": 0,
     "bounds": 0,
     "json_reader": 0,
+    "printable": 0,
+    "torch_state": 0,
     "_torchaudio": 0,
     "_version": 0,
     "__main__": 6,

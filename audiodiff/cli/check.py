@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from audiodiff.cli.output import tell
+
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to the command line."""
@@ -31,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
     report = check_corpus(load_items(args.folder, args.split), crop_seconds=args.crop)
     if args.json:
-        print(json.dumps(dataclasses.asdict(report), indent=2, ensure_ascii=False, default=str))
+        tell(json.dumps(dataclasses.asdict(report), indent=2, default=str))
     else:
-        print(report.text())
+        tell(report.text())
     return 0

@@ -1,11 +1,11 @@
 """Arguments that the commands which make clips share, and what they print about each."""
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audiodiff.cli.output import note, tell
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.settings import GRID_NAMES, SAMPLER_NAMES, GenerateSettings
 
@@ -152,7 +152,7 @@ def prompts_for(args: argparse.Namespace, clip: Path) -> tuple[str, str]:
         prompt, told_negative = told or ("", "")
         negative = negative or told_negative
         if told is not None:
-            print(f"audiodiff: the prompt is that of {clip.name}: {prompt}", file=sys.stderr)
+            note(f"the prompt is that of {clip.name}: {prompt}")
     for text in (prompt, negative):
         parse_prompt(text)
     return prompt, negative
@@ -196,14 +196,14 @@ def make_all(verb: str, targets: Sequence[Path], make: Make, kept: str = "") -> 
     for index, target in enumerate(targets):
         with progress_bar(f"{verb} {target.name}", "steps") as on_progress:
             report = make(index, target, on_progress)
-        for note in report.notes:
-            if note not in said:
-                print(f"audiodiff: {note}.", file=sys.stderr)
-                said.add(note)
+        for remark in report.notes:
+            if remark not in said:
+                note(f"{remark}.")
+                said.add(remark)
         channels = "" if report.channels == 1 else f", {report.channels} channels"
         clipped = f"; {report.clipped} samples beyond full scale were clipped" if report.clipped else ""
         seam = "" if report.seam is None else f"; seam {report.seam:.2f} of the loop's own changes"
-        print(
+        tell(
             f"{report.path}: {report.seconds:.2f} s at {report.sample_rate} Hz{channels}, seed {report.seed}, "
             f"{report.elapsed:.1f} s of work{kept and f'; {kept}'}{seam}{clipped}"
         )

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from audiodiff._version import __version__
+from audiodiff.cli.output import tell
 from audiodiff.errors import AudiodiffError
 
 EXTRAS = {
@@ -50,12 +51,12 @@ def run(args: argparse.Namespace) -> int:
     failures = 0
     for label, check in checks:
         try:
-            print(f"ok    {label}: {check()}", flush=True)
+            tell(f"ok    {label}: {check()}", flush=True)
         except (AudiodiffError, ImportError, OSError, RuntimeError) as error:
             failures += 1
-            print(f"FAIL  {label}: {' '.join(str(error).split())}", flush=True)
+            tell(f"FAIL  {label}: {' '.join(str(error).split())}", flush=True)
     if not names:
-        print("note  no model comes with this version; train one with `audiodiff train`")
+        tell("note  no model comes with this version; train one with `audiodiff train`")
     return 1 if failures else 0
 
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from audiodiff.cli.output import tell
 from audiodiff.cli.prepare import CORPUS_NAMES
 from audiodiff.cli.train import PRESET_NAMES
 
@@ -66,6 +67,6 @@ def run(args: argparse.Namespace) -> int:
             on_skip=skipped.append,
         )
     for reason in skipped:
-        print(f"left out: {reason}", file=sys.stderr)
-    print(f"{args.output}: " + ", ".join(f"{count} clips of {split}" for split, count in counts.items()))
+        tell(f"left out: {reason}", file=sys.stderr)
+    tell(f"{args.output}: " + ", ".join(f"{count} clips of {split}" for split, count in counts.items()))
     return 0

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from audiodiff.cli.output import tell
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.settings import GRID_NAMES, MAX_STEPS, SAMPLER_NAMES
 
@@ -82,10 +83,10 @@ def run(args: argparse.Namespace) -> int:
         details["left out"] = "Opus, which the installed soundfile cannot write at a chosen bitrate"
     with progress_bar("evaluating", "clips x systems") as on_progress:
         report = evaluate(systems, clips, names, details=details, on_progress=on_progress)
-    print(report.markdown(), end="")
+    tell(report.markdown(), end="")
     if args.output is not None:
         written = report.write(args.output)
-        print(f"\nwritten: {', '.join(str(path) for path in written)}")
+        tell(f"\nwritten: {', '.join(str(path) for path in written)}")
     return 0
 
 

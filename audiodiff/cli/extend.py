@@ -18,6 +18,7 @@ from audiodiff.cli.clip_options import (
     seed_names,
     targets_of,
 )
+from audiodiff.cli.output import tell
 from audiodiff.synthesis.edit_settings import ExtendSettings
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     if trim is None:
         trim = told_fade(args.clip, before=args.before)
         if trim:
-            print(
+            tell(
                 f"audiodiff: {args.clip.name} is a clip of ours and fades for {1000 * trim:g} ms at its {end}, which "
                 "is made anew; --trim 0 keeps it.",
                 file=sys.stderr,

@@ -2,8 +2,11 @@
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from audiodiff.cli.output import tell
 
 if TYPE_CHECKING:
     from audiodiff.signal.audio_io import AudioInfo
@@ -28,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     """Print a file's story or a model's card."""
     from audiodiff.models.find import PRETRAINED, pretrained_names
 
-    path = Path(args.input)
+    path = Path(os.path.expanduser(args.input))
     if path.is_dir():
         _print_model(path, as_json=args.json)
     elif not path.exists() and args.input in pretrained_names():
@@ -39,15 +42,22 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_file(path: Path, *, as_json: bool) -> None:
+    from audiodiff.signal.truncation import find_truncation
+
     story, info, untouched = look_at(path)
+    cut = None if info is None else find_truncation(path)
     if as_json:
-        print(json.dumps(file_document(path, story, info, untouched), indent=2))
+        document = file_document(path, story, info, untouched)
+        document["cut_off"] = None if cut is None else {"seconds": cut.seconds, "promised_seconds": cut.promised}
+        tell(json.dumps(document, indent=2))
     elif story is None:
-        print(f"{path}: no audiodiff story; made elsewhere, or without its tags.\n  audio     {audio_line(info)}")
+        tell(f"{path}: no audiodiff story; made elsewhere, or without its tags.\n  audio     {audio_line(info)}")
     else:
-        print(f"{path}: {story.made_by} (audiodiff {story.audiodiff_version} {story.verb})")
+        tell(f"{path}: {story.made_by} (audiodiff {story.audiodiff_version} {story.verb})")
         for label, text in story_lines(story, info, untouched):
-            print(f"  {label:<10}{text}")
+            tell(f"  {label:<10}{text}")
+    if cut is not None and not as_json:
+        tell(f"  note      {cut.note(path)}")
 
 
 def look_at(path: Path) -> "tuple[Story | None, AudioInfo | None, bool | None]":
@@ -136,16 +146,16 @@ def _print_model(folder: Path, *, as_json: bool) -> None:
 
     config = read_model_config(folder)
     if as_json:
-        print(json.dumps(config, indent=2))
+        tell(json.dumps(config, indent=2))
         return
     metadata = config.get("metadata")
     described = metadata.get("description") if isinstance(metadata, dict) else None
-    print(f"{folder}: a model of kind {config.get('kind', 'unknown')}" + (f", {described}" if described else ""))
+    tell(f"{folder}: a model of kind {config.get('kind', 'unknown')}" + (f", {described}" if described else ""))
     stated, weights = config.get("weights_sha256"), folder / "model.safetensors"
     if weights.is_file() and isinstance(stated, str):
         said = "as config.json says" if file_sha256(weights) == stated else "NOT those that config.json tells of"
-        print(f"  weights   {weights.stat().st_size / 2**20:.1f} MiB, sha256 {stated[:12]}, {said}")
-    print(f"  written   by audiodiff {config.get('audiodiff_version', '(unknown)')}")
+        tell(f"  weights   {weights.stat().st_size / 2**20:.1f} MiB, sha256 {stated[:12]}, {said}")
+    tell(f"  written   by audiodiff {config.get('audiodiff_version', '(unknown)')}")
     card = folder / "MODEL_CARD.md"
     if card.is_file():
-        print("\n" + card.read_text(encoding="utf-8", errors="replace").strip())
+        tell("\n" + card.read_text(encoding="utf-8", errors="replace").strip())

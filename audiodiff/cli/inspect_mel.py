@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from audiodiff.cli.output import tell
+
 MAX_FRAMES = 20_000
 
 
@@ -30,15 +32,15 @@ def run(args: argparse.Namespace) -> int:
     if not bool(torch.isfinite(frames).all()):
         raise AudiodiffError(f"{args.input} has values that are not finite numbers; compute the mel again.")
     _, n_mels, n_frames = frames.shape
-    print(
+    tell(
         f"{args.input}: {n_mels} bands, {n_frames} frames, values from {float(frames.min()):.3f} to "
         f"{float(frames.max()):.3f}, mean {float(frames.mean()):.3f}"
     )
     names = guess_preset(frames)
     for name in names:
-        print(f"  {describe(PRESETS[name])}")
+        tell(f"  {describe(PRESETS[name])}")
     if not names and guess_preset(frames.transpose(1, 2)):
-        print("  no preset fits, but one does with the axes swapped: save it as [n_mels, n_frames]")
+        tell("  no preset fits, but one does with the axes swapped: save it as [n_mels, n_frames]")
     elif not names:
-        print(f"  no preset has {n_mels} bands and such values")
+        tell(f"  no preset has {n_mels} bands and such values")
     return 0

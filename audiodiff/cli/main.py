@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 from audiodiff._version import __version__
-from audiodiff.cli.parser import BAD_INPUT, MAX_MESSAGE, Parser, one_line
+from audiodiff.cli.output import accept_any_text, note
+from audiodiff.cli.parser import BAD_INPUT, MAX_MESSAGE, Parser
 from audiodiff.errors import AudiodiffError
 
 COMMANDS = {
@@ -70,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments without the program's name; those of the process when `None`.
     """
+    accept_any_text()
     parser = build_parser()
     try:
         args = parser.parse_args(argv)
@@ -83,6 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     tune_allocator()
     try:
         run: Callable[[argparse.Namespace], int] = import_module(COMMANDS[args.command]).run
+        _expand_home(args)
         with _terminable():
             status = run(args)
         sys.stdout.flush()
@@ -102,17 +106,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _answer(error: BaseException) -> int:
     """Say in one sentence what ended a command, and return its exit status."""
     if isinstance(error, KeyboardInterrupt):
-        _say("interrupted; nothing half-written was left behind.")
+        note("interrupted; nothing half-written was left behind.")
         return INTERRUPTED
     if isinstance(error, AudiodiffError):
-        _say(str(error))
+        note(str(error))
     elif isinstance(error, MemoryError) or _is_out_of_memory(error):
-        _say("there is not enough memory for this job; try a shorter input or a smaller window.")
+        note("there is not enough memory for this job; try a shorter input or a smaller window.")
     elif isinstance(error, OSError):
-        _say(f"{error.filename or 'the system'}: {error.strerror or error}.")
+        note(f"{error.filename or 'the system'}: {error.strerror or error}.")
     else:
         told = f"{type(error).__name__}: {error}"[:MAX_MESSAGE]
-        _say(f"{told}; {UNFORESEEN}, please report it with what --debug before the command shows.")
+        note(f"{told}; {UNFORESEEN}, please report it with what --debug before the command shows.")
     return BAD_INPUT
 
 
@@ -121,6 +125,18 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and (
         type(error).__name__ == "OutOfMemoryError" or "allocate memory" in str(error)
     )
+
+
+def _expand_home(args: argparse.Namespace) -> None:
+    """Replace `~` in paths, which shells leave alone inside quotes and after `=`."""
+    for name, value in vars(args).items():
+        paths = value if isinstance(value, list) else [value]
+        if paths and all(isinstance(path, Path) for path in paths):
+            try:
+                found = [path.expanduser() for path in paths]
+            except RuntimeError as error:
+                raise AudiodiffError(f"{paths[0]} begins with the home of a user that is not here.") from error
+            setattr(args, name, found if isinstance(value, list) else found[0])
 
 
 @contextmanager
@@ -138,10 +154,6 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _say(message: str) -> None:
-    print(f"audiodiff: {one_line(message)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from audiodiff.cli.output import tell
 from audiodiff.json_reader import read_json_table
 
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
@@ -25,13 +26,13 @@ def run(args: argparse.Namespace) -> int:
         folder.name: read_json_table(folder / "config.json") for folder in folders if (folder / "config.json").is_file()
     }
     if args.json:
-        print(json.dumps(configs, indent=2, ensure_ascii=False))
+        tell(json.dumps(configs, indent=2))
         return 0
     for name, config in configs.items():
         size = sum(file.stat().st_size for file in (PRETRAINED / name).rglob("*") if file.is_file()) / 2**20
-        print(f"{name}  {size:.1f} MiB  {_summary(config)}")
+        tell(f"{name}  {size:.1f} MiB  {_summary(config)}")
     if not configs:
-        print("No model comes with this version; train one with `audiodiff train`, or give --model a folder.")
+        tell("No model comes with this version; train one with `audiodiff train`, or give --model a folder.")
     return 0
 
 

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from audiodiff.cli.output import tell
 from audiodiff.errors import AudiodiffError
 
 CORPUS_NAMES = ("ljspeech", "libritts", "vctk", "speechcommands", "sc09", "maestro", "musdb18", "gtzan", "fma")
@@ -37,7 +38,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prepare one corpus and print what was made."""
-    print(_render(args) if args.source == RENDERED and not Path(RENDERED).is_dir() else _prepare(args))
+    tell(_render(args) if args.source == RENDERED and not Path(RENDERED).is_dir() else _prepare(args))
     return 0
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from audiodiff.printable import printable
+
 
 @contextmanager
 def progress_bar(label: str, unit: str, *, delay: float = 1.0) -> Iterator[Callable[[float, float], None]]:
@@ -17,7 +19,9 @@ def progress_bar(label: str, unit: str, *, delay: float = 1.0) -> Iterator[Calla
 
     # disable=None switches the bar off when standard error is not a terminal
     shape = "{desc} {percentage:3.0f} % |{bar}| {n:.0f}/{total:.0f} {unit}, {remaining} left"
-    with tqdm(desc=label, unit=unit, total=1.0, disable=None, delay=delay, leave=False, bar_format=shape) as bar:
+    with tqdm(
+        desc=printable(label), unit=unit, total=1.0, disable=None, delay=delay, leave=False, bar_format=shape
+    ) as bar:
 
         def report(done: float, total: float) -> None:
             bar.total = total

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from audiodiff.cli.output import tell
 from audiodiff.errors import AudiodiffError
 
 if TYPE_CHECKING:
@@ -82,21 +83,21 @@ def run(args: argparse.Namespace) -> int:
         _print_one(library.get_prompt(args.name), as_json=args.json)
     elif args.action == "save":
         kept = library.save_prompt(_to_save(args), replace=args.replace)
-        print(f"saved {kept.name!r}")
+        tell(f"saved {kept.name!r}")
     elif args.action == "remove":
         library.remove_prompt(args.name)
-        print(f"removed {args.name.strip()!r}")
+        tell(f"removed {args.name.strip()!r}")
     elif args.action == "tag":
         if not args.tags and not args.removed:
             raise AudiodiffError("give a tag, or --remove TAG.")
         tagged = library.tag_prompt(args.name, args.tags, remove=args.removed)
-        print(f"{tagged.name!r} has the tags {', '.join(tagged.tags) or '(none)'}")
+        tell(f"{tagged.name!r} has the tags {', '.join(tagged.tags) or '(none)'}")
     elif args.action == "export":
-        print(f"{args.file}: {_count(library.export_prompts(args.file, args.names))}")
+        tell(f"{args.file}: {_count(library.export_prompts(args.file, args.names))}")
     elif args.action == "import":
         policy: library.OnConflict = "replace" if args.replace else "skip" if args.skip else "refuse"
         came, skipped = library.import_prompts(args.file, on_conflict=policy)
-        print(f"{_count(came)} came in" + (f", {skipped} skipped whose names are taken" if skipped else ""))
+        tell(f"{_count(came)} came in" + (f", {skipped} skipped whose names are taken" if skipped else ""))
     else:
         _print_words(args.model, as_json=args.json)
     return 0
@@ -142,22 +143,22 @@ def _print_list(prompts: "list[SavedPrompt]", *, as_json: bool) -> None:
     from audiodiff.text.library import library_path
 
     if as_json:
-        print(json.dumps([saved.to_dict() for saved in prompts], indent=2))
+        tell(json.dumps([saved.to_dict() for saved in prompts], indent=2))
         return
     width = max((len(saved.name) for saved in prompts), default=0)
     for saved in prompts:
         text = _line(saved.prompt)
         shown = text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
-        print(f"{saved.name:<{width}}  {shown}" + (f"  [{', '.join(saved.tags)}]" if saved.tags else ""))
+        tell(f"{saved.name:<{width}}  {shown}" + (f"  [{', '.join(saved.tags)}]" if saved.tags else ""))
     if not prompts:
-        print(f"no prompts found (the library is {library_path()})")
+        tell(f"no prompts found (the library is {library_path()})")
 
 
 def _print_one(saved: "SavedPrompt", *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(saved.to_dict(), indent=2))
+        tell(json.dumps(saved.to_dict(), indent=2))
         return
-    print(saved.name)
+    tell(saved.name)
     lines = {
         "prompt": saved.prompt,
         "negative": saved.negative,
@@ -168,7 +169,7 @@ def _print_one(saved: "SavedPrompt", *, as_json: bool) -> None:
     }
     for label, text in lines.items():
         if text:
-            print(f"  {label:<10}{_line(text)}")
+            tell(f"  {label:<10}{_line(text)}")
 
 
 def _print_words(model: str, *, as_json: bool) -> None:
@@ -183,10 +184,10 @@ def _print_words(model: str, *, as_json: bool) -> None:
             "give another with --model."
         )
     if as_json:
-        print(json.dumps(found, indent=2))
+        tell(json.dumps(found, indent=2))
         return
     for kind, words in found.items():
-        print(f"{kind:<13}{_line(', '.join(words))}")
+        tell(f"{kind:<13}{_line(', '.join(words))}")
 
 
 def _count(number: int) -> str:

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from audiodiff.cli.output import tell
+
 NOT_IDENTICAL = 1
 
 
@@ -47,9 +49,9 @@ def run(args: argparse.Namespace) -> int:
     audio = report.again.audio
     if report.identical:
         what = f"the samples that {args.input} tells of" if report.untouched is False else args.input
-        print(f"{report.path}: identical to {what}, {audio.n_samples} samples at {audio.sample_rate} Hz")
+        tell(f"{report.path}: identical to {what}, {audio.n_samples} samples at {audio.sample_rate} Hz")
     else:
-        print(f"{report.path}: not identical to {args.input}; {'; '.join(report.reasons)}")
+        tell(f"{report.path}: not identical to {args.input}; {'; '.join(report.reasons)}")
     if report.untouched is False:
-        print(f"{args.input} does not decode to those samples any more: edited since, or by another decoder")
+        tell(f"{args.input} does not decode to those samples any more: edited since, or by another decoder")
     return 0 if report.identical else NOT_IDENTICAL

@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from audiodiff.cli.output import tell
 from audiodiff.cli.parser import Parser
 from audiodiff.errors import AudiodiffError
 
@@ -95,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
     presets = import_module(module_of(args.config))
     config = presets.configure(args.config, changes)
     if args.settings:
-        print(json.dumps(presets.config_to_dict(config), indent=1))
+        tell(json.dumps(presets.config_to_dict(config), indent=1))
         return 0
     if not config.data.folder or not config.output:
         raise AudiodiffError("a run needs a corpus and a folder: give --data FOLDER and --output RUN.")
@@ -103,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
 
     folder = presets.train(config, resume=args.resume)
     close_devices()
-    print(f"{folder}: a checkpoint; {presets.NEXT.format(folder=folder)}")
+    tell(f"{folder}: a checkpoint; {presets.NEXT.format(folder=folder)}")
     return 0
 
 

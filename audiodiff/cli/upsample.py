@@ -1,10 +1,10 @@
 """`audiodiff upsample`: a narrow-band recording in, the same with the band it lacks out."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
+from audiodiff.cli.output import note, tell
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.settings import GRID_NAMES, SAMPLER_NAMES
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
@@ -76,8 +76,8 @@ def run(args: argparse.Namespace) -> int:
             sidecar=args.sidecar,
             on_progress=on_progress,
         )
-    for note in report.notes:
-        print(f"audiodiff: {note}.", file=sys.stderr)
+    for remark in report.notes:
+        note(f"{remark}.")
     notes = "" if report.channels == 1 else f", {report.channels} channels"
     if report.silent_channels:
         what = "the input is silence" if report.silent_channels == report.channels else "silence in some channels"
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     if report.clipped:
         notes += f"; {report.clipped} samples beyond full scale were clipped"
     used = report.settings
-    print(
+    tell(
         f"{report.path}: {report.seconds:.2f} s at {report.sample_rate} Hz, new above {report.kept_hz:g} Hz, "
         f"{used.steps} step{'' if used.steps == 1 else 's'} of {used.sampler} ({used.grid} grid), augmentation "
         f"{used.augmentation:g}, seed {used.seed}, real-time factor {report.real_time_factor:.3f}{notes}"

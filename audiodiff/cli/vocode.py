@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from audiodiff.cli.output import note, tell
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.settings import GRID_NAMES, SAMPLER_NAMES, VocodeSettings
 
@@ -77,13 +78,15 @@ def run(args: argparse.Namespace) -> int:
             sidecar=args.sidecar,
             on_progress=on_progress,
         )
+    for remark in report.notes:
+        note(f"{remark}.")
     notes = "" if report.channels == 1 else f", {report.channels} channels"
     if report.silent_channels:
         what = "the input is silence" if report.silent_channels == report.channels else "silence in some channels"
         notes += f"; {what} (nothing above -80 dBFS), so silence was written"
     if report.clipped:
         notes += f"; {report.clipped} samples beyond full scale were clipped"
-    print(
+    tell(
         f"{report.path}: {report.seconds:.2f} s at {report.sample_rate} Hz, {report.steps} "
         f"step{'' if report.steps == 1 else 's'} of {report.sampler} ({report.grid} grid), seed {report.seed}, "
         f"real-time factor {report.real_time_factor:.3f}{notes}"

@@ -11,6 +11,7 @@ import numpy as np
 from audiodiff.data.corpora import AudioItem, progress_bar
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import audio_info, read_blocks
+from audiodiff.signal.truncation import find_truncation
 
 # Below this peak (-60 dB of full scale) a clip counts as silent.
 _SILENCE_PEAK = 1e-3
@@ -33,6 +34,7 @@ class CorpusReport:
         splits: per split, clips and seconds.
         speakers: number of different speakers named.
         unreadable: path and reason.
+        cut_off: readable, but shorter than the header promises, or without an end; path and what is there.
         silent: readable, but never above -60 dB of full scale.
         clipped: path and number of samples in stretches of 3 or more at full scale.
         too_short: path and seconds of clips shorter than the crop.
@@ -55,11 +57,12 @@ class CorpusReport:
     duplicates: tuple[tuple[Path, ...], ...]
     across_splits: tuple[tuple[Path, ...], ...]
     crop_seconds: float
+    cut_off: tuple[tuple[Path, str], ...] = ()
 
     @property
     def has_problems(self) -> bool:
         """Whether anything was found that is worth looking at."""
-        return bool(self.unreadable or self.silent or self.clipped or self.too_short or self.duplicates)
+        return bool(self.unreadable or self.cut_off or self.silent or self.clipped or self.too_short or self.duplicates)
 
     def text(self) -> str:
         """Render the report for a terminal."""
@@ -73,6 +76,7 @@ class CorpusReport:
         if self.speakers:
             lines.append(f"speakers  {self.speakers}")
         lines += _section("unreadable", [f"{path}: {reason}" for path, reason in self.unreadable])
+        lines += _section("cut off", [f"{path}: {said}" for path, said in self.cut_off])
         lines += _section("silent (peak below -60 dB)", [str(path) for path in self.silent])
         lines += _section("clipped", [f"{path}: {count} samples at full scale" for path, count in self.clipped])
         lines += _section(
@@ -146,6 +150,7 @@ def check_corpus(items: Sequence[AudioItem], *, crop_seconds: float = 0.0) -> Co
         raise AudiodiffError("There are no clips to check; the list is empty.")
     unreadable: list[tuple[Path, str]] = []
     silent: list[Path] = []
+    cut_off: list[tuple[Path, str]] = []
     clipped: list[tuple[Path, int]] = []
     too_short: list[tuple[Path, float]] = []
     rates: Counter[int] = Counter()
@@ -156,10 +161,13 @@ def check_corpus(items: Sequence[AudioItem], *, crop_seconds: float = 0.0) -> Co
     for item in progress_bar(items, "Checking audio"):
         try:
             measured = _measure(item.path)
+            cut = find_truncation(item.path)
         except AudiodiffError as error:
             unreadable.append((item.path, str(error)))
             continue
         seconds += measured.seconds
+        if cut is not None:
+            cut_off.append((item.path, cut.note(item.path)))
         rates[measured.sample_rate] += 1
         channels[measured.channels] += 1
         count, total = splits.get(item.split, (0, 0.0))
@@ -193,4 +201,5 @@ def check_corpus(items: Sequence[AudioItem], *, crop_seconds: float = 0.0) -> Co
             tuple(item.path for item in group) for group in groups if len({item.split for item in group}) > 1
         ),
         crop_seconds=crop_seconds,
+        cut_off=tuple(cut_off),
     )

@@ -43,7 +43,7 @@ class Denoiser:
         compute_dtype: torch.dtype | None = None,
     ) -> None:
         """Check that the parameterization is defined up to ``t_max``."""
-        end = parameterization.coefficients(process, torch.tensor([process.t_max], dtype=torch.float64))
+        end = parameterization.coefficients(process, torch.tensor([process.t_max], dtype=torch.float64, device="cpu"))
         if not all(bool(torch.isfinite(c).all()) for c in end):
             raise AudiodiffError(
                 f"{type(parameterization).__name__} is not defined at t_max of {type(process).__name__}, where no data "

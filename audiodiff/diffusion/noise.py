@@ -32,15 +32,15 @@ def positional_noise(seed: int, draw: int, start: int, stop: int, channels: int 
         raise AudiodiffError(
             f"noise needs start <= stop and at least one channel, got start={start}, stop={stop}, channels={channels}."
         )
-    out = torch.empty(channels, stop - start)
-    generator = torch.Generator()
+    out = torch.empty(channels, stop - start, dtype=torch.float32, device="cpu")
+    generator = torch.Generator(device="cpu")
     for block in range(start // _BLOCK, -(-stop // _BLOCK)):
         first = block * _BLOCK
         low, high = max(start, first), min(stop, first + _BLOCK)
         for channel in range(channels):
             generator.manual_seed(_mix_key(seed, draw, channel, block))
             # always the whole block: how many numbers are asked for changes the numbers
-            values = torch.randn(_BLOCK, generator=generator)
+            values = torch.randn(_BLOCK, generator=generator, dtype=torch.float32, device="cpu")
             out[channel, low - start : high - start] = values[low - first : high - first]
     return out
 

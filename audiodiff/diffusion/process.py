@@ -250,7 +250,7 @@ class DiscreteVP:
             raise AudiodiffError(
                 "DiscreteVP needs at least two betas, each above 0 and below 1 (the last may be 1); check the table."
             )
-        log_alpha_bar = torch.log1p(-torch.tensor(betas, dtype=torch.float64)).cumsum(0)
+        log_alpha_bar = torch.log1p(-torch.tensor(betas, dtype=torch.float64, device="cpu")).cumsum(0)
         object.__setattr__(self, "betas", betas)
         object.__setattr__(self, "_log_snrs", log_alpha_bar - torch.log(-torch.expm1(log_alpha_bar)))
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from torch import Tensor
 from audiodiff.diffusion.process import Process
 from audiodiff.diffusion.times import check_grid
 from audiodiff.errors import AudiodiffError
+from audiodiff.torch_state import standard_state
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 """``denoise(x, t)`` -> ``x0_hat``; ``t`` is ``[batch]``."""
@@ -315,7 +316,7 @@ def _arc_move(x: Tensor, at: Level, to: Level, known: tuple[Past, ...], scale: f
 @lru_cache(maxsize=1)
 def _gauss_legendre(points: int = 20) -> tuple[tuple[float, float], ...]:
     """Abscissas and weights on [-1, 1], from the eigenvectors of the Jacobi matrix (Golub & Welsch 1969)."""
-    k = torch.arange(1, points, dtype=torch.float64)
+    k = torch.arange(1, points, dtype=torch.float64, device="cpu")
     side = torch.diag(k / torch.sqrt(4.0 * k**2 - 1.0), 1)
     abscissas, vectors = torch.linalg.eigh(side + side.T)
     return tuple((float(a), 2.0 * float(v) ** 2) for a, v in zip(abscissas, vectors[0], strict=True))
@@ -350,7 +351,7 @@ STOCHASTIC_SAMPLERS: Final[frozenset[str]] = frozenset({"ddpm", "dpmpp_2m_sde", 
 
 
 def sample(
-    step: Step,
+    step: Step | Callable[[], Step] | str,
     denoise: Denoise,
     process: Process,
     x: Tensor,
@@ -361,7 +362,7 @@ def sample(
     """Run ``step`` along a grid: from ``x`` at ``times[0]`` to clean data at ``times[-1] = 0``.
 
     Args:
-        step: see ``SAMPLERS``.
+        step: a name of ``SAMPLERS`` or the function of that name; ``ddim`` and ``arc`` may be called with settings.
         denoise: ``denoise(x, t [batch])`` -> ``x0_hat``.
         process: the law of ``x_t``.
         x: state at ``times[0]``, ``[batch, ...]``; usually ``process.prior(noise)``.
@@ -370,19 +371,33 @@ def sample(
         on_step: see ``OnStep``.
 
     Raises:
-        AudiodiffError: a bad grid, or a stochastic stepper without ``noise``.
+        AudiodiffError: a bad grid, no sampler, or a stochastic stepper without ``noise``.
     """
+    stepper = _stepper(step)
     times = times.detach().to(device="cpu").to(dtype=torch.float64)
     check_grid(process, times)
     total = len(times) - 1
     carry: Carry | None = None
-    with torch.no_grad():
+    # On devices of the caller, whose denoiser may count on the default one.
+    with standard_state(device=False):
         for index in range(total):
             step_noise = None if noise is None else _numbered(noise, index + 1, total)
-            x, x0_hat, carry = step(denoise, process, x, times[index], times[index + 1], carry, step_noise)
+            x, x0_hat, carry = stepper(denoise, process, x, times[index], times[index + 1], carry, step_noise)
             if on_step is not None:
                 on_step(index, total, x0_hat)
     return x
+
+
+def _stepper(step: Step | Callable[[], Step] | str) -> Step:
+    if isinstance(step, str):
+        if step not in SAMPLERS:
+            raise AudiodiffError(f"sampler {step!r} is unknown; choose one of {', '.join(SAMPLERS)}.")
+        return SAMPLERS[step]()
+    if step is ddim or step is arc:
+        return SAMPLERS[step.__name__]()  # with its usual settings
+    if not callable(step):
+        raise AudiodiffError(f"the sampler is {step!r}; give a name or a function of audiodiff.diffusion.SAMPLERS.")
+    return cast("Step", step)
 
 
 def _numbered(noise: Noise, first: int, stride: int) -> Noise:

@@ -22,7 +22,7 @@ Quantile = Callable[[Process, Tensor], Tensor]
 def uniform_grid(process: Process, steps: int) -> Tensor:
     """Equal steps in ``t``. On ``DiscreteVP`` this is the "trailing" spacing of DDIM."""
     _check_steps(steps)
-    return process.t_max * torch.arange(steps, -1, -1, dtype=torch.float64) / steps
+    return process.t_max * torch.arange(steps, -1, -1, dtype=torch.float64, device="cpu") / steps
 
 
 def karras_grid(
@@ -35,7 +35,11 @@ def karras_grid(
     """
     _check_steps(steps)
     low, high = _ratio_range(process, sigma_min, sigma_max)
-    ramp = torch.linspace(0.0, 1.0, steps, dtype=torch.float64) if steps > 1 else torch.zeros(1, dtype=torch.float64)
+    ramp = (
+        torch.linspace(0.0, 1.0, steps, dtype=torch.float64, device="cpu")
+        if steps > 1
+        else torch.zeros(1, dtype=torch.float64, device="cpu")
+    )
     ratio = (high ** (1 / rho) + ramp * (low ** (1 / rho) - high ** (1 / rho))) ** rho
     return _from_log_snr(process, -2.0 * torch.log(ratio))
 
@@ -44,7 +48,11 @@ def log_snr_grid(process: Process, steps: int, sigma_min: float = 0.002, sigma_m
     """Equal steps in log-SNR between the same bounds as ``karras_grid``, then 0; starts at ``t_max``."""
     _check_steps(steps)
     low, high = _ratio_range(process, sigma_min, sigma_max)
-    ramp = torch.linspace(0.0, 1.0, steps, dtype=torch.float64) if steps > 1 else torch.zeros(1, dtype=torch.float64)
+    ramp = (
+        torch.linspace(0.0, 1.0, steps, dtype=torch.float64, device="cpu")
+        if steps > 1
+        else torch.zeros(1, dtype=torch.float64, device="cpu")
+    )
     return _from_log_snr(process, -2.0 * (math.log(high) + ramp * (math.log(low) - math.log(high))))
 
 
@@ -57,9 +65,9 @@ def angle_grid(process: Process, steps: int, scale: float = 0.25) -> Tensor:
     _check_steps(steps)
     if not 0.0 < scale < math.inf:
         raise AudiodiffError(f"the scale of angle_grid must be positive, got {scale}.")
-    end = torch.tensor(process.t_max, dtype=torch.float64)
+    end = torch.tensor(process.t_max, dtype=torch.float64, device="cpu")
     largest = torch.atan2(process.sigma(end), scale * process.alpha(end))
-    angles = largest * torch.arange(steps, 0, -1, dtype=torch.float64) / steps
+    angles = largest * torch.arange(steps, 0, -1, dtype=torch.float64, device="cpu") / steps
     return _from_log_snr(process, -2.0 * torch.log(scale * torch.tan(angles)))
 
 
@@ -88,7 +96,7 @@ def explicit_grid(process: Process, times: Sequence[float] | Tensor) -> Tensor:
     Raises:
         AudiodiffError: times are not decreasing, not finite, or outside ``[0, t_max]``.
     """
-    grid = torch.as_tensor(times, dtype=torch.float64).flatten()
+    grid = torch.as_tensor(times, dtype=torch.float64, device="cpu").flatten()
     if len(grid) and grid[-1] != 0.0:
         grid = torch.cat([grid, grid.new_zeros(1)])
     check_grid(process, grid)
@@ -104,7 +112,7 @@ def betas_grid(process: Process, betas: Sequence[float]) -> Tensor:
     Raises:
         AudiodiffError: betas outside (0, 1), or two of them clamp to the same time.
     """
-    table = torch.tensor(list(betas), dtype=torch.float64)
+    table = torch.tensor(list(betas), dtype=torch.float64, device="cpu")
     if not len(table) or not bool(((table > 0) & (table < 1)).all()):
         raise AudiodiffError("a fast schedule needs betas strictly between 0 and 1; check the list.")
     log_alpha_bar = torch.log1p(-table).cumsum(0)
@@ -144,7 +152,7 @@ def _check_steps(steps: int) -> None:
 def _ratio_range(process: Process, sigma_min: float, sigma_max: float) -> tuple[float, float]:
     if not 0.0 < sigma_min < sigma_max < math.inf:
         raise AudiodiffError(f"a grid needs 0 < sigma_min < sigma_max, got {sigma_min} and {sigma_max}.")
-    end = torch.tensor(process.t_max, dtype=torch.float64)
+    end = torch.tensor(process.t_max, dtype=torch.float64, device="cpu")
     alpha = float(process.alpha(end))
     largest = float(process.sigma(end)) / alpha if alpha > 0.0 else math.inf
     high = min(sigma_max, largest)

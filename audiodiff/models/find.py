@@ -1,5 +1,6 @@
 """Where models are found by name, and what their configs say. Imports no torch."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def find_checkpoint(name_or_path: str | Path) -> Path:
         return _hub_folder(name.removeprefix("hf:"))
     if name in pretrained_names():
         return PRETRAINED / name
-    folder = Path(name)
+    folder = Path(os.path.expanduser(name))  # what begins with an unknown home stays as it is
     if folder.is_dir():
         return folder
     known = ", ".join(pretrained_names()) or "none yet"

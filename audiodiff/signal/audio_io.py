@@ -3,8 +3,9 @@
 import contextlib
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,8 +23,17 @@ _WRITERS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OG
 
 AUDIO_EXTENSIONS = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"})
 
+LOWEST_RATE, HIGHEST_RATE = 1000, 768_000
+"""Sample rates (Hz) that a sound may have: what a header says beyond them is no recording, but costs memory."""
+
+MAX_CHANNELS = 64
+MAX_PEAK = 100.0
+"""Samples beyond this (40 dB over full scale) are integers in a float file, or worse."""
+
 _BLOCK = 1 << 16
-_MOST_CHANNELS = 64
+_BLOCK_VALUES = 1 << 22
+# Some headers give no length; what libsndfile then returns is out of all proportion.
+_UNKNOWN_LENGTH = 1 << 48
 _VORBIS_RATES = (8000, 192000)
 # A WAV header counts bytes in 32 bits.
 _WAV_LIMIT = (1 << 32) - (1 << 16)
@@ -70,14 +80,21 @@ def _opened(path: str | Path) -> Iterator[Any]:
     import soundfile
 
     path = Path(path)
-    if not path.exists():
-        raise AudiodiffError(f"{path} does not exist; give the path of a sound file.")
-    if path.is_dir():
-        raise AudiodiffError(f"{path} is a folder; give the path of a sound file.")
     try:
-        size = path.stat().st_size
-        if size == 0:
-            raise AudiodiffError(f"{path} is empty (0 bytes); expected a sound file.")
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise AudiodiffError(f"{path} does not exist; give the path of a sound file.") from error
+    except (OSError, ValueError) as error:
+        raise AudiodiffError(f"{path} cannot be read ({_reason(error)}); give the path of a sound file.") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise AudiodiffError(f"{path} is a folder; give the path of a sound file.")
+    if not stat.S_ISREG(status.st_mode):
+        raise AudiodiffError(
+            f"{path} is a pipe or a device, and sound is read more than once; save it to a file, and give that."
+        )
+    if status.st_size == 0:
+        raise AudiodiffError(f"{path} is empty (0 bytes); expected a sound file.")
+    try:
         file = soundfile.SoundFile(_native(path))
     except PermissionError as error:
         raise AudiodiffError(f"{path} may not be read ({error.strerror}); check its permissions.") from error
@@ -89,6 +106,12 @@ def _opened(path: str | Path) -> Iterator[Any]:
             "expected WAV, FLAC, OGG, MP3 or another format that libsndfile reads."
         ) from error
     with file:
+        if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:
+            raise AudiodiffError(
+                f"{path} claims a sample rate of {file.samplerate} Hz; expected {LOWEST_RATE} to {HIGHEST_RATE} Hz."
+            )
+        if file.channels > MAX_CHANNELS:
+            raise AudiodiffError(f"{path} claims {file.channels} channels; expected 1 to {MAX_CHANNELS}.")
         yield file
 
 
@@ -98,7 +121,8 @@ def _native(path: str | Path) -> str | bytes:
 
 
 def _reason(error: Exception) -> str:
-    return str(getattr(error, "error_string", error)).strip().rstrip(".")
+    found = getattr(error, "error_string", None) or getattr(error, "strerror", None) or error
+    return str(found).strip().rstrip(".")
 
 
 def audio_info(path: str | Path) -> AudioInfo:
@@ -107,16 +131,36 @@ def audio_info(path: str | Path) -> AudioInfo:
     Raises:
         AudiodiffError: missing, empty or not audio.
     """
+    return audio_log(path)[0]
+
+
+def audio_log(path: str | Path) -> tuple[AudioInfo, str]:
+    """Read the header of a sound file, and return what libsndfile noted about it, too.
+
+    Raises:
+        AudiodiffError: missing, empty or not audio.
+    """
     with _opened(path) as file:
-        return AudioInfo(file.samplerate, file.channels, int(file.frames), f"{file.format} {file.subtype}")
+        info = AudioInfo(file.samplerate, file.channels, int(file.frames), f"{file.format} {file.subtype}")
+        log: str = file.extra_info
+    if info.n_samples >= _UNKNOWN_LENGTH:
+        info = replace(info, n_samples=sum(block.shape[1] for block in read_blocks(path)))
+    return info, log
 
 
-def _finite(block: Samples, path: str | Path, start: int, sample_rate: int) -> Samples:
+def _checked(block: Samples, path: str | Path, start: int, sample_rate: int) -> Samples:
+    """Refuse what no recording has."""
     if not np.isfinite(block).all():
         where = start + int(np.flatnonzero(~np.isfinite(block).all(axis=0))[0])
         raise AudiodiffError(
             f"{path} has a sample that is not a number or infinite at {where / sample_rate:.3f} s; "
             "expected finite samples, export it again."
+        )
+    highest = float(np.abs(block).max())
+    if highest > MAX_PEAK:
+        raise AudiodiffError(
+            f"{path} has samples up to {highest:.0f}, but full scale is 1; divide them by the full scale of their "
+            "format (32768 for 16 bits)."
         )
     return block
 
@@ -132,12 +176,15 @@ def read_blocks(path: str | Path, block_samples: int = 1 << 20) -> Iterator[Samp
         float32 `[channels, n]`, n from 1 to block_samples.
 
     Raises:
-        AudiodiffError: missing, empty, not audio, without samples, or with samples that are not finite.
+        AudiodiffError: missing, empty, not audio, without samples, or with samples that are not finite or far beyond
+            full scale.
     """
     import soundfile
 
     with _opened(path) as file:
         position = 0
+        # Channels are counted in: a header may claim many.
+        block_samples = max(1, min(block_samples, _BLOCK_VALUES // file.channels))
         while True:
             try:
                 block = file.read(block_samples, dtype="float32", always_2d=True)
@@ -148,19 +195,31 @@ def read_blocks(path: str | Path, block_samples: int = 1 << 20) -> Iterator[Samp
                 ) from error
             if len(block) == 0:
                 break
-            yield _finite(np.ascontiguousarray(block.T), path, position, file.samplerate)
+            yield _checked(np.ascontiguousarray(block.T), path, position, file.samplerate)
             position += len(block)
         if position == 0:
             raise AudiodiffError(f"{path} has no samples (zero length); expected at least one.")
 
 
-def read_audio(path: str | Path) -> Audio:
+def read_audio(path: str | Path, *, most_values: int | None = None) -> Audio:
     """Decode a whole sound file.
 
+    Args:
+        path: the file.
+        most_values: refuse one with more samples than that, over all its channels. `None` for any length.
+
     Raises:
-        AudiodiffError: missing, empty, not audio, without samples, or with samples that are not finite.
+        AudiodiffError: missing, empty, not audio, without samples, too long, or with samples that are not finite or far
+            beyond full scale.
     """
-    blocks = list(read_blocks(path))
+    blocks, count = [], 0
+    for block in read_blocks(path):
+        count += block.size
+        if most_values is not None and count > most_values:
+            raise AudiodiffError(
+                f"{path} has more than {most_values} samples in {len(block)} channels; cut it, or lower its rate."
+            )
+        blocks.append(block)
     return Audio(np.concatenate(blocks, axis=1), audio_info(path).sample_rate)
 
 
@@ -216,10 +275,10 @@ class AudioWriter:
             )
         container, usual = _WRITERS[suffix]
         encoding = encoding or usual
-        if channels < 1 or channels > _MOST_CHANNELS:
+        if channels < 1 or channels > MAX_CHANNELS:
             raise AudiodiffError(
                 f"A waveform with {channels} channels cannot be written to {self._path}; "
-                f"expected 1 to {_MOST_CHANNELS} (a waveform is [channels, n_samples])."
+                f"expected 1 to {MAX_CHANNELS} (a waveform is [channels, n_samples])."
             )
         low, high = _VORBIS_RATES
         if encoding == "VORBIS" and not low <= sample_rate <= high:

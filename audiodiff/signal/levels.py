@@ -57,7 +57,7 @@ def _response(z: Tensor, b: tuple[float, float, float], a: tuple[float, float]) 
 @lru_cache(maxsize=4)
 def _k_response(sample_rate: int, size: int) -> Tensor:
     """The two filters of ITU-R BS.1770-4, annex 1, re-derived for any sample rate from their analogue prototypes."""
-    omega = torch.arange(size // 2 + 1, dtype=torch.float64) * (2.0 * math.pi / size)
+    omega = torch.arange(size // 2 + 1, dtype=torch.float64, device="cpu") * (2.0 * math.pi / size)
     z = torch.polar(torch.ones_like(omega), -omega)
     # Stage 1: high shelf of 4 dB at 1682 Hz (the head); stage 2: high pass at 38 Hz.
     gain, q, frequency = 3.999843853973347, 0.7071752369554196, 1681.974450955533

@@ -479,7 +479,7 @@ def _mel_bound(spec: MelSpec) -> float:
 def _value_of(mel: float, spec: MelSpec) -> float:
     if spec.log == "db-top80":
         return 0.0
-    return float(_compress(torch.tensor([[mel]], dtype=torch.float64), spec))
+    return float(_compress(torch.tensor([[mel]], dtype=torch.float64, device="cpu"), spec))
 
 
 def value_range(spec: MelSpec) -> tuple[float, float]:

@@ -158,11 +158,11 @@ def _windows(n_fft: int, hop_length: int, n_frames: int) -> tuple[Tensor, Tensor
     The synthesis window is divided by the sum of squared windows far from both ends. The factors correct that near the
     ends of so many frames, and are 0 outside the waveform.
     """
-    window = torch.hann_window(n_fft, periodic=True, dtype=torch.float64)
+    window = torch.hann_window(n_fft, periodic=True, dtype=torch.float64, device="cpu")
     parts = -(-n_fft // hop_length)
     squares = torch.nn.functional.pad(window.square(), (0, parts * hop_length - n_fft)).view(parts, hop_length)
     middle = squares.sum(dim=0)
-    envelope = torch.zeros(n_frames + parts - 1, hop_length, dtype=torch.float64)
+    envelope = torch.zeros(n_frames + parts - 1, hop_length, dtype=torch.float64, device="cpu")
     for shift in range(parts):
         envelope[shift : shift + n_frames] += squares[shift]
     pad = (n_fft - hop_length) // 2

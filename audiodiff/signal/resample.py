@@ -23,13 +23,17 @@ _BETA = 14.769656459379492
 # is interpolated linearly between this many positions instead (an error below -120 dB).
 _LARGEST_TABLE = 1 << 22
 _PHASES = 4096
+_HIGHEST_RATE = 10_000_000
+_LARGEST_PIECE = 1 << 20
 _SHORTEST_PERIOD = 128
 _BLOCK_SAMPLES = 1 << 18
 
 
 def _check_rates(from_rate: int, to_rate: int) -> tuple[int, int]:
-    if from_rate < 1 or to_rate < 1:
-        raise AudiodiffError(f"Cannot resample from {from_rate} Hz to {to_rate} Hz; both must be 1 or more.")
+    if not 1 <= from_rate <= _HIGHEST_RATE or not 1 <= to_rate <= _HIGHEST_RATE:
+        raise AudiodiffError(
+            f"Cannot resample from {from_rate} Hz to {to_rate} Hz; both must be from 1 to {_HIGHEST_RATE} Hz."
+        )
     divisor = math.gcd(from_rate, to_rate)
     return from_rate // divisor, to_rate // divisor
 
@@ -47,7 +51,7 @@ def _taps(distance: Tensor, cutoff: float) -> Tensor:
     """Kaiser-windowed sinc at float64 `distance` (input samples), for a cut-off relative to the input's Nyquist."""
     crossings = (distance * cutoff).clamp(-_ZERO_CROSSINGS, _ZERO_CROSSINGS)
     taper = torch.special.i0(_BETA * (1.0 - (crossings / _ZERO_CROSSINGS).square()).sqrt())
-    taper = taper / torch.special.i0(torch.tensor(_BETA, dtype=torch.float64))
+    taper = taper / torch.special.i0(torch.tensor(_BETA, dtype=torch.float64, device="cpu"))
     taps: Tensor = torch.special.sinc(crossings) * taper * cutoff
     return taps
 
@@ -56,8 +60,8 @@ def _taps(distance: Tensor, cutoff: float) -> Tensor:
 def _table(down: int, up: int) -> Tensor:
     """One filter per output of a period: float64 `[2 * half width + down, up]`."""
     width = _half_width(down, up)
-    inputs = torch.arange(-width, width + down, dtype=torch.float64)
-    outputs = torch.arange(up, dtype=torch.float64) * down / up
+    inputs = torch.arange(-width, width + down, dtype=torch.float64, device="cpu")
+    outputs = torch.arange(up, dtype=torch.float64, device="cpu") * down / up
     return _taps(inputs[:, None] - outputs[None, :], min(down, up) * _ROLL_OFF / down)
 
 
@@ -75,12 +79,17 @@ def _polyphase(rows: Tensor, down: int, up: int) -> Tensor:
     return outputs.flatten(-2)[..., : n_resampled(n_samples, down, up)]
 
 
+def _n_phases(down: int, up: int) -> int:
+    """Positions between two inputs: the longer the filter, the less it changes from one to the next."""
+    return max(1, math.ceil(_PHASES * min(down, up) / down))
+
+
 @lru_cache(maxsize=4)
 def _phases(down: int, up: int) -> Tensor:
-    """Filters at `_PHASES` + 1 positions between two inputs: float64 `[_PHASES + 1, 2 * half width + 2]`."""
-    width = _half_width(down, up)
-    inputs = torch.arange(-width, width + 2, dtype=torch.float64)
-    position = torch.arange(_PHASES + 1, dtype=torch.float64) / _PHASES
+    """Filters at `_n_phases` + 1 positions between two inputs: float64 `[n_phases + 1, 2 * half width + 2]`."""
+    width, count = _half_width(down, up), _n_phases(down, up)
+    inputs = torch.arange(-width, width + 2, dtype=torch.float64, device="cpu")
+    position = torch.arange(count + 1, dtype=torch.float64, device="cpu") / count
     return _taps(inputs[None, :] - position[:, None], min(down, up) * _ROLL_OFF / down)
 
 
@@ -90,22 +99,44 @@ def _direct(rows: Tensor, down: int, up: int) -> Tensor:
     n_out = n_resampled(rows.shape[-1], down, up)
     padded = torch.nn.functional.pad(rows, (width, width + 1))
     windows = padded.unfold(-1, 2 * width + 2, 1)
-    phases = _phases(down, up)
+    phases = _phases(down, up).to(rows)
     pieces = []
-    for start in range(0, n_out, 4096):
-        ticks = torch.arange(start, min(start + 4096, n_out)) * down
+    size = max(1, _LARGEST_PIECE // (windows.shape[-1] * len(rows)))
+    for start in range(0, n_out, size):
+        ticks = torch.arange(start, min(start + size, n_out), device="cpu") * down
         base = torch.div(ticks, up, rounding_mode="floor")
-        position = (ticks - base * up).double() * (_PHASES / up)
+        position = (ticks - base * up).double() * (_n_phases(down, up) / up)
         lower = position.long()
-        weight = (position - lower)[:, None]
-        kernel = (phases[lower] * (1.0 - weight) + phases[lower + 1] * weight).to(rows)
+        weight = (position - lower)[:, None].to(rows)
+        kernel = torch.lerp(phases[lower], phases[lower + 1], weight)
         pieces.append((windows[:, base.to(rows.device)] * kernel).sum(-1))
     return torch.cat(pieces, dim=-1)
 
 
+def _by_table(down: int, up: int) -> bool:
+    return up * (2 * _half_width(down, up) + down) <= _LARGEST_TABLE
+
+
 def _piece(rows: Tensor, down: int, up: int) -> Tensor:
-    small = up * (2 * _half_width(down, up) + down) <= _LARGEST_TABLE
-    return _polyphase(rows, down, up) if small else _direct(rows, down, up)
+    return _polyphase(rows, down, up) if _by_table(down, up) else _direct(rows, down, up)
+
+
+def _in_two(blocks: Iterable[Tensor], down: int, up: int) -> Iterator[Tensor]:
+    """Divide the rate by a whole number first, and take the long filters of `_direct` to what is left."""
+    first, taken, given = down // (2 * up), 0, 0
+
+    def counted() -> Iterator[Tensor]:
+        nonlocal taken
+        for block in blocks:
+            taken += block.shape[-1]
+            yield block
+
+    for block in resample_stream(resample_stream(counted(), first, 1), down, up * first):
+        # The first step rounds the length up, which may give the second one sample too many at the end.
+        wanted = block[..., : max(0, n_resampled(taken, down, up) - given)]
+        given += wanted.shape[-1]
+        if wanted.shape[-1]:
+            yield wanted
 
 
 def resample_stream(blocks: Iterable[Tensor], from_rate: int, to_rate: int) -> Iterator[Tensor]:
@@ -122,6 +153,9 @@ def resample_stream(blocks: Iterable[Tensor], from_rate: int, to_rate: int) -> I
     down, up = _check_rates(from_rate, to_rate)
     if down == up:
         yield from (block for block in blocks if block.shape[-1])
+        return
+    if down >= 4 * up and not _by_table(down, up):
+        yield from _in_two(blocks, down, up)
         return
     # Block borders lie on whole periods of `down` input and `up` output samples; `margin` periods each side
     # cover the reach of the filter.

@@ -80,20 +80,20 @@ def read_tags(path: str | Path) -> dict[str, str]:
     Raises:
         AudiodiffError: the file is missing, or its metadata is damaged.
     """
-    from mutagen import File, MutagenError
+    from mutagen import File
 
     path = Path(path)
     if not path.is_file():
         raise AudiodiffError(f"{path} does not exist or is not a file; give the path of a sound file.")
     try:
         found: Any = File(str(path))
-    except (MutagenError, struct.error, EOFError, ValueError) as error:
+        if found is None or found.tags is None:
+            return {}
+        return _id3_texts(found.tags) if hasattr(found.tags, "getall") else _comment_texts(found.tags)
+    except Exception as error:  # whatever a damaged file makes the library stumble over
         raise AudiodiffError(
             f"the metadata of {path} cannot be read ({_reason(error)}); is the file damaged?"
         ) from error
-    if found is None or found.tags is None:
-        return {}
-    return _id3_texts(found.tags) if hasattr(found.tags, "getall") else _comment_texts(found.tags)
 
 
 def _put_wav(path: Path, tags: Mapping[str, str], shown: Path) -> None:

@@ -4,7 +4,6 @@ import math
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
@@ -24,11 +23,12 @@ from audiodiff.synthesis.recording import (
 )
 from audiodiff.synthesis.settings import GenerateSettings
 from audiodiff.synthesis.windowed import Places, with_places
+from audiodiff.torch_state import standard_state
 
 __all__ = ["interpolate", "slerp", "vary"]
 
 
-@torch.no_grad()
+@standard_state()
 def vary(
     synthesizer: LatentSynthesizer,
     waveform: Waveform,
@@ -75,7 +75,7 @@ def vary(
     return _rendered(synthesizer, latents, n_samples, recording.gain, sampling, notes, vocoding)
 
 
-@torch.no_grad()
+@standard_state()
 def interpolate(
     synthesizer: LatentSynthesizer,
     settings: InterpolateSettings,

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import Audio, audio_info
+from audiodiff.signal.truncation import truncation_notes
 from audiodiff.synthesis.edit import interpolate, vary
 from audiodiff.synthesis.edit_settings import (
     EditSettings,
@@ -137,9 +138,9 @@ def told_prompts(path: str | Path) -> tuple[str, str] | None:
     """The prompt and the negative prompt that a sound file was made from; `None` if it does not tell.
 
     Raises:
-        AudiodiffError: it is no sound file, or has a damaged story.
+        AudiodiffError: it is no sound file.
     """
-    story = find_story(path)
+    story = _told_story(path)
     return (story.prompt, story.negative) if story is not None and story.prompt.strip() else None
 
 
@@ -147,9 +148,9 @@ def told_fade(path: str | Path, *, before: bool) -> float:
     """Length of the fade (s) that audiodiff gave the end of a sound file, or its beginning; 0 if it has none.
 
     Raises:
-        AudiodiffError: it is no sound file, or has a damaged story.
+        AudiodiffError: it is no sound file.
     """
-    story = find_story(path)
+    story = _told_story(path)
     if story is None:
         return 0.0
     extended = story.verb == "extend" and story.settings.get("before") is before
@@ -173,9 +174,18 @@ def edit_settings_of(story: Story, kind: type[Kind]) -> Kind:
     return kind(sampling=sampling, **values)
 
 
+def _told_story(path: str | Path) -> Story | None:
+    """The story of a sound file; a damaged one says nothing, and does not keep the sound from being edited."""
+    audio_info(path)
+    try:
+        return find_story(path)
+    except AudiodiffError:
+        return None
+
+
 def _loops(synthesizer: LatentSynthesizer, source: Path) -> bool:
     """Whether a sound file tells that its end leads into its beginning, and nobody has cut it since."""
-    info, story = audio_info(source), find_story(source)
+    info, story = audio_info(source), _told_story(source)
     if story is None or story.verb not in _LOOPS or story.settings.get("loop") is not True:
         return False
     return info.sample_rate == synthesizer.sample_rate and info.n_samples % samples_per_latent(synthesizer) == 0
@@ -224,7 +234,7 @@ def _edit_files(
         started=started,
         encoding=encoding,
     )
-    return _with_notes(report, notes)
+    return _with_notes(report, (*notes, *truncation_notes(*files.sources)))
 
 
 def _exact_encoding(source: Path, target: Path) -> tuple[str | None, tuple[str, ...]]:

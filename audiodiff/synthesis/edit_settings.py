@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field, replace
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.settings import MAX_SECONDS, GenerateSettings, check_range
+from audiodiff.synthesis.settings import MAX_SECONDS, GenerateSettings, check_range, make_plain
 
 MIN_SECONDS_ADDED = 0.1
 MIN_REGION_SECONDS = 0.02
@@ -36,6 +36,7 @@ class VarySettings:
         Raises:
             AudiodiffError: a field is out of range.
         """
+        make_plain(self)
         _check_number("strength", self.strength, 0.0, 1.0, "(1 keeps nothing)")
 
 
@@ -62,6 +63,7 @@ class InpaintSettings:
         Raises:
             AudiodiffError: a field is out of range, or there is no region.
         """
+        make_plain(self)
         _check_sampling(self.sampling)
         _check_number("strength", self.strength, 0.0, 1.0, "(1 keeps nothing of a region)")
         _check_number("crossfade", self.crossfade, 0.0, MAX_CROSSFADE, "s")
@@ -101,6 +103,7 @@ class ExtendSettings:
         Raises:
             AudiodiffError: a field is out of range.
         """
+        make_plain(self)
         _check_sampling(self.sampling)
         _check_number("seconds", self.seconds, MIN_SECONDS_ADDED, MAX_SECONDS, "s")
         _check_number("crossfade", self.crossfade, 0.0, MAX_CROSSFADE, "s")
@@ -132,6 +135,7 @@ class InterpolateSettings:
         Raises:
             AudiodiffError: a field is out of range.
         """
+        make_plain(self)
         _check_sampling(self.sampling)
         _check_number("position", self.position, 0.0, 1.0, "(0 is the first, 1 the second)")
         _check_number("strength", self.strength, 0.0, 1.0, "(1 keeps nothing)")

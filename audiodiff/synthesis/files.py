@@ -1,8 +1,9 @@
 """Vocoding from file to file, in memory that does not grow with the length of the recording."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,20 @@ from audiodiff.signal.audio_io import AudioWriter, audio_info, read_blocks
 from audiodiff.signal.mel import MelSpec, check_mel, convert_log_mel, to_dict
 from audiodiff.signal.npy import read_npy_header
 from audiodiff.signal.resample import n_resampled, resample_stream
+from audiodiff.signal.truncation import truncation_notes
 from audiodiff.synthesis.machine import this_machine
 from audiodiff.synthesis.provenance import Story, StoryAudio, StoryWriter, check_sidecar, story_input
 from audiodiff.synthesis.sampling import Plan
 from audiodiff.synthesis.settings import VocodeSettings
 from audiodiff.synthesis.streams import FrameReader, mel_blocks
 from audiodiff.synthesis.vocode import OnProgress, VocoderSynthesizer
+from audiodiff.torch_state import standard_state
 
 READ_SAMPLES = 1 << 18
 READ_FRAMES = 8192
+LEAST_NEPERS = 6.0
+"""A log10 mel with the usual floor of 1e-5 spans less, taken for natural logarithms."""
+
 WAV_BYTES = (1 << 32) - (1 << 16)
 
 
@@ -46,6 +52,7 @@ class VocodeReport:
         silent_channels: channels that were silence and came out as silence.
         clipped: samples beyond full scale, which were cut to it.
         elapsed: seconds that it took, loading of the model not counted.
+        notes: sentences about what the input lacks.
         story: what the file tells about itself; `None` without provenance.
     """
 
@@ -61,6 +68,7 @@ class VocodeReport:
     silent_channels: int
     clipped: int
     elapsed: float
+    notes: tuple[str, ...] = ()
     story: Story | None = None
 
     @property
@@ -126,6 +134,7 @@ def vocode_file(
     )
 
 
+@standard_state()
 def vocode_planned_file(
     synthesizer: VocoderSynthesizer,
     source: str | Path,
@@ -157,6 +166,7 @@ def vocode_planned_file(
                 yield part if spec is None else convert_log_mel(part, spec, synthesizer.mel_spec)
 
         limit = None
+        notes = mel_notes(frames, source, spec or synthesizer.mel_spec)
     else:
         if spec is not None:
             raise AudiodiffError(f"a mel preset was given, but {source} is not a .npy mel; leave the preset out.")
@@ -168,9 +178,9 @@ def vocode_planned_file(
             yield from mel_blocks(_counting(counted, lengths), synthesizer.mel_spec)
 
         lengths: list[int] = []
-        limit = lengths
+        limit, notes = lengths, truncation_notes(source)
     tell = _teller(synthesizer, source, plan, spec, rate) if provenance else None
-    return _vocode_blocks(
+    report = _vocode_blocks(
         synthesizer,
         blocks=blocks,
         lengths=limit,
@@ -181,6 +191,7 @@ def vocode_planned_file(
         started=started,
         on_progress=on_progress,
     )
+    return replace(report, notes=notes)
 
 
 def _vocode_blocks(
@@ -316,6 +327,18 @@ def read_mel(path: Path, model_spec: MelSpec, spec: MelSpec | None) -> NDArray[n
     except AudiodiffError as error:
         raise AudiodiffError(f"{path}: {error}") from error
     return array
+
+
+def mel_notes(frames: NDArray[np.float32], path: Path, spec: MelSpec) -> tuple[str, ...]:
+    """Say what is odd about a log-mel that could be one of `spec`: its values may be log10, which no preset has."""
+    head = np.asarray(frames[..., :READ_FRAMES], dtype=np.float32)
+    nepers = float(head.max() - head.min()) * spec.scale
+    if spec.log != "ln" or not 0.0 < nepers < LEAST_NEPERS:
+        return ()
+    return (
+        f"the values of {path.name} span only {nepers:.1f} nepers, where recordings span about 11; if they are log10, "
+        f"multiply them by {math.log(10.0):.4f}",
+    )
 
 
 def _counting(blocks: Iterator[Tensor], lengths: list[int]) -> Iterator[Tensor]:

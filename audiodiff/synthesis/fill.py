@@ -27,6 +27,7 @@ from audiodiff.synthesis.recording import (
 )
 from audiodiff.synthesis.settings import GenerateSettings
 from audiodiff.synthesis.windowed import PlacedDenoise, Places, with_places
+from audiodiff.torch_state import standard_state
 
 __all__ = ["extend", "inpaint"]
 
@@ -36,7 +37,7 @@ MATCH_SECONDS = 0.5
 CONTINUED_SECONDS = 0.25
 
 
-@torch.no_grad()
+@standard_state()
 def inpaint(
     synthesizer: LatentSynthesizer,
     waveform: Waveform,
@@ -113,7 +114,7 @@ def inpaint(
     return _edited(waveform, result, recording, sampling, clipped, notes)
 
 
-@torch.no_grad()
+@standard_state()
 def extend(
     synthesizer: LatentSynthesizer,
     waveform: Waveform,

@@ -22,12 +22,13 @@ from audiodiff.signal.levels import Levelled, apply_level
 from audiodiff.synthesis.provenance import StoryModel
 from audiodiff.synthesis.settings import GenerateSettings, Precision
 from audiodiff.synthesis.streams import windows
-from audiodiff.synthesis.vocode import VocoderSynthesizer
+from audiodiff.synthesis.vocode import VocoderSynthesizer, check_model
 from audiodiff.synthesis.windowed import PlacedDenoise, Places, after, windowed, with_places
 from audiodiff.text.embed import embed_prompt
 from audiodiff.text.encoder import TextEncoder, open_encoder
 from audiodiff.text.keys import find_key, key_name
 from audiodiff.text.prompt import parse_prompt
+from audiodiff.torch_state import standard_state
 
 OnProgress = Callable[[float, float], None]
 """Called with (work done, work in all), in sampling steps, first the model's and then the vocoder's."""
@@ -198,6 +199,7 @@ class LatentSynthesizer:
 
     def resolve(self, settings: GenerateSettings) -> GenerateSettings:
         """Return `settings` with the model's recommendations in the place of every `None`."""
+        check_model(self.model, self.name, self.device)
         found = _TEMPO.search(settings.prompt)
         knows_tempo = any(number.name == "tempo" for number in self.model.config.numbers)
         tempo = settings.tempo
@@ -231,7 +233,7 @@ class LatentSynthesizer:
             raise AudiodiffError(f"the model {self.name} knows keys only by the prompt; say it there.")
         return named or (find_key(settings.prompt) if knows_key else "")
 
-    @torch.no_grad()
+    @standard_state()
     def clip(
         self,
         settings: GenerateSettings,
@@ -277,6 +279,7 @@ class LatentSynthesizer:
         wanted = max(seconds, self.shortest_seconds)
         return -(-round(wanted * spec.sample_rate) // (spec.hop_length * per_latent))
 
+    @standard_state()
     def latents(
         self,
         settings: GenerateSettings,
@@ -303,6 +306,7 @@ class LatentSynthesizer:
         """The noise of latents `start` to `stop`, `[1, channels, stop - start]`: it belongs to their place."""
         return positional_noise(seed, draw, start, stop, channels=self.model.channels)[None].to(self.device)
 
+    @standard_state()
     def sample(
         self,
         settings: GenerateSettings,
@@ -480,6 +484,7 @@ class LatentSynthesizer:
             self._encoder = open_encoder(self.model.config.text_encoder)
         return self._encoder
 
+    @standard_state()
     def mel(self, latents: Tensor) -> Tensor:
         """Decode `[1, channels, n_latents]` to log-mels `[n_mels, n_frames]`, in bounded memory."""
         per_latent = self.model.autoencoder.frames_per_latent
@@ -491,6 +496,7 @@ class LatentSynthesizer:
             parts.append(decoded[:, first : first + (piece.core_stop - piece.core_start) * per_latent])
         return torch.cat(parts, dim=-1)
 
+    @standard_state()
     def render(
         self, latents: Tensor, n_samples: int, settings: GenerateSettings, on_progress: OnProgress | None = None
     ) -> Levelled:
@@ -498,6 +504,7 @@ class LatentSynthesizer:
         waveform = self.waveform(latents, settings, on_progress)[:n_samples]
         return apply_level(faded(waveform, self.sample_rate), self.sample_rate, settings.level)
 
+    @standard_state()
     def waveform(self, latents: Tensor, settings: GenerateSettings, on_progress: OnProgress | None = None) -> Tensor:
         """Decode latents to a waveform `[n_samples]` on the CPU, at the level and with the ends that come out."""
         log_mel, steps = self.mel(latents).cpu(), settings.vocoder_steps

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.signal.truncation import truncation_notes
 from audiodiff.synthesis.files import check_output
 from audiodiff.synthesis.generate import Clip, LatentSynthesizer, OnEstimate, OnProgress
 from audiodiff.synthesis.machine import this_machine
@@ -84,6 +85,8 @@ def generate_file(
     heard = None if sound is None else (sound.waveform, sound.sample_rate)
     clip = synthesizer.clip(resolved, on_progress, reference=heard, on_estimate=on_estimate)
     story = story_of(synthesizer, "generate", resolved, sampling_values(resolved), inputs=inputs)
+    if source is not None:
+        clip = replace(clip, notes=(*clip.notes, *truncation_notes(source)))
     return write_clip(clip, target, story if provenance else None, sidecar=sidecar, started=started)
 
 

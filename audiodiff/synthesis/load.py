@@ -11,12 +11,14 @@ from audiodiff.synthesis import vocode
 from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.settings import GenerateSettings
 from audiodiff.synthesis.vocode import VocoderSynthesizer, open_device
+from audiodiff.torch_state import standard_state
 
 if TYPE_CHECKING:
     from audiodiff.synthesis.generate import LatentDefaults, LatentSynthesizer
     from audiodiff.synthesis.upsample import UpsamplerSynthesizer
 
 
+@standard_state()
 def load(
     name_or_path: str | Path = "speech", *, device: str = "auto"
 ) -> "VocoderSynthesizer | LatentSynthesizer | UpsamplerSynthesizer":

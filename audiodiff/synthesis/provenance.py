@@ -317,7 +317,10 @@ def find_story(path: str | Path) -> Story | None:
     if path.suffix.lower() == ".json":
         return _parse(_content(path), path)
     audio_info(path)
-    text = read_tags(path).get(TAG.lower())
+    try:
+        text = read_tags(path).get(TAG.lower())
+    except AudiodiffError:
+        text = None  # the sound can be read, as of a recorder that crashed: it has no story
     if text is not None:
         return _parse(text, path)
     beside = sidecar_path(path)

@@ -18,12 +18,16 @@ from audiodiff.synthesis.generate import LatentSynthesizer, OnProgress
 from audiodiff.synthesis.settings import MAX_SECONDS, MIN_SECONDS, GenerateSettings
 from audiodiff.synthesis.streams import mel_blocks
 from audiodiff.synthesis.vocode import check_rate, waveform_tensor
+from audiodiff.torch_state import standard_state
 
 Waveform = NDArray[np.float32] | Tensor
 """`[n_samples]` or `[channels, n_samples]`, full scale 1."""
 
 ENCODE_RMS = 0.08
 """Level of the clips that latents are made of in training (`audiodiff.presets.corpus.DataConfig`)."""
+
+MAX_VALUES = 1 << 27
+"""Samples over all channels that are held at once, 512 MiB: ten minutes of stereo at 96 kHz."""
 
 SILENCE_RMS = 1e-4
 MAX_GAIN = 100.0
@@ -94,7 +98,7 @@ def read_clip(source: Path) -> Audio:
     info = audio_info(source)
     if info.seconds > MAX_SECONDS:
         raise AudiodiffError(f"{source} has {info.seconds:.0f} s; at most {MAX_SECONDS:g} s can be edited, cut it.")
-    return read_audio(source)
+    return read_audio(source, most_values=MAX_VALUES)
 
 
 def samples_per_latent(synthesizer: LatentSynthesizer) -> int:
@@ -107,7 +111,7 @@ def shortest_latents(synthesizer: LatentSynthesizer) -> int:
     return math.ceil(round(synthesizer.shortest_seconds * synthesizer.sample_rate) / samples_per_latent(synthesizer))
 
 
-@torch.no_grad()
+@standard_state()
 def encoded(synthesizer: LatentSynthesizer, samples: Tensor, start: int, stop: int) -> Tensor:
     """Latents `[1, channels, stop - start]` of places `start` to `stop` of `samples [n]`, from what lies around them.
 
@@ -153,7 +157,7 @@ def start_time(process: Process, strength: float) -> float:
     if strength >= 1.0:
         return process.t_max
     log_snr = 2.0 * (math.log1p(-strength) - math.log(strength))
-    return float(process.time_at(torch.tensor(log_snr, dtype=torch.float64)))
+    return float(process.time_at(torch.tensor(log_snr, dtype=torch.float64, device="cpu")))
 
 
 def times_from(times: Tensor, start: float) -> Tensor:

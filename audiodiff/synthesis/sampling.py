@@ -17,6 +17,7 @@ from audiodiff.diffusion.process import Process
 from audiodiff.diffusion.samplers import SAMPLERS, sample
 from audiodiff.signal.mel import MelSpec
 from audiodiff.synthesis.streams import Window
+from audiodiff.torch_state import standard_state
 
 __all__ = ["ConditionedDenoiser", "Grid", "Plan", "VocoderModel", "sample_window"]
 
@@ -163,7 +164,7 @@ def _reach(plan: Plan, call: int) -> int:
     return (plan.network_calls - call) * plan.context_frames
 
 
-@torch.no_grad()  # not inference_mode: windows cached meanwhile would be of no use to training
+@standard_state()
 def sample_window(
     model: VocoderModel,
     log_mel: Tensor,

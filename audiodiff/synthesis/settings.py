@@ -1,8 +1,9 @@
 """How to vocode: the one settings class that the command line, Python and the demo share. Imports no torch."""
 
 import math
+import numbers
 from dataclasses import dataclass, fields, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from audiodiff.errors import AudiodiffError
 
@@ -48,16 +49,16 @@ class VocodeSettings:
         Raises:
             AudiodiffError: a field is out of range or names something unknown.
         """
+        make_plain(self)
         _check_steps("steps", self.steps)
         _check_seed(self.seed)
         _check_name("sampler", self.sampler, SAMPLER_NAMES)
         _check_name("grid", self.grid, GRID_NAMES)
         _check_name("precision", self.precision, get_args(Precision))
         _check_name("level", self.level, get_args(Level))
-        if self.window_seconds is not None and not self.window_seconds > 0.0:
-            raise AudiodiffError(f"window_seconds is {self.window_seconds!r}; it must be more than 0 (or math.inf).")
-        if self.window_seconds is not None and math.isnan(self.window_seconds):
-            raise AudiodiffError("window_seconds is not a number; give the seconds of audio per window.")
+        seconds = self.window_seconds
+        if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0.0):
+            raise AudiodiffError(f"window_seconds is {seconds!r}; it must be a number above 0 (or math.inf).")
 
     def to_dict(self) -> dict[str, object]:
         """Return the settings as plain JSON values."""
@@ -144,6 +145,7 @@ class GenerateSettings:
         Raises:
             AudiodiffError: a field is out of range or names something unknown.
         """
+        make_plain(self)
         for name in ("prompt", "negative", "key", "source"):
             if not isinstance(getattr(self, name), str):
                 raise AudiodiffError(f"{name} is {getattr(self, name)!r}; it must be text.")
@@ -161,15 +163,35 @@ class GenerateSettings:
         check_range("rescale", self.rescale, 0.0, 1.0, "(0 means off)")
         check_range("tempo", self.tempo, 10.0, 400.0, "beats per minute")
         if self.guidance_interval is not None:
-            low, high = self.guidance_interval
-            if not (math.isfinite(low) and math.isfinite(high) and 0.0 <= low <= high):
+            pair = self.guidance_interval
+            if not (
+                isinstance(pair, tuple | list)
+                and len(pair) == 2
+                and all(isinstance(time, int | float) and math.isfinite(time) for time in pair)
+                and 0.0 <= pair[0] <= pair[1]
+            ):
                 raise AudiodiffError(
-                    f"guidance_interval is {low}, {high}; it must be two process times, the lower one first."
+                    f"guidance_interval is {pair!r}; it must be two process times, the lower one first."
                 )
 
     def to_dict(self) -> dict[str, object]:
         """Return the settings as plain JSON values."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def plain_number(value: Any) -> Any:
+    """Return a number of NumPy, alone or in a tuple, as Python's own, and anything else as it is."""
+    if isinstance(value, tuple | list):
+        return type(value)(plain_number(item) for item in value)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return value
+    return int(value) if isinstance(value, numbers.Integral) else float(value)
+
+
+def make_plain(settings: Any) -> None:
+    """Turn the numbers in the fields of a frozen dataclass into Python's own, which JSON can hold."""
+    for item in fields(settings):
+        object.__setattr__(settings, item.name, plain_number(getattr(settings, item.name)))
 
 
 def check_range(what: str, value: float | None, low: float, high: float, unit: str) -> None:

@@ -26,12 +26,14 @@ from audiodiff.synthesis.vocode import (
     Array,
     OnProgress,
     channel_seed,
+    check_model,
     check_rate,
     count_network_calls,
     like_given,
     open_device,
     waveform_tensor,
 )
+from audiodiff.torch_state import standard_state
 
 WINDOW_SECONDS = 30.0
 """Usual seconds of new audio that are made at a time, which bounds memory."""
@@ -117,12 +119,14 @@ class UpsamplerSynthesizer:
         """The model's rates, and where what it makes begins."""
         return Bands(self.low_rate, self.sample_rate, self.model.config.kept_hz)
 
+    @standard_state()
     def plan(self, settings: UpsampleSettings) -> UpsamplePlan:
         """Resolve `settings` against what the model recommends.
 
         Raises:
             AudiodiffError: sampler or grid do not fit the model's process, or the model knows no such augmentation.
         """
+        check_model(self.model, self.name, self.device)
         defaults = self.defaults
         resolved = replace(
             settings,
@@ -149,6 +153,7 @@ class UpsamplerSynthesizer:
         window = max(math.ceil(self._window_seconds * frames_per_second), 8 * context)
         return UpsamplePlan(resolved, times, calls, window, context)
 
+    @standard_state()
     def upsample(
         self,
         waveform: Array,
@@ -244,7 +249,7 @@ class UpsamplerSynthesizer:
                 report(1.0)
             yield torch.stack(outputs)
 
-    @torch.no_grad()
+    @standard_state()
     def _window(
         self, base: Tensor, at: Window, plan: UpsamplePlan, channel: int, report: Callable[[float], None]
     ) -> Tensor:
@@ -279,6 +284,7 @@ class UpsamplerSynthesizer:
         return output
 
 
+@standard_state()
 def load_upsampler(name_or_path: str | Path = "upsample-speech", *, device: str = "auto") -> UpsamplerSynthesizer:
     """Load an upsampler.
 

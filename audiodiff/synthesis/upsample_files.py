@@ -11,6 +11,7 @@ from torch import Tensor
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import audio_info, read_blocks
 from audiodiff.signal.resample import n_resampled, resample_stream
+from audiodiff.signal.truncation import truncation_notes
 from audiodiff.synthesis.band import BandMeter, RmsMeter, input_notes
 from audiodiff.synthesis.files import READ_SAMPLES, WAV_BYTES, check_output
 from audiodiff.synthesis.machine import this_machine
@@ -18,6 +19,7 @@ from audiodiff.synthesis.provenance import Story, StoryAudio, StoryWriter, check
 from audiodiff.synthesis.upsample import UpsamplePlan, UpsamplerSynthesizer
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 from audiodiff.synthesis.vocode import OnProgress
+from audiodiff.torch_state import standard_state
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def upsample_file(
     )
 
 
+@standard_state()
 def upsample_planned_file(
     synthesizer: UpsamplerSynthesizer,
     source: str | Path,
@@ -171,7 +174,7 @@ def upsample_planned_file(
         kept_hz=synthesizer.bands.kept_hz,
         silent_channels=gains.count(None),
         clipped=clipped,
-        notes=notes,
+        notes=(*notes, *truncation_notes(source)),
         elapsed=time.perf_counter() - started,
         story=output.story,
     )

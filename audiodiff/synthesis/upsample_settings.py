@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.settings import Precision, VocodeSettings, check_range
+from audiodiff.synthesis.settings import Precision, VocodeSettings, check_range, make_plain
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class UpsampleSettings:
         Raises:
             AudiodiffError: a field is out of range or names something unknown.
         """
+        make_plain(self)
         # The same fields with the same limits.
         VocodeSettings(self.steps, self.sampler, self.grid, self.seed, self.precision)
         check_range("augmentation", self.augmentation, 0.0, 10.0, "(0 means none)")

@@ -17,13 +17,15 @@ from audiodiff.diffusion.samplers import SAMPLERS, sample
 from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import find_checkpoint, public_name
+from audiodiff.signal.audio_io import HIGHEST_RATE, LOWEST_RATE, MAX_CHANNELS, MAX_PEAK
 from audiodiff.signal.mel import MelSpec, check_mel, convert_log_mel
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.level import LevelMeter, shift_log_mel
 from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.sampling import Grid, Plan, VocoderModel, plan_windows, sample_window
-from audiodiff.synthesis.settings import VocodeSettings, merge_settings
+from audiodiff.synthesis.settings import VocodeSettings, merge_settings, plain_number
 from audiodiff.synthesis.streams import Window, mel_blocks
+from audiodiff.torch_state import standard_state
 
 Array = TypeVar("Array", NDArray[np.float32], Tensor)
 OnProgress = Callable[[float, float], None]
@@ -42,8 +44,6 @@ LOOP_FADE_FRAMES = 4
 """Frames over which the end of a loop fades into its beginning: 46 ms at 86 frames a second."""
 
 MAX_GAIN_DB = 40.0
-MAX_CHANNELS = 64
-MAX_PEAK = 100.0
 BLOCK_FRAMES = 8192
 ENDLESS = 1 << 60
 
@@ -112,12 +112,14 @@ class VocoderSynthesizer:
         """The rate of the waveforms that come out, in Hz."""
         return self.model.mel_spec.sample_rate
 
+    @standard_state()
     def plan(self, settings: VocodeSettings) -> Plan:
         """Resolve `settings` against what the model recommends.
 
         Raises:
             AudiodiffError: sampler or grid do not exist, or do not fit the model's process.
         """
+        check_model(self.model, self.name, self.device)
         steps = settings.steps or self.defaults.steps
         sampler = settings.sampler or self.defaults.sampler
         grid = settings.grid or self.defaults.grid
@@ -152,6 +154,7 @@ class VocoderSynthesizer:
             noise_context_frames=self.model.noise_context_frames,
         )
 
+    @standard_state()
     def mel(self, waveform: Array, sample_rate: int) -> Array:
         """Return the log-mel of a recording as this model takes it.
 
@@ -170,6 +173,7 @@ class VocoderSynthesizer:
         frames = torch.cat(list(mel_blocks([resampled], self.mel_spec)), dim=-1)
         return like_given(waveform, frames if waveform.ndim == 2 else frames[0])
 
+    @standard_state()
     def vocode(
         self,
         waveform: Array,
@@ -210,6 +214,7 @@ class VocoderSynthesizer:
         output = self._vocode_tensor(frames, plan, on_progress)[:, : resampled.shape[-1]]
         return like_given(waveform, output if waveform.ndim == 2 else output[0])
 
+    @standard_state()
     def vocode_mel(
         self,
         log_mel: Array,
@@ -259,6 +264,7 @@ class VocoderSynthesizer:
         output = self._vocode_tensor(frames, plan, on_progress, circular=circular)
         return like_given(log_mel, output if log_mel.ndim == 3 else output[0])
 
+    @standard_state()
     def measure(self, blocks: Iterable[Tensor]) -> list[LevelMeter]:
         """Return the level of every channel of a stream of log-mel blocks `[channels, n_mels, n_frames]`."""
         meters: list[LevelMeter] = []
@@ -333,6 +339,7 @@ class VocoderSynthesizer:
         waveform = torch.cat(list(blocks), dim=-1)
         return waveform if turn is None else turn.closed(waveform, self.mel_spec.hop_length)
 
+    @standard_state()
     def _vocode_window(
         self,
         frames: Tensor,
@@ -414,6 +421,7 @@ def channel_seed(seed: int, channel: int) -> int:
     return int.from_bytes(digest, "big") >> 2
 
 
+@standard_state()
 def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> VocoderSynthesizer:
     """Load a vocoder.
 
@@ -461,8 +469,32 @@ def open_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise AudiodiffError(f"device {name!r} cannot be used here; try auto, cpu, cuda or mps.") from error
+        here = ["auto", "cpu"]
+        here += ["cuda"] if torch.cuda.is_available() else []
+        here += ["mps"] if torch.backends.mps.is_available() else []
+        raise AudiodiffError(f"device {name!r} cannot be used here; here are {', '.join(here)}.") from error
     return device
+
+
+def check_model(model: object, name: str, device: torch.device) -> None:
+    """Refuse a model that was changed after loading: its weights have another dtype, or are on another device.
+
+    Raises:
+        AudiodiffError: they have, or are.
+    """
+    if not isinstance(model, torch.nn.Module):
+        return
+    for parameter in model.parameters():
+        if parameter.dtype != torch.float32:
+            raise AudiodiffError(
+                f"the weights of {name} are {str(parameter.dtype).removeprefix('torch.')}; call float() on the model, "
+                'and ask for lower precision with the setting precision="bf16".'
+            )
+        if parameter.device.type != device.type:
+            raise AudiodiffError(
+                f"the weights of {name} are on {parameter.device.type}, and it was loaded for {device.type}; load it "
+                "with the device that it is to compute on."
+            )
 
 
 def read_defaults(metadata: Mapping[str, Any], folder: Path) -> ModelDefaults:
@@ -503,9 +535,17 @@ def check_rate(sample_rate: int) -> int:
     Raises:
         AudiodiffError: it may not.
     """
-    if isinstance(sample_rate, bool) or int(sample_rate) != sample_rate or not 1000 <= sample_rate <= 1_000_000:
-        raise AudiodiffError(f"sample_rate is {sample_rate!r}; expected a whole number of Hz from 1000 to 1000000.")
-    return int(sample_rate)
+    number = plain_number(sample_rate)
+    if (
+        isinstance(number, bool)
+        or not isinstance(number, int | float)
+        or not LOWEST_RATE <= number <= HIGHEST_RATE
+        or number != int(number)
+    ):
+        raise AudiodiffError(
+            f"sample_rate is {sample_rate!r}; expected a whole number of Hz from {LOWEST_RATE} to {HIGHEST_RATE}."
+        )
+    return int(number)
 
 
 def _float_tensor(array: NDArray[np.float32] | Tensor, what: str) -> Tensor:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -33,6 +34,7 @@ from audiodiff.diffusion import (
     uniform_grid,
     unipc,
 )
+from audiodiff.diffusion import samplers as samplers_module
 from audiodiff.errors import AudiodiffError
 from tests.diffusion.cases import DETERMINISTIC, PARAMETERIZATIONS, PROCESSES, STOCHASTIC, defines_eps
 from tests.oracles import GAUSSIAN, OVERLAPPING, Mixture, quantile_grid
@@ -418,3 +420,25 @@ def test_diffwave_update_is_ddpm_on_a_fast_grid() -> None:
         if n > 0:
             state = state + ((1 - bars[n - 1]) / (1 - bars[n]) * betas[n]).sqrt() * noise(index + 1)
     torch.testing.assert_close(ours, state, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_is_given_in_the_same_ways(name: str) -> None:
+    process = RectifiedFlow()
+    x = torch.randn(1, 2, 8, generator=torch.Generator().manual_seed(0))
+
+    def run(step: Any) -> Tensor:
+        return sample(
+            step, lambda x, t: 0.5 * x, process, x, uniform_grid(process, 4), noise=lambda draw: torch.ones_like(x)
+        )
+
+    expected = run(SAMPLERS[name]())
+    for step in (name, getattr(samplers_module, name)):
+        assert torch.equal(run(step), expected)
+
+
+@pytest.mark.parametrize("step", ["magic", None, 3])
+def test_what_is_no_sampler_is_one_sentence(step: Any) -> None:
+    process = RectifiedFlow()
+    with pytest.raises(AudiodiffError, match="sampler"):
+        sample(step, lambda x, t: x, process, torch.zeros(1, 1, 4), uniform_grid(process, 2))

@@ -1,5 +1,6 @@
 import os
 import stat
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -274,3 +275,73 @@ def test_a_link_stays_and_its_target_is_written(tmp_path: Path) -> None:
     write_tags(tmp_path / "a.wav", {"title": "linked"})
     assert (tmp_path / "a.wav").is_symlink()
     assert read_tags(tmp_path / "there" / "real.wav")["title"] == "linked"
+
+
+def with_header(path: Path, at: int, layout: str, value: int) -> Path:
+    """A WAV of 0.1 s whose header says something else at a place."""
+    write_audio(path, noise(2205).numpy() * 0.1, 22050)
+    content = bytearray(path.read_bytes())
+    struct.pack_into(layout, content, at, value)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("rate", [1, 999, 768_001, 1_999_993, 2**31 - 1])
+def test_a_rate_that_no_recording_has_is_refused_wherever_a_file_is_opened(tmp_path: Path, rate: int) -> None:
+    path = with_header(tmp_path / "a.wav", 24, "<I", rate)
+    for read in (audio_info, read_audio, read_mono, lambda path: list(read_blocks(path))):
+        with pytest.raises(AudiodiffError, match=f"claims a sample rate of {rate} Hz; expected 1000 to 768000"):
+            read(path)
+
+
+def test_channels_are_bounded(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros((100, 200)), 22050)
+    with pytest.raises(AudiodiffError, match="200 channels; expected 1 to 64"):
+        read_audio(tmp_path / "a.wav")
+
+
+def test_blocks_of_many_channels_are_shorter(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.full((200_000, 64), 0.1), 22050)
+    blocks = list(read_blocks(tmp_path / "a.wav"))
+    assert max(block.size for block in blocks) <= 1 << 22
+    assert sum(block.shape[1] for block in blocks) == 200_000
+
+
+@pytest.mark.parametrize("level", [101.0, 9701.0, 32767.0, 1e30])
+def test_integers_in_a_float_file_are_refused_wherever_a_file_is_read(tmp_path: Path, level: float) -> None:
+    soundfile.write(tmp_path / "a.wav", level * tone(440.0, 22050, 0.5).numpy() / 0.5, 22050, subtype="FLOAT")
+    for read in (read_audio, read_mono, lambda path: list(read_blocks(path))):
+        with pytest.raises(AudiodiffError, match="full scale is 1; divide"):
+            read(tmp_path / "a.wav")
+
+
+def test_a_file_with_more_samples_than_wanted_is_refused_while_it_is_read(tmp_path: Path) -> None:
+    write_audio(tmp_path / "a.wav", np.zeros((2, 1000)), 22050)
+    assert read_audio(tmp_path / "a.wav", most_values=2000).waveform.shape == (2, 1000)
+    with pytest.raises(AudiodiffError, match="more than 1999 samples in 2 channels"):
+        read_audio(tmp_path / "a.wav", most_values=1999)
+
+
+def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.wav")
+    with pytest.raises(AudiodiffError, match="is a pipe"):
+        audio_info(tmp_path / "a.wav")
+    with pytest.raises(AudiodiffError, match="is a pipe"):
+        audio_info("/dev/zero")
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.wav", b"\xff\xfe.flac", b"new\nline.ogg", "日本.wav".encode()])
+def test_any_name_of_a_file_can_be_read_and_written(tmp_path: Path, name: bytes) -> None:
+    path = tmp_path / os.fsdecode(name)
+    write_audio(path, np.zeros(100), 16000)
+    write_tags(path, {"title": "x"})
+    assert read_tags(path)["title"] == "x"
+    assert read_audio(path).waveform.shape == (1, 100)
+    assert os.listdir(os.fsencode(tmp_path)) == [name]
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "a\0b.wav", "a.wav/b.wav"])
+def test_names_that_cannot_be_are_one_sentence(tmp_path: Path, name: str) -> None:
+    write_audio(tmp_path / "a.wav", np.zeros(100), 16000)
+    with pytest.raises(AudiodiffError, match=r"does not exist|cannot be read"):
+        read_audio(tmp_path / name)

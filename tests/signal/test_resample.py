@@ -1,5 +1,6 @@
 import itertools
 import math
+import time
 
 import pytest
 import torch
@@ -118,6 +119,25 @@ def test_other_shapes_and_the_same_rate():
 
 
 def test_impossible_rates_are_refused():
-    for rates in ((0, 16000), (16000, -1)):
-        with pytest.raises(AudiodiffError, match="1 or more"):
+    for rates in ((0, 16000), (16000, -1), (10**12, 16000), (16000, 10**12)):
+        with pytest.raises(AudiodiffError, match="both must be"):
             resample(torch.zeros(10), *rates)
+
+
+@pytest.mark.parametrize(("down", "up"), [(1999993, 22050), (767957, 44100), (655350, 22050)])
+def test_odd_and_high_rates_take_no_more_work_than_others(down, up):
+    # One second of sound; a filter for every output would be thousands of taps long, and was: a minute of work.
+    started = time.process_time()
+    result = resample(tone(1000.0, down, 1.0), down, up)
+    assert time.process_time() - started < 10.0
+    assert result.shape == (up,)
+    error = (result - tone(1000.0, up, 1.0))[up // 4 : -up // 4].abs().max()
+    assert 20 * math.log10(float(error) / 0.5) < -80
+
+
+@pytest.mark.parametrize("n_samples", [1, 17, 18, 5000, 767957])
+def test_two_steps_give_the_length_of_one(n_samples):
+    blocks = list(torch.split(noise(n_samples)[None], 1000, dim=-1))
+    joined = torch.cat(list(resample_stream(blocks, 767957, 44100)), dim=-1)
+    assert joined.shape[-1] == n_resampled(n_samples, 767957, 44100)
+    assert torch.allclose(joined, resample(noise(n_samples)[None], 767957, 44100), atol=1e-5)

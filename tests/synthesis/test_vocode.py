@@ -17,7 +17,7 @@ from audiodiff.signal.resample import n_resampled, resample
 from audiodiff.synthesis import vocode
 from audiodiff.synthesis.level import LevelMeter, shift_log_mel
 from audiodiff.synthesis.settings import GRID_NAMES, SAMPLER_NAMES, VocodeSettings
-from audiodiff.synthesis.vocode import channel_seed, count_network_calls
+from audiodiff.synthesis.vocode import channel_seed, check_model, check_rate, count_network_calls, open_device
 
 
 def test_names_are_those_of_the_core() -> None:
@@ -238,3 +238,33 @@ def test_models_from_the_hub(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(AudiodiffError, match="pip install huggingface_hub"):
         vocode.load("hf:somebody/something")
+
+
+@pytest.mark.parametrize("rate", [math.inf, math.nan, -1, 0, 999, 768_001, 22050.5, True, "22050", None])
+def test_a_rate_that_is_none_is_one_sentence(rate) -> None:
+    with pytest.raises(AudiodiffError, match="sample_rate"):
+        check_rate(rate)
+
+
+@pytest.mark.parametrize("rate", [22050, 22050.0, np.int32(22050), np.float32(22050.0)])
+def test_a_rate_may_be_any_kind_of_whole_number(rate) -> None:
+    assert check_rate(rate) == 22050
+    assert type(check_rate(rate)) is int
+
+
+def test_a_device_that_is_not_here_is_answered_with_those_that_are(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for name in ("cuda", "cuda:7", "tpu", ""):
+        with pytest.raises(AudiodiffError, match="here are auto, cpu") as caught:
+            open_device(name)
+        assert "cuda" not in str(caught.value).split("here are")[1]
+
+
+@pytest.mark.parametrize("lower", [torch.nn.Module.half, torch.nn.Module.double, torch.nn.Module.bfloat16])
+def test_a_model_of_another_precision_is_one_sentence(lower) -> None:
+    network = lower(torch.nn.Linear(2, 2))
+    with pytest.raises(AudiodiffError, match="call float"):
+        check_model(network, "speech", torch.device("cpu"))
+    check_model(torch.nn.Linear(2, 2), "speech", torch.device("cpu"))
+    with pytest.raises(AudiodiffError, match="on meta"):
+        check_model(torch.nn.Linear(2, 2, device="meta"), "speech", torch.device("cpu"))
