@@ -19,10 +19,11 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import public_name
 from audiodiff.models.mel_latent import MelLatent
 from audiodiff.signal.levels import Levelled, apply_level
+from audiodiff.synthesis.machine import check_model
 from audiodiff.synthesis.provenance import StoryModel
 from audiodiff.synthesis.settings import GenerateSettings, Precision
 from audiodiff.synthesis.streams import windows
-from audiodiff.synthesis.vocode import VocoderSynthesizer, check_model
+from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.synthesis.windowed import PlacedDenoise, Places, after, windowed, with_places
 from audiodiff.text.embed import embed_prompt
 from audiodiff.text.encoder import TextEncoder, open_encoder

@@ -17,7 +17,7 @@ from audiodiff.signal.resample import n_resampled, resample
 from audiodiff.synthesis import vocode
 from audiodiff.synthesis.level import LevelMeter, shift_log_mel
 from audiodiff.synthesis.settings import GRID_NAMES, SAMPLER_NAMES, VocodeSettings
-from audiodiff.synthesis.vocode import channel_seed, check_model, check_rate, count_network_calls, open_device
+from audiodiff.synthesis.vocode import channel_seed, check_rate, count_network_calls, open_device
 
 
 def test_names_are_those_of_the_core() -> None:
@@ -258,13 +258,3 @@ def test_a_device_that_is_not_here_is_answered_with_those_that_are(monkeypatch) 
         with pytest.raises(AudiodiffError, match="here are auto, cpu") as caught:
             open_device(name)
         assert "cuda" not in str(caught.value).split("here are")[1]
-
-
-@pytest.mark.parametrize("lower", [torch.nn.Module.half, torch.nn.Module.double, torch.nn.Module.bfloat16])
-def test_a_model_of_another_precision_is_one_sentence(lower) -> None:
-    network = lower(torch.nn.Linear(2, 2))
-    with pytest.raises(AudiodiffError, match="call float"):
-        check_model(network, "speech", torch.device("cpu"))
-    check_model(torch.nn.Linear(2, 2), "speech", torch.device("cpu"))
-    with pytest.raises(AudiodiffError, match="on meta"):
-        check_model(torch.nn.Linear(2, 2, device="meta"), "speech", torch.device("cpu"))
