@@ -23,6 +23,9 @@ LONGEST_TEXT = 10_000
 LONGEST_WORD = 60
 """Most letters of a word that the letter-to-sound model reads."""
 
+_NEIGHBOURS = 12
+"""Words to each side that may tell which reading of a word is meant."""
+
 _NONE: Mapping[str, Phones] = {}
 
 
@@ -154,12 +157,12 @@ def _words(
 
 
 def _clause(spoken: list[tuple[str, Token]], index: int, text: str) -> tuple[list[str], int]:
-    """The words between the punctuation marks around one, as written, and its index among them."""
+    """The words near one, up to the next punctuation marks, as written, and its index among them."""
     begin = index
-    while begin > 0 and spoken[begin - 1][0]:
+    while begin > max(0, index - _NEIGHBOURS) and spoken[begin - 1][0]:
         begin -= 1
     end = index
-    while end < len(spoken) and spoken[end][0]:
+    while end < min(len(spoken), index + _NEIGHBOURS) and spoken[end][0]:
         end += 1
     words = [text[token.start : token.end] if len(token.words) == 1 else word for word, token in spoken[begin:end]]
     return words, index - begin

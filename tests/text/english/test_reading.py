@@ -1,9 +1,13 @@
 """English text to words with phonemes and places."""
 
+import contextlib
+import time
 import tracemalloc
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.text.english import phonemes, pronunciations, utterances
@@ -149,3 +153,37 @@ def test_pronunciations_to_choose_among() -> None:
     assert {" ".join(phones) for phones in pronunciations("read")} == {"R IY1 D", "R EH1 D"}
     assert ("DH", "IY0") in pronunciations("the")
     assert pronunciations("cat", own_words={"cat": ("K",)}) == (("K",),)
+
+
+MIXTURE = (
+    "Dr. St. No. 5 $5 3:30 12/25/2020 1/2 5km 10% Jan. 3 1990s '90s II VIII Henry "
+    "www.a.com a@b.com #tag U.S. e.g. Ph.D. MP3 5'10\" 20°C A's the [pause 0.5] *so* {AH0} "
+    "/ə/ 1,000 -5 4x4 1-800-555-0199 US$5 00 1e9 9:99 99/99/9999 0th ½ 2½ ² x² 5² m/s "
+    "5km² 10:30:15 pm 24/7 0/0 1/0 999999999999999999999999999999999999999 0.0.0.0 ( ) \" ' — "
+    "… ~ ^2 é ☃ αβ"
+)
+POOL = MIXTURE.split()
+
+
+@given(st.lists(st.sampled_from(POOL), min_size=1, max_size=8), st.sampled_from(["", " ", "-", ", "]))
+@settings(max_examples=300, deadline=None)
+def test_any_mixture_is_read_or_refused(pieces: list[str], between: str) -> None:
+    text = between.join(pieces)
+    try:
+        utterance = phonemes(text)
+    except AudiodiffError:
+        return
+    assert all(0 <= word.start < word.end <= len(text) for word in utterance.words)
+    assert len(utterance.symbols) == len(utterance.pauses) == len(utterance.word_of_symbol)
+
+
+@pytest.mark.parametrize("piece", ["a ", "1", "a.", "$", "1-", "A&", "a@", "*a", "(1.5 ", "http://a/", "'"])
+def test_time_grows_with_the_length_and_no_faster(piece: str) -> None:
+    def seconds(count: int) -> float:
+        start = time.process_time()
+        with contextlib.suppress(AudiodiffError):
+            phonemes(piece * count)
+        return time.process_time() - start
+
+    phonemes("warm up")
+    assert seconds(9_999 // len(piece)) < 2.0
