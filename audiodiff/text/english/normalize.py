@@ -263,7 +263,7 @@ def _word_reading(reader: Reader, written: str) -> str:
     if written == "A" and reader.before in _BEFORE_LETTERS:
         return "A"
     stem = re.fullmatch(r"([A-Z]{2,})(['’]?s)?", written) or re.fullmatch(r"([A-Z])(['’]s)", written)
-    if stem and _spelled(stem[1], reader.shouting) and not (stem[1] in "AI" and len(written) < 3):
+    if stem and _spelled(stem[1], reader.shouting) and not (stem[1] in ("A", "I") and not stem[2]):
         return spell(stem[1]) + ("'s" if stem[2] else "")
     if stem and stem[2] and stem[2][0] not in "'’" and stem[1].lower() in ACRONYMS:
         return folded

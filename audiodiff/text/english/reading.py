@@ -10,6 +10,7 @@ from audiodiff.text.english.foreign import check_language
 from audiodiff.text.english.homograph_readings import READINGS
 from audiodiff.text.english.lexicon import Phones
 from audiodiff.text.english.normalize import Token, normalize
+from audiodiff.text.english.reader import fold
 from audiodiff.text.markup import PLACEHOLDER, Markup, check_characters, read_markup
 from audiodiff.text.phones import VOWELS
 from audiodiff.text.sentences import Sentence, sentences
@@ -61,6 +62,7 @@ def phonemes(
     if not text.strip():
         raise NothingToSayError("the text is empty; write what is to be said.")
     marked = read_markup(text)
+    own_words = {fold(word): phones for word, phones in own_words.items()}
     if not skip_unreadable:
         check_language(marked.text)
     normalized = normalize(marked.text, keep=own_words.keys(), skip_unreadable=skip_unreadable)

@@ -63,6 +63,12 @@ def test_own_words_come_first_and_usual_ones_after_homographs() -> None:
     assert words[0].source == "lexicon"
 
 
+def test_own_words_with_accents_and_figures() -> None:
+    own = {"naïve": ("N", "AY0", "IY1", "V"), "mp3": ("M", "AH0"), "o’neill": ("OW1",)}
+    words = phonemes("Naïve MP3, naive O'Neill", own_words=own).words
+    assert [word.source for word in words] == ["lexicon"] * 4
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
