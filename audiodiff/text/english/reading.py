@@ -101,16 +101,20 @@ def utterances(
         first.append(following)
     check_language(" ".join(sentence.text for sentence in first))
     said = False
+    dropped: tuple[str, ...] = ()
     for number, sentence in enumerate(itertools.chain(first, stream)):
         try:
             one = phonemes(sentence.text, own_words=own_words, usual=usual, skip_unreadable=said or number > 0)
         except NothingToSayError:
+            if any(letter.isalpha() for letter in sentence.text):
+                dropped = (*dropped, f"left out, since it cannot be read: {sentence.text[:60]}")
             continue
         except AudiodiffError as error:
             place = f"in the sentence that begins at character {sentence.start + 1}: " if sentence.start else ""
             raise AudiodiffError(f"{place}{error}") from error
         said = True
-        yield dataclasses.replace(one, offset=sentence.start, ends_paragraph=sentence.ends_paragraph)
+        notes, dropped = (*dropped, *one.notes), ()
+        yield dataclasses.replace(one, notes=notes, offset=sentence.start, ends_paragraph=sentence.ends_paragraph)
     if not said:
         raise NothingToSayError("the text has no word to say; write what is to be said.")
 

@@ -94,6 +94,7 @@ def test_own_words_with_accents_and_figures() -> None:
         ("a [pause 1", "bracket at character 3 is not closed"),
         ("a /qʘə/", "'ʘ' at character 5"),
         ("Дом", "Cyrillic"),
+        ("a house дом", "'д' at character 9"),
         ("Ich weiß nicht, was soll es bedeuten, dass ich so traurig bin.", "German"),
         ("Je ne sais pas ce que tu veux dans la maison.", "French"),
         ("El perro no está en la casa, pero el gato sí.", "Spanish"),
@@ -135,6 +136,11 @@ def test_another_language_is_refused_at_once_and_a_foreign_word_later_is_left_ou
     found = list(utterances("This is an English text. He said привет to her."))
     assert "привет" not in " ".join(word.text for word in found[1].words)
     assert found[1].notes
+    english = "This is an English text, and it goes on for a while in this way. "
+    found = list(utterances(english + "Привет. Then it ends."))
+    assert [one.notes for one in found] == [(), ("left out, since it cannot be read: Привет.",)]
+    with pytest.raises(AudiodiffError, match="written in Cyrillic letters"):
+        next(utterances("Hello. Это русский текст. И ещё один."))
 
 
 def test_nothing_to_say() -> None:
