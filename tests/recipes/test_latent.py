@@ -104,7 +104,7 @@ def tiny(place: Path, run: str, steps: int = 3, **changes: str) -> latent.Config
 
 def test_presets_survive_json_and_the_command_line_knows_them() -> None:
     for module in (autoencoder, latent):
-        assert tuple(module.PRESETS) == PRESET_NAMES[module.__name__]
+        assert tuple(module.PRESETS) == PRESET_NAMES[module.__name__.rpartition(".")[2]]
         for config in module.PRESETS.values():
             assert module.config_from_dict(json.loads(json.dumps(module.config_to_dict(config)))) == config
 
