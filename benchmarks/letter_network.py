@@ -96,13 +96,10 @@ def train_network(sequences: Sequence[list[Token]], tokens: Sequence[Token], epo
 def as_numpy(weights: dict[str, Tensor]) -> letters.Network:
     """The weights of a `LetterNetwork` in the form that numpy reads."""
     kernels = [weights[f"convolutions.{block}.weight"].permute(2, 1, 0).flatten(0, 1) for block in range(BLOCKS)]
+    names = {"biases": "convolutions.{}.bias", "gains": "norms.{}.weight", "shifts": "norms.{}.bias"}
     rows = {
-        name: torch.stack([weights[f"{part}.{block}.{kind}"] for block in range(BLOCKS)]).numpy()
-        for name, part, kind in (
-            ("biases", "convolutions", "bias"),
-            ("gains", "norms", "weight"),
-            ("shifts", "norms", "bias"),
-        )
+        name: torch.stack([weights[pattern.format(block)] for block in range(BLOCKS)]).numpy()
+        for name, pattern in names.items()
     }
     return letters.Network(
         embedding=weights["embedding.weight"].numpy(),

@@ -134,7 +134,10 @@ def write_table(table: Table) -> bytes:
         "backoffs": table.backoffs,
     }
     if table.network:
-        arrays |= {f"network.{name}": values.astype(np.float16) for name, values in table.network._asdict().items()}
+        arrays |= {
+            f"network.{name}": np.ascontiguousarray(values, np.float16)
+            for name, values in table.network._asdict().items()
+        }
     names = [" ".join([letter, *phones]) for letter, phones in table.tokens]
     return lzma.compress(save(arrays, {"tokens": json.dumps(names)}), preset=9 | lzma.PRESET_EXTREME)
 
