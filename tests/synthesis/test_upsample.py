@@ -19,7 +19,7 @@ from audiodiff.synthesis.replay import replay
 from audiodiff.synthesis.upsample import UpsamplerSynthesizer, load_upsampler
 from audiodiff.synthesis.upsample_files import upsample_file
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
-from tests.models.upsampler_cases import make, voice, write
+from tests.models.upsampler.cases import make, voice, write
 
 SAMPLING = {"steps": 2, "sampler": "ddim", "augmentation": 0.1}
 
