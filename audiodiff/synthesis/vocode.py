@@ -18,7 +18,8 @@ from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import find_checkpoint, public_name
 from audiodiff.signal.audio_io import HIGHEST_RATE, LOWEST_RATE, MAX_CHANNELS, MAX_PEAK
-from audiodiff.signal.mel import MelSpec, check_mel, convert_log_mel
+from audiodiff.signal.mel_convert import check_mel, convert_log_mel
+from audiodiff.signal.mel_spec import MelSpec
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.level import LevelMeter, shift_log_mel
 from audiodiff.synthesis.provenance import StoryModel, hash_config
