@@ -22,7 +22,7 @@ Phones = tuple[str, ...]
 Token = tuple[str, Phones]
 
 TABLE = Path(lexicon.__file__).parents[2] / "assets" / "letter-to-sound.safetensors.xz"
-KEPT_ALWAYS = 4
+KEPT_ALWAYS = 5
 """N-grams up to this length are kept even if seen once; longer ones must have been seen twice."""
 
 _USUAL = {

@@ -11,10 +11,10 @@ PACKAGE = Path(__file__).resolve().parents[1] / "audiodiff"
 FLOORS = {
     "atomic": 0,
     "errors": 0,
-    "printable": 0,
-    "torch_state": 0,
     "bounds": 0,
     "json_reader": 0,
+    "printable": 0,
+    "torch_state": 0,
     "_torchaudio": 0,
     "_version": 0,
     "__main__": 6,

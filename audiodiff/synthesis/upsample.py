@@ -17,6 +17,7 @@ from audiodiff.models.find import find_checkpoint, public_name
 from audiodiff.models.upsampler import Upsampler
 from audiodiff.signal.resample import n_resampled, resample, resample_stream
 from audiodiff.synthesis.band import BandMeter, Bands, RmsMeter, input_notes
+from audiodiff.synthesis.machine import check_model
 from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.sampling import Grid
 from audiodiff.synthesis.settings import Precision
@@ -26,7 +27,6 @@ from audiodiff.synthesis.vocode import (
     Array,
     OnProgress,
     channel_seed,
-    check_model,
     check_rate,
     count_network_calls,
     like_given,
