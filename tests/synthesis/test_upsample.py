@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 import audiodiff
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import save_upsampler
+from audiodiff.signal.meters import RmsMeter
 from audiodiff.signal.resample import n_resampled, resample
-from audiodiff.synthesis.band import RmsMeter
 from audiodiff.synthesis.load import load_generator, load_vocoder
 from audiodiff.synthesis.provenance import read_story
 from audiodiff.synthesis.replay import replay
