@@ -17,7 +17,7 @@ from audiodiff.metrics.inputs import MissingPackageError
 from audiodiff.metrics.music import key_estimate
 from audiodiff.presets.caption_words import TAG_MEANINGS, Heard, captions, moods
 from audiodiff.signal.audio_io import audio_info, read_blocks
-from audiodiff.signal.levels import loudness
+from audiodiff.signal.meters import loudness
 
 TABLE_NAME = "metadata.csv"
 COLUMNS = (

@@ -45,7 +45,7 @@ from audiodiff.presets.latent_sounds import generate, listening_clips
 from audiodiff.signal import mel
 from audiodiff.training.devices import open_devices
 from audiodiff.training.logging import Board
-from tests.models.vocoder_cases import ANCHORED, make
+from tests.models.vocoder.cases import ANCHORED, make
 from tests.presets.corpus import write_corpus
 
 CAPTIONS = ("solo piano, slow, 60 bpm", "fast drums, 160 bpm", "", "organ, C major", "flute", "violin, sad", "choir")
