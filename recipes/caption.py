@@ -16,7 +16,7 @@ from audiodiff.metrics.embeddings import MusicnnVGG, open_embedding
 from audiodiff.metrics.inputs import MissingPackageError
 from audiodiff.metrics.music import key_estimate
 from audiodiff.signal.audio_io import audio_info, read_blocks
-from audiodiff.signal.levels import loudness
+from audiodiff.signal.meters import loudness
 
 from .caption_words import TAG_MEANINGS, Heard, captions, moods
 

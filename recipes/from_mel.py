@@ -8,6 +8,7 @@ import torch
 
 from audiodiff.signal import mel
 from audiodiff.signal.mel import MelSpec
+from audiodiff.signal.mel_convert import convert_log_mel
 
 
 def follow_mel(values: Mapping[str, Any], before: Mapping[str, Any], given: Collection[str]) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def _range(spec: MelSpec) -> tuple[float, float]:
         return -40.0, 20.0
     plain = replace(spec, log="ln", norm="slaney", normalized=False, offset=0.0, scale=1.0, floor=1e-30)
     values = [
-        mel.convert_log_mel(torch.full((spec.n_mels, 1), x * spec.power).double(), plain, spec, at_floor="keep").mean()
+        convert_log_mel(torch.full((spec.n_mels, 1), x * spec.power).double(), plain, spec, at_floor="keep").mean()
         for x in (-4.0, -1.0)
     ]
     return round(values[0].item(), 3), round((values[1] - values[0]).item(), 3)

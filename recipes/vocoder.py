@@ -23,7 +23,6 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import load_autoencoder, load_vocoder, save_vocoder
 from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
 from audiodiff.models.find import find_checkpoint, find_vocoder
-from audiodiff.models.lmnt import diffwave_config
 from audiodiff.models.vocoder import (
     FrontEndConfig,
     HeadConfig,
@@ -34,6 +33,7 @@ from audiodiff.models.vocoder import (
     vocoder_config_from_dict,
     vocoder_config_to_dict,
 )
+from audiodiff.models.vocoder.lmnt import diffwave_config
 from audiodiff.nn.discriminator import Discriminator, DiscriminatorConfig, discriminator_loss, generator_loss
 from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.signal import mel

@@ -58,7 +58,7 @@ def _export(source: Path, target: Path, *, half: bool) -> "nn.Module":
         save_vocoder,
     )
     from audiodiff.models.find import VOCODER_FOLDER
-    from audiodiff.models.lmnt import load_lmnt_diffwave
+    from audiodiff.models.vocoder.lmnt import load_lmnt_diffwave
 
     dtype = torch.float16 if half else torch.float32
     model: torch.nn.Module

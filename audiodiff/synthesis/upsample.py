@@ -15,8 +15,9 @@ from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import find_checkpoint, public_name
 from audiodiff.models.upsampler import Upsampler
+from audiodiff.signal.meters import BandMeter, RmsMeter
 from audiodiff.signal.resample import n_resampled, resample, resample_stream
-from audiodiff.synthesis.band import BandMeter, Bands, RmsMeter, input_notes
+from audiodiff.synthesis.band import Bands, input_notes
 from audiodiff.synthesis.machine import check_model
 from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.sampling import Grid

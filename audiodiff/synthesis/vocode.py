@@ -18,9 +18,11 @@ from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import find_checkpoint, public_name
 from audiodiff.signal.audio_io import HIGHEST_RATE, LOWEST_RATE, MAX_CHANNELS, MAX_PEAK
-from audiodiff.signal.mel import MelSpec, check_mel, convert_log_mel
+from audiodiff.signal.levels import shift_log_mel
+from audiodiff.signal.mel_convert import check_mel, convert_log_mel
+from audiodiff.signal.mel_spec import MelSpec
+from audiodiff.signal.meters import LevelMeter
 from audiodiff.signal.resample import resample
-from audiodiff.synthesis.level import LevelMeter, shift_log_mel
 from audiodiff.synthesis.machine import check_model
 from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.sampling import Grid, Plan, VocoderModel, plan_windows, sample_window
@@ -58,7 +60,7 @@ class ModelDefaults:
         sampler: name of the sampler.
         grid: name of the time grid.
         precision: `fp32` or `bf16`.
-        reference_level_db: level in dBFS (`audiodiff.synthesis.level`) of the training audio; `None` when the model
+        reference_level_db: level in dBFS (`audiodiff.signal.meters`) of the training audio; `None` when the model
             was trained on audio of any level.
     """
 

@@ -45,7 +45,7 @@ from audiodiff_recipes.encode import (
 )
 from audiodiff_recipes.latent_config import LAYOUTS
 from audiodiff_recipes.latent_sounds import generate, listening_clips
-from tests.models.vocoder_cases import ANCHORED, make
+from tests.models.vocoder.cases import ANCHORED, make
 from tests.recipes.corpus import write_corpus
 
 CAPTIONS = ("solo piano, slow, 60 bpm", "fast drums, 160 bpm", "", "organ, C major", "flute", "violin, sad", "choir")

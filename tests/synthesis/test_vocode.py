@@ -13,10 +13,11 @@ from audiodiff.diffusion.times import uniform_grid
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.vocoder import Vocoder, VocoderConfig
 from audiodiff.nn.wavenet import WaveNetConfig
+from audiodiff.signal.levels import shift_log_mel
 from audiodiff.signal.mel import PRESETS, MelSpec, log_mel
+from audiodiff.signal.meters import LevelMeter
 from audiodiff.signal.resample import n_resampled, resample
 from audiodiff.synthesis import vocode
-from audiodiff.synthesis.level import LevelMeter, shift_log_mel
 from audiodiff.synthesis.settings import VocodeSettings
 from audiodiff.synthesis.streams import FrameReader
 from audiodiff.synthesis.vocode import (

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from audiodiff.diffusion.noise import positional_noise
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.prior import PriorConfig, check_prior
 from audiodiff.models.vocoder import Vocoder
-from tests.models.test_vocoder import own_mel, speech_like
-from tests.models.vocoder_cases import ANCHORED, CONFIGS, SPEC, make
+from audiodiff.models.vocoder.prior import PriorConfig, check_prior
+from tests.models.vocoder.cases import ANCHORED, CONFIGS, SPEC, make
+from tests.models.vocoder.test_model import own_mel, speech_like
 
 PRIORS = {
     "none": PriorConfig("shaped"),

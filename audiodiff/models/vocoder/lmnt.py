@@ -13,14 +13,9 @@ from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.memory import without_weights
-from audiodiff.models.vocoder import (
-    FrontEndConfig,
-    HeadConfig,
-    LossConfig,
-    PriorConfig,
-    Vocoder,
-    VocoderConfig,
-)
+from audiodiff.models.vocoder.config import FrontEndConfig, HeadConfig, LossConfig, VocoderConfig
+from audiodiff.models.vocoder.model import Vocoder
+from audiodiff.models.vocoder.prior import PriorConfig
 from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.signal import mel
 

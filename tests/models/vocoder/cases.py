@@ -4,7 +4,6 @@ import dataclasses
 
 import torch
 
-from audiodiff.models.lmnt import diffwave_config
 from audiodiff.models.vocoder import (
     FrontEndConfig,
     HeadConfig,
@@ -13,6 +12,7 @@ from audiodiff.models.vocoder import (
     Vocoder,
     VocoderConfig,
 )
+from audiodiff.models.vocoder.lmnt import diffwave_config
 from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.signal.mel import preset
 

@@ -1,58 +1,17 @@
 """The mel autoencoder: log-mel to latents of unit deviation, and back (KL-regularised, Kingma & Welling 2014)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from audiodiff.bounds import check_bounds
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
-from audiodiff.nn.autoencoder import AutoencoderConfig, MelDecoder, MelEncoder
+from audiodiff.models.autoencoder.config import MelAutoencoderConfig
+from audiodiff.nn.autoencoder import MelDecoder, MelEncoder
 from audiodiff.signal import mel
 from audiodiff.signal.spectral import mel_band_mask
 
-__all__ = [
-    "AutoencoderLoss",
-    "AutoencoderLossConfig",
-    "MelAutoencoder",
-    "MelAutoencoderConfig",
-    "autoencoder_config_from_dict",
-    "autoencoder_config_to_dict",
-]
-
-
-@dataclass(frozen=True)
-class AutoencoderLossConfig:
-    """Training loss of the autoencoder, on log-mels standardised by band.
-
-    Attributes:
-        kl: weight of the divergence from the unit normal, averaged over latents.
-        change: weight of the error in the change from frame to frame, which keeps onsets from blurring.
-    """
-
-    kl: float = 3e-3
-    change: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Refuse weights that no loss has."""
-        check_bounds(self, "loss", kl=(0.0, 1e6), change=(0.0, 1e6))
-
-
-@dataclass(frozen=True)
-class MelAutoencoderConfig:
-    """Everything that makes a `MelAutoencoder`; stored in its checkpoint."""
-
-    mel: mel.MelSpec
-    network: AutoencoderConfig = field(default_factory=AutoencoderConfig)
-    loss: AutoencoderLossConfig = field(default_factory=AutoencoderLossConfig)
-
-    @property
-    def latents_per_second(self) -> float:
-        """Rate of the latents (Hz)."""
-        return self.mel.sample_rate / (self.mel.hop_length * self.network.frames_per_latent)
+__all__ = ["AutoencoderLoss", "MelAutoencoder"]
 
 
 class AutoencoderLoss(NamedTuple):
@@ -196,23 +155,3 @@ class MelAutoencoder(nn.Module):
 
     def _standardised(self, log_mel: Tensor) -> Tensor:
         return (log_mel - self.mel_mean[:, None]) / self.mel_deviation[:, None]
-
-
-def autoencoder_config_from_dict(values: Mapping[str, Any]) -> MelAutoencoderConfig:
-    """Read a config from JSON values.
-
-    Raises:
-        AudiodiffError: an unknown key, a value of the wrong type, or an impossible combination.
-    """
-    plain = dict(values)
-    if "mel" not in plain:
-        raise AudiodiffError("the autoencoder's config lacks the key mel.")
-    plain["mel"] = mel.from_dict(plain["mel"])
-    return dataclass_from_dict(MelAutoencoderConfig, plain, "config.autoencoder")
-
-
-def autoencoder_config_to_dict(config: MelAutoencoderConfig) -> dict[str, Any]:
-    """Turn a config into JSON values."""
-    values: dict[str, Any] = dataclass_to_dict(config)
-    values["mel"] = mel.to_dict(config.mel)
-    return values

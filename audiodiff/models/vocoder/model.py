@@ -19,45 +19,24 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from audiodiff.diffusion.config import (
-    parameterization_from_dict,
-    process_from_dict,
-)
+from audiodiff.diffusion.config import parameterization_from_dict, process_from_dict
 from audiodiff.diffusion.denoiser import Denoiser
 from audiodiff.diffusion.losses import MinSNR, denoising_loss, uniform_weight
 from audiodiff.diffusion.noise import positional_noise
 from audiodiff.diffusion.parameterization import Parameterization
 from audiodiff.diffusion.process import Process
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.anchored import INPUT_LIMIT, LOG_GAIN_RANGE, AnchoredNetwork, PreparedMel
-from audiodiff.models.prior import PriorConfig, ShapedNoise, prior_context, shape_white_noise
-from audiodiff.models.vocoder_config import (
-    FrontEndConfig,
-    HeadConfig,
-    LossConfig,
-    VocoderConfig,
-    vocoder_config_from_dict,
-    vocoder_config_to_dict,
-)
-from audiodiff.models.vocoder_loss import band_mask, magnitude_distance
+from audiodiff.models.vocoder.anchored import INPUT_LIMIT, LOG_GAIN_RANGE, AnchoredNetwork, PreparedMel
+from audiodiff.models.vocoder.config import FrontEndConfig, VocoderConfig
+from audiodiff.models.vocoder.loss import band_mask, magnitude_distance
+from audiodiff.models.vocoder.prior import PriorConfig, ShapedNoise, prior_context, shape_white_noise
 from audiodiff.nn.packed import packable
 from audiodiff.nn.wavenet import FrameConditioner, MelUpsampler, WaveNet, upsample_factors
 from audiodiff.signal import mel
 from audiodiff.signal.frames import STFT, Folds, FrontEnd, Samples
 from audiodiff.signal.projection import Projector, half_rate
 
-__all__ = [
-    "FrontEndConfig",
-    "HeadConfig",
-    "LossConfig",
-    "PriorConfig",
-    "Vocoder",
-    "VocoderCondition",
-    "VocoderConfig",
-    "VocoderLoss",
-    "vocoder_config_from_dict",
-    "vocoder_config_to_dict",
-]
+__all__ = ["Vocoder", "VocoderCondition", "VocoderLoss"]
 
 
 class VocoderCondition(NamedTuple):

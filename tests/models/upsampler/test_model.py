@@ -12,7 +12,7 @@ from audiodiff.models.upsampler import (
     upsampler_config_to_dict,
 )
 from audiodiff.signal.resample import resample
-from tests.models.upsampler_cases import SMALL, make, voice
+from tests.models.upsampler.cases import SMALL, make, voice
 
 
 def below(waveform: Tensor, hz: float, rate: int = 16_000) -> Tensor:

@@ -29,7 +29,7 @@ from audiodiff.nn.condition import null_condition_like
 from audiodiff.nn.transformer import DiTConfig
 from audiodiff.nn.unet import UNetConfig
 from audiodiff.signal import mel
-from tests.models.vocoder_cases import ANCHORED, make
+from tests.models.vocoder.cases import ANCHORED, make
 
 CONFIG = MelLatentConfig(
     autoencoder=MelAutoencoderConfig(

@@ -23,22 +23,12 @@ from audiodiff.diffusion.noise import positional_noise
 from audiodiff.diffusion.parameterization import Parameterization
 from audiodiff.diffusion.process import Process
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.upsampler_config import (
-    UpsamplerConfig,
-    upsampler_config_from_dict,
-    upsampler_config_to_dict,
-)
+from audiodiff.models.upsampler.config import UpsamplerConfig
 from audiodiff.nn.wavenet import FrameConditioner, WaveNet
 from audiodiff.signal.frames import STFT
 from audiodiff.signal.resample import resample
 
-__all__ = [
-    "Upsampler",
-    "UpsamplerConfig",
-    "UpsamplerLoss",
-    "upsampler_config_from_dict",
-    "upsampler_config_to_dict",
-]
+__all__ = ["Upsampler", "UpsamplerLoss"]
 
 # A field of noise that no sampler draws: the one on the condition.
 _AUGMENTATION_DRAW = -1

@@ -18,7 +18,7 @@ from audiodiff.models.vocoder import (
 )
 from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.signal.mel import log_mel, preset
-from tests.models.vocoder_cases import ANCHORED, CONFIGS, SPEC, make
+from tests.models.vocoder.cases import ANCHORED, CONFIGS, SPEC, make
 
 FRAMES = 12
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import load_vocoder, save_vocoder
-from audiodiff.models.lmnt import diffwave_config, load_lmnt_diffwave
 from audiodiff.models.vocoder import Vocoder
+from audiodiff.models.vocoder.lmnt import diffwave_config, load_lmnt_diffwave
 
 
 def lmnt_state(channels: int, layers: int, generator: torch.Generator) -> dict[str, Tensor]:

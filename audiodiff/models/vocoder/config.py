@@ -14,7 +14,7 @@ from audiodiff.diffusion.config import (
 )
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
-from audiodiff.models.prior import PriorConfig, check_prior
+from audiodiff.models.vocoder.prior import PriorConfig, check_prior
 from audiodiff.nn.wavenet import WaveNetConfig, upsample_factors
 from audiodiff.signal import mel
 from audiodiff.signal.frames import STFT
