@@ -25,6 +25,8 @@ from typing import Any
 
 import soundfile
 
+from audiodiff.atomic import atomic_file
+
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "audiodiff" / "assets" / "example.flac"
 RESULTS = Path(__file__).parent / "results"
@@ -192,9 +194,8 @@ def report(config: Config, run: Run, comparisons: Sequence[Comparison], start: R
 def replace_text(path: Path, text: str) -> None:
     """Write a whole file or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def main(config: Config) -> tuple[Run, list[Comparison]]:

@@ -1,7 +1,6 @@
 """Tables, verdicts and picture of the music benchmark."""
 
 import math
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from audiodiff.atomic import atomic_file
 from audiodiff.metrics.classifier import Confusion
 from audiodiff.metrics.distribution import CopyCheck
 from benchmarks.music_clips import RUNGS
@@ -376,10 +376,8 @@ def draw(report: Report, path: Path) -> None:
         _draw_confusion(table, title, axes.pop(0))
     if report.sweep:
         _draw_sweep(report, axes.pop(0))
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        temporary = Path(folder) / path.name
-        figure.savefig(temporary, dpi=110, metadata={"Software": None})
-        temporary.replace(path)
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:], dpi=110, metadata={"Software": None})
 
 
 def _draw_distances(report: Report, axis: Any) -> None:

@@ -13,7 +13,6 @@ of audio: `--limit 16` makes it a short run.
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from audiodiff.atomic import atomic_file
 from audiodiff.cli.progress import progress_bar
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.baselines import System, baselines
@@ -189,10 +189,8 @@ def draw_steps(report: EvaluationReport, steps: Sequence[int], path: Path) -> No
 
 
 def _save(figure: Any, path: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        temporary = Path(folder) / path.name
-        figure.savefig(temporary, dpi=120, metadata={"Software": None})
-        temporary.replace(path)
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:], dpi=120, metadata={"Software": None})
 
 
 def main(config: Config) -> Path:

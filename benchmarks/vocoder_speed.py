@@ -27,6 +27,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from audiodiff.atomic import atomic_file
 from audiodiff.cli.allocator import tune_allocator
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.vocoder import Vocoder
@@ -329,9 +330,8 @@ def processor() -> str:
 def replace_text(path: Path, text: str) -> None:
     """Write a whole file or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def main(config: Config) -> list[Result]:

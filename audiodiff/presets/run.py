@@ -1,13 +1,12 @@
 """What every training run has, whatever it trains: its folder, its settings, the command that repeats it."""
 
 import json
-import os
-import random
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from audiodiff.atomic import atomic_file
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import read_config
 from audiodiff.models.find import find_checkpoint, pretrained_names, public_name
@@ -144,9 +143,8 @@ def write_settings(run: Path, settings: Mapping[str, Any]) -> None:
     """
     try:
         run.mkdir(parents=True, exist_ok=True)
-        temporary = run / f".{SETTINGS_FILE}.{random.getrandbits(32):08x}"
-        temporary.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, run / SETTINGS_FILE)
+        with atomic_file(run / SETTINGS_FILE) as temporary:
+            temporary.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise AudiodiffError(f"the run folder {run} cannot be written ({error.strerror or error}).") from error
 
