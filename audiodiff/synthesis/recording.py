@@ -24,7 +24,7 @@ Waveform = NDArray[np.float32] | Tensor
 """`[n_samples]` or `[channels, n_samples]`, full scale 1."""
 
 ENCODE_RMS = 0.08
-"""Level of the clips that latents are made of in training (`audiodiff.presets.corpus.DataConfig`)."""
+"""Level of the clips that latents are made of in training (the recipes)."""
 
 MAX_VALUES = 1 << 27
 """Samples over all channels that are held at once, 512 MiB: ten minutes of stereo at 96 kHz."""

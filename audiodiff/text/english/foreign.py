@@ -61,9 +61,10 @@ def check_language(text: str) -> None:
     others = [letter for letter in letters if not unicodedata.name(letter, "").startswith(("LATIN", "MODIFIER"))]
     if len(others) > 0.2 * len(letters):
         script = unicodedata.name(others[0], "unknown").split()[0].capitalize()
+        place = text.index(others[0]) + 1
         raise AudiodiffError(
-            f"the text is written in {script} letters, and only English in Latin letters can be read; write it in Latin "
-            "letters, or give its phonemes in braces such as {HH AH0 L OW1}."
+            f"the text is written in {script} letters (the first is {others[0]!r} at character {place}), and only "
+            "English in Latin letters can be read; write it in Latin letters, or give phonemes such as {HH AH0 L OW1}."
         )
     name = other_language(re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)?", text.lower().replace("’", "'")))
     if name:
