@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from audiodiff.atomic import atomic_file
-from audiodiff.data.shard_files import find_shards
 from audiodiff.data.shards import LatentBatch, LatentDataset
+from audiodiff.data.shards.files import find_shards
 from audiodiff.diffusion.times import QUANTILES, stratified_uniform
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import (

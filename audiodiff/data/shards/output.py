@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 from audiodiff.atomic import atomic_folder
 from audiodiff.data.names import is_url
-from audiodiff.data.shard_files import locate
-from audiodiff.data.shard_format import INDEX_FILE
+from audiodiff.data.shards.files import locate
+from audiodiff.data.shards.format import INDEX_FILE
 from audiodiff.errors import AudiodiffError
 
 

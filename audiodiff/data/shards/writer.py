@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from audiodiff.atomic import atomic_file
-from audiodiff.data.shard_format import (
+from audiodiff.data.shards.format import (
     INDEX_FILE,
     INFO,
     KEY,

@@ -5,9 +5,9 @@ import sys
 import fsspec
 import pytest
 
-from audiodiff.data.shard_files import find_shards
-from audiodiff.data.shard_output import check_empty, check_url, complete_folder
-from audiodiff.data.shard_writer import ShardWriter
+from audiodiff.data.shards.files import find_shards
+from audiodiff.data.shards.output import check_empty, check_url, complete_folder
+from audiodiff.data.shards.writer import ShardWriter
 from audiodiff.errors import AudiodiffError
 from tests.data.latents import INDEX, clip
 
@@ -42,7 +42,7 @@ def test_an_error_leaves_nothing(tmp_path):
 
 def test_what_a_killed_run_has_left_is_removed_by_the_next(tmp_path):
     code = (
-        "import os, sys\nfrom audiodiff.data.shard_output import complete_folder\n"
+        "import os, sys\nfrom audiodiff.data.shards.output import complete_folder\n"
         "with complete_folder(sys.argv[1]) as folder:\n    (folder / 'shard-000000.tar').touch()\n    os._exit(9)\n"
     )
     assert subprocess.run([sys.executable, "-c", code, f"{tmp_path}/train"], check=False).returncode == 9
