@@ -30,6 +30,7 @@ from torch import Tensor
 from audiodiff.atomic import atomic_file
 from audiodiff.cli.allocator import tune_allocator
 from audiodiff.errors import AudiodiffError
+from audiodiff.metrics.table import markdown_table
 from audiodiff.models.vocoder import Vocoder
 from audiodiff.models.vocoder.lmnt import diffwave_config
 from audiodiff.signal.audio_io import read_mono
@@ -300,20 +301,21 @@ def table(results: Sequence[Result]) -> str:
     rival = rival_factor(results)
     heads = ["system", "parameters", "steps", "RTF, median (min–max)", "times real time"]
     heads += [f"times faster than {RIVAL}", "how it was measured"]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    lines = []
     for result in results:
         contender, factors, middle = result.contender, result.factors, result.real_time_factor
-        cells = [
-            contender.name,
-            millions(result),
-            str(contender.steps or "–"),
-            f"{middle:.4f} ({min(factors):.4f}–{max(factors):.4f})",
-            f"{1.0 / middle:.1f}",
-            f"{rival / middle:.1f}",
-            contender.note,
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        lines.append(
+            [
+                contender.name,
+                millions(result),
+                str(contender.steps or "–"),
+                f"{middle:.4f} ({min(factors):.4f}–{max(factors):.4f})",
+                f"{1.0 / middle:.1f}",
+                f"{rival / middle:.1f}",
+                contender.note,
+            ]
+        )
+    return markdown_table(heads, lines)
 
 
 def processor() -> str:
