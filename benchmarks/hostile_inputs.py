@@ -213,7 +213,7 @@ def kinds(originals: Originals) -> tuple[Kind, ...]:
         preset, module = chance.choice(_TINY)
         from importlib import import_module
 
-        presets = import_module(f"audiodiff.presets.{module}")
+        presets = import_module(f"audiodiff_recipes.{module}")
         document = presets.config_to_dict(presets.PRESETS[preset]) | {"preset": preset}
         content = damaged_json(document, chance)
         path = place / chance.choice(("run.yaml", "run.json"))

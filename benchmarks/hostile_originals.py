@@ -123,7 +123,7 @@ def trained(originals: Originals) -> Path:
     """A run of one step, made when it is first wanted."""
     run = originals.folder / "run"
     if not run.is_dir():
-        from audiodiff.presets.vocoder import configure, train
+        from audiodiff_recipes.vocoder import configure, train
 
         changes = {"data.folder": str(originals.folder / "corpus"), "output": str(run), "train.steps": 1}
         train(configure("tiny", {**changes, "validation.clips": 0, "train.validate_every": 0}), resume=False)

@@ -21,8 +21,8 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.embeddings import Embedding, open_embedding
 from audiodiff.metrics.inputs import FloatArray, MissingPackageError, checked
 from audiodiff.signal.audio_io import read_mono, temporary_beside
-from audiodiff.signal.levels import loudness
 from audiodiff.signal.mel import MelSpec, log_mel, preset
+from audiodiff.signal.meters import loudness
 from audiodiff.signal.spectral import griffin_lim_from_mel
 
 Array = npt.NDArray[np.float32]

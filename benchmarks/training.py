@@ -71,8 +71,8 @@ def lmnt_step(batch_size: int) -> Callable[[], float]:
 def our_step(batch_size: int, precision: str, run_dir: str) -> Callable[[], float]:
     """Return a function that does one step of the `diffwave-ljspeech` preset and gives the loss."""
     from audiodiff.cli.allocator import tune_allocator
-    from audiodiff.presets.vocoder import build_model, configure
     from audiodiff.training.loop import LossOutput, Player, train_steps
+    from audiodiff_recipes.vocoder import build_model, configure
 
     tune_allocator()
     config = configure("diffwave-ljspeech", {"batch_size": str(batch_size), "train.precision": precision})

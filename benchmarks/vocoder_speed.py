@@ -29,8 +29,8 @@ from torch import Tensor
 
 from audiodiff.cli.allocator import tune_allocator
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.lmnt import diffwave_config
 from audiodiff.models.vocoder import Vocoder
+from audiodiff.models.vocoder.lmnt import diffwave_config
 from audiodiff.signal.audio_io import read_mono
 from audiodiff.signal.mel import PRESETS, log_mel
 from audiodiff.signal.resample import resample

@@ -13,12 +13,12 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from audiodiff.cli.environment import NO_PROXY, environment
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.beats import warm_up
 from audiodiff.text.library import library_path
 
 from .app import build_app
+from .environment import NO_PROXY, environment
 from .gate import Gate
 from .limits import Limits
 from .studio import Models, Studio, load_models, open_studio

@@ -1,6 +1,7 @@
 """Imports inside the package only go down, and rooms on one floor do not know each other."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +12,10 @@ PACKAGE = Path(__file__).resolve().parents[1] / "audiodiff"
 FLOORS = {
     "atomic": 0,
     "errors": 0,
-    "printable": 0,
-    "torch_state": 0,
     "bounds": 0,
     "json_reader": 0,
+    "printable": 0,
+    "torch_state": 0,
     "_torchaudio": 0,
     "_version": 0,
     "__main__": 6,
@@ -27,11 +28,13 @@ FLOORS = {
     "data": 2,
     "metrics": 2,
     "training": 3,
-    "presets": 4,
     "synthesis": 4,
     "cli": 5,
 }
 """Every room of the package and its floor; data folders (`pretrained`, `assets`) hold no code."""
+
+ABOVE = ("recipes", "demo", "benchmarks", "tests", "audiodiff_recipes", "audiodiff_demo")
+"""Packages that stand on this one, which must not know them; `recipes` and `demo` register their commands."""
 
 FORBIDDEN = {("training", "models"), ("training", "data")}
 """Downward imports that are refused all the same: training is handed its model and its data."""
@@ -52,6 +55,8 @@ def imported_rooms(source: str, package: tuple[str, ...]) -> Iterator[tuple[int,
             parts = name.split(".")
             if parts[0] == "audiodiff":
                 yield node.lineno, parts[1] if len(parts) > 1 else ""
+            elif parts[0] in ABOVE:
+                yield node.lineno, parts[0]
 
 
 def violations(source: str, relative: Path) -> list[str]:
@@ -63,7 +68,9 @@ def violations(source: str, relative: Path) -> list[str]:
     for line, target in imported_rooms(source, ("audiodiff", *relative.parts[:-1])):
         if target in {"", "__version__", "AudiodiffError"} or target == room:
             continue
-        if target not in FLOORS:
+        if target in ABOVE:
+            found.append(f"{relative}:{line} imports {target}, which stands on this package")
+        elif target not in FLOORS:
             found.append(f"{relative}:{line} imports audiodiff.{target}, which is on no floor")
         elif FLOORS[target] >= max(FLOORS[room], 1):
             found.append(f"{relative}:{line} ({room}, floor {FLOORS[room]}) imports {target} on floor {FLOORS[target]}")
@@ -75,6 +82,12 @@ def violations(source: str, relative: Path) -> list[str]:
 def test_every_room_has_a_floor() -> None:
     rooms = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in PACKAGE.rglob("*.py")}
     assert rooms - {"__init__"} <= FLOORS.keys()
+
+
+def test_recipes_and_demo_are_not_named_in_the_package() -> None:
+    """Neither are they loaded by a name or a path: they register their commands."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        assert not re.search(r"audiodiff_(recipes|demo)\b", path.read_text("utf-8")), path
 
 
 def test_imports_only_go_down() -> None:
@@ -96,6 +109,8 @@ def test_imports_only_go_down() -> None:
         ("errors.py", "from audiodiff.cli import main"),
         ("_torchaudio.py", "from audiodiff.signal import mel"),
         ("signal/mel.py", "import audiodiff.attic"),
+        ("cli/main.py", "from audiodiff_recipes import vocoder"),
+        ("cli/main.py", "def f():\n    import demo.serve"),
     ],
 )
 def test_the_rule_sees_a_broken_import(module: str, source: str) -> None:

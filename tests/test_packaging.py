@@ -1,17 +1,39 @@
 """Everything that is needed is in the distribution, and nothing under a name that would get into anybody's way."""
 
+import re
 import tomllib
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
+RENAMED = {"audiodiff_demo": "demo", "audiodiff_recipes": "recipes"}
+"""Packages that are installed under another name than their folder's."""
+
+
 def test_every_package_is_installed() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    inside = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "audiodiff").rglob("__init__.py")}
+    folders = {"audiodiff": "audiodiff", **RENAMED}
+    inside = {
+        ".".join((name, *path.parent.relative_to(ROOT / folder).parts))
+        for name, folder in folders.items()
+        for path in (ROOT / folder).rglob("__init__.py")
+    }
     assert len(inside) > 10
-    assert set(settings["packages"]) == inside | {"audiodiff_demo"}
-    assert settings["package-dir"] == {"audiodiff_demo": "demo"}
+    assert set(settings["packages"]) == inside
+    assert settings["package-dir"] == RENAMED
+
+
+def test_registered_commands_are_there() -> None:
+    commands = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["audiodiff.commands"]
+    assert {"train", "encode", "caption", "demo"} == commands.keys()
+    for module in commands.values():
+        package, _, rest = module.partition(".")
+        text = (ROOT / RENAMED[package] / f"{rest.replace('.', '/')}.py").read_text("utf-8")
+        assert "def add_parser(" in text
+        assert "def run(" in text
 
 
 def test_models_and_recordings_are_installed() -> None:
@@ -23,8 +45,7 @@ def test_models_and_recordings_are_installed() -> None:
     assert there - taken == set()
 
 
-def test_modules_of_the_demo_find_each_other_under_either_name() -> None:
-    for path in (ROOT / "demo").glob("*.py"):
-        text = path.read_text("utf-8")
-        assert "from demo" not in text, path
-        assert "import demo" not in text, path
+@pytest.mark.parametrize("folder", RENAMED.values())
+def test_modules_find_each_other_under_either_name(folder: str) -> None:
+    for path in (ROOT / folder).rglob("*.py"):
+        assert not re.search(rf"^\s*(from|import) (audiodiff_)?{folder}\b", path.read_text("utf-8"), re.MULTILINE), path

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiodiff.atomic import atomic_folder
+from audiodiff.cli.output import tell
 from audiodiff.errors import AudiodiffError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         model = _export(args.source, unfinished, half=args.half)
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file()) / 2**20
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    print(f"{target}  {size:.1f} MiB  {parameters:,} parameters, {'float16' if args.half else 'float32'}")
+    tell(f"{target}  {size:.1f} MiB  {parameters:,} parameters, {'float16' if args.half else 'float32'}")
     return 0
 
 
@@ -57,7 +58,7 @@ def _export(source: Path, target: Path, *, half: bool) -> "nn.Module":
         save_vocoder,
     )
     from audiodiff.models.find import VOCODER_FOLDER
-    from audiodiff.models.lmnt import load_lmnt_diffwave
+    from audiodiff.models.vocoder.lmnt import load_lmnt_diffwave
 
     dtype = torch.float16 if half else torch.float32
     model: torch.nn.Module

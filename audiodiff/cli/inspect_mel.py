@@ -25,7 +25,8 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from audiodiff.errors import AudiodiffError
-    from audiodiff.signal.mel import PRESETS, describe, guess_preset
+    from audiodiff.signal.mel_convert import guess_preset
+    from audiodiff.signal.mel_spec import PRESETS, describe
     from audiodiff.synthesis.files import open_mel
 
     frames = torch.from_numpy(np.array(open_mel(args.input)[..., :MAX_FRAMES], dtype=np.float32))

@@ -5,51 +5,33 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from audiodiff._version import __version__
+from audiodiff.cli.commands import OWN_DISTRIBUTION, add_commands, load_command, owner, registered
 from audiodiff.cli.output import accept_any_text, note
 from audiodiff.cli.parser import BAD_INPUT, MAX_MESSAGE, Parser
 from audiodiff.cli.urls import refuse_urls
 from audiodiff.errors import AudiodiffError
 
-COMMANDS = {
-    "generate": "audiodiff.cli.generate",
-    "vary": "audiodiff.cli.vary",
-    "inpaint": "audiodiff.cli.inpaint",
-    "extend": "audiodiff.cli.extend",
-    "interpolate": "audiodiff.cli.interpolate",
-    "vocode": "audiodiff.cli.vocode",
-    "upsample": "audiodiff.cli.upsample",
-    "train": "audiodiff.cli.train",
-    "prepare": "audiodiff.cli.prepare",
-    "caption": "audiodiff.cli.caption",
-    "encode": "audiodiff.cli.encode",
-    "check": "audiodiff.cli.check",
-    "evaluate": "audiodiff.cli.evaluate",
-    "export": "audiodiff.cli.export",
-    "models": "audiodiff.cli.models",
-    "inspect": "audiodiff.cli.inspect",
-    "replay": "audiodiff.cli.replay",
-    "prompts": "audiodiff.cli.prompts",
-    "inspect-mel": "audiodiff.cli.inspect_mel",
-    "demo": "audiodiff.cli.demo",
-    "doctor": "audiodiff.cli.doctor",
-}
-"""Command name -> module with `add_parser(subparsers)` and `run(args) -> int`."""
-
 INTERRUPTED = 130
 
-UNFORESEEN = "this is a fault of audiodiff"
+UNFORESEEN = "this is a fault of"
 """Part of the message for an error that nothing foresaw."""
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line; imports neither torch nor anything built on it."""
+def build_parser(chosen: str = "") -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; imports neither torch nor anything built on it.
+
+    Args:
+        chosen: the command that is called, empty if that is not known; commands of other packages get their options
+            only when they are called.
+
+    Raises:
+        AudiodiffError: the chosen command cannot be loaded.
+    """
     parser = Parser(
         prog="audiodiff",
         description="Diffusion for audio on a laptop: vocode, train and measure.",
@@ -58,9 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"audiodiff {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
-    for module_name in COMMANDS.values():
-        if find_spec(module_name) is not None:
-            import_module(module_name).add_parser(subparsers)
+    add_commands(subparsers, chosen)
     for subparser in subparsers.choices.values():
         subparser.add_argument(
             "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
@@ -75,9 +55,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments without the program's name; those of the process when `None`.
     """
     accept_any_text()
-    parser = build_parser()
+    words = sys.argv[1:] if argv is None else list(argv)
     try:
-        args = parser.parse_args(argv)
+        # the first word that is no option, since no option in front of the command takes a value
+        parser = build_parser(next((word for word in words if not word.startswith("-")), ""))
+        args = parser.parse_args(words)
+    except AudiodiffError as error:
+        if "--debug" in words:
+            raise
+        return _answer(error)
     except SystemExit as stop:  # argparse has already written its message
         return stop.code if isinstance(stop.code, int) else BAD_INPUT
     if args.command is None:
@@ -88,10 +74,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     tune_allocator()
     try:
         _expand_home(args)
-        run: Callable[[argparse.Namespace], int] = import_module(COMMANDS[args.command]).run
+        command = load_command(args.command)
         with _terminable():
             refuse_urls(args)
-            status = run(args)
+            status = command.run(args)
         sys.stdout.flush()
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else BAD_INPUT
@@ -102,11 +88,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (Exception, KeyboardInterrupt) as error:
         if args.debug:
             raise
-        return _answer(error)
+        return _answer(error, args.command)
     return status
 
 
-def _answer(error: BaseException) -> int:
+def _answer(error: BaseException, command: str = "") -> int:
     """Say in one sentence what ended a command, and return its exit status."""
     if isinstance(error, KeyboardInterrupt):
         note("interrupted; nothing half-written was left behind.")
@@ -119,7 +105,9 @@ def _answer(error: BaseException) -> int:
         note(f"{error.filename or 'the system'}: {error.strerror or error}.")
     else:
         told = f"{type(error).__name__}: {error}"[:MAX_MESSAGE]
-        note(f"{told}; {UNFORESEEN}, please report it with what --debug before the command shows.")
+        entry = registered().get(command)
+        whose = "audiodiff" if entry is None or owner(entry) == OWN_DISTRIBUTION else f"the package {owner(entry)}"
+        note(f"{told}; {UNFORESEEN} {whose}, please report it with what --debug before the command shows.")
     return BAD_INPUT
 
 

@@ -41,7 +41,7 @@ def _licences(metadata: dict[str, Any]) -> list[str]:
     found = set(metadata.get("corpus", {}).get("licences", []))
     origins = list(metadata.get("origins", {}).values())
     while origins:
-        origin = origins.pop()  # as `audiodiff.presets.run.describe_origins` has it
+        origin = origins.pop()  # as the recipes write it
         found.update(origin.get("licences", []))
         origins += origin.get("origins", {}).values()
     return sorted(found)

@@ -18,9 +18,5 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where to look, and end."""
         shown = message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "..."
-        self.exit(BAD_INPUT, f"{self.prog}: {one_line(shown)}; see `{self.prog} --help`.\n")
-
-
-def one_line(message: str) -> str:
-    """Return a message as a terminal may show it: the names in it may come from anybody's files."""
-    return " ".join(printable(message, lines=True).split())
+        sentence = printable(" ".join(shown.split()))
+        self.exit(BAD_INPUT, f"{self.prog}: {sentence}; see `{self.prog} --help`.\n")

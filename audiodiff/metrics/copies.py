@@ -14,8 +14,8 @@ import torch
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.inputs import FloatArray, checked, resampled
-from audiodiff.signal.levels import loudness
 from audiodiff.signal.mel import MelSpec, log_mel
+from audiodiff.signal.meters import loudness
 
 _RATE = 22_050
 _MEL = MelSpec(

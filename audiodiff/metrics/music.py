@@ -14,8 +14,9 @@ import torch
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.inputs import FloatArray, checked, resampled
-from audiodiff.signal.levels import count_clipped, decibel, loudness
+from audiodiff.signal.levels import count_clipped, decibel
 from audiodiff.signal.mel import MelSpec, log_mel, magnitude
+from audiodiff.signal.meters import loudness
 from audiodiff.text.keys import PITCHES, key_name
 
 _RATE = 22_050

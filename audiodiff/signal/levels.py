@@ -1,14 +1,15 @@
-"""Level of a waveform: peak, RMS, loudness, and what to do about it."""
+"""Level of a waveform or a log-mel: peak, RMS, clipping, and bringing it to another level."""
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.signal.mel import MelSpec
+from audiodiff.signal.meters import loudness
 
 LevelPolicy = Literal["none", "peak", "loudness"]
 
@@ -47,70 +48,6 @@ def count_clipped(waveform: Tensor, run: int = 1) -> int:
     elif run > 1:
         return 0
     return int(hot.sum())
-
-
-def _response(z: Tensor, b: tuple[float, float, float], a: tuple[float, float]) -> Tensor:
-    """Second-order filter (b0 + b1 z + b2 z^2) / (1 + a1 z + a2 z^2) at z = exp(-i omega)."""
-    return (b[0] + b[1] * z + b[2] * z * z) / (1.0 + a[0] * z + a[1] * z * z)
-
-
-@lru_cache(maxsize=4)
-def _k_response(sample_rate: int, size: int) -> Tensor:
-    """The two filters of ITU-R BS.1770-4, annex 1, re-derived for any sample rate from their analogue prototypes."""
-    omega = torch.arange(size // 2 + 1, dtype=torch.float64, device="cpu") * (2.0 * math.pi / size)
-    z = torch.polar(torch.ones_like(omega), -omega)
-    # Stage 1: high shelf of 4 dB at 1682 Hz (the head); stage 2: high pass at 38 Hz.
-    gain, q, frequency = 3.999843853973347, 0.7071752369554196, 1681.974450955533
-    k = math.tan(math.pi * frequency / sample_rate)
-    high = 10.0 ** (gain / 20.0)
-    band = high**0.4996667741545416
-    norm = 1.0 + k / q + k * k
-    shelf = ((high + band * k / q + k * k) / norm, 2.0 * (k * k - high) / norm, (high - band * k / q + k * k) / norm)
-    response = _response(z, shelf, (2.0 * (k * k - 1.0) / norm, (1.0 - k / q + k * k) / norm))
-    q, frequency = 0.5003270373238773, 38.13547087602444
-    k = math.tan(math.pi * frequency / sample_rate)
-    norm = 1.0 + k / q + k * k
-    return response * _response(z, (1.0, -2.0, 1.0), (2.0 * (k * k - 1.0) / norm, (1.0 - k / q + k * k) / norm))
-
-
-def _k_weighted(row: Tensor, sample_rate: int) -> Tensor:
-    """K-weight float64 `[n_samples]` in blocks of some seconds; the filters forget within half a second."""
-    lead = sample_rate // 2
-    size = 1 << (8 * sample_rate).bit_length()
-    block = size - 2 * lead
-    response = _k_response(sample_rate, size).to(row.device)
-    pieces = []
-    for start in range(0, row.shape[-1], block):
-        begin = max(start - lead, 0)
-        part = row[begin : start + block]
-        filtered: Tensor = torch.fft.irfft(torch.fft.rfft(part, n=size) * response, n=size)
-        pieces.append(filtered[start - begin : len(part)])
-    return torch.cat(pieces)
-
-
-def loudness(waveform: Tensor, sample_rate: int) -> float:
-    """Integrated loudness in LUFS (ITU-R BS.1770-4): K-weighting, 400 ms blocks, both gates.
-
-    Args:
-        waveform: `[n_samples]` or `[channels, n_samples]` (front channels, weight 1 each); a clip shorter than
-            400 ms is one block.
-        sample_rate: Hz, 8000 or more.
-
-    Returns:
-        LUFS; minus infinity for silence.
-    """
-    if sample_rate < 8000:
-        raise AudiodiffError(f"Loudness at {sample_rate} Hz is not defined; expected 8000 Hz or more.")
-    channels = waveform.double().reshape(-1, waveform.shape[-1])
-    weighted = torch.cat([_k_weighted(row, sample_rate)[None] for row in channels])
-    size = min(round(0.4 * sample_rate), channels.shape[-1])
-    hop = max(round(0.1 * sample_rate), 1)
-    power = weighted.square().unfold(-1, size, hop).mean(dim=-1).sum(dim=0)
-    gated = power[power > 10.0 ** ((-70.0 + 0.691) / 10.0)]
-    if gated.numel() == 0:
-        return -math.inf
-    gated = gated[gated > gated.mean() * 0.1]
-    return -0.691 + 10.0 * math.log10(float(gated.mean()))
 
 
 @dataclass(frozen=True)
@@ -162,3 +99,29 @@ def apply_level(
             gain = min(gain, 10.0 ** ((loudness_lufs - measured) / 20.0)) if math.isfinite(measured) else 1.0
     result = waveform * gain if gain != 1.0 else waveform
     return Levelled(result, decibel(gain), count_clipped(result))
+
+
+def shift_log_mel(log_mel: Tensor, spec: MelSpec, gain_db: float) -> Tensor:
+    """Return the log-mel of the same audio at another level.
+
+    Exact but for values at the floor of the log, whose true value is unknown: they move with the rest, and nothing
+    falls below the floor.
+
+    Args:
+        log_mel: `[..., n_mels, n_frames]`.
+        spec: how it was computed.
+        gain_db: gain in dB.
+    """
+    if gain_db == 0.0 or spec.log == "db-top80":  # the latter is relative to its loudest value already
+        return log_mel
+    value = log_mel * spec.scale + spec.offset
+    gain = 10.0 ** (gain_db / 20.0 * spec.power)
+    if spec.log == "ln":
+        value = (value + math.log(gain)).clamp_min(math.log(spec.floor))
+    elif spec.log == "log10":
+        value = (value + math.log10(gain)).clamp_min(math.log10(spec.floor))
+    elif spec.log == "db-lmnt":
+        value = (value + 20.0 * math.log10(gain) / 100.0).clamp(0.0, 1.0)
+    else:
+        value = value * gain**0.25
+    return (value - spec.offset) / spec.scale

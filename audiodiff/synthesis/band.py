@@ -1,93 +1,15 @@
-"""What a recording holds above a frequency, and how loud it is, measured block by block."""
+"""What a recording at a rate that an upsampler does not expect loses or lacks, in words."""
 
 import math
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from audiodiff.errors import AudiodiffError
-
-SILENCE_PEAK = 1e-4
-"""A channel without a sample above this (-80 dBFS) is silence."""
 
 EMPTY_DB = -50.0
 """A band whose energy is below this share of the whole (dB) holds nothing."""
 
 LOWEST_SHARE = 0.75
 """An input at less than this share of a model's rate leaves too wide a gap below what the model makes."""
-
-_FRAME = 1024
-# What a resampler's filter leaves just above the band is not sound that the recording holds.
-_GUARD = 1.05
-
-
-class BandMeter:
-    """Tells what share of a recording's energy lies above a frequency.
-
-    Args:
-        sample_rate: of the recording (Hz).
-        hz: the frequency.
-    """
-
-    def __init__(self, sample_rate: int, hz: float) -> None:
-        self._first = math.ceil(_GUARD * hz * _FRAME / sample_rate)
-        self._window = torch.hann_window(_FRAME)
-        self._held: Tensor | None = None
-        self._above = 0.0
-        self._all = 0.0
-
-    def add(self, block: Tensor) -> None:
-        """Take in samples `[channels, n]`."""
-        samples = block if self._held is None else torch.cat([self._held, block], dim=-1)
-        count = samples.shape[-1] // _FRAME
-        self._held = samples[:, count * _FRAME :].clone()
-        if count:
-            self._measure(samples[:, : count * _FRAME])
-
-    @property
-    def above_db(self) -> float:
-        """Energy above the frequency against all energy (dB); `-inf` where there is none."""
-        short = self._held
-        if self._all == 0.0 and short is not None and short.shape[-1]:
-            # Less than a frame: under a window of its own length. A rest after whole frames does not count.
-            tapered = short * torch.hann_window(short.shape[-1], periodic=False)
-            self._measure(torch.nn.functional.pad(tapered, (0, _FRAME - short.shape[-1])), windowed=True)
-        return 10.0 * math.log10(self._above / self._all) if self._above > 0.0 else -math.inf
-
-    def _measure(self, samples: Tensor, *, windowed: bool = False) -> None:
-        frames = samples.reshape(len(samples), -1, _FRAME)
-        if not windowed:
-            frames = frames * self._window
-        power = torch.fft.rfft(frames).abs().double().square().sum(dim=(0, 1))
-        self._above += float(power[self._first :].sum())
-        self._all += float(power.sum())
-
-
-class RmsMeter:
-    """The root mean square and the peak of each channel."""
-
-    def __init__(self) -> None:
-        self._squares: Tensor | None = None
-        self._peaks = torch.zeros(0)
-        self.n_samples = 0
-
-    def add(self, block: Tensor) -> None:
-        """Take in samples `[channels, n]`."""
-        squares = block.double().square().sum(dim=-1)
-        peaks = block.abs().amax(dim=-1)
-        self._squares = squares if self._squares is None else self._squares + squares
-        self._peaks = peaks if not len(self._peaks) else torch.maximum(self._peaks, peaks)
-        self.n_samples += block.shape[-1]
-
-    def gains(self, level: float) -> list[float | None]:
-        """What brings each channel to `level`; `None` for silence."""
-        assert self._squares is not None
-        rms = (self._squares / self.n_samples).sqrt().tolist()
-        return [
-            level / value if peak > SILENCE_PEAK else None
-            for value, peak in zip(rms, self._peaks.tolist(), strict=True)
-        ]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import AudioWriter, audio_info, read_blocks
-from audiodiff.signal.mel import MelSpec, check_mel, convert_log_mel, to_dict
+from audiodiff.signal.mel_convert import check_mel, convert_log_mel
+from audiodiff.signal.mel_spec import MelSpec, to_dict
 from audiodiff.signal.npy import read_npy_header
 from audiodiff.signal.resample import n_resampled, resample_stream
 from audiodiff.signal.truncation import truncation_notes

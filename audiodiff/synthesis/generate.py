@@ -19,13 +19,14 @@ from audiodiff.models.find import public_name
 from audiodiff.models.mel_latent import MelLatent
 from audiodiff.signal.levels import Levelled, apply_level
 from audiodiff.signal.mel import value_range
+from audiodiff.synthesis.machine import check_model
 from audiodiff.synthesis.provenance import StoryModel
 from audiodiff.synthesis.resolved import ResolvedClip, Target, resolve_clip
 from audiodiff.synthesis.sampling import Plan, compute_dtype
 from audiodiff.synthesis.settings import GenerateSettings, Resolved, Sampling, VocodeSettings, changed
 from audiodiff.synthesis.streams import windows
 from audiodiff.synthesis.top_bands import limit_top_bands
-from audiodiff.synthesis.vocode import VocoderSynthesizer, check_model
+from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.synthesis.windowed import PlacedDenoise, Places, after, windowed, with_places
 from audiodiff.text.embed import embed_prompt
 from audiodiff.text.encoder import TextEncoder, open_encoder

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import torch
 
+from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.provenance import StoryMachine
 
 MOST_THREADS = 1024
@@ -39,3 +40,24 @@ def threads(number: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def check_model(model: object, name: str, device: torch.device) -> None:
+    """Refuse a model that was changed after loading: its weights have another dtype, or are on another device.
+
+    Raises:
+        AudiodiffError: they have, or are.
+    """
+    if not isinstance(model, torch.nn.Module):
+        return
+    for parameter in model.parameters():
+        if parameter.dtype != torch.float32:
+            raise AudiodiffError(
+                f"the weights of {name} are {str(parameter.dtype).removeprefix('torch.')}; call float() on the model, "
+                'and ask for lower precision with the setting precision="bf16".'
+            )
+        if parameter.device.type != device.type:
+            raise AudiodiffError(
+                f"the weights of {name} are on {parameter.device.type}, and it was loaded for {device.type}; load it "
+                "with the device that it is to compute on."
+            )

@@ -27,7 +27,7 @@ Sound = tuple[Waveform, int]
 """A recording and its rate (Hz)."""
 
 ENCODE_RMS = 0.08
-"""Level of the clips that latents are made of in training (`audiodiff.presets.corpus.DataConfig`)."""
+"""Level of the clips that latents are made of in training (the recipes)."""
 
 MAX_VALUES = 1 << 27
 """Samples over all channels that are held at once, 512 MiB: ten minutes of stereo at 96 kHz."""

@@ -15,8 +15,10 @@ from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import find_checkpoint, public_name
 from audiodiff.models.upsampler import Upsampler
+from audiodiff.signal.meters import BandMeter, RmsMeter
 from audiodiff.signal.resample import n_resampled, resample, resample_stream
-from audiodiff.synthesis.band import BandMeter, Bands, RmsMeter, input_notes
+from audiodiff.synthesis.band import Bands, input_notes
+from audiodiff.synthesis.machine import check_model
 from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.sampling import Grid, compute_dtype
 from audiodiff.synthesis.settings import Resolved, Sampling, changed, recommended_by
@@ -26,7 +28,6 @@ from audiodiff.synthesis.vocode import (
     Array,
     OnProgress,
     channel_seed,
-    check_model,
     check_rate,
     count_network_calls,
     like_given,

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import audio_info, read_blocks
+from audiodiff.signal.meters import BandMeter, RmsMeter
 from audiodiff.signal.resample import n_resampled, resample_stream
 from audiodiff.signal.truncation import truncation_notes
-from audiodiff.synthesis.band import BandMeter, RmsMeter, input_notes
+from audiodiff.synthesis.band import input_notes
 from audiodiff.synthesis.files import READ_SAMPLES, WAV_BYTES, check_output
 from audiodiff.synthesis.machine import this_machine
 from audiodiff.synthesis.provenance import Story, StoryAudio, StoryWriter, check_sidecar, story_input

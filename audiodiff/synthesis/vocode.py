@@ -18,9 +18,12 @@ from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import find_checkpoint, public_name
 from audiodiff.signal.audio_io import HIGHEST_RATE, LOWEST_RATE, MAX_CHANNELS, MAX_PEAK
-from audiodiff.signal.mel import MelSpec, check_mel, convert_log_mel
+from audiodiff.signal.levels import shift_log_mel
+from audiodiff.signal.mel_convert import check_mel, convert_log_mel
+from audiodiff.signal.mel_spec import MelSpec
+from audiodiff.signal.meters import LevelMeter
 from audiodiff.signal.resample import resample
-from audiodiff.synthesis.level import LevelMeter, shift_log_mel
+from audiodiff.synthesis.machine import check_model
 from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.sampling import Grid, Plan, VocoderModel, plan_windows, sample_window
 from audiodiff.synthesis.settings import Resolved, Sampling, VocodeSettings, changed, plain_number
@@ -502,27 +505,6 @@ def open_device(name: str) -> torch.device:
         here += ["mps"] if torch.backends.mps.is_available() else []
         raise AudiodiffError(f"device {name!r} cannot be used here; here are {', '.join(here)}.") from error
     return device
-
-
-def check_model(model: object, name: str, device: torch.device) -> None:
-    """Refuse a model that was changed after loading: its weights have another dtype, or are on another device.
-
-    Raises:
-        AudiodiffError: they have, or are.
-    """
-    if not isinstance(model, torch.nn.Module):
-        return
-    for parameter in model.parameters():
-        if parameter.dtype != torch.float32:
-            raise AudiodiffError(
-                f"the weights of {name} are {str(parameter.dtype).removeprefix('torch.')}; call float() on the model, "
-                'and ask for lower precision with the setting precision="bf16".'
-            )
-        if parameter.device.type != device.type:
-            raise AudiodiffError(
-                f"the weights of {name} are on {parameter.device.type}, and it was loaded for {device.type}; load it "
-                "with the device that it is to compute on."
-            )
 
 
 def read_reference_level(metadata: Mapping[str, Any], folder: Path) -> float | None:

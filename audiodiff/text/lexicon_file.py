@@ -1,6 +1,7 @@
 """Own pronunciations from a CSV file: `word,phonemes` a line, phonemes as ARPAbet or as IPA between slashes."""
 
 import csv
+import re
 from pathlib import Path
 
 from audiodiff.errors import AudiodiffError
@@ -36,6 +37,10 @@ def read_lexicon(path: str | Path) -> dict[str, tuple[str, ...]]:
                     "expected a word, a comma, and its phonemes, such as audiodiff,AO1 D IY0 OW0 D IH0 F."
                 )
             word, phones = row[0].strip().lower(), row[1].strip()
+            if not re.fullmatch(r"[^\W_]+(?:['’][^\W_]+)*", word):
+                raise AudiodiffError(
+                    f"{word!r} is no single word; expected letters, figures and apostrophes, without hyphens or signs."
+                )
             ipa = len(phones) > 1 and phones[0] == phones[-1] == "/"
             words[word] = from_ipa(phones[1:-1]) if ipa else parse_arpabet(phones)
     except (AudiodiffError, csv.Error) as error:

@@ -92,7 +92,7 @@ def test_a_server_that_ends_at_once_is_told(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_short_soak_of_a_tiny_model(tmp_path: Path) -> None:
     pytest.importorskip("gradio")
-    from tests.models import upsampler_cases
+    from tests.models.upsampler import cases as upsampler_cases
     from tests.synthesis.latent_models import write_latent_model
 
     tiny = str(write_latent_model(tmp_path / "tiny"))

@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 
 from audiodiff.cli.main import UNFORESEEN
+from audiodiff.data.shards import LatentDataset
+from audiodiff.signal.audio_io import audio_info
+from audiodiff.synthesis.load import load
+from audiodiff.synthesis.provenance import Story
+from audiodiff.text.library import search_prompts
 from benchmarks.hostile import ACCEPTED, LARGE, MOST_BYTES, REFUSED, SLOW, TRACEBACK, Answer, judge, table
 from benchmarks.hostile_inputs import damaged_bytes, damaged_json
+from benchmarks.hostile_originals import Originals
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -61,3 +67,15 @@ def test_a_short_run_finds_no_fault(tmp_path: Path) -> None:
     assert (
         "| all | 60 |" in (tmp_path / "hostile.md").read_text() or "| all | 5" in (tmp_path / "hostile.md").read_text()
     )
+
+
+def test_what_is_damaged_is_read_when_it_is_whole(tmp_path: Path) -> None:
+    originals = Originals(tmp_path / "originals")
+    for kind in ("vocoder", "upsampler", "mel_latent"):
+        load(originals.folder / kind)
+    assert len(LatentDataset(originals.folder / "shards")) == 3
+    assert [saved.name for saved in search_prompts(path=originals.prompts)] == ["one", "two"]
+    assert Story.from_dict(originals.story()).verb == "vocode"
+    for name, content in originals.sounds.items():
+        (tmp_path / f"a.{name}").write_bytes(content)
+        assert audio_info(tmp_path / f"a.{name}").sample_rate == 22_050

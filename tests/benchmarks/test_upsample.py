@@ -7,7 +7,7 @@ import soundfile
 
 from audiodiff.models.checkpoint import save_upsampler
 from benchmarks.upsample import LOW_PASSED, RECORDING, SINC, TRUE_BANDS, Config, low_passed, main
-from tests.models.upsampler_cases import make, voice
+from tests.models.upsampler.cases import make, voice
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from audiodiff.models.checkpoint import load_mel_latent, load_vocoder, read_config
-from tests.models.test_lmnt import lmnt_state
+from tests.models.vocoder.test_lmnt import lmnt_state
 from tests.synthesis.latent_models import write_latent_model
 
 

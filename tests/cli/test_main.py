@@ -6,8 +6,10 @@ from importlib import import_module
 
 import pytest
 
+from audiodiff.cli import commands
 from audiodiff.cli import main as command_line
-from audiodiff.cli.main import COMMANDS, UNFORESEEN, main
+from audiodiff.cli.commands import COMMANDS
+from audiodiff.cli.main import UNFORESEEN, main
 
 
 @pytest.mark.parametrize(
@@ -76,8 +78,8 @@ def test_a_module_that_cannot_be_imported_is_one_sentence(
         raise ImportError(f"{name} is broken")
 
     parser = command_line.build_parser()
-    monkeypatch.setattr(command_line, "build_parser", lambda: parser)
-    monkeypatch.setattr(command_line, "import_module", broken)
+    monkeypatch.setattr(command_line, "build_parser", lambda chosen: parser)
+    monkeypatch.setattr(commands, "import_module", broken)
     assert main(["models"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "is broken" in line

@@ -8,7 +8,7 @@ from audiodiff.cli import models
 from audiodiff.models.checkpoint import load_upsampler
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.provenance import read_story
-from tests.models.upsampler_cases import voice, write
+from tests.models.upsampler.cases import voice, write
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import soundfile
 from audiodiff.signal.resample import resample
 from demo.limits import Limits
 from demo.studio import Models, Studio, load_models, open_studio
-from tests.models import upsampler_cases
+from tests.models.upsampler import cases as upsampler_cases
 from tests.synthesis.latent_models import RATE, write_latent_model
 
 WORDS = {"genres": ["jazz", "ambient"], "instruments": ["piano"]}

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from audiodiff.cli.demo import LIMITS
 from audiodiff.errors import AudiodiffError
+from demo.command import LIMITS
 from demo.limits import Limits
 
 

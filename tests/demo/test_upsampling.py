@@ -13,7 +13,7 @@ from demo.handlers import Compared, Update
 from demo.jobs import Stopped
 from demo.studio import Models, Studio
 from demo.upsampling import take_example, upsample
-from tests.models.upsampler_cases import voice as wide_voice
+from tests.models.upsampler.cases import voice as wide_voice
 
 
 def ignore(update: Update) -> None:

@@ -18,8 +18,8 @@ from audiodiff.models.checkpoint import (
     save_vocoder,
     weights_hash,
 )
-from tests.models import upsampler_cases
-from tests.models.vocoder_cases import ANCHORED, CONFIGS, make
+from tests.models.upsampler import cases as upsampler_cases
+from tests.models.vocoder.cases import ANCHORED, CONFIGS, make
 
 
 @pytest.fixture

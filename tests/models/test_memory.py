@@ -14,8 +14,8 @@ from audiodiff.models.checkpoint import (
 )
 from audiodiff.models.memory import memory_bytes, without_weights
 from audiodiff.models.vocoder import Vocoder
-from tests.models.upsampler_cases import make as make_upsampler
-from tests.models.vocoder_cases import CONFIGS, make
+from tests.models.upsampler.cases import make as make_upsampler
+from tests.models.vocoder.cases import CONFIGS, make
 from tests.synthesis.latent_models import latent_model
 
 

@@ -29,3 +29,11 @@ def voice(sample_rate: int, seconds: float = 1.0) -> Tensor:
     signal[:edge] = 0.0
     signal[-edge:] = 0.0
     return signal.float()
+
+
+def clip(sample_rate, seconds=0.6):
+    """Voice, hiss and digital silence, so that peaks, slopes and floors all occur."""
+    waveform = voice(sample_rate, seconds)
+    third = len(waveform) // 3
+    waveform[third : 2 * third] += noise(third, 1, 0.02)
+    return waveform

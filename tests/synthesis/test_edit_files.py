@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.signal.tags import write_tags
 from audiodiff.synthesis.edit_files import (
     edit_settings_of,
     extend_file,
@@ -314,6 +315,27 @@ def test_two_inputs_may_be_in_another_folder(
     mono.unlink()
     with pytest.raises(AudiodiffError, match=r"mono\.flac does not exist"):
         replay(away / "out.wav", target, model=tiny_folder, recording=tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["story", "riff"])
+def test_tags_that_cannot_be_used_do_not_keep_a_sound_from_being_edited(
+    tiny: LatentSynthesizer, stereo: Path, tmp_path: Path, damage: str
+) -> None:
+    if damage == "story":
+        write_tags(stereo, {"AUDIODIFF": '{"audiodiff_story": "broken'})
+    else:
+        content = stereo.read_bytes()
+        stereo.write_bytes(content[:4] + bytes(4) + content[8:])
+    assert told_prompts(stereo) is None
+    assert told_fade(stereo, before=False) == 0.0
+    assert vary_file(tiny, stereo, tmp_path / "out.wav", VarySettings(quick())).seconds == 2.0
+
+
+def test_a_recording_that_was_cut_off_is_noted(tiny: LatentSynthesizer, stereo: Path, tmp_path: Path) -> None:
+    content = stereo.read_bytes()
+    stereo.write_bytes(content[: len(content) // 2])
+    report = vary_file(tiny, stereo, tmp_path / "out.wav", VarySettings(quick()))
+    assert any("stereo.wav is cut off" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("name", sorted(EDITS))

@@ -192,7 +192,7 @@ def test_bad_files_are_one_sentence(tmp_path) -> None:
         ("other.json", "not an audiodiff story"),
         ("binary.json", "damaged"),
         ("deep.json", "damaged"),
-        ("long.json", "longer than 1048576 characters"),
+        ("long.json", "longer than 1048576 bytes"),
     ):
         with pytest.raises(AudiodiffError, match=words) as caught:
             read_story(tmp_path / name)

@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 import audiodiff
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import save_upsampler
+from audiodiff.signal.meters import RmsMeter
 from audiodiff.signal.resample import n_resampled, resample
-from audiodiff.synthesis.band import RmsMeter
 from audiodiff.synthesis.load import load_generator, load_vocoder
 from audiodiff.synthesis.provenance import read_story
 from audiodiff.synthesis.replay import replay
@@ -20,7 +20,7 @@ from audiodiff.synthesis.settings import Sampling, changed
 from audiodiff.synthesis.upsample import UpsamplerSynthesizer, load_upsampler
 from audiodiff.synthesis.upsample_files import upsample_file
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
-from tests.models.upsampler_cases import make, voice, write
+from tests.models.upsampler.cases import make, voice, write
 
 SAMPLING = {"steps": 2, "sampler": "ddim", "augmentation": 0.1}
 

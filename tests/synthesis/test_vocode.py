@@ -13,16 +13,16 @@ from audiodiff.diffusion.times import uniform_grid
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.vocoder import Vocoder, VocoderConfig
 from audiodiff.nn.wavenet import WaveNetConfig
+from audiodiff.signal.levels import shift_log_mel
 from audiodiff.signal.mel import PRESETS, MelSpec, log_mel
+from audiodiff.signal.meters import LevelMeter
 from audiodiff.signal.resample import n_resampled, resample
 from audiodiff.synthesis import vocode
-from audiodiff.synthesis.level import LevelMeter, shift_log_mel
 from audiodiff.synthesis.settings import Sampling, VocodeSettings, changed
 from audiodiff.synthesis.streams import FrameReader
 from audiodiff.synthesis.vocode import (
     VocoderSynthesizer,
     channel_seed,
-    check_model,
     check_rate,
     count_network_calls,
     open_device,
@@ -303,13 +303,3 @@ def test_a_device_that_is_not_here_is_answered_with_those_that_are(monkeypatch) 
         with pytest.raises(AudiodiffError, match="here are auto, cpu") as caught:
             open_device(name)
         assert "cuda" not in str(caught.value).split("here are")[1]
-
-
-@pytest.mark.parametrize("lower", [torch.nn.Module.half, torch.nn.Module.double, torch.nn.Module.bfloat16])
-def test_a_model_of_another_precision_is_one_sentence(lower) -> None:
-    network = lower(torch.nn.Linear(2, 2))
-    with pytest.raises(AudiodiffError, match="call float"):
-        check_model(network, "speech", torch.device("cpu"))
-    check_model(torch.nn.Linear(2, 2), "speech", torch.device("cpu"))
-    with pytest.raises(AudiodiffError, match="on meta"):
-        check_model(torch.nn.Linear(2, 2, device="meta"), "speech", torch.device("cpu"))

@@ -23,6 +23,7 @@ def test_arpabet_and_ipa(tmp_path: Path) -> None:
         ("a,AH0\nb,QQ\n", "line 2: unknown phoneme 'QQ'"),
         ("a\n", "line 1: expected a word"),
         ("a b,AH0\n", "line 1: expected a word"),
+        ("well-being,AH0\n", "line 1: 'well-being' is no single word"),
         ("a,\n", "line 1: no phoneme"),
         ("a,/ʘ/\n", "line 1: unknown IPA letter"),
         (None, "cannot be read"),

@@ -1,6 +1,7 @@
 """Is this English? Other languages in Latin letters are told by their small words."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 from audiodiff.errors import AudiodiffError
@@ -54,8 +55,17 @@ def check_language(text: str) -> None:
     """Refuse a text in another language.
 
     Raises:
-        AudiodiffError: the text's small words are those of another language.
+        AudiodiffError: the text's small words are those of another language, or many of its letters of another script.
     """
+    letters = [letter for letter in text if letter.isalpha()]
+    others = [letter for letter in letters if not unicodedata.name(letter, "").startswith(("LATIN", "MODIFIER"))]
+    if len(others) > 0.2 * len(letters):
+        script = unicodedata.name(others[0], "unknown").split()[0].capitalize()
+        place = text.index(others[0]) + 1
+        raise AudiodiffError(
+            f"the text is written in {script} letters (the first is {others[0]!r} at character {place}), and only "
+            "English in Latin letters can be read; write it in Latin letters, or give phonemes such as {HH AH0 L OW1}."
+        )
     name = other_language(re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)?", text.lower().replace("’", "'")))
     if name:
         raise AudiodiffError(

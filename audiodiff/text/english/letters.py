@@ -1,8 +1,10 @@
-"""How a word that no dictionary knows is said: a joint n-gram model of letters and phonemes, in numpy.
+"""How a word that no dictionary knows is said: n-grams of letters with their phonemes and a small network, in numpy.
 
 Each letter of a word stands for 0 to 3 phonemes; such a pair is a token, and the most probable sequence of tokens whose
 letters spell the word gives its phonemes (Bisani and Ney, "Joint-sequence models for grapheme-to-phoneme conversion",
-2008, with one letter a token). `benchmarks/letter_to_sound.py` trains the table from CMU's dictionary.
+2008, with one letter a token). The n-grams know what has been said so far, and a convolutional network, whose opinion
+of each letter is added, knows the letters that are still to come. `benchmarks/letter_to_sound.py` trains both from
+CMU's dictionary.
 """
 
 import functools
@@ -14,7 +16,26 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BITS", "END", "MISSING", "ORDER", "START", "Table", "decode_costs", "pack", "phones_of", "read_table"]
+__all__ = [
+    "BITS",
+    "EDGE",
+    "END",
+    "KERNEL",
+    "MISSING",
+    "ORDER",
+    "START",
+    "Network",
+    "Table",
+    "decode_costs",
+    "encode_costs",
+    "letter_numbers",
+    "pack",
+    "phones_of",
+    "read_table",
+    "write_table",
+]
+
+Floats = npt.NDArray[np.float32]
 
 ORDER = 7
 """Longest n-gram; `ORDER` tokens of `BITS` bits make one integer key."""
@@ -31,6 +52,47 @@ _SINGLE_STRESS = 5.0
 """Cost of a pronunciation without exactly one primary stress: near to all words have one (nats)."""
 
 
+_NETWORK_WEIGHT = 0.6
+"""How much the network's log-probabilities count beside those of the n-grams."""
+
+KERNEL = 5
+EDGE = 1
+"""Number of the place before and after a word; letters have 2 to 27, and 0 is nothing."""
+
+
+class Network(NamedTuple):
+    """Residual convolutions over letters: each block adds relu(convolution(normalized)).
+
+    `embedding` `[28, width]`; a row of the next four a block: `kernels` `[n_blocks, KERNEL * width, width]`, `biases`,
+    `gains` and `shifts` `[n_blocks, width]`; `output` `[width, n_tokens]` and `output_bias` `[n_tokens]`.
+    """
+
+    embedding: Floats
+    kernels: Floats
+    biases: Floats
+    gains: Floats
+    shifts: Floats
+    output: Floats
+    output_bias: Floats
+
+    def logits(self, word: str) -> Floats:
+        """Score of each token at each letter `[n_letters, n_tokens]`."""
+        hidden = self.embedding[[EDGE, *letter_numbers(word), EDGE]]
+        for kernel, bias, gain, shift in zip(self.kernels, self.biases, self.gains, self.shifts, strict=True):
+            centred = hidden - hidden.mean(axis=1, keepdims=True)
+            normal = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5) * gain + shift
+            padded = np.pad(normal, ((KERNEL // 2, KERNEL // 2), (0, 0)))
+            around = np.concatenate([padded[tap : tap + len(hidden)] for tap in range(KERNEL)], axis=1)
+            hidden = hidden + np.maximum(around @ kernel + bias, 0.0)
+        scores: Floats = (hidden @ self.output + self.output_bias)[1:-1]
+        return scores
+
+
+def letter_numbers(word: str) -> list[int]:
+    """Numbers of the letters a to z: 2 to 27."""
+    return [ord(letter) - ord("a") + 2 for letter in word]
+
+
 class Table(NamedTuple):
     """The model: sorted keys of n-grams `[n]`, codes of their log-probabilities and of the back-off after them `[n]`.
 
@@ -41,6 +103,7 @@ class Table(NamedTuple):
     probabilities: npt.NDArray[np.uint8]
     backoffs: npt.NDArray[np.uint8]
     tokens: tuple[tuple[str, tuple[str, ...]], ...]
+    network: Network | None = None
 
 
 def pack(tokens: tuple[int, ...]) -> int:
@@ -70,6 +133,11 @@ def write_table(table: Table) -> bytes:
         "probabilities": table.probabilities,
         "backoffs": table.backoffs,
     }
+    if table.network:
+        arrays |= {
+            f"network.{name}": np.ascontiguousarray(values, np.float16)
+            for name, values in table.network._asdict().items()
+        }
     names = [" ".join([letter, *phones]) for letter, phones in table.tokens]
     return lzma.compress(save(arrays, {"tokens": json.dumps(names)}), preset=9 | lzma.PRESET_EXTREME)
 
@@ -83,7 +151,10 @@ def read_table(packed: bytes) -> Table:
     header = json.loads(plain[8 : 8 + int.from_bytes(plain[:8], "little")])
     names = [name.split() for name in json.loads(header["__metadata__"]["tokens"])]
     tokens = tuple((name[0], tuple(name[1:])) for name in names)
-    return Table(np.cumsum(arrays["differences"]), arrays["probabilities"], arrays["backoffs"], tokens)
+    network = None
+    if "network.output" in arrays:
+        network = Network(*(arrays[f"network.{name}"].astype(np.float32) for name in Network._fields))
+    return Table(np.cumsum(arrays["differences"]), arrays["probabilities"], arrays["backoffs"], tokens, network)
 
 
 @functools.cache
@@ -134,6 +205,7 @@ def phones_of(word: str, table: Table | None = None) -> tuple[str, ...]:
     """
     table = table or _shipped()
     candidates = _candidates(table.tokens)
+    opinions = table.network.logits(word) if table.network else None
     history = np.array([START], np.int64)
     score = np.zeros(1, np.float32)
     paths: list[tuple[int, ...]] = [()]
@@ -141,6 +213,9 @@ def phones_of(word: str, table: Table | None = None) -> tuple[str, ...]:
     for length, letter in enumerate(word, start=1):
         tokens = candidates[letter]
         total = score[:, None] + _scores(table, history, length, tokens)
+        if opinions is not None:
+            opinion = opinions[length - 1, tokens - END - 1]
+            total = total + _NETWORK_WEIGHT * (opinion - np.logaddexp.reduce(opinion))
         best = np.argsort(-total, axis=None, kind="stable")[:_BEAM]
         rows, columns = np.unravel_index(best, total.shape)
         history = (history[rows] << BITS | tokens[columns]) & mask

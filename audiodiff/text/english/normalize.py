@@ -108,7 +108,7 @@ def _web(address: str) -> str:
     words = []
     for part in re.findall(r"[A-Za-z]+|\d+|.", address):
         lower = part.lower()
-        if part.isdigit():
+        if part.isdecimal():
             words.append(
                 cardinal(int(part))
                 if len(part) < 3 and part[0] != "0"
@@ -177,7 +177,7 @@ def _address(reader: Reader, position: int) -> int:
     if found:
         words = " ".join(re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", found[2])) or found[2]
         said = " ".join(
-            cardinal(int(word)) if word.isdigit() else _word_reading(reader, word) for word in words.split()
+            cardinal(int(word)) if word.isdecimal() else _word_reading(reader, word) for word in words.split()
         )
         return reader.say(f"{'hashtag' if found[1] == '#' else 'at'} {said}", position, found.end())
     return position
@@ -192,9 +192,9 @@ def _quantity(reader: Reader, position: int) -> int:
         found = pattern.match(text, position)
         if found:
             return reader.say(words, position, found.end())
-    if not (text[position].isdigit() or text[position] in "-−+±.$£€¥₹₩₽₿(UuCANHEGJI'’" or text[position].isupper()):
+    if not (text[position].isdecimal() or text[position] in "-−+±.$£€¥₹₩₽₿(UuCANHEGJI'’" or text[position].isupper()):
         return position
-    if position and text[position - 1].isalnum() and not (text[position - 1].isdigit() and text[position] in "$"):
+    if position and text[position - 1].isalnum() and not (text[position - 1].isdecimal() and text[position] in "$"):
         if not text[position - 1].isalpha() or text[position].isalpha():
             return position
         if text[position] in "-−+.'’(":
@@ -211,7 +211,7 @@ def _quantity(reader: Reader, position: int) -> int:
 
 def _mixed_end(text: str, end: int) -> bool:
     """Whether letters go on directly after a quantity, as in "3D" or "5G"."""
-    return text[end - 1].isdigit() and end < len(text) and text[end].isalpha()
+    return text[end - 1].isdecimal() and end < len(text) and text[end].isalpha()
 
 
 def _letters_and_figures(reader: Reader, position: int) -> int:
@@ -223,7 +223,7 @@ def _letters_and_figures(reader: Reader, position: int) -> int:
         return reader.say(fold(found[0]), position, found.end())
     words = []
     for part in re.findall(rf"{LETTER}+|\d+", found[0]):
-        if part.isdigit():
+        if part.isdecimal():
             words.append(
                 cardinal(int(part))
                 if part[0] != "0" and len(part) < 4
@@ -263,7 +263,7 @@ def _word_reading(reader: Reader, written: str) -> str:
     if written == "A" and reader.before in _BEFORE_LETTERS:
         return "A"
     stem = re.fullmatch(r"([A-Z]{2,})(['’]?s)?", written) or re.fullmatch(r"([A-Z])(['’]s)", written)
-    if stem and _spelled(stem[1], reader.shouting) and not (stem[1] in "AI" and len(written) < 3):
+    if stem and _spelled(stem[1], reader.shouting) and not (stem[1] in ("A", "I") and not stem[2]):
         return spell(stem[1]) + ("'s" if stem[2] else "")
     if stem and stem[2] and stem[2][0] not in "'’" and stem[1].lower() in ACRONYMS:
         return folded
@@ -305,7 +305,7 @@ def _symbols(reader: Reader, position: int) -> int:
     following = text[position + 1 : position + 2]
     if character.lower() in GREEK and not (following.isalpha() or (position and text[position - 1].isalpha())):
         return reader.say(GREEK[character.lower()], position, position + 1)
-    if character == "~" and not following.isdigit():
+    if character == "~" and not following.isdecimal():
         return position
     if character in "<>" and not re.match(r"[<>]=?\s*[-\d$]|[<>]\s+\w", text[position:]):
         return position

@@ -70,7 +70,7 @@ def ordinal_of(words: str) -> str:
 
 def digits(text: str) -> str:
     """Digits one by one: "2013" is "two zero one three"; what is not a digit is passed over."""
-    return " ".join(_ONES[int(digit)] for digit in text if digit.isdigit())
+    return " ".join(_ONES[int(digit)] for digit in text if digit.isdecimal())
 
 
 def decimal(text: str) -> str:

@@ -252,7 +252,7 @@ def _ordinal(found: re.Match[str], around: Neighbours) -> str:
 
 def _decade(found: re.Match[str], around: Neighbours) -> str | None:
     text = found["year"]
-    if len(text) == 2 and found[0][0].isdigit() and around.before not in _BEFORE_DECADES:
+    if len(text) == 2 and found[0][0].isdecimal() and around.before not in _BEFORE_DECADES:
         return None  # "30s" are seconds as well
     spoken = _year(text) if len(text) == 4 else cardinal(int(text))
     if text in ("00",):
@@ -273,13 +273,13 @@ def _number(found: re.Match[str], around: Neighbours) -> str:
     text = found["amount"]
     sign = {"-": "minus ", "−": "minus ", "+": "plus ", "±": "plus or minus "}.get(found["minus"] or "", "")
     first_year = 1001 if around.before in _BEFORE_YEARS else 1100
-    if not sign and len(text) == 4 and text.isdigit() and first_year <= int(text) <= 2099 and not _counts(around):
+    if not sign and len(text) == 4 and text.isdecimal() and first_year <= int(text) <= 2099 and not _counts(around):
         return year(int(text))
     if text in _FAMILIAR and not sign and not _counts(around):
         return _FAMILIAR[text]
-    if text.isdigit() and len(text) > 1 and text[0] == "0":
+    if text.isdecimal() and len(text) > 1 and text[0] == "0":
         return sign + digits(text)
-    if text.isdigit() and len(text) > 12:
+    if text.isdecimal() and len(text) > 12:
         return sign + digits(text)
     return sign + decimal(text)
 

@@ -10,6 +10,7 @@ from audiodiff.text.english.foreign import check_language
 from audiodiff.text.english.homograph_readings import READINGS
 from audiodiff.text.english.lexicon import Phones
 from audiodiff.text.english.normalize import Token, normalize
+from audiodiff.text.english.reader import fold
 from audiodiff.text.markup import PLACEHOLDER, Markup, check_characters, read_markup
 from audiodiff.text.phones import VOWELS
 from audiodiff.text.sentences import Sentence, sentences
@@ -22,6 +23,9 @@ LONGEST_TEXT = 10_000
 
 LONGEST_WORD = 60
 """Most letters of a word that the letter-to-sound model reads."""
+
+_NEIGHBOURS = 12
+"""Words to each side that may tell which reading of a word is meant."""
 
 _NONE: Mapping[str, Phones] = {}
 
@@ -58,6 +62,7 @@ def phonemes(
     if not text.strip():
         raise NothingToSayError("the text is empty; write what is to be said.")
     marked = read_markup(text)
+    own_words = {fold(word): phones for word, phones in own_words.items()}
     if not skip_unreadable:
         check_language(marked.text)
     normalized = normalize(marked.text, keep=own_words.keys(), skip_unreadable=skip_unreadable)
@@ -96,16 +101,20 @@ def utterances(
         first.append(following)
     check_language(" ".join(sentence.text for sentence in first))
     said = False
+    dropped: tuple[str, ...] = ()
     for number, sentence in enumerate(itertools.chain(first, stream)):
         try:
             one = phonemes(sentence.text, own_words=own_words, usual=usual, skip_unreadable=said or number > 0)
         except NothingToSayError:
+            if any(letter.isalpha() for letter in sentence.text):
+                dropped = (*dropped, f"left out, since it cannot be read: {sentence.text[:60]}")
             continue
         except AudiodiffError as error:
             place = f"in the sentence that begins at character {sentence.start + 1}: " if sentence.start else ""
             raise AudiodiffError(f"{place}{error}") from error
         said = True
-        yield dataclasses.replace(one, offset=sentence.start, ends_paragraph=sentence.ends_paragraph)
+        notes, dropped = (*dropped, *one.notes), ()
+        yield dataclasses.replace(one, notes=notes, offset=sentence.start, ends_paragraph=sentence.ends_paragraph)
     if not said:
         raise NothingToSayError("the text has no word to say; write what is to be said.")
 
@@ -154,12 +163,12 @@ def _words(
 
 
 def _clause(spoken: list[tuple[str, Token]], index: int, text: str) -> tuple[list[str], int]:
-    """The words between the punctuation marks around one, as written, and its index among them."""
+    """The words near one, up to the next punctuation marks, as written, and its index among them."""
     begin = index
-    while begin > 0 and spoken[begin - 1][0]:
+    while begin > max(0, index - _NEIGHBOURS) and spoken[begin - 1][0]:
         begin -= 1
     end = index
-    while end < len(spoken) and spoken[end][0]:
+    while end < min(len(spoken), index + _NEIGHBOURS) and spoken[end][0]:
         end += 1
     words = [text[token.start : token.end] if len(token.words) == 1 else word for word, token in spoken[begin:end]]
     return words, index - begin

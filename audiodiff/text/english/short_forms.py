@@ -102,7 +102,7 @@ def _follows_name(reader: Reader) -> bool:
     last = reader.tokens[-1] if reader.tokens else None
     written = reader.text[last.start : last.end] if last and last.words else ""
     return (written[:1].isupper() and written.lower() not in SENTENCE_STARTS) or (
-        written[-2:] in ("st", "nd", "rd", "th") and written[:1].isdigit()
+        written[-2:] in ("st", "nd", "rd", "th") and written[:1].isdecimal()
     )
 
 

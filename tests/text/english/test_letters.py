@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from audiodiff.text.english import letters
+from benchmarks.letter_network import LetterNetwork, as_numpy, train_network
 from benchmarks.letter_to_sound import held_out, right, train, words
 
 TOY = [
@@ -35,6 +37,31 @@ def test_the_file_gives_the_table_back(toy: letters.Table) -> None:
     again = letters.read_table(letters.write_table(toy))
     assert all(np.array_equal(first, second) for first, second in zip(again[:3], toy[:3], strict=True))
     assert again.tokens == toy.tokens
+
+
+def test_the_network_says_the_same_in_numpy_as_in_torch() -> None:
+    table = letters._shipped()
+    torch.manual_seed(1)
+    network = LetterNetwork(table.tokens).eval()
+    plain = as_numpy({name: value.detach() for name, value in network.named_parameters()})
+    word = torch.tensor([[letters.EDGE, *letters.letter_numbers("phoneme"), letters.EDGE]])
+    with torch.no_grad():
+        expected = (network(word) - network.allowed[word])[0, 1:-1].numpy()
+    assert np.allclose(plain.logits("phoneme"), expected, atol=2e-3)  # the torch side subtracts 10,000
+
+
+def test_the_network_is_trained_and_kept_in_the_file(toy: letters.Table) -> None:
+    network = train_network(TOY * 60, toy.tokens, epochs=30)
+    table = toy._replace(network=network)
+    again = letters.read_table(letters.write_table(table))
+    assert again.network is not None
+    assert np.allclose(again.network.logits("cab"), network.logits("cab"), atol=0.05)
+    assert letters.phones_of("cab", again) == ("K", "AE1", "B")
+    # One "a" is said in two ways, which only the letters that follow can tell.
+    stressed, weak = (toy.tokens.index(("a", (vowel,))) for vowel in ("AE1", "AH0"))
+    second, fourth = network.logits("baba")[[1, 3]]
+    assert second[stressed] > second[weak]
+    assert fourth[stressed] < fourth[weak]
 
 
 def test_words_held_out_of_training() -> None:

@@ -1,9 +1,13 @@
 """English text to words with phonemes and places."""
 
+import contextlib
+import time
 import tracemalloc
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.text.english import phonemes, pronunciations, utterances
@@ -59,6 +63,12 @@ def test_own_words_come_first_and_usual_ones_after_homographs() -> None:
     assert words[0].source == "lexicon"
 
 
+def test_own_words_with_accents_and_figures() -> None:
+    own = {"naïve": ("N", "AY0", "IY1", "V"), "mp3": ("M", "AH0"), "o’neill": ("OW1",)}
+    words = phonemes("Naïve MP3, naive O'Neill", own_words=own).words
+    assert [word.source for word in words] == ["lexicon"] * 4
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -84,6 +94,7 @@ def test_own_words_come_first_and_usual_ones_after_homographs() -> None:
         ("a [pause 1", "bracket at character 3 is not closed"),
         ("a /qʘə/", "'ʘ' at character 5"),
         ("Дом", "Cyrillic"),
+        ("a house дом", "'д' at character 9"),
         ("Ich weiß nicht, was soll es bedeuten, dass ich so traurig bin.", "German"),
         ("Je ne sais pas ce que tu veux dans la maison.", "French"),
         ("El perro no está en la casa, pero el gato sí.", "Spanish"),
@@ -125,6 +136,11 @@ def test_another_language_is_refused_at_once_and_a_foreign_word_later_is_left_ou
     found = list(utterances("This is an English text. He said привет to her."))
     assert "привет" not in " ".join(word.text for word in found[1].words)
     assert found[1].notes
+    english = "This is an English text, and it goes on for a while in this way. "
+    found = list(utterances(english + "Привет. Then it ends."))
+    assert [one.notes for one in found] == [(), ("left out, since it cannot be read: Привет.",)]
+    with pytest.raises(AudiodiffError, match="written in Cyrillic letters"):
+        next(utterances("Hello. Это русский текст. И ещё один."))
 
 
 def test_nothing_to_say() -> None:
@@ -149,3 +165,37 @@ def test_pronunciations_to_choose_among() -> None:
     assert {" ".join(phones) for phones in pronunciations("read")} == {"R IY1 D", "R EH1 D"}
     assert ("DH", "IY0") in pronunciations("the")
     assert pronunciations("cat", own_words={"cat": ("K",)}) == (("K",),)
+
+
+MIXTURE = (
+    "Dr. St. No. 5 $5 3:30 12/25/2020 1/2 5km 10% Jan. 3 1990s '90s II VIII Henry "
+    "www.a.com a@b.com #tag U.S. e.g. Ph.D. MP3 5'10\" 20°C A's the [pause 0.5] *so* {AH0} "
+    "/ə/ 1,000 -5 4x4 1-800-555-0199 US$5 00 1e9 9:99 99/99/9999 0th ½ 2½ ² x² 5² m/s "
+    "5km² 10:30:15 pm 24/7 0/0 1/0 999999999999999999999999999999999999999 0.0.0.0 ( ) \" ' — "
+    "… ~ ^2 é ☃ αβ"
+)
+POOL = MIXTURE.split()
+
+
+@given(st.lists(st.sampled_from(POOL), min_size=1, max_size=8), st.sampled_from(["", " ", "-", ", "]))
+@settings(max_examples=300, deadline=None)
+def test_any_mixture_is_read_or_refused(pieces: list[str], between: str) -> None:
+    text = between.join(pieces)
+    try:
+        utterance = phonemes(text)
+    except AudiodiffError:
+        return
+    assert all(0 <= word.start < word.end <= len(text) for word in utterance.words)
+    assert len(utterance.symbols) == len(utterance.pauses) == len(utterance.word_of_symbol)
+
+
+@pytest.mark.parametrize("piece", ["a ", "1", "a.", "$", "1-", "A&", "a@", "*a", "(1.5 ", "http://a/", "'"])
+def test_time_grows_with_the_length_and_no_faster(piece: str) -> None:
+    def seconds(count: int) -> float:
+        start = time.process_time()
+        with contextlib.suppress(AudiodiffError):
+            phonemes(piece * count)
+        return time.process_time() - start
+
+    phonemes("warm up")
+    assert seconds(9_999 // len(piece)) < 2.0

@@ -1,0 +1,132 @@
+"""Everything that makes a latent model but its weights, and how it is written down."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from audiodiff.bounds import check_bounds
+from audiodiff.diffusion.config import (
+    parameterization_from_dict,
+    parameterization_to_dict,
+    process_from_dict,
+    process_to_dict,
+)
+from audiodiff.errors import AudiodiffError
+from audiodiff.models.autoencoder.config import (
+    MelAutoencoderConfig,
+    autoencoder_config_from_dict,
+    autoencoder_config_to_dict,
+)
+from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
+from audiodiff.nn.transformer import DiTConfig
+from audiodiff.nn.unet import UNetConfig
+from audiodiff.text.keys import KEYS
+
+__all__ = [
+    "CLASSES",
+    "KEY",
+    "NUMBERS",
+    "ClassConfig",
+    "MelLatentConfig",
+    "NumberConfig",
+    "mel_latent_config_from_dict",
+    "mel_latent_config_to_dict",
+]
+
+
+@dataclass(frozen=True)
+class NumberConfig:
+    """A number that the model can be asked for; it sees its distance from a usual value, 24 units an octave.
+
+    Attributes:
+        name: what it is called in metadata and settings.
+        centre: a usual value, in the number's own unit.
+    """
+
+    name: str
+    centre: float
+
+
+@dataclass(frozen=True)
+class ClassConfig:
+    """A choice among names; the model also knows "unknown", class 0."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+NUMBERS = (NumberConfig("tempo", 110.0), NumberConfig("seconds", 10.0))
+"""What latent models can be asked for unless their config says otherwise."""
+
+
+CLASSES = (ClassConfig("source", ("rendered", "recorded")),)
+"""What they can be told to choose from."""
+
+
+KEY = ClassConfig("key", KEYS)
+"""The key as a choice: the states of text encoders hardly tell F# from G."""
+
+
+def _rectified_flow() -> dict[str, Any]:
+    return {"name": "rectified_flow"}
+
+
+def _velocity() -> dict[str, Any]:
+    return {"name": "velocity"}
+
+
+@dataclass(frozen=True)
+class MelLatentConfig:
+    """Everything that makes a `MelLatent`; stored in its checkpoint.
+
+    Attributes:
+        autoencoder: the codec.
+        network: which of the two networks below is used.
+        dit, unet: their shapes; `channels`, `text_width`, `numbers` and `classes` follow from the rest.
+        text_encoder: name of the frozen text encoder (`audiodiff.text.open_encoder`).
+        text_width: width of its token states.
+        numbers, classes: what else can be asked for.
+        beats: whether it can be told where the beats are.
+        known: whether it can be told latents that the rest must fit, as for filling gaps.
+        process, parameterization: as `audiodiff.diffusion.config` writes them.
+    """
+
+    autoencoder: MelAutoencoderConfig
+    network: Literal["dit", "unet"] = "dit"
+    dit: DiTConfig = field(default_factory=DiTConfig)
+    unet: UNetConfig = field(default_factory=UNetConfig)
+    text_encoder: str = "minilm"
+    text_width: int = 384
+    numbers: tuple[NumberConfig, ...] = NUMBERS
+    classes: tuple[ClassConfig, ...] = CLASSES
+    beats: bool = False
+    known: bool = False
+    process: dict[str, Any] = field(default_factory=_rectified_flow)
+    parameterization: dict[str, Any] = field(default_factory=_velocity)
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that cannot be read."""
+        for number in self.numbers:
+            check_bounds(number, f"number {number.name}", centre=(1e-9, 1e9))
+
+
+def mel_latent_config_from_dict(values: Mapping[str, Any]) -> MelLatentConfig:
+    """Read a config from JSON values.
+
+    Raises:
+        AudiodiffError: an unknown key, a value of the wrong type, or parts that do not fit each other.
+    """
+    plain = dict(values)
+    if "autoencoder" not in plain:
+        raise AudiodiffError("the latent model's config lacks the key autoencoder.")
+    plain["autoencoder"] = autoencoder_config_from_dict(plain["autoencoder"])
+    return dataclass_from_dict(MelLatentConfig, plain)
+
+
+def mel_latent_config_to_dict(config: MelLatentConfig) -> dict[str, Any]:
+    """Turn a config into JSON values."""
+    values: dict[str, Any] = dataclass_to_dict(config)
+    values["autoencoder"] = autoencoder_config_to_dict(config.autoencoder)
+    values["process"] = process_to_dict(process_from_dict(config.process))
+    values["parameterization"] = parameterization_to_dict(parameterization_from_dict(config.parameterization))
+    return values

@@ -1,0 +1,236 @@
+"""Everything that makes a vocoder but its weights, and how it is written down."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from audiodiff.bounds import check_bounds
+from audiodiff.diffusion.config import (
+    parameterization_from_dict,
+    parameterization_to_dict,
+    process_from_dict,
+    process_to_dict,
+)
+from audiodiff.errors import AudiodiffError
+from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
+from audiodiff.models.vocoder.prior import PriorConfig, check_prior
+from audiodiff.nn.wavenet import WaveNetConfig, upsample_factors
+from audiodiff.signal import mel
+from audiodiff.signal.frames import STFT
+from audiodiff.signal.mel import MelSpec
+from audiodiff.signal.projection import half_rate
+
+__all__ = [
+    "FrontEndConfig",
+    "HeadConfig",
+    "LossConfig",
+    "VocoderConfig",
+    "vocoder_config_from_dict",
+    "vocoder_config_to_dict",
+]
+
+
+@dataclass(frozen=True)
+class FrontEndConfig:
+    """How the network sees the waveform.
+
+    Attributes:
+        name: "samples", "folds" of `hop_length` samples, or an "stft".
+        n_fft: FFT size of the STFT in samples.
+        hop_length: samples per frame.
+    """
+
+    name: Literal["samples", "folds", "stft"] = "stft"
+    n_fft: int = 1024
+    hop_length: int = 256
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that no front end has."""
+        check_bounds(self, "front_end", n_fft=(1, 65_536), hop_length=(1, 65_536))
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """What the network's output means.
+
+    Attributes:
+        name: "plain" frames of the front end, or "anchored" magnitude and phase (stft only).
+        input_projections: Griffin-Lim projections of the noisy waveform before the network.
+        output_projections: Griffin-Lim projections of the estimate after the network.
+        output_half_projections: projections of the lower half of its spectrum alone, before those, at half their cost.
+        output_momentum: how far beyond each projection the next one starts, as in fast Griffin-Lim.
+        envelope_floor: smallest scale of network inputs, in STFT magnitude (full scale is about `n_fft / 4`).
+        mel_mean, mel_deviation: standardisation of the log-mel.
+    """
+
+    name: Literal["plain", "anchored"] = "anchored"
+    input_projections: int = 0
+    output_projections: int = 1
+    output_half_projections: int = 0
+    output_momentum: float = 0.0
+    envelope_floor: float = 3e-3
+    mel_mean: float = -4.0
+    mel_deviation: float = 3.0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no estimate."""
+        check_bounds(
+            self,
+            "head",
+            input_projections=(0, 1_000),
+            output_projections=(0, 1_000),
+            output_half_projections=(0, 1_000),
+            output_momentum=(0.0, 10.0),
+            envelope_floor=(1e-12, 1e6),
+            mel_mean=(-1e6, 1e6),
+            mel_deviation=(1e-6, 1e6),
+        )
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Training loss: the core's denoising loss plus a phase-blind one.
+
+    Attributes:
+        metric: "l1" or "l2" on samples, or "spectral": squared complex STFT error in units of the mel envelope.
+        min_snr: gamma of the min-SNR weighting; 0 for none.
+        denoising: weight of the denoising loss.
+        magnitude: weight of the multi-resolution STFT magnitude distance of `x0_hat`.
+        resolutions: its (n_fft, hop_length) pairs.
+        t_min: smallest training time.
+        full_noise: share of training items at t_max, where sampling starts.
+    """
+
+    metric: Literal["l1", "l2", "spectral"] = "spectral"
+    min_snr: float = 20.0
+    denoising: float = 1.0
+    magnitude: float = 3.0
+    resolutions: tuple[tuple[int, int], ...] = ((256, 64), (512, 128), (1024, 256))
+    t_min: float = 0.02
+    full_noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse weights and sizes that make no loss."""
+        check_bounds(
+            self,
+            "loss",
+            min_snr=(0.0, 1e12),
+            denoising=(0.0, 1e6),
+            magnitude=(0.0, 1e6),
+            t_min=(0.0, 1e6),
+            full_noise=(0.0, 1.0),
+        )
+        if len(self.resolutions) > 16 or not all(1 <= hop <= n_fft <= 65_536 for n_fft, hop in self.resolutions):
+            raise AudiodiffError(
+                "loss.resolutions must be up to 16 pairs of n_fft and hop_length, 1 <= hop_length <= n_fft <= 65536."
+            )
+
+
+def _rectified_flow() -> dict[str, Any]:
+    return {"name": "rectified_flow"}
+
+
+def _x0() -> dict[str, Any]:
+    return {"name": "x0"}
+
+
+@dataclass(frozen=True)
+class VocoderConfig:
+    """Everything that makes a `Vocoder`; stored in its checkpoint.
+
+    Attributes:
+        mel: the log-mel that is made into sound.
+        front_end: how the network sees the waveform.
+        wavenet: the network.
+        head: what its output means.
+        prior: the noise of the process.
+        loss: what is minimised.
+        process: how data become noise, by name and settings (`audiodiff.diffusion.config`).
+        parameterization: what the network estimates, in the same form.
+
+    Raises:
+        AudiodiffError: the parts do not fit each other; the arithmetic is in the message.
+    """
+
+    mel: mel.MelSpec
+    front_end: FrontEndConfig = field(default_factory=FrontEndConfig)
+    wavenet: WaveNetConfig = field(default_factory=WaveNetConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
+    prior: PriorConfig = field(default_factory=PriorConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    process: dict[str, Any] = field(default_factory=_rectified_flow)
+    parameterization: dict[str, Any] = field(default_factory=_x0)
+
+    def __post_init__(self) -> None:
+        """Check what only the combination can tell."""
+        hop, spec = self.front_end.hop_length, self.mel
+        if self.front_end.name == "samples":
+            if self.wavenet.cond_channels != spec.n_mels:
+                raise AudiodiffError(
+                    f"wavenet.cond_channels is {self.wavenet.cond_channels}; on samples the mel is the condition, so "
+                    f"it must be mel.n_mels = {spec.n_mels}."
+                )
+            upsample_factors(spec.hop_length)
+        elif spec.hop_length % hop:
+            raise AudiodiffError(
+                f"front_end.hop_length {hop} does not divide mel.hop_length {spec.hop_length} "
+                f"({spec.hop_length} / {hop} = {spec.hop_length / hop:g}); frames and mel would drift apart."
+            )
+        if self.front_end.name != "samples" and self.wavenet.cond_channels == 0:
+            raise AudiodiffError(
+                "wavenet.cond_channels is 0; a framed vocoder needs a condition of at least 1 channel."
+            )
+        anchored = self.head.name == "anchored"
+        if self._needs_stft:
+            STFT(spec.n_fft, spec.hop_length)
+        if anchored and self.front_end != FrontEndConfig("stft", spec.n_fft, spec.hop_length):
+            raise AudiodiffError(
+                f"The anchored head needs the mel's own STFT (n_fft {spec.n_fft}, hop_length {spec.hop_length}) as "
+                f"front end; got {self.front_end.name} with n_fft {self.front_end.n_fft}, hop_length {hop}."
+            )
+        check_prior(self.prior, spec.n_fft, spec.hop_length)
+        if anchored and self.head.output_half_projections:
+            half_rate(STFT(spec.n_fft, spec.hop_length))
+        if not 0 < self.loss.t_min < process_from_dict(self.process).t_max:
+            raise AudiodiffError(f"loss.t_min is {self.loss.t_min}; it must lie inside the process's time range.")
+
+    @property
+    def _needs_stft(self) -> bool:
+        """Whether frames of the mel must be those of the state's STFT."""
+        return self.head.name == "anchored" or self.prior.name == "shaped" or self.loss.metric == "spectral"
+
+    @property
+    def delay(self) -> int:
+        """Samples by which the state of the process is behind the waveform of its mel.
+
+        Frame i of an STFT of the state is centred on sample (i + 0.5) * hop_length, that of a mel with centring
+        "center" on sample i * hop_length of the waveform: half a hop more silence at the start makes them the same.
+        """
+        return self.mel.hop_length // 2 if self._needs_stft and self.mel.centring == "center" else 0
+
+    @property
+    def state_mel(self) -> MelSpec:
+        """The recipe that gives a state's mel: `mel`, on the frames of the state."""
+        return dataclasses.replace(self.mel, centring="same") if self.delay else self.mel
+
+
+def vocoder_config_from_dict(values: Mapping[str, Any]) -> VocoderConfig:
+    """Read a config from plain values; `mel` may be the name of a preset.
+
+    Raises:
+        AudiodiffError: an unknown key, a value of the wrong type, or parts that do not fit each other.
+    """
+    values = dict(values) if isinstance(values, Mapping) else values
+    if isinstance(values, dict) and "mel" in values and not isinstance(values["mel"], mel.MelSpec):
+        values["mel"] = mel.from_dict(values["mel"])
+    return dataclass_from_dict(VocoderConfig, values)
+
+
+def vocoder_config_to_dict(config: VocoderConfig) -> dict[str, Any]:
+    """Turn a config into JSON values."""
+    values: dict[str, Any] = dataclass_to_dict(config)
+    values["mel"] = mel.to_dict(config.mel)
+    values["process"] = process_to_dict(process_from_dict(config.process))
+    values["parameterization"] = parameterization_to_dict(parameterization_from_dict(config.parameterization))
+    return values

@@ -1,1 +1,0 @@
-"""Ready-made training runs: settings with their reasons, presets, and the function that trains."""

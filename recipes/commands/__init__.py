@@ -1,0 +1,1 @@
+"""The commands that the recipes register: argument parsing only."""

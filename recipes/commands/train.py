@@ -1,0 +1,211 @@
+"""`audiodiff train`: a corpus in, a checkpoint out."""
+
+import argparse
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from audiodiff.cli.output import tell
+from audiodiff.cli.parser import Parser
+from audiodiff.errors import AudiodiffError
+
+PRESET_NAMES = {
+    "vocoder": (
+        "speech",
+        "speech-adversarial",
+        "music-vocoder",
+        "folder",
+        "ljspeech",
+        "libritts",
+        "vctk",
+        "diffwave-ljspeech",
+        "tiny",
+    ),
+    "autoencoder": (
+        "music-autoencoder",
+        "speech-autoencoder",
+        "folder-autoencoder",
+        "maestro-autoencoder",
+        "musdb18-autoencoder",
+        "gtzan-autoencoder",
+        "fma-autoencoder",
+        "sc09-autoencoder",
+        "ljspeech-autoencoder",
+        "tiny-autoencoder",
+    ),
+    "latent": (
+        "music",
+        "music-unet",
+        "music-finetune",
+        "folder-latent",
+        "maestro-latent",
+        "musdb18-latent",
+        "gtzan-latent",
+        "fma-latent",
+        "sc09-latent",
+        "ljspeech-latent",
+        "tiny-latent",
+    ),
+    "upsampler": (
+        "upsampler-speech",
+        "tiny-upsampler",
+    ),
+}
+"""Names of the presets by the recipe that has them in its `PRESETS` (and needs torch)."""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train a model on a corpus or a folder of recordings",
+        description="Train a vocoder, a mel autoencoder, a latent model or an upsampler. The run folder ends as a "
+        "checkpoint; a stopped run goes on with --resume.",
+        epilog="Any other setting is --key value, e.g. --learning_rate 4e-4 or --model.wavenet.channels 128; "
+        "`audiodiff train PRESET --help` explains them all, --settings prints them as JSON.",
+        usage="audiodiff train PRESET|CONFIG.yaml --data FOLDER --output RUN [--steps N] [--seed S] "
+        "[--key value ...] [--init CHECKPOINT]\n       audiodiff train --resume RUN [--steps N] [--key value ...]",
+    )
+    parser.add_argument(
+        "config",
+        metavar="PRESET",
+        help=f"{', '.join(name for names in PRESET_NAMES.values() for name in names)}, or a .yaml or .json of settings",
+    )
+    _add_options(parser, {})
+    # Everything after PRESET, so that settings can be named freely; `run` reads the options among it.
+    parser.add_argument("settings_given", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+
+
+def _add_options(parser: argparse.ArgumentParser, defaults: dict[str, Any]) -> None:
+    parser.add_argument(
+        "--data",
+        metavar="FOLDER",
+        help="the corpus, or what `audiodiff prepare` has made; for latent models the shards that `audiodiff encode` "
+        "has made, a folder or a URL (https://, s3://, gs://, hf://; extra `remote`)",
+    )
+    parser.add_argument("--output", "-o", metavar="RUN", help="the run folder")
+    parser.add_argument("--steps", type=int, metavar="N", help="training steps (default: the preset's)")
+    parser.add_argument("--seed", type=int, metavar="S", help="seed of weights, crops and noise (default: 0)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in RUN, with its own settings")
+    parser.add_argument("--init", metavar="CHECKPOINT", help="start from these weights: a folder, or a model by name")
+    parser.add_argument("--settings", action="store_true", help="print the settings and stop")
+    parser.set_defaults(**defaults)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train and print where the checkpoint is."""
+    args, changes = _read(args)
+    source = args.config
+    if args.resume and "output" not in changes and not args.help:
+        source = _run_settings(source)
+        changes["output"] = args.config
+    # Each module has `Config`, `configure`, `config_to_dict`, `train` and `NEXT`, what to do with the checkpoint.
+    presets = import_module(f"..{recipe_of(source)}", __package__)
+    config = presets.configure(source, changes)
+    if args.help:
+        print(_explained(presets, config), end="")
+        return 0
+    if args.settings:
+        import json
+
+        tell(json.dumps(presets.config_to_dict(config), indent=1))
+        return 0
+    if not config.data.folder or not config.output:
+        raise AudiodiffError("a run needs a corpus and a folder: give --data FOLDER and --output RUN.")
+    from audiodiff.training.devices import close_devices
+
+    folder = presets.train(config, resume=args.resume)
+    if close_devices():
+        tell(f"{folder}: a checkpoint; {presets.NEXT.format(folder=folder)}")
+    return 0
+
+
+def _run_settings(run: str) -> str:
+    """Where a run folder keeps its settings.
+
+    Raises:
+        AudiodiffError: it is not the folder of a run.
+    """
+    from ..run import SETTINGS_FILE
+
+    file = Path(run) / SETTINGS_FILE
+    if not file.is_file():
+        raise AudiodiffError(
+            f"{run} is not the folder of a run ({SETTINGS_FILE} is not there); go on with one by `audiodiff train "
+            "--resume RUN`, or by the command that started it and --resume."
+        )
+    return str(file)
+
+
+def _explained(presets: Any, config: Any) -> str:
+    """The options, and every setting with its value and what it means."""
+    import json
+    import shlex
+    import textwrap
+
+    from audiodiff.signal.mel import PRESETS as MELS
+
+    from ..settings import explain
+
+    parser = argparse.ArgumentParser(
+        prog="audiodiff train", usage=f"audiodiff train {config.preset} [--key value ...]", add_help=False
+    )
+    _add_options(parser, {})
+    lines = [parser.format_help(), f"settings and their values in {config.preset}; the last parts of a key will do:"]
+    for key, value, words in explain(presets.Config, presets.config_to_dict(config)):
+        mel, _, first = key.rpartition(".")
+        if first == "sample_rate" and mel.endswith("mel"):
+            lines.append(f"  --{mel} NAME")
+            lines += textwrap.wrap(", ".join(MELS), 110, initial_indent=" " * 6, subsequent_indent=" " * 6)
+        shown = value if isinstance(value, str) else json.dumps(value)
+        lines.append(f"  --{key} {shlex.quote(shown)}")
+        lines += textwrap.wrap(words, 110, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return "\n".join(lines) + "\n"
+
+
+def recipe_of(source: str) -> str:
+    """Return the recipe that trains what a preset, or a file that starts from one, describes.
+
+    Raises:
+        AudiodiffError: there is no such preset.
+    """
+    name = source
+    if (Path(source) / "train.json").is_file():
+        raise AudiodiffError(f"{source} is the folder of a run; go on with it by `audiodiff train --resume {source}`.")
+    if Path(source).suffix.lower() in (".yaml", ".yml", ".json"):
+        from ..settings import read_table
+
+        name = str(read_table(Path(source)).get("preset", "") or "folder")
+    for module, names in PRESET_NAMES.items():
+        if name in names:
+            return module
+    known = ", ".join(name for names in PRESET_NAMES.values() for name in names)
+    where = "" if name == source else f"{source} starts from a preset that does not exist: "
+    raise AudiodiffError(f"{where}there is no preset {name!r}; known are {known}, or give a .yaml file.")
+
+
+def _read(args: argparse.Namespace) -> tuple[argparse.Namespace, dict[str, Any]]:
+    """Return the options, wherever they stood, and the settings that are to change."""
+    parser = Parser(prog="audiodiff train", add_help=False, allow_abbrev=False, argument_default=None)
+    known = {name: getattr(args, name) for name in ("data", "output", "steps", "seed", "resume", "init", "settings")}
+    _add_options(parser, known)
+    parser.add_argument("--debug", action="store_true", default=getattr(args, "debug", False))
+    parser.add_argument("--help", "-h", action="store_true")
+    options, rest = parser.parse_known_args(args.settings_given)
+    args.debug = options.debug
+    options.config = args.config
+    from ..settings import pairs
+
+    changes: dict[str, Any] = dict(pairs(rest))
+    for key, value in (
+        ("data.folder", options.data),
+        ("output", options.output),
+        ("init", options.init),
+        ("train.steps", options.steps),
+        ("train.seed", options.seed),
+    ):
+        if value is not None:
+            if key in changes:
+                raise AudiodiffError(f"--{key} is given twice; give it once.")
+            changes[key] = value
+    return options, changes

@@ -1,0 +1,50 @@
+"""Small vocoders of every family for tests."""
+
+import dataclasses
+
+import torch
+
+from audiodiff.models.vocoder import (
+    FrontEndConfig,
+    HeadConfig,
+    LossConfig,
+    PriorConfig,
+    Vocoder,
+    VocoderConfig,
+)
+from audiodiff.models.vocoder.lmnt import diffwave_config
+from audiodiff.nn.wavenet import WaveNetConfig
+from audiodiff.signal.mel import preset
+
+SPEC = preset("hifigan-22k")
+_FRAMED = WaveNetConfig(channels=8, layers=3, dilation_cycle=2, cond_channels=6, embedding_width=10)
+
+ANCHORED = VocoderConfig(
+    SPEC,
+    wavenet=_FRAMED,
+    head=HeadConfig(input_projections=1, output_projections=1),
+    prior=PriorConfig("shaped", projections=2),
+)
+FOLDED = VocoderConfig(
+    SPEC,
+    front_end=FrontEndConfig("folds", hop_length=32),
+    wavenet=_FRAMED,
+    head=HeadConfig("plain", output_projections=0),
+    prior=PriorConfig("shaped"),
+    parameterization={"name": "velocity"},
+)
+STFT_PLAIN = dataclasses.replace(
+    FOLDED, front_end=FrontEndConfig("stft", 64, 32), prior=PriorConfig("white"), loss=LossConfig("l2", magnitude=0.0)
+)
+DIFFWAVE = diffwave_config(channels=8, layers=4, dilation_cycle=4)
+CONFIGS = {"anchored": ANCHORED, "folded": FOLDED, "stft": STFT_PLAIN, "diffwave": DIFFWAVE}
+
+
+def make(config: VocoderConfig, std: float = 0.05) -> Vocoder:
+    """A vocoder with random weights everywhere (a fresh one is the zero function)."""
+    generator = torch.Generator().manual_seed(0)
+    model = Vocoder(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(std * torch.randn(parameter.shape, generator=generator))
+    return model.eval()
