@@ -135,7 +135,7 @@ def compare(config: Config, source: Path) -> list[Comparison]:
     import torch
 
     from audiodiff.cli.allocator import tune_allocator
-    from audiodiff.synthesis.settings import VocodeSettings
+    from audiodiff.synthesis.settings import Sampling, VocodeSettings
     from audiodiff.synthesis.vocode import load
 
     tune_allocator()
@@ -148,7 +148,8 @@ def compare(config: Config, source: Path) -> list[Comparison]:
     for precision in ("fp32", "bf16") if own == "fp32" else ("bf16", "fp32"):
 
         def vocode(window_seconds: float, precision: Any = precision) -> torch.Tensor:
-            settings = VocodeSettings(steps=config.steps, precision=precision, window_seconds=window_seconds)
+            sampling = Sampling(steps=config.steps, precision=precision)
+            settings = VocodeSettings(sampling, window_seconds=window_seconds)
             return synthesizer.vocode_mel(mel, settings=settings)
 
         whole = vocode(math.inf)

@@ -32,6 +32,7 @@ from audiodiff.metrics.spectral import log_spectral_distance
 from audiodiff.metrics.stats import mean_interval, paired_difference
 from audiodiff.metrics.table import interval_cell, markdown_table
 from audiodiff.signal.resample import resample
+from audiodiff.synthesis.settings import Sampling
 from audiodiff.synthesis.upsample import UpsamplerSynthesizer, load_upsampler
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 
@@ -109,7 +110,7 @@ def systems(synthesizer: UpsamplerSynthesizer, config: Config) -> dict[str, Syst
         TRUE_BANDS: true_bands,
     }
     for steps in config.steps:
-        found[f"ours, {steps} step{'' if steps == 1 else 's'}"] = ours(UpsampleSettings(steps=steps))
+        found[f"ours, {steps} step{'' if steps == 1 else 's'}"] = ours(UpsampleSettings(Sampling(steps=steps)))
     for augmentation in config.augmentations:
         found[f"ours, {synthesizer.defaults.steps} steps, {AUGMENTATION} {augmentation:g}"] = ours(
             UpsampleSettings(augmentation=augmentation)
@@ -179,8 +180,8 @@ def report(rows: Sequence[Row], clips: Sequence[Clip], synthesizer: UpsamplerSyn
         "# Upsampling",
         "",
         f"Model {Path(config.model).name}: {synthesizer.low_rate} to {synthesizer.sample_rate} Hz, {defaults.sampler} "
-        f"on the {defaults.grid} grid, augmentation {defaults.augmentation:g} and {defaults.steps} steps where the row "
-        f"does not say otherwise, seed 0. Split {config.split} of {config.data.name}"
+        f"on the {defaults.grid} grid, augmentation {synthesizer.augmentation:g} and {defaults.steps} steps where the "
+        f"row does not say otherwise, seed 0. Split {config.split} of {config.data.name}"
         + ("" if config.seconds is None else f", first {config.seconds:g} s of each clip")
         + ("" if config.limit is None else f", {config.limit} clips of each group at most")
         + ". Means over clips with 95 % intervals. LSD: root mean square over frequency of the difference of log power "
@@ -236,7 +237,7 @@ def main(config: Config) -> list[Row]:
     record: dict[str, Any] = {
         "model": Path(config.model).name,
         "weights_sha256": synthesizer.identity.weights_sha256,
-        "defaults": asdict(synthesizer.defaults),
+        "defaults": {**asdict(synthesizer.defaults), "augmentation": synthesizer.augmentation},
         "clips": [[clip.name, clip.group] for clip in clips],
         "rows": [asdict(row) for row in rows],
     }

@@ -37,7 +37,7 @@ from audiodiff.signal.audio_io import read_mono
 from audiodiff.signal.mel import PRESETS, log_mel
 from audiodiff.signal.resample import resample
 from audiodiff.signal.spectral import griffin_lim_from_mel
-from audiodiff.synthesis.settings import VocodeSettings
+from audiodiff.synthesis.settings import Sampling, VocodeSettings
 from audiodiff.synthesis.vocode import (
     SAMPLES_CALL_SECONDS,
     SAMPLES_WINDOW_SECONDS,
@@ -158,7 +158,7 @@ def synthesis(
     sampler: str | None = None,
 ) -> Callable[[], Tensor]:
     """Return a run of one of our models from its mel, as `vocode_mel` does it."""
-    settings = VocodeSettings(steps=steps, sampler=sampler, precision=precision)
+    settings = VocodeSettings(Sampling(steps=steps, sampler=sampler, precision=precision))
     return lambda: synthesizer.vocode_mel(mel, settings=settings)
 
 
