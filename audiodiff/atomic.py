@@ -42,7 +42,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
         yield temporary
         if target.exists():
             shutil.copymode(target, temporary)
-        os.replace(temporary, target)
+        put_in_place(temporary, target)
 
 
 def check_target(path: str | Path) -> None:
@@ -79,7 +79,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 def scratch_folder(folder: str | Path) -> Iterator[Path]:
     """Yield an empty temporary folder inside `folder`, which goes when the block ends, with what was left in it.
 
-    For files of libraries that write in ways of their own; rename them into `folder` when they are complete.
+    For files of libraries that write in ways of their own; `put_in_place` them when they are complete.
 
     Args:
         folder: must exist.
@@ -89,6 +89,15 @@ def scratch_folder(folder: str | Path) -> Iterator[Path]:
     """
     with _temporary(Path(folder), Path(folder) / _PREFIX, folder=True) as temporary:
         yield temporary
+
+
+def put_in_place(temporary: Path, target: Path) -> None:
+    """Rename a complete file of a `scratch_folder` to its name, in place of what has that name.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    os.replace(temporary, target)
 
 
 def _file_target(path: Path) -> Path:

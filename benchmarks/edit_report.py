@@ -1,6 +1,5 @@
 """Tables and the picture of `benchmarks.edits`."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from audiodiff.atomic import atomic_file
 from audiodiff.metrics.stats import Interval, mean_interval
 from benchmarks.edit_measures import LARGEST, Likeness, Places, rank_correlation, rises
 
@@ -251,10 +251,8 @@ def draw(findings: Findings, path: Path) -> None:
         axes[1], "interpolate", [("to the first, ", findings.to_first), ("to the second, ", findings.to_second)]
     )
     _draw_places(axes[2], [*findings.joins, *findings.meetings])
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        temporary = Path(folder) / path.name
-        figure.savefig(temporary, dpi=100, metadata={"Software": None})
-        temporary.replace(path)
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:], dpi=100, metadata={"Software": None})
 
 
 def _draw_curves(axis: Any, title: str, rows: Sequence[tuple[str, Curves]]) -> None:

@@ -35,7 +35,7 @@ from audiodiff.synthesis.fill import extend, inpaint
 from audiodiff.synthesis.generate import LatentSynthesizer
 from audiodiff.synthesis.load import load_generator
 from audiodiff.synthesis.loop import seam_score
-from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.settings import GenerateSettings, Sampling
 from audiodiff.synthesis.windowed import window_starts
 from benchmarks.edit_measures import Abruptness, Likeness, Places, abruptness, beat_scores, pasted
 from benchmarks.edit_report import (
@@ -116,7 +116,7 @@ class Bench:
 
     def settings(self, seed: int, **changes: Any) -> GenerateSettings:
         """Settings of one clip."""
-        return GenerateSettings(seed=seed, steps=self.config.steps, **changes)
+        return GenerateSettings(sampling=Sampling(seed=seed, steps=self.config.steps), **changes)
 
     def sources(self) -> list[Source]:
         """Recordings, from the middle of each, and clips made for the prompts of every second one."""

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import soundfile
 import torch
 
-from audiodiff.data.shard_format import ShardIndex
-from audiodiff.data.shard_writer import LatentClip, ShardWriter
+from audiodiff.data.shards.format import ShardIndex
+from audiodiff.data.shards.writer import LatentClip, ShardWriter
 from audiodiff.models.autoencoder import MelAutoencoder, MelAutoencoderConfig
 from audiodiff.models.checkpoint import save_autoencoder, save_mel_latent, save_upsampler, save_vocoder
 from audiodiff.models.mel_latent import MelLatent, MelLatentConfig

@@ -25,6 +25,8 @@ from typing import Any
 
 import soundfile
 
+from audiodiff.atomic import atomic_file
+
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "audiodiff" / "assets" / "example.flac"
 RESULTS = Path(__file__).parent / "results"
@@ -133,7 +135,7 @@ def compare(config: Config, source: Path) -> list[Comparison]:
     import torch
 
     from audiodiff.cli.allocator import tune_allocator
-    from audiodiff.synthesis.settings import VocodeSettings
+    from audiodiff.synthesis.settings import Sampling, VocodeSettings
     from audiodiff.synthesis.vocode import load
 
     tune_allocator()
@@ -146,7 +148,8 @@ def compare(config: Config, source: Path) -> list[Comparison]:
     for precision in ("fp32", "bf16") if own == "fp32" else ("bf16", "fp32"):
 
         def vocode(window_seconds: float, precision: Any = precision) -> torch.Tensor:
-            settings = VocodeSettings(steps=config.steps, precision=precision, window_seconds=window_seconds)
+            sampling = Sampling(steps=config.steps, precision=precision)
+            settings = VocodeSettings(sampling, window_seconds=window_seconds)
             return synthesizer.vocode_mel(mel, settings=settings)
 
         whole = vocode(math.inf)
@@ -192,9 +195,8 @@ def report(config: Config, run: Run, comparisons: Sequence[Comparison], start: R
 def replace_text(path: Path, text: str) -> None:
     """Write a whole file or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def main(config: Config) -> tuple[Run, list[Comparison]]:

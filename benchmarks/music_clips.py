@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from audiodiff.atomic import atomic_file
 from audiodiff.data.items import AudioItem
 from audiodiff.data.manifest import load_items
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.embeddings import Embedding, open_embedding
 from audiodiff.metrics.inputs import FloatArray, MissingPackageError, checked
-from audiodiff.signal.audio_io import read_mono, temporary_beside
+from audiodiff.signal.audio_io import read_mono
 from audiodiff.signal.mel import MelSpec, log_mel, preset
 from audiodiff.signal.meters import loudness
 from audiodiff.signal.spectral import griffin_lim_from_mel
@@ -142,10 +143,8 @@ class PointCache:
         found = self._open[name].embed(levelled(waveform, sample_rate), sample_rate)
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = temporary_beside(path)
-            with temporary.open("wb") as file:
+            with atomic_file(path) as temporary, temporary.open("wb") as file:
                 np.save(file, found)
-            temporary.replace(path)
         return found
 
     def all_points(self, clips: Iterable[MusicClip], on_progress: OnProgress | None = None) -> dict[str, list[Array]]:

@@ -1,7 +1,6 @@
 """Tables, verdicts and picture of the music benchmark."""
 
 import math
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from audiodiff.atomic import atomic_file
 from audiodiff.metrics.classifier import Confusion
 from audiodiff.metrics.distribution import CopyCheck
+from audiodiff.metrics.table import markdown_table
 from benchmarks.music_clips import RUNGS
 from benchmarks.music_scores import CLASSIFIER_EMBEDDINGS, Ears, SetScores, Share, deciding, false_suspects, judged
 
@@ -116,26 +117,24 @@ def distance_table(rows: Sequence[SetScores], floor: Floor, heading: str = "") -
     """Frechet distances by embedding, each as a multiple of the floor, and coverage."""
     names = list(floor[0])
     means = {name: float(np.mean(found)) for name, found in floor[0].items()}
-    lines = [[heading, *(f"{name} ↓" for name in names), "coverage ↑"]]
-    lines.append(["---"] * len(lines[0]))
+    heads = [heading, *(f"{name} ↓" for name in names), "coverage ↑"]
     spread = [f"1 ± {np.std(floor[0][name]) / means[name]:.2f} ({means[name]:.3g})" for name in names]
-    lines.append([FLOOR, *spread, "–"])
+    lines = [[FLOOR, *spread, "–"]]
     for row in rows:
         if row.frechet:
             cells = [f"{row.frechet[name] / means[name]:.2f}" for name in names]
             lines.append([row.name, *cells, _two(row.coverage)])
-    return _table(lines)
+    return markdown_table(heads, lines)
 
 
 def kernel_table(rows: Sequence[SetScores], floor: Floor) -> str:
     """Unbiased kernel distances times 1000."""
     names = list(floor[1])
-    lines = [["", *(f"{name} ↓" for name in names)]]
-    lines.append(["---"] * len(lines[0]))
+    heads = ["", *(f"{name} ↓" for name in names)]
     middle = [f"{1e3 * np.mean(floor[1][name]):.1f} ± {1e3 * np.std(floor[1][name]):.1f}" for name in names]
-    lines.append([FLOOR, *middle])
+    lines = [[FLOOR, *middle]]
     lines += [[row.name, *(f"{1e3 * row.kernel[name]:.1f}" for name in names)] for row in rows if row.kernel]
-    return _table(lines)
+    return markdown_table(heads, lines)
 
 
 def prompt_table(rows: Sequence[SetScores], heading: str = "") -> str:
@@ -155,8 +154,7 @@ def prompt_table(rows: Sequence[SetScores], heading: str = "") -> str:
         "above 16 kHz",
         "strongest line ↓",
     ]
-    lines = [heads, ["---"] * len(heads)]
-    lines += [
+    lines = [
         [
             row.name,
             str(row.n_clips),
@@ -174,14 +172,13 @@ def prompt_table(rows: Sequence[SetScores], heading: str = "") -> str:
         ]
         for row in rows
     ]
-    return _table(lines)
+    return markdown_table(heads, lines)
 
 
 def sweep_table(rows: Sequence[SetScores], floor: Floor) -> str:
     """Few columns for many rows: mean multiple of the floor over the learned embeddings, prompts followed."""
     heads = ["", "clips", "distance, times the floor ↓", "family ↑", "tempo ↑", "tag divergence ↓"]
-    lines = [heads, ["---"] * len(heads)]
-    lines += [
+    lines = [
         [
             row.name,
             str(row.n_clips),
@@ -192,7 +189,7 @@ def sweep_table(rows: Sequence[SetScores], floor: Floor) -> str:
         ]
         for row in rows
     ]
-    return _table(lines)
+    return markdown_table(heads, lines)
 
 
 def mean_ratio(row: SetScores, floor: Floor) -> float:
@@ -205,7 +202,7 @@ def copy_table(checks: Mapping[str, CopyCheck]) -> str:
     """The nearest-neighbour check."""
     heads = ["", "known copies", "held-out recordings", "generated"]
     heads += ["taken for copies: known, held-out, generated", "traced", "sees"]
-    lines = [heads, ["---"] * len(heads)]
+    lines = []
     for name, check in checks.items():
         taken = [(values >= check.threshold).mean() for values in (check.copies, check.held_out, check.similarity)]
         lines.append(
@@ -217,7 +214,7 @@ def copy_table(checks: Mapping[str, CopyCheck]) -> str:
                 "yes" if check.sees else "no",
             ]
         )
-    return _table(lines)
+    return markdown_table(heads, lines)
 
 
 def verdicts(report: Report) -> list[str]:
@@ -376,10 +373,8 @@ def draw(report: Report, path: Path) -> None:
         _draw_confusion(table, title, axes.pop(0))
     if report.sweep:
         _draw_sweep(report, axes.pop(0))
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        temporary = Path(folder) / path.name
-        figure.savefig(temporary, dpi=110, metadata={"Software": None})
-        temporary.replace(path)
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:], dpi=110, metadata={"Software": None})
 
 
 def _draw_distances(report: Report, axis: Any) -> None:
@@ -433,10 +428,6 @@ def _draw_sweep(report: Report, axis: Any) -> None:
 def _family_share(row: SetScores) -> Share:
     table = row.families
     return Share(0, 0) if table is None else Share(sum(r[i] for i, r in enumerate(table.counts)), table.n_clips)
-
-
-def _table(lines: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _two(value: float) -> str:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from audiodiff.cli.allocator import tune_allocator
 from audiodiff.errors import AudiodiffError
+from audiodiff.metrics.table import markdown_table
 from audiodiff.synthesis.generate import LatentSynthesizer
 from audiodiff.synthesis.load import load_generator
 from benchmarks.peers import HiFiGAN, HiFiGANConfig, count_parameters
@@ -221,8 +222,7 @@ def markdown(table: Sequence[Row], seconds: float) -> str:
         f"times faster than {RIVAL}, {rival.steps} steps",
         "how it was measured",
     ]
-    lines = [heads, ["---"] * len(heads)]
-    lines += [
+    lines = [
         [
             row.system,
             f"{row.parameters / 1e6:.1f} M",
@@ -234,7 +234,7 @@ def markdown(table: Sequence[Row], seconds: float) -> str:
         ]
         for row in table
     ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown_table(heads, lines)
 
 
 def verdicts(table: Sequence[Row]) -> list[str]:

@@ -14,7 +14,6 @@ clean data.
 from __future__ import annotations
 
 import math
-import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from audiodiff.atomic import atomic_file
 from audiodiff.diffusion import (
     SAMPLERS,
     DiscreteVP,
@@ -358,9 +358,8 @@ def picture(rows: list[Row], path: Path) -> None:
     axes[0].set_ylabel("W2 error")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", ncol=3, fontsize=8, frameon=False)
     figure.tight_layout(rect=(0, 0.16, 1, 1))
-    temporary = path.with_name(path.name + ".tmp")
-    figure.savefig(temporary, format="png", dpi=110)
-    os.replace(temporary, path)
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
 
 
 def main() -> None:
@@ -369,9 +368,8 @@ def main() -> None:
     rows = all_rows()
     text = report(rows)
     RESULTS.mkdir(exist_ok=True)
-    temporary = RESULTS / "samplers.md.tmp"
-    temporary.write_text(text + "\n", encoding="utf-8")
-    os.replace(temporary, RESULTS / "samplers.md")
+    with atomic_file(RESULTS / "samplers.md") as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
     picture(rows, RESULTS / "samplers.png")
     print(text.split("## Everything", maxsplit=1)[0])
 

@@ -14,7 +14,6 @@ log10 power is a tenth of it. The clamp is what sinc interpolation is measured a
 
 import argparse
 import json
-import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -28,10 +27,12 @@ import torch
 
 from audiodiff.cli.progress import progress_bar
 from audiodiff.errors import AudiodiffError
+from audiodiff.evaluation.evaluate import Clip, folder_clips
 from audiodiff.metrics.spectral import log_spectral_distance
-from audiodiff.metrics.stats import Interval, mean_interval, paired_difference
+from audiodiff.metrics.stats import mean_interval, paired_difference
+from audiodiff.metrics.table import interval_cell, markdown_table
 from audiodiff.signal.resample import resample
-from audiodiff.synthesis.evaluate import Clip, folder_clips
+from audiodiff.synthesis.settings import Sampling
 from audiodiff.synthesis.upsample import UpsamplerSynthesizer, load_upsampler
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 
@@ -109,7 +110,7 @@ def systems(synthesizer: UpsamplerSynthesizer, config: Config) -> dict[str, Syst
         TRUE_BANDS: true_bands,
     }
     for steps in config.steps:
-        found[f"ours, {steps} step{'' if steps == 1 else 's'}"] = ours(UpsampleSettings(steps=steps))
+        found[f"ours, {steps} step{'' if steps == 1 else 's'}"] = ours(UpsampleSettings(Sampling(steps=steps)))
     for augmentation in config.augmentations:
         found[f"ours, {synthesizer.defaults.steps} steps, {AUGMENTATION} {augmentation:g}"] = ours(
             UpsampleSettings(augmentation=augmentation)
@@ -179,8 +180,8 @@ def report(rows: Sequence[Row], clips: Sequence[Clip], synthesizer: UpsamplerSyn
         "# Upsampling",
         "",
         f"Model {Path(config.model).name}: {synthesizer.low_rate} to {synthesizer.sample_rate} Hz, {defaults.sampler} "
-        f"on the {defaults.grid} grid, augmentation {defaults.augmentation:g} and {defaults.steps} steps where the row "
-        f"does not say otherwise, seed 0. Split {config.split} of {config.data.name}"
+        f"on the {defaults.grid} grid, augmentation {synthesizer.augmentation:g} and {defaults.steps} steps where the "
+        f"row does not say otherwise, seed 0. Split {config.split} of {config.data.name}"
         + ("" if config.seconds is None else f", first {config.seconds:g} s of each clip")
         + ("" if config.limit is None else f", {config.limit} clips of each group at most")
         + ". Means over clips with 95 % intervals. LSD: root mean square over frequency of the difference of log power "
@@ -193,10 +194,19 @@ def report(rows: Sequence[Row], clips: Sequence[Clip], synthesizer: UpsamplerSyn
         seconds = sum(clip.seconds for clip in clips if clip.group == group)
         heads = ["", *(LABELS[name].format(hz=above_hz) for name in names), "processor s per s ↓"]
         lines += ["", f"**{group}** ({len(members[0].scores['lsd'])} clips, {seconds:.0f} s)", ""]
-        lines += [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-        for row in members:
-            cells = [_cell(mean_interval(row.scores[name])) if name in row.scores else "–" for name in names]
-            lines.append(f"| {row.system} | {' | '.join(cells)} | {row.compute_seconds / seconds:.3f} |")
+        cells = [
+            [interval_cell(mean_interval(row.scores[name]) if name in row.scores else None, 2) for name in names]
+            for row in members
+        ]
+        lines.append(
+            markdown_table(
+                heads,
+                (
+                    [row.system, *scores, f"{row.compute_seconds / seconds:.3f}"]
+                    for row, scores in zip(members, cells, strict=True)
+                ),
+            )
+        )
         sinc = next(row for row in members if row.system == SINC)
         lines.append("")
         for row in members:
@@ -207,10 +217,6 @@ def report(rows: Sequence[Row], clips: Sequence[Clip], synthesizer: UpsamplerSyn
                     f"({gain.low:+.1f} to {gain.high:+.1f})."
                 )
     return "\n".join(lines) + "\n"
-
-
-def _cell(interval: Interval) -> str:
-    return f"{interval.mean:.2f}" + (f" ± {interval.half_width:.2f}" if math.isfinite(interval.half_width) else "")
 
 
 def main(config: Config) -> list[Row]:
@@ -231,7 +237,7 @@ def main(config: Config) -> list[Row]:
     record: dict[str, Any] = {
         "model": Path(config.model).name,
         "weights_sha256": synthesizer.identity.weights_sha256,
-        "defaults": asdict(synthesizer.defaults),
+        "defaults": {**asdict(synthesizer.defaults), "augmentation": synthesizer.augmentation},
         "clips": [[clip.name, clip.group] for clip in clips],
         "rows": [asdict(row) for row in rows],
     }

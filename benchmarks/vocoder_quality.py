@@ -13,7 +13,6 @@ of audio: `--limit 16` makes it a short run.
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +20,15 @@ from typing import Any
 
 import numpy as np
 
+from audiodiff.atomic import atomic_file
 from audiodiff.cli.progress import progress_bar
 from audiodiff.errors import AudiodiffError
+from audiodiff.evaluation.evaluate import Clip, evaluate, folder_clips, vocoder_system
+from audiodiff.evaluation.report import RECORDINGS, EvaluationReport
 from audiodiff.metrics.baselines import System, baselines
 from audiodiff.metrics.scoring import MEASURES
-from audiodiff.metrics.stats import Interval
+from audiodiff.metrics.table import interval_cell, markdown_table
 from audiodiff.signal.mel import PRESETS, log_mel
-from audiodiff.synthesis.evaluate import RECORDINGS, Clip, EvaluationReport, evaluate, folder_clips, vocoder_system
 
 README_MEASURES = ("pesq_wb", "stoi", "distill_mos", "mr_stft", "periodicity_rmse")
 RIVAL = "Griffin-Lim 200"
@@ -83,12 +84,12 @@ def readme(report: EvaluationReport, steps: Sequence[int]) -> str:
     for group in report.groups:
         rows = [row for row in report.rows() if row.group == group]
         heads = [f"{MEASURES[name].label} {'↑' if MEASURES[name].higher_is_better else '↓'}" for name in names]
-        lines = [["", *heads], ["---"] * (len(heads) + 1)]
+        lines = []
         for row in rows:
-            cells = [_interval(row.scores.get(name), MEASURES[name].decimals) for name in names]
+            cells = [interval_cell(row.scores.get(name), MEASURES[name].decimals) for name in names]
             lines.append([row.system, *cells])
         title = f"**{group}** ({rows[0].n_clips} clips, {rows[0].seconds:.0f} s)"
-        parts.append(title + "\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
+        parts.append(title + "\n\n" + markdown_table(["", *heads], lines))
         parts.append("\n".join(_comparisons(report, steps, group)))
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -121,10 +122,6 @@ def _comparisons(report: EvaluationReport, steps: Sequence[int], group: str) -> 
                     f"({gain.low:+.3f} to {gain.high:+.3f}){worse}."
                 )
     return lines
-
-
-def _interval(interval: Interval | None, decimals: int) -> str:
-    return "–" if interval is None else f"{interval.mean:.{decimals}f} ± {interval.half_width:.{decimals}f}"
 
 
 def draw_mels(clip: Clip, copies: dict[str, Any], path: Path) -> None:
@@ -189,10 +186,8 @@ def draw_steps(report: EvaluationReport, steps: Sequence[int], path: Path) -> No
 
 
 def _save(figure: Any, path: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        temporary = Path(folder) / path.name
-        figure.savefig(temporary, dpi=120, metadata={"Software": None})
-        temporary.replace(path)
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:], dpi=120, metadata={"Software": None})
 
 
 def main(config: Config) -> Path:

@@ -27,15 +27,17 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from audiodiff.atomic import atomic_file
 from audiodiff.cli.allocator import tune_allocator
 from audiodiff.errors import AudiodiffError
+from audiodiff.metrics.table import markdown_table
 from audiodiff.models.vocoder import Vocoder
 from audiodiff.models.vocoder.lmnt import diffwave_config
 from audiodiff.signal.audio_io import read_mono
 from audiodiff.signal.mel import PRESETS, log_mel
 from audiodiff.signal.resample import resample
 from audiodiff.signal.spectral import griffin_lim_from_mel
-from audiodiff.synthesis.settings import VocodeSettings
+from audiodiff.synthesis.settings import Sampling, VocodeSettings
 from audiodiff.synthesis.vocode import (
     SAMPLES_CALL_SECONDS,
     SAMPLES_WINDOW_SECONDS,
@@ -156,7 +158,7 @@ def synthesis(
     sampler: str | None = None,
 ) -> Callable[[], Tensor]:
     """Return a run of one of our models from its mel, as `vocode_mel` does it."""
-    settings = VocodeSettings(steps=steps, sampler=sampler, precision=precision)
+    settings = VocodeSettings(Sampling(steps=steps, sampler=sampler, precision=precision))
     return lambda: synthesizer.vocode_mel(mel, settings=settings)
 
 
@@ -299,20 +301,21 @@ def table(results: Sequence[Result]) -> str:
     rival = rival_factor(results)
     heads = ["system", "parameters", "steps", "RTF, median (min–max)", "times real time"]
     heads += [f"times faster than {RIVAL}", "how it was measured"]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    lines = []
     for result in results:
         contender, factors, middle = result.contender, result.factors, result.real_time_factor
-        cells = [
-            contender.name,
-            millions(result),
-            str(contender.steps or "–"),
-            f"{middle:.4f} ({min(factors):.4f}–{max(factors):.4f})",
-            f"{1.0 / middle:.1f}",
-            f"{rival / middle:.1f}",
-            contender.note,
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        lines.append(
+            [
+                contender.name,
+                millions(result),
+                str(contender.steps or "–"),
+                f"{middle:.4f} ({min(factors):.4f}–{max(factors):.4f})",
+                f"{1.0 / middle:.1f}",
+                f"{rival / middle:.1f}",
+                contender.note,
+            ]
+        )
+    return markdown_table(heads, lines)
 
 
 def processor() -> str:
@@ -329,9 +332,8 @@ def processor() -> str:
 def replace_text(path: Path, text: str) -> None:
     """Write a whole file or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def main(config: Config) -> list[Result]:

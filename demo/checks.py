@@ -11,7 +11,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import MAX_CHANNELS, audio_info, read_blocks
 from audiodiff.synthesis.files import open_mel
 from audiodiff.synthesis.provenance import Story, read_story
-from audiodiff.synthesis.settings import MIN_SECONDS
+from audiodiff.synthesis.settings import MAX_SEED, MIN_SECONDS, Sampling
 
 from .limits import CARDS, RATES, Limits
 
@@ -89,6 +89,23 @@ def whole(what: str, value: object, low: int, high: int) -> int:
 def whole_or_none(what: str, value: object, low: int, high: int) -> int | None:
     """Return a whole number, or `None` for an empty field."""
     return None if value is None or value == "" else whole(what, value, low, high)
+
+
+def check_sampling(
+    limits: Limits, steps: object, sampler: str | None, grid: str | None, precision: str | None, seed: object
+) -> Sampling:
+    """Return how a model without a prompt is to sample; an empty field is the model's own.
+
+    Raises:
+        AudiodiffError: one is out of range or names something unknown.
+    """
+    return Sampling(
+        steps=whole_or_none("steps", steps, 1, limits.steps),
+        sampler=sampler or None,
+        grid=grid or None,
+        precision=precision or None,  # type: ignore[arg-type]  # checked by the settings
+        seed=whole("seed", seed, 0, MAX_SEED),
+    )
 
 
 def number(what: str, value: object, low: float, high: float) -> float:

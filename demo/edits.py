@@ -65,7 +65,7 @@ def vary(
     synthesizer, source = studio.models.require_generator(), _clip(studio, clip, all_new=True)
     wanted = [
         Wanted(
-            f"{slug(source.stem)}-vary-seed{settings.seed}",
+            f"{slug(source.stem)}-vary-seed{settings.sampling.seed}",
             partial(_edit, vary_file, synthesizer, source, VarySettings(settings, strength)),
         )
         for settings in _with_prompt(asked, [source]).checked(studio.limits, level="none")
@@ -105,7 +105,7 @@ def inpaint(
     _check_new(studio, new)
     wanted = [
         Wanted(
-            f"{slug(source.stem)}-inpaint-seed{settings.seed}",
+            f"{slug(source.stem)}-inpaint-seed{settings.sampling.seed}",
             partial(_edit, inpaint_file, synthesizer, source, InpaintSettings(regions, settings, strength, crossfade)),
         )
         for settings in _with_prompt(asked, [source]).checked(studio.limits, level="none")
@@ -147,7 +147,7 @@ def extend(
     cut = told_fade(source, before=bool(before)) if trim is None else trim
     wanted = [
         Wanted(
-            f"{slug(source.stem)}-extend-seed{settings.seed}",
+            f"{slug(source.stem)}-extend-seed{settings.sampling.seed}",
             partial(
                 _edit, extend_file, synthesizer, source, ExtendSettings(length, settings, bool(before), crossfade, cut)
             ),

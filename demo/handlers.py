@@ -7,7 +7,7 @@ at the next step. Arguments are called as on the command line.
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from torch import Tensor
 from audiodiff.signal.audio_io import read_audio
 from audiodiff.synthesis.generate import LatentSynthesizer, OnEstimate, OnProgress
 from audiodiff.synthesis.generate_files import GenerateReport, generate_file
-from audiodiff.synthesis.settings import MAX_SEED, AudioLevel, GenerateSettings
+from audiodiff.synthesis.settings import MAX_SEED, AudioLevel, GenerateSettings, Sampling, changed
 from audiodiff.text.prompt import parse_prompt
 
 from . import checks
@@ -216,20 +216,22 @@ class Asked:
             prompt=prompt,
             negative=negative,
             seconds=seconds,
-            steps=checks.whole_or_none("steps", self.steps, 1, limits.steps),
-            sampler=self.sampler or None,
-            grid=self.grid or None,
-            guidance=checks.number_or_none("guidance", self.guidance, 0.0, 100.0),
-            rescale=checks.number_or_none("rescale", self.rescale, 0.0, 1.0),
+            sampling=Sampling(
+                steps=checks.whole_or_none("steps", self.steps, 1, limits.steps),
+                sampler=self.sampler or None,
+                grid=self.grid or None,
+                precision=self.precision or None,  # type: ignore[arg-type]  # checked by the settings
+                guidance=checks.number_or_none("guidance", self.guidance, 0.0, 100.0),
+                rescale=checks.number_or_none("rescale", self.rescale, 0.0, 1.0),
+            ),
             tempo=checks.number_or_none("tempo", self.tempo, 10.0, 400.0),
             key=self.key or "",
             source=self.source or "",
-            precision=self.precision or None,  # type: ignore[arg-type]  # checked by the settings
-            level=self.level or level,  # type: ignore[arg-type]
+            level=self.level or level,  # type: ignore[arg-type]  # checked by the settings
             vocoder_steps=checks.whole_or_none("vocoder_steps", self.vocoder_steps, 1, limits.steps),
             loop=bool(loop),
         )
-        return [replace(base, seed=first if same_seed else first + index) for index in range(count)]
+        return [changed(base, {"seed": first if same_seed else first + index}) for index in range(count)]
 
 
 def generate(
@@ -261,10 +263,10 @@ def generate(
     length = checks.check_seconds(studio.limits, seconds)
     wanted = []
     for settings in asked.checked(studio.limits, level="peak", seconds=length, loop=loop):
-        resolved = synthesizer.resolve(settings)
-        name = f"{slug(settings.prompt)}{'-loop' if loop else ''}-seed{settings.seed}"
-        make = partial(_generate_file, synthesizer, resolved, source)
-        wanted.append(Wanted(name, make, steps=resolved.steps, seconds=length))
+        name = f"{slug(settings.prompt)}{'-loop' if loop else ''}-seed{settings.sampling.seed}"
+        make = partial(_generate_file, synthesizer, settings, source)
+        steps = settings.sampling.steps or synthesizer.defaults.steps
+        wanted.append(Wanted(name, make, steps=steps, seconds=length))
     return make_all(studio, report, user, wanted, asked.format, sources=[] if source is None else [source])
 
 

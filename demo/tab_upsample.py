@@ -26,7 +26,7 @@ def build(studio: Studio) -> None:
             "augmentation": gr.Slider(
                 0.0,
                 synthesizer.model.config.augmentation_max,
-                value=usual.augmentation,
+                value=synthesizer.augmentation,
                 step=0.01,
                 label="How loosely to follow the input",
                 info="0 trusts it to the last detail; more suits one that is noisy or coded",

@@ -7,7 +7,6 @@ import torch
 from audiodiff.models.find import ASSETS
 from audiodiff.signal.audio_io import read_audio, write_audio
 from audiodiff.signal.resample import resample
-from audiodiff.synthesis.settings import MAX_SEED
 from audiodiff.synthesis.upsample_files import upsample_file
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 
@@ -62,11 +61,7 @@ def upsample(
     source = checks.check_upload(limits, input)
     most = synthesizer.model.config.augmentation_max
     settings = UpsampleSettings(
-        steps=checks.whole_or_none("steps", steps, 1, limits.steps),
-        sampler=sampler or None,
-        grid=grid or None,
-        seed=checks.whole("seed", seed, 0, MAX_SEED),
-        precision=precision or None,  # type: ignore[arg-type]  # checked by the settings
+        checks.check_sampling(limits, steps, sampler, grid, precision, seed),
         augmentation=checks.number_or_none("augmentation", augmentation, 0.0, most),
         replace=bool(replace),
     )
@@ -84,7 +79,7 @@ def upsample(
         original = studio.workspace.new_file(f"{slug(source.stem)}-interpolated.flac")
         write_audio(original, narrow, rate)
         first, second = mel_pictures([sound_spectrum(narrow, rate), sound_spectrum(sound, rate)])
-        used = told.settings
+        used = told.plan.sampling
         return Compared(
             original=original,
             path=target,
@@ -101,8 +96,8 @@ def upsample(
                 "grid": used.grid,
                 "seed": used.seed,
                 "precision": used.precision,
-                "augmentation": used.augmentation,
-                "replace": used.replace,
+                "augmentation": told.plan.augmentation,
+                "replace": told.plan.replace,
                 "silent_channels": told.silent_channels,
                 "clipped": told.clipped,
                 "notes": list(told.notes),

@@ -11,7 +11,7 @@ from audiodiff.metrics.spectral import log_mel_l1
 from audiodiff.signal.audio_io import read_audio, write_audio
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.files import open_mel, vocode_file
-from audiodiff.synthesis.settings import MAX_SEED, VocodeSettings
+from audiodiff.synthesis.settings import VocodeSettings
 
 from . import checks
 from .handlers import Compared, Pace, Report, one_turn, slug
@@ -57,11 +57,7 @@ def vocode(
     limits, spec = studio.limits, synthesizer.mel_spec
     source = checks.check_upload(limits, input, mel_seconds_per_frame=spec.hop_length / spec.sample_rate)
     settings = VocodeSettings(
-        steps=checks.whole_or_none("steps", steps, 1, limits.steps),
-        sampler=sampler or None,
-        grid=grid or None,
-        seed=checks.whole("seed", seed, 0, MAX_SEED),
-        precision=precision or None,  # type: ignore[arg-type]  # checked by the settings
+        checks.check_sampling(limits, steps, sampler, grid, precision, seed),
         level="keep" if keep_level else "match",
     )
     ending = checks.check_format(format)
@@ -98,10 +94,10 @@ def vocode(
                 "seconds": round(told.seconds, 3),
                 "sample_rate": told.sample_rate,
                 "channels": told.channels,
-                "steps": told.steps,
-                "sampler": told.sampler,
-                "grid": told.grid,
-                "seed": told.seed,
+                "steps": told.sampling.steps,
+                "sampler": told.sampling.sampler,
+                "grid": told.sampling.grid,
+                "seed": told.sampling.seed,
                 "network_calls": told.network_calls,
                 "silent_channels": told.silent_channels,
                 "clipped": told.clipped,

@@ -16,9 +16,9 @@ from torch import Tensor
 from audiodiff.data.corpora import AudioItem
 from audiodiff.data.dataset import AudioDataset, NoUsableClipsError
 from audiodiff.data.names import path_part, path_text
-from audiodiff.data.shard_files import stored_index
-from audiodiff.data.shard_output import check_empty, check_url, complete_folder
 from audiodiff.data.shards import LatentClip, ShardIndex, ShardWriter
+from audiodiff.data.shards.files import stored_index
+from audiodiff.data.shards.output import check_empty, check_url, complete_folder
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.autoencoder import MelAutoencoder
 from audiodiff.models.checkpoint import autoencoder_hash, load_autoencoder

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from audiodiff.data.shard_files import find_shards
 from audiodiff.data.shards import LatentDataset
+from audiodiff.data.shards.files import find_shards
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import autoencoder_hash, load_autoencoder
 from audiodiff.models.find import find_checkpoint

@@ -27,8 +27,9 @@ FLOORS = {
     "models": 2,
     "data": 2,
     "metrics": 2,
-    "training": 3,
-    "synthesis": 4,
+    "training": 2,
+    "synthesis": 3,
+    "evaluation": 4,
     "cli": 5,
 }
 """Every room of the package and its floor; data folders (`pretrained`, `assets`) hold no code."""

@@ -11,7 +11,7 @@ from audiodiff.metrics.speech import pesq_wb, stoi
 from audiodiff.models.checkpoint import read_config, weights_hash
 from audiodiff.models.find import PRETRAINED
 from audiodiff.signal.audio_io import read_mono
-from audiodiff.synthesis.settings import VocodeSettings
+from audiodiff.synthesis.settings import Sampling, VocodeSettings
 
 EXAMPLE = Path(audiodiff.__file__).parent / "assets" / "example.flac"
 FOLDER = PRETRAINED / "speech"
@@ -44,7 +44,7 @@ def test_half_precision_changes_it_less_than_another_seed_does() -> None:
     vocoder = audiodiff.load("speech")
 
     def copy(precision: str, seed: int) -> np.ndarray:
-        settings = VocodeSettings(steps=2, precision=precision, seed=seed)  # type: ignore[arg-type]
+        settings = VocodeSettings(Sampling(steps=2, precision=precision, seed=seed))  # type: ignore[arg-type]
         return vocoder.vocode(waveform, rate, settings=settings)
 
     full, half, other = copy("fp32", 0), copy("bf16", 0), copy("fp32", 1)

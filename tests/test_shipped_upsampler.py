@@ -12,6 +12,7 @@ from audiodiff.models.checkpoint import read_config, weights_hash
 from audiodiff.models.find import PRETRAINED
 from audiodiff.signal.audio_io import read_mono
 from audiodiff.signal.resample import resample
+from audiodiff.synthesis.settings import Sampling
 from audiodiff.synthesis.upsample import UpsamplerSynthesizer, load_upsampler
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 
@@ -76,9 +77,9 @@ def test_half_precision_changes_it_less_than_another_seed_does(
     full, half, other = (
         upsampler.upsample(narrow, 8_000, settings=settings)
         for settings in (
-            UpsampleSettings(precision="fp32"),
-            UpsampleSettings(precision="bf16"),
-            UpsampleSettings(precision="fp32", seed=1),
+            UpsampleSettings(Sampling(precision="fp32")),
+            UpsampleSettings(Sampling(precision="bf16")),
+            UpsampleSettings(Sampling(precision="fp32", seed=1)),
         )
     )
     assert np.square(half - full).mean() < 0.1 * np.square(other - full).mean()

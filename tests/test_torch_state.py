@@ -14,7 +14,7 @@ from audiodiff.signal.resample import resample
 from audiodiff.synthesis.edit import vary
 from audiodiff.synthesis.edit_settings import VarySettings
 from audiodiff.synthesis.load import load_generator, load_vocoder
-from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.settings import GenerateSettings, Sampling
 from audiodiff.torch_state import standard_state
 from tests.synthesis.latent_models import write_latent_model
 
@@ -64,7 +64,7 @@ def generated(folder: Path) -> npt.NDArray[np.float32]:
 
 
 def varied(folder: Path) -> npt.NDArray[np.float32]:
-    settings = VarySettings(GenerateSettings(steps=2))
+    settings = VarySettings(GenerateSettings(sampling=Sampling(steps=2)))
     return vary(load_generator(folder, device="cpu"), NOISE, 16000, settings).waveform
 
 

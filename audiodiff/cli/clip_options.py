@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from audiodiff.cli.output import note, tell
 from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.settings import GenerateSettings, Sampling
 
 if TYPE_CHECKING:
     from audiodiff.synthesis.generate_files import GenerateReport
@@ -109,17 +109,19 @@ def sampling_of(
         prompt=prompt,
         negative=args.negative if negative is None else negative,
         seconds=seconds,
-        steps=args.steps,
-        sampler=args.sampler,
-        grid=args.grid,
-        guidance=args.guidance,
-        rescale=args.rescale,
+        sampling=Sampling(
+            steps=args.steps,
+            sampler=args.sampler,
+            grid=args.grid,
+            precision=args.precision,
+            seed=args.seed + index,
+            guidance=args.guidance,
+            rescale=args.rescale,
+        ),
         guidance_interval=None if args.interval is None else (args.interval[0], args.interval[1]),
-        seed=args.seed + index,
         tempo=args.tempo,
         key=args.key,
         source=args.source,
-        precision=args.precision,
         level=getattr(args, "level", "none"),
         vocoder_steps=args.vocoder_steps,
         loop=loop,

@@ -53,9 +53,9 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate and print the tables."""
     _check_output(args.output)
     from audiodiff.cli.progress import progress_bar
+    from audiodiff.evaluation.evaluate import evaluate, folder_clips, vocoder_system
     from audiodiff.metrics.baselines import baselines, opus_available
     from audiodiff.metrics.scoring import MEASURES, named_measure
-    from audiodiff.synthesis.evaluate import evaluate, folder_clips, vocoder_system
     from audiodiff.synthesis.load import load_vocoder
 
     names = tuple(MEASURES) if args.measures is None else tuple(args.measures.replace(" ", "").split(","))

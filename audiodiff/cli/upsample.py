@@ -7,6 +7,7 @@ from typing import Any
 from audiodiff.cli.output import note, tell
 from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 from audiodiff.errors import AudiodiffError
+from audiodiff.synthesis.settings import Sampling
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 
 
@@ -48,11 +49,7 @@ def run(args: argparse.Namespace) -> int:
     if args.sidecar and args.no_provenance:
         raise AudiodiffError("--sidecar writes what --no-provenance leaves out; give one of them.")
     settings = UpsampleSettings(
-        steps=args.steps,
-        sampler=args.sampler,
-        grid=args.grid,
-        seed=args.seed,
-        precision=args.precision,
+        Sampling(steps=args.steps, sampler=args.sampler, grid=args.grid, precision=args.precision, seed=args.seed),
         augmentation=args.augmentation,
         replace=args.replace,
     )
@@ -84,10 +81,10 @@ def run(args: argparse.Namespace) -> int:
         notes += f"; {what} (nothing above -80 dBFS), which stayed as it is"
     if report.clipped:
         notes += f"; {report.clipped} samples beyond full scale were clipped"
-    used = report.settings
+    used = report.plan.sampling
     tell(
         f"{report.path}: {report.seconds:.2f} s at {report.sample_rate} Hz, new above {report.kept_hz:g} Hz, "
         f"{used.steps} step{'' if used.steps == 1 else 's'} of {used.sampler} ({used.grid} grid), augmentation "
-        f"{used.augmentation:g}, seed {used.seed}, real-time factor {report.real_time_factor:.3f}{notes}"
+        f"{report.plan.augmentation:g}, seed {used.seed}, real-time factor {report.real_time_factor:.3f}{notes}"
     )
     return 0

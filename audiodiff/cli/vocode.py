@@ -7,7 +7,7 @@ from typing import Any
 from audiodiff.cli.output import note, tell
 from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.settings import VocodeSettings
+from audiodiff.synthesis.settings import Sampling, VocodeSettings
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "assets" / "example.flac"
 
@@ -52,11 +52,7 @@ def run(args: argparse.Namespace) -> int:
     if args.sidecar and args.no_provenance:
         raise AudiodiffError("--sidecar writes what --no-provenance leaves out; give one of them.")
     settings = VocodeSettings(
-        steps=args.steps,
-        sampler=args.sampler,
-        grid=args.grid,
-        seed=args.seed,
-        precision=args.precision,
+        Sampling(steps=args.steps, sampler=args.sampler, grid=args.grid, precision=args.precision, seed=args.seed),
         level="keep" if args.keep_level else "match",
     )
     from audiodiff.cli.progress import progress_bar
@@ -87,9 +83,10 @@ def run(args: argparse.Namespace) -> int:
         notes += f"; {what} (nothing above -80 dBFS), so silence was written"
     if report.clipped:
         notes += f"; {report.clipped} samples beyond full scale were clipped"
+    used = report.sampling
     tell(
-        f"{report.path}: {report.seconds:.2f} s at {report.sample_rate} Hz, {report.steps} "
-        f"step{'' if report.steps == 1 else 's'} of {report.sampler} ({report.grid} grid), seed {report.seed}, "
+        f"{report.path}: {report.seconds:.2f} s at {report.sample_rate} Hz, {used.steps} "
+        f"step{'' if used.steps == 1 else 's'} of {used.sampler} ({used.grid} grid), seed {used.seed}, "
         f"real-time factor {report.real_time_factor:.3f}{notes}"
     )
     return 0

@@ -4,8 +4,6 @@ import hashlib
 import json
 import math
 import os
-import secrets
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from audiodiff.atomic import atomic_folder
 from audiodiff.data.items import SILENCE_PEAK, AudioItem, sound_info
 from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import read_json_table
@@ -129,22 +128,15 @@ def _ensure_cache(items: Sequence[AudioItem], sample_rate: int, cache_dir: Path,
         return target
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
-        temporary = cache_dir / f".building-{os.getpid()}-{secrets.token_hex(4)}"
-        temporary.mkdir()
     except OSError as error:
         raise AudiodiffError(f"The cache folder {cache_dir} cannot be written ({error.strerror}).") from error
     try:
-        _build(items, sample_rate, temporary, progress)
-        try:
-            os.replace(temporary, target)
-        except OSError:
-            # Another process has put the same cache in place meanwhile.
-            if not (target / _INDEX_FILE).is_file():
-                raise
-    except OSError as error:
-        raise AudiodiffError(f"The cache {target} could not be written ({error.strerror}).") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        with atomic_folder(target) as building:
+            _build(items, sample_rate, building, progress)
+    except AudiodiffError:
+        # Another process may have put the same cache in place meanwhile.
+        if not (target / _INDEX_FILE).is_file():
+            raise
     return target
 
 

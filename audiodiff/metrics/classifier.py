@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.metrics.table import markdown_table
 
 Points = npt.NDArray[np.floating[Any]]
 Vector = npt.NDArray[np.float64]
@@ -190,12 +191,11 @@ class Confusion:
 
     def markdown(self) -> str:
         """The table, zeros as dots."""
-        head = ["asked \\ heard", *self.classes, "right"]
-        lines = [head, ["---"] * len(head)]
+        lines = []
         for i, (name, row) in enumerate(zip(self.classes, self.counts, strict=True)):
             share = f"{row[i]}/{sum(row)}" if sum(row) else "–"
             lines.append([name, *(str(count) if count else "·" for count in row), share])
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return markdown_table(["asked \\ heard", *self.classes, "right"], lines)
 
 
 def confusion(asked: Sequence[str], heard: Sequence[str], classes: Sequence[str]) -> Confusion:

@@ -7,7 +7,6 @@
 
 import hashlib
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from audiodiff._version import __version__
-from audiodiff.atomic import scratch_folder
+from audiodiff.atomic import put_in_place, scratch_folder
 from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import json_bytes, read_json_table
 from audiodiff.models.autoencoder import MelAutoencoder, autoencoder_config_from_dict, autoencoder_config_to_dict
@@ -131,7 +130,7 @@ def _save(
             # safetensors makes files for the owner alone; give this one the ordinary permissions of the other.
             new_weights.chmod(new_config.stat().st_mode & 0o777)
             for path in (new_weights, new_config):  # the config last: where there is one, there are weights
-                os.replace(path, folder / path.name)
+                put_in_place(path, folder / path.name)
     except (OSError, SafetensorError) as error:  # safetensors has a class of its own for a full disk
         raise AudiodiffError(
             f"The checkpoint folder {folder} cannot be written ({getattr(error, 'strerror', None) or error})."

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -375,26 +374,6 @@ class AudioWriter:
     def _unwritten(self, error: Exception | None) -> AudiodiffError:
         reason = f" ({_reason(error)})" if isinstance(error, OSError) else ""
         return AudiodiffError(f"{self._path} could not be written whole{reason}; is the disk full?")
-
-
-def temporary_beside(path: Path) -> Path:
-    """Create an empty file with a name of its own beside a target, to be renamed to it when complete.
-
-    Raises:
-        AudiodiffError: the target is a folder or read-only, or its folder is missing or may not be written.
-    """
-    if path.is_dir():
-        raise AudiodiffError(f"{path} is a folder; give the name of a file.")
-    if path.exists() and not os.access(path, os.W_OK):
-        raise AudiodiffError(f"{path} exists and is read-only; choose another output.")
-    temporary = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.part")  # short: the name may be the longest
-    try:
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    except FileNotFoundError as error:
-        raise AudiodiffError(f"The folder {path.parent} does not exist; create it or choose another output.") from error
-    except OSError as error:
-        raise AudiodiffError(f"{path} cannot be written ({error.strerror}); choose another output.") from error
-    return temporary
 
 
 def write_audio(path: str | Path, waveform: npt.ArrayLike, sample_rate: int, encoding: str | None = None) -> None:

@@ -1,31 +1,30 @@
 """Clips made out of whole clips: a variation of one, or something between two."""
 
 import math
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
 
 from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.levels import LevelPolicy, apply_level
-from audiodiff.synthesis.edit_settings import InterpolateSettings, VarySettings, sampling_of_edit
-from audiodiff.synthesis.generate import EMPTY_PROMPT, Asked, Clip, LatentSynthesizer, OnProgress, faded, stages
+from audiodiff.synthesis.edit_settings import EditSettings, InterpolateSettings, VarySettings, clip_of_edit
+from audiodiff.synthesis.generate import EMPTY_PROMPT, Clip, LatentSynthesizer, OnProgress, faded, stages
 from audiodiff.synthesis.loop import circular_denoise, circular_waveform, seam_score
 from audiodiff.synthesis.recording import (
+    Sound,
     Waveform,
     beats_of,
     begun,
     encoded,
-    for_length,
     prepared,
     samples_per_latent,
     shortest_latents,
 )
-from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.resolved import ResolvedClip
 from audiodiff.synthesis.windowed import Places, with_places
 from audiodiff.torch_state import standard_state
 
-__all__ = ["interpolate", "slerp", "vary"]
+__all__ = ["interpolate", "resolve_edit", "run_interpolate", "run_vary", "slerp", "vary"]
 
 
 @standard_state()
@@ -52,27 +51,47 @@ def vary(
         AudiodiffError: a recording or a setting that cannot be used, or a loop that is no whole number of latents.
     """
     settings = settings or VarySettings()
-    recording = prepared(synthesizer, waveform, sample_rate, mono=True)
-    sampling = for_length(synthesizer, sampling_of_edit(settings), recording.seconds)
+    return run_vary(synthesizer, [(waveform, sample_rate)], settings, resolve_edit(synthesizer, settings), on_progress)
+
+
+@standard_state()
+def run_vary(
+    synthesizer: LatentSynthesizer,
+    sounds: Sequence[Sound],
+    settings: VarySettings,
+    clip: ResolvedClip,
+    on_progress: OnProgress | None,
+) -> Clip:
+    """Do what `vary` does, with settings that are resolved."""
+    recording = prepared(synthesizer, *sounds[0], mono=True)
+    clip = clip.lasting(recording.seconds)
     n_samples = recording.samples.shape[-1]
-    encode = _encoded_circle if sampling.loop else _encoded_whole
+    encode = _encoded_circle if clip.loop else _encoded_whole
     latents, notes = encode(synthesizer, recording.samples[0], n_samples), list(recording.notes)
     vocoding = on_progress
     if settings.strength == 0.0:
         notes.append("strength is 0, so this is the recording as the model's codec gives it back; nothing is varied")
     else:
         notes += _all_new(settings.strength)
-        if sampling.loop:
-            denoise, said = circular_denoise(synthesizer, sampling, latents.shape[-1])
+        if clip.loop:
+            denoise, said = circular_denoise(synthesizer, clip, latents.shape[-1])
         else:
-            guided, said = synthesizer.guided(sampling)
-            beats, about = beats_of(synthesizer, recording, sampling.tempo, 0, latents.shape[-1])
+            guided, said = synthesizer.guided(clip)
+            beats, about = beats_of(synthesizer, recording, clip.beat, 0, latents.shape[-1])
             denoise, said = with_places(guided, Places(beats)), (*said, *about)
         notes += _without_empty(said, settings.strength)
-        state, times = begun(synthesizer, sampling, latents, settings.strength)
-        denoising, vocoding = stages(on_progress, len(times) - 1, sampling.vocoder_steps)
-        latents = synthesizer.sample(sampling, denoise, state, times, on_progress=denoising)
-    return _rendered(synthesizer, latents, n_samples, recording.gain, sampling, notes, vocoding)
+        state, times = begun(synthesizer, clip.sampling, latents, settings.strength)
+        denoising, vocoding = stages(on_progress, len(times) - 1, clip.vocoder.sampling.steps)
+        latents = synthesizer.sample(clip.sampling, denoise, state, times, on_progress=denoising)
+    return _rendered(synthesizer, latents, n_samples, recording.gain, clip, notes, vocoding)
+
+
+def resolve_edit(synthesizer: LatentSynthesizer, settings: EditSettings) -> ResolvedClip:
+    """Return the clip of an edit with the model's recommendations filled in."""
+    prompts = settings.prompts if isinstance(settings, InterpolateSettings) else None
+    if prompts is None or not isinstance(settings, InterpolateSettings):
+        return synthesizer.resolve(clip_of_edit(settings))
+    return synthesizer.resolve(clip_of_edit(settings), between=(prompts, settings.position))
 
 
 @standard_state()
@@ -104,50 +123,52 @@ def interpolate(
     """
     if (first is None) != (second is None):
         raise AudiodiffError("there is only one recording to interpolate; give two, or two prompts.")
-    if first is None and settings.prompts is None:
+    sounds = [] if first is None or second is None else [first, second]
+    return run_interpolate(synthesizer, sounds, settings, resolve_edit(synthesizer, settings), on_progress)
+
+
+@standard_state()
+def run_interpolate(
+    synthesizer: LatentSynthesizer,
+    sounds: Sequence[Sound],
+    settings: InterpolateSettings,
+    clip: ResolvedClip,
+    on_progress: OnProgress | None,
+) -> Clip:
+    """Do what `interpolate` does, with settings that are resolved."""
+    if not sounds and settings.prompts is None:
         raise AudiodiffError("there is nothing to interpolate; give two recordings, or two prompts.")
-    at, notes = settings.position, []
-    gain = 1.0
-    state: Tensor | None = None
-    if first is not None and second is not None:
-        recordings = [prepared(synthesizer, *each, mono=True) for each in (first, second)]
+    at, notes, gain = settings.position, list[str](), 1.0
+    if sounds:
+        recordings = [prepared(synthesizer, *each, mono=True) for each in sounds]
         notes += [note for recording in recordings for note in recording.notes]
         n_samples = min(recording.samples.shape[-1] for recording in recordings)
+        seconds = n_samples / synthesizer.sample_rate
         if any(recording.samples.shape[-1] > n_samples for recording in recordings):
-            seconds = n_samples / synthesizer.sample_rate
             notes.append(f"the recordings differ in length; of the longer one the first {seconds:.2f} s were taken")
-        sampling = for_length(synthesizer, sampling_of_edit(settings), n_samples / synthesizer.sample_rate)
+        clip = clip.lasting(seconds)
         pair = [_encoded_whole(synthesizer, each.samples[0, :n_samples], n_samples) for each in recordings]
         gain = math.exp((1 - at) * math.log(recordings[0].gain) + at * math.log(recordings[1].gain))
         n_latents = pair[0].shape[-1]
         if settings.strength == 0.0:
             notes.append("strength is 0, so the codec's latents were mixed as they are")
             mixed = slerp(pair[0], pair[1], at)
-            return _rendered(synthesizer, mixed, n_samples, gain, sampling, notes, on_progress)
+            return _rendered(synthesizer, mixed, n_samples, gain, clip, notes, on_progress)
         notes += _all_new(settings.strength)
-        states = [begun(synthesizer, sampling, latents, settings.strength) for latents in pair]
+        states = [begun(synthesizer, clip.sampling, latents, settings.strength) for latents in pair]
         state, times = slerp(states[0][0], states[1][0], at), states[0][1]
     else:
-        sampling = synthesizer.resolve(sampling_of_edit(settings))
-        n_samples = round(sampling.seconds * synthesizer.sample_rate)
-        n_latents = synthesizer.n_latents(sampling.seconds)
-        state = synthesizer.model.process.prior(synthesizer.noise(sampling.seed, 0, 0, n_latents))
-        times = synthesizer.times(sampling)
-    if settings.prompts is None:
-        guided, said = synthesizer.guided(sampling)
-        notes += _without_empty(said, settings.strength if first is not None else 1.0)
-        tempo = sampling.tempo
-    else:
-        tempo = _tempo_between(synthesizer, settings.prompts, at, settings.sampling)
-        wanted = _between(synthesizer, settings.prompts, at, settings.sampling, sampling.seconds)
-        unwanted = synthesizer.ask(sampling.negative, None)
-        guided = synthesizer.guided_by(wanted, unwanted, sampling)
-        notes += [*wanted.notes, *unwanted.notes]
+        n_samples = round(clip.seconds * synthesizer.sample_rate)
+        n_latents = synthesizer.n_latents(clip.seconds)
+        state = synthesizer.model.process.prior(synthesizer.noise(clip.sampling.seed, 0, 0, n_latents))
+        times = synthesizer.times(clip.sampling)
+    guided, said = synthesizer.guided(clip)
+    notes += _without_empty(said, settings.strength if sounds else 1.0)
     # Two recordings have two beats; only a tempo that is asked for is one for both.
-    denoise = with_places(guided, Places(synthesizer.beats(tempo, 0, n_latents)))
-    denoising, vocoding = stages(on_progress, len(times) - 1, sampling.vocoder_steps)
-    latents = synthesizer.sample(sampling, denoise, state, times, on_progress=denoising)
-    return _rendered(synthesizer, latents, n_samples, gain, sampling, notes, vocoding)
+    denoise = with_places(guided, Places(synthesizer.beats(clip.beat, 0, n_latents)))
+    denoising, vocoding = stages(on_progress, len(times) - 1, clip.vocoder.sampling.steps)
+    latents = synthesizer.sample(clip.sampling, denoise, state, times, on_progress=denoising)
+    return _rendered(synthesizer, latents, n_samples, gain, clip, notes, vocoding)
 
 
 def slerp(first: Tensor, second: Tensor, position: float) -> Tensor:
@@ -196,18 +217,18 @@ def _rendered(
     latents: Tensor,
     n_samples: int,
     gain: float,
-    settings: GenerateSettings,
+    clip: ResolvedClip,
     notes: list[str],
     on_progress: OnProgress | None,
 ) -> Clip:
     rate = synthesizer.sample_rate
-    if settings.loop:
-        waveform = circular_waveform(synthesizer, latents, settings, on_progress) / gain
+    if clip.loop:
+        waveform = circular_waveform(synthesizer, latents, clip.vocoder, on_progress) / gain
         seam = seam_score(waveform, synthesizer.model.mel_spec)
         notes.extend(seam.notes)
     else:
-        waveform = faded(synthesizer.waveform(latents, settings, on_progress)[:n_samples] / gain, rate)
-    policy: LevelPolicy = settings.level
+        waveform = faded(synthesizer.waveform(latents, clip.vocoder, on_progress)[:n_samples] / gain, rate)
+    policy: LevelPolicy = clip.level
     # As loud as the recording is, what is made may have higher peaks.
     if policy == "none" and float(waveform.abs().max()) > 1.0:
         policy = "peak"
@@ -216,11 +237,11 @@ def _rendered(
     return Clip(
         waveform=levelled.waveform.numpy(),
         sample_rate=rate,
-        seed=settings.seed,
+        seed=clip.sampling.seed,
         gain_db=levelled.gain_db,
         clipped=levelled.clipped,
         notes=tuple(dict.fromkeys(notes)),
-        seam=seam.ratio if settings.loop else None,
+        seam=seam.ratio if clip.loop else None,
     )
 
 
@@ -231,31 +252,3 @@ def _all_new(strength: float) -> list[str]:
 def _without_empty(notes: tuple[str, ...], strength: float) -> list[str]:
     """Notes about a prompt; that it is empty says nothing where a recording tells what is wanted."""
     return [note for note in notes if strength == 1.0 or note != EMPTY_PROMPT]
-
-
-def _tempo_between(
-    synthesizer: LatentSynthesizer, prompts: tuple[str, str], position: float, settings: GenerateSettings
-) -> float | None:
-    """The tempo of the beat between two prompts; where only one has a tempo, that one but at the other's end."""
-    first, second = (synthesizer.resolve(replace(settings, prompt=prompt)).tempo for prompt in prompts)
-    if first is None or second is None or position in (0.0, 1.0):
-        return (first if position < 1.0 else None) or (second if position > 0.0 else None)
-    return math.exp((1.0 - position) * math.log(first) + position * math.log(second))
-
-
-def _between(
-    synthesizer: LatentSynthesizer,
-    prompts: tuple[str, str],
-    position: float,
-    settings: GenerateSettings,
-    seconds: float,
-) -> Asked:
-    """Both prompts, each with its share; the tempo of each is its own unless the settings give one."""
-    conditions: list[tuple[float, Any]] = []
-    notes: list[str] = []
-    for prompt, share in zip(prompts, (1.0 - position, position), strict=True):
-        resolved = synthesizer.resolve(replace(settings, prompt=prompt, seconds=seconds))
-        asked = synthesizer.ask(prompt, resolved)
-        notes += asked.notes
-        conditions += [(share * each, cond) for each, cond in asked.conditions if share > 0.0]
-    return Asked(tuple(conditions), tuple(notes))

@@ -1,27 +1,26 @@
 """Edits from file to file: what comes out tells what was done to what."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import Audio, audio_info
+from audiodiff.signal.audio_io import audio_info
 from audiodiff.signal.truncation import truncation_notes
-from audiodiff.synthesis.edit import interpolate, vary
+from audiodiff.synthesis.edit import resolve_edit, run_interpolate, run_vary
 from audiodiff.synthesis.edit_settings import (
     EditSettings,
     ExtendSettings,
     InpaintSettings,
     InterpolateSettings,
     VarySettings,
-    sampling_of_edit,
 )
 from audiodiff.synthesis.files import check_output
-from audiodiff.synthesis.fill import extend, inpaint
+from audiodiff.synthesis.fill import run_extend, run_inpaint
 from audiodiff.synthesis.generate import FADE_SECONDS, Clip, LatentSynthesizer, OnProgress
-from audiodiff.synthesis.generate_files import GenerateReport, sampling_values, settings_of, story_of, write_clip
+from audiodiff.synthesis.generate_files import GenerateReport, settings_of, story_of, write_clip
 from audiodiff.synthesis.provenance import Story, check_sidecar, find_story, story_input
 from audiodiff.synthesis.recording import read_clip, samples_per_latent
 
@@ -58,13 +57,10 @@ def vary_file(
     """
 
     if _loops(synthesizer, Path(source)):
-        settings = replace(settings, sampling=replace(settings.sampling, loop=True))
-
-    def make(clip: Audio) -> Clip:
-        return vary(synthesizer, clip.waveform, clip.sample_rate, settings, on_progress)
+        settings = replace(settings, clip=replace(settings.clip, loop=True))
 
     files = _Files((Path(source),), Path(target), provenance, sidecar)
-    return _edit_files(synthesizer, "vary", files, settings, make, keeps=False)
+    return _edit_files(synthesizer, "vary", files, settings, run_vary, on_progress, keeps=False)
 
 
 def inpaint_file(
@@ -81,12 +77,8 @@ def inpaint_file(
 
     The encoding is one that holds every kept sample as it was, where the format of `target` has one.
     """
-
-    def make(clip: Audio) -> Clip:
-        return inpaint(synthesizer, clip.waveform, clip.sample_rate, settings, on_progress)
-
     files = _Files((Path(source),), Path(target), provenance, sidecar)
-    return _edit_files(synthesizer, "inpaint", files, settings, make, keeps=True)
+    return _edit_files(synthesizer, "inpaint", files, settings, run_inpaint, on_progress, keeps=True)
 
 
 def extend_file(
@@ -103,12 +95,8 @@ def extend_file(
 
     The encoding is one that holds every kept sample as it was, where the format of `target` has one.
     """
-
-    def make(clip: Audio) -> Clip:
-        return extend(synthesizer, clip.waveform, clip.sample_rate, settings, on_progress)
-
     files = _Files((Path(source),), Path(target), provenance, sidecar)
-    return _edit_files(synthesizer, "extend", files, settings, make, keeps=True)
+    return _edit_files(synthesizer, "extend", files, settings, run_extend, on_progress, keeps=True)
 
 
 def interpolate_file(
@@ -125,13 +113,8 @@ def interpolate_file(
 
     `sources` are two sound files, or `None` for prompts alone; other arguments as for `vary_file`.
     """
-
-    def make(*clips: Audio) -> Clip:
-        first, second = [(clip.waveform, clip.sample_rate) for clip in clips] or (None, None)
-        return interpolate(synthesizer, settings, first, second, on_progress)
-
     files = _Files(tuple(Path(source) for source in sources or ()), Path(target), provenance, sidecar)
-    return _edit_files(synthesizer, "interpolate", files, settings, make, keeps=False)
+    return _edit_files(synthesizer, "interpolate", files, settings, run_interpolate, on_progress, keeps=False)
 
 
 def told_prompts(path: str | Path) -> tuple[str, str] | None:
@@ -164,14 +147,13 @@ def edit_settings_of(story: Story, kind: type[Kind]) -> Kind:
     Raises:
         AudiodiffError: a setting is missing, unknown, or out of range.
     """
-    own = [item.name for item in fields(kind) if item.name != "sampling"]
+    own = [item.name for item in fields(kind) if item.name != "clip"]
     missing = [name for name in own if name not in story.settings]
     if missing:
         raise AudiodiffError(f"the story lacks the setting {missing[0]}, without which nothing can be made again.")
     values: dict[str, Any] = {name: _tuples(story.settings[name]) for name in own}
     # Two prompts are told in the settings; what stands as the prompt then is their mixture, in words.
-    sampling = settings_of(story, others=tuple(own))
-    return kind(sampling=sampling, **values)
+    return kind(clip=settings_of(story, others=tuple(own)), **values)
 
 
 def _told_story(path: str | Path) -> Story | None:
@@ -206,11 +188,12 @@ def _edit_files(
     verb: str,
     files: _Files,
     settings: EditSettings,
-    make: Callable[..., Clip],
+    run: Callable[..., Clip],
+    on_progress: OnProgress | None,
     *,
     keeps: bool,
 ) -> GenerateReport:
-    """Read the sources, `make` a clip of them, and write it; `keeps` says that it has samples of theirs."""
+    """Read the sources, make a clip of them, and write it; `keeps` says that it has samples of theirs."""
     for source in files.sources or (None,):
         check_output(source, files.target)
     if files.sidecar:
@@ -220,11 +203,12 @@ def _edit_files(
     # Looked at now: they may change meanwhile.
     inputs = tuple(story_input(source) for source in files.sources)
     started = time.perf_counter()
-    resolved = synthesizer.resolve(sampling_of_edit(settings))
+    resolved = resolve_edit(synthesizer, settings)
     unused: tuple[str, ...] = () if isinstance(settings, VarySettings) else ("loop",)
     unused = unused if isinstance(settings, InterpolateSettings) else (*unused, "seconds")
-    kept = {**sampling_values(resolved, without=(*unused, "level") if keeps else unused), **_own_values(settings)}
-    clip = make(*clips)
+    unused = (*unused, "level") if keeps else unused
+    kept = {name: value for name, value in resolved.values().items() if name not in unused} | _own_values(settings)
+    clip = run(synthesizer, [(clip.waveform, clip.sample_rate) for clip in clips], settings, resolved, on_progress)
     tell = story_of(synthesizer, verb, resolved, kept, inputs=inputs, prompt=_told_prompt(settings))
     report = write_clip(
         clip,
@@ -251,15 +235,15 @@ def _exact_encoding(source: Path, target: Path) -> tuple[str | None, tuple[str, 
     return ("PCM_24" if found == "PCM_24" else "FLOAT"), ()
 
 
-def _own_values(settings: EditSettings) -> Mapping[str, object]:
-    return {item.name: _lists(getattr(settings, item.name)) for item in fields(settings) if item.name != "sampling"}
+def _own_values(settings: EditSettings) -> dict[str, object]:
+    return {item.name: _lists(getattr(settings, item.name)) for item in fields(settings) if item.name != "clip"}
 
 
 def _told_prompt(settings: EditSettings) -> str:
     """What a story tells as the prompt: of two, the mixture in the syntax of `audiodiff.text.prompt`."""
     prompts = settings.prompts if isinstance(settings, InterpolateSettings) else None
     if prompts is None:
-        return settings.sampling.prompt
+        return settings.clip.prompt
     assert isinstance(settings, InterpolateSettings)
     shares = (1.0 - settings.position, settings.position)
     parts = [f"{prompt}:{share:.3g}" for prompt, share in zip(prompts, shares, strict=True) if share > 0.0]

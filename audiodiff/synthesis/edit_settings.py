@@ -20,14 +20,14 @@ class VarySettings:
     """Settings of a variation.
 
     Attributes:
-        sampling: prompt, seed, sampler and the rest; its `seconds` are those of the recording. Its level "none" is as
+        clip: prompt, seed, sampler and the rest; its `seconds` are those of the recording. Its level "none" is as
             loud as the recording, or as loud as full scale allows. Its `loop` says that the recording is a loop, and
             is to stay one.
         strength: how much is new, from 0 (nothing) to 1 (everything): the share of noise in the state that denoising
             starts from.
     """
 
-    sampling: GenerateSettings = field(default_factory=_as_it_comes)
+    clip: GenerateSettings = field(default_factory=_as_it_comes)
     strength: float = 0.4
 
     def __post_init__(self) -> None:
@@ -47,13 +47,13 @@ class InpaintSettings:
     Attributes:
         regions: what is made anew, as (start, stop) in seconds; all else is kept sample for sample. In order, and
             joined where they overlap.
-        sampling: prompt, seed, sampler and the rest; its `seconds` and `level` are those of the recording.
+        clip: prompt, seed, sampler and the rest; its `seconds` and `level` are those of the recording.
         strength: how much is new inside the regions, as in `VarySettings`.
         crossfade: seconds at the edges of each region, inside it, in which the recording fades into the new sound.
     """
 
     regions: tuple[tuple[float, float], ...]
-    sampling: GenerateSettings = field(default_factory=_as_it_comes)
+    clip: GenerateSettings = field(default_factory=_as_it_comes)
     strength: float = 1.0
     crossfade: float = 0.05
 
@@ -64,7 +64,7 @@ class InpaintSettings:
             AudiodiffError: a field is out of range, or there is no region.
         """
         make_plain(self)
-        _check_sampling(self.sampling)
+        _check_clip(self.clip)
         _check_number("strength", self.strength, 0.0, 1.0, "(1 keeps nothing of a region)")
         _check_number("crossfade", self.crossfade, 0.0, MAX_CROSSFADE, "s")
         if not isinstance(self.regions, tuple | list) or not self.regions:
@@ -84,7 +84,7 @@ class ExtendSettings:
 
     Attributes:
         seconds: how much longer it becomes (s).
-        sampling: prompt, seed, sampler and the rest; its `seconds` and `level` are those of the recording.
+        clip: prompt, seed, sampler and the rest; its `seconds` and `level` are those of the recording.
         before: the new sound leads into the recording instead of following it.
         crossfade: seconds of the new sound, at the join, in which what the recording would have gone on with fades
             out. The recording itself is kept sample for sample.
@@ -92,7 +92,7 @@ class ExtendSettings:
     """
 
     seconds: float = 10.0
-    sampling: GenerateSettings = field(default_factory=_as_it_comes)
+    clip: GenerateSettings = field(default_factory=_as_it_comes)
     before: bool = False
     crossfade: float = 0.05
     trim: float = 0.0
@@ -104,7 +104,7 @@ class ExtendSettings:
             AudiodiffError: a field is out of range.
         """
         make_plain(self)
-        _check_sampling(self.sampling)
+        _check_clip(self.clip)
         _check_number("seconds", self.seconds, MIN_SECONDS_ADDED, MAX_SECONDS, "s")
         _check_number("crossfade", self.crossfade, 0.0, MAX_CROSSFADE, "s")
         _check_number("trim", self.trim, 0.0, MAX_SECONDS, "s")
@@ -118,14 +118,14 @@ class InterpolateSettings:
 
     Attributes:
         position: 0 is the first, 1 the second.
-        sampling: seed, sampler and the rest, and the prompt, unless there are two. Between recordings its `seconds` are
+        clip: seed, sampler and the rest, and the prompt, unless there are two. Between recordings its `seconds` are
             those of the shorter one.
         strength: how much is new, as in `VarySettings`; nothing but for recordings.
         prompts: to go from one to the other; there is no other prompt then.
     """
 
     position: float
-    sampling: GenerateSettings = field(default_factory=GenerateSettings)
+    clip: GenerateSettings = field(default_factory=GenerateSettings)
     strength: float = 0.5
     prompts: tuple[str, str] | None = None
 
@@ -136,7 +136,7 @@ class InterpolateSettings:
             AudiodiffError: a field is out of range.
         """
         make_plain(self)
-        _check_sampling(self.sampling)
+        _check_clip(self.clip)
         _check_number("position", self.position, 0.0, 1.0, "(0 is the first, 1 the second)")
         _check_number("strength", self.strength, 0.0, 1.0, "(1 keeps nothing)")
         if self.prompts is not None and not (
@@ -145,25 +145,24 @@ class InterpolateSettings:
             and all(isinstance(prompt, str) for prompt in self.prompts)
         ):
             raise AudiodiffError(f"prompts is {self.prompts!r}; it must be two texts.")
-        if self.prompts is not None and self.sampling.prompt:
+        if self.prompts is not None and self.clip.prompt:
             # Nothing may be read from it, such as a tempo.
-            object.__setattr__(self, "sampling", replace(self.sampling, prompt=""))
+            object.__setattr__(self, "clip", replace(self.clip, prompt=""))
 
 
 EditSettings = VarySettings | InpaintSettings | ExtendSettings | InterpolateSettings
 
 
-def sampling_of_edit(settings: EditSettings) -> GenerateSettings:
-    """The sampling that an edit asks for: without guidance, where nothing is asked for that it could be guided to.
+def clip_of_edit(settings: EditSettings) -> GenerateSettings:
+    """The clip that an edit asks for: without guidance, where nothing is asked for that it could be guided to.
 
     A recording tells by itself what fits; guidance would only double the work.
     """
-    sampling = settings.sampling
-    words = (sampling.prompt, sampling.negative, sampling.key, sampling.source)
-    asked = any(word.strip() for word in words) or sampling.tempo is not None
-    if asked or sampling.guidance is not None or (isinstance(settings, InterpolateSettings) and settings.prompts):
-        return sampling
-    return replace(sampling, guidance=1.0)
+    clip = settings.clip
+    asked = any(word.strip() for word in (clip.prompt, clip.negative, clip.key, clip.source)) or clip.tempo is not None
+    if asked or clip.sampling.guidance is not None or (isinstance(settings, InterpolateSettings) and settings.prompts):
+        return clip
+    return replace(clip, sampling=replace(clip.sampling, guidance=1.0))
 
 
 def parse_region(text: str) -> tuple[float, float]:
@@ -202,8 +201,8 @@ def _region(region: tuple[float, float]) -> tuple[float, float]:
     return float(start), float(stop)
 
 
-def _check_sampling(sampling: GenerateSettings) -> None:
-    if sampling.loop:
+def _check_clip(clip: GenerateSettings) -> None:
+    if clip.loop:
         raise AudiodiffError("loop makes a new clip that repeats; of edits, only a variation of a loop can be one.")
 
 

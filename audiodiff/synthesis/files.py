@@ -23,7 +23,7 @@ from audiodiff.signal.truncation import truncation_notes
 from audiodiff.synthesis.machine import this_machine
 from audiodiff.synthesis.provenance import Story, StoryAudio, StoryWriter, check_sidecar, story_input
 from audiodiff.synthesis.sampling import Plan
-from audiodiff.synthesis.settings import VocodeSettings
+from audiodiff.synthesis.settings import RECOMMENDED, Resolved, VocodeSettings
 from audiodiff.synthesis.streams import FrameReader, mel_blocks
 from audiodiff.synthesis.vocode import OnProgress, VocoderSynthesizer
 from audiodiff.torch_state import standard_state
@@ -45,10 +45,7 @@ class VocodeReport:
         seconds: duration of the output.
         sample_rate: rate of the output in Hz.
         channels: channels of the output.
-        steps: sampling steps.
-        sampler: name of the sampler.
-        grid: name of the time grid.
-        seed: seed of the noise.
+        sampling: steps, sampler, grid, precision and seed, as they were used.
         network_calls: network calls per window.
         silent_channels: channels that were silence and came out as silence.
         clipped: samples beyond full scale, which were cut to it.
@@ -61,10 +58,7 @@ class VocodeReport:
     seconds: float
     sample_rate: int
     channels: int
-    steps: int
-    sampler: str
-    grid: str
-    seed: int
+    sampling: Resolved
     network_calls: int
     silent_channels: int
     clipped: int
@@ -229,10 +223,7 @@ def _vocode_blocks(
         seconds=written / rate,
         sample_rate=rate,
         channels=len(meters),
-        steps=plan.steps,
-        sampler=plan.sampler,
-        grid=plan.grid,
-        seed=plan.seed,
+        sampling=plan.sampling,
         network_calls=plan.network_calls,
         silent_channels=sum(meter.silent for meter in meters),
         clipped=clipped,
@@ -249,12 +240,9 @@ def _teller(
     The length of pieces is in the settings because where they are cut decides the last bits.
     """
     settings: dict[str, Any] = {
-        "steps": plan.steps,
-        "sampler": plan.sampler,
-        "grid": plan.grid,
-        "precision": "fp32" if plan.compute_dtype is None else "bf16",
+        **{name: getattr(plan.sampling, name) for name in RECOMMENDED},
         "level": "match" if plan.match_level else "keep",
-        "reference_level_db": synthesizer.defaults.reference_level_db,
+        "reference_level_db": synthesizer.reference_level_db,
         "piece_frames": plan.piece_frames,
         "output_rate": rate,
         "mel": None if spec is None else to_dict(spec),
@@ -267,7 +255,7 @@ def _teller(
             verb="vocode",
             models=(synthesizer.identity,),
             settings=settings,
-            seed=plan.seed,
+            seed=plan.sampling.seed,
             audio=audio,
             machine=machine,
             inputs=inputs,

@@ -1,7 +1,7 @@
 """New sound inside a recording, after it or before it, with every sample of the rest kept."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -11,25 +11,27 @@ from audiodiff.diffusion.samplers import Denoise
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.join import continuation, crossfade, matching_gain
 from audiodiff.signal.resample import resample
-from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings, sampling_of_edit
+from audiodiff.synthesis.edit import resolve_edit
+from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings
 from audiodiff.synthesis.generate import EMPTY_PROMPT, FADE_SECONDS, Clip, LatentSynthesizer, OnProgress, stages
 from audiodiff.synthesis.recording import (
     Recording,
+    Sound,
     Waveform,
     beats_of,
     begun,
     encoded,
-    for_length,
     part_of,
     prepared,
     samples_per_latent,
     shortest_latents,
 )
-from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.resolved import ResolvedClip
+from audiodiff.synthesis.sampling import Plan
 from audiodiff.synthesis.windowed import PlacedDenoise, Places, with_places
 from audiodiff.torch_state import standard_state
 
-__all__ = ["extend", "inpaint"]
+__all__ = ["extend", "inpaint", "run_extend", "run_inpaint"]
 
 MATCH_SECONDS = 0.5
 """How much of what is kept beside a join tells how much louder or softer it is than the model's sound."""
@@ -62,19 +64,33 @@ def inpaint(
     Raises:
         AudiodiffError: a region outside of the recording, or a recording or a setting that cannot be used.
     """
+    clip = resolve_edit(synthesizer, settings)
+    return run_inpaint(synthesizer, [(waveform, sample_rate)], settings, clip, on_progress)
+
+
+@standard_state()
+def run_inpaint(
+    synthesizer: LatentSynthesizer,
+    sounds: Sequence[Sound],
+    settings: InpaintSettings,
+    clip: ResolvedClip,
+    on_progress: OnProgress | None,
+) -> Clip:
+    """Do what `inpaint` does, with settings that are resolved."""
+    waveform, sample_rate = sounds[0]
     recording = prepared(synthesizer, waveform, sample_rate, mono=False)
     regions, notes = _regions_inside(settings.regions, recording)
     notes = [*recording.notes, *notes]
     if settings.strength == 0.0:
         notes.append("strength is 0, so the regions are the recording as the model's codec gives it back")
-    sampling = for_length(synthesizer, sampling_of_edit(settings), recording.seconds)
-    guided, said = synthesizer.guided(sampling)
+    clip = clip.lasting(recording.seconds)
+    guided, said = synthesizer.guided(clip)
     notes += [note for note in said if note != EMPTY_PROMPT]
     per_second = synthesizer.sample_rate / recording.sample_rate
     holes = [_latents_of(synthesizer, start * per_second, stop * per_second) for start, stop in regions]
     context = max(1, synthesizer.window_latents // 4)
     n_latents = -(-recording.samples.shape[-1] // samples_per_latent(synthesizer))
-    beats, about = beats_of(synthesizer, recording, sampling.tempo, 0, n_latents + shortest_latents(synthesizer))
+    beats, about = beats_of(synthesizer, recording, clip.beat, 0, n_latents + shortest_latents(synthesizer))
     notes += about
     groups = _groups(holes, context)
     distinct = _distinct(recording.original)
@@ -96,12 +112,12 @@ def inpaint(
                 keep[max(0, start - low) : max(0, stop - low)] = 0.0
             latents, vocoding = known, part_of(on_progress, done, jobs)
             if settings.strength > 0.0:
-                state, times = begun(synthesizer, sampling, known, settings.strength, low)
-                denoising, vocoding = stages(vocoding, len(times) - 1, sampling.vocoder_steps)
+                state, times = begun(synthesizer, clip.sampling, known, settings.strength, low)
+                denoising, vocoding = stages(vocoding, len(times) - 1, clip.vocoder.sampling.steps)
                 denoise = _fitting(guided, known, keep, beats[low:high])
-                latents = synthesizer.sample(sampling, denoise, state, times, start=low, on_progress=denoising)
+                latents = synthesizer.sample(clip.sampling, denoise, state, times, start=low, on_progress=denoising)
             done += 1
-            piece, first = _piece(synthesizer, latents, low, recording, sampling, vocoding)
+            piece, first = _piece(synthesizer, latents, low, recording, clip.vocoder, vocoding)
             for index in members:
                 edges = (
                     regions[index - 1][1] if index else 0,
@@ -111,7 +127,7 @@ def inpaint(
                 filled = _filled(recording.original[channel], piece, first, edges, settings.crossfade, sample_rate)
                 clipped += int((filled.abs() > 1.0).sum())
                 result[channel, regions[index][0] : regions[index][1]] = filled.clamp(-1.0, 1.0)
-    return _edited(waveform, result, recording, sampling, clipped, notes)
+    return _edited(waveform, result, recording, clip, clipped, notes)
 
 
 @standard_state()
@@ -141,6 +157,20 @@ def extend(
         AudiodiffError: a recording or a setting that cannot be used.
     """
     settings = settings or ExtendSettings()
+    clip = resolve_edit(synthesizer, settings)
+    return run_extend(synthesizer, [(waveform, sample_rate)], settings, clip, on_progress)
+
+
+@standard_state()
+def run_extend(
+    synthesizer: LatentSynthesizer,
+    sounds: Sequence[Sound],
+    settings: ExtendSettings,
+    clip: ResolvedClip,
+    on_progress: OnProgress | None,
+) -> Clip:
+    """Do what `extend` does, with settings that are resolved."""
+    waveform, sample_rate = sounds[0]
     recording = prepared(synthesizer, waveform, sample_rate, mono=False)
     n_samples, rate = recording.original.shape[-1], recording.sample_rate
     added, trim = round(settings.seconds * rate), round(settings.trim * rate)
@@ -149,14 +179,14 @@ def extend(
             f"trim is {settings.trim:g} s, but the recording has only {recording.seconds:.2f} s; nothing would be kept."
         )
     notes = list(recording.notes)
-    sampling = for_length(synthesizer, sampling_of_edit(settings), recording.seconds + settings.seconds)
-    guided, said = synthesizer.guided(sampling)
+    clip = clip.lasting(recording.seconds + settings.seconds)
+    guided, said = synthesizer.guided(clip)
     notes += [note for note in said if note != EMPTY_PROMPT]
     window = synthesizer.window_latents
     low, known_low, known_high, high = _canvas(synthesizer, recording, added, trim, before=settings.before)
     if known_high == known_low:
         notes.append(f"{recording.seconds:.2f} s are too short to be continued; the new sound knows nothing of them")
-    beats, about = beats_of(synthesizer, recording, sampling.tempo, low, high)
+    beats, about = beats_of(synthesizer, recording, clip.beat, low, high)
     notes += about
     windows = list(_passes(known_high - known_low, high - low, window, window // 2))
     distinct = _distinct(recording.original)
@@ -172,15 +202,15 @@ def extend(
         canvas[..., known] = encoded(synthesizer, recording.samples[channel], known_low, known_high)
         keep[known] = 1.0
         denoising, vocoding = stages(
-            part_of(on_progress, done, jobs), (sampling.steps or 0) * len(windows), sampling.vocoder_steps
+            part_of(on_progress, done, jobs), clip.sampling.steps * len(windows), clip.vocoder.sampling.steps
         )
         done += 1
         for index, (near, far) in enumerate(windows):
             # Windows are counted from what is known.
             part = slice(high - low - far, high - low - near) if settings.before else slice(near, far)
-            state, times = begun(synthesizer, sampling, canvas[..., part], 1.0, low + part.start)
+            state, times = begun(synthesizer, clip.sampling, canvas[..., part], 1.0, low + part.start)
             canvas[..., part] = synthesizer.sample(
-                sampling,
+                clip.sampling,
                 _fitting(guided, canvas[..., part].clone(), keep[part].clone(), beats[part]),
                 state,
                 times,
@@ -188,7 +218,7 @@ def extend(
                 on_progress=part_of(denoising, index, len(windows)),
             )
             keep[part] = 1.0
-        piece, first = _piece(synthesizer, canvas, low, recording, sampling, vocoding)
+        piece, first = _piece(synthesizer, canvas, low, recording, clip.vocoder, vocoding)
         # Time runs backwards from here on if the new sound comes before.
         turned = recording.original[channel]
         join = n_samples - trim - first
@@ -198,7 +228,7 @@ def extend(
         clipped += int((new.abs() > 1.0).sum())
         whole = torch.cat([turned[: n_samples - trim], new.clamp(-1.0, 1.0)])
         channels.append(whole.flip(-1) if settings.before else whole)
-    return _edited(waveform, torch.stack(channels), recording, sampling, clipped, notes)
+    return _edited(waveform, torch.stack(channels), recording, clip, clipped, notes)
 
 
 def _fitting(guided: PlacedDenoise, latents: Tensor, keep: Tensor, beats: Tensor) -> Denoise:
@@ -211,13 +241,13 @@ def _fitting(guided: PlacedDenoise, latents: Tensor, keep: Tensor, beats: Tensor
 
 
 def _edited(
-    given: Waveform, result: Tensor, recording: Recording, settings: GenerateSettings, clipped: int, notes: list[str]
+    given: Waveform, result: Tensor, recording: Recording, clip: ResolvedClip, clipped: int, notes: list[str]
 ) -> Clip:
     """The clip of an edit that keeps rate and channels, of the shape that was given."""
     return Clip(
         waveform=(result if given.ndim == 2 else result[0]).numpy(),
         sample_rate=recording.sample_rate,
-        seed=settings.seed,
+        seed=clip.sampling.seed,
         gain_db=0.0,
         clipped=clipped,
         notes=tuple(dict.fromkeys(notes)),
@@ -306,11 +336,11 @@ def _piece(
     latents: Tensor,
     start: int,
     recording: Recording,
-    settings: GenerateSettings,
+    plan: Plan,
     on_progress: OnProgress | None,
 ) -> tuple[Tensor, int]:
     """The sound of latents from place `start` on, at the recording's rate and level, and its first sample's place."""
-    waveform = synthesizer.waveform(latents, settings, on_progress) / recording.gain
+    waveform = synthesizer.waveform(latents, plan, on_progress) / recording.gain
     first = round(start * samples_per_latent(synthesizer) * recording.sample_rate / synthesizer.sample_rate)
     return resample(waveform, synthesizer.sample_rate, recording.sample_rate), first
 

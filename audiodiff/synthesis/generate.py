@@ -1,9 +1,8 @@
 """From a prompt to a clip: latents by diffusion, a log-mel by the autoencoder, a waveform by the vocoder."""
 
 import math
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,15 +21,16 @@ from audiodiff.signal.levels import Levelled, apply_level
 from audiodiff.signal.mel import value_range
 from audiodiff.synthesis.machine import check_model
 from audiodiff.synthesis.provenance import StoryModel
-from audiodiff.synthesis.settings import GenerateSettings, Precision
+from audiodiff.synthesis.resolved import ResolvedClip, Target, resolve_clip
+from audiodiff.synthesis.sampling import Plan, compute_dtype
+from audiodiff.synthesis.settings import GenerateSettings, Resolved, Sampling, VocodeSettings, changed
 from audiodiff.synthesis.streams import windows
 from audiodiff.synthesis.top_bands import limit_top_bands
 from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.synthesis.windowed import PlacedDenoise, Places, after, windowed, with_places
 from audiodiff.text.embed import embed_prompt
 from audiodiff.text.encoder import TextEncoder, open_encoder
-from audiodiff.text.keys import find_key, key_name
-from audiodiff.text.prompt import parse_prompt
+from audiodiff.text.prompt import Prompt
 from audiodiff.torch_state import standard_state
 
 OnProgress = Callable[[float, float], None]
@@ -46,31 +46,13 @@ from one of the model's window if that is shorter still."""
 FADE_SECONDS = 0.01
 DECODE_LATENTS = 1024
 EMPTY_PROMPT = "the prompt is empty, so anything may come out"
-_TEMPO = re.compile(r"(?<![\d.])(\d{2,3}(?:\.\d+)?)\s*bpm\b", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class LatentDefaults:
-    """What a checkpoint recommends.
+DEFAULTS = Resolved(steps=20, sampler="dpmpp_2m", grid="uniform", guidance=3.0, rescale=0.5)
+"""What a model recommends whose checkpoint says nothing."""
 
-    Attributes:
-        steps, sampler, grid, precision: as in `audiodiff generate`.
-        guidance: scale, 1 for none.
-        rescale: 0 to 1.
-        window_seconds: length of the windows that longer clips are denoised in (s).
-        tolerance_seconds: a clip longer than a window by no more than this is denoised as one (s).
-        band_limits: of the highest mel bands (`audiodiff.synthesis.top_bands`); empty for none.
-    """
-
-    steps: int = 20
-    sampler: str = "dpmpp_2m"
-    grid: str = "uniform"
-    precision: Precision = "fp32"
-    guidance: float = 3.0
-    rescale: float = 0.5
-    window_seconds: float = 10.0
-    tolerance_seconds: float = 0.5
-    band_limits: tuple[float, ...] = ()
+WINDOW_SECONDS = 10.0
+TOLERANCE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -128,7 +110,10 @@ class LatentSynthesizer:
         *,
         name: str = "latent",
         identity: tuple[StoryModel, ...] = (),
-        defaults: LatentDefaults | None = None,
+        defaults: Resolved = DEFAULTS,
+        window_seconds: float = WINDOW_SECONDS,
+        tolerance_seconds: float = TOLERANCE_SECONDS,
+        band_limits: tuple[float, ...] = (),
         device: torch.device | str = "cpu",
         encoder: TextEncoder | None = None,
     ) -> None:
@@ -140,6 +125,9 @@ class LatentSynthesizer:
             name: how it was asked for.
             identity: what the stories of its files say of it and its vocoder; without, they cannot be replayed.
             defaults: what it recommends.
+            window_seconds: length of the windows that longer clips are denoised in (s).
+            tolerance_seconds: a clip longer than a window by no more than this is denoised as one (s).
+            band_limits: of the highest mel bands (`audiodiff.synthesis.top_bands`); empty for none.
             device: where it computes.
             encoder: the frozen text encoder; opened by name at the first prompt when `None`.
         """
@@ -147,7 +135,10 @@ class LatentSynthesizer:
         self.vocoder = vocoder
         self.name = name
         self.identity = identity or (StoryModel(public_name(name), weights_sha256="", role="latent model"),)
-        self.defaults = defaults or LatentDefaults()
+        self.defaults = defaults
+        self.window_seconds = window_seconds
+        self.tolerance_seconds = tolerance_seconds
+        self.band_limits = band_limits
         self.device = torch.device(device)
         self._encoder = encoder
 
@@ -200,45 +191,32 @@ class LatentSynthesizer:
             "sampler": sampler,
             "guidance": guidance,
         }
-        base = (settings or GenerateSettings()).to_dict()
-        merged = GenerateSettings(**{**base, **{k: v for k, v in given.items() if v is not None}})  # type: ignore[arg-type]
+        given = {name: value for name, value in given.items() if value is not None}
+        merged = changed(settings or GenerateSettings(), given)
         return self.clip(merged, on_progress, reference=reference).waveform
 
-    def resolve(self, settings: GenerateSettings) -> GenerateSettings:
-        """Return `settings` with the model's recommendations in the place of every `None`."""
-        check_model(self.model, self.name, self.device)
-        found = _TEMPO.search(settings.prompt)
-        knows_tempo = any(number.name == "tempo" for number in self.model.config.numbers)
-        tempo = settings.tempo
-        if tempo is None and found and knows_tempo:
-            tempo = float(found.group(1))
-        defaults = self.defaults
-        return replace(
-            settings,
-            steps=settings.steps or defaults.steps,
-            sampler=settings.sampler or defaults.sampler,
-            grid=settings.grid or defaults.grid,
-            guidance=defaults.guidance if settings.guidance is None else settings.guidance,
-            rescale=defaults.rescale if settings.rescale is None else settings.rescale,
-            precision=settings.precision or defaults.precision,
-            tempo=tempo,
-            key=self._key(settings),
-            vocoder_steps=settings.vocoder_steps or self.vocoder.defaults.steps,
-        )
+    def resolve(
+        self, settings: GenerateSettings, *, between: tuple[tuple[str, str], float] | None = None
+    ) -> ResolvedClip:
+        """Return `settings` with the model's recommendations in the place of every `None`, and the prompts read.
 
-    def _key(self, settings: GenerateSettings) -> str:
-        """The key that is asked for, as the model calls it.
+        Args:
+            settings: what was asked for.
+            between: two prompts in the place of the one in the settings, and how far from one to the other, 0 to 1.
 
         Raises:
-            AudiodiffError: it is no key.
+            AudiodiffError: a prompt is malformed, the key is none, or the model was changed after loading.
         """
-        named = key_name(settings.key)
-        if settings.key and not named:
-            raise AudiodiffError(f'key is "{settings.key}"; expected a major or minor key such as "F# minor".')
-        knows_key = any(kind.name == "key" for kind in self.model.config.classes)
-        if named and not knows_key:
-            raise AudiodiffError(f"the model {self.name} knows keys only by the prompt; say it there.")
-        return named or (find_key(settings.prompt) if knows_key else "")
+        check_model(self.model, self.name, self.device)
+        vocoding = Sampling(steps=settings.vocoder_steps, seed=settings.sampling.seed)
+        return resolve_clip(
+            settings,
+            defaults=self.defaults,
+            vocoder=self.vocoder.plan(VocodeSettings(vocoding)),
+            config=self.model.config,
+            name=self.name,
+            between=between,
+        )
 
     @standard_state()
     def clip(
@@ -250,26 +228,37 @@ class LatentSynthesizer:
         on_estimate: OnEstimate | None = None,
     ) -> Clip:
         """Make the clip that `settings` describe; see `generate`."""
-        settings = self.resolve(settings)
+        return self.make(self.resolve(settings), on_progress, reference=reference, on_estimate=on_estimate)
+
+    @standard_state()
+    def make(
+        self,
+        clip: ResolvedClip,
+        on_progress: OnProgress | None = None,
+        *,
+        reference: tuple[NDArray[np.float32] | Tensor, int] | None = None,
+        on_estimate: OnEstimate | None = None,
+    ) -> Clip:
+        """Do what `clip` does, with settings that are resolved."""
         heard = None
         if reference is not None:
             from audiodiff.synthesis.reference import heard_of
 
-            heard = heard_of(self, settings, reference)
-        if settings.loop:
+            heard = heard_of(self, clip, reference)
+        if clip.loop:
             from audiodiff.synthesis.loop import loop_clip
 
-            return loop_clip(self, settings, on_progress, on_estimate=on_estimate)
-        n_samples = round(settings.seconds * self.sample_rate)
-        denoising, vocoding = stages(on_progress, settings.steps, settings.vocoder_steps)
+            return loop_clip(self, clip, on_progress, on_estimate=on_estimate)
+        n_samples = round(clip.seconds * self.sample_rate)
+        denoising, vocoding = stages(on_progress, clip.sampling.steps, clip.vocoder.sampling.steps)
         latents, notes = self.latents(
-            settings, self.n_latents(settings.seconds), denoising, heard=heard, on_estimate=on_estimate
+            clip, self.n_latents(clip.seconds), denoising, heard=heard, on_estimate=on_estimate
         )
-        levelled = self.render(latents, n_samples, settings, vocoding)
+        levelled = self.render(latents, n_samples, clip, vocoding)
         return Clip(
             waveform=levelled.waveform.numpy(),
             sample_rate=self.sample_rate,
-            seed=settings.seed,
+            seed=clip.sampling.seed,
             gain_db=levelled.gain_db,
             clipped=levelled.clipped,
             notes=notes,
@@ -278,7 +267,7 @@ class LatentSynthesizer:
     @property
     def shortest_seconds(self) -> float:
         """The shortest stretch that is denoised (s)."""
-        return min(SHORTEST_SECONDS, self.defaults.window_seconds)
+        return min(SHORTEST_SECONDS, self.window_seconds)
 
     def n_latents(self, seconds: float) -> int:
         """How many latents are denoised for a clip of `seconds`."""
@@ -289,7 +278,7 @@ class LatentSynthesizer:
     @standard_state()
     def latents(
         self,
-        settings: GenerateSettings,
+        clip: ResolvedClip,
         n_latents: int,
         on_progress: OnProgress | None = None,
         *,
@@ -297,11 +286,11 @@ class LatentSynthesizer:
         on_estimate: OnEstimate | None = None,
     ) -> tuple[Tensor, tuple[str, ...]]:
         """Denoise `[1, channels, n_latents]`, beside what is `heard`; also returns notes about prompt and recording."""
-        guided, notes = self.guided(settings, heard=heard)
-        denoise = with_places(guided, Places(self.beats(settings.tempo, 0, n_latents)))
-        x = self.model.process.prior(self.noise(settings.seed, 0, 0, n_latents))
-        times = self.times(settings)
-        return self.sample(settings, denoise, x, times, on_progress=on_progress, on_estimate=on_estimate), notes
+        guided, notes = self.guided(clip, heard=heard)
+        denoise = with_places(guided, Places(self.beats(clip.beat, 0, n_latents)))
+        x = self.model.process.prior(self.noise(clip.sampling.seed, 0, 0, n_latents))
+        times = self.times(clip.sampling)
+        return self.sample(clip.sampling, denoise, x, times, on_progress=on_progress, on_estimate=on_estimate), notes
 
     def beats(self, tempo: float | None, start: int, stop: int) -> Tensor:
         """Beats that have passed since 0 s at latents `start` to `stop`, `[stop - start]`; NaN without a tempo."""
@@ -316,7 +305,7 @@ class LatentSynthesizer:
     @standard_state()
     def sample(
         self,
-        settings: GenerateSettings,
+        sampling: Resolved,
         denoise: Denoise,
         x: Tensor,
         times: Tensor,
@@ -328,7 +317,7 @@ class LatentSynthesizer:
         """Denoise the state `x [1, channels, n_latents]` at `times[0]` to clean latents.
 
         Args:
-            settings: the sampler and the seed of its noise.
+            sampling: the sampler and the seed of its noise.
             denoise: from `guided`.
             x: the state.
             times: `[steps + 1]`, decreasing to 0.
@@ -339,7 +328,6 @@ class LatentSynthesizer:
         Raises:
             AudiodiffError: what comes out are not numbers.
         """
-        settings = self.resolve(settings)
         steps = len(times) - 1
 
         def on_step(index: int, total: int, x0_hat: Tensor) -> None:
@@ -349,59 +337,46 @@ class LatentSynthesizer:
                 on_estimate(x0_hat)
 
         def noise(draw: int) -> Tensor:
-            return self.noise(settings.seed, draw, start, start + x.shape[-1])
+            return self.noise(sampling.seed, draw, start, start + x.shape[-1])
 
-        assert settings.sampler is not None
-        step = SAMPLERS[settings.sampler]()
+        step = SAMPLERS[sampling.sampler]()
         latents = sample(step, denoise, self.model.process, x, times, noise=noise, on_step=on_step)
         if not bool(torch.isfinite(latents).all()):
             raise AudiodiffError(
-                f"the model gave values that are not numbers ({steps} steps of {settings.sampler}); try the "
+                f"the model gave values that are not numbers ({steps} steps of {sampling.sampler}); try the "
                 "recommended sampler, steps and guidance."
             )
         return latents
 
-    def times(self, settings: GenerateSettings) -> Tensor:
-        """The grid of process times that `settings` ask for."""
-        settings = self.resolve(settings)
-        assert settings.grid is not None
-        assert settings.steps is not None
-        return GRIDS[settings.grid](self.model.process, settings.steps)
+    def times(self, sampling: Resolved) -> Tensor:
+        """The grid of process times, `[steps + 1]`, decreasing to 0."""
+        return GRIDS[sampling.grid](self.model.process, sampling.steps)
 
     def guided(
-        self, settings: GenerateSettings, *, circular: bool = False, heard: Heard | None = None
+        self, clip: ResolvedClip, *, circular: bool = False, heard: Heard | None = None
     ) -> tuple[PlacedDenoise, tuple[str, ...]]:
-        """Return the denoiser of `settings` for states of any length, and notes about the prompt and what is heard."""
-        settings = self.resolve(settings)
-        wanted = self.ask(settings.prompt, settings)
-        unwanted = self.ask(settings.negative, None)
-        notes = list(wanted.notes + unwanted.notes)
-        if heard is not None:
-            notes += heard.notes
-        elif not settings.prompt.strip():
-            notes.append(EMPTY_PROMPT)
-        return self.guided_by(wanted, unwanted, settings, circular=circular, heard=heard), tuple(notes)
+        """Return the denoiser of a clip for states of any length, and notes about the prompts and what is heard.
 
-    def guided_by(
-        self,
-        wanted: Asked,
-        unwanted: Asked,
-        settings: GenerateSettings,
-        *,
-        circular: bool = False,
-        heard: Heard | None = None,
-    ) -> PlacedDenoise:
-        """Return the denoiser that goes towards `wanted` and away from `unwanted`, for states of any length.
-
-        What is wanted comes with its beats and with what it has to fit, what is unwanted without: guidance strengthens
-        these too.
+        It goes towards the targets and away from what is unwanted. What is wanted comes with its beats and with what
+        it has to fit, what is unwanted without: guidance strengthens these too.
 
         Of a circle the whole is denoised as one, however long. What is `heard` goes before each window.
         """
-        settings = self.resolve(settings)
-        guidance, amount = settings.guidance, settings.rescale
-        assert guidance is not None
-        denoiser = self.model.denoiser(torch.bfloat16 if settings.precision == "bf16" else None, circular=circular)
+        asked = [self.ask(target.text, target.prompt, *self._known(clip, target)) for target in clip.targets]
+        unwanted = self.ask(clip.negative, clip.unwanted)
+        notes = [note for each in (*asked, unwanted) for note in each.notes]
+        if heard is not None:
+            notes += heard.notes
+        elif len(clip.targets) == 1 and not clip.targets[0].text.strip():
+            notes.append(EMPTY_PROMPT)
+        wanted = [
+            (target.share * share, cond)
+            for target, each in zip(clip.targets, asked, strict=True)
+            for share, cond in each.conditions
+            if target.share > 0.0
+        ]
+        guidance, amount = clip.sampling.guidance, clip.sampling.rescale
+        denoiser = self.model.denoiser(compute_dtype(clip.sampling.precision), circular=circular)
 
         def blended(x: Tensor, t: Tensor, cond: Sequence[tuple[float, Any]]) -> Tensor:
             estimate: Tensor | None = None
@@ -417,7 +392,7 @@ class LatentSynthesizer:
                 told["beats"] = places.beats.expand(x.shape[0], -1)
             if self.model.config.known and places.known is not None:
                 told["known"] = places.known.expand(x.shape[0], -1, -1)
-            conditions = tuple((share, cond._replace(**told)) for share, cond in wanted.conditions)
+            conditions = tuple((share, cond._replace(**told)) for share, cond in wanted)
             full = classifier_free(
                 blended,
                 conditions,
@@ -425,64 +400,68 @@ class LatentSynthesizer:
                 guidance,
                 adjust=rescale(amount) if amount and guidance > 1.0 else None,
             )
-            if settings.guidance_interval is not None:
+            if clip.guidance_interval is not None:
                 plain = classifier_free(blended, conditions, unwanted.conditions, 1.0)
-                full = interval(full, plain, *settings.guidance_interval)
+                full = interval(full, plain, *clip.guidance_interval)
             return full(x, t)
 
         if circular:
-            return denoise
+            return denoise, tuple(notes)
         window = self.window_latents
         single: PlacedDenoise = denoise
         if heard is not None:
             count = heard.latents.shape[-1]
-            noise = self.noise(settings.seed, 0, -count, 0)
+            noise = self.noise(clip.sampling.seed, 0, -count, 0)
             single = after(denoise, heard.latents, lambda t: self.model.process.mix(heard.latents[None], noise, t[:1]))
             window = max(1, window - count)
-        return windowed(single, window, window // 3, tolerance=self.tolerance_latents)
+        return windowed(single, window, window // 3, tolerance=self.tolerance_latents), tuple(notes)
 
     @property
     def window_latents(self) -> int:
         """Latents of a window."""
-        return max(1, round(self.defaults.window_seconds * self.model.latents_per_second))
+        return max(1, round(self.window_seconds * self.model.latents_per_second))
 
     @property
     def tolerance_latents(self) -> int:
         """By how many latents a state may be longer than a window and still be denoised as one."""
-        return round(self.defaults.tolerance_seconds * self.model.latents_per_second)
+        return round(self.tolerance_seconds * self.model.latents_per_second)
 
-    def ask(self, prompt: str, settings: GenerateSettings | None) -> Asked:
-        """Turn a prompt, and the numbers and classes of `settings`, into conditions.
+    def _known(self, clip: ResolvedClip, target: Target) -> tuple[dict[str, float | None], dict[str, str]]:
+        """The numbers and classes that go with a target."""
+        numbers: dict[str, float | None] = {}
+        if target.tempo is not None:
+            numbers["tempo"] = target.tempo
+        if any(number.name == "seconds" for number in self.model.config.numbers):
+            numbers["seconds"] = min(max(clip.seconds, self.shortest_seconds), self.window_seconds)
+        classes = {"key": target.key, "source": clip.source}
+        return numbers, {name: value for name, value in classes.items() if value}
+
+    def ask(
+        self,
+        text: str,
+        prompt: Prompt,
+        numbers: Mapping[str, float | None] | None = None,
+        classes: Mapping[str, str] | None = None,
+    ) -> Asked:
+        """Turn a prompt, as written and as read, with numbers and classes into conditions.
 
         Raises:
-            AudiodiffError: the prompt is malformed, or asks for what the model does not know.
+            AudiodiffError: it asks for what the model does not know.
         """
-        parsed = parse_prompt(prompt)
-        encoder = self.encoder() if prompt.strip() else None
+        encoder = self.encoder() if text.strip() else None
         notes: list[str] = []
         parts: list[tuple[float, Tensor]] = [(1.0, torch.zeros(0, self.model.config.text_width))]
         if encoder is not None:
-            embedded = embed_prompt(parsed, encoder)
+            embedded = embed_prompt(prompt, encoder)
             parts = [(part.weight, part.tokens) for part in embedded.parts] or parts
             if embedded.n_dropped:
                 lost = " | ".join(embedded.dropped_text)
                 notes.append(
                     f"the prompt is longer than the {encoder.max_tokens} tokens that the model reads; left out: {lost}"
                 )
-        numbers: dict[str, float | None] = {}
-        classes: dict[str, str] = {}
-        if settings is not None:
-            if settings.tempo is not None:
-                numbers["tempo"] = settings.tempo
-            if any(number.name == "seconds" for number in self.model.config.numbers):
-                numbers["seconds"] = min(max(settings.seconds, self.shortest_seconds), self.defaults.window_seconds)
-            if settings.key:
-                classes["key"] = settings.key
-            if settings.source:
-                classes["source"] = settings.source
         conditions = []
         for share, tokens in parts:
-            cond = self.model.condition([tokens], [numbers], [classes])
+            cond = self.model.condition([tokens], [dict(numbers or {})], [dict(classes or {})])
             conditions.append((share, self.model.network.project_cond(cond)))
         return Asked(tuple(conditions), tuple(notes))
 
@@ -510,30 +489,27 @@ class LatentSynthesizer:
 
     def limited(self, log_mel: Tensor) -> Tensor:
         """Keep the highest bands of a decoded `[n_mels, n_frames]` from being louder than recordings have them."""
-        return limit_top_bands(log_mel, self.defaults.band_limits, value_range(self.model.mel_spec)[0])
+        return limit_top_bands(log_mel, self.band_limits, value_range(self.model.mel_spec)[0])
 
     @standard_state()
     def render(
-        self, latents: Tensor, n_samples: int, settings: GenerateSettings, on_progress: OnProgress | None = None
+        self, latents: Tensor, n_samples: int, clip: ResolvedClip, on_progress: OnProgress | None = None
     ) -> Levelled:
         """Decode latents to a waveform `[n_samples]` on the CPU, faded at its ends and set to the level asked for."""
-        waveform = self.waveform(latents, settings, on_progress)[:n_samples]
-        return apply_level(faded(waveform, self.sample_rate), self.sample_rate, settings.level)
+        waveform = self.waveform(latents, clip.vocoder, on_progress)[:n_samples]
+        return apply_level(faded(waveform, self.sample_rate), self.sample_rate, clip.level)
 
     @standard_state()
-    def waveform(self, latents: Tensor, settings: GenerateSettings, on_progress: OnProgress | None = None) -> Tensor:
+    def waveform(self, latents: Tensor, plan: Plan, on_progress: OnProgress | None = None) -> Tensor:
         """Decode latents to a waveform `[n_samples]` on the CPU, at the level and with the ends that come out."""
-        log_mel, steps = self.mel(latents).cpu(), settings.vocoder_steps
-        return self.vocoder.vocode_mel(log_mel, steps=steps, seed=settings.seed, on_progress=on_progress).float()
+        return self.vocoder.vocode_frames(self.mel(latents).cpu()[None], plan, on_progress)[0].float()
 
 
-def stages(
-    on_progress: OnProgress | None, first: int | None, second: int | None
-) -> tuple[OnProgress | None, OnProgress | None]:
+def stages(on_progress: OnProgress | None, first: int, second: int) -> tuple[OnProgress | None, OnProgress | None]:
     """Return the progress of two stages of one job, of so many steps; each may count its own work as it likes."""
     if on_progress is None:
         return None, None
-    before, after = float(first or 0), float(second or 0)
+    before, after = float(first), float(second)
 
     def begin(done: float, total: float) -> None:
         on_progress(before * done / total, before + after)

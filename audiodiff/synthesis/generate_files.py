@@ -13,7 +13,8 @@ from audiodiff.synthesis.generate import Clip, LatentSynthesizer, OnEstimate, On
 from audiodiff.synthesis.machine import this_machine
 from audiodiff.synthesis.provenance import Story, StoryAudio, StoryInput, StoryWriter, check_sidecar, story_input
 from audiodiff.synthesis.recording import read_clip
-from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.resolved import ResolvedClip
+from audiodiff.synthesis.settings import GenerateSettings, changed, values_of
 
 FLOAT_ENCODINGS = ("FLOAT", "DOUBLE")
 """Encodings that hold samples beyond full scale."""
@@ -83,8 +84,8 @@ def generate_file(
     started = time.perf_counter()
     resolved = synthesizer.resolve(settings)
     heard = None if sound is None else (sound.waveform, sound.sample_rate)
-    clip = synthesizer.clip(resolved, on_progress, reference=heard, on_estimate=on_estimate)
-    story = story_of(synthesizer, "generate", resolved, sampling_values(resolved), inputs=inputs)
+    clip = synthesizer.make(resolved, on_progress, reference=heard, on_estimate=on_estimate)
+    story = story_of(synthesizer, "generate", resolved, resolved.values(), inputs=inputs)
     if source is not None:
         clip = replace(clip, notes=(*clip.notes, *truncation_notes(source)))
     return write_clip(clip, target, story if provenance else None, sidecar=sidecar, started=started)
@@ -129,19 +130,10 @@ def write_clip(
     )
 
 
-def sampling_values(settings: GenerateSettings, *, without: tuple[str, ...] = ()) -> dict[str, object]:
-    """Settings as a story keeps them; prompts and seed have places of their own."""
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in settings.to_dict().items()
-        if name not in ("prompt", "negative", "seed", *without)
-    }
-
-
 def story_of(
     synthesizer: LatentSynthesizer,
     verb: str,
-    settings: GenerateSettings,
+    clip: ResolvedClip,
     kept: Mapping[str, object],
     *,
     inputs: tuple[StoryInput, ...] = (),
@@ -152,10 +144,10 @@ def story_of(
     Args:
         synthesizer: who made them.
         verb: the command.
-        settings: prompts and seed.
+        clip: prompts and seed.
         kept: all other settings.
         inputs: what went in.
-        prompt: what to tell as the prompt instead of that of `settings`.
+        prompt: what to tell as the prompt instead of that of `clip`.
     """
     return partial(
         Story,
@@ -164,14 +156,14 @@ def story_of(
         {
             **kept,
             "text_encoder": synthesizer.model.config.text_encoder,
-            "tolerance_seconds": synthesizer.defaults.tolerance_seconds,
-            "band_limits": list(synthesizer.defaults.band_limits),
+            "tolerance_seconds": synthesizer.tolerance_seconds,
+            "band_limits": list(synthesizer.band_limits),
         },
-        settings.seed,
+        clip.sampling.seed,
         machine=this_machine(synthesizer.device),
         inputs=inputs,
-        prompt=settings.prompt if prompt is None else prompt,
-        negative=settings.negative,
+        prompt=clip.targets[0].text if prompt is None else prompt,
+        negative=clip.negative,
     )
 
 
@@ -187,13 +179,10 @@ def settings_of(story: Story, *, others: tuple[str, ...] = ()) -> GenerateSettin
     """
     of_model = ("text_encoder", "tolerance_seconds", "band_limits")
     values = {key: value for key, value in story.settings.items() if key not in (*of_model, *others)}
-    known = set(GenerateSettings().to_dict())
-    odd = sorted(set(values) - known)
+    odd = sorted(set(values) - set(values_of(GenerateSettings())))
     if odd:
         raise AudiodiffError(
             f"the story has the setting {odd[0]}, which this audiodiff does not know; update audiodiff."
         )
-    if isinstance(values.get("guidance_interval"), list):
-        values["guidance_interval"] = tuple(values["guidance_interval"])
-    base = GenerateSettings(prompt=story.prompt, negative=story.negative, seed=story.seed)
-    return replace(base, **values)
+    told = {"prompt": story.prompt, "negative": story.negative, "seed": story.seed}
+    return changed(GenerateSettings(), {**told, **values})

@@ -9,14 +9,16 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint, public_name
 from audiodiff.synthesis import vocode
 from audiodiff.synthesis.provenance import StoryModel, hash_config
-from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.settings import GUIDED, Sampling, check_range, recommended_by
 from audiodiff.synthesis.top_bands import checked_limits
 from audiodiff.synthesis.vocode import VocoderSynthesizer, open_device
 from audiodiff.torch_state import standard_state
 
 if TYPE_CHECKING:
-    from audiodiff.synthesis.generate import LatentDefaults, LatentSynthesizer
+    from audiodiff.synthesis.generate import LatentSynthesizer
     from audiodiff.synthesis.upsample import UpsamplerSynthesizer
+
+_OTHERS = ("window_seconds", "band_limits")
 
 
 @standard_state()
@@ -82,7 +84,7 @@ def load_vocoder(name_or_path: str | Path = "speech", *, device: str = "auto") -
 
 def _latent(folder: Path, name: str, device: Any) -> "LatentSynthesizer":
     from audiodiff.models.checkpoint import WEIGHTS_FILE, load_mel_latent, read_config, weights_hash
-    from audiodiff.synthesis.generate import LatentSynthesizer
+    from audiodiff.synthesis.generate import DEFAULTS, LatentSynthesizer
 
     model = load_mel_latent(folder)
     if not (folder / VOCODER_FOLDER).is_dir():
@@ -107,32 +109,32 @@ def _latent(folder: Path, name: str, device: Any) -> "LatentSynthesizer":
         ),
         replace(vocoder.identity, name=f"{public_name(name)}/{VOCODER_FOLDER}"),
     )
-    defaults = read_latent_defaults(config["metadata"], folder, model.mel_spec.n_mels)
-    return LatentSynthesizer(model, vocoder, name=name, identity=identity, defaults=defaults, device=device)
+    window_seconds, band_limits = _read_extent(config["metadata"], folder, model.mel_spec.n_mels)
+    sampling = Sampling.from_metadata(config["metadata"], folder, known=GUIDED, others=_OTHERS)
+    return LatentSynthesizer(
+        model,
+        vocoder,
+        name=name,
+        identity=identity,
+        defaults=sampling.resolve(DEFAULTS),
+        window_seconds=window_seconds,
+        band_limits=band_limits,
+        device=device,
+    )
 
 
-def read_latent_defaults(metadata: Mapping[str, Any], folder: Path, n_mels: int) -> "LatentDefaults":
-    """Read what a latent model's checkpoint, of `n_mels` bands, recommends: `sampling` of its metadata.
+def _read_extent(metadata: Mapping[str, Any], folder: Path, n_mels: int) -> tuple[float, tuple[float, ...]]:
+    """Read the window (s) and the limits of the highest of `n_mels` bands that a checkpoint recommends.
 
     Raises:
-        AudiodiffError: an unknown key, or a value that is out of range.
+        AudiodiffError: a value is out of range.
     """
-    from audiodiff.synthesis.generate import LatentDefaults
+    from audiodiff.synthesis.generate import WINDOW_SECONDS
 
-    sampling = metadata.get("sampling", {})
-    checked = ("steps", "sampler", "grid", "precision", "guidance", "rescale")
-    known = (*checked, "window_seconds", "band_limits")
-    unknown = sorted(set(sampling) - set(known)) if isinstance(sampling, dict) else ["sampling"]
-    if unknown:
-        raise AudiodiffError(
-            f'the config of {folder} has an unknown sampling key "{unknown[0]}"; known: {", ".join(known)}.'
-        )
-    window = sampling.get("window_seconds", LatentDefaults().window_seconds)
-    try:
-        GenerateSettings(**{key: sampling[key] for key in checked if key in sampling})
-        if isinstance(window, bool) or not isinstance(window, int | float) or not 0.5 <= window <= 600.0:
-            raise AudiodiffError(f"window_seconds is {window!r}; it must be a number from 0.5 to 600 s.")
-        limits = checked_limits(sampling.get("band_limits", []), n_mels)
-    except AudiodiffError as error:
-        raise AudiodiffError(f"the config of {folder} recommends what does not exist: {error}") from error
-    return LatentDefaults(**{**sampling, "band_limits": limits})
+    table = metadata.get("sampling", {})
+    table = table if isinstance(table, dict) else {}
+    with recommended_by(folder):
+        window = table.get("window_seconds")
+        window = WINDOW_SECONDS if window is None else window
+        check_range("window_seconds", window, 0.5, 600.0, "s")
+        return window, checked_limits(table.get("band_limits", []), n_mels)

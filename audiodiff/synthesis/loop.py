@@ -10,7 +10,8 @@ from torch import Tensor
 from audiodiff.diffusion.samplers import Denoise
 from audiodiff.signal.levels import apply_level
 from audiodiff.signal.mel import MelSpec, log_mel
-from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.resolved import ResolvedClip
+from audiodiff.synthesis.sampling import Plan
 from audiodiff.synthesis.windowed import PlacedDenoise, Places, with_places
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class SeamScore:
 
 def loop_clip(
     synthesizer: "LatentSynthesizer",
-    settings: GenerateSettings,
+    clip: ResolvedClip,
     on_progress: "OnProgress | None" = None,
     *,
     on_estimate: "OnEstimate | None" = None,
@@ -74,37 +75,37 @@ def loop_clip(
 
     Args:
         synthesizer: the model.
-        settings: prompt, length, seed and the rest.
+        clip: prompt, length, seed and the rest.
         on_progress: called with the steps done and the steps in all.
         on_estimate: called after every step with the latents that the loop seems to become.
     """
     from audiodiff.synthesis.generate import Clip, stages
 
-    settings = synthesizer.resolve(settings)
     rate = synthesizer.sample_rate
     per_latent = synthesizer.model.mel_spec.hop_length * synthesizer.model.autoencoder.frames_per_latent
-    n_latents = max(1, round(settings.seconds * rate / per_latent))
+    n_latents = max(1, round(clip.seconds * rate / per_latent))
     n_samples = n_latents * per_latent
-    denoise, said = circular_denoise(synthesizer, settings, n_latents)
-    state = synthesizer.model.process.prior(synthesizer.noise(settings.seed, 0, 0, n_latents))
-    denoising, vocoding = stages(on_progress, settings.steps, settings.vocoder_steps)
+    denoise, said = circular_denoise(synthesizer, clip, n_latents)
+    sampling = clip.sampling
+    state = synthesizer.model.process.prior(synthesizer.noise(sampling.seed, 0, 0, n_latents))
+    denoising, vocoding = stages(on_progress, sampling.steps, clip.vocoder.sampling.steps)
     latents = synthesizer.sample(
-        settings, denoise, state, synthesizer.times(settings), on_progress=denoising, on_estimate=on_estimate
+        sampling, denoise, state, synthesizer.times(sampling), on_progress=denoising, on_estimate=on_estimate
     )
-    waveform = circular_waveform(synthesizer, latents, settings, vocoding)
-    levelled = apply_level(waveform, rate, settings.level)
+    waveform = circular_waveform(synthesizer, latents, clip.vocoder, vocoding)
+    levelled = apply_level(waveform, rate, clip.level)
     seam = seam_score(levelled.waveform, synthesizer.model.mel_spec)
     notes = list(said)
-    if n_samples != round(settings.seconds * rate):
+    if n_samples != round(clip.seconds * rate):
         notes.append(
             f"a loop is a whole number of latents, {1000.0 * per_latent / rate:.1f} ms each: instead of "
-            f"{settings.seconds:g} s it has {n_samples / rate:.4f} s ({n_samples} samples)"
+            f"{clip.seconds:g} s it has {n_samples / rate:.4f} s ({n_samples} samples)"
         )
     notes += seam.notes
     return Clip(
         waveform=levelled.waveform.numpy(),
         sample_rate=rate,
-        seed=settings.seed,
+        seed=sampling.seed,
         gain_db=levelled.gain_db,
         clipped=levelled.clipped,
         notes=tuple(notes),
@@ -113,44 +114,40 @@ def loop_clip(
 
 
 def circular_denoise(
-    synthesizer: "LatentSynthesizer", settings: GenerateSettings, n_latents: int
+    synthesizer: "LatentSynthesizer", clip: ResolvedClip, n_latents: int
 ) -> tuple[Denoise, tuple[str, ...]]:
-    """Return the denoiser of a loop of `n_latents`, and notes about its prompt and beats; `settings` are resolved."""
+    """Return the denoiser of a loop of `n_latents`, and notes about its prompt and beats."""
     window = synthesizer.window_latents
     as_one = n_latents <= window + synthesizer.tolerance_latents
-    denoise, said = synthesizer.guided(settings, circular=as_one)
+    denoise, said = synthesizer.guided(clip, circular=as_one)
     if not as_one:
         denoise = around(denoise, window, window // 3)
     else:
         # The model has never heard less than this; a short loop is shown to it several times over.
         shortest = synthesizer.shortest_seconds * synthesizer.model.latents_per_second
         denoise = tiled(denoise, math.ceil(shortest / n_latents))
-    beats, note = _whole_beats(synthesizer, settings, n_latents)
+    beats, note = _whole_beats(synthesizer, clip.beat, n_latents)
     notes = said if note is None else (*said, note)
-    return with_places(rolled(denoise, settings.seed), Places(beats)), notes
+    return with_places(rolled(denoise, clip.sampling.seed), Places(beats)), notes
 
 
 def circular_waveform(
-    synthesizer: "LatentSynthesizer", latents: Tensor, settings: GenerateSettings, on_progress: "OnProgress | None"
+    synthesizer: "LatentSynthesizer", latents: Tensor, plan: Plan, on_progress: "OnProgress | None"
 ) -> Tensor:
     """Decode the latents of a loop to a waveform `[n_samples]` on the CPU."""
     mel = synthesizer.limited(synthesizer.model.autoencoder.decode(latents, circular=True)[0]).cpu()
-    steps, seed = settings.vocoder_steps, settings.seed
-    waveform = synthesizer.vocoder.vocode_mel(mel, steps=steps, seed=seed, circular=True, on_progress=on_progress)
-    return waveform.float()
+    return synthesizer.vocoder.vocode_frames(mel[None], plan, on_progress, circular=True)[0].float()
 
 
-def _whole_beats(
-    synthesizer: "LatentSynthesizer", settings: GenerateSettings, n_latents: int
-) -> tuple[Tensor, str | None]:
+def _whole_beats(synthesizer: "LatentSynthesizer", wanted: float | None, n_latents: int) -> tuple[Tensor, str | None]:
     """Beats of the latents of a loop, `[n_latents]`, a whole number in all; and what there is to say of that."""
-    if settings.tempo is None:
+    if wanted is None:
         return synthesizer.beats(None, 0, n_latents), None
     minutes = n_latents / synthesizer.model.latents_per_second / 60.0
-    count = max(1, round(settings.tempo * minutes))
+    count = max(1, round(wanted * minutes))
     tempo, note = count / minutes, None
-    if abs(tempo / settings.tempo - 1.0) > 0.01:
-        note = f"a loop has a whole number of beats: {count} of them, {tempo:.1f} instead of {settings.tempo:g} bpm"
+    if abs(tempo / wanted - 1.0) > 0.01:
+        note = f"a loop has a whole number of beats: {count} of them, {tempo:.1f} instead of {wanted:g} bpm"
     return synthesizer.beats(tempo, 0, n_latents), note
 
 

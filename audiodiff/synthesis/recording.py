@@ -1,7 +1,7 @@
 """A recording as the latent model takes it, and states that are partly noise and partly recording."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +15,16 @@ from audiodiff.signal.audio_io import Audio, audio_info, read_audio
 from audiodiff.signal.beats import beat_positions, track_beats
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.generate import LatentSynthesizer, OnProgress
-from audiodiff.synthesis.settings import MAX_SECONDS, MIN_SECONDS, GenerateSettings
+from audiodiff.synthesis.settings import MAX_SECONDS, Resolved
 from audiodiff.synthesis.streams import mel_blocks
 from audiodiff.synthesis.vocode import check_rate, waveform_tensor
 from audiodiff.torch_state import standard_state
 
 Waveform = NDArray[np.float32] | Tensor
 """`[n_samples]` or `[channels, n_samples]`, full scale 1."""
+
+Sound = tuple[Waveform, int]
+"""A recording and its rate (Hz)."""
 
 ENCODE_RMS = 0.08
 """Level of the clips that latents are made of in training (the recipes)."""
@@ -172,27 +175,22 @@ def times_from(times: Tensor, start: float) -> Tensor:
 
 
 def begun(
-    synthesizer: LatentSynthesizer, settings: GenerateSettings, latents: Tensor, strength: float, start: int = 0
+    synthesizer: LatentSynthesizer, sampling: Resolved, latents: Tensor, strength: float, start: int = 0
 ) -> tuple[Tensor, Tensor]:
     """The state that denoising `latents [1, channels, n]` starts from, and the times from there on.
 
     Args:
         synthesizer: the model.
-        settings: the grid, and the seed of the noise.
+        sampling: the grid, and the seed of the noise.
         latents: clean ones.
         strength: above 0; see `start_time`.
         start: place of the first latent.
     """
     process = synthesizer.model.process
     at = start_time(process, strength)
-    noise = synthesizer.noise(settings.seed, 0, start, start + latents.shape[-1])
+    noise = synthesizer.noise(sampling.seed, 0, start, start + latents.shape[-1])
     state = process.prior(noise) if strength >= 1.0 else process.mix(latents, noise, torch.tensor([at]))
-    return state, times_from(synthesizer.times(settings), at)
-
-
-def for_length(synthesizer: LatentSynthesizer, settings: GenerateSettings, seconds: float) -> GenerateSettings:
-    """Settings resolved, for a clip of `seconds`."""
-    return replace(synthesizer.resolve(settings), seconds=min(max(seconds, MIN_SECONDS), MAX_SECONDS))
+    return state, times_from(synthesizer.times(sampling), at)
 
 
 def part_of(on_progress: OnProgress | None, index: int, count: int) -> OnProgress | None:

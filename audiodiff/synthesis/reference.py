@@ -10,7 +10,7 @@ from torch import Tensor
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.generate import Heard, LatentSynthesizer
 from audiodiff.synthesis.recording import Waveform, encoded, prepared, samples_per_latent
-from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.resolved import ResolvedClip
 
 __all__ = ["heard_of", "loudest"]
 
@@ -18,12 +18,12 @@ SHARE = 3
 """A window is one part reference and two parts new: in training the gap is at most three quarters of a crop."""
 
 
-def heard_of(synthesizer: LatentSynthesizer, settings: GenerateSettings, reference: tuple[Waveform, int]) -> Heard:
+def heard_of(synthesizer: LatentSynthesizer, clip: ResolvedClip, reference: tuple[Waveform, int]) -> Heard:
     """Encode the loudest stretch of a recording, a third of the model's window or all there is.
 
     Args:
         synthesizer: the model.
-        settings: of the new clip.
+        clip: the new one.
         reference: `[n_samples]` or `[channels, n_samples]`, whose channels are mixed, and its rate (Hz).
 
     Raises:
@@ -34,7 +34,7 @@ def heard_of(synthesizer: LatentSynthesizer, settings: GenerateSettings, referen
             f"the model {synthesizer.name} was not trained to take a reference (model.known); vary or extend the "
             "recording instead."
         )
-    if settings.loop:
+    if clip.loop:
         raise AudiodiffError("a loop takes no reference; leave out one of the two.")
     recording = prepared(synthesizer, *reference, mono=True)
     samples, per_latent = recording.samples[0], samples_per_latent(synthesizer)

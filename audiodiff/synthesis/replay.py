@@ -25,7 +25,7 @@ from audiodiff.synthesis.generate_files import generate_file, settings_of
 from audiodiff.synthesis.load import load_generator
 from audiodiff.synthesis.machine import threads
 from audiodiff.synthesis.provenance import FORMAT, Story, StoryInput, StoryModel, file_sha256, read_story
-from audiodiff.synthesis.settings import VocodeSettings
+from audiodiff.synthesis.settings import Sampling, VocodeSettings
 from audiodiff.synthesis.top_bands import checked_limits
 from audiodiff.synthesis.upsample import load_upsampler
 from audiodiff.synthesis.upsample_files import upsample_planned_file
@@ -218,14 +218,7 @@ def redo_vocode(story: Story, context: ReplayContext) -> Story:
     """Vocode the same recording or mel again."""
     if len(story.models) != 1 or len(story.inputs) != 1:
         raise AudiodiffError(f"the story of {context.source} is damaged: vocoding takes one model and one input.")
-    settings = VocodeSettings(
-        steps=setting(story, "steps", int),
-        sampler=setting(story, "sampler", str),
-        grid=setting(story, "grid", str),
-        seed=story.seed,
-        precision=setting(story, "precision", str),
-        level=setting(story, "level", str),
-    )
+    settings = VocodeSettings(_sampling(story), level=setting(story, "level", str))
     piece_frames = setting(story, "piece_frames", int)
     rate = setting(story, "output_rate", int)
     mel = setting(story, "mel", dict, optional=True)
@@ -236,7 +229,7 @@ def redo_vocode(story: Story, context: ReplayContext) -> Story:
     check_output(recording, context.target)
     synthesizer = load(chosen, device=context.device)
     level = setting(story, "reference_level_db", float, optional=True)
-    synthesizer.defaults = replace(synthesizer.defaults, reference_level_db=level)
+    synthesizer.reference_level_db = level
     plan = replace(synthesizer.plan(settings), piece_frames=piece_frames)
     report = vocode_planned_file(
         synthesizer,
@@ -256,11 +249,7 @@ def redo_upsample(story: Story, context: ReplayContext) -> Story:
     if len(story.models) != 1 or len(story.inputs) != 1:
         raise AudiodiffError(f"the story of {context.source} is damaged: upsampling takes one model and one input.")
     settings = UpsampleSettings(
-        steps=setting(story, "steps", int),
-        sampler=setting(story, "sampler", str),
-        grid=setting(story, "grid", str),
-        seed=story.seed,
-        precision=setting(story, "precision", str),
+        _sampling(story),
         augmentation=setting(story, "augmentation", float),
         replace=setting(story, "replace", bool),
     )
@@ -362,15 +351,23 @@ def _latent_synthesizer(story: Story, context: ReplayContext) -> LatentSynthesiz
         )
     # Stories that do not name these are from before they existed.
     tolerance = setting(story, "tolerance_seconds", float) if "tolerance_seconds" in story.settings else 0.0
-    if not 0.0 <= tolerance <= synthesizer.defaults.window_seconds:
+    if not 0.0 <= tolerance <= synthesizer.window_seconds:
         raise AudiodiffError(f"the story of {context.source} is damaged: tolerance_seconds is {tolerance!r}.")
     limits = setting(story, "band_limits", list) if "band_limits" in story.settings else []
-    synthesizer.defaults = replace(
-        synthesizer.defaults,
-        tolerance_seconds=tolerance,
-        band_limits=checked_limits(limits, synthesizer.model.mel_spec.n_mels),
-    )
+    synthesizer.tolerance_seconds = tolerance
+    synthesizer.band_limits = checked_limits(limits, synthesizer.model.mel_spec.n_mels)
     return synthesizer
+
+
+def _sampling(story: Story) -> Sampling:
+    """How a model without guidance sampled."""
+    return Sampling(
+        steps=setting(story, "steps", int),
+        sampler=setting(story, "sampler", str),
+        grid=setting(story, "grid", str),
+        precision=setting(story, "precision", str),
+        seed=story.seed,
+    )
 
 
 def setting(story: Story, name: str, kind: type, *, optional: bool = False) -> Any:

@@ -16,10 +16,11 @@ from torch.nn import functional as F
 from audiodiff.diffusion.process import Process
 from audiodiff.diffusion.samplers import SAMPLERS, sample
 from audiodiff.signal.mel import MelSpec
+from audiodiff.synthesis.settings import Precision, Resolved
 from audiodiff.synthesis.streams import Window
 from audiodiff.torch_state import standard_state
 
-__all__ = ["ConditionedDenoiser", "Grid", "Plan", "VocoderModel", "sample_window"]
+__all__ = ["ConditionedDenoiser", "Grid", "Plan", "VocoderModel", "compute_dtype", "sample_window"]
 
 
 class ConditionedDenoiser(Protocol):
@@ -79,11 +80,7 @@ class Plan:
     """Settings resolved against a model: everything that sampling needs to know.
 
     Attributes:
-        steps: sampling steps.
-        sampler: name of the sampler.
-        grid: name of the time grid.
-        seed: seed of the first channel.
-        compute_dtype: what the network computes in; `None` leaves it in float32.
+        sampling: steps, sampler, grid, precision, and the seed of the first channel.
         match_level: whether the mel is brought to the level of the training audio.
         times: `[steps + 1]`, decreasing, ends in 0.
         network_calls: how often the network is called on every piece.
@@ -94,11 +91,7 @@ class Plan:
         noise_context_frames: surroundings of a piece when its noise is made.
     """
 
-    steps: int
-    sampler: str
-    grid: str
-    seed: int
-    compute_dtype: torch.dtype | None
+    sampling: Resolved
     match_level: bool
     times: Tensor
     network_calls: int
@@ -107,6 +100,16 @@ class Plan:
     context_frames: int
     call_context_frames: int
     noise_context_frames: int
+
+    @property
+    def compute_dtype(self) -> torch.dtype | None:
+        """What the network computes in; `None` leaves it in float32."""
+        return compute_dtype(self.sampling.precision)
+
+
+def compute_dtype(precision: Precision) -> torch.dtype | None:
+    """Return what networks compute in; `None` leaves them in float32."""
+    return torch.bfloat16 if precision == "bf16" else None
 
 
 @dataclass(frozen=True)
@@ -238,7 +241,7 @@ def sample_window(
         return torch.cat(parts, dim=-1)
 
     x = model.process.prior(noise(0))
-    step = SAMPLERS[plan.sampler]()
+    step = SAMPLERS[plan.sampling.sampler]()
     x = sample(step, denoise, model.process, x, plan.times, noise=noise)  # its own draws count from 1
     return x[0, 0, (window.core_start - first) * hop : (window.core_stop - first) * hop]
 

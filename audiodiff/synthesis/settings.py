@@ -1,40 +1,153 @@
-"""How to vocode: the one settings class that the command line, Python and the demo share. Imports no torch."""
+"""How to sample, and the settings that hold it: what the command line, Python and the demo share. Imports no torch.
+
+`Sampling` is what was asked for, where `None` leaves a value to the model; `Resolved` is what is done, where nothing is
+`None`. One is made of the other once, where a command begins.
+"""
 
 import math
 import numbers
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, get_args
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar, get_args
 
 from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 from audiodiff.errors import AudiodiffError
 
 Precision = Literal["fp32", "bf16"]
 Level = Literal["match", "keep"]
+AudioLevel = Literal["peak", "loudness", "none"]
+Settings = TypeVar("Settings")
 
 MAX_STEPS = 10_000
 MAX_SEED = 2**63 - 1
+MAX_SECONDS = 600.0
+MIN_SECONDS = 0.5
+RECOMMENDED = ("steps", "sampler", "grid", "precision")
+GUIDED = (*RECOMMENDED, "guidance", "rescale")
+"""What the checkpoint of a model without and with guidance may recommend."""
 
 
 @dataclass(frozen=True)
-class VocodeSettings:
-    """Settings of one vocoding run; `None` means what the model recommends.
+class Resolved:
+    """How a model samples: `Sampling` with every value filled in.
+
+    Attributes:
+        steps: sampling steps.
+        sampler: one of `SAMPLER_NAMES`.
+        grid: one of `GRID_NAMES`.
+        precision: what the networks compute in; the sampler always keeps float32.
+        seed: of the noise.
+        guidance: scale of classifier-free guidance; 1 is none.
+        rescale: how far guidance is kept from raising the contrast, 0 to 1.
+    """
+
+    steps: int
+    sampler: str
+    grid: str
+    precision: Precision = "fp32"
+    seed: int = 0
+    guidance: float = 1.0
+    rescale: float = 0.0
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to sample; `None` means what the model recommends.
 
     Attributes:
         steps: sampling steps, 1 or more.
         sampler: one of `SAMPLER_NAMES`.
         grid: one of `GRID_NAMES`.
-        seed: seed of the noise, 0 or more; channel k of a recording has its own seed made from this one.
-        precision: what the network computes in; the sampler always keeps float32.
-        level: `match` brings the mel to the loudness that the model was trained at and takes the gain out of the
-            waveform again; `keep` leaves the mel as it is.
-        window_seconds: seconds of new audio per window; the output does not depend on it (within 1e-4), memory does.
+        precision: what the networks compute in; the sampler always keeps float32.
+        seed: seed of the noise, 0 or more.
+        guidance: scale of classifier-free guidance; 1 for none.
+        rescale: how far guidance is kept from raising the contrast, 0 to 1.
     """
 
     steps: int | None = None
     sampler: str | None = None
     grid: str | None = None
-    seed: int = 0
     precision: Precision | None = None
+    seed: int = 0
+    guidance: float | None = None
+    rescale: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            AudiodiffError: a field is out of range or names something unknown.
+        """
+        make_plain(self)
+        check_steps("steps", self.steps)
+        if not (isinstance(self.seed, int) and 0 <= self.seed <= MAX_SEED):
+            raise AudiodiffError(f"seed is {self.seed!r}; it must be a whole number from 0 to {MAX_SEED}.")
+        check_name("sampler", self.sampler, SAMPLER_NAMES)
+        check_name("grid", self.grid, GRID_NAMES)
+        check_name("precision", self.precision, get_args(Precision))
+        check_range("guidance", self.guidance, 0.0, 100.0, "(1 means none)")
+        check_range("rescale", self.rescale, 0.0, 1.0, "(0 means off)")
+
+    @classmethod
+    def from_metadata(
+        cls,
+        metadata: Mapping[str, Any],
+        folder: Path,
+        *,
+        known: tuple[str, ...] = RECOMMENDED,
+        others: tuple[str, ...] = (),
+    ) -> Self:
+        """Read what a checkpoint recommends: the table `sampling` of its metadata.
+
+        Args:
+            metadata: of the checkpoint.
+            folder: where it is, for messages.
+            known: fields that a model of its kind may recommend.
+            others: keys of the same table that are read elsewhere.
+
+        Raises:
+            AudiodiffError: an unknown key, or a value that is out of range.
+        """
+        table = metadata.get("sampling", {})
+        names = (*known, *others)
+        unknown = sorted(set(table) - set(names)) if isinstance(table, dict) else ["sampling"]
+        if unknown:
+            raise AudiodiffError(
+                f'the config of {folder} has an unknown sampling key "{unknown[0]}"; known: {", ".join(names)}.'
+            )
+        with recommended_by(folder):
+            return cls(**{name: table[name] for name in known if name in table})
+
+    def resolve(self, recommended: Resolved) -> Resolved:
+        """Fill in what a model recommends."""
+        given = {item.name: getattr(self, item.name) for item in fields(self)}
+        return replace(recommended, **{name: value for name, value in given.items() if value is not None})
+
+
+@contextmanager
+def recommended_by(folder: Path) -> Iterator[None]:
+    """Say of every error inside that it is in the recommendations of a checkpoint."""
+    try:
+        yield
+    except AudiodiffError as error:
+        raise AudiodiffError(f"the config of {folder} recommends what does not exist: {error}") from error
+
+
+@dataclass(frozen=True)
+class VocodeSettings:
+    """Settings of one vocoding run.
+
+    Attributes:
+        sampling: how to sample; channel k of a recording has a seed of its own, made from that.
+        level: `match` brings the mel to the loudness that the model was trained at and takes the gain out of the
+            waveform again; `keep` leaves the mel as it is.
+        window_seconds: seconds of new audio per window; the output does not depend on it (within 1e-4), memory does.
+            The model's own when `None`.
+    """
+
+    sampling: Sampling = field(default_factory=Sampling)
     level: Level = "match"
     window_seconds: float | None = None
 
@@ -45,91 +158,39 @@ class VocodeSettings:
             AudiodiffError: a field is out of range or names something unknown.
         """
         make_plain(self)
-        _check_steps("steps", self.steps)
-        _check_seed(self.seed)
-        _check_name("sampler", self.sampler, SAMPLER_NAMES)
-        _check_name("grid", self.grid, GRID_NAMES)
-        _check_name("precision", self.precision, get_args(Precision))
-        _check_name("level", self.level, get_args(Level))
+        check_unguided(self.sampling)
+        check_name("level", self.level, get_args(Level))
         seconds = self.window_seconds
         if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0.0):
             raise AudiodiffError(f"window_seconds is {seconds!r}; it must be a number above 0 (or math.inf).")
 
-    def to_dict(self) -> dict[str, object]:
-        """Return the settings as plain JSON values."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
-
-def merge_settings(
-    settings: VocodeSettings | None,
-    *,
-    steps: int | None = None,
-    sampler: str | None = None,
-    grid: str | None = None,
-    seed: int | None = None,
-) -> VocodeSettings:
-    """Return `settings` (or the defaults) with the given fields replaced; `None` leaves a field alone."""
-    merged = settings or VocodeSettings()
-    if steps is not None:
-        merged = replace(merged, steps=steps)
-    if sampler is not None:
-        merged = replace(merged, sampler=sampler)
-    if grid is not None:
-        merged = replace(merged, grid=grid)
-    if seed is not None:
-        merged = replace(merged, seed=seed)
-    return merged
-
-
-def _check_name(what: str, name: str | None, known: tuple[str, ...]) -> None:
-    if name is not None and name not in known:
-        raise AudiodiffError(f"{what} {name!r} is unknown; choose one of {', '.join(known)}.")
-
-
-AudioLevel = Literal["peak", "loudness", "none"]
-
-MAX_SECONDS = 600.0
-MIN_SECONDS = 0.5
-
 
 @dataclass(frozen=True)
 class GenerateSettings:
-    """Settings of one generated clip; `None` means what the model recommends.
+    """Settings of one generated clip.
 
     Attributes:
         prompt: what to hear, in the syntax of `audiodiff.text.prompt`; empty for anything.
         negative: what to avoid.
         seconds: length of the clip (s).
-        steps: sampling steps, 1 or more.
-        sampler: one of `SAMPLER_NAMES`.
-        grid: one of `GRID_NAMES`.
-        guidance: scale of classifier-free guidance; 1 for none.
-        rescale: how far guidance is kept from raising the contrast, 0 to 1.
+        sampling: how to sample.
         guidance_interval: guide only at these process times, low and high; everywhere when `None`.
-        seed: seed of the noise, 0 or more.
         tempo: beats per minute; read from the prompt ("106 bpm") when `None`.
         key: such as "F# minor"; read from the prompt when empty.
         source: one of the model's classes of that name, such as "recorded" or "rendered".
-        precision: what the networks compute in.
         level: `peak` brings the clip to -1 dBFS, `loudness` to -23 LUFS, `none` leaves it as it came.
-        vocoder_steps: sampling steps of the vocoder.
+        vocoder_steps: sampling steps of the vocoder; its own recommendation when `None`.
         loop: the clip's end leads into its beginning; its length becomes a whole number of latents.
     """
 
     prompt: str = ""
     negative: str = ""
     seconds: float = 10.0
-    steps: int | None = None
-    sampler: str | None = None
-    grid: str | None = None
-    guidance: float | None = None
-    rescale: float | None = None
+    sampling: Sampling = field(default_factory=Sampling)
     guidance_interval: tuple[float, float] | None = None
-    seed: int = 0
     tempo: float | None = None
     key: str = ""
     source: str = ""
-    precision: Precision | None = None
     level: AudioLevel = "peak"
     vocoder_steps: int | None = None
     loop: bool = False
@@ -141,22 +202,16 @@ class GenerateSettings:
             AudiodiffError: a field is out of range or names something unknown.
         """
         make_plain(self)
+        check_sampling(self.sampling)
         for name in ("prompt", "negative", "key", "source"):
             if not isinstance(getattr(self, name), str):
                 raise AudiodiffError(f"{name} is {getattr(self, name)!r}; it must be text.")
-        for name in ("steps", "vocoder_steps"):
-            _check_steps(name, getattr(self, name))
+        check_steps("vocoder_steps", self.vocoder_steps)
         if not isinstance(self.loop, bool):
             raise AudiodiffError(f"loop is {self.loop!r}; it must be true or false.")
-        _check_seed(self.seed)
-        _check_name("sampler", self.sampler, SAMPLER_NAMES)
-        _check_name("grid", self.grid, GRID_NAMES)
-        _check_name("precision", self.precision, get_args(Precision))
-        _check_name("level", self.level, get_args(AudioLevel))
+        check_name("level", self.level, get_args(AudioLevel))
         check_range("seconds", self.seconds, MIN_SECONDS, MAX_SECONDS, "s")
-        check_range("guidance", self.guidance, 0.0, 100.0, "(1 means none)")
-        check_range("rescale", self.rescale, 0.0, 1.0, "(0 means off)")
-        check_range("tempo", self.tempo, 10.0, 400.0, "beats per minute")
+        check_tempo(self.tempo)
         if self.guidance_interval is not None:
             pair = self.guidance_interval
             if not (
@@ -168,10 +223,39 @@ class GenerateSettings:
                 raise AudiodiffError(
                     f"guidance_interval is {pair!r}; it must be two process times, the lower one first."
                 )
+            object.__setattr__(self, "guidance_interval", tuple(pair))
 
-    def to_dict(self) -> dict[str, object]:
-        """Return the settings as plain JSON values."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+def values_of(settings: Any) -> dict[str, Any]:
+    """Return the values of settings by name, those of the settings that they hold among them.
+
+    Of two that have one name the outer one counts.
+    """
+    own = {item.name: getattr(settings, item.name) for item in fields(settings)}
+    inner = [values_of(value) for value in own.values() if is_dataclass(value)]
+    plain = {name: value for name, value in own.items() if not is_dataclass(value)}
+    return {name: value for values in (*inner, plain) for name, value in values.items()}
+
+
+def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
+    """Return settings with other values, each found by its name as `values_of` gives them.
+
+    Raises:
+        AudiodiffError: a name is unknown, or a value is out of range.
+    """
+    unknown = sorted(set(values) - set(values_of(settings)))
+    if unknown:
+        raise AudiodiffError(f"there is no setting {unknown[0]!r}; known: {', '.join(values_of(settings))}.")
+    own: dict[str, Any] = {}
+    for item in fields(settings):  # type: ignore[arg-type]  # every caller has a dataclass
+        inner = getattr(settings, item.name)
+        if not is_dataclass(inner):
+            own |= {item.name: values[item.name]} if item.name in values else {}
+            continue
+        hidden = {other.name for other in fields(settings)}  # type: ignore[arg-type]
+        mine = {name: values[name] for name in values_of(inner) if name in values and name not in hidden}
+        own |= {item.name: changed(inner, mine)} if mine else {}
+    return replace(settings, **own)  # type: ignore[type-var]
 
 
 def plain_number(value: Any) -> Any:
@@ -201,11 +285,51 @@ def check_range(what: str, value: float | None, low: float, high: float, unit: s
         raise AudiodiffError(f"{what} is {value!r}; it must be a number from {low:g} to {high:g} {unit}.")
 
 
-def _check_steps(what: str, value: int | None) -> None:
+def check_name(what: str, name: str | None, known: tuple[str, ...]) -> None:
+    """Refuse a name that is not among the known ones; `None` is none.
+
+    Raises:
+        AudiodiffError: it is not.
+    """
+    if name is not None and name not in known:
+        raise AudiodiffError(f"{what} {name!r} is unknown; choose one of {', '.join(known)}.")
+
+
+def check_steps(what: str, value: int | None) -> None:
+    """Refuse a number of steps that is out of range; `None` is none.
+
+    Raises:
+        AudiodiffError: it is.
+    """
     if value is not None and not (isinstance(value, int) and 1 <= value <= MAX_STEPS):
         raise AudiodiffError(f"{what} is {value!r}; it must be a whole number from 1 to {MAX_STEPS}.")
 
 
-def _check_seed(value: int) -> None:
-    if not (isinstance(value, int) and 0 <= value <= MAX_SEED):
-        raise AudiodiffError(f"seed is {value!r}; it must be a whole number from 0 to {MAX_SEED}.")
+def check_tempo(value: float | None) -> None:
+    """Refuse a tempo that no music has; `None` is none.
+
+    Raises:
+        AudiodiffError: it is out of range.
+    """
+    check_range("tempo", value, 10.0, 400.0, "beats per minute")
+
+
+def check_sampling(sampling: Sampling) -> None:
+    """Refuse what is no `Sampling`.
+
+    Raises:
+        AudiodiffError: it is something else.
+    """
+    if not isinstance(sampling, Sampling):
+        raise AudiodiffError(f"sampling is {sampling!r}; it must be a Sampling.")
+
+
+def check_unguided(sampling: Sampling) -> None:
+    """Refuse guidance for a model that takes no prompt.
+
+    Raises:
+        AudiodiffError: there is some, or this is no `Sampling`.
+    """
+    check_sampling(sampling)
+    if sampling.guidance is not None or sampling.rescale is not None:
+        raise AudiodiffError("guidance and rescale are for models that take a prompt; leave them out here.")

@@ -2,8 +2,8 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from audiodiff.signal.resample import n_resampled, resample, resample_stream
 from audiodiff.synthesis.band import Bands, input_notes
 from audiodiff.synthesis.machine import check_model
 from audiodiff.synthesis.provenance import StoryModel, hash_config
-from audiodiff.synthesis.sampling import Grid
-from audiodiff.synthesis.settings import Precision
+from audiodiff.synthesis.sampling import Grid, compute_dtype
+from audiodiff.synthesis.settings import Resolved, Sampling, changed, recommended_by
 from audiodiff.synthesis.streams import FrameReader, Window
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 from audiodiff.synthesis.vocode import (
@@ -40,15 +40,8 @@ WINDOW_SECONDS = 30.0
 """Usual seconds of new audio that are made at a time, which bounds memory."""
 
 
-@dataclass(frozen=True)
-class UpsampleDefaults:
-    """What a checkpoint recommends: as the fields of `UpsampleSettings`."""
-
-    steps: int = 8
-    sampler: str = "ddim"
-    grid: str = "uniform"
-    precision: Precision = "fp32"
-    augmentation: float = 0.0
+DEFAULTS = Resolved(steps=8, sampler="ddim", grid="uniform")
+"""What an upsampler recommends whose checkpoint says nothing."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +49,18 @@ class UpsamplePlan:
     """Settings resolved against a model.
 
     Attributes:
-        settings: every field filled in.
+        sampling: steps, sampler, grid, precision, and the seed of the first channel.
+        augmentation: noise on the condition; see `UpsampleSettings`.
+        replace: whether the upper band is made anew even where the input has one.
         times: `[steps + 1]`, decreasing, ends in 0.
         network_calls: how often the network is called on every window.
         window_frames: usual new frames per window; the last is half to one and a half as long.
         context_frames: frames around a window that its samples depend on.
     """
 
-    settings: UpsampleSettings
+    sampling: Resolved
+    augmentation: float
+    replace: bool
     times: Tensor
     network_calls: int
     window_frames: int
@@ -72,7 +69,7 @@ class UpsamplePlan:
     @property
     def compute_dtype(self) -> torch.dtype | None:
         """What the network computes in; `None` leaves it in float32."""
-        return torch.bfloat16 if self.settings.precision == "bf16" else None
+        return compute_dtype(self.sampling.precision)
 
 
 class UpsamplerSynthesizer:
@@ -84,7 +81,8 @@ class UpsamplerSynthesizer:
         *,
         name: str = "upsampler",
         identity: StoryModel | None = None,
-        defaults: UpsampleDefaults | None = None,
+        defaults: Resolved = DEFAULTS,
+        augmentation: float = 0.0,
         device: torch.device | str = "cpu",
         window_seconds: float = WINDOW_SECONDS,
     ) -> None:
@@ -95,13 +93,15 @@ class UpsamplerSynthesizer:
             name: how it was asked for.
             identity: what the stories of its files say of it; by its name alone they cannot be replayed.
             defaults: what it recommends.
+            augmentation: noise on the condition that it recommends; see `UpsampleSettings`.
             device: where it computes.
             window_seconds: new audio that is made at a time; more, if the context needs it.
         """
         self.model = model
         self.name = name
         self.identity = identity or StoryModel(public_name(name), weights_sha256="", role="upsampler")
-        self.defaults = defaults or UpsampleDefaults()
+        self.defaults = defaults
+        self.augmentation = augmentation
         self.device = torch.device(device)
         self._window_seconds = window_seconds
 
@@ -128,31 +128,22 @@ class UpsamplerSynthesizer:
             AudiodiffError: sampler or grid do not fit the model's process, or the model knows no such augmentation.
         """
         check_model(self.model, self.name, self.device)
-        defaults = self.defaults
-        resolved = replace(
-            settings,
-            steps=settings.steps or defaults.steps,
-            sampler=settings.sampler or defaults.sampler,
-            grid=settings.grid or defaults.grid,
-            precision=settings.precision or defaults.precision,
-            augmentation=defaults.augmentation if settings.augmentation is None else settings.augmentation,
-        )
+        sampling = settings.sampling.resolve(self.defaults)
+        augmentation = self.augmentation if settings.augmentation is None else settings.augmentation
         most = self.model.config.augmentation_max
-        assert resolved.augmentation is not None
-        assert resolved.steps is not None
-        if resolved.augmentation > most:
+        if augmentation > most:
             raise AudiodiffError(
-                f"augmentation is {resolved.augmentation:g}, but {self.name} has learnt to read conditions with up to "
+                f"augmentation is {augmentation:g}, but {self.name} has learnt to read conditions with up to "
                 f"{most:g}; choose 0 to {most:g}."
             )
-        times = GRIDS[str(resolved.grid)](self.model.process, resolved.steps)
-        calls = count_network_calls(str(resolved.sampler), self.model.process, times)
+        times = GRIDS[sampling.grid](self.model.process, sampling.steps)
+        calls = count_network_calls(sampling.sampler, self.model.process, times)
         model = self.model
         context = calls * model.context_frames + model.condition_context_frames + model.decode_context_frames
         frames_per_second = self.sample_rate / model.hop_length
         # New audio for at least eight times the context of one side, or the overlap would cost more than a quarter.
         window = max(math.ceil(self._window_seconds * frames_per_second), 8 * context)
-        return UpsamplePlan(resolved, times, calls, window, context)
+        return UpsamplePlan(sampling, augmentation, settings.replace, times, calls, window, context)
 
     @standard_state()
     def upsample(
@@ -193,11 +184,11 @@ class UpsamplerSynthesizer:
         """
         given = {"steps": steps, "sampler": sampler, "grid": grid, "seed": seed, "augmentation": augmentation}
         changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-        plan = self.plan(replace(settings or UpsampleSettings(), **changes))
+        plan = self.plan(changed(settings or UpsampleSettings(), changes))
         samples, rate = waveform_tensor(waveform), check_rate(sample_rate)
         band = BandMeter(rate, self.low_rate / 2)
         band.add(samples)
-        for note in input_notes(rate, band.above_db, self.bands, replace=plan.settings.replace):
+        for note in input_notes(rate, band.above_db, self.bands, replace=plan.replace):
             warnings.warn(f"{note}.", stacklevel=2)
         low = resample(samples, rate, self.low_rate)
         meter = RmsMeter()
@@ -255,12 +246,12 @@ class UpsamplerSynthesizer:
         self, base: Tensor, at: Window, plan: UpsamplePlan, channel: int, report: Callable[[float], None]
     ) -> Tensor:
         """Make the band of one window of one channel from `[n_samples]` at the model's level, on the CPU."""
-        model, settings = self.model, plan.settings
-        seed = channel_seed(settings.seed, channel)
+        model, sampling = self.model, plan.sampling
+        seed = channel_seed(sampling.seed, channel)
         shown = base[None].to(self.device)
-        level = torch.tensor([settings.augmentation], dtype=torch.float32, device=self.device)
+        level = torch.tensor([plan.augmentation], dtype=torch.float32, device=self.device)
         condition_noise = model.condition_noise(seed, at.start, at.stop).to(self.device)
-        cond = model.condition(shown, level, condition_noise if settings.augmentation else None)
+        cond = model.condition(shown, level, condition_noise if plan.augmentation else None)
         denoiser = model.denoiser(plan.compute_dtype)
         calls = 0
 
@@ -274,13 +265,13 @@ class UpsamplerSynthesizer:
             return model.noise(seed, draw, at.start, at.stop).to(self.device)
 
         state = model.process.prior(noise(0))
-        step = SAMPLERS[str(settings.sampler)]()
+        step = SAMPLERS[sampling.sampler]()
         state = sample(step, denoise, model.process, state, plan.times, noise=noise)  # its own draws count from 1
         output = model.decode(state, shown)[0].float().cpu()
         if not bool(torch.isfinite(output).all()):
             raise AudiodiffError(
-                f"the model gave values that are not numbers ({settings.steps} steps of {settings.sampler} on the "
-                f"{settings.grid} grid); try the recommended sampler and steps."
+                f"the model gave values that are not numbers ({sampling.steps} steps of {sampling.sampler} on the "
+                f"{sampling.grid} grid); try the recommended sampler and steps."
             )
         return output
 
@@ -302,7 +293,10 @@ def load_upsampler(name_or_path: str | Path = "upsample-speech", *, device: str 
     chosen = open_device(device)
     folder = find_checkpoint(name_or_path)
     config = checkpoint.read_config(folder, "upsampler")
-    defaults = read_upsample_defaults(config["metadata"], folder)
+    metadata = config["metadata"]
+    sampling = Sampling.from_metadata(metadata, folder, others=("augmentation",))
+    with recommended_by(folder):
+        recommended = UpsampleSettings(augmentation=metadata.get("sampling", {}).get("augmentation", 0.0))
     model = checkpoint.load_upsampler(folder)
     identity = StoryModel(
         public_name(name_or_path),
@@ -311,24 +305,11 @@ def load_upsampler(name_or_path: str | Path = "upsample-speech", *, device: str 
         role="upsampler",
     )
     model.to(chosen)
-    return UpsamplerSynthesizer(model, name=str(name_or_path), identity=identity, defaults=defaults, device=chosen)
-
-
-def read_upsample_defaults(metadata: Mapping[str, Any], folder: Path) -> UpsampleDefaults:
-    """Read what a checkpoint recommends: `sampling` of its metadata.
-
-    Raises:
-        AudiodiffError: an unknown key, or a value that is out of range.
-    """
-    sampling = metadata.get("sampling", {})
-    fields = ("steps", "sampler", "grid", "precision", "augmentation")
-    unknown = sorted(set(sampling) - set(fields)) if isinstance(sampling, dict) else ["sampling"]
-    if unknown:
-        raise AudiodiffError(
-            f'the config of {folder} has an unknown sampling key "{unknown[0]}"; known: {", ".join(fields)}.'
-        )
-    try:
-        UpsampleSettings(**sampling)
-    except AudiodiffError as error:
-        raise AudiodiffError(f"the config of {folder} recommends what does not exist: {error}") from error
-    return UpsampleDefaults(**sampling)
+    return UpsamplerSynthesizer(
+        model,
+        name=str(name_or_path),
+        identity=identity,
+        defaults=sampling.resolve(DEFAULTS),
+        augmentation=recommended.augmentation or 0.0,
+        device=chosen,
+    )

@@ -17,6 +17,7 @@ from audiodiff.synthesis.band import input_notes
 from audiodiff.synthesis.files import READ_SAMPLES, WAV_BYTES, check_output
 from audiodiff.synthesis.machine import this_machine
 from audiodiff.synthesis.provenance import Story, StoryAudio, StoryWriter, check_sidecar, story_input
+from audiodiff.synthesis.settings import RECOMMENDED
 from audiodiff.synthesis.upsample import UpsamplePlan, UpsamplerSynthesizer
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 from audiodiff.synthesis.vocode import OnProgress
@@ -32,7 +33,7 @@ class UpsampleReport:
         seconds: duration of the output.
         sample_rate: rate of the output in Hz.
         channels: channels of the output.
-        settings: every setting as it was used.
+        plan: every setting as it was used.
         kept_hz: where the band that was made begins (Hz).
         silent_channels: channels that were silence and stayed so.
         clipped: samples beyond full scale, which were cut to it.
@@ -45,7 +46,7 @@ class UpsampleReport:
     seconds: float
     sample_rate: int
     channels: int
-    settings: UpsampleSettings
+    plan: UpsamplePlan
     kept_hz: float
     silent_channels: int
     clipped: int
@@ -149,7 +150,7 @@ def upsample_planned_file(
         meter.add(block)
     if not n_samples:
         raise AudiodiffError(f"{source} has no samples; give a recording.")
-    notes = input_notes(info.sample_rate, band.above_db, synthesizer.bands, replace=plan.settings.replace)
+    notes = input_notes(info.sample_rate, band.above_db, synthesizer.bands, replace=plan.replace)
     gains = meter.gains(synthesizer.model.config.level)
     n_output = n_resampled(n_samples, info.sample_rate, rate)
     if target.suffix.lower() == ".wav" and n_output * len(gains) * 2 > WAV_BYTES:
@@ -171,7 +172,7 @@ def upsample_planned_file(
         seconds=n_output / rate,
         sample_rate=rate,
         channels=len(gains),
-        settings=plan.settings,
+        plan=plan,
         kept_hz=synthesizer.bands.kept_hz,
         silent_channels=gains.count(None),
         clipped=clipped,
@@ -186,7 +187,8 @@ def _teller(synthesizer: UpsamplerSynthesizer, source: Path, plan: UpsamplePlan)
 
     The length of windows is in the settings because where they are cut decides the last bits.
     """
-    settings = {key: value for key, value in plan.settings.to_dict().items() if key != "seed"}
+    settings: dict[str, object] = {name: getattr(plan.sampling, name) for name in RECOMMENDED}
+    settings |= {"augmentation": plan.augmentation, "replace": plan.replace}
     settings |= {"window_frames": plan.window_frames, "output_rate": synthesizer.sample_rate}
     inputs = (story_input(source),)
     machine = this_machine(synthesizer.device)
@@ -196,7 +198,7 @@ def _teller(synthesizer: UpsamplerSynthesizer, source: Path, plan: UpsamplePlan)
             verb="upsample",
             models=(synthesizer.identity,),
             settings=settings,
-            seed=plan.settings.seed,
+            seed=plan.sampling.seed,
             audio=audio,
             machine=machine,
             inputs=inputs,

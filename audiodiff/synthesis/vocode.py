@@ -26,7 +26,7 @@ from audiodiff.signal.resample import resample
 from audiodiff.synthesis.machine import check_model
 from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.sampling import Grid, Plan, VocoderModel, plan_windows, sample_window
-from audiodiff.synthesis.settings import VocodeSettings, merge_settings, plain_number
+from audiodiff.synthesis.settings import Resolved, Sampling, VocodeSettings, changed, plain_number
 from audiodiff.synthesis.streams import Window, mel_blocks
 from audiodiff.torch_state import standard_state
 
@@ -34,9 +34,9 @@ Array = TypeVar("Array", NDArray[np.float32], Tensor)
 OnProgress = Callable[[float, float], None]
 """Called with (seconds of audio done, seconds in all)."""
 
-DEFAULT_STEPS = 8
-DEFAULT_SAMPLER = "euler"
-DEFAULT_GRID = "uniform"
+DEFAULTS = Resolved(steps=8, sampler="euler", grid="uniform")
+"""What a vocoder recommends whose checkpoint says nothing."""
+
 WINDOW_SECONDS, CALL_SECONDS = 96.0, 8.0
 """Usual seconds of new audio per window and per network call, for networks that run once a frame."""
 
@@ -51,26 +51,6 @@ BLOCK_FRAMES = 8192
 ENDLESS = 1 << 60
 
 
-@dataclass(frozen=True)
-class ModelDefaults:
-    """What a checkpoint recommends and states besides its architecture.
-
-    Attributes:
-        steps: sampling steps.
-        sampler: name of the sampler.
-        grid: name of the time grid.
-        precision: `fp32` or `bf16`.
-        reference_level_db: level in dBFS (`audiodiff.signal.meters`) of the training audio; `None` when the model
-            was trained on audio of any level.
-    """
-
-    steps: int = DEFAULT_STEPS
-    sampler: str = DEFAULT_SAMPLER
-    grid: str = DEFAULT_GRID
-    precision: str = "fp32"
-    reference_level_db: float | None = None
-
-
 class VocoderSynthesizer:
     """A trained vocoder, ready to turn audio or log-mels into waveforms."""
 
@@ -80,7 +60,8 @@ class VocoderSynthesizer:
         *,
         name: str = "vocoder",
         identity: StoryModel | None = None,
-        defaults: ModelDefaults | None = None,
+        defaults: Resolved = DEFAULTS,
+        reference_level_db: float | None = None,
         device: torch.device | str = "cpu",
         window_seconds: float = WINDOW_SECONDS,
         call_seconds: float = CALL_SECONDS,
@@ -93,6 +74,8 @@ class VocoderSynthesizer:
             name: how it was asked for.
             identity: what the stories of its files say of it; by its name alone they cannot be replayed.
             defaults: what it recommends.
+            reference_level_db: level in dBFS (`audiodiff.synthesis.level`) of the audio that it was trained on; `None`
+                if that had any level.
             device: where it computes.
             window_seconds: new audio that is sampled as one signal; more, if the context needs it.
             call_seconds: the network sees this much new audio at a time, which bounds its memory; the end of a signal
@@ -105,7 +88,8 @@ class VocoderSynthesizer:
         self._call_seconds = call_seconds
         self.name = name
         self.identity = identity or StoryModel(public_name(name), weights_sha256="")
-        self.defaults = defaults or ModelDefaults()
+        self.defaults = defaults
+        self.reference_level_db = reference_level_db
         self.device = torch.device(device)
 
     @property
@@ -123,19 +107,12 @@ class VocoderSynthesizer:
         """Resolve `settings` against what the model recommends.
 
         Raises:
-            AudiodiffError: sampler or grid do not exist, or do not fit the model's process.
+            AudiodiffError: sampler or grid do not fit the model's process.
         """
         check_model(self.model, self.name, self.device)
-        steps = settings.steps or self.defaults.steps
-        sampler = settings.sampler or self.defaults.sampler
-        grid = settings.grid or self.defaults.grid
-        precision = settings.precision or self.defaults.precision
-        if sampler not in SAMPLERS:
-            raise AudiodiffError(f"sampler {sampler!r} is unknown; choose one of {', '.join(sorted(SAMPLERS))}.")
-        if grid not in GRIDS:
-            raise AudiodiffError(f"grid {grid!r} is unknown; choose one of {', '.join(sorted(GRIDS))}.")
-        times = GRIDS[grid](self.model.process, steps)
-        calls = count_network_calls(sampler, self.model.process, times)
+        sampling = settings.sampling.resolve(self.defaults)
+        times = GRIDS[sampling.grid](self.model.process, sampling.steps)
+        calls = count_network_calls(sampling.sampler, self.model.process, times)
         context = calls * self.model.context_frames
         frames_per_second = self.sample_rate / self.mel_spec.hop_length
         piece = max(1, int(self._call_seconds * frames_per_second))
@@ -145,12 +122,8 @@ class VocoderSynthesizer:
         else:
             window = min(settings.window_seconds * frames_per_second, float(ENDLESS))
         return Plan(
-            steps=steps,
-            sampler=sampler,
-            grid=grid,
-            seed=settings.seed,
-            compute_dtype=torch.bfloat16 if precision == "bf16" else None,
-            match_level=settings.level == "match" and self.defaults.reference_level_db is not None,
+            sampling=sampling,
+            match_level=settings.level == "match" and self.reference_level_db is not None,
             times=times,
             network_calls=calls,
             piece_frames=piece,
@@ -214,7 +187,7 @@ class VocoderSynthesizer:
             AudiodiffError: the waveform is empty, of another shape, or has values that are not numbers.
         """
         samples = waveform_tensor(waveform)
-        plan = self.plan(merge_settings(settings, steps=steps, sampler=sampler, grid=grid, seed=seed))
+        plan = self.plan(_merged(settings, steps=steps, sampler=sampler, grid=grid, seed=seed))
         resampled = resample(samples, check_rate(sample_rate), self.sample_rate)
         frames = torch.cat(list(mel_blocks([resampled], self.mel_spec)), dim=-1)
         output = self._vocode_tensor(frames, plan, on_progress)[:, : resampled.shape[-1]]
@@ -260,15 +233,30 @@ class VocoderSynthesizer:
                 f"the log-mel has shape {list(frames.shape)}; expected [n_mels, n_frames] or "
                 "[channels, n_mels, n_frames] with at least one frame."
             )
-        if not bool(torch.isfinite(frames).all()):
-            raise AudiodiffError("the log-mel has values that are not finite numbers; compute it again.")
         frames = frames if frames.ndim == 3 else frames[None]
-        check_mel(frames, spec or self.mel_spec)
         if spec is not None and spec != self.mel_spec:
+            _check_finite(frames)
+            check_mel(frames, spec)
             frames = convert_log_mel(frames, spec, self.mel_spec)
-        plan = self.plan(merge_settings(settings, steps=steps, sampler=sampler, grid=grid, seed=seed))
-        output = self._vocode_tensor(frames, plan, on_progress, circular=circular)
+        plan = self.plan(_merged(settings, steps=steps, sampler=sampler, grid=grid, seed=seed))
+        output = self.vocode_frames(frames, plan, on_progress, circular=circular)
         return like_given(log_mel, output if log_mel.ndim == 3 else output[0])
+
+    @standard_state()
+    def vocode_frames(
+        self, frames: Tensor, plan: Plan, on_progress: OnProgress | None = None, *, circular: bool = False
+    ) -> Tensor:
+        """Synthesise log-mels `[channels, n_mels, n_frames]` of this model with settings that are resolved.
+
+        Returns:
+            `[channels, n_frames * hop_length]` on the CPU.
+
+        Raises:
+            AudiodiffError: they are of another mel, or have values that are not numbers.
+        """
+        _check_finite(frames)
+        check_mel(frames, self.mel_spec)
+        return self._vocode_tensor(frames, plan, on_progress, circular=circular)
 
     @standard_state()
     def measure(self, blocks: Iterable[Tensor]) -> list[LevelMeter]:
@@ -351,7 +339,7 @@ class VocoderSynthesizer:
             yield torch.stack(outputs)
 
     def _gain_db(self, meter: LevelMeter, plan: Plan) -> float:
-        reference = self.defaults.reference_level_db
+        reference = self.reference_level_db
         if not plan.match_level or reference is None:
             return 0.0
         return max(-MAX_GAIN_DB, min(MAX_GAIN_DB, reference - meter.level_db))
@@ -382,11 +370,11 @@ class VocoderSynthesizer:
     ) -> Tensor:
         """Sample one window of one channel from `[n_mels, n_frames]` -> the core's `[n_samples]` on the CPU."""
         shifted = shift_log_mel(frames, self.mel_spec, gain_db)[None].to(self.device)
-        core = sample_window(self.model, shifted, window, grid, plan, channel_seed(plan.seed, channel), report)
+        core = sample_window(self.model, shifted, window, grid, plan, channel_seed(plan.sampling.seed, channel), report)
         if not bool(torch.isfinite(core).all()):
             raise AudiodiffError(
-                f"the model gave values that are not numbers ({plan.steps} steps of {plan.sampler} on the "
-                f"{plan.grid} grid); try the recommended sampler and steps."
+                f"the model gave values that are not numbers ({plan.sampling.steps} steps of "
+                f"{plan.sampling.sampler} on the {plan.sampling.grid} grid); try the recommended sampler and steps."
             )
         scaled: Tensor = core.float().cpu() * 10.0 ** (-gain_db / 20.0)
         return scaled
@@ -477,7 +465,9 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> Vocode
     from audiodiff.models.checkpoint import WEIGHTS_FILE, load_vocoder, read_config, weights_hash
 
     config = read_config(folder, "vocoder")
-    defaults = read_defaults(config["metadata"], folder)
+    metadata = config["metadata"]
+    defaults = Sampling.from_metadata(metadata, folder).resolve(DEFAULTS)
+    level = read_reference_level(metadata, folder)
     model = load_vocoder(folder)
     # of the weights as they are, which need not be what the config says
     identity = StoryModel(public_name(name_or_path), weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]))
@@ -488,6 +478,7 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> Vocode
         name=str(name_or_path),
         identity=identity,
         defaults=defaults,
+        reference_level_db=level,
         device=chosen,
         window_seconds=SAMPLES_WINDOW_SECONDS if on_samples else WINDOW_SECONDS,
         call_seconds=SAMPLES_CALL_SECONDS if on_samples else CALL_SECONDS,
@@ -516,36 +507,29 @@ def open_device(name: str) -> torch.device:
     return device
 
 
-def read_defaults(metadata: Mapping[str, Any], folder: Path) -> ModelDefaults:
-    """Read what a checkpoint recommends: `sampling` and `reference_level_db` of its metadata.
-
-    `sampling` has any of `steps`, `sampler`, `grid` and `precision`; what is missing keeps our defaults.
+def read_reference_level(metadata: Mapping[str, Any], folder: Path) -> float | None:
+    """Read the level of the audio that a checkpoint was trained on (dBFS).
 
     Raises:
-        AudiodiffError: an unknown key, or a value that is out of range.
+        AudiodiffError: it is no number.
     """
-    sampling = metadata.get("sampling", {})
     level = metadata.get("reference_level_db")
-    fields = ("steps", "sampler", "grid", "precision")
-    unknown = sorted(set(sampling) - set(fields)) if isinstance(sampling, dict) else ["sampling"]
-    if unknown:
-        raise AudiodiffError(
-            f'the config of {folder} has an unknown sampling key "{unknown[0]}"; known: {", ".join(fields)}.'
-        )
     if level is not None and (isinstance(level, bool) or not isinstance(level, int | float)):
         raise AudiodiffError(f"the config of {folder} has reference_level_db {level!r}; expected a number of dB.")
-    try:
-        checked = VocodeSettings(**{name: sampling[name] for name in fields if name in sampling})
-    except AudiodiffError as error:
-        raise AudiodiffError(f"the config of {folder} recommends what does not exist: {error}") from error
-    fallback = ModelDefaults()
-    return ModelDefaults(
-        steps=checked.steps or fallback.steps,
-        sampler=checked.sampler or fallback.sampler,
-        grid=checked.grid or fallback.grid,
-        precision=checked.precision or fallback.precision,
-        reference_level_db=None if level is None else float(level),
-    )
+    return None if level is None else float(level)
+
+
+def _merged(
+    settings: VocodeSettings | None, *, steps: int | None, sampler: str | None, grid: str | None, seed: int | None
+) -> VocodeSettings:
+    """Return `settings` with the given values in the place of theirs; `None` leaves one alone."""
+    given = {"steps": steps, "sampler": sampler, "grid": grid, "seed": seed}
+    return changed(settings or VocodeSettings(), {name: value for name, value in given.items() if value is not None})
+
+
+def _check_finite(log_mel: Tensor) -> None:
+    if not bool(torch.isfinite(log_mel).all()):
+        raise AudiodiffError("the log-mel has values that are not finite numbers; compute it again.")
 
 
 def check_rate(sample_rate: int) -> int:

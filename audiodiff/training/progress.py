@@ -1,7 +1,6 @@
 """Following a run: a progress bar for people, a JSONL file for programs."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +9,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
+from audiodiff.atomic import atomic_file
 from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import parse_json
 from audiodiff.training.loop import Step
@@ -107,9 +107,8 @@ def _drop_after(log: Path, step: int) -> None:
     if not log.is_file():
         return
     kept = [line for line in read_log(log.parent) if line["step"] <= step]
-    temporary = log.with_name(".log.jsonl.tmp")
-    temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-    os.replace(temporary, log)
+    with atomic_file(log) as temporary:
+        temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
 
 
 def clock(seconds: float) -> str:

@@ -27,6 +27,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from audiodiff.atomic import atomic_file
 from audiodiff.errors import AudiodiffError
 
 _POINTER = "current"
@@ -128,21 +129,18 @@ def save_state(run_dir: Path, scalars: Mapping[str, Any], tensors: Mapping[str, 
         checksums[_SCALARS] = _scalars_sha256(scalars)
         (folder / _SCALARS).write_text(json.dumps({**scalars, _CHECKSUMS: checksums}, indent=1), encoding="utf-8")
         _flush(folder / _SCALARS)
-        pointer = root / f".{_POINTER}-{folder.name}"
-        pointer.write_text(folder.name, encoding="utf-8")
-        _flush(pointer)
-        os.replace(pointer, root / _POINTER)
-    except OSError as error:
+        with atomic_file(root / _POINTER) as pointer:
+            pointer.write_text(folder.name, encoding="utf-8")
+            _flush(pointer)
+    except (OSError, AudiodiffError) as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise AudiodiffError(
-            f"cannot write the training state to {root} ({error.strerror or error}); "
+            f"cannot write the training state to {root} ({getattr(error, 'strerror', None) or error}); "
             "choose an output folder that is writable and has space."
         ) from error
     for leftover in root.iterdir():
         if leftover.is_dir() and leftover.name != folder.name:
             shutil.rmtree(leftover, ignore_errors=True)
-        elif leftover.name.startswith(f".{_POINTER}-"):
-            leftover.unlink(missing_ok=True)
 
 
 def load_state(run_dir: Path) -> SavedState:

@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from audiodiff.data.shard_format import ShardIndex
-from audiodiff.data.shard_writer import LatentClip, ShardWriter
+from audiodiff.data.shards.format import ShardIndex
+from audiodiff.data.shards.writer import LatentClip, ShardWriter
 
 INDEX = ShardIndex(
     encoder="words",

@@ -13,7 +13,7 @@ import soundfile
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.provenance import read_story
-from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.settings import GenerateSettings, Sampling
 from demo import edits, handlers, stories
 from demo.handlers import Asked, Created, Pace, Update
 from demo.jobs import Stopped
@@ -42,7 +42,9 @@ def test_clips_are_those_of_the_command_line_and_tell_their_story(studio: Studio
     synthesizer = studio.models.require_generator()
     for clip in made.clips:
         samples, rate = soundfile.read(clip.path, dtype="float32")
-        wanted = synthesizer.clip(GenerateSettings("solo piano", "drums", 1.0, steps=2, seed=clip.seed))
+        wanted = synthesizer.clip(
+            GenerateSettings("solo piano", "drums", 1.0, sampling=Sampling(steps=2, seed=clip.seed))
+        )
         assert rate == RATE
         np.testing.assert_allclose(samples, wanted.waveform, atol=1e-4)
         story = read_story(clip.path)

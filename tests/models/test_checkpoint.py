@@ -189,7 +189,7 @@ def dying(source, target):
     os.kill(os.getpid(), signal.SIGKILL)
 
 model = checkpoint.load_vocoder(sys.argv[1])
-checkpoint.os.replace = dying
+os.replace = dying
 checkpoint.save_vocoder(sys.argv[1], model, {"step": 2})
 """
 

@@ -9,8 +9,8 @@ import soundfile
 
 from audiodiff.cli.main import main
 from audiodiff.data.items import AudioItem
-from audiodiff.data.shard_files import find_shards
 from audiodiff.data.shards import LatentDataset
+from audiodiff.data.shards.files import find_shards
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import read_config
 from audiodiff_recipes import autoencoder, encode, latent

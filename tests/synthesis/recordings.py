@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.settings import GenerateSettings, changed
 
 
 def tones(seconds: float, rate: int, seed: int = 0) -> NDArray[np.float32]:
@@ -20,4 +20,4 @@ def tones(seconds: float, rate: int, seed: int = 0) -> NDArray[np.float32]:
 
 def quick(**changes: object) -> GenerateSettings:
     """Settings without guidance, so that the text encoder is not needed."""
-    return GenerateSettings(**{"guidance": 1.0, "level": "none", **changes})  # type: ignore[arg-type]
+    return changed(GenerateSettings(), {"guidance": 1.0, "level": "none", **changes})

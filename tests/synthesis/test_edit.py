@@ -7,11 +7,11 @@ import torch
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis import recording
-from audiodiff.synthesis.edit import _tempo_between, interpolate, slerp, vary
+from audiodiff.synthesis.edit import interpolate, slerp, vary
 from audiodiff.synthesis.edit_settings import InterpolateSettings, VarySettings
 from audiodiff.synthesis.generate import LatentSynthesizer
 from audiodiff.synthesis.recording import encoded
-from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.settings import GenerateSettings, Sampling, changed
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
 
@@ -60,7 +60,7 @@ def test_a_variation_is_as_long_as_the_recording(tiny: LatentSynthesizer, n_samp
 
 def test_the_seed_and_the_prompt_of_a_variation_are_heard(tiny: LatentSynthesizer) -> None:
     def make(**changes: object) -> np.ndarray:
-        return vary(tiny, SOUND, RATE, VarySettings(GenerateSettings(level="none", **changes))).waveform  # type: ignore[arg-type]
+        return vary(tiny, SOUND, RATE, VarySettings(changed(GenerateSettings(level="none"), changes))).waveform
 
     base = make()
     np.testing.assert_array_equal(base, make())
@@ -143,7 +143,7 @@ def test_latents_go_from_one_to_the_other(tiny: LatentSynthesizer, monkeypatch: 
 
 def test_the_ends_of_two_prompts_are_those_of_each(tiny: LatentSynthesizer) -> None:
     prompts = ("solo flute, 90 bpm", "drums:0.5 | piano")
-    settings = GenerateSettings(seconds=1.0, seed=2)
+    settings = GenerateSettings(sampling=Sampling(seed=2), seconds=1.0)
     made = {
         position: interpolate(tiny, InterpolateSettings(position, settings, prompts=prompts)).waveform
         for position in (0.0, 0.5, 1.0)
@@ -184,7 +184,7 @@ def test_slerp_keeps_the_norm_of_noises_and_the_ends() -> None:
 
 def test_between_two_prompts_the_tempo_moves_evenly(tiny: LatentSynthesizer) -> None:
     def tempo(first: str, second: str, position: float) -> float | None:
-        return _tempo_between(tiny, (first, second), position, GenerateSettings())
+        return tiny.resolve(GenerateSettings(), between=((first, second), position)).beat
 
     assert tempo("waltz, 80 bpm", "polka, 125 bpm", 0.5) == pytest.approx(100.0)
     assert tempo("waltz, 80 bpm", "polka, 125 bpm", 0.0) == 80.0

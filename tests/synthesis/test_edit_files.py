@@ -28,12 +28,18 @@ from audiodiff.synthesis.generate import FADE_SECONDS, LatentSynthesizer
 from audiodiff.synthesis.generate_files import GenerateReport, generate_file
 from audiodiff.synthesis.provenance import read_story, write_story
 from audiodiff.synthesis.replay import replay
-from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.resolved import resolve_clip
+from audiodiff.synthesis.settings import GenerateSettings, Sampling, changed
+from audiodiff.text.prompt import Prompt, parse_prompt
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
 
 SETTINGS = GenerateSettings(
-    prompt="flute, 90 bpm", negative="drums", seed=3, steps=4, guidance=2.5, guidance_interval=(0.1, 0.9), level="none"
+    sampling=Sampling(seed=3, steps=4, guidance=2.5),
+    prompt="flute, 90 bpm",
+    negative="drums",
+    guidance_interval=(0.1, 0.9),
+    level="none",
 )
 VARY = VarySettings(SETTINGS, 0.7)
 INPAINT = InpaintSettings(((0.5, 1.0), (1.4, 1.5)), SETTINGS, 0.9, 0.02)
@@ -82,9 +88,9 @@ def test_every_edit_is_replayed_bit_for_bit(
     assert story == first.story
     assert story.inputs[:1] == (() if name == "prompts" else (story.inputs[0],))
     told = edit_settings_of(story, type(settings))
-    used = replace(tiny.resolve(settings.sampling), level=told.sampling.level)
-    assert told == replace(settings, sampling=used)
-    assert used.tempo == (None if told.sampling.prompt == "" else 90.0)
+    used = changed(settings.clip, {**tiny.resolve(settings.clip).values(), "level": told.clip.level})
+    assert told == replace(settings, clip=used)
+    assert used.tempo == (None if told.clip.prompt == "" else 90.0)
     assert story.models[0].role == "latent model"
 
 
@@ -100,7 +106,7 @@ def test_an_edit_without_prompt_is_replayed(
 def test_a_clip_a_little_longer_than_a_window_is_one_window_and_older_files_replay_with_two(
     tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path
 ) -> None:
-    settings = GenerateSettings(seconds=4.2, seed=1)  # windows of 4 s
+    settings = GenerateSettings(sampling=Sampling(seed=1), seconds=4.2)  # windows of 4 s
     new = generate_file(tiny, tmp_path / "new.wav", settings)
     assert replay(tmp_path / "new.wav", tmp_path / "again.wav", model=tiny_folder).identical
     older = LatentSynthesizer(
@@ -108,7 +114,9 @@ def test_a_clip_a_little_longer_than_a_window_is_one_window_and_older_files_repl
         tiny.vocoder,
         name=tiny.name,
         identity=tiny.identity,
-        defaults=replace(tiny.defaults, tolerance_seconds=0.0),
+        defaults=tiny.defaults,
+        window_seconds=tiny.window_seconds,
+        tolerance_seconds=0.0,
     )
     old = generate_file(older, tmp_path / "old.wav", settings)
     assert old.story is not None
@@ -131,7 +139,9 @@ def test_the_limits_of_the_highest_bands_are_replayed(
         tiny.vocoder,
         name=tiny.name,
         identity=tiny.identity,
-        defaults=replace(tiny.defaults, band_limits=(-1.0, -2.0, -2.0)),
+        defaults=tiny.defaults,
+        window_seconds=tiny.window_seconds,
+        band_limits=(-1.0, -2.0, -2.0),
     )
     for loop in (False, True):
         reports = [
@@ -274,7 +284,7 @@ def test_stories_that_were_tampered_with_are_refused(
     story = inpaint_file(tiny, mono, path, InpaintSettings(((0.5, 1.0),), quick())).story
     assert story is not None
     kept = dict(story.settings)
-    for changed, words in (
+    for damaged, words in (
         (replace(story, settings={**kept, "regions": [[1.0, 0.5]]}), "is empty"),
         (replace(story, settings={**kept, "regions": "all"}), "no region"),
         (replace(story, settings={**kept, "strength": "much"}), "strength"),
@@ -284,7 +294,7 @@ def test_stories_that_were_tampered_with_are_refused(
         (replace(story, models=story.models[:1]), "two models"),
         (replace(story, verb="interpolate"), "no or two inputs"),
     ):
-        write_story(path, changed)
+        write_story(path, damaged)
         with pytest.raises(AudiodiffError, match=words) as caught:
             replay(path, tmp_path / "again.wav", model=tiny_folder)
         assert "\n" not in str(caught.value)
@@ -326,3 +336,36 @@ def test_a_recording_that_was_cut_off_is_noted(tiny: LatentSynthesizer, stereo: 
     stereo.write_bytes(content[: len(content) // 2])
     report = vary_file(tiny, stereo, tmp_path / "out.wav", VarySettings(quick()))
     assert any("stereo.wav is cut off" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("name", sorted(EDITS))
+def test_the_settings_are_resolved_and_each_prompt_is_read_once(
+    tiny: LatentSynthesizer, stereo: Path, mono: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    resolved: list[object] = []
+    read: list[str] = []
+
+    def resolve(*given: object, **named: object) -> object:
+        resolved.append(given[0])
+        return resolve_clip(*given, **named)  # type: ignore[arg-type]
+
+    def parse(text: str) -> Prompt:
+        read.append(text)
+        return parse_prompt(text)
+
+    monkeypatch.setattr("audiodiff.synthesis.generate.resolve_clip", resolve)
+    monkeypatch.setattr("audiodiff.synthesis.resolved.parse_prompt", parse)
+    EDITS[name][0](tiny, stereo, mono, tmp_path / "out.wav")
+    assert len(resolved) == 1
+    assert len(read) == (3 if EDITS[name][1] is INTERPOLATE else 2)  # the negative one among them
+
+
+def test_a_generated_clip_is_resolved_once(
+    tiny: LatentSynthesizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[object] = []
+    plan = tiny.vocoder.plan
+    monkeypatch.setattr(tiny.vocoder, "plan", lambda settings: calls.append(settings) or plan(settings))
+    for index, loop in enumerate((False, True)):
+        generate_file(tiny, tmp_path / f"{index}.wav", quick(prompt="flute", seconds=0.5, loop=loop))
+        assert len(calls) == index + 1

@@ -8,10 +8,10 @@ from audiodiff.synthesis.edit_settings import (
     InpaintSettings,
     InterpolateSettings,
     VarySettings,
+    clip_of_edit,
     parse_region,
-    sampling_of_edit,
 )
-from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.settings import GenerateSettings, Sampling
 
 
 def test_regions_come_in_order_and_joined() -> None:
@@ -81,9 +81,9 @@ def test_settings_out_of_range_are_refused(make, message: str) -> None:  # type:
 
 
 def test_without_anything_asked_for_there_is_no_guidance() -> None:
-    assert sampling_of_edit(VarySettings()).guidance == 1.0
+    assert clip_of_edit(VarySettings()).sampling.guidance == 1.0
     for asked in ({"prompt": "flute"}, {"negative": "drums"}, {"tempo": 90.0}, {"source": "recorded"}):
-        assert sampling_of_edit(VarySettings(GenerateSettings(**asked))).guidance is None  # type: ignore[arg-type]
-    assert sampling_of_edit(VarySettings(GenerateSettings(guidance=4.0))).guidance == 4.0
-    assert sampling_of_edit(InterpolateSettings(0.5, prompts=("flute", "drums"))).guidance is None
-    assert sampling_of_edit(InterpolateSettings(0.5)).guidance == 1.0
+        assert clip_of_edit(VarySettings(GenerateSettings(**asked))).sampling.guidance is None  # type: ignore[arg-type]
+    assert clip_of_edit(VarySettings(GenerateSettings(sampling=Sampling(guidance=4.0)))).sampling.guidance == 4.0
+    assert clip_of_edit(InterpolateSettings(0.5, prompts=("flute", "drums"))).sampling.guidance is None
+    assert clip_of_edit(InterpolateSettings(0.5)).sampling.guidance == 1.0

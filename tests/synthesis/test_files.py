@@ -13,8 +13,8 @@ from audiodiff.signal.mel import MelSpec, preset
 from audiodiff.signal.resample import n_resampled
 from audiodiff.synthesis import files, streams
 from audiodiff.synthesis.files import open_mel, vocode_file
-from audiodiff.synthesis.settings import VocodeSettings
-from audiodiff.synthesis.vocode import VocoderSynthesizer, read_defaults
+from audiodiff.synthesis.settings import Sampling, VocodeSettings
+from audiodiff.synthesis.vocode import DEFAULTS, VocoderSynthesizer, read_reference_level
 
 
 @pytest.fixture
@@ -35,11 +35,11 @@ def test_a_streamed_file_is_what_the_array_gives(tmp_path, rate, window_seconds)
         synthesizer(model, call_seconds=0.5),
         tmp_path / "in.wav",
         tmp_path / "out.flac",
-        settings=VocodeSettings(seed=4, window_seconds=window_seconds),
+        settings=VocodeSettings(Sampling(seed=4), window_seconds=window_seconds),
     )
     expected = synthesizer().vocode(waveform, rate, seed=4)
     written, written_rate = soundfile.read(tmp_path / "out.flac", dtype="float32", always_2d=True)
-    assert (written_rate, report.channels, report.steps, report.network_calls) == (8000, 2, 3, 3)
+    assert (written_rate, report.channels, report.sampling.steps, report.network_calls) == (8000, 2, 3, 3)
     assert len(written) == n_resampled(3 * rate - 7, rate, 8000)
     assert report.seconds == pytest.approx(3.0, abs=1e-3)
     assert 0.01 < np.abs(expected).max() < 1.0
@@ -127,11 +127,12 @@ def test_windows_equal_one_shot_with_the_real_model(config: VocoderConfig) -> No
 
 
 def test_defaults_come_from_the_metadata(tmp_path) -> None:
-    read = read_defaults({"sampling": {"steps": 3, "grid": "karras"}, "reference_level_db": -23}, tmp_path)
-    assert (read.steps, read.grid, read.sampler, read.reference_level_db) == (3, "karras", "euler", -23.0)
-    for bad in ({"sampling": []}, {"sampling": {"magic": 1}}, {"sampling": {"steps": 0}}, {"reference_level_db": "x"}):
-        with pytest.raises(AudiodiffError, match="config"):
-            read_defaults(bad, tmp_path)
+    metadata = {"sampling": {"steps": 3, "grid": "karras"}, "reference_level_db": -23}
+    read = Sampling.from_metadata(metadata, tmp_path).resolve(DEFAULTS)
+    assert (read.steps, read.grid, read.sampler, read.precision) == (3, "karras", "euler", "fp32")
+    assert read_reference_level(metadata, tmp_path) == -23.0
+    with pytest.raises(AudiodiffError, match="config"):
+        read_reference_level({"reference_level_db": "x"}, tmp_path)
 
 
 def test_training_still_works_after_vocoding() -> None:

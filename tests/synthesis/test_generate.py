@@ -9,8 +9,9 @@ import audiodiff
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.generate import LatentSynthesizer, faded
 from audiodiff.synthesis.load import load_generator, load_vocoder
-from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.settings import GenerateSettings, Sampling, changed
 from audiodiff.synthesis.windowed import Places, with_places
+from audiodiff.text.prompt import parse_prompt
 from tests.synthesis.latent_models import LATENTS_PER_SECOND, RATE, write_latent_model
 
 
@@ -35,7 +36,7 @@ def test_exactly_the_seconds_asked_for(model: LatentSynthesizer, seconds: float)
 
 def test_the_seed_the_prompt_and_the_guidance_are_heard(model: LatentSynthesizer) -> None:
     def make(prompt: str = "solo piano", **changes: object) -> np.ndarray:
-        settings = GenerateSettings(prompt=prompt, seconds=1.0, **changes)  # type: ignore[arg-type]
+        settings = changed(GenerateSettings(prompt=prompt, seconds=1.0), changes)
         return model.clip(settings).waveform
 
     base = make()
@@ -62,10 +63,11 @@ def test_guidance_of_one_is_the_condition_alone(model: LatentSynthesizer) -> Non
     n_latents = model.n_latents(3.0)
     x = torch.randn(1, 4, n_latents, generator=torch.Generator().manual_seed(0))
     t = torch.full((1,), 0.5)
-    settings = GenerateSettings(prompt="flute", guidance=1.0)
+    settings = model.resolve(GenerateSettings(prompt="flute", sampling=Sampling(guidance=1.0)))
     beats = model.beats(100.0, 0, n_latents)
     denoise = with_places(model.guided(settings)[0], Places(beats))
-    (share, cond), *rest = model.ask("flute", settings).conditions
+    numbers, classes = model._known(settings, settings.targets[0])
+    (share, cond), *rest = model.ask("flute", parse_prompt("flute"), numbers, classes).conditions
     assert (share, rest) == (1.0, [])
     torch.testing.assert_close(
         denoise(x, t), model.model.denoiser()(x, t, cond._replace(beats=beats[None])), rtol=0, atol=1e-6
@@ -76,19 +78,22 @@ def test_guidance_of_one_is_the_condition_alone(model: LatentSynthesizer) -> Non
 
 
 def test_guidance_of_zero_is_the_null_condition_alone(model: LatentSynthesizer) -> None:
-    settings = model.resolve(GenerateSettings(prompt="flute", negative="drums", guidance=0.0))
-    assert settings.guidance == 0.0  # not the recommendation
+    settings = model.resolve(GenerateSettings(sampling=Sampling(guidance=0.0), prompt="flute", negative="drums"))
+    assert settings.sampling.guidance == 0.0  # not the recommendation
     n_latents = model.n_latents(3.0)
     x = torch.randn(1, 4, n_latents, generator=torch.Generator().manual_seed(0))
     t = torch.full((1,), 0.5)
     denoise = with_places(model.guided(settings)[0], Places(model.beats(100.0, 0, n_latents)))
-    ((_, null),) = model.ask("drums", None).conditions
+    ((_, null),) = model.ask("drums", parse_prompt("drums")).conditions
     torch.testing.assert_close(denoise(x, t), model.model.denoiser()(x, t, null), rtol=0, atol=1e-6)
 
 
 def test_the_vocoder_draws_its_noise_from_the_seed_of_the_clip(model: LatentSynthesizer) -> None:
     latents = torch.randn(1, 4, 20, generator=torch.Generator().manual_seed(0))
-    one, same, other = (model.waveform(latents, model.resolve(GenerateSettings(seed=seed))) for seed in (1, 1, 2))
+    one, same, other = (
+        model.waveform(latents, model.resolve(GenerateSettings(sampling=Sampling(seed=seed))).vocoder)
+        for seed in (1, 1, 2)
+    )
     assert torch.equal(one, same)
     assert float((one - other).abs().max()) > 1e-4
 
@@ -98,7 +103,7 @@ def test_blended_prompts_lie_between_their_parts(model: LatentSynthesizer) -> No
     t = torch.full((1,), 0.5)
 
     def estimate(prompt: str) -> torch.Tensor:
-        guided, _ = model.guided(GenerateSettings(prompt=prompt, guidance=1.0))
+        guided, _ = model.guided(model.resolve(GenerateSettings(prompt=prompt, sampling=Sampling(guidance=1.0))))
         return guided(x, t, Places(model.beats(None, 0, 40)))
 
     wanted = 0.75 * estimate("flute") + 0.25 * estimate("drums")
@@ -116,9 +121,12 @@ def test_a_key_in_the_prompt_is_asked_for(model: LatentSynthesizer) -> None:
     assert resolved.key == "F# major"
     assert model.resolve(GenerateSettings(prompt="waltz in D major", key="db minor")).key == "C# minor"
     assert model.resolve(GenerateSettings(prompt="a minor waltz")).key == ""
-    asked = model.ask("", resolved).conditions[0][1].vector
-    for other in ("", "F# minor"):
-        assert not torch.equal(asked, model.ask("", dataclasses.replace(resolved, key=other)).conditions[0][1].vector)
+    asked, none, other = (
+        model.ask("", parse_prompt(""), {}, {"key": key} if key else {}).conditions[0][1].vector
+        for key in (resolved.targets[0].key, "", "F# minor")
+    )
+    assert not torch.equal(asked, none)
+    assert not torch.equal(asked, other)
     with pytest.raises(AudiodiffError, match='key is "H minor"'):
         model.resolve(GenerateSettings(key="H minor"))
 
@@ -188,7 +196,7 @@ def test_what_cannot_be_is_refused(model: LatentSynthesizer, change: dict[str, o
     values = {"prompt": "piano", "seconds": 0.5, **change}
 
     def make() -> None:
-        model.clip(GenerateSettings(**values))  # type: ignore[arg-type]
+        model.clip(changed(GenerateSettings(), values))
 
     with pytest.raises(AudiodiffError, match=message):
         make()
@@ -215,7 +223,7 @@ def test_progress_goes_through_the_vocoder_to_the_end_and_can_be_stopped_there(m
         pass
 
     seen: list[tuple[float, float]] = []
-    settings = GenerateSettings(prompt="piano", seconds=1.0, steps=3, vocoder_steps=4)
+    settings = GenerateSettings(sampling=Sampling(steps=3), prompt="piano", seconds=1.0, vocoder_steps=4)
     model.clip(settings, lambda done, total: seen.append((done, total)))
     assert {total for _, total in seen} == {7.0}
     done = [done for done, _ in seen]
@@ -233,10 +241,14 @@ def test_progress_goes_through_the_vocoder_to_the_end_and_can_be_stopped_there(m
 
 def test_estimates_come_after_every_step_and_end_in_what_is_rendered(model: LatentSynthesizer) -> None:
     estimates: list[torch.Tensor] = []
-    settings = GenerateSettings(prompt="piano", seconds=3.0, steps=4, sampler="euler", grid="uniform")
+    settings = GenerateSettings(
+        sampling=Sampling(steps=4, sampler="euler", grid="uniform"), prompt="piano", seconds=3.0
+    )
     n_latents = model.n_latents(3.0)
     with torch.no_grad():
-        latents, _ = model.latents(settings, n_latents, on_estimate=lambda x0_hat: estimates.append(x0_hat.clone()))
+        latents, _ = model.latents(
+            model.resolve(settings), n_latents, on_estimate=lambda x0_hat: estimates.append(x0_hat.clone())
+        )
     assert [tuple(x0_hat.shape) for x0_hat in estimates] == [(1, 4, n_latents)] * 4
     torch.testing.assert_close(estimates[-1], latents, rtol=0, atol=1e-5)
     assert (estimates[0] - latents).abs().max() > 1e-3
@@ -286,7 +298,7 @@ def test_fades_touch_the_ends_alone() -> None:
 
 def test_a_model_with_a_short_window_is_not_asked_for_more(folder: Path) -> None:
     words = load_generator(folder)
-    words.defaults = dataclasses.replace(words.defaults, window_seconds=1.0)
+    words.window_seconds = 1.0
     seen: list[int] = []
     forward = words.model.network.forward
 

@@ -7,7 +7,7 @@ from audiodiff.nn.condition import ProjectedCondition
 from audiodiff.synthesis import vocode
 from audiodiff.synthesis.generate import LatentSynthesizer
 from audiodiff.synthesis.loop import around, rolled, seam_score, tiled
-from audiodiff.synthesis.settings import VocodeSettings
+from audiodiff.synthesis.settings import Sampling, VocodeSettings
 from audiodiff.synthesis.windowed import Places
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
@@ -29,18 +29,18 @@ def test_a_loop_is_a_whole_number_of_latents_and_says_so(tiny: LatentSynthesizer
 
 def test_a_loop_goes_through_the_circle_all_the_way(tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bool] = []
-    decode, vocode = tiny.model.autoencoder.decode, tiny.vocoder.vocode_mel
+    decode, vocode = tiny.model.autoencoder.decode, tiny.vocoder.vocode_frames
 
     def spy_decode(latents: Tensor, *, circular: bool = False) -> Tensor:
         seen.append(circular)
         return decode(latents, circular=circular)
 
-    def spy_vocode(mel: Tensor, *, circular: bool = False, **options: int) -> Tensor:
+    def spy_vocode(frames: Tensor, *arguments: object, circular: bool = False) -> Tensor:
         seen.append(circular)
-        return vocode(mel, circular=circular, **options)
+        return vocode(frames, *arguments, circular=circular)  # type: ignore[arg-type]
 
     monkeypatch.setattr(tiny.model.autoencoder, "decode", spy_decode)
-    monkeypatch.setattr(tiny.vocoder, "vocode_mel", spy_vocode)
+    monkeypatch.setattr(tiny.vocoder, "vocode_frames", spy_vocode)
     tiny.clip(quick(seconds=0.5, loop=True))
     assert seen == [True, True]
 
@@ -70,7 +70,7 @@ def test_latents_are_decoded_around_the_circle(tiny: LatentSynthesizer) -> None:
 def test_the_waveform_goes_on_at_its_beginning_as_it_ended(tiny: LatentSynthesizer) -> None:
     mel = tiny.model.autoencoder.decode(torch.randn(1, 4, 50), circular=True)[0].detach()
     loop = tiny.vocoder.vocode_mel(mel, steps=2, circular=True)
-    plan = tiny.vocoder.plan(VocodeSettings(steps=2))
+    plan = tiny.vocoder.plan(VocodeSettings(Sampling(steps=2)))
     turn = vocode.around(mel.shape[-1], plan)
     longer = tiny.vocoder.vocode_mel(mel[:, turn.frames], steps=2)
     hop, stop = 256, (turn.first + mel.shape[-1]) * 256

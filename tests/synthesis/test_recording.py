@@ -110,10 +110,10 @@ def test_a_piece_is_encoded_as_within_the_whole(tiny: LatentSynthesizer) -> None
 def test_where_denoising_begins(tiny: LatentSynthesizer) -> None:
     latents = torch.randn(1, 4, 30, generator=torch.Generator().manual_seed(0))
     noise = tiny.noise(3, 0, 5, 35)
-    state, times = begun(tiny, quick(seed=3, steps=10), latents, 0.25, start=5)
+    state, times = begun(tiny, tiny.resolve(quick(seed=3, steps=10)).sampling, latents, 0.25, start=5)
     torch.testing.assert_close(state, 0.75 * latents + 0.25 * noise)
     assert float(times[0]) == pytest.approx(0.25, abs=1e-12)
-    state, times = begun(tiny, quick(seed=3, steps=10), latents, 1.0, start=5)
+    state, times = begun(tiny, tiny.resolve(quick(seed=3, steps=10)).sampling, latents, 1.0, start=5)
     torch.testing.assert_close(state, noise)
     assert len(times) == 11
 

@@ -27,21 +27,21 @@ def test_the_loudest_stretch_is_found() -> None:
 def test_a_third_of_the_window_is_heard_as_the_codec_has_it(tiny: LatentSynthesizer) -> None:
     waveform = tones(6.0, RATE)
     waveform[: 4 * RATE] *= 0.01
-    heard = heard_of(tiny, quick(), (waveform, RATE))
+    heard = heard_of(tiny, tiny.resolve(quick()), (waveform, RATE))
     count = tiny.window_latents // 3
     assert heard.latents.shape == (tiny.model.channels, count)
     recording = prepared(tiny, waveform, RATE, mono=True)
     start = loudest(recording.samples[0], samples_per_latent(tiny), count)
     assert start > 0
     torch.testing.assert_close(heard.latents[None], encoded(tiny, recording.samples[0], start, start + count))
-    short = heard_of(tiny, quick(), (tones(0.5, RATE), RATE)).latents
+    short = heard_of(tiny, tiny.resolve(quick()), (tones(0.5, RATE), RATE)).latents
     assert 1 <= short.shape[-1] < count
 
 
 def test_every_window_follows_the_reference_and_is_told_so(
     tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = quick(prompt="flute", guidance=1.0)
+    settings = tiny.resolve(quick(prompt="flute", guidance=1.0))
     heard = heard_of(tiny, settings, (tones(6.0, RATE), RATE))
     count, n = heard.latents.shape[-1], tiny.window_latents + 5
     seen: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -58,7 +58,7 @@ def test_every_window_follows_the_reference_and_is_told_so(
     denoise = with_places(tiny.guided(settings, heard=heard)[0], Places(tiny.beats(90.0, 0, n)))
     torch.testing.assert_close(denoise(x, t), x)
     assert len(seen) > 1
-    noise = tiny.noise(settings.seed, 0, -count, 0)
+    noise = tiny.noise(settings.sampling.seed, 0, -count, 0)
     for state, known, beats in seen:
         assert state.shape[-1] <= tiny.window_latents
         torch.testing.assert_close(state[0, :, :count], (0.75 * heard.latents + 0.25 * noise)[0])
@@ -103,5 +103,5 @@ def test_a_short_window_still_moves_on(tiny_folder: Path) -> None:
     from audiodiff.synthesis.load import load_generator
 
     model = load_generator(tiny_folder)
-    model.defaults = replace(model.defaults, window_seconds=0.2)
+    model.window_seconds = 0.2
     assert model.generate(seconds=1.0, reference=(tones(1.0, RATE), RATE)).shape == (RATE,)

@@ -32,7 +32,7 @@ from audiodiff.synthesis.provenance import (
     write_story,
 )
 from audiodiff.synthesis.replay import VERBS, ReplayContext, differences, replay
-from audiodiff.synthesis.settings import VocodeSettings
+from audiodiff.synthesis.settings import Sampling, VocodeSettings
 from audiodiff.synthesis.vocode import VocoderSynthesizer, load
 
 RATE = 9000
@@ -66,7 +66,7 @@ def samples(path: Path) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ["out.wav", "out.flac", "out.ogg"])
 def test_vocoding_again_gives_the_same_file(tmp_path, checkpoint, clip, name) -> None:
-    settings = VocodeSettings(steps=3, sampler="ddpm", grid="angle", seed=5, window_seconds=0.2)
+    settings = VocodeSettings(Sampling(steps=3, sampler="ddpm", grid="angle", seed=5), window_seconds=0.2)
     first = vocode_file(load(checkpoint), clip, tmp_path / name, settings=settings, output_rate=11025, sidecar=True)
     again = tmp_path / f"again_{name}"
     report = replay(tmp_path / name, again, model=checkpoint)
@@ -78,7 +78,9 @@ def test_vocoding_again_gives_the_same_file(tmp_path, checkpoint, clip, name) ->
 
 
 def test_the_story_has_every_setting(tmp_path, checkpoint, clip) -> None:
-    report = vocode_file(load(checkpoint), clip, tmp_path / "out.wav", settings=VocodeSettings(precision="bf16"))
+    report = vocode_file(
+        load(checkpoint), clip, tmp_path / "out.wav", settings=VocodeSettings(Sampling(precision="bf16"))
+    )
     assert report.story is not None
     assert report.story.settings == {
         "steps": 2,
@@ -117,7 +119,13 @@ def test_mels_windows_and_calls_are_replayed(tmp_path, checkpoint, level) -> Non
     spec = replace(SPEC, offset=1.0)  # another recipe, exactly convertible
     np.save(tmp_path / "mel.npy", log_mel(waveform, spec).numpy())
     model = load(checkpoint)
-    split = VocoderSynthesizer(model.model, identity=model.identity, defaults=model.defaults, call_seconds=0.1)
+    split = VocoderSynthesizer(
+        model.model,
+        identity=model.identity,
+        defaults=model.defaults,
+        reference_level_db=model.reference_level_db,
+        call_seconds=0.1,
+    )
     settings = VocodeSettings(level=level, window_seconds=0.3)
     vocode_file(split, tmp_path / "mel.npy", tmp_path / "out.wav", settings=settings, spec=spec)
     report = replay(tmp_path / "out.wav", tmp_path / "again.wav", model=checkpoint)
@@ -308,7 +316,7 @@ def second_of_speech(folder: Path) -> Path:
 
 @needs_speech
 def test_the_shipped_model_on_a_second_of_speech(tmp_path) -> None:
-    settings = VocodeSettings(steps=2, seed=3)
+    settings = VocodeSettings(Sampling(steps=2, seed=3))
     vocode_file(load("speech"), second_of_speech(tmp_path), tmp_path / "out.flac", settings=settings)
     report = replay(tmp_path / "out.flac", tmp_path / "again.flac")
     assert report.identical
@@ -327,6 +335,6 @@ def test_the_shipped_model_on_a_second_of_speech(tmp_path) -> None:
 def test_the_number_of_threads_decides_the_last_bits(tmp_path) -> None:
     clip, path = second_of_speech(tmp_path), tmp_path / "out.flac"
     with threads(2):
-        vocode_file(load("speech"), clip, path, settings=VocodeSettings(steps=1))
+        vocode_file(load("speech"), clip, path, settings=VocodeSettings(Sampling(steps=1)))
     with threads(1):
         assert replay(path, tmp_path / "again.flac").identical

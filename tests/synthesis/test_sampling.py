@@ -9,7 +9,7 @@ from vocoder_fakes import FakeVocoder, recording, synthesizer
 
 from audiodiff.diffusion.names import SAMPLER_NAMES
 from audiodiff.synthesis.sampling import Grid
-from audiodiff.synthesis.settings import VocodeSettings
+from audiodiff.synthesis.settings import Sampling, VocodeSettings
 from audiodiff.synthesis.streams import Window
 from audiodiff.synthesis.vocode import ENDLESS, load
 
@@ -106,12 +106,13 @@ def test_calls_that_reach_nothing_are_left_out() -> None:
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])
 def test_windows_of_the_shipped_model_equal_one_shot(precision: str) -> None:
     synth = load("speech", device="cpu")
-    synth = type(synth)(synth.model, defaults=synth.defaults, call_seconds=2.0)
+    level = synth.reference_level_db
+    synth = type(synth)(synth.model, defaults=synth.defaults, reference_level_db=level, call_seconds=2.0)
     waveform = recording(9.7, 22050)
-    settings = VocodeSettings(steps=2, precision=precision, window_seconds=math.inf)  # type: ignore[arg-type]
+    settings = VocodeSettings(Sampling(steps=2, precision=precision), window_seconds=math.inf)  # type: ignore[arg-type]
     whole = synth.vocode(waveform, 22050, settings=settings)
     for window_seconds in (2.0, 3.3, 5.0):
-        settings = VocodeSettings(steps=2, precision=precision, window_seconds=window_seconds)  # type: ignore[arg-type]
+        settings = VocodeSettings(Sampling(steps=2, precision=precision), window_seconds=window_seconds)  # type: ignore[arg-type]
         np.testing.assert_array_equal(synth.vocode(waveform, 22050, settings=settings), whole)
     if precision == "fp32":
         single = load("speech", device="cpu").vocode(waveform, 22050, settings=settings)

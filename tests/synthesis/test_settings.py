@@ -1,31 +1,41 @@
 """Settings take the numbers of NumPy as Python's own, and hold nothing that JSON cannot."""
 
+import ast
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings, InterpolateSettings, VarySettings
-from audiodiff.synthesis.settings import GenerateSettings, VocodeSettings
+from audiodiff.synthesis.settings import (
+    GUIDED,
+    GenerateSettings,
+    Resolved,
+    Sampling,
+    VocodeSettings,
+    changed,
+    values_of,
+)
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 
+PACKAGE = Path(__file__).resolve().parents[2] / "audiodiff"
+
 SETTINGS = [
-    VocodeSettings(steps=np.int32(4), seed=np.uint64(2**63 - 1), window_seconds=np.float32(2.0)),
+    VocodeSettings(Sampling(steps=np.int32(4), seed=np.uint64(2**63 - 1)), window_seconds=np.float32(2.0)),
     GenerateSettings(
+        sampling=Sampling(steps=np.int64(4), guidance=np.float16(3.0), seed=np.int16(7)),
         seconds=np.float32(2.5),
-        steps=np.int64(4),
-        guidance=np.float16(3.0),
         guidance_interval=(np.float64(0.1), np.float32(0.5)),
-        seed=np.int16(7),
         tempo=np.int8(96),
     ),
     VarySettings(strength=np.float32(0.5)),
     InpaintSettings(regions=((np.float32(0.5), np.int64(2)),), crossfade=np.float64(0.01)),
     ExtendSettings(seconds=np.int64(3), trim=np.float32(0.5)),
     InterpolateSettings(position=np.float32(0.5)),
-    UpsampleSettings(steps=np.int64(2), seed=np.int64(1), augmentation=np.float32(0.5)),
+    UpsampleSettings(Sampling(steps=np.int64(2), seed=np.int64(1)), augmentation=np.float32(0.5)),
 ]
 
 
@@ -56,7 +66,7 @@ def test_numbers_of_numpy_become_plain(settings) -> None:
 )
 def test_what_is_no_such_number_is_one_sentence(values) -> None:
     with pytest.raises(AudiodiffError, match=next(iter(values))):
-        GenerateSettings(**values)
+        changed(GenerateSettings(), values)
 
 
 @pytest.mark.parametrize("seconds", ["2", None, -1.0, float("nan")])
@@ -66,3 +76,70 @@ def test_window_seconds_is_a_number(seconds) -> None:
         return
     with pytest.raises(AudiodiffError, match="window_seconds"):
         VocodeSettings(window_seconds=seconds)
+
+
+def test_values_are_found_by_name_through_settings_inside() -> None:
+    settings = ExtendSettings(seconds=3.0, clip=GenerateSettings(seconds=9.0, sampling=Sampling(steps=4)))
+    values = values_of(settings)
+    assert (values["seconds"], values["steps"], values["trim"], values["prompt"]) == (3.0, 4, 0.0, "")
+    other = changed(settings, {"steps": 5, "seconds": 2.0, "prompt": "flute"})
+    assert (other.seconds, other.clip.seconds, other.clip.sampling.steps, other.clip.prompt) == (2.0, 9.0, 5, "flute")
+    assert changed(settings, values) == settings
+    with pytest.raises(AudiodiffError, match="no setting 'stepz'"):
+        changed(settings, {"stepz": 5})
+    with pytest.raises(AudiodiffError, match="steps is 0"):
+        changed(settings, {"steps": 0})
+
+
+def test_what_is_asked_for_goes_before_what_is_recommended() -> None:
+    usual = Resolved(steps=8, sampler="euler", grid="uniform", guidance=3.0, rescale=0.5)
+    assert Sampling().resolve(usual) == usual
+    asked = Sampling(steps=2, seed=5, guidance=0.0, rescale=0.0, precision="bf16")
+    assert asked.resolve(usual) == Resolved(2, "euler", "uniform", "bf16", 5, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"sampling": []}, 'unknown sampling key "sampling"'),
+        ({"sampling": {"magic": 1}}, 'unknown sampling key "magic"; known: steps, sampler, grid, precision, level'),
+        ({"sampling": {"guidance": 2.0}}, 'unknown sampling key "guidance"'),
+        ({"sampling": {"steps": 0}}, "recommends what does not exist: steps is 0"),
+    ],
+)
+def test_bad_recommendations_are_refused(metadata, message: str, tmp_path: Path) -> None:
+    with pytest.raises(AudiodiffError, match=message):
+        Sampling.from_metadata(metadata, tmp_path, others=("level",))
+
+
+def test_recommendations_are_read(tmp_path: Path) -> None:
+    assert Sampling.from_metadata({}, tmp_path) == Sampling()
+    table = {"steps": 3, "grid": "karras", "level": 7}
+    assert Sampling.from_metadata({"sampling": table}, tmp_path, others=("level",)) == Sampling(steps=3, grid="karras")
+    guided = Sampling.from_metadata({"sampling": {"guidance": 0.0}}, tmp_path, known=GUIDED)
+    assert guided.guidance == 0.0
+
+
+@pytest.mark.parametrize("settings", [VocodeSettings, UpsampleSettings])
+def test_a_model_without_prompt_takes_no_guidance(settings) -> None:
+    with pytest.raises(AudiodiffError, match="take a prompt"):
+        settings(Sampling(guidance=2.0))
+    with pytest.raises(AudiodiffError, match="must be a Sampling"):
+        settings(8)
+
+
+def classes_with(source: str, names: set[str]) -> list[str]:
+    """Names of the classes of a module that declare fields of all these names."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ClassDef):
+            declared = {ast.unparse(each.target) for each in node.body if isinstance(each, ast.AnnAssign)}
+            found += [node.name] if names <= declared else []
+    return found
+
+
+def test_how_to_sample_is_declared_once() -> None:
+    modules = sorted(PACKAGE.rglob("*.py"))
+    assert len(modules) > 50
+    found = [name for path in modules for name in classes_with(path.read_text("utf-8"), {"steps", "sampler"})]
+    assert sorted(found) == ["Resolved", "Sampling"]

@@ -16,6 +16,7 @@ from audiodiff.signal.resample import n_resampled, resample
 from audiodiff.synthesis.load import load_generator, load_vocoder
 from audiodiff.synthesis.provenance import read_story
 from audiodiff.synthesis.replay import replay
+from audiodiff.synthesis.settings import Sampling, changed
 from audiodiff.synthesis.upsample import UpsamplerSynthesizer, load_upsampler
 from audiodiff.synthesis.upsample_files import upsample_file
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
@@ -64,7 +65,9 @@ def test_seed_and_augmentation_change_what_is_made(synth: UpsamplerSynthesizer) 
         synth.upsample(speech(), 8_000, seed=1, sampler="heun"),
     ):
         assert np.abs(plain - other).max() > 1e-6
-    recommended = synth.upsample(speech(), 8_000, settings=UpsampleSettings(seed=1, augmentation=0.1, steps=2))
+    recommended = synth.upsample(
+        speech(), 8_000, settings=UpsampleSettings(Sampling(seed=1, steps=2), augmentation=0.1)
+    )
     np.testing.assert_array_equal(plain, recommended)
 
 
@@ -128,7 +131,7 @@ def test_bad_waveforms_are_refused(synth: UpsamplerSynthesizer, waveform: np.nda
 def test_settings_are_checked(synth: UpsamplerSynthesizer) -> None:
     for settings in ({"steps": 0}, {"sampler": "magic"}, {"augmentation": -0.1}, {"seed": -1}, {"replace": 1}):
         with pytest.raises(AudiodiffError, match=next(iter(settings))):
-            UpsampleSettings(**settings)
+            changed(UpsampleSettings(), settings)
     with pytest.raises(AudiodiffError, match=r"augmentation is 0\.7, but .* up to 0\.5"):
         synth.plan(UpsampleSettings(augmentation=0.7))
 
@@ -144,7 +147,7 @@ def test_loading_by_kind(checkpoint: Path) -> None:
 def test_file_is_the_array_and_replays(checkpoint: Path, synth: UpsamplerSynthesizer, tmp_path: Path) -> None:
     source, target = tmp_path / "in.wav", tmp_path / "out.flac"
     soundfile.write(source, np.stack([speech(), 0.5 * speech()], axis=1), 8_000, subtype="FLOAT")
-    report = upsample_file(synth, source, target, UpsampleSettings(seed=5), sidecar=True)
+    report = upsample_file(synth, source, target, UpsampleSettings(Sampling(seed=5)), sidecar=True)
     written, rate = soundfile.read(target, dtype="float32")
     assert (rate, written.shape, report.notes, report.clipped) == (16_000, (8_000, 2), (), 0)
     expected = synth.upsample(np.stack([speech(), 0.5 * speech()]), 8_000, seed=5)

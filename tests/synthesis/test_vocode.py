@@ -18,7 +18,7 @@ from audiodiff.signal.mel import PRESETS, MelSpec, log_mel
 from audiodiff.signal.meters import LevelMeter
 from audiodiff.signal.resample import n_resampled, resample
 from audiodiff.synthesis import vocode
-from audiodiff.synthesis.settings import VocodeSettings
+from audiodiff.synthesis.settings import Sampling, VocodeSettings, changed
 from audiodiff.synthesis.streams import FrameReader
 from audiodiff.synthesis.vocode import (
     VocoderSynthesizer,
@@ -40,7 +40,7 @@ def test_network_calls_are_counted(process: Process) -> None:
 
 def test_windows_grow_with_the_context() -> None:
     synth = synthesizer(FakeVocoder(context_frames=100))
-    few, many = synth.plan(VocodeSettings(steps=1)), synth.plan(VocodeSettings(steps=32))
+    few, many = synth.plan(VocodeSettings(Sampling(steps=1))), synth.plan(VocodeSettings(Sampling(steps=32)))
     assert few.window_pieces * few.piece_frames >= 90 * 8000 / 64
     assert many.window_pieces * many.piece_frames >= 8 * 3200
     assert few.piece_frames == many.piece_frames
@@ -198,7 +198,7 @@ def test_bad_mels_are_refused(mel: NDArray[np.float32], message: str) -> None:
 )
 def test_bad_settings_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(AudiodiffError):
-        VocodeSettings(**values)  # type: ignore[arg-type]
+        changed(VocodeSettings(), values)
 
 
 def test_progress_counts_seconds() -> None:
@@ -278,7 +278,7 @@ def test_a_delayed_state_is_the_same_in_any_pieces(n_frames: int) -> None:
     mel = log_mel(0.1 * torch.randn(256 * n_frames), PRESETS["vocos-24k"])[..., :n_frames]
     whole = synth.vocode_mel(mel, steps=1)
     assert whole.shape == (256 * n_frames,)
-    plan = synth.plan(VocodeSettings(steps=1, window_seconds=0.3))
+    plan = synth.plan(VocodeSettings(Sampling(steps=1), window_seconds=0.3))
     meters = synth.measure([mel[None]])
     blocks = list(synth.stream(FrameReader([mel[None]]), n_frames, meters, plan))
     assert torch.equal(torch.cat(blocks, dim=-1)[0], whole)

@@ -1,6 +1,7 @@
 """A vocoder whose samples are known: a linear denoiser with a reach that is exactly what it says."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 from audiodiff.diffusion.noise import positional_noise
 from audiodiff.diffusion.process import Process, RectifiedFlow
 from audiodiff.signal.mel import MelSpec, mel_to_magnitude
-from audiodiff.synthesis.vocode import ModelDefaults, VocoderSynthesizer
+from audiodiff.synthesis.vocode import DEFAULTS, VocoderSynthesizer
 
 SPEC = MelSpec(sample_rate=8000, n_fft=256, hop_length=64, win_length=256, n_mels=20, f_max=4000.0)
 
@@ -71,8 +72,13 @@ def synthesizer(
     call_seconds: float = 10.0,
 ) -> VocoderSynthesizer:
     """A synthesizer around the fake."""
-    defaults = ModelDefaults(steps=steps, reference_level_db=reference_level_db)
-    return VocoderSynthesizer(model or FakeVocoder(), name="fake", defaults=defaults, call_seconds=call_seconds)
+    return VocoderSynthesizer(
+        model or FakeVocoder(),
+        name="fake",
+        defaults=replace(DEFAULTS, steps=steps),
+        reference_level_db=reference_level_db,
+        call_seconds=call_seconds,
+    )
 
 
 def recording(seconds: float, sample_rate: int = 8000, *, level: float = 0.1, seed: int = 0) -> NDArray[np.float32]:

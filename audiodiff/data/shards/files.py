@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from audiodiff.data.names import path_part
-from audiodiff.data.shard_format import (
+from audiodiff.data.shards.format import (
     INDEX_FILE,
     INFO,
     LATENT,

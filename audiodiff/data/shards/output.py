@@ -1,21 +1,16 @@
 """Where shards are put: a folder that appears only when it is complete, here or on a file system of `fsspec`."""
 
-import os
 import posixpath
-import re
-import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from audiodiff.atomic import atomic_folder
 from audiodiff.data.names import is_url
-from audiodiff.data.shard_files import locate
-from audiodiff.data.shard_format import INDEX_FILE
+from audiodiff.data.shards.files import locate
+from audiodiff.data.shards.format import INDEX_FILE
 from audiodiff.errors import AudiodiffError
-
-_PART = re.compile(r"\..+\.(?P<process>\d+)-[0-9a-f]{8}\.part")
 
 
 def check_url(target: str) -> None:
@@ -54,8 +49,6 @@ def check_empty(target: str) -> None:
 def complete_folder(target: str) -> Iterator[Path]:
     """Give a new folder to write shards to, and put it in place of `target` when the block ends without an error.
 
-    What an earlier run that was killed has left beside `target` is removed.
-
     Args:
         target: a folder that does not exist or is empty, or a URL of a file system that can be written.
 
@@ -70,18 +63,12 @@ def complete_folder(target: str) -> Iterator[Path]:
             _upload(part, target)
         return
     folder = Path(target)
-    part = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
-        part.mkdir(parents=True)
-        _remove_dead(folder.parent)
-        yield part
-        if folder.is_dir():
-            folder.rmdir()
-        os.replace(part, folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise AudiodiffError(f"{folder} cannot be written ({error.strerror or error}).") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with atomic_folder(folder) as part:
+        yield part
 
 
 def _upload(part: Path, target: str) -> None:
@@ -94,23 +81,3 @@ def _upload(part: Path, target: str) -> None:
     except Exception as error:  # every kind of server has errors of its own
         reason = " ".join(str(error).split()) or type(error).__name__
         raise AudiodiffError(f"{target} cannot be written ({reason[:200]}); check the URL and the rights.") from error
-
-
-def _remove_dead(folder: Path) -> None:
-    """Remove what processes that are gone were building."""
-    for path in folder.iterdir():
-        match = _PART.fullmatch(path.name)
-        if match and path.is_dir() and not path.is_symlink() and not _alive(int(match["process"])):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _alive(process: int) -> bool:
-    if process == os.getpid():
-        return True
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        return True
-    return True

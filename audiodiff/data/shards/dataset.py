@@ -1,4 +1,4 @@
-"""Latents, captions and labels for training, drawn from shards (`shard_format` says what these look like).
+"""Latents, captions and labels for training, drawn from shards (`.format` says what these look like).
 
 with ShardWriter(folder, index) as writer:
     for clip in clips:
@@ -17,13 +17,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from audiodiff.data.shard_files import Shard, Source, check_sizes, find_shards, read_ranges, read_records
-from audiodiff.data.shard_format import ClipRecord, Half, Range, ShardIndex, array_from
-from audiodiff.data.shard_writer import LatentClip, ShardWriter
+from audiodiff.data.shards.files import Shard, Source, check_sizes, find_shards, read_ranges, read_records
+from audiodiff.data.shards.format import ClipRecord, Half, Range, array_from
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.beats import beat_positions
 
-__all__ = ["ClipRecord", "LatentBatch", "LatentClip", "LatentDataset", "ShardIndex", "ShardWriter"]
+__all__ = ["LatentBatch", "LatentDataset"]
 
 
 @dataclass(frozen=True)

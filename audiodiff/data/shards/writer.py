@@ -6,6 +6,7 @@ import os
 import re
 import tarfile
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from itertools import pairwise
@@ -16,7 +17,8 @@ from typing import BinaryIO, Self
 import torch
 from torch import Tensor
 
-from audiodiff.data.shard_format import (
+from audiodiff.atomic import atomic_file
+from audiodiff.data.shards.format import (
     INDEX_FILE,
     INFO,
     KEY,
@@ -32,7 +34,6 @@ from audiodiff.data.shard_format import (
     table_to_json,
 )
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import temporary_beside
 
 __all__ = ["LatentClip", "ShardWriter"]
 
@@ -224,9 +225,7 @@ class ShardWriter:
             raise AudiodiffError(f"No clip was added to {self._folder}; a folder of shards needs at least one.")
         try:
             self._close_shard()
-            _replace(
-                self._folder / INDEX_FILE, index_to_json(self._index, self._shards, math.fsum(self._seconds)).encode()
-            )
+            _write(self._folder / INDEX_FILE, index_to_json(self._index, self._shards, math.fsum(self._seconds)))
         except OSError as error:
             raise AudiodiffError(f"{self._folder} cannot be written ({error.strerror or error}).") from error
 
@@ -238,14 +237,18 @@ class ShardWriter:
                 (self._folder / name).unlink(missing_ok=True)
 
 
+class _Abandoned(Exception):
+    """Leaves the block of an unfinished shard."""
+
+
 class _OpenShard:
     """A tar that grows under a temporary name."""
 
     def __init__(self, path: Path) -> None:
         self.records: list[ClipRecord] = []
         self._path = path
-        self._temporary = temporary_beside(path)
-        self._file: BinaryIO = self._temporary.open("wb")
+        self._place = ExitStack()
+        self._file: BinaryIO = self._place.enter_context(atomic_file(path)).open("wb")
         # The plain old format: one header block before each member, wherever it stands.
         self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)
 
@@ -272,14 +275,15 @@ class _OpenShard:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        _replace(self._path.with_name(table_name(self._path.name)), table_to_json(self.records).encode())
-        os.replace(self._temporary, self._path)
+        _write(self._path.with_name(table_name(self._path.name)), table_to_json(self.records))
+        self._place.close()
         return ShardEntry(self._path.name, len(self.records), size)
 
     def abandon(self) -> None:
         """Remove the temporary file."""
         self._file.close()
-        self._temporary.unlink(missing_ok=True)
+        with suppress(_Abandoned), self._place:
+            raise _Abandoned
 
 
 def _half(values: Tensor, where: str) -> bytes:
@@ -289,10 +293,6 @@ def _half(values: Tensor, where: str) -> bytes:
     return array_bytes(half.numpy())
 
 
-def _replace(path: Path, content: bytes) -> None:
-    temporary = temporary_beside(path)
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _write(path: Path, text: str) -> None:
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(text.encode())

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from audiodiff.data import shard_writer as module
-from audiodiff.data.shard_writer import ShardWriter
+from audiodiff.data.shards import writer as module
+from audiodiff.data.shards.writer import ShardWriter
 from audiodiff.errors import AudiodiffError
 from tests.data.latents import INDEX, clip, latent_of, states_of, write
 

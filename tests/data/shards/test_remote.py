@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from audiodiff.data import shard_files as module
-from audiodiff.data.shard_files import expand_braces, find_shards
 from audiodiff.data.shards import LatentDataset
+from audiodiff.data.shards import files as module
+from audiodiff.data.shards.files import expand_braces, find_shards
 from audiodiff.errors import AudiodiffError
 from tests.data.latents import write
 

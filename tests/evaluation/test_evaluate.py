@@ -14,10 +14,11 @@ import soundfile
 from audiodiff.cli import evaluate as command
 from audiodiff.data.prepare import prepare
 from audiodiff.errors import AudiodiffError
+from audiodiff.evaluation import evaluate as module
+from audiodiff.evaluation.evaluate import Clip, evaluate, folder_clips
+from audiodiff.evaluation.report import RECORDINGS, ClipResult, EvaluationReport
 from audiodiff.metrics.inputs import MissingPackageError
 from audiodiff.signal.mel import PRESETS
-from audiodiff.synthesis import evaluate as module
-from audiodiff.synthesis.evaluate import RECORDINGS, Clip, ClipResult, EvaluationReport, evaluate, folder_clips
 
 pytest.importorskip("scipy")
 

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from audiodiff.data.shard_format import (
+from audiodiff.data.shards.format import (
     ShardEntry,
     array_bytes,
     array_from,

@@ -8,9 +8,9 @@ import fsspec
 import numpy as np
 import pytest
 
-from audiodiff.data import shard_files as module
-from audiodiff.data.shard_files import check_sizes, find_shards, read_ranges, read_records, scan
-from audiodiff.data.shard_format import Range, array_bytes
+from audiodiff.data.shards import files as module
+from audiodiff.data.shards.files import check_sizes, find_shards, read_ranges, read_records, scan
+from audiodiff.data.shards.format import Range, array_bytes
 from audiodiff.errors import AudiodiffError
 from tests.data.latents import INDEX, write
 

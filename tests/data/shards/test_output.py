@@ -5,9 +5,9 @@ import sys
 import fsspec
 import pytest
 
-from audiodiff.data.shard_files import find_shards
-from audiodiff.data.shard_output import check_empty, check_url, complete_folder
-from audiodiff.data.shard_writer import ShardWriter
+from audiodiff.data.shards.files import find_shards
+from audiodiff.data.shards.output import check_empty, check_url, complete_folder
+from audiodiff.data.shards.writer import ShardWriter
 from audiodiff.errors import AudiodiffError
 from tests.data.latents import INDEX, clip
 
@@ -41,13 +41,14 @@ def test_an_error_leaves_nothing(tmp_path):
 
 
 def test_what_a_killed_run_has_left_is_removed_by_the_next(tmp_path):
-    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    left, living = (tmp_path / f".train.{pid}-0123abcd.part" for pid in (int(dead.stdout), os.getppid()))
-    for folder in (left, living):
-        folder.mkdir()
-        (folder / "shard-000000.tar").touch()
+    code = (
+        "import os, sys\nfrom audiodiff.data.shards.output import complete_folder\n"
+        "with complete_folder(sys.argv[1]) as folder:\n    (folder / 'shard-000000.tar').touch()\n    os._exit(9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code, f"{tmp_path}/train"], check=False).returncode == 9
+    assert len(os.listdir(tmp_path)) == 1
     write_to(f"{tmp_path}/train")
-    assert sorted(os.listdir(tmp_path)) == [living.name, "train"]
+    assert os.listdir(tmp_path) == ["train"]
 
 
 def test_file_systems_of_fsspec_are_written(tmp_path):

@@ -1,0 +1,1 @@
+"""Models against recordings and baselines: scores, intervals, tables."""

@@ -1,0 +1,177 @@
+"""A clip as it will be made: every setting filled in, every prompt read. Made once, before any work is done."""
+
+import math
+import re
+from dataclasses import dataclass, replace
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.models.mel_latent import MelLatentConfig
+from audiodiff.synthesis.sampling import Plan
+from audiodiff.synthesis.settings import MAX_SECONDS, MIN_SECONDS, AudioLevel, GenerateSettings, Resolved, check_tempo
+from audiodiff.text.keys import find_key, key_name
+from audiodiff.text.prompt import Prompt, parse_prompt
+
+_TEMPO = re.compile(r"(?<![\d.])(\d{2,3}(?:\.\d+)?)\s*bpm\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A prompt that a clip goes towards.
+
+    Attributes:
+        text: the prompt as it was written.
+        prompt: the same, read.
+        tempo: beats per minute that go with it; `None` for any.
+        key: that goes with it, as the model calls it; empty for any.
+        share: its part among the targets, which sum to 1.
+    """
+
+    text: str
+    prompt: Prompt
+    tempo: float | None
+    key: str
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class ResolvedClip:
+    """`GenerateSettings` resolved against a model.
+
+    Attributes:
+        targets: one prompt, or the two that a clip is between.
+        negative: what to avoid, as it was written.
+        unwanted: the same, read.
+        seconds: length (s).
+        sampling: how the latents are sampled.
+        vocoder: how the waveform is sampled.
+        guidance_interval: process times at which to guide, low and high; everywhere when `None`.
+        tempo: beats per minute as they are kept in the file; `None` for any.
+        key: as it is kept in the file; empty for any.
+        beat: tempo of the beats that the network is told of; `None` for none.
+        source: class of that name; empty for any.
+        level: what to do with the level.
+        loop: the end leads into the beginning.
+    """
+
+    targets: tuple[Target, ...]
+    negative: str
+    unwanted: Prompt
+    seconds: float
+    sampling: Resolved
+    vocoder: Plan
+    guidance_interval: tuple[float, float] | None
+    tempo: float | None
+    key: str
+    beat: float | None
+    source: str
+    level: AudioLevel
+    loop: bool
+
+    def lasting(self, seconds: float) -> "ResolvedClip":
+        """Return the same for a clip of another length (s)."""
+        return replace(self, seconds=min(max(seconds, MIN_SECONDS), MAX_SECONDS))
+
+    def values(self) -> dict[str, object]:
+        """Return the settings as a file keeps them, by the names of `GenerateSettings`; prompts and seed left out."""
+        interval = self.guidance_interval
+        return {
+            "seconds": self.seconds,
+            "steps": self.sampling.steps,
+            "sampler": self.sampling.sampler,
+            "grid": self.sampling.grid,
+            "guidance": self.sampling.guidance,
+            "rescale": self.sampling.rescale,
+            "guidance_interval": None if interval is None else list(interval),
+            "tempo": self.tempo,
+            "key": self.key,
+            "source": self.source,
+            "precision": self.sampling.precision,
+            "level": self.level,
+            "vocoder_steps": self.vocoder.sampling.steps,
+            "loop": self.loop,
+        }
+
+
+def resolve_clip(
+    settings: GenerateSettings,
+    *,
+    defaults: Resolved,
+    vocoder: Plan,
+    config: MelLatentConfig,
+    name: str,
+    between: tuple[tuple[str, str], float] | None = None,
+) -> ResolvedClip:
+    """Fill in what a model recommends, and read the prompts.
+
+    Args:
+        settings: what was asked for.
+        defaults: what the model recommends.
+        vocoder: how its vocoder will sample.
+        config: what the model knows.
+        name: of the model, for messages.
+        between: two prompts in the place of the one in the settings, and how far from the first to the second, 0 to 1.
+
+    Raises:
+        AudiodiffError: a prompt is malformed, or the key is none or not known to the model.
+    """
+
+    def target(text: str, share: float) -> Target:
+        return Target(
+            text, parse_prompt(text), _tempo(settings, text, config), _key(settings, text, config, name), share
+        )
+
+    if between is None:
+        targets: tuple[Target, ...] = (target(settings.prompt, 1.0),)
+        tempo, key, beat = targets[0].tempo, targets[0].key, targets[0].tempo
+    else:
+        (first, second), position = between
+        targets = (target(first, 1.0 - position), target(second, position))
+        tempo, key = settings.tempo, _key(settings, "", config, name)
+        beat = tempo_between(targets[0].tempo, targets[1].tempo, position)
+    return ResolvedClip(
+        targets=targets,
+        negative=settings.negative,
+        unwanted=parse_prompt(settings.negative),
+        seconds=settings.seconds,
+        sampling=settings.sampling.resolve(defaults),
+        vocoder=vocoder,
+        guidance_interval=settings.guidance_interval,
+        tempo=tempo,
+        key=key,
+        beat=beat,
+        source=settings.source,
+        level=settings.level,
+        loop=settings.loop,
+    )
+
+
+def tempo_between(first: float | None, second: float | None, position: float) -> float | None:
+    """The tempo between two; where only one is known, that one but at the other's end."""
+    if first is None or second is None or position in (0.0, 1.0):
+        return (first if position < 1.0 else None) or (second if position > 0.0 else None)
+    return math.exp((1.0 - position) * math.log(first) + position * math.log(second))
+
+
+def _tempo(settings: GenerateSettings, prompt: str, config: MelLatentConfig) -> float | None:
+    found = _TEMPO.search(prompt)
+    knows_tempo = any(number.name == "tempo" for number in config.numbers)
+    if settings.tempo is not None or not found or not knows_tempo:
+        return settings.tempo
+    tempo = float(found.group(1))
+    check_tempo(tempo)
+    return tempo
+
+
+def _key(settings: GenerateSettings, prompt: str, config: MelLatentConfig, name: str) -> str:
+    """The key that is asked for, as the model calls it.
+
+    Raises:
+        AudiodiffError: it is no key.
+    """
+    named = key_name(settings.key)
+    if settings.key and not named:
+        raise AudiodiffError(f'key is "{settings.key}"; expected a major or minor key such as "F# minor".')
+    knows_key = any(kind.name == "key" for kind in config.classes)
+    if named and not knows_key:
+        raise AudiodiffError(f"the model {name} knows keys only by the prompt; say it there.")
+    return named or (find_key(prompt) if knows_key else "")
