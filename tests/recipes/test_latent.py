@@ -382,6 +382,13 @@ def test_with_a_vocoder_validation_is_heard(place: Path, tmp_path: Path, monkeyp
         latent.train(tiny(place, "no", vocoder=str(small_vocoder(tmp_path / "other", "bigvgan-22k"))), resume=False)
 
 
+def test_the_codec_is_that_of_the_checkpoint_and_stays_as_it_is(place: Path) -> None:
+    codec = latent.build_model(tiny(place, "no")).autoencoder
+    theirs = load_autoencoder(place / "ae").state_dict()
+    assert all(torch.equal(value, theirs[name]) for name, value in codec.state_dict().items())
+    assert not any(parameter.requires_grad for parameter in codec.parameters())
+
+
 def test_clips_that_are_listened_to_have_captions(place: Path) -> None:
     assert listening_clips(open_shards(tiny(place, "no"), "train"), 2) == [0, 3]  # clip 2 has no caption
 
