@@ -31,6 +31,10 @@ class RunConfig(Protocol):
     """The settings that every recipe's `Config` has."""
 
     @property
+    def model(self) -> Any:
+        """The config of the model."""
+
+    @property
     def train(self) -> TrainConfig:
         """Settings of the loop."""
 
@@ -152,7 +156,7 @@ class Recipe(Generic[C]):
     def to_dict(self, config: C) -> dict[str, Any]:
         """Turn settings into JSON values."""
         values: dict[str, Any] = dataclass_to_dict(config)
-        return {**values, "model": self.model_to_dict(getattr(config, "model"))}  # noqa: B009
+        return {**values, "model": self.model_to_dict(config.model)}
 
     def from_dict(self, values: Mapping[str, Any]) -> C:
         """Read settings from plain values.
