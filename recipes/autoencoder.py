@@ -16,11 +16,9 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.autoencoder import (
     MelAutoencoder,
     MelAutoencoderConfig,
-    autoencoder_config_from_dict,
-    autoencoder_config_to_dict,
 )
-from audiodiff.models.checkpoint import load_autoencoder, save_autoencoder
-from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
+from audiodiff.models.checkpoint import load_checkpoint, save_checkpoint
+from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict, model_config_to_dict
 from audiodiff.models.find import find_checkpoint
 from audiodiff.nn.autoencoder import AutoencoderConfig
 from audiodiff.signal import mel
@@ -217,7 +215,7 @@ def configure(source: str | Path, changes: Mapping[str, Any] | None = None) -> C
 
 def config_to_dict(config: Config) -> dict[str, Any]:
     """Turn a config into JSON values."""
-    return {**dataclass_to_dict(config), "model": autoencoder_config_to_dict(config.model)}
+    return {**dataclass_to_dict(config), "model": model_config_to_dict(config.model)}
 
 
 def config_from_dict(values: Mapping[str, Any]) -> Config:
@@ -226,11 +224,11 @@ def config_from_dict(values: Mapping[str, Any]) -> Config:
     Raises:
         AudiodiffError: an unknown key, a value of the wrong type, or parts that do not fit each other.
     """
-    return dataclass_from_dict(Config, {**values, "model": autoencoder_config_from_dict(values["model"])})
+    return dataclass_from_dict(Config, {**values, "model": dataclass_from_dict(MelAutoencoderConfig, values["model"])})
 
 
 def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | None = None) -> Path:
-    """Train, and return the run folder, which is then a checkpoint for `load_autoencoder`.
+    """Train, and return the run folder, which is then a checkpoint for `load_checkpoint`.
 
     Args:
         config: the settings; `data.folder` and `output` must be set.
@@ -258,7 +256,7 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
     def export(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
         assert isinstance(averaged, MelAutoencoder)
         averaged.fit_latent_statistics(examples)
-        save_autoencoder(folder, averaged, {**metadata, **facts})
+        save_checkpoint(folder, averaged, {**metadata, **facts})
 
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, MelAutoencoder)
@@ -299,7 +297,7 @@ def build_model(config: Config, examples: Tensor, bandwidth_hz: Tensor | None = 
     if not config.init:
         model.fit_mel_statistics(examples, bandwidth_hz)
         return model
-    given = load_autoencoder(find_checkpoint(config.init))
+    given = load_checkpoint(find_checkpoint(config.init), MelAutoencoder)
     if (given.config.mel, given.config.network) != (config.model.mel, config.model.network):
         raise AudiodiffError(
             f"the checkpoint {config.init} is of another shape or mel; give the settings that it was trained with."

@@ -21,7 +21,7 @@ from audiodiff.data.shards.files import stored_index
 from audiodiff.data.shards.output import check_empty, check_url, complete_folder
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.autoencoder import MelAutoencoder
-from audiodiff.models.checkpoint import autoencoder_hash, load_autoencoder
+from audiodiff.models.checkpoint import autoencoder_hash, load_checkpoint
 from audiodiff.models.find import find_checkpoint
 from audiodiff.models.mel_latent import CLASSES, NUMBERS, ClassConfig, NumberConfig
 from audiodiff.signal import mel
@@ -130,7 +130,7 @@ def encode_corpus(
         AudiodiffError: nothing to encode, or a checkpoint, encoder or folder that cannot be used.
     """
     check_url(str(output))
-    model = load_autoencoder(find_checkpoint(autoencoder)).to(device)
+    model = load_checkpoint(find_checkpoint(autoencoder), MelAutoencoder).to(device)
     encoder: TextEncoder = open_encoder(text_encoder)
     data = DataConfig(folder=folder, corpus=corpus, cache=cache)
     listing = read_corpus(data)

@@ -13,7 +13,7 @@ from audiodiff.diffusion.times import GRIDS, QUANTILES
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.autoencoder import MelAutoencoderConfig
 from audiodiff.models.checkpoint import read_config
-from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
+from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict, model_config_to_dict
 from audiodiff.models.find import find_checkpoint
 from audiodiff.models.mel_latent import (
     CLASSES,
@@ -21,8 +21,6 @@ from audiodiff.models.mel_latent import (
     ClassConfig,
     MelLatentConfig,
     NumberConfig,
-    mel_latent_config_from_dict,
-    mel_latent_config_to_dict,
 )
 from audiodiff.nn.autoencoder import AutoencoderConfig
 from audiodiff.nn.transformer import DiTConfig
@@ -340,7 +338,7 @@ def configure(source: str | Path, changes: Mapping[str, Any] | None = None) -> C
 
 def config_to_dict(config: Config) -> dict[str, Any]:
     """Turn a config into JSON values."""
-    return {**dataclass_to_dict(config), "model": mel_latent_config_to_dict(config.model)}
+    return {**dataclass_to_dict(config), "model": model_config_to_dict(config.model)}
 
 
 def config_from_dict(values: Mapping[str, Any]) -> Config:
@@ -349,4 +347,4 @@ def config_from_dict(values: Mapping[str, Any]) -> Config:
     Raises:
         AudiodiffError: an unknown key, a value of the wrong type, or parts that do not fit each other.
     """
-    return dataclass_from_dict(Config, {**values, "model": mel_latent_config_from_dict(values["model"])})
+    return dataclass_from_dict(Config, {**values, "model": dataclass_from_dict(MelLatentConfig, values["model"])})

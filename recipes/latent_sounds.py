@@ -12,7 +12,7 @@ from audiodiff.diffusion.noise import positional_noise
 from audiodiff.diffusion.samplers import SAMPLERS, sample
 from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.checkpoint import load_vocoder, read_config
+from audiodiff.models.checkpoint import load_checkpoint, read_config
 from audiodiff.models.config import dataclass_from_dict
 from audiodiff.models.find import find_vocoder
 from audiodiff.models.mel_latent import MelLatent
@@ -58,7 +58,7 @@ def open_listener(config: Config, device: torch.device) -> Listener | None:
     stated = read_config(find_vocoder(config.vocoder), "vocoder")["metadata"].get("sampling", {})
     known = ("steps", "sampler", "grid", "precision")
     sampling = dataclass_from_dict(VocoderSampling, {key: stated[key] for key in known if key in stated})
-    vocoder = load_vocoder(find_vocoder(config.vocoder)).to(device)
+    vocoder = load_checkpoint(find_vocoder(config.vocoder), Vocoder).to(device)
     return Listener(vocoder, dataclasses.replace(sampling, steps=min(sampling.steps, config.validation.steps)))
 
 

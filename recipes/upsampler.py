@@ -20,14 +20,12 @@ from audiodiff.diffusion.samplers import SAMPLERS, sample
 from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.spectral import log_spectral_distance
-from audiodiff.models.checkpoint import load_upsampler, save_upsampler
-from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
+from audiodiff.models.checkpoint import load_checkpoint, save_checkpoint
+from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict, model_config_to_dict
 from audiodiff.models.find import find_checkpoint
 from audiodiff.models.upsampler import (
     Upsampler,
     UpsamplerConfig,
-    upsampler_config_from_dict,
-    upsampler_config_to_dict,
 )
 from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.training.devices import Devices, open_devices
@@ -192,7 +190,7 @@ def configure(source: str | Path, changes: Mapping[str, Any] | None = None) -> C
 
 def config_to_dict(config: Config) -> dict[str, Any]:
     """Turn a config into JSON values."""
-    return {**dataclass_to_dict(config), "model": upsampler_config_to_dict(config.model)}
+    return {**dataclass_to_dict(config), "model": model_config_to_dict(config.model)}
 
 
 def config_from_dict(values: Mapping[str, Any]) -> Config:
@@ -201,11 +199,11 @@ def config_from_dict(values: Mapping[str, Any]) -> Config:
     Raises:
         AudiodiffError: an unknown key, a value of the wrong type, or parts that do not fit each other.
     """
-    return dataclass_from_dict(Config, {**values, "model": upsampler_config_from_dict(values["model"])})
+    return dataclass_from_dict(Config, {**values, "model": dataclass_from_dict(UpsamplerConfig, values["model"])})
 
 
 def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | None = None) -> Path:
-    """Train, and return the run folder, which is then a checkpoint for `load_upsampler`.
+    """Train, and return the run folder, which is then a checkpoint for `load_checkpoint`.
 
     Args:
         config: the settings; `data.folder` and `output` must be set.
@@ -229,7 +227,7 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
 
     def export(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
         assert isinstance(averaged, Upsampler)
-        save_upsampler(folder, averaged, {**metadata, **facts})
+        save_checkpoint(folder, averaged, {**metadata, **facts})
 
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, Upsampler)
@@ -269,10 +267,10 @@ def build_model(config: Config, data: AudioDataset) -> Upsampler:
     if not config.init:
         model.fit_statistics(data.crops(config.train.seed, 0, _STATISTICS_CROPS, _n_samples(config)).waveform)
         return model
-    given = load_upsampler(find_checkpoint(config.init))
+    given = load_checkpoint(find_checkpoint(config.init), Upsampler)
     odd = [
         change
-        for change in differences(upsampler_config_to_dict(given.config), upsampler_config_to_dict(config.model))
+        for change in differences(model_config_to_dict(given.config), model_config_to_dict(config.model))
         if not change[0].startswith(("t_min", "augmentation_max"))
     ]
     if odd:

@@ -20,8 +20,9 @@ from audiodiff.data.dataset import AudioDataset
 from audiodiff.diffusion.samplers import SAMPLERS, STOCHASTIC_SAMPLERS, sample
 from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.checkpoint import load_autoencoder, load_vocoder, save_vocoder
-from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
+from audiodiff.models.autoencoder import MelAutoencoder
+from audiodiff.models.checkpoint import load_checkpoint, save_checkpoint
+from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict, model_config_to_dict
 from audiodiff.models.find import find_checkpoint, find_vocoder
 from audiodiff.models.vocoder import (
     FrontEndConfig,
@@ -30,8 +31,6 @@ from audiodiff.models.vocoder import (
     PriorConfig,
     Vocoder,
     VocoderConfig,
-    vocoder_config_from_dict,
-    vocoder_config_to_dict,
 )
 from audiodiff.models.vocoder.lmnt import diffwave_config
 from audiodiff.nn.discriminator import Discriminator, DiscriminatorConfig, discriminator_loss, generator_loss
@@ -350,7 +349,7 @@ def configure(source: str | Path, changes: Mapping[str, Any] | None = None) -> C
 def config_to_dict(config: Config) -> dict[str, Any]:
     """Turn a config into JSON values."""
     values: dict[str, Any] = dataclass_to_dict(config)
-    values["model"] = vocoder_config_to_dict(config.model)
+    values["model"] = model_config_to_dict(config.model)
     return values
 
 
@@ -360,11 +359,11 @@ def config_from_dict(values: Mapping[str, Any]) -> Config:
     Raises:
         AudiodiffError: an unknown key, a value of the wrong type, or parts that do not fit each other.
     """
-    return dataclass_from_dict(Config, {**values, "model": vocoder_config_from_dict(values["model"])})
+    return dataclass_from_dict(Config, {**values, "model": dataclass_from_dict(VocoderConfig, values["model"])})
 
 
 def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | None = None) -> Path:
-    """Train, and return the run folder, which is then a checkpoint for `load_vocoder`.
+    """Train, and return the run folder, which is then a checkpoint for `load_checkpoint`.
 
     Args:
         config: the settings; `data.folder` and `output` must be set.
@@ -391,7 +390,7 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
 
     def export(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
         assert isinstance(averaged, Vocoder)
-        save_vocoder(folder, for_sampling(averaged, config), {**metadata, **facts})
+        save_checkpoint(folder, for_sampling(averaged, config), {**metadata, **facts})
 
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, Vocoder)
@@ -424,10 +423,10 @@ def build_model(config: Config) -> Vocoder:
     torch.manual_seed(config.train.seed)
     model = Vocoder(config.model)
     if config.init:
-        given = load_vocoder(find_vocoder(config.init))
+        given = load_checkpoint(find_vocoder(config.init), Vocoder)
         odd = [
             change
-            for change in differences(vocoder_config_to_dict(given.config), vocoder_config_to_dict(config.model))
+            for change in differences(model_config_to_dict(given.config), model_config_to_dict(config.model))
             if change[0].startswith(("mel.", "wavenet.", "front_end.", "head.name"))
         ]
         if odd:
@@ -505,7 +504,9 @@ def decoded_mels(config: Config, devices: Devices) -> Callable[[Tensor, Tensor],
     """
     if not config.autoencoder:
         return None
-    codec = load_autoencoder(find_checkpoint(config.autoencoder)).to(devices.device).requires_grad_(False)
+    codec = (
+        load_checkpoint(find_checkpoint(config.autoencoder), MelAutoencoder).to(devices.device).requires_grad_(False)
+    )
     spec = config.model.mel
     if codec.mel_spec != spec:
         raise AudiodiffError(

@@ -297,7 +297,7 @@ def load_upsampler(name_or_path: str | Path = "upsample-speech", *, device: str 
     sampling = Sampling.from_metadata(metadata, folder, others=("augmentation",))
     with recommended_by(folder):
         recommended = UpsampleSettings(augmentation=metadata.get("sampling", {}).get("augmentation", 0.0))
-    model = checkpoint.load_upsampler(folder)
+    model = checkpoint.load_checkpoint(folder, Upsampler)
     identity = StoryModel(
         public_name(name_or_path),
         checkpoint.weights_hash(folder / checkpoint.WEIGHTS_FILE),

@@ -1,13 +1,14 @@
 """`audiodiff train`: a corpus in, a checkpoint out."""
 
 import argparse
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from audiodiff.cli.output import tell
 from audiodiff.cli.parser import Parser
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.kinds import KINDS, RECIPES
+from audiodiff.plugins import load_plugin, plugins
 
 PRESET_NAMES = {
     "vocoder": (
@@ -51,7 +52,7 @@ PRESET_NAMES = {
         "tiny-upsampler",
     ),
 }
-"""Names of the presets by the recipe that has them in its `PRESETS` (and needs torch)."""
+"""Names of the presets by the recipe that has them in its `PRESETS` (and needs torch); other packages add theirs."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -99,8 +100,7 @@ def run(args: argparse.Namespace) -> int:
     if args.resume and "output" not in changes and not args.help:
         source = _run_settings(source)
         changes["output"] = args.config
-    # Each module has `Config`, `configure`, `config_to_dict`, `train` and `NEXT`, what to do with the checkpoint.
-    presets = import_module(f"..{recipe_of(source)}", __package__)
+    presets = recipe_module(recipe_of(source))
     config = presets.configure(source, changes)
     if args.help:
         print(_explained(presets, config), end="")
@@ -176,12 +176,27 @@ def recipe_of(source: str) -> str:
         from ..settings import read_table
 
         name = str(read_table(Path(source)).get("preset", "") or "folder")
-    for module, names in PRESET_NAMES.items():
+    for recipe, names in PRESET_NAMES.items():
         if name in names:
-            return module
+            return recipe
+    for recipe in sorted({KINDS[kind].recipe for kind in KINDS} - {"", *PRESET_NAMES}):
+        if name in recipe_module(recipe).PRESETS:
+            return recipe
     known = ", ".join(name for names in PRESET_NAMES.values() for name in names)
     where = "" if name == source else f"{source} starts from a preset that does not exist: "
     raise AudiodiffError(f"{where}there is no preset {name!r}; known are {known}, or give a .yaml file.")
+
+
+def recipe_module(name: str) -> Any:
+    """Import a recipe of `audiodiff.models.kinds.RECIPES`.
+
+    Raises:
+        AudiodiffError: no package registers it, or it cannot be imported.
+    """
+    entry = plugins(RECIPES).get(name)
+    if entry is None:
+        raise AudiodiffError(f"no installed package has the recipe {name!r}; install the package that trains with it.")
+    return load_plugin(entry, "recipe")
 
 
 def _read(args: argparse.Namespace) -> tuple[argparse.Namespace, dict[str, Any]]:

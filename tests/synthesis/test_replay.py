@@ -13,7 +13,7 @@ from stories import STORY, write
 from vocoder_fakes import recording, synthesizer
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.checkpoint import save_vocoder
+from audiodiff.models.checkpoint import save_checkpoint
 from audiodiff.models.find import ASSETS, PRETRAINED
 from audiodiff.models.vocoder import FrontEndConfig, Vocoder, VocoderConfig
 from audiodiff.nn.wavenet import WaveNetConfig
@@ -49,7 +49,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for parameter in model.parameters():
             parameter.normal_(std=0.2)
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    save_vocoder(folder, model, {"sampling": {"steps": 2}, "reference_level_db": -20.0})
+    save_checkpoint(folder, model, {"sampling": {"steps": 2}, "reference_level_db": -20.0})
     return folder
 
 
