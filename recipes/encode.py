@@ -26,7 +26,8 @@ from audiodiff.models.find import find_checkpoint
 from audiodiff.models.mel_latent import CLASSES, NUMBERS, ClassConfig, NumberConfig
 from audiodiff.signal import mel
 from audiodiff.signal.beats import steady_beats, track_beats
-from audiodiff.text.encoder import TextEncoder, open_encoder
+from audiodiff.text.encoder import TextEncoder
+from audiodiff.text.encoders import open_encoder
 from audiodiff.text.keys import key_name
 from audiodiff.text.vocabulary import collect_vocabulary
 
@@ -115,7 +116,7 @@ def encode_corpus(
         output: where the shards go, a folder or a URL; each split's folder appears when it is complete.
         autoencoder: checkpoint that makes the latents, or the latent model whose autoencoder does, by name or path.
         corpus: layout of the folder.
-        text_encoder: name of the frozen encoder (`audiodiff.text.open_encoder`).
+        text_encoder: name of the frozen encoder (`audiodiff.text.encoders`).
         numbers, classes: what the model can be asked for; those of its preset (`audiodiff_recipes.latent.PRESETS`).
         beats: whether the beats of clips of known tempo are wanted.
         cache: where decoded audio and text states are kept; empty for the user's cache folder.

@@ -146,6 +146,10 @@ class UpsamplerSynthesizer:
         return UpsamplePlan(sampling, augmentation, settings.replace, times, calls, window, context)
 
     @standard_state()
+    def try_out(self, noise: Array) -> Array:
+        """Process noise `[n_samples]` at the model's rate, as `audiodiff doctor` does: that it works, and how fast."""
+        return self.upsample(noise[:: self.sample_rate // self.low_rate], self.low_rate)
+
     def upsample(
         self,
         waveform: Array,

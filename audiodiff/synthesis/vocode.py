@@ -153,6 +153,10 @@ class VocoderSynthesizer:
         return like_given(waveform, frames if waveform.ndim == 2 else frames[0])
 
     @standard_state()
+    def try_out(self, noise: Array) -> Array:
+        """Process noise `[n_samples]` at the model's rate, as `audiodiff doctor` does: that it works, and how fast."""
+        return self.vocode(noise, self.sample_rate)
+
     def vocode(
         self,
         waveform: Array,

@@ -68,7 +68,7 @@ class MelLatentConfig:
         autoencoder: the codec.
         network: which of the two networks below is used.
         dit, unet: their shapes; `channels`, `text_width`, `numbers` and `classes` follow from the rest.
-        text_encoder: name of the frozen text encoder (`audiodiff.text.open_encoder`).
+        text_encoder: name of the frozen text encoder (`audiodiff.text.encoders`).
         text_width: width of its token states.
         numbers, classes: what else can be asked for.
         beats: whether it can be told where the beats are.
