@@ -22,8 +22,8 @@ GROUP = "audiodiff.kinds"
 """The group of entry points that are kinds of models."""
 
 RECIPES = "audiodiff.recipes"
-"""The group of entry points that are recipes: modules with `PRESETS`, `Config`, `configure`, `config_to_dict`, `train`
-and `NEXT`, what to do with the checkpoint."""
+"""The group of entry points that are recipes: modules with `RECIPE`, which has `configure(source, changes)` and
+`to_dict(config)`, `PRESETS`, `train(config, resume=...)` and `NEXT`, what to do with the checkpoint."""
 
 
 @dataclass(frozen=True)

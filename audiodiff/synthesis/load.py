@@ -75,8 +75,11 @@ def load_vocoder(name_or_path: str | Path = "speech", *, device: str = "auto") -
     from audiodiff.models.checkpoint import read_config
 
     folder = find_checkpoint(name_or_path)
-    inner = VOCODER_FOLDER in KINDS[read_config(folder)["kind"]].parts
-    return vocode.load(folder / VOCODER_FOLDER if inner else name_or_path, device=device)
+    kind = read_config(folder)["kind"]
+    model = load(folder / VOCODER_FOLDER if VOCODER_FOLDER in KINDS[kind].parts else name_or_path, device=device)
+    if not isinstance(model, VocoderSynthesizer):
+        raise AudiodiffError(f"{name_or_path} is {KINDS[kind].label}; give a vocoder or a latent model that has one.")
+    return model
 
 
 @standard_state()

@@ -140,7 +140,7 @@ def test_loading_by_kind(checkpoint: Path) -> None:
     assert isinstance(audiodiff.load(checkpoint, device="cpu"), UpsamplerSynthesizer)
     with pytest.raises(AudiodiffError, match="is an upsampler, which only widens"):
         load_generator(checkpoint, device="cpu")
-    with pytest.raises(AudiodiffError, match='kind "upsampler"; expected "vocoder"'):
+    with pytest.raises(AudiodiffError, match="is an upsampler, which only widens"):
         load_vocoder(checkpoint, device="cpu")
 
 
