@@ -7,8 +7,8 @@ from typing import Any, Literal
 from audiodiff.bounds import check_bounds
 from audiodiff.diffusion.times import QUANTILES
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.autoencoder import MelAutoencoderConfig
-from audiodiff.models.checkpoint import read_config
+from audiodiff.models.autoencoder import MelAutoencoder, MelAutoencoderConfig
+from audiodiff.models.checkpoint import model_config_of
 from audiodiff.models.find import find_checkpoint
 from audiodiff.models.mel_latent import (
     MelLatentConfig,
@@ -138,10 +138,8 @@ class Config:
 def _with_codec(values: dict[str, Any], before: Mapping[str, Any], given: set[str]) -> dict[str, Any]:
     """The autoencoder's shape is that of the checkpoint `autoencoder`, where one is given."""
     if values["autoencoder"]:
-        found = read_config(find_checkpoint(values["autoencoder"]), "autoencoder", "mel_latent")
-        values["model"]["autoencoder"] = (
-            found["model"]["autoencoder"] if found["kind"] == "mel_latent" else found["model"]
-        )
+        found = model_config_of(find_checkpoint(values["autoencoder"]), MelAutoencoder)
+        values["model"]["autoencoder"] = found
     return values
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "autoencoder_hash",
     "kind_of",
     "load_checkpoint",
+    "model_config_of",
     "read_config",
     "save_checkpoint",
     "weights_hash",
@@ -143,16 +144,33 @@ def load_checkpoint(folder: Path | str, module: type[M]) -> M:
     Raises:
         AudiodiffError: files are missing, truncated, of another kind, or do not fit each other.
     """
-    config = read_config(folder)
-    kind = KINDS[config["kind"]]
-    attribute = "" if issubclass(kind.module_class(), module) else _embedded(kind, module)
-    if attribute is None:
-        raise _other_kind(folder, kind.name, [each.name for each in KINDS.own.values() if _holds(each, module)])
+    config, kind, attribute = _find(folder, module)
     with without_weights():
         model = kind.module_class()(dataclass_from_dict(kind.config_class(), config["model"]))
     _fill(model, Path(folder))
     wanted: M = getattr(model.eval(), attribute) if attribute else model.eval()
     return wanted
+
+
+def model_config_of(folder: Path | str, module: type[nn.Module]) -> dict[str, Any]:
+    """Read the config of the model that `load_checkpoint` would load, as plain values.
+
+    Raises:
+        AudiodiffError: `config.json` is missing, damaged, or that of another kind.
+    """
+    config, _, attribute = _find(folder, module)
+    values: dict[str, Any] = config["model"]
+    return values.get(attribute, {}) if attribute else values
+
+
+def _find(folder: Path | str, module: type[nn.Module]) -> tuple[dict[str, Any], Kind, str]:
+    """The `config.json` of a checkpoint, its kind, and which attribute of its model is a `module`; "" for all of it."""
+    config = read_config(folder)
+    kind = KINDS[config["kind"]]
+    attribute = "" if issubclass(kind.module_class(), module) else _embedded(kind, module)
+    if attribute is None:
+        raise _other_kind(folder, kind.name, [each.name for each in KINDS.own.values() if _holds(each, module)])
+    return config, kind, attribute
 
 
 def kind_of(module: type[nn.Module]) -> Kind:

@@ -40,7 +40,7 @@ class Kind:
             has them.
         recipe: name of what trains it in the group of entry points `audiodiff.recipes`; empty if nothing does.
         parts: folder inside a checkpoint -> kind of the checkpoint that lies there.
-        embeds: kind -> attribute of `module` that is a whole model of that kind.
+        embeds: kind -> attribute of `module` that is a model of that kind; the field of that name has its settings.
     """
 
     name: str
