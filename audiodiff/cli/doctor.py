@@ -98,7 +98,7 @@ def _model(name: str) -> str:
     model = load(name)
     loaded = time.perf_counter() - started
     # A latent model is heard through its vocoder: to make a whole clip would take many times as long.
-    synthesizer = model if isinstance(model, VocoderSynthesizer | UpsamplerSynthesizer) else model.vocoder
+    synthesizer = model if isinstance(model, VocoderSynthesizer | UpsamplerSynthesizer) else model.synthesizer.vocoder
     rate = synthesizer.sample_rate
 
     def copy(noise: "np.ndarray[Any, np.dtype[np.float32]]") -> "np.ndarray[Any, np.dtype[np.float32]]":

@@ -15,7 +15,8 @@ from audiodiff.synthesis.vocode import VocoderSynthesizer, open_device
 from audiodiff.torch_state import standard_state
 
 if TYPE_CHECKING:
-    from audiodiff.synthesis.generate import LatentSynthesizer
+    from audiodiff.synthesis.generator import Generator
+    from audiodiff.synthesis.latent import LatentSynthesizer
     from audiodiff.synthesis.upsample import UpsamplerSynthesizer
 
 _OTHERS = ("window_seconds", "band_limits")
@@ -24,7 +25,7 @@ _OTHERS = ("window_seconds", "band_limits")
 @standard_state()
 def load(
     name_or_path: str | Path = "speech", *, device: str = "auto"
-) -> "VocoderSynthesizer | LatentSynthesizer | UpsamplerSynthesizer":
+) -> "VocoderSynthesizer | Generator | UpsamplerSynthesizer":
     """Load a model, ready to vocode, to generate or to upsample.
 
     Args:
@@ -46,27 +47,29 @@ def load(
 
         return load_upsampler(name_or_path, device=device)
     if kind == "mel_latent":
-        return _latent(folder, str(name_or_path), open_device(device))
+        from audiodiff.synthesis.generator import Generator
+
+        return Generator(_latent(folder, str(name_or_path), open_device(device)))
     raise AudiodiffError(
         f'{folder} holds a model of kind "{kind}", which makes no sound by itself; give a vocoder or a latent model.'
     )
 
 
 def load_generator(name_or_path: str | Path = "music", *, device: str = "auto") -> "LatentSynthesizer":
-    """Load a model that generates from prompts.
+    """Load a model that generates from prompts, without the methods of `Generator`.
 
     Raises:
         AudiodiffError: as `load`, or the model is a vocoder.
     """
-    from audiodiff.synthesis.generate import LatentSynthesizer
+    from audiodiff.synthesis.generator import Generator
 
     model = load(name_or_path, device=device)
-    if not isinstance(model, LatentSynthesizer):
+    if not isinstance(model, Generator):
         found = "a vocoder, which only turns mels into sound"
         if not isinstance(model, VocoderSynthesizer):
             found = "an upsampler, which only widens the band of recordings"
         raise AudiodiffError(f"{name_or_path} is {found}; generating needs a latent model such as music.")
-    return model
+    return model.synthesizer
 
 
 def load_vocoder(name_or_path: str | Path = "speech", *, device: str = "auto") -> VocoderSynthesizer:
@@ -84,7 +87,7 @@ def load_vocoder(name_or_path: str | Path = "speech", *, device: str = "auto") -
 
 def _latent(folder: Path, name: str, device: Any) -> "LatentSynthesizer":
     from audiodiff.models.checkpoint import WEIGHTS_FILE, load_mel_latent, read_config, weights_hash
-    from audiodiff.synthesis.generate import DEFAULTS, LatentSynthesizer
+    from audiodiff.synthesis.latent import DEFAULTS, LatentSynthesizer
 
     model = load_mel_latent(folder)
     if not (folder / VOCODER_FOLDER).is_dir():
@@ -129,7 +132,7 @@ def _read_extent(metadata: Mapping[str, Any], folder: Path, n_mels: int) -> tupl
     Raises:
         AudiodiffError: a value is out of range.
     """
-    from audiodiff.synthesis.generate import WINDOW_SECONDS
+    from audiodiff.synthesis.latent import WINDOW_SECONDS
 
     table = metadata.get("sampling", {})
     table = table if isinstance(table, dict) else {}
