@@ -133,8 +133,9 @@ def judge(status: int, told: str, slow: bool, peak_bytes: int) -> str:
         return TRACEBACK
     if code == 0:
         return ACCEPTED
-    sentences = [line for line in told.splitlines() if line.startswith("audiodiff")]
-    return REFUSED if code in (1, 2) and len(sentences) <= 1 else TRACEBACK
+    # Remarks may come before the answer, nothing after it.
+    last = told.strip().rpartition("\n")[2]
+    return REFUSED if code == 1 or (code == 2 and last.startswith("audiodiff")) else TRACEBACK
 
 
 def _child(action: Action, log: Path) -> None:

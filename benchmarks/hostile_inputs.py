@@ -213,8 +213,8 @@ def kinds(originals: Originals) -> tuple[Kind, ...]:
         preset, module = chance.choice(_TINY)
         from importlib import import_module
 
-        presets = import_module(f"audiodiff_recipes.{module}")
-        document = presets.config_to_dict(presets.PRESETS[preset]) | {"preset": preset}
+        recipe = import_module(f"audiodiff_recipes.{module}").RECIPE
+        document = recipe.to_dict(recipe.preset(preset)) | {"preset": preset}
         content = damaged_json(document, chance)
         path = place / chance.choice(("run.yaml", "run.json"))
         if path.suffix == ".yaml" and chance.random() < 0.5:

@@ -1,9 +1,7 @@
 """Training a mel autoencoder: the settings, the presets, and the run from corpus to checkpoint."""
 
-import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +18,14 @@ from audiodiff.models.autoencoder import (
     autoencoder_config_to_dict,
 )
 from audiodiff.models.checkpoint import load_autoencoder, save_autoencoder
-from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
 from audiodiff.models.find import find_checkpoint
-from audiodiff.nn.autoencoder import AutoencoderConfig
 from audiodiff.signal import mel
-from audiodiff.training.devices import Devices, open_devices
+from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
-from audiodiff.training.loop import LossOutput, Player, Step, TrainConfig
+from audiodiff.training.loop import LossOutput, Player, TrainConfig
 
-from .corpus import (
-    DataConfig,
-    describe_corpus,
-    fit_length,
-    open_corpus,
-)
-from .memory import expect_memory
-from .run import check_run_folder, describe_origins, layered, run_command
+from .corpus import DataConfig, RandomCrops, describe_corpus, fit_length, open_corpus
+from .recipe import OnStep, Recipe, player
 from .session import run_steps
 
 # Crops that decide how log-mels and latents are standardised.
@@ -89,147 +79,23 @@ class Config:
             )
 
 
-_MUSIC = Config(
-    model=MelAutoencoderConfig(mel=mel.preset("bigvgan-44k")),
-    train=TrainConfig(
-        steps=6_000,
-        batch_size=24,
-        learning_rate=1e-3,
-        warmup_steps=200,
-        final_learning_rate_ratio=0.02,
-        adam_betas=(0.9, 0.99),
-        weight_decay=0.01,
-        clip_norm=1.0,
-        ema_half_life=12_000.0,
-        precision="bf16",
-        log_every=50,
-        validate_every=1_000,
-        save_every_seconds=120.0,
+RECIPE = Recipe(
+    "autoencoder",
+    Config(
+        model=MelAutoencoderConfig(mel=mel.preset("bigvgan-44k")),
+        train=TrainConfig(steps=1, batch_size=1),
     ),
-    data=DataConfig(crop_frames=128, gain_db=(-12.0, 3.0)),
-    description="mel autoencoder for music, 44.1 kHz, BigVGAN-v2 mel",
+    autoencoder_config_to_dict,
+    autoencoder_config_from_dict,
 )
 
-# Runs for a GPU, which the authors have not made: steps are what such corpora usually get.
-_LONG = dataclasses.replace(
-    _MUSIC.train,
-    steps=100_000,
-    batch_size=64,
-    warmup_steps=1_000,
-    ema_half_life=200_000.0,
-    validate_every=5_000,
-    save_every_seconds=600.0,
-)
-
-# A corpus of ten hours is seen often enough in a third of the time.
-_SHORT = dataclasses.replace(_LONG, steps=30_000, ema_half_life=100_000.0)
-
-_MUSIC_DATA = DataConfig(crop_frames=128, gain_db=(-12.0, 3.0))
-
-# Phones are shorter than most notes: twice the latents of music.
-_SPEECH_MODEL = MelAutoencoderConfig(
-    mel=mel.preset("hifigan-22k"), network=AutoencoderConfig(strides=(2,), blocks=(2, 2))
-)
+configure = RECIPE.configure
 
 NEXT = "encode a corpus with it: `audiodiff encode CORPUS -o SHARDS --autoencoder {folder}`"
 """What to do with the checkpoint, for the command line."""
 
-PRESETS: dict[str, Config] = {
-    # The codec in the model `music`: 689 numbers a second stand for 11,000 of the mel.
-    "music-autoencoder": _MUSIC,
-    # The same for speech.
-    "speech-autoencoder": dataclasses.replace(
-        _MUSIC, model=_SPEECH_MODEL, description="mel autoencoder for speech, 22.05 kHz, HiFi-GAN mel"
-    ),
-    # The music in any folder, for as long as a GPU is at hand.
-    "folder-autoencoder": dataclasses.replace(
-        _MUSIC, train=_LONG, description="mel autoencoder for music of a folder, 44.1 kHz, BigVGAN-v2 mel"
-    ),
-    # 200 hours of one instrument. Every music preset keeps the mel of `music`, so that its vocoder serves them all.
-    "maestro-autoencoder": dataclasses.replace(
-        _MUSIC,
-        train=_LONG,
-        data=dataclasses.replace(_MUSIC_DATA, corpus="maestro"),
-        description="mel autoencoder for piano (MAESTRO), 44.1 kHz, BigVGAN-v2 mel",
-    ),
-    # 10 hours of songs, voices among them.
-    "musdb18-autoencoder": dataclasses.replace(
-        _MUSIC,
-        train=_SHORT,
-        data=dataclasses.replace(_MUSIC_DATA, corpus="musdb18"),
-        description="mel autoencoder for songs (MUSDB18-HQ), 44.1 kHz, BigVGAN-v2 mel",
-    ),
-    # 8 hours at 22.05 kHz: what the upper half of the mel should hold it never hears, and leaves it empty.
-    "gtzan-autoencoder": dataclasses.replace(
-        _MUSIC,
-        train=_SHORT,
-        data=dataclasses.replace(_MUSIC_DATA, corpus="gtzan"),
-        description="mel autoencoder for ten genres (GTZAN), 44.1 kHz, BigVGAN-v2 mel",
-    ),
-    # 66 hours (small) or 208 (medium) of everything: the one to take for music of other kinds.
-    "fma-autoencoder": dataclasses.replace(
-        _MUSIC,
-        train=dataclasses.replace(_LONG, steps=200_000),
-        data=dataclasses.replace(_MUSIC_DATA, corpus="fma"),
-        description="mel autoencoder for the Free Music Archive, 44.1 kHz, BigVGAN-v2 mel",
-    ),
-    # Words of a second at 16 kHz, all that the HiFi-GAN mel (to 8 kHz) shows; crops leave a quarter to move about in.
-    "sc09-autoencoder": dataclasses.replace(
-        _MUSIC,
-        model=_SPEECH_MODEL,
-        train=_SHORT,
-        data=DataConfig(corpus="sc09", crop_frames=64),
-        validation=ValidationConfig(seconds=1.0),
-        description="mel autoencoder for spoken digits (SC09), 22.05 kHz, HiFi-GAN mel",
-    ),
-    # 24 hours of one reader.
-    "ljspeech-autoencoder": dataclasses.replace(
-        _MUSIC,
-        model=_SPEECH_MODEL,
-        train=_SHORT,
-        data=DataConfig(corpus="ljspeech", crop_frames=128),
-        description="mel autoencoder for LJSpeech, 22.05 kHz, HiFi-GAN mel",
-    ),
-    # Shows that everything works, in seconds.
-    "tiny-autoencoder": dataclasses.replace(
-        _MUSIC,
-        model=MelAutoencoderConfig(
-            mel=mel.preset("hifigan-22k"),
-            network=AutoencoderConfig(width=32, latent_channels=8, blocks=(1, 0, 1)),
-        ),
-        train=dataclasses.replace(
-            _MUSIC.train, steps=60, batch_size=4, warmup_steps=10, ema_half_life=100.0, precision="fp32", log_every=10
-        ),
-        data=DataConfig(crop_frames=32),
-        validation=ValidationConfig(clips=2, seconds=1.0),
-        description="a mel autoencoder that has hardly learnt anything",
-    ),
-}
 
-
-def configure(source: str | Path, changes: Mapping[str, Any] | None = None) -> Config:
-    """Return the settings of a run; see `audiodiff_recipes.vocoder.configure`."""
-    name, values, _ = layered(
-        source, changes or {}, {key: config_to_dict(preset) for key, preset in PRESETS.items()}, Config
-    )
-    return config_from_dict({**values, "preset": name})
-
-
-def config_to_dict(config: Config) -> dict[str, Any]:
-    """Turn a config into JSON values."""
-    return {**dataclass_to_dict(config), "model": autoencoder_config_to_dict(config.model)}
-
-
-def config_from_dict(values: Mapping[str, Any]) -> Config:
-    """Read a config from plain values.
-
-    Raises:
-        AudiodiffError: an unknown key, a value of the wrong type, or parts that do not fit each other.
-    """
-    return dataclass_from_dict(Config, {**values, "model": autoencoder_config_from_dict(values["model"])})
-
-
-def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | None = None) -> Path:
+def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Path:
     """Train, and return the run folder, which is then a checkpoint for `load_autoencoder`.
 
     Args:
@@ -240,18 +106,18 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
     Raises:
         AudiodiffError: something in the settings, the corpus or the run folder is not fit; the loss is not finite.
     """
-    settings = config_to_dict(config)
-    run = check_run_folder(config.output, settings, resume)
-    devices = open_devices(config.device)
-    memory = expect_memory(lambda: MelAutoencoder(config.model), config.train, config.data.crop_frames, devices)
+    run = RECIPE.open_run(
+        config, lambda: MelAutoencoder(config.model), config.data.crop_frames, resume=resume, on_step=on_step
+    )
+    devices = run.devices
     train_set, valid_set = open_corpus(
         config.data, config.validation.clips, config.model.mel.sample_rate, tell=devices.rank == 0
     )
-    waveform, bandwidth = _crops(train_set, config, 0, _STATISTICS_CROPS, None)
-    examples = _log_mels(waveform, config)
-    if devices.rank == 0:
-        print(f"training takes {memory}.", flush=True)
-    model = build_model(config, examples, bandwidth).to(devices.device)
+    crops = RandomCrops(train_set, config.data, config.train.seed, _n_samples(config), config.train.batch_size)
+    first = train_set.crops(config.train.seed, 0, _STATISTICS_CROPS, _n_samples(config))
+    examples = _log_mels(first.waveform, config)
+    run.tell_memory()
+    model = build_model(config, examples, first.bandwidth_hz).to(devices.device)
     examples = examples.to(devices.device)
     metadata = describe(config, train_set)
 
@@ -267,20 +133,14 @@ def train(config: Config, *, resume: bool, on_step: Callable[[Step], None] | Non
             board.picture(step, f"clip {index + 1}", picture)
         return {"log_mel_l1": distance}
 
-    run_steps(
-        [make_player(model, train_set, config, devices)],
-        config.train,
+    return run_steps(
         run,
-        devices,
-        settings=settings,
-        corpus=train_set,
-        resume=resume,
+        [make_player(model, crops, config, devices)],
+        train_set,
         export=export,
         validate=validate if config.validation.clips else None,
-        name_batch=lambda step: batch_names(train_set, config, step),
-        on_step=on_step,
+        name_batch=crops.names,
     )
-    return run
 
 
 def build_model(config: Config, examples: Tensor, bandwidth_hz: Tensor | None = None) -> MelAutoencoder:
@@ -308,48 +168,24 @@ def build_model(config: Config, examples: Tensor, bandwidth_hz: Tensor | None = 
     return model
 
 
-def make_player(model: MelAutoencoder, data: AudioDataset, config: Config, devices: Devices) -> Player:
+def make_player(model: MelAutoencoder, crops: RandomCrops, config: Config, devices: Devices) -> Player:
     """Return the one who trains: crops at random gains are encoded, blurred by their variance, and decoded."""
     n_latents = config.data.crop_frames // model.frames_per_latent
 
     def loss(devices: Devices, step: int, generator: torch.Generator) -> LossOutput:
-        waveform, bandwidth = _crops(data, config, step, config.train.batch_size, generator)
+        waveform, bandwidth = crops.draw(step, generator)
         noise = torch.randn(len(waveform), model.latent_channels, n_latents, generator=generator)
         log_mel = _log_mels(devices.shard(waveform), config)
         result = model.loss(log_mel, devices.shard(noise), devices.shard(bandwidth))
         return LossOutput(result.per_item.mean(), result.terms)
 
-    first, *further = [partial(loss, part) for part in devices.parts(config.train.accumulate)]
-    return Player("autoencoder", model, first, further=further)
-
-
-def _crops(
-    data: AudioDataset, config: Config, step: int, count: int, generator: torch.Generator | None
-) -> tuple[Tensor, Tensor]:
-    """Random crops `[count, n_samples]` of `crop_frames` frames, at random gains if there is a generator.
-
-    With them what their recordings hold nothing above, `[count]` (Hz).
-    """
-    n_samples = config.data.crop_frames * config.model.mel.hop_length
-    batch = data.crops(config.train.seed, step, count, n_samples)
-    if generator is None:
-        return batch.waveform, batch.bandwidth_hz
-    low, high = config.data.gain_db
-    gain = 10.0 ** ((torch.rand(count, generator=generator) * (high - low) + low) / 20.0)
-    return (batch.waveform * gain[:, None]).clamp(-1.0, 1.0), batch.bandwidth_hz
+    return player("autoencoder", model, loss, devices, config.train.accumulate)
 
 
 def _log_mels(waveform: Tensor, config: Config) -> Tensor:
     """Log-mels `[batch, n_mels, crop_frames]` of crops."""
     with torch.no_grad(), torch.autocast(waveform.device.type, enabled=False):
         return mel.log_mel(waveform, config.model.mel)[..., : config.data.crop_frames]
-
-
-def batch_names(data: AudioDataset, config: Config, step: int) -> str:
-    """Name the clips of a step's batch."""
-    n_samples = config.data.crop_frames * config.model.mel.hop_length
-    index = data.crops(config.train.seed, step, config.train.batch_size, n_samples).index
-    return ", ".join(dict.fromkeys(str(data.items[i].path) for i in index.tolist()))
 
 
 @torch.no_grad()
@@ -378,14 +214,8 @@ def reconstruct(
 
 def describe(config: Config, data: AudioDataset) -> dict[str, Any]:
     """What travels with the weights: the corpus and its licences, the settings, the command that made it."""
-    training = {key: value for key, value in config_to_dict(config).items() if key in ("train", "data")}
-    training["data"] = {key: value for key, value in training["data"].items() if key not in ("folder", "cache")}
-    preset = config_to_dict(PRESETS[config.preset]) if config.preset else None
-    corpus = describe_corpus(config.data, data)
-    return {
-        "description": config.description,
-        "corpus": corpus,
-        "origins": describe_origins(corpus, init=config.init),
-        "training": training,
-        "command": run_command(config.preset, preset, config_to_dict(config)),
-    }
+    return RECIPE.describe(config, describe_corpus(config.data, data), init=config.init)
+
+
+def _n_samples(config: Config) -> int:
+    return config.data.crop_frames * config.model.mel.hop_length

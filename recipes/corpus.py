@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from audiodiff.bounds import check_bounds
@@ -182,3 +183,37 @@ def describe_corpus(config: DataConfig, data: AudioDataset) -> dict[str, Any]:
 def fit_length(waveform: Tensor, n_samples: int) -> Tensor:
     """Cut or pad with zeros to `n_samples`."""
     return nn.functional.pad(waveform[:n_samples], (0, max(n_samples - len(waveform), 0)))
+
+
+@dataclass(frozen=True)
+class RandomCrops:
+    """Crops of a corpus at random gains, the same ones for the same seed and step.
+
+    Attributes:
+        data: the clips.
+        config: which gains.
+        seed: of the run.
+        n_samples: of a crop.
+        count: crops of a step.
+        clamp: whether gains cut at full scale.
+    """
+
+    data: AudioDataset
+    config: DataConfig
+    seed: int
+    n_samples: int
+    count: int
+    clamp: bool = True
+
+    def draw(self, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return the waveforms `[count, n_samples]` of a step, and what they hold nothing above, `[count]` (Hz)."""
+        batch = self.data.crops(self.seed, step, self.count, self.n_samples)
+        low, high = self.config.gain_db
+        gain = 10.0 ** ((torch.rand(self.count, generator=generator) * (high - low) + low) / 20.0)
+        waveform = batch.waveform * gain[:, None]
+        return waveform.clamp(-1.0, 1.0) if self.clamp else waveform, batch.bandwidth_hz
+
+    def names(self, step: int) -> str:
+        """Name the clips of a step."""
+        index = self.data.crops(self.seed, step, self.count, self.n_samples).index
+        return ", ".join(dict.fromkeys(str(self.data.items[i].path) for i in index.tolist()))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -31,7 +31,8 @@ from audiodiff.text.keys import key_name
 from audiodiff.text.vocabulary import collect_vocabulary
 
 from .corpus import CorpusName, DataConfig, describe_corpus, open_dataset, read_corpus
-from .latent_config import LAYOUTS, PRESETS
+from .latent_config import RECIPE
+from .presets import PRESETS, names_of
 
 OnClip = Callable[[int, int], None]
 """Called with (clips done, clips in all)."""
@@ -67,15 +68,16 @@ class Encoding(NamedTuple):
 
 
 def encoding_of(preset: str) -> Encoding:
-    """What the shards for a preset of `audiodiff_recipes.latent` must hold.
+    """What the shards for a preset of the latent recipe must hold.
 
     Raises:
         AudiodiffError: there is no such preset.
     """
-    if preset not in PRESETS:
-        raise AudiodiffError(f"there is no preset {preset!r} of a latent model; known are {', '.join(PRESETS)}.")
-    model = PRESETS[preset].model
-    return Encoding(LAYOUTS.get(preset, "folder"), model.text_encoder, model.numbers, model.classes, model.beats)
+    if preset not in names_of("latent"):
+        known = ", ".join(names_of("latent"))
+        raise AudiodiffError(f"there is no preset {preset!r} of a latent model; known are {known}.")
+    model, layout = RECIPE.preset(preset).model, cast(CorpusName, PRESETS[preset].layout)
+    return Encoding(layout, model.text_encoder, model.numbers, model.classes, model.beats)
 
 
 class Segment(NamedTuple):
@@ -116,7 +118,7 @@ def encode_corpus(
         autoencoder: checkpoint that makes the latents, or the latent model whose autoencoder does, by name or path.
         corpus: layout of the folder.
         text_encoder: name of the frozen encoder (`audiodiff.text.open_encoder`).
-        numbers, classes: what the model can be asked for; those of its preset (`audiodiff_recipes.latent.PRESETS`).
+        numbers, classes: what the model can be asked for; those of its preset (`RECIPE.preset`).
         beats: whether the beats of clips of known tempo are wanted.
         cache: where decoded audio and text states are kept; empty for the user's cache folder.
         device: where the autoencoder runs.
@@ -278,7 +280,7 @@ def encode_for(
     on_clip: OnClip | None = None,
     on_skip: Callable[[str], None] | None = None,
 ) -> dict[str, int]:
-    """Do `encode_corpus` as a preset of `audiodiff_recipes.latent` wants it, but for what is given here."""
+    """Do `encode_corpus` as a preset of the latent recipe wants it, but for what is given here."""
     wanted = encoding_of(preset)
     return encode_corpus(
         folder,

@@ -11,13 +11,14 @@ from torch import nn
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import WEIGHTS_FILE, read_config, weights_hash
-from audiodiff.training.devices import Devices, peak_memory
+from audiodiff.training.devices import peak_memory
 from audiodiff.training.logging import Board
-from audiodiff.training.loop import Player, Step, TrainConfig, train_steps
+from audiodiff.training.loop import Player, Step, train_steps
 from audiodiff.training.progress import append_log, clock, follow
 from audiodiff.training.state import has_state, locked, saved_step
 
-from .run import changes_of, write_settings
+from .recipe import Run
+from .run_folder import changes_of, write_settings
 
 BEST_FOLDER = "best"
 """Where the run folder keeps the checkpoint of the lowest validation figure."""
@@ -27,6 +28,9 @@ _MEASURED_STEPS = 3
 
 Export = Callable[[nn.Module, Path, Mapping[str, Any]], None]
 """Writes the averaged model as a checkpoint: model, folder, what to add to the metadata."""
+
+Validate = Callable[[nn.Module, int, Board], Mapping[str, float]]
+"""Measures the averaged model: model, step, where pictures and sounds go -> figures."""
 
 
 class Corpus(Protocol):
@@ -41,81 +45,73 @@ class Corpus(Protocol):
 
 
 def run_steps(
+    run: Run,
     players: Sequence[Player],
-    config: TrainConfig,
-    run: Path,
-    devices: Devices,
-    *,
-    settings: Mapping[str, Any],
     corpus: Corpus,
-    resume: bool,
+    *,
     export: Export,
-    validate: Callable[[nn.Module, int, Board], Mapping[str, float]] | None,
+    validate: Validate | None,
     name_batch: Callable[[int], str],
-    on_step: Callable[[Step], None] | None,
-) -> None:
-    """Train to the end, with progress bar, log file and TensorBoard.
+) -> Path:
+    """Train to the end, with progress bar, log file and TensorBoard, and return the run folder.
 
     Args:
-        players: as for `train_steps`, like the arguments without a line here.
-        config: the loop's settings.
-        run: the run folder.
-        devices: where this process trains.
-        settings: of the whole run, as plain values; kept in the run folder.
+        run: what `Recipe.open_run` has opened.
+        players: as for `train_steps`.
         corpus: what is learnt from.
-        resume: go on from the state in `run`.
         export: writes the averaged model.
         validate: measures the averaged model; what it returns goes into log and board, and the model with the lowest
-            first figure is kept in `run/best`. None to leave that out.
+            first figure is kept in `run.folder/best`. None to leave that out.
         name_batch: describes the batch of a step.
-        on_step: called after every step.
 
     Raises:
-        AudiodiffError: another process trains into `run`, it cannot be written, or its state is damaged.
+        AudiodiffError: another process trains into the folder, it cannot be written, or its state is damaged.
     """
-    if devices.rank:
-        for step in train_steps(players, config, run, resume=resume, export=_ignore, name_batch=name_batch):
-            if on_step is not None:
-                on_step(step)
-        return
-    with locked(run):
-        for key, before, now in changes_of(run, settings):
+    folder, config = run.folder, run.train
+    if run.devices.rank:
+        for step in train_steps(players, config, folder, resume=run.resume, export=_ignore, name_batch=name_batch):
+            if run.on_step is not None:
+                run.on_step(step)
+        return folder
+    with locked(folder):
+        for key, before, now in changes_of(folder, run.settings):
             if key.startswith("train."):
                 _say(f"going on with {key} = {now} (it was {before}).")
-        write_settings(run, settings)
-        board = Board(run, first_step=saved_step(run) + 1)
-        _announce(players, config, run, devices, corpus, board)
-        best = Best(run / BEST_FOLDER, export)
+        write_settings(folder, run.settings)
+        board = Board(folder, first_step=saved_step(folder) + 1)
+        _announce(players, run, corpus, board)
+        best = Best(folder / BEST_FOLDER, export)
 
         def on_validate(averaged: nn.Module, step: int) -> None:
             assert validate is not None
             values = validate(averaged, step, board)
             board.scalars(step, {f"validation/{name}": value for name, value in values.items()})
-            append_log(run, {"step": step, **{f"validation_{name}": value for name, value in values.items()}})
+            append_log(folder, {"step": step, **{f"validation_{name}": value for name, value in values.items()}})
             best.offer(averaged, step, values)
 
         steps = train_steps(
             players,
             config,
-            run,
-            resume=resume,
-            export=lambda averaged, step: export(averaged, run, {"step": step}),
+            folder,
+            resume=run.resume,
+            export=lambda averaged, step: export(averaged, folder, {"step": step}),
             on_validate=None if validate is None else on_validate,
             name_batch=name_batch,
         )
         try:
-            _follow(steps, config, run, devices, board, on_step)
+            _follow(steps, run, board)
         except (KeyboardInterrupt, SystemExit):
             # Where the signal came outside of a step, nothing has been saved yet.
             steps.close()
-            _say_how_to_go_on(run)
+            _say_how_to_go_on(folder)
             raise
         finally:
             board.close()
-        if saved_step(run) < config.steps:
-            _say_how_to_go_on(run)
+        if saved_step(folder) < config.steps:
+            _say_how_to_go_on(folder)
         if best.told:
             _say(f"the best by validation is in {best.folder}: {best.told}.")
+    return folder
 
 
 class Best:
@@ -152,42 +148,34 @@ class Best:
         self._figure, self.told = float(figure), f"{name} {figure:.4g} at step {step}"
 
 
-def _follow(
-    steps: Iterator[Step],
-    config: TrainConfig,
-    run: Path,
-    devices: Devices,
-    board: Board,
-    on_step: Callable[[Step], None] | None,
-) -> None:
+def _follow(steps: Iterator[Step], run: Run, board: Board) -> None:
     def on_line(line: Mapping[str, float]) -> None:
         shown = {"items_per_second": "items/s"}
         board.scalars(int(line["step"]), {shown.get(name, name): line[name] for name in line if name != "step"})
 
-    followed = follow(steps, run, total=config.steps, log_every=config.log_every, on_line=on_line)
+    followed = follow(steps, run.folder, total=run.train.steps, log_every=run.train.log_every, on_line=on_line)
     for count, step in enumerate(followed, 1):
         if count == _MEASURED_STEPS:
-            used = f"; memory {_size(peak)} at most so far" if (peak := peak_memory(devices.device)) else ""
-            _say(f"steps to come: {config.steps - step.step}, about {clock(step.seconds_left)}{used}.")
-        if on_step is not None:
-            on_step(step)
+            used = f"; memory {_size(peak)} at most so far" if (peak := peak_memory(run.devices.device)) else ""
+            _say(f"steps to come: {run.train.steps - step.step}, about {clock(step.seconds_left)}{used}.")
+        if run.on_step is not None:
+            run.on_step(step)
 
 
-def _announce(
-    players: Sequence[Player], config: TrainConfig, run: Path, devices: Devices, corpus: Corpus, board: Board
-) -> None:
+def _announce(players: Sequence[Player], run: Run, corpus: Corpus, board: Board) -> None:
     parameters = [parameter for player in players for parameter in player.module.parameters()]
     trained = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
     averaged = sum(parameter.numel() for parameter in players[0].module.parameters() if parameter.requires_grad)
     held = sum(parameter.numel() for parameter in parameters)
     # Weights, and for what is trained a gradient and the two moments of AdamW; averages of the first player.
     state = 4 * (held + 3 * trained + averaged)
-    where = str(devices.device) + (f", {devices.n_processes} processes" if devices.n_processes > 1 else "")
+    n_processes = run.devices.n_processes
+    where = str(run.devices.device) + (f", {n_processes} processes" if n_processes > 1 else "")
     frozen = f" of {held / 1e6:.3g} M" if held != trained else ""
     _say(
         f"{trained / 1e6:.3g} M{frozen} parameters learn from {len(corpus)} clips, {corpus.seconds / 3600:.3g} h, on "
-        f"{where}: {config.steps} steps of {config.batch_size} items; {_size(state)} for weights, gradients, moments "
-        "and averages, and more for the layers' outputs."
+        f"{where}: {run.train.steps} steps of {run.train.batch_size} items; {_size(state)} for weights, gradients, "
+        "moments and averages, and more for the layers' outputs."
     )
     if board.is_open:
         _say(f"curves and sounds: tensorboard --logdir {shlex.quote(str(board.folder))}")

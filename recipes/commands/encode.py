@@ -8,7 +8,7 @@ from typing import Any
 from audiodiff.cli.output import tell
 from audiodiff.cli.prepare import CORPUS_NAMES
 
-from .train import PRESET_NAMES
+from ..presets import names_of
 
 
 def add_parser(subparsers: Any) -> None:
@@ -34,7 +34,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--preset",
-        choices=PRESET_NAMES["latent"],
+        choices=names_of("latent"),
         metavar="PRESET",
         default="music",
         help="what the shards are for: decides which numbers and classes they hold, and the layout of the corpus "

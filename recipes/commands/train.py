@@ -9,49 +9,7 @@ from audiodiff.cli.output import tell
 from audiodiff.cli.parser import Parser
 from audiodiff.errors import AudiodiffError
 
-PRESET_NAMES = {
-    "vocoder": (
-        "speech",
-        "speech-adversarial",
-        "music-vocoder",
-        "folder",
-        "ljspeech",
-        "libritts",
-        "vctk",
-        "diffwave-ljspeech",
-        "tiny",
-    ),
-    "autoencoder": (
-        "music-autoencoder",
-        "speech-autoencoder",
-        "folder-autoencoder",
-        "maestro-autoencoder",
-        "musdb18-autoencoder",
-        "gtzan-autoencoder",
-        "fma-autoencoder",
-        "sc09-autoencoder",
-        "ljspeech-autoencoder",
-        "tiny-autoencoder",
-    ),
-    "latent": (
-        "music",
-        "music-unet",
-        "music-finetune",
-        "folder-latent",
-        "maestro-latent",
-        "musdb18-latent",
-        "gtzan-latent",
-        "fma-latent",
-        "sc09-latent",
-        "ljspeech-latent",
-        "tiny-latent",
-    ),
-    "upsampler": (
-        "upsampler-speech",
-        "tiny-upsampler",
-    ),
-}
-"""Names of the presets by the recipe that has them in its `PRESETS` (and needs torch)."""
+from ..presets import PRESETS
 
 
 def add_parser(subparsers: Any) -> None:
@@ -69,7 +27,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "config",
         metavar="PRESET",
-        help=f"{', '.join(name for names in PRESET_NAMES.values() for name in names)}, or a .yaml or .json of settings",
+        help=f"{', '.join(PRESETS)}, or a .yaml or .json of settings",
     )
     _add_options(parser, {})
     # Everything after PRESET, so that settings can be named freely; `run` reads the options among it.
@@ -99,24 +57,24 @@ def run(args: argparse.Namespace) -> int:
     if args.resume and "output" not in changes and not args.help:
         source = _run_settings(source)
         changes["output"] = args.config
-    # Each module has `Config`, `configure`, `config_to_dict`, `train` and `NEXT`, what to do with the checkpoint.
-    presets = import_module(f"..{recipe_of(source)}", __package__)
-    config = presets.configure(source, changes)
+    # Each module has `RECIPE`, `train` and `NEXT`, what to do with the checkpoint.
+    module = import_module(f"..{recipe_of(source)}", __package__)
+    config = module.RECIPE.configure(source, changes)
     if args.help:
-        print(_explained(presets, config), end="")
+        print(_explained(module.RECIPE, config), end="")
         return 0
     if args.settings:
         import json
 
-        tell(json.dumps(presets.config_to_dict(config), indent=1))
+        tell(json.dumps(module.RECIPE.to_dict(config), indent=1))
         return 0
     if not config.data.folder or not config.output:
         raise AudiodiffError("a run needs a corpus and a folder: give --data FOLDER and --output RUN.")
     from audiodiff.training.devices import close_devices
 
-    folder = presets.train(config, resume=args.resume)
+    folder = module.train(config, resume=args.resume)
     if close_devices():
-        tell(f"{folder}: a checkpoint; {presets.NEXT.format(folder=folder)}")
+        tell(f"{folder}: a checkpoint; {module.NEXT.format(folder=folder)}")
     return 0
 
 
@@ -126,7 +84,7 @@ def _run_settings(run: str) -> str:
     Raises:
         AudiodiffError: it is not the folder of a run.
     """
-    from ..run import SETTINGS_FILE
+    from ..run_folder import SETTINGS_FILE
 
     file = Path(run) / SETTINGS_FILE
     if not file.is_file():
@@ -137,7 +95,7 @@ def _run_settings(run: str) -> str:
     return str(file)
 
 
-def _explained(presets: Any, config: Any) -> str:
+def _explained(recipe: Any, config: Any) -> str:
     """The options, and every setting with its value and what it means."""
     import json
     import shlex
@@ -152,7 +110,7 @@ def _explained(presets: Any, config: Any) -> str:
     )
     _add_options(parser, {})
     lines = [parser.format_help(), f"settings and their values in {config.preset}; the last parts of a key will do:"]
-    for key, value, words in explain(presets.Config, presets.config_to_dict(config)):
+    for key, value, words in explain(type(config), recipe.to_dict(config)):
         mel, _, first = key.rpartition(".")
         if first == "sample_rate" and mel.endswith("mel"):
             lines.append(f"  --{mel} NAME")
@@ -176,12 +134,10 @@ def recipe_of(source: str) -> str:
         from ..settings import read_table
 
         name = str(read_table(Path(source)).get("preset", "") or "folder")
-    for module, names in PRESET_NAMES.items():
-        if name in names:
-            return module
-    known = ", ".join(name for names in PRESET_NAMES.values() for name in names)
+    if name in PRESETS:
+        return PRESETS[name].recipe
     where = "" if name == source else f"{source} starts from a preset that does not exist: "
-    raise AudiodiffError(f"{where}there is no preset {name!r}; known are {known}, or give a .yaml file.")
+    raise AudiodiffError(f"{where}there is no preset {name!r}; known are {', '.join(PRESETS)}, or give a .yaml file.")
 
 
 def _read(args: argparse.Namespace) -> tuple[argparse.Namespace, dict[str, Any]]:

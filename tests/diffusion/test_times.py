@@ -69,6 +69,13 @@ def test_angle_grid_is_even_in_the_angle() -> None:
     assert grid[4] == pytest.approx(0.2)
 
 
+def test_angle_grid_ends_where_the_process_does_at_any_scale() -> None:
+    process = VarianceExploding(t_max=2.0)
+    grid = angle_grid(process, 8, 0.25)
+    angles = torch.atan(process.sigma(grid) / 0.25)
+    torch.testing.assert_close(angles.diff(), torch.full((8,), -float(angles[0]) / 8, dtype=torch.float64))
+
+
 def test_shifted_grid() -> None:
     grid = shifted_grid(RectifiedFlow(), 4, 3.0)
     torch.testing.assert_close(grid, torch.tensor([1.0, 0.9, 0.75, 0.5, 0.0], dtype=torch.float64))

@@ -7,7 +7,7 @@ import torch
 from audiodiff.training.devices import open_devices
 from audiodiff_recipes import autoencoder
 from audiodiff_recipes.autoencoder import Config, configure, reconstruct
-from audiodiff_recipes.corpus import open_dataset, read_corpus
+from audiodiff_recipes.corpus import RandomCrops, open_dataset, read_corpus
 
 RATE = 22_050
 
@@ -26,13 +26,14 @@ def test_the_limit_of_a_clip_reaches_loss_and_validation(tmp_path: Path) -> None
     config = walled(tmp_path, "3000")
     data = open_dataset(read_corpus(config.data).items, config.data, RATE)
     devices = open_devices("cpu")
-    waveform, bandwidth = autoencoder._crops(data, config, 0, 4, None)
+    crops = RandomCrops(data, config.data, 0, config.data.crop_frames * 256, config.train.batch_size)
+    waveform, bandwidth = crops.draw(0, torch.Generator())
     assert bandwidth.tolist() == [3000.0] * 4
     model = autoencoder.build_model(config, autoencoder._log_mels(waveform, config), bandwidth)
     given = []
     whole = model.loss
     model.loss = lambda *parts: given.append(parts[2]) or whole(*parts)  # type: ignore[method-assign, assignment]
-    autoencoder.make_player(model, data, config, devices).loss_fn(0, torch.Generator().manual_seed(0))
+    autoencoder.make_player(model, crops, config, devices).loss_fn(0, torch.Generator().manual_seed(0))
     assert given[0].tolist() == [3000.0] * config.train.batch_size
 
     before, _ = reconstruct(model, data, config, devices)

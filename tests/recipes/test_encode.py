@@ -15,6 +15,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import read_config
 from audiodiff_recipes import autoencoder, encode, latent
 from audiodiff_recipes.encode import encode_corpus, with_validation
+from audiodiff_recipes.latent_shards import shard_folders
 from tests.recipes.corpus import tiny_changes, write_corpus
 
 Encode = Callable[..., dict[str, int]]
@@ -188,7 +189,7 @@ def test_a_latent_model_learns_from_urls(run: Encode, codec: Path, tmp_path: Pat
 def test_where_the_splits_are() -> None:
     def places(folder: str) -> list[str]:
         config = latent.configure("tiny-latent", {"data.folder": folder})
-        return [place for split in ("train", "valid") for place in latent.shard_folders(config, split)]
+        return [place for split in ("train", "valid") for place in shard_folders(config, split)]
 
     assert places("https://host/x/, y") == ["https://host/x/train", "y/train", "https://host/x/valid", "y/valid"]
     assert places("s/train/shard-{00..12}.tar") == ["s/train/shard-{00..12}.tar", "s/valid"]

@@ -17,7 +17,7 @@ def shape(**changes: str) -> VocoderConfig:
 
 def test_what_is_not_given_follows_the_mel() -> None:
     config = shape(**{"model.mel": "bigvgan-44k"})
-    music = vocoder.PRESETS["music-vocoder"].model
+    music = vocoder.RECIPE.preset("music-vocoder").model
     assert (config.front_end, config.loss.resolutions) == (music.front_end, music.loss.resolutions)
     assert (config.head.mel_mean, config.head.mel_deviation) == (-4.0, 3.0)
     assert config.wavenet.cond_channels == 128

@@ -32,7 +32,6 @@ from audiodiff.signal import mel
 from audiodiff.training.devices import open_devices
 from audiodiff.training.logging import Board
 from audiodiff_recipes import autoencoder, latent
-from audiodiff_recipes.commands.train import PRESET_NAMES
 from audiodiff_recipes.corpus import CorpusName
 from audiodiff_recipes.encode import (
     Segment,
@@ -43,8 +42,9 @@ from audiodiff_recipes.encode import (
     encoding_of,
     numbers_of,
 )
-from audiodiff_recipes.latent_config import LAYOUTS
+from audiodiff_recipes.latent_shards import check_shards, open_shards
 from audiodiff_recipes.latent_sounds import generate, listening_clips
+from audiodiff_recipes.presets import PRESETS, names_of
 from tests.models.vocoder.cases import ANCHORED, make
 from tests.recipes.corpus import write_corpus
 
@@ -102,15 +102,8 @@ def tiny(place: Path, run: str, steps: int = 3, **changes: str) -> latent.Config
     return latent.configure("tiny-latent", {**given, **changes})
 
 
-def test_presets_survive_json_and_the_command_line_knows_them() -> None:
-    for module in (autoencoder, latent):
-        assert tuple(module.PRESETS) == PRESET_NAMES[module.__name__.rpartition(".")[2]]
-        for config in module.PRESETS.values():
-            assert module.config_from_dict(json.loads(json.dumps(module.config_to_dict(config)))) == config
-
-
 def test_the_shipped_models_fit_their_budget() -> None:
-    model = latent.MelLatent(latent.PRESETS["music"].model)
+    model = latent.MelLatent(latent.RECIPE.preset("music").model)
     assert 2 * sum(parameter.numel() for parameter in model.parameters()) < 28 * 2**20  # fp16; the vocoder has the rest
 
 
@@ -143,18 +136,19 @@ def test_long_clips_are_encoded_in_blocks_as_in_one_go(place: Path, monkeypatch:
 
 def test_presets_for_corpora_name_layouts_and_what_the_model_knows() -> None:
     assert {"folder", *CORPORA} == set(get_args(CorpusName))
-    assert set(LAYOUTS.values()) <= set(CORPORA)
-    assert set(LAYOUTS) <= set(latent.PRESETS)
-    assert encoding_of("music").numbers == latent.PRESETS["music"].model.numbers
+    layouts = {name: row.layout for name, row in PRESETS.items() if row.layout != "folder"}
+    assert set(layouts.values()) <= set(CORPORA)
+    assert set(layouts) <= set(names_of("latent"))
+    assert encoding_of("music").numbers == latent.RECIPE.preset("music").model.numbers
     digits = encoding_of("sc09-latent")
     assert (digits.corpus, digits.numbers, digits.classes[0].values) == ("sc09", (), SC09_WORDS)
     with pytest.raises(AudiodiffError, match="sc09-latent"):
         encoding_of("sc09")
     # shards of a codec preset are what the latent preset of that corpus expects
-    for name in LAYOUTS:
-        codec = autoencoder.PRESETS[name.replace("-latent", "-autoencoder")]
-        assert codec.data.corpus == LAYOUTS[name]
-        assert codec.model == latent.PRESETS[name].model.autoencoder
+    for name, layout in layouts.items():
+        codec = autoencoder.RECIPE.preset(name.replace("-latent", "-autoencoder"))
+        assert codec.data.corpus == layout
+        assert codec.model == latent.RECIPE.preset(name).model.autoencoder
 
 
 def test_long_recordings_become_clips_whose_latents_join_to_the_whole(
@@ -327,15 +321,15 @@ def test_another_autoencoder_or_encoder_is_refused(place: Path) -> None:
     with pytest.raises(AudiodiffError, match="text_encoder minilm"):
         latent.train(tiny(place, "no", text_encoder="t5:google/t5"), resume=False)
     config = dataclasses.replace(tiny(place, "no"), autoencoder="")
-    data = latent.open_shards(config, "train")
+    data = open_shards(config, "train")
     with pytest.raises(AudiodiffError, match="autoencoder is not set"):
-        latent.check_shards(data, config)
+        check_shards(data, config)
 
 
 def test_recordings_can_be_drawn_more_often(place: Path) -> None:
     config = tiny(place, "no", recorded_weight="3.0")
-    data = latent.open_shards(config, "train")
-    plain = latent.open_shards(tiny(place, "no"), "train")
+    data = open_shards(config, "train")
+    plain = open_shards(tiny(place, "no"), "train")
     # every clip here is rendered, so nothing changes
     assert torch.equal(data.batch(0, 0, 8, 4).index, plain.batch(0, 0, 8, 4).index)
 
@@ -391,7 +385,7 @@ def test_validation_sounds_follow_the_condition_and_the_settings(place: Path) ->
     with torch.no_grad():
         for parameter in model.network.parameters():
             parameter.normal_(std=0.15)
-    data = latent.open_shards(config, "train")
+    data = open_shards(config, "train")
     assert listening_clips(data, 2) == [0, 3]  # clip 2 has no caption
     conds = [model.condition(data.states(index)[:1], [{}], [{}]) for index in (0, 3)]
     first, again = (generate(model, conds[0], config, 12, seed=1) for _ in range(2))
@@ -462,7 +456,7 @@ def test_training_tells_a_model_its_beats_except_where_they_are_withheld(
     def player(share: float, beats: str) -> None:
         seen.clear()
         config = tiny(place, "told", **{"model.beats": beats, "data.drop_beats": str(share), "data.drop_all": "0"})
-        data, model = latent.open_shards(config, "train"), latent.build_model(config)
+        data, model = open_shards(config, "train"), latent.build_model(config)
         draw = data.batch
         steady = torch.arange(16.0).repeat(config.train.batch_size, 1)
         monkeypatch.setattr(data, "batch", lambda *given: dataclasses.replace(draw(*given), beats=steady))
@@ -493,7 +487,7 @@ def test_training_tells_a_model_what_it_has_to_fit_and_asks_for_the_rest(
         seen.clear()
         changes = {f"data.{name}": value for name, value in settings.items()}
         config = tiny(place, "told", **{"model.known": "true", "data.drop_all": "0", "data.drop_text": "0", **changes})
-        data, model = latent.open_shards(config, "train"), latent.build_model(config)
+        data, model = open_shards(config, "train"), latent.build_model(config)
         loss = model.loss
 
         def spy(x: torch.Tensor, cond: Condition, *rest: torch.Tensor) -> MelLatentLoss:
@@ -534,7 +528,7 @@ def test_completing_is_learnt_later_and_validated_by_itself(place: Path) -> None
 
 def test_completing_is_validated_on_gaps_alone(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny(place, "gaps", **{"model.known": "true"})
-    data, model = latent.open_shards(config, "valid"), latent.build_model(config)
+    data, model = open_shards(config, "valid"), latent.build_model(config)
     seen: list[Condition] = []
     loss = model.loss
     monkeypatch.setattr(model, "loss", lambda x, cond, *rest: seen.append(cond) or loss(x, cond, *rest))

@@ -23,7 +23,7 @@ def test_weights_and_optimizer_are_counted_exactly_and_a_batch_from_below() -> N
 
 def test_what_cannot_fit_is_refused_with_the_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "memory_bytes", lambda device: 16 * 2**30)
-    shape = vocoder.PRESETS["speech"].model
+    shape = vocoder.RECIPE.preset("speech").model
     found = expect_memory(lambda: Vocoder(shape), TrainConfig(steps=1, batch_size=12), 88, CPU)
     assert "8,913,219 parameters" in str(found)
     with pytest.raises(AudiodiffError, match=r"at least [0-9]+\.[0-9]+ GiB .* this machine has 16\.0; take a smaller"):

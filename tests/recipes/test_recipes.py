@@ -10,8 +10,9 @@ import pytest
 from audiodiff.models.checkpoint import load_autoencoder, load_mel_latent, load_upsampler, load_vocoder, read_config
 from audiodiff.training.progress import read_log
 from audiodiff_recipes import autoencoder, latent
-from audiodiff_recipes.commands.train import PRESET_NAMES
 from audiodiff_recipes.encode import encode_for
+from audiodiff_recipes.latent_shards import open_shards
+from audiodiff_recipes.presets import PRESETS
 from tests.data.corpus import clip
 from tests.recipes.test_latent import write_music
 
@@ -108,12 +109,11 @@ def test_a_recipe_trains_and_goes_on(place: Path, case: Case) -> None:
 
 def test_shards_of_a_preset_are_of_its_layout(place: Path) -> None:
     config = latent.configure("sc09-latent", places(place, "shards/digits", "none"))
-    assert {clip.classes["word"] for clip in latent.open_shards(config, "train").clips} == {"zero", "seven"}
+    assert {clip.classes["word"] for clip in open_shards(config, "train").clips} == {"zero", "seven"}
 
 
 def test_the_readme_names_every_preset() -> None:
     text = README.read_text(encoding="utf-8")
-    for recipe, names in PRESET_NAMES.items():
-        assert f"`{recipe}.py`" in text
-        for name in names:
-            assert f"`{name}`" in text
+    for name, row in PRESETS.items():
+        assert f"`{name}`" in text
+        assert f"`{row.recipe}.py`" in text

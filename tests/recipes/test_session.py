@@ -17,7 +17,7 @@ from audiodiff.training import progress
 from audiodiff.training.progress import read_log
 from audiodiff.training.state import has_state, load_state, locked
 from audiodiff_recipes import vocoder
-from audiodiff_recipes.run import check_run_folder
+from audiodiff_recipes.run_folder import check_run_folder
 from audiodiff_recipes.session import Best
 from tests.recipes.corpus import tiny_changes, write_corpus
 

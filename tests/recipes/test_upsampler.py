@@ -8,8 +8,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import load_upsampler, read_config
 from audiodiff.models.upsampler import Upsampler
 from audiodiff.training.progress import read_log
-from audiodiff_recipes.commands.train import PRESET_NAMES
-from audiodiff_recipes.upsampler import PRESETS, Config, config_from_dict, config_to_dict, configure, train
+from audiodiff_recipes.upsampler import RECIPE, Config, configure, train
 from tests.recipes.corpus import tiny_changes, write_corpus
 
 
@@ -24,14 +23,8 @@ def tiny(place: Path, run: str, steps: int = 3, **changes: str) -> Config:
     return configure("tiny-upsampler", {**tiny_changes(place, run, steps), **small, **changes})
 
 
-def test_presets_survive_json_and_the_command_line_knows_them() -> None:
-    assert tuple(PRESETS) == PRESET_NAMES["upsampler"]
-    for config in PRESETS.values():
-        assert config_from_dict(json.loads(json.dumps(config_to_dict(config)))) == config
-
-
 def test_the_shipped_preset_fits_its_file() -> None:
-    model = Upsampler(PRESETS["upsampler-speech"].model)
+    model = Upsampler(RECIPE.preset("upsampler-speech").model)
     assert 2 * sum(value.numel() for value in model.state_dict().values()) < 6 * 2**20
 
 
@@ -63,7 +56,7 @@ def test_tiny_trains_to_a_checkpoint_and_resumes_to_the_same_bits(place: Path) -
     metadata = read_config(whole)["metadata"]
     assert metadata["step"] == 4
     assert metadata["corpus"]["licences"] == ["CC0-1.0"]
-    assert metadata["sampling"]["augmentation"] == PRESETS["tiny-upsampler"].sampling.augmentation
+    assert metadata["sampling"]["augmentation"] == RECIPE.preset("tiny-upsampler").sampling.augmentation
     assert metadata["command"].startswith("audiodiff train tiny-upsampler --data FOLDER --output RUN")
     assert str(place) not in json.dumps(metadata)
 

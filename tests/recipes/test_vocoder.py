@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import torch
@@ -16,18 +15,13 @@ from audiodiff.models.find import PRETRAINED
 from audiodiff.models.vocoder import PriorConfig, Vocoder
 from audiodiff.training.progress import read_log
 from audiodiff_recipes import autoencoder
-from audiodiff_recipes.commands.train import PRESET_NAMES
 from audiodiff_recipes.corpus import split_items
 from audiodiff_recipes.vocoder import (
-    PRESETS,
+    RECIPE,
     Config,
-    DataConfig,
     OutputConfig,
     SamplingConfig,
     build_model,
-    command,
-    config_from_dict,
-    config_to_dict,
     configure,
     describe,
     for_sampling,
@@ -51,18 +45,11 @@ def same_weights(a: Vocoder, b: Vocoder) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
 
-def test_presets_survive_json_and_the_command_line_knows_them() -> None:
-    assert tuple(PRESETS) == PRESET_NAMES["vocoder"]
-    for config in PRESETS.values():
-        assert config_from_dict(json.loads(json.dumps(config_to_dict(config)))) == config
-    assert {preset.data.corpus for preset in PRESETS.values()} <= set(get_args(DataConfig.__annotations__["corpus"]))
-
-
 def test_every_preset_can_be_built_and_has_the_published_size() -> None:
-    sizes = {name: sum(p.numel() for p in build_model(PRESETS[name]).parameters()) for name in ("tiny", "speech")}
+    sizes = {name: sum(p.numel() for p in build_model(RECIPE.preset(name)).parameters()) for name in ("tiny", "speech")}
     assert sizes["tiny"] < 300_000
     assert sizes["speech"] * 4 < 60 * 2**20
-    diffwave = build_model(PRESETS["diffwave-ljspeech"])
+    diffwave = build_model(RECIPE.preset("diffwave-ljspeech"))
     assert sum(p.numel() for p in diffwave.parameters()) == 2_619_971  # ours keeps the embedding table as a buffer
 
 
@@ -71,10 +58,10 @@ def test_configure_layers_file_and_changes(tmp_path: Path) -> None:
     file.write_text("preset: tiny\ntrain:\n  learning_rate: 1e-3\nmodel:\n  wavenet:\n    channels: 48\n")
     config = configure(file, {"seed": "7", "gain_db": "-3,0"})
     assert config.preset == "tiny"
-    assert config.train == dataclasses.replace(PRESETS["tiny"].train, learning_rate=1e-3, seed=7)
+    assert config.train == dataclasses.replace(RECIPE.preset("tiny").train, learning_rate=1e-3, seed=7)
     assert config.model.wavenet.channels == 48
     assert config.data.gain_db == (-3.0, 0.0)
-    assert command(config).endswith(
+    assert RECIPE.command(config).endswith(
         "--model.wavenet.channels 48 --train.learning_rate 0.001 --train.seed 7 --data.gain_db '[-3.0, 0.0]'"
     )
     assert configure("tiny", {"model.mel": "bigvgan-24k"}).model.mel.sample_rate == 24000
@@ -115,7 +102,7 @@ def test_tiny_trains_to_a_checkpoint_and_resumes_to_the_same_bits(place: Path) -
     assert [line["step"] for line in log if "loss" in line] == [6]
     assert [line["step"] for line in log if "validation_loss" in line] == [6]
     assert list((whole / "tensorboard").glob("events*"))
-    sound = vocode(model, torch.zeros(256 * 8), PRESETS["tiny"].sampling, seed=0)
+    sound = vocode(model, torch.zeros(256 * 8), RECIPE.preset("tiny").sampling, seed=0)
     assert sound.shape == (256 * 8,)
     assert bool(sound.isfinite().all())
 
@@ -187,7 +174,7 @@ def items(*splits: str) -> list[AudioItem]:
 
 def test_the_exported_model_has_the_projections_that_are_meant_for_sampling() -> None:
     sampling = SamplingConfig(prior=PriorConfig("shaped", 3, 0.5), output=OutputConfig(2, 5, 0.9))
-    config = dataclasses.replace(PRESETS["tiny"], sampling=sampling)
+    config = dataclasses.replace(RECIPE.preset("tiny"), sampling=sampling)
     meant = for_sampling(Vocoder(config.model), config).config
     assert meant.prior == PriorConfig("shaped", 3, 0.5)
     assert (meant.head.output_projections, meant.head.output_half_projections, meant.head.output_momentum) == (
@@ -195,9 +182,9 @@ def test_the_exported_model_has_the_projections_that_are_meant_for_sampling() ->
         5,
         0.9,
     )
-    same = Vocoder(PRESETS["tiny"].model)
-    assert for_sampling(same, PRESETS["tiny"]) is same
-    assert config_from_dict(json.loads(json.dumps(config_to_dict(config)))) == config
+    same = Vocoder(RECIPE.preset("tiny").model)
+    assert for_sampling(same, RECIPE.preset("tiny")) is same
+    assert RECIPE.from_dict(json.loads(json.dumps(RECIPE.to_dict(config)))) == config
 
 
 def test_split_items() -> None:

@@ -100,6 +100,12 @@ def test_the_vocoder_draws_its_noise_from_the_seed_of_the_clip(model: LatentSynt
     assert float((one - other).abs().max()) > 1e-4
 
 
+def test_every_draw_of_noise_is_another_and_belongs_to_its_place(model: LatentSynthesizer) -> None:
+    first, second = model.noise(3, 0, 0, 20), model.noise(3, 1, 0, 20)
+    assert float((first - second).abs().max()) > 0.1
+    assert torch.equal(model.noise(3, 1, 5, 12), second[..., 5:12])
+
+
 def test_blended_prompts_lie_between_their_parts(model: LatentSynthesizer) -> None:
     x = torch.randn(1, 4, 40, generator=torch.Generator().manual_seed(0))
     t = torch.full((1,), 0.5)

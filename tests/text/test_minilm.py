@@ -114,6 +114,7 @@ def test_found_in_either_package_without_importing_it(tmp_path, monkeypatch, pac
         (folder / file).write_text("no")
     monkeypatch.setattr(module, "PACKAGES", (("no_such_package", "model"), package))
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, name, raising=False)
     assert find_minilm() == folder
     with pytest.raises(AudiodiffError, match="damaged or another model"):
         open_encoder()

@@ -31,6 +31,13 @@ def test_the_average_follows_its_closed_form() -> None:
     assert ema.tensors()["weight"].item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_items_are_counted_not_updates() -> None:
+    ema = EMA(module_with(0.0), half_life=100.0)
+    for _ in range(3):
+        ema.update(8)
+    assert ema.items_seen == 24
+
+
 def test_warm_up_forgets_the_initial_weights() -> None:
     module = module_with(1000.0)
     ema = EMA(module, half_life=1e9)

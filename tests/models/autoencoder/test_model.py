@@ -88,6 +88,18 @@ def test_training_lowers_the_loss_and_its_parts_are_named() -> None:
     torch.testing.assert_close(total, loss.per_item.detach().mean(), rtol=1e-5, atol=1e-6)
 
 
+@torch.no_grad()
+def test_the_noise_of_the_latents_has_their_standard_deviation() -> None:
+    autoencoder = model()
+    log_mel, noise = mels(), torch.randn(4, 6, 8, generator=torch.Generator().manual_seed(1))
+    target = (log_mel - autoencoder.mel_mean[:, None]) / autoencoder.mel_deviation[:, None]
+    mean, log_variance = autoencoder.encoder(target)
+    assert float(log_variance.std()) > 0.01
+    latents = mean + noise * log_variance.exp().sqrt()
+    expected = autoencoder.decoder(latents) * autoencoder.mel_deviation[:, None] + autoencoder.mel_mean[:, None]
+    torch.testing.assert_close(autoencoder.loss(log_mel, noise).log_mel, expected, rtol=0, atol=1e-4)
+
+
 def test_bands_above_a_recordings_limit_do_not_count() -> None:
     autoencoder = model()
     batch = mels()
