@@ -16,14 +16,12 @@ from audiodiff.bounds import check_bounds
 from audiodiff.data.dataset import AudioDataset
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.spectral import log_spectral_distance
-from audiodiff.models.checkpoint import load_upsampler, save_upsampler
-from audiodiff.models.config import dataclass_to_dict
+from audiodiff.models.checkpoint import load_checkpoint, save_checkpoint
+from audiodiff.models.config import dataclass_to_dict, model_config_to_dict
 from audiodiff.models.find import find_checkpoint
 from audiodiff.models.upsampler import (
     Upsampler,
     UpsamplerConfig,
-    upsampler_config_from_dict,
-    upsampler_config_to_dict,
 )
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.upsample import UpsamplerSynthesizer
@@ -117,8 +115,6 @@ class Config:
 RECIPE = Recipe(
     "upsampler",
     Config(model=UpsamplerConfig(), train=TrainConfig(steps=1, batch_size=1)),
-    upsampler_config_to_dict,
-    upsampler_config_from_dict,
 )
 
 configure = RECIPE.configure
@@ -128,7 +124,7 @@ NEXT = "try it with `audiodiff upsample in.wav -o out.wav --model {folder}`"
 
 
 def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Path:
-    """Train, and return the run folder, which is then a checkpoint for `load_upsampler`.
+    """Train, and return the run folder, which is then a checkpoint for `load_checkpoint`.
 
     Args:
         config: the settings; `data.folder` and `output` must be set.
@@ -154,7 +150,7 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
 
     def export(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
         assert isinstance(averaged, Upsampler)
-        save_upsampler(folder, averaged, {**metadata, **facts})
+        save_checkpoint(folder, averaged, {**metadata, **facts})
 
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, Upsampler)
@@ -188,8 +184,8 @@ def build_model(config: Config, data: AudioDataset) -> Upsampler:
     if not config.init:
         model.fit_statistics(data.crops(config.train.seed, 0, _STATISTICS_CROPS, _n_samples(config)).waveform)
         return model
-    given = load_upsampler(find_checkpoint(config.init))
-    theirs, ours = upsampler_config_to_dict(given.config), upsampler_config_to_dict(config.model)
+    given = load_checkpoint(find_checkpoint(config.init), Upsampler)
+    theirs, ours = model_config_to_dict(given.config), model_config_to_dict(config.model)
     check_shape(config.init, theirs, ours, lambda key: not key.startswith(("t_min", "augmentation_max")))
     model.load_state_dict(given.state_dict())
     return model

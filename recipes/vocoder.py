@@ -17,15 +17,14 @@ from torch import Tensor, nn
 from audiodiff.bounds import check_bounds
 from audiodiff.data.dataset import AudioDataset
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.checkpoint import load_autoencoder, load_vocoder, save_vocoder
-from audiodiff.models.config import dataclass_to_dict
+from audiodiff.models.autoencoder import MelAutoencoder
+from audiodiff.models.checkpoint import load_checkpoint, save_checkpoint
+from audiodiff.models.config import dataclass_to_dict, model_config_to_dict
 from audiodiff.models.find import find_checkpoint, find_vocoder
 from audiodiff.models.vocoder import (
     PriorConfig,
     Vocoder,
     VocoderConfig,
-    vocoder_config_from_dict,
-    vocoder_config_to_dict,
 )
 from audiodiff.nn.discriminator import Discriminator, DiscriminatorConfig, discriminator_loss, generator_loss
 from audiodiff.signal import mel
@@ -176,8 +175,6 @@ def _follow_mel(values: dict[str, Any], before: Mapping[str, Any], given: set[st
 RECIPE = Recipe(
     "vocoder",
     Config(model=VocoderConfig(mel=mel.preset("hifigan-22k")), train=TrainConfig(steps=1, batch_size=1)),
-    vocoder_config_to_dict,
-    vocoder_config_from_dict,
     follow=_follow_mel,
 )
 
@@ -188,7 +185,7 @@ NEXT = "try it with `audiodiff vocode in.wav -o out.wav --model {folder}`"
 
 
 def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Path:
-    """Train, and return the run folder, which is then a checkpoint for `load_vocoder`.
+    """Train, and return the run folder, which is then a checkpoint for `load_checkpoint`.
 
     Args:
         config: the settings; `data.folder` and `output` must be set.
@@ -210,7 +207,7 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
 
     def export(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
         assert isinstance(averaged, Vocoder)
-        save_vocoder(folder, for_sampling(averaged, config), {**metadata, **facts})
+        save_checkpoint(folder, for_sampling(averaged, config), {**metadata, **facts})
 
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, Vocoder)
@@ -238,8 +235,8 @@ def build_model(config: Config) -> Vocoder:
     torch.manual_seed(config.train.seed)
     model = Vocoder(config.model)
     if config.init:
-        given = load_vocoder(find_vocoder(config.init))
-        theirs, ours = vocoder_config_to_dict(given.config), vocoder_config_to_dict(config.model)
+        given = load_checkpoint(find_vocoder(config.init), Vocoder)
+        theirs, ours = model_config_to_dict(given.config), model_config_to_dict(config.model)
         decisive = ("mel.", "wavenet.", "front_end.", "head.name")
         check_shape(config.init, theirs, ours, lambda key: key.startswith(decisive))
         model.load_state_dict(given.state_dict())
@@ -307,7 +304,9 @@ def decoded_mels(config: Config, devices: Devices) -> Callable[[Tensor, Tensor],
     """
     if not config.autoencoder:
         return None
-    codec = load_autoencoder(find_checkpoint(config.autoencoder)).to(devices.device).requires_grad_(False)
+    codec = (
+        load_checkpoint(find_checkpoint(config.autoencoder), MelAutoencoder).to(devices.device).requires_grad_(False)
+    )
     spec = config.model.mel
     if codec.mel_spec != spec:
         raise AudiodiffError(

@@ -16,16 +16,9 @@ from audiodiff.data.dataset import AudioDataset
 from audiodiff.data.shards import LatentDataset
 from audiodiff.errors import AudiodiffError
 from audiodiff.models import find
-from audiodiff.models.checkpoint import (
-    load_autoencoder,
-    load_mel_latent,
-    load_vocoder,
-    read_config,
-    save_mel_latent,
-    save_vocoder,
-    weights_hash,
-)
-from audiodiff.models.mel_latent import KEY, MelLatentLoss
+from audiodiff.models.autoencoder import MelAutoencoder
+from audiodiff.models.checkpoint import load_checkpoint, read_config, save_checkpoint, weights_hash
+from audiodiff.models.mel_latent import KEY, MelLatent, MelLatentLoss
 from audiodiff.models.vocoder import Vocoder, VocoderConfig
 from audiodiff.nn.condition import Condition
 from audiodiff.nn.wavenet import WaveNetConfig
@@ -120,7 +113,7 @@ def test_shards_hold_what_the_autoencoder_and_the_metadata_say(place: Path) -> N
     assert first.classes == {"source": "rendered"}
     assert data.clips[2].texts == ()
     # the latents are those of the whole clip, up to the rounding of float16
-    model = load_autoencoder(place / "ae")
+    model = load_checkpoint(place / "ae", MelAutoencoder)
     waveform, rate = soundfile.read(place / "corpus" / "clip0.wav", dtype="float32")
     assert rate == 22050
     samples = torch.from_numpy(waveform)
@@ -130,7 +123,7 @@ def test_shards_hold_what_the_autoencoder_and_the_metadata_say(place: Path) -> N
 
 
 def test_long_clips_are_encoded_in_blocks_as_in_one_go(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = load_autoencoder(place / "ae")
+    model = load_checkpoint(place / "ae", MelAutoencoder)
     waveform = 0.1 * torch.randn(256 * 403, generator=torch.Generator().manual_seed(0))
     whole = encode_waveform(model, waveform)
     monkeypatch.setattr("audiodiff_recipes.encode._BLOCK_FRAMES", 128)
@@ -230,7 +223,7 @@ def test_shards_hold_the_classes_of_the_model(place: Path, tmp_path: Path) -> No
     given = {**changes, "output": str(tmp_path / "run"), "data.crop_latents": "8", "train.precision": "fp32"}
     shape = {"dit.width": "32", "dit.depth": "1", "dit.heads": "2", "train.steps": "2", "train.batch_size": "3"}
     run = latent.train(latent.configure("sc09-latent", {**given, **shape}), resume=False)
-    assert load_mel_latent(run).config.classes[0].name == "word"
+    assert load_checkpoint(run, MelLatent).config.classes[0].name == "word"
     with pytest.raises(AudiodiffError, match=r"audiodiff encode --preset music"):
         latent.train(latent.configure("music", {**changes, "output": str(tmp_path / "no")}), resume=False)
     (corpus / "metadata.csv").write_text("file_name,split,word\nclip0.wav,train,ten\n")
@@ -240,8 +233,8 @@ def test_shards_hold_the_classes_of_the_model(place: Path, tmp_path: Path) -> No
 
 def test_training_ends_as_a_checkpoint_that_says_what_it_knows(place: Path) -> None:
     run = latent.train(tiny(place, "whole"), resume=False)
-    model = load_mel_latent(run)
-    trained = load_autoencoder(place / "ae")
+    model = load_checkpoint(run, MelLatent)
+    trained = load_checkpoint(place / "ae", MelAutoencoder)
     assert torch.equal(model.autoencoder.latent_mean, trained.latent_mean)
     metadata = read_config(run)["metadata"]
     assert metadata["step"] == 3
@@ -265,7 +258,7 @@ def test_a_trained_model_goes_on_with_its_own_autoencoder_and_vocoder(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained = latent.train(tiny(place, "first"), resume=False)
-    save_vocoder(trained / "vocoder", make(ANCHORED), {})
+    save_checkpoint(trained / "vocoder", make(ANCHORED), {})
     monkeypatch.setattr(find, "PRETRAINED", tmp_path)
     trained.rename(tmp_path / "known")
     shards = tmp_path / "shards"
@@ -285,7 +278,7 @@ def test_a_trained_model_goes_on_with_its_own_autoencoder_and_vocoder(
     assert origins["init"]["weights_sha256"] == read_config(tmp_path / "known")["weights_sha256"]
     # what the first model started from is not lost in the second
     assert origins["init"]["origins"]["autoencoder"]["model"] == "ae"
-    before, after = (load_mel_latent(each) for each in (tmp_path / "known", run))
+    before, after = (load_checkpoint(each, MelLatent) for each in (tmp_path / "known", run))
     assert all(
         torch.equal(a, b) for a, b in zip(before.autoencoder.parameters(), after.autoencoder.parameters(), strict=True)
     )
@@ -302,7 +295,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(place: Path) -> None:
     latent.train(tiny(place, "parts", 3), resume=True)
     if not (place / "whole2").exists():
         latent.train(tiny(place, "whole2"), resume=False)
-    parts, whole = (load_mel_latent(place / name).state_dict() for name in ("parts", "whole2"))
+    parts, whole = (load_checkpoint(place / name, MelLatent).state_dict() for name in ("parts", "whole2"))
     # the cosine of a run of one step is another, but with warm-up all three steps are within it
     assert all(torch.equal(parts[name], whole[name]) for name in whole)
 
@@ -347,7 +340,7 @@ def small_vocoder(folder: Path, name: str = "hifigan-22k") -> Path:
     torch.manual_seed(0)
     wavenet = WaveNetConfig(channels=8, layers=2, dilation_cycle=2, cond_channels=8, embedding_width=8)
     vocoder = Vocoder(VocoderConfig(mel=mel.preset(name), wavenet=wavenet))
-    save_vocoder(folder, vocoder, {"sampling": {"steps": 20, "sampler": "ddim"}})
+    save_checkpoint(folder, vocoder, {"sampling": {"steps": 20, "sampler": "ddim"}})
     return folder
 
 
@@ -374,7 +367,7 @@ def test_with_a_vocoder_validation_is_heard(place: Path, tmp_path: Path, monkeyp
     assert [(kind, tuple(shape)) for step, kind, _, shape in shown if step == 1] == one * 2
     assert {step for step, *_ in shown} == {1, 2}
     assert words == [*CAPTIONS[5:7]] * 2  # those of the validation split
-    assert load_vocoder(place / "heard" / "vocoder").mel_spec.sample_rate == 22050
+    assert load_checkpoint(place / "heard" / "vocoder", Vocoder).mel_spec.sample_rate == 22050
     shown.clear()
     latent.train(tiny(place, "unheard", 1, **changes, **{"validation.sounds": "false"}), resume=False)
     assert not shown
@@ -384,7 +377,7 @@ def test_with_a_vocoder_validation_is_heard(place: Path, tmp_path: Path, monkeyp
 
 def test_the_codec_is_that_of_the_checkpoint_and_stays_as_it_is(place: Path) -> None:
     codec = latent.build_model(tiny(place, "no")).autoencoder
-    theirs = load_autoencoder(place / "ae").state_dict()
+    theirs = load_checkpoint(place / "ae", MelAutoencoder).state_dict()
     assert all(torch.equal(value, theirs[name]) for name, value in codec.state_dict().items())
     assert not any(parameter.requires_grad for parameter in codec.parameters())
 
@@ -458,19 +451,19 @@ def test_beats_and_keys_are_learnt_later_than_the_rest(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = latent.train(tiny(place, "no-beats"), resume=False)
-    assert not load_mel_latent(first).config.beats
+    assert not load_checkpoint(first, MelLatent).config.beats
     deaf = latent.train(tiny(place, "deaf", **{"model.beats": "true"}), resume=False)  # beats may be unknown
-    assert load_mel_latent(deaf).config.beats
+    assert load_checkpoint(deaf, MelLatent).config.beats
     assert "no clip has a tempo" in capsys.readouterr().err
     told = tiny(place, "beats", **{"model.beats": "true", "init": str(first)})
     told = dataclasses.replace(told, model=dataclasses.replace(told.model, classes=(*told.model.classes, KEY)))
-    model, before = latent.build_model(told), load_mel_latent(first)
+    model, before = latent.build_model(told), load_checkpoint(first, MelLatent)
     theirs = dict(before.named_parameters())
     fresh = {name for name, parameter in model.named_parameters() if name not in theirs}
     fresh_layers = ("beat_embedding.projection", "condition_embedding.class_embeddings.1")
     assert fresh == {f"network.{name}.weight" for name in fresh_layers}
     assert all(torch.equal(parameter, theirs[name]) for name, parameter in model.named_parameters() if name in theirs)
-    save_mel_latent(tmp_path / "with-beats", model, {})
+    save_checkpoint(tmp_path / "with-beats", model, {})
     with pytest.raises(AudiodiffError, match=r"model\.(beats|classes)"):
         latent.build_model(tiny(place, "back", init=str(tmp_path / "with-beats")))
 
@@ -548,7 +541,7 @@ def test_completing_is_learnt_later_and_validated_by_itself(place: Path) -> None
     assert "completion_loss" not in (first / "log.jsonl").read_text()
     second = latent.train(tiny(place, "complete", **{"model.known": "true", "init": str(first)}), resume=False)
     assert "completion_loss" in (second / "log.jsonl").read_text()
-    assert load_mel_latent(second).config.known
+    assert load_checkpoint(second, MelLatent).config.known
     with pytest.raises(AudiodiffError, match=r"model\.known"):
         latent.build_model(tiny(place, "incomplete-again", init=str(second)))
 

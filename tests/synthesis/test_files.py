@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from vocoder_fakes import SPEC, FakeVocoder, recording, synthesizer
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.vocoder import FrontEndConfig, HeadConfig, PriorConfig, Vocoder, VocoderConfig
@@ -15,6 +14,7 @@ from audiodiff.synthesis import files, streams
 from audiodiff.synthesis.files import open_mel, vocode_file
 from audiodiff.synthesis.settings import Sampling, VocodeSettings
 from audiodiff.synthesis.vocode import DEFAULTS, VocoderSynthesizer, read_reference_level
+from tests.synthesis.vocoder_fakes import SPEC, FakeVocoder, recording, synthesizer
 
 
 @pytest.fixture
