@@ -10,8 +10,9 @@ from audiodiff.models.checkpoint import read_config
 from audiodiff.models.find import VOCODER_FOLDER, find_vocoder
 from audiodiff.signal import mel
 from audiodiff.synthesis import vocode
+from audiodiff.synthesis.generator import Generator
 from audiodiff.synthesis.load import load_generator
-from audiodiff.synthesis.settings import MIN_SECONDS, GenerateSettings
+from audiodiff.synthesis.settings import MIN_SECONDS
 from audiodiff.training.logging import Board
 
 from .latent_config import Config
@@ -66,17 +67,15 @@ def show_sounds(folder: Path, data: LatentDataset, config: Config, *, device: st
         own = data.latent(index)[None, :, :most].to(generator.device)
         try:
             sound = torch.from_numpy(
-                generator.generate(
+                Generator(generator).generate(
                     caption,
                     seconds=max(own.shape[-1] / generator.model.latents_per_second, MIN_SECONDS),
                     seed=place,
                     steps=min(config.sampling.steps, config.validation.steps),
-                    settings=GenerateSettings(
-                        tempo=clip.numbers.get("tempo") if "tempo" in numbers else None,
-                        key=said.get("key", ""),
-                        source=said.get("source", ""),
-                        vocoder_steps=vocoder_steps,
-                    ),
+                    tempo=clip.numbers.get("tempo") if "tempo" in numbers else None,
+                    key=said.get("key", ""),
+                    source=said.get("source", ""),
+                    vocoder_steps=vocoder_steps,
                 )
             )
         except AudiodiffError as error:  # a caption need not be a prompt
