@@ -20,7 +20,6 @@ LONG_FILES = {
     "audiodiff/synthesis/generate.py": 533,
     "audiodiff/synthesis/vocode.py": 607,
     "audiodiff/training/loop.py": 504,
-    "tests/recipes/test_latent.py": 538,
 }
 LONG_CLASSES = {
     "audiodiff/models/vocoder/model.py Vocoder": 314,
