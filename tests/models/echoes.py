@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from audiodiff.diffusion.config import process_from_dict
+from audiodiff.diffusion.gaussian import GaussianProcess
 from audiodiff.diffusion.noise import positional_noise
-from audiodiff.diffusion.process import RectifiedFlow
 from audiodiff.models.checkpoint import load_checkpoint, save_checkpoint
 from audiodiff.models.find import find_checkpoint
 from audiodiff.models.kinds import Kind
@@ -24,10 +24,18 @@ from audiodiff.text.encoder import TextStates
 
 
 @dataclass(frozen=True)
-class Slow(RectifiedFlow):
+class Slow(GaussianProcess):
     """The straight line, told to the network on another scale."""
 
     scale: float = 2.0
+
+    def alpha(self, t: Tensor) -> Tensor:
+        """Down."""
+        return 1.0 - t
+
+    def sigma(self, t: Tensor) -> Tensor:
+        """And up."""
+        return t.clone()
 
     def noise_label(self, t: Tensor) -> Tensor:
         """The time times `scale`."""
