@@ -29,10 +29,9 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.embeddings import open_embedding
 from audiodiff.metrics.inputs import FloatArray, MissingPackageError, resampled
 from audiodiff.metrics.spectral import log_mel_l1
-from audiodiff.synthesis.edit import interpolate, vary
 from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings, InterpolateSettings, VarySettings
-from audiodiff.synthesis.fill import extend, inpaint
-from audiodiff.synthesis.generate import LatentSynthesizer
+from audiodiff.synthesis.files import apply
+from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.load import load_generator
 from audiodiff.synthesis.loop import seam_score
 from audiodiff.synthesis.settings import GenerateSettings, Sampling
@@ -132,7 +131,7 @@ class Bench:
             raise AudiodiffError(f"{self.config.data} has fewer than 2 test clips of {CLIP_SECONDS:g} s or more.")
         for index, source in enumerate(found[::2]):
             settings = self.settings(100 + index, prompt=source.prompt, seconds=CLIP_SECONDS)
-            made = self.synthesizer.clip(settings)
+            made = apply("generate", self.synthesizer, [], settings)
             found.append(Source(f"made for {source.name}", made.waveform, source.prompt, False))
         return found
 
@@ -153,7 +152,7 @@ def varied(bench: Bench, sources: Sequence[Source]) -> Curves:
         found = []
         for strength in STRENGTHS:
             sampling = bench.settings(index, level="none")
-            clip = vary(bench.synthesizer, source.waveform, bench.rate, VarySettings(sampling, strength))
+            clip = apply("vary", bench.synthesizer, [(source.waveform, bench.rate)], VarySettings(sampling, strength))
             found.append(bench.distances(source.waveform, clip.waveform))
         curves.add(source.name, found)
     return curves
@@ -167,7 +166,7 @@ def between(bench: Bench, sources: Sequence[Source]) -> tuple[Curves, Curves]:
         for position in POSITIONS:
             settings = InterpolateSettings(position, bench.settings(index, level="none"))
             ends = (a.waveform, bench.rate), (b.waveform, bench.rate)
-            clip = interpolate(bench.synthesizer, settings, *ends)
+            clip = apply("interpolate", bench.synthesizer, [*ends], settings)
             for kept, source in zip(found, (a, b), strict=True):
                 kept.append(bench.distances(source.waveform, clip.waveform))
         first.add(f"{a.name} to {b.name}", found[0])
@@ -191,11 +190,17 @@ def joins(bench: Bench, sources: Sequence[Source]) -> tuple[list[Places], int]:
         clip, other = source.waveform, sources[index - 1].waveform
         kind = "recordings" if source.recorded else "made clips"
         edges = (start, start + fade), (stop - fade, stop)
-        filled = inpaint(
-            bench.synthesizer, clip, rate, InpaintSettings((REGION,), bench.settings(index, level="none"))
+        filled = apply(
+            "inpaint",
+            bench.synthesizer,
+            [(clip, rate)],
+            InpaintSettings((REGION,), bench.settings(index, level="none")),
         ).waveform
-        coded = inpaint(
-            bench.synthesizer, clip, rate, InpaintSettings((REGION,), bench.settings(index, level="none"), 0.0)
+        coded = apply(
+            "inpaint",
+            bench.synthesizer,
+            [(clip, rate)],
+            InpaintSettings((REGION,), bench.settings(index, level="none"), 0.0),
         ).waveform
         changed += int((filled[:start] != clip[:start]).sum() + (filled[stop:] != clip[stop:]).sum())
         for places in edges:
@@ -204,7 +209,7 @@ def joins(bench: Bench, sources: Sequence[Source]) -> tuple[list[Places], int]:
             measure("the codec's copy filled in (inpaint, strength 0)", coded, places, clip)
             measure("another clip pasted in", pasted(clip, other, start, stop), places, clip)
         settings = ExtendSettings(ADDED_SECONDS, bench.settings(index, level="none"))
-        longer = extend(bench.synthesizer, clip[:end], rate, settings).waveform
+        longer = apply("extend", bench.synthesizer, [(clip[:end], rate)], settings).waveform
         changed += int((longer[:end] != clip[:end]).sum())
         measure(f"extend, {kind}", longer, (end, end + fade), clip)
         measure("the same places, nothing changed", clip, (end, end + fade), clip)
@@ -222,7 +227,7 @@ def meetings(bench: Bench, prompts: Sequence[str]) -> list[Places]:
     middles = [(a + b) // 2 for a, b in pairwise(edges)]
     found: dict[str, list[Abruptness]] = {"where windows meet": [], "between": []}
     for index, prompt in enumerate(prompts):
-        clip = synthesizer.clip(bench.settings(200 + index, prompt=prompt, seconds=seconds)).waveform
+        clip = apply("generate", synthesizer, [], bench.settings(200 + index, prompt=prompt, seconds=seconds)).waveform
         for name, places in (("where windows meet", edges), ("between", middles)):
             for place in places:
                 at = place * per_latent
@@ -239,7 +244,7 @@ def seams(bench: Bench, prompts: Sequence[str]) -> dict[str, list[float]]:
     for index, prompt in enumerate(prompts):
         for name, loop in (("--loop", True), ("the same without --loop", False)):
             settings = bench.settings(300 + index, prompt=prompt, seconds=LOOP_SECONDS, loop=loop)
-            clip = bench.synthesizer.clip(settings)
+            clip = apply("generate", bench.synthesizer, [], settings)
             score = seam_score(torch.from_numpy(clip.waveform), bench.spec).ratio
             found[name].append(score if clip.seam is None else clip.seam)
             if loop:
@@ -263,7 +268,7 @@ def references(bench: Bench, recordings: Sequence[Source]) -> list[Likeness]:
         for index, source in enumerate(recordings):
             reference = (source.waveform[:half], bench.rate) if heard else None
             settings = bench.settings(400 + index, seconds=CLIP_SECONDS)
-            clip = bench.synthesizer.clip(settings, reference=reference).waveform
+            clip = apply("generate", bench.synthesizer, [reference], settings).waveform
             rows.append(tuple(bench.apart(target, clip) for target in targets))
         found.append(Likeness(name, tuple(rows)))
     return found

@@ -268,9 +268,10 @@ def open_model(name: str) -> Model:
     Raises:
         AudiodiffError: there is none of that name, or it does not generate.
     """
+    from audiodiff.synthesis.generator import Generator
     from audiodiff.synthesis.load import load_generator
 
-    return load_generator(name, device="cpu")
+    return Generator(load_generator(name, device="cpu"))
 
 
 def run(config: Config, model: Model | None = None, identity: str | None = None) -> Report:

@@ -25,7 +25,8 @@ from torch import Tensor, nn
 from audiodiff.cli.allocator import tune_allocator
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.table import markdown_table
-from audiodiff.synthesis.generate import LatentSynthesizer
+from audiodiff.synthesis.generator import Generator
+from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.load import load_generator
 from benchmarks.peers import HiFiGAN, HiFiGANConfig, count_parameters
 from benchmarks.vocoder_speed import RESULTS, processor, replace_text
@@ -159,7 +160,7 @@ class AudioLDM(nn.Module):
         return count_parameters(self.unet) + decoder + count_parameters(self.vocoder)
 
 
-def our_work(model: LatentSynthesizer, config: Config) -> Timing:
+def our_work(model: Generator, config: Config) -> Timing:
     """The whole of ours, another prompt and seed every round."""
 
     def run(turn: int) -> Tensor:
@@ -271,11 +272,11 @@ def main(config: Config, rival: AudioLDM | None = None) -> list[Row]:
     torch.set_num_threads(config.threads)
     torch.manual_seed(0)
     load_before = os.getloadavg()[0]
-    model = load_generator(config.model, device="cpu")
+    model = Generator(load_generator(config.model, device="cpu"))
     rival = (rival or AudioLDM()).eval()
     ours, parts = our_work(model, config), rival_work(rival, config.seconds)
     race([ours, *parts], config.repeats)
-    table = rows(ours, parts, config, (our_parameters(model), rival.generator_parameters()))
+    table = rows(ours, parts, config, (our_parameters(model.synthesizer), rival.generator_parameters()))
     name = Path(config.model).name
     conditions: dict[str, Any] = {
         "model": name,

@@ -111,7 +111,8 @@ def parts_of(model: Model) -> Parts | None:
     """The parts of a model, None where it does not show them."""
     if isinstance(model, Parts):
         return model
-    return ModelParts(model) if hasattr(model, "vocoder") and hasattr(model, "model") else None
+    synthesizer = getattr(model, "synthesizer", None)
+    return None if synthesizer is None else ModelParts(synthesizer)
 
 
 @dataclass

@@ -1,37 +1,26 @@
 """What is done with clips that are there, as plain functions like those of `handlers`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.printable import printable
 from audiodiff.signal.audio_io import audio_info
-from audiodiff.synthesis.edit_files import (
-    extend_file,
-    inpaint_file,
-    interpolate_file,
-    told_fade,
-    told_prompts,
-    vary_file,
-)
 from audiodiff.synthesis.edit_settings import (
-    EditSettings,
     ExtendSettings,
     InpaintSettings,
     InterpolateSettings,
     VarySettings,
     parse_region,
 )
-from audiodiff.synthesis.generate import LatentSynthesizer, OnEstimate, OnProgress
-from audiodiff.synthesis.generate_files import GenerateReport
 from audiodiff.synthesis.provenance import read_story
+from audiodiff.synthesis.source import Source
 from audiodiff.text.prompt import parse_prompt
 
 from . import checks
-from .handlers import Asked, Created, Report, Wanted, generate, make_all, slug
+from .handlers import Asked, Created, Report, Wanted, generate, make_all, slug, write
 from .jobs import User
 from .limits import CARDS
 from .studio import Studio
@@ -66,7 +55,7 @@ def vary(
     wanted = [
         Wanted(
             f"{slug(source.stem)}-vary-seed{settings.sampling.seed}",
-            partial(_edit, vary_file, synthesizer, source, VarySettings(settings, strength)),
+            partial(write, "vary", synthesizer, [source], VarySettings(settings, strength)),
         )
         for settings in _with_prompt(asked, [source]).checked(studio.limits, level="none")
     ]
@@ -106,7 +95,7 @@ def inpaint(
     wanted = [
         Wanted(
             f"{slug(source.stem)}-inpaint-seed{settings.sampling.seed}",
-            partial(_edit, inpaint_file, synthesizer, source, InpaintSettings(regions, settings, strength, crossfade)),
+            partial(write, "inpaint", synthesizer, [source], InpaintSettings(regions, settings, strength, crossfade)),
         )
         for settings in _with_prompt(asked, [source]).checked(studio.limits, level="none")
     ]
@@ -144,12 +133,12 @@ def extend(
     synthesizer, source = studio.models.require_generator(), _clip(studio, clip)
     length = checks.check_seconds(studio.limits, seconds)
     _check_new(studio, length * audio_info(source).channels)
-    cut = told_fade(source, before=bool(before)) if trim is None else trim
+    cut = Source(source).fade(before=bool(before)) if trim is None else trim
     wanted = [
         Wanted(
             f"{slug(source.stem)}-extend-seed{settings.sampling.seed}",
             partial(
-                _edit, extend_file, synthesizer, source, ExtendSettings(length, settings, bool(before), crossfade, cut)
+                write, "extend", synthesizer, [source], ExtendSettings(length, settings, bool(before), crossfade, cut)
             ),
         )
         for settings in _with_prompt(asked, [source]).checked(studio.limits, level="none")
@@ -198,12 +187,11 @@ def interpolate(
         if found[0].prompt != found[1].prompt:
             between = (found[0].prompt or "", found[1].prompt or "")
     length = checks.check_seconds(limits, None if sources else seconds)
-    pair = (sources[0], sources[1]) if sources else None
     name = "-".join(slug(source.stem)[:20] for source in sources) or "prompts"
     wanted = []
     for index, settings in enumerate(asked.checked(limits, level="peak", seconds=length, same_seed=True)):
         edit = InterpolateSettings(index / (count - 1), settings, strength, between)
-        wanted.append(Wanted(f"{name}-{index + 1}", partial(_edit, interpolate_file, synthesizer, pair, edit)))
+        wanted.append(Wanted(f"{name}-{index + 1}", partial(write, "interpolate", synthesizer, sources, edit)))
     return make_all(studio, report, user, wanted, asked.format, sources=sources)
 
 
@@ -282,7 +270,7 @@ def prompts_of(studio: Studio, clip: str | Path | None) -> tuple[str, str] | Non
     Raises:
         AudiodiffError: the clip cannot be used.
     """
-    told = None if clip is None else told_prompts(_clip(studio, clip))
+    told = None if clip is None else Source(_clip(studio, clip)).prompts
     return None if told is None else (printable(told[0], lines=True), printable(told[1], lines=True))
 
 
@@ -306,7 +294,7 @@ def _with_prompt(asked: Asked, sources: Sequence[Path]) -> Asked:
     """Return what was asked for with the prompt that the clip was made from, where none was given."""
     if asked.prompt is not None:
         return asked
-    prompt, negative = told_prompts(sources[0]) or ("", "")
+    prompt, negative = Source(sources[0]).prompts or ("", "")
     return replace(asked, prompt=prompt, negative=asked.negative or negative)
 
 
@@ -319,16 +307,3 @@ def _two_prompts(studio: Studio, prompts: Sequence[str] | None) -> tuple[str, st
     for text in (first, second):
         parse_prompt(text)
     return first, second
-
-
-def _edit(
-    write: Callable[..., GenerateReport],
-    synthesizer: LatentSynthesizer,
-    sources: Any,
-    settings: EditSettings,
-    target: Path,
-    on_progress: OnProgress,
-    on_estimate: OnEstimate,
-) -> GenerateReport:
-    """Call one of the functions of `audiodiff.synthesis.edit_files`, none of which has estimates to show."""
-    return write(synthesizer, sources, target, settings, on_progress=on_progress)

@@ -16,8 +16,10 @@ from PIL import Image
 from torch import Tensor
 
 from audiodiff.signal.audio_io import read_audio
-from audiodiff.synthesis.generate import LatentSynthesizer, OnEstimate, OnProgress
-from audiodiff.synthesis.generate_files import GenerateReport, generate_file
+from audiodiff.synthesis.clip import OnEstimate, OnProgress
+from audiodiff.synthesis.edit_settings import EditSettings
+from audiodiff.synthesis.files import FileReport, run_file
+from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.settings import MAX_SEED, AudioLevel, GenerateSettings, Sampling, changed
 from audiodiff.text.prompt import parse_prompt
 
@@ -264,23 +266,23 @@ def generate(
     wanted = []
     for settings in asked.checked(studio.limits, level="peak", seconds=length, loop=loop):
         name = f"{slug(settings.prompt)}{'-loop' if loop else ''}-seed{settings.sampling.seed}"
-        make = partial(_generate_file, synthesizer, settings, source)
+        make = partial(write, "generate", synthesizer, [] if source is None else [source], settings)
         steps = settings.sampling.steps or synthesizer.defaults.steps
         wanted.append(Wanted(name, make, steps=steps, seconds=length))
     return make_all(studio, report, user, wanted, asked.format, sources=[] if source is None else [source])
 
 
-def _generate_file(
+def write(
+    verb: str,
     synthesizer: LatentSynthesizer,
-    settings: GenerateSettings,
-    reference: Path | None,
+    sources: Sequence[Path],
+    settings: GenerateSettings | EditSettings,
     target: Path,
     on_progress: OnProgress,
     on_estimate: OnEstimate,
-) -> GenerateReport:
-    return generate_file(
-        synthesizer, target, settings, reference=reference, on_progress=on_progress, on_estimate=on_estimate
-    )
+) -> FileReport:
+    """Do what a verb does, into a file."""
+    return run_file(verb, synthesizer, sources, target, settings, on_progress=on_progress, on_estimate=on_estimate)
 
 
 @dataclass(frozen=True)
@@ -295,7 +297,7 @@ class Wanted:
     """
 
     name: str
-    make: Callable[[Path, OnProgress, OnEstimate], GenerateReport]
+    make: Callable[[Path, OnProgress, OnEstimate], FileReport]
     steps: int | None = None
     seconds: float | None = None
 

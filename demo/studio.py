@@ -7,7 +7,7 @@ from pathlib import Path
 from audiodiff.cli.allocator import release_memory
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import find_checkpoint, pretrained_names, read_model_config
-from audiodiff.synthesis.generate import LatentSynthesizer
+from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.load import load_generator, load_vocoder
 from audiodiff.synthesis.upsample import UpsamplerSynthesizer, load_upsampler
 from audiodiff.synthesis.vocode import VocoderSynthesizer

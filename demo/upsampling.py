@@ -7,7 +7,7 @@ import torch
 from audiodiff.models.find import ASSETS
 from audiodiff.signal.audio_io import read_audio, write_audio
 from audiodiff.signal.resample import resample
-from audiodiff.synthesis.upsample_files import upsample_file
+from audiodiff.synthesis.files import run_file
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 
 from . import checks
@@ -72,14 +72,14 @@ def upsample(
         def on_progress(done: float, total: float) -> None:
             pace.say(f"{done:.1f} of {total:.1f} s of sound", done / total)
 
-        told = upsample_file(synthesizer, source, target, settings, on_progress=on_progress)
+        told = run_file("upsample", synthesizer, [source], target, settings, on_progress=on_progress)
         sound, given, rate = read_audio(target).waveform, read_audio(source), told.sample_rate
         low = resample(torch.from_numpy(given.waveform), given.sample_rate, synthesizer.low_rate)
         narrow = resample(low, synthesizer.low_rate, rate).numpy()[:, : sound.shape[-1]]
         original = studio.workspace.new_file(f"{slug(source.stem)}-interpolated.flac")
         write_audio(original, narrow, rate)
         first, second = mel_pictures([sound_spectrum(narrow, rate), sound_spectrum(sound, rate)])
-        used = told.plan.sampling
+        used = told.sampling
         return Compared(
             original=original,
             path=target,
@@ -90,14 +90,14 @@ def upsample(
                 "input_rate": given.sample_rate,
                 "sample_rate": rate,
                 "channels": told.channels,
-                "new_band_hz": [told.kept_hz, rate / 2],
+                "new_band_hz": [synthesizer.bands.kept_hz, rate / 2],
                 "steps": used.steps,
                 "sampler": used.sampler,
                 "grid": used.grid,
                 "seed": used.seed,
                 "precision": used.precision,
-                "augmentation": told.plan.augmentation,
-                "replace": told.plan.replace,
+                "augmentation": told.resolved.augmentation,
+                "replace": told.resolved.replace,
                 "silent_channels": told.silent_channels,
                 "clipped": told.clipped,
                 "notes": list(told.notes),

@@ -10,8 +10,9 @@ from torch import Tensor
 from audiodiff.metrics.spectral import log_mel_l1
 from audiodiff.signal.audio_io import read_audio, write_audio
 from audiodiff.signal.resample import resample
-from audiodiff.synthesis.files import open_mel, vocode_file
-from audiodiff.synthesis.settings import VocodeSettings
+from audiodiff.synthesis.files import run_file
+from audiodiff.synthesis.settings import VocodeFileSettings, VocodeSettings
+from audiodiff.synthesis.verbs.vocode import open_mel
 
 from . import checks
 from .handlers import Compared, Pace, Report, one_turn, slug
@@ -67,7 +68,7 @@ def vocode(
         def on_progress(done: float, total: float) -> None:
             pace.say(f"{done:.1f} of {total:.1f} s of sound", done / total)
 
-        told = vocode_file(synthesizer, source, target, settings=settings, on_progress=on_progress)
+        told = run_file("vocode", synthesizer, [source], target, VocodeFileSettings(settings), on_progress=on_progress)
         sound = read_audio(target)
         distance, original, reference = None, None, None
         if source.suffix.lower() == ".npy":
@@ -98,7 +99,7 @@ def vocode(
                 "sampler": told.sampling.sampler,
                 "grid": told.sampling.grid,
                 "seed": told.sampling.seed,
-                "network_calls": told.network_calls,
+                "network_calls": told.resolved.plan.network_calls,
                 "silent_channels": told.silent_channels,
                 "clipped": told.clipped,
             },

@@ -33,9 +33,10 @@ from audiodiff.training.loop import LossOutput, Player, step_seed
 from .gaps import with_gaps
 from .latent_config import RECIPE, Config, configure
 from .latent_shards import check_shards, describe_shards, open_shards, unknown_to
-from .latent_sounds import check_vocoder, open_listener, show_sounds
+from .latent_sounds import check_vocoder, show_sounds
 from .recipe import OnStep, check_shape, player
 from .session import run_steps
+from .validation import exported
 
 __all__ = ["NEXT", "RECIPE", "Config", "MelLatent", "configure", "train"]
 
@@ -68,7 +69,6 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
     check_vocoder(config)
     if devices.rank == 0 and (unknown := unknown_to(train_set, config)):
         print(f"audiodiff: {unknown}", file=sys.stderr, flush=True)
-    listener = open_listener(config, devices.device) if valid_set is not None and devices.rank == 0 else None
     run.tell_memory()
     model = build_model(config).to(devices.device)
     metadata = describe(config)
@@ -82,8 +82,9 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, MelLatent)
         assert valid_set is not None
-        if listener is not None:
-            show_sounds(averaged, listener, valid_set, config, board=board, step=step)
+        if config.vocoder and config.validation.sounds and config.validation.clips:
+            with exported(averaged, run.folder, export) as folder:
+                show_sounds(folder, valid_set, config, device=str(devices.device), board=board, step=step)
         found = {"loss": validation_loss(averaged, valid_set, config, devices)}
         if averaged.config.known:
             found["completion_loss"] = validation_loss(averaged, valid_set, config, devices, complete=True)

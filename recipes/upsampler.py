@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from audiodiff.bounds import check_bounds
 from audiodiff.data.dataset import AudioDataset
-from audiodiff.diffusion.samplers import SAMPLERS, sample
-from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.spectral import log_spectral_distance
 from audiodiff.models.checkpoint import load_checkpoint, save_checkpoint
@@ -25,6 +23,9 @@ from audiodiff.models.upsampler import (
     Upsampler,
     UpsamplerConfig,
 )
+from audiodiff.signal.resample import resample
+from audiodiff.synthesis.upsample import UpsamplerSynthesizer
+from audiodiff.synthesis.upsample import load_upsampler as load_upsampler_synthesizer
 from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
 from audiodiff.training.loop import LossOutput, Player, TrainConfig, step_seed
@@ -32,7 +33,7 @@ from audiodiff.training.loop import LossOutput, Player, TrainConfig, step_seed
 from .corpus import DataConfig, RandomCrops, describe_corpus, fit_length, open_corpus
 from .recipe import OnStep, Recipe, check_sampling, check_shape, player
 from .session import run_steps
-from .validation import beginnings, even_times
+from .validation import beginnings, even_times, exported
 
 # Crops that decide how log-magnitudes are standardised.
 _STATISTICS_CROPS = 128
@@ -153,10 +154,10 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
 
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, Upsampler)
-        return {
-            "loss": validation_loss(averaged, valid_set, config, devices),
-            "lsd_above": listen(averaged, valid_set, config, devices, board=board, step=step),
-        }
+        loss = validation_loss(averaged, valid_set, config, devices)
+        with exported(averaged, run.folder, export) as folder:
+            synthesizer = load_upsampler_synthesizer(folder, device=str(devices.device))
+            return {"loss": loss, "lsd_above": listen(synthesizer, valid_set, config, board=board, step=step)}
 
     return run_steps(
         run,
@@ -225,41 +226,19 @@ def validation_loss(model: Upsampler, data: AudioDataset, config: Config, device
     return total / len(data)
 
 
-def listen(model: Upsampler, data: AudioDataset, config: Config, devices: Devices, *, board: Board, step: int) -> float:
+def listen(model: UpsamplerSynthesizer, data: AudioDataset, config: Config, *, board: Board, step: int) -> float:
     """Upsample the validation clips; return the mean log-spectral distance above the kept band (dB)."""
-    rate, total = config.model.sample_rate, 0.0
+    rate, total = model.sample_rate, 0.0
     for index in range(len(data)):
         waveform = data.waveform(index, stop=int(config.validation.seconds * rate))
         waveform = fit_length(waveform, max(len(waveform), 2048))
-        base = model.narrow(waveform[None].to(devices.device))
-        estimate = upsample(model, base, config.sampling, seed=index)[0].cpu()
-        total += log_spectral_distance(waveform.numpy(), estimate.numpy(), rate, from_hz=config.model.low_rate / 2)
+        low = resample(waveform[None], rate, model.low_rate)[0]
+        estimate = fit_length(model.upsample(low, model.low_rate, seed=index), len(waveform))
+        total += log_spectral_distance(waveform.numpy(), estimate.numpy(), rate, from_hz=model.low_rate / 2)
         if config.validation.sounds:
             board.audio(step, f"clip {index + 1}/upsampled", estimate, rate)
             board.audio(step, f"clip {index + 1}/recording", waveform, rate)
     return total / len(data)
-
-
-@torch.no_grad()
-def upsample(model: Upsampler, base: Tensor, settings: SamplingConfig, seed: int) -> Tensor:
-    """Give short interpolated waveforms `[1, n_samples]` at the model's level the band they lack: `[1, n_samples]`."""
-    n_frames = model.stft.n_frames(base.shape[-1])
-    level = torch.full((len(base),), settings.augmentation, device=base.device)
-    cond = model.condition(base, level, model.condition_noise(seed, 0, n_frames).to(base.device))
-    denoiser = model.denoiser(torch.bfloat16 if settings.precision == "bf16" else None)
-
-    def noise(draw: int) -> Tensor:
-        return model.noise(seed, draw, 0, n_frames).to(base.device)
-
-    state = sample(
-        SAMPLERS[settings.sampler](),
-        lambda x, t: denoiser(x, t, cond),
-        model.process,
-        model.process.prior(noise(0)),
-        GRIDS[settings.grid](model.process, settings.steps),
-        noise,
-    )
-    return model.decode(state, base)
 
 
 def describe(config: Config, data: AudioDataset) -> dict[str, Any]:

@@ -11,8 +11,9 @@ import torch
 
 from audiodiff import diffusion as d
 from audiodiff.signal.resample import resample
-from audiodiff.synthesis.edit import vary
 from audiodiff.synthesis.edit_settings import VarySettings
+from audiodiff.synthesis.files import apply
+from audiodiff.synthesis.generator import Generator
 from audiodiff.synthesis.load import load_generator, load_vocoder
 from audiodiff.synthesis.settings import GenerateSettings, Sampling
 from audiodiff.torch_state import standard_state
@@ -60,12 +61,12 @@ def vocoded(folder: Path) -> npt.NDArray[np.float32]:
 
 
 def generated(folder: Path) -> npt.NDArray[np.float32]:
-    return load_generator(folder, device="cpu").generate("", seconds=1.0, steps=2)
+    return Generator(load_generator(folder, device="cpu")).generate("", seconds=1.0, steps=2)
 
 
 def varied(folder: Path) -> npt.NDArray[np.float32]:
     settings = VarySettings(GenerateSettings(sampling=Sampling(steps=2)))
-    return vary(load_generator(folder, device="cpu"), NOISE, 16000, settings).waveform
+    return apply("vary", load_generator(folder, device="cpu"), [(NOISE, 16000)], settings).waveform
 
 
 def sampled(folder: Path) -> npt.NDArray[np.float32]:

@@ -11,12 +11,13 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.settings import GenerateSettings, Sampling
 
 if TYPE_CHECKING:
-    from audiodiff.synthesis.generate_files import GenerateReport
+    from audiodiff.synthesis.files import FileReport
+    from audiodiff.synthesis.source import Source
 
 MAX_COUNT = 100
 PROMPT_SYNTAX = "Prompts: (warm:1.3) weighs words, `piano | distant choir:0.5` blends prompts, \\( is a parenthesis."
 
-Make = Callable[[int, Path, Callable[[float, float], None]], "GenerateReport"]
+Make = Callable[[int, Path, Callable[[float, float], None]], "FileReport"]
 """`make(index, target, on_progress)` writes clip `index`."""
 
 
@@ -138,24 +139,20 @@ def check_count(count: int, least: int = 1) -> None:
         raise AudiodiffError(f"--count is {count}; expected {least} to {MAX_COUNT}.")
 
 
-def prompts_for(args: argparse.Namespace, clip: Path) -> tuple[str, str]:
-    """The prompt and negative prompt for an edit of `clip`: those given, else those that it was made from.
+def prompts_for(args: argparse.Namespace, source: "Source") -> tuple[str, str]:
+    """The prompt and negative prompt for an edit of a clip: those given, else those that it was made from.
 
     Raises:
         AudiodiffError: a prompt is malformed, or the clip is none.
     """
-    from audiodiff.signal.audio_io import audio_info
-    from audiodiff.synthesis.edit_files import told_prompts
     from audiodiff.text.prompt import parse_prompt
 
-    audio_info(clip)
     prompt, negative = args.prompt, args.negative
     if prompt is None:
-        told = told_prompts(clip)
-        prompt, told_negative = told or ("", "")
+        prompt, told_negative = source.prompts or ("", "")
         negative = negative or told_negative
-        if told is not None:
-            note(f"the prompt is that of {clip.name}: {prompt}")
+        if source.prompts is not None:
+            note(f"the prompt is that of {source.path.name}: {prompt}")
     for text in (prompt, negative):
         parse_prompt(text)
     return prompt, negative

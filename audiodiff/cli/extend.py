@@ -22,7 +22,7 @@ from audiodiff.cli.output import tell
 from audiodiff.synthesis.edit_settings import ExtendSettings
 
 if TYPE_CHECKING:
-    from audiodiff.synthesis.generate_files import GenerateReport
+    from audiodiff.synthesis.files import FileReport
 
 
 def add_parser(subparsers: Any) -> None:
@@ -58,14 +58,16 @@ def run(args: argparse.Namespace) -> int:
     """Extend the clip and print a line about each file."""
     check_count(args.count)
     ExtendSettings(args.seconds, sampling_of(args, prompt=""), args.before, args.crossfade, args.trim or 0.0)
-    from audiodiff.synthesis.edit_files import extend_file, told_fade
+    from audiodiff.synthesis.files import run_file
     from audiodiff.synthesis.load import load_generator
+    from audiodiff.synthesis.source import Source
 
-    prompt, negative = prompts_for(args, args.clip)
+    source = Source(args.clip)
+    prompt, negative = prompts_for(args, source)
     end = "beginning" if args.before else "end"
     trim = args.trim
     if trim is None:
-        trim = told_fade(args.clip, before=args.before)
+        trim = source.fade(before=args.before)
         if trim:
             tell(
                 f"audiodiff: {args.clip.name} is a clip of ours and fades for {1000 * trim:g} ms at its {end}, which "
@@ -75,11 +77,12 @@ def run(args: argparse.Namespace) -> int:
     targets = targets_of(args.output, seed_names(args.seed, args.count), f"{args.clip.stem}-extend")
     synthesizer = load_generator(args.model, device=args.device)
 
-    def make(index: int, target: Path, on_progress: Callable[[float, float], None]) -> "GenerateReport":
+    def make(index: int, target: Path, on_progress: Callable[[float, float], None]) -> "FileReport":
         sampling = sampling_of(args, prompt=prompt, negative=negative, index=index)
-        return extend_file(
+        return run_file(
+            "extend",
             synthesizer,
-            args.clip,
+            [source],
             target,
             ExtendSettings(args.seconds, sampling, args.before, args.crossfade, trim),
             provenance=not args.no_provenance,

@@ -18,7 +18,7 @@ from audiodiff.cli.clip_options import (
 from audiodiff.synthesis.settings import MAX_SECONDS, MIN_SECONDS
 
 if TYPE_CHECKING:
-    from audiodiff.synthesis.generate_files import GenerateReport
+    from audiodiff.synthesis.files import FileReport
 
 
 def add_parser(subparsers: Any) -> None:
@@ -53,21 +53,24 @@ def run(args: argparse.Namespace) -> int:
         sampling_of(args, prompt=args.prompt, index=index, seconds=args.seconds, loop=args.loop)
         for index in range(args.count)
     ]
-    from audiodiff.synthesis.generate_files import generate_file
+    from audiodiff.synthesis.files import run_file
     from audiodiff.synthesis.load import load_generator
+    from audiodiff.synthesis.source import Source
     from audiodiff.text.prompt import parse_prompt
 
     for text in (args.prompt, args.negative):
         parse_prompt(text)
     targets = targets_of(args.output, seed_names(args.seed, args.count), "generated")
+    sources = [] if args.reference is None else [Source(args.reference)]
     synthesizer = load_generator(args.model, device=args.device)
 
-    def make(index: int, target: Path, on_progress: Callable[[float, float], None]) -> "GenerateReport":
-        return generate_file(
+    def make(index: int, target: Path, on_progress: Callable[[float, float], None]) -> "FileReport":
+        return run_file(
+            "generate",
             synthesizer,
+            sources,
             target,
             all_settings[index],
-            reference=args.reference,
             provenance=not args.no_provenance,
             sidecar=args.sidecar,
             on_progress=on_progress,

@@ -21,7 +21,7 @@ from audiodiff.cli.clip_options import (
 from audiodiff.synthesis.edit_settings import InpaintSettings, parse_region
 
 if TYPE_CHECKING:
-    from audiodiff.synthesis.generate_files import GenerateReport
+    from audiodiff.synthesis.files import FileReport
 
 
 def add_parser(subparsers: Any) -> None:
@@ -61,18 +61,21 @@ def run(args: argparse.Namespace) -> int:
     check_count(args.count)
     regions = tuple(parse_region(text) for text in args.region)
     asked = InpaintSettings(regions, sampling_of(args, prompt=""), args.strength, args.crossfade)
-    from audiodiff.synthesis.edit_files import inpaint_file
+    from audiodiff.synthesis.files import run_file
     from audiodiff.synthesis.load import load_generator
+    from audiodiff.synthesis.source import Source
 
-    prompt, negative = prompts_for(args, args.clip)
+    source = Source(args.clip)
+    prompt, negative = prompts_for(args, source)
     targets = targets_of(args.output, seed_names(args.seed, args.count), f"{args.clip.stem}-inpaint")
     synthesizer = load_generator(args.model, device=args.device)
 
-    def make(index: int, target: Path, on_progress: Callable[[float, float], None]) -> "GenerateReport":
+    def make(index: int, target: Path, on_progress: Callable[[float, float], None]) -> "FileReport":
         sampling = sampling_of(args, prompt=prompt, negative=negative, index=index)
-        return inpaint_file(
+        return run_file(
+            "inpaint",
             synthesizer,
-            args.clip,
+            [source],
             target,
             InpaintSettings(regions, sampling, args.strength, args.crossfade),
             provenance=not args.no_provenance,

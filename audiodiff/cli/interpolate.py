@@ -21,7 +21,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.edit_settings import InterpolateSettings
 
 if TYPE_CHECKING:
-    from audiodiff.synthesis.generate_files import GenerateReport
+    from audiodiff.synthesis.files import FileReport
 
 SECONDS = 10.0
 
@@ -59,15 +59,17 @@ def run(args: argparse.Namespace) -> int:
     prompts = None if args.prompts is None else (args.prompts[0], args.prompts[1])
     seconds = SECONDS if args.seconds is None else args.seconds
     InterpolateSettings(0.0, sampling_of(args, prompt="", seconds=seconds), args.strength, prompts)
-    from audiodiff.synthesis.edit_files import interpolate_file
+    from audiodiff.synthesis.files import run_file
     from audiodiff.synthesis.load import load_generator
+    from audiodiff.synthesis.source import Source
     from audiodiff.text.prompt import parse_prompt
 
     prompt, negative = args.prompt or "", args.negative
     for text in (*(prompts or (prompt,)), negative):
         parse_prompt(text)
+    sources = [Source(clip) for clip in args.clips]
     if prompts is None:
-        found = [prompts_for(args, clip) for clip in args.clips]
+        found = [prompts_for(args, source) for source in sources]
         prompt, negative = found[0]
         prompts = None if found[0][0] == found[1][0] else (found[0][0], found[1][0])
     names = [f"{index + 1:0{len(str(args.count))}}" for index in range(args.count)]
@@ -75,11 +77,12 @@ def run(args: argparse.Namespace) -> int:
     targets = targets_of(args.output, names, default)
     synthesizer = load_generator(args.model, device=args.device)
 
-    def make(index: int, target: Path, on_progress: Callable[[float, float], None]) -> "GenerateReport":
+    def make(index: int, target: Path, on_progress: Callable[[float, float], None]) -> "FileReport":
         sampling = sampling_of(args, prompt=prompt, negative=negative, seconds=seconds)
-        return interpolate_file(
+        return run_file(
+            "interpolate",
             synthesizer,
-            (args.clips[0], args.clips[1]) if args.clips else None,
+            sources,
             target,
             InterpolateSettings(index / (args.count - 1), sampling, args.strength, prompts),
             provenance=not args.no_provenance,

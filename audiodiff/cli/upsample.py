@@ -52,21 +52,21 @@ def run(args: argparse.Namespace) -> int:
         Sampling(steps=args.steps, sampler=args.sampler, grid=args.grid, precision=args.precision, seed=args.seed),
         augmentation=args.augmentation,
         replace=args.replace,
+        rate=args.rate,
     )
     from audiodiff.cli.progress import progress_bar
     from audiodiff.signal.audio_io import audio_info
-    from audiodiff.synthesis.files import check_output
+    from audiodiff.synthesis.files import check_output, run_file
     from audiodiff.synthesis.upsample import load_upsampler
-    from audiodiff.synthesis.upsample_files import check_rate_out, upsample_file
 
     audio_info(args.input)
     check_output(args.input, args.output)
     synthesizer = load_upsampler(args.model, device=args.device)
-    check_rate_out(synthesizer, args.rate)
     with progress_bar("upsampling", "s of audio") as on_progress:
-        report = upsample_file(
+        report = run_file(
+            "upsample",
             synthesizer,
-            args.input,
+            [args.input],
             args.output,
             settings,
             provenance=not args.no_provenance,
@@ -81,10 +81,10 @@ def run(args: argparse.Namespace) -> int:
         notes += f"; {what} (nothing above -80 dBFS), which stayed as it is"
     if report.clipped:
         notes += f"; {report.clipped} samples beyond full scale were clipped"
-    used = report.plan.sampling
+    used, kept_hz = report.sampling, synthesizer.bands.kept_hz
     tell(
-        f"{report.path}: {report.seconds:.2f} s at {report.sample_rate} Hz, new above {report.kept_hz:g} Hz, "
+        f"{report.path}: {report.seconds:.2f} s at {report.sample_rate} Hz, new above {kept_hz:g} Hz, "
         f"{used.steps} step{'' if used.steps == 1 else 's'} of {used.sampler} ({used.grid} grid), augmentation "
-        f"{report.plan.augmentation:g}, seed {used.seed}, real-time factor {report.real_time_factor:.3f}{notes}"
+        f"{report.resolved.augmentation:g}, seed {used.seed}, real-time factor {report.real_time_factor:.3f}{notes}"
     )
     return 0

@@ -21,7 +21,7 @@ from audiodiff.cli.clip_options import (
 from audiodiff.synthesis.edit_settings import VarySettings
 
 if TYPE_CHECKING:
-    from audiodiff.synthesis.generate_files import GenerateReport
+    from audiodiff.synthesis.files import FileReport
 
 
 def add_parser(subparsers: Any) -> None:
@@ -46,17 +46,20 @@ def run(args: argparse.Namespace) -> int:
     """Vary the clip and print a line about each variation."""
     check_count(args.count)
     VarySettings(sampling_of(args, prompt=""), args.strength)  # refused before anything is loaded
-    from audiodiff.synthesis.edit_files import vary_file
+    from audiodiff.synthesis.files import run_file
     from audiodiff.synthesis.load import load_generator
+    from audiodiff.synthesis.source import Source
 
-    prompt, negative = prompts_for(args, args.clip)
+    source = Source(args.clip)
+    prompt, negative = prompts_for(args, source)
     targets = targets_of(args.output, seed_names(args.seed, args.count), f"{args.clip.stem}-vary")
     synthesizer = load_generator(args.model, device=args.device)
 
-    def make(index: int, target: Path, on_progress: Callable[[float, float], None]) -> "GenerateReport":
-        return vary_file(
+    def make(index: int, target: Path, on_progress: Callable[[float, float], None]) -> "FileReport":
+        return run_file(
+            "vary",
             synthesizer,
-            args.clip,
+            [source],
             target,
             VarySettings(sampling_of(args, prompt=prompt, negative=negative, index=index), args.strength),
             provenance=not args.no_provenance,

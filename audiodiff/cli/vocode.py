@@ -7,7 +7,7 @@ from typing import Any
 from audiodiff.cli.output import note, tell
 from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.settings import Sampling, VocodeSettings
+from audiodiff.synthesis.settings import Sampling, VocodeFileSettings, VocodeSettings
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "assets" / "example.flac"
 
@@ -57,20 +57,19 @@ def run(args: argparse.Namespace) -> int:
     )
     from audiodiff.cli.progress import progress_bar
     from audiodiff.signal.mel import preset
-    from audiodiff.synthesis.files import check_output, vocode_file
+    from audiodiff.synthesis.files import check_output, run_file
     from audiodiff.synthesis.load import load_vocoder as load
 
     spec = None if args.mel is None else preset(args.mel)
     check_output(source, args.output)
     synthesizer = load(args.model, device=args.device)
     with progress_bar("vocoding", "s of audio") as on_progress:
-        report = vocode_file(
+        report = run_file(
+            "vocode",
             synthesizer,
-            source,
+            [source],
             args.output,
-            settings=settings,
-            spec=spec,
-            output_rate=args.rate,
+            VocodeFileSettings(settings, spec, args.rate),
             provenance=not args.no_provenance,
             sidecar=args.sidecar,
             on_progress=on_progress,

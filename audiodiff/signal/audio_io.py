@@ -178,48 +178,70 @@ def read_blocks(path: str | Path, block_samples: int = 1 << 20) -> Iterator[Samp
         AudiodiffError: missing, empty, not audio, without samples, or with samples that are not finite or far beyond
             full scale.
     """
+    with _opened(path) as file:
+        yield from _decoded(file, path, block_samples)
+
+
+def _decoded(file: Any, path: str | Path, block_samples: int) -> Iterator[Samples]:
+    """Decode an open sound file, as `read_blocks` does."""
     import soundfile
 
-    with _opened(path) as file:
-        position = 0
-        # Channels are counted in: a header may claim many.
-        block_samples = max(1, min(block_samples, _BLOCK_VALUES // file.channels))
-        while True:
-            try:
-                block = file.read(block_samples, dtype="float32", always_2d=True)
-            except soundfile.SoundFileError as error:
-                raise AudiodiffError(
-                    f"{path} is damaged: decoding stopped at {position / file.samplerate:.3f} s "
-                    f"({_reason(error)}); replace the file."
-                ) from error
-            if len(block) == 0:
-                break
-            yield _checked(np.ascontiguousarray(block.T), path, position, file.samplerate)
-            position += len(block)
-        if position == 0:
-            raise AudiodiffError(f"{path} has no samples (zero length); expected at least one.")
+    position = 0
+    # Channels are counted in: a header may claim many.
+    block_samples = max(1, min(block_samples, _BLOCK_VALUES // file.channels))
+    while True:
+        try:
+            block = file.read(block_samples, dtype="float32", always_2d=True)
+        except soundfile.SoundFileError as error:
+            raise AudiodiffError(
+                f"{path} is damaged: decoding stopped at {position / file.samplerate:.3f} s "
+                f"({_reason(error)}); replace the file."
+            ) from error
+        if len(block) == 0:
+            break
+        yield _checked(np.ascontiguousarray(block.T), path, position, file.samplerate)
+        position += len(block)
+    if position == 0:
+        raise AudiodiffError(f"{path} has no samples (zero length); expected at least one.")
 
 
-def read_audio(path: str | Path, *, most_values: int | None = None) -> Audio:
-    """Decode a whole sound file.
+def read_whole(
+    path: str | Path, *, most_seconds: float = float("inf"), most_values: float = float("inf")
+) -> tuple[Audio, AudioInfo, str]:
+    """Decode a whole sound file, opened once; also returns its header, and what libsndfile noted about it.
 
     Args:
         path: the file.
-        most_values: refuse one with more samples than that, over all its channels. `None` for any length.
+        most_seconds: refuse a longer one (s).
+        most_values: refuse one with more samples than that, over all its channels.
 
     Raises:
         AudiodiffError: missing, empty, not audio, without samples, too long, or with samples that are not finite or far
             beyond full scale.
     """
-    blocks, count = [], 0
-    for block in read_blocks(path):
-        count += block.size
-        if most_values is not None and count > most_values:
-            raise AudiodiffError(
-                f"{path} has more than {most_values} samples in {len(block)} channels; cut it, or lower its rate."
-            )
-        blocks.append(block)
-    return Audio(np.concatenate(blocks, axis=1), audio_info(path).sample_rate)
+    with _opened(path) as file:
+        info = AudioInfo(file.samplerate, file.channels, int(file.frames), f"{file.format} {file.subtype}")
+        if most_seconds < info.seconds and info.n_samples < _UNKNOWN_LENGTH:
+            raise AudiodiffError(f"{path} has {info.seconds:.0f} s; at most {most_seconds:g} s are taken, cut it.")
+        blocks, count = [], 0
+        limit = min(most_values, most_seconds * file.samplerate * file.channels)
+        for block in _decoded(file, path, 1 << 20):
+            count += block.size
+            if count > limit:
+                raise AudiodiffError(
+                    f"{path} has more than {limit:.0f} samples in {len(block)} channels; cut it, or lower its rate."
+                )
+            blocks.append(block)
+        log: str = file.extra_info
+    waveform = np.concatenate(blocks, axis=1)
+    if info.n_samples >= _UNKNOWN_LENGTH:
+        info = replace(info, n_samples=waveform.shape[1])
+    return Audio(waveform, info.sample_rate), info, log
+
+
+def read_audio(path: str | Path, *, most_values: float = float("inf")) -> Audio:
+    """Decode a whole sound file; arguments and errors as of `read_whole`."""
+    return read_whole(path, most_values=most_values)[0]
 
 
 def read_mono(path: str | Path) -> Audio:
@@ -230,6 +252,17 @@ def read_mono(path: str | Path) -> Audio:
     """
     blocks = [block.mean(axis=0, keepdims=True, dtype=np.float32) for block in read_blocks(path)]
     return Audio(np.concatenate(blocks, axis=1), audio_info(path).sample_rate)
+
+
+def check_extension(path: Path) -> None:
+    """Refuse a name that no sound file which can be written has.
+
+    Raises:
+        AudiodiffError: its extension is another.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in _WRITERS:
+        raise AudiodiffError(f"{path} has the extension {suffix or '(none)'!r}; expected {', '.join(_WRITERS)}.")
 
 
 class AudioWriter:
@@ -245,6 +278,7 @@ class AudioWriter:
         encoding: libsndfile's name, such as "PCM_16", "PCM_24", "FLOAT", "VORBIS"; None for the usual one.
         finish: called with the path of the temporary file when all samples are in it, before it gets its name: what is
             added there (`audiodiff.signal.tags.put_tags`) appears together with the sound, or not at all.
+        on_decoded: called, before that, with each block `[channels, n]` of what the finished file decodes to.
 
     Raises:
         AudiodiffError: unknown extension, encoding or rate the format has not, folder missing or read-only.
@@ -258,21 +292,19 @@ class AudioWriter:
         encoding: str | None = None,
         *,
         finish: Callable[[Path], None] | None = None,
+        on_decoded: Callable[[Samples], None] | None = None,
     ) -> None:
         """Open the temporary file."""
         import soundfile
 
         self._path = Path(path)
         self._finish = finish
+        self._on_decoded = on_decoded
         self._channels = channels
         self._sample_rate = sample_rate
         self._written = 0
-        suffix = self._path.suffix.lower()
-        if suffix not in _WRITERS:
-            raise AudiodiffError(
-                f"{self._path} has the extension {suffix or '(none)'!r}; expected {', '.join(_WRITERS)}."
-            )
-        container, usual = _WRITERS[suffix]
+        check_extension(self._path)
+        container, usual = _WRITERS[self._path.suffix.lower()]
         encoding = encoding or usual
         if channels < 1 or channels > MAX_CHANNELS:
             raise AudiodiffError(
@@ -354,10 +386,14 @@ class AudioWriter:
             try:
                 self._file.close()
                 # What libsndfile still held is written on closing, and not every encoder tells when that fails.
-                complete = sum(block.shape[1] for block in read_blocks(self._temporary)) == self._written
+                decoded = 0
+                for block in read_blocks(self._temporary):
+                    decoded += block.shape[1]
+                    if self._on_decoded is not None:
+                        self._on_decoded(block)
             except (soundfile.SoundFileError, AudiodiffError) as failure:
                 raise self._unwritten(failure) from failure
-            if not complete:
+            if decoded != self._written:
                 raise self._unwritten(None)
             if self._finish is not None:
                 self._finish(self._temporary)

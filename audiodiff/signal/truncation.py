@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import audio_log, read_blocks
+from audiodiff.signal.audio_io import AudioInfo, audio_log, read_blocks
 
 # What libsndfile says of a chunk that is longer than the file: "data : 352800 (should be 176378)".
 _SHORT_CHUNK = re.compile(r"^\s*(data|SSND|Data Size|riff|Riff size)\s*:\s*(\d+)\s*\(should be (\d+)\)", re.MULTILINE)
@@ -47,10 +47,21 @@ def find_truncation(path: str | Path) -> Truncation | None:
     Raises:
         AudiodiffError: missing, empty or not audio.
     """
-    info, log = audio_log(path)
+    return truncation_of(path, *audio_log(path))
+
+
+def truncation_of(path: str | Path, info: AudioInfo, log: str, decoded: int | None = None) -> Truncation | None:
+    """Do what `find_truncation` does for a file of which some is known.
+
+    Args:
+        path: the file.
+        info: its header.
+        log: what libsndfile noted about it.
+        decoded: samples per channel that come out of it; `None` to find out.
+    """
     rate, container = info.sample_rate, info.encoding.split()[0]
     if container == "FLAC" or (container in {"MP3", "MPEG"} and _tells_length(Path(path))):
-        there = _decodable(path)
+        there = _decodable(path) if decoded is None else decoded
         missing = info.n_samples - there
         return Truncation(there / rate, info.seconds) if missing > _TOLERANCE_SECONDS * rate else None
     if container == "OGG":

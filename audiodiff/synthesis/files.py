@@ -1,75 +1,170 @@
-"""Vocoding from file to file, in memory that does not grow with the length of the recording."""
+"""From files to a file: what every verb has in common where it reads and writes.
 
-import math
+Inputs are opened once, the output is checked before any work is done and appears only when it is complete, and what
+made it is kept in it (`audiodiff.synthesis.provenance`), for `inspect` and `replay`.
+"""
+
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from audiodiff.atomic import check_target
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import AudioWriter, audio_info, read_blocks
-from audiodiff.signal.mel_convert import check_mel, convert_log_mel
-from audiodiff.signal.mel_spec import MelSpec, to_dict
-from audiodiff.signal.npy import read_npy_header
-from audiodiff.signal.resample import n_resampled, resample_stream
-from audiodiff.signal.truncation import truncation_notes
+from audiodiff.signal.audio_io import check_extension
+from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
+from audiodiff.synthesis.edit_settings import EditSettings, InterpolateSettings, VarySettings, clip_of_edit
+from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.machine import this_machine
-from audiodiff.synthesis.provenance import Story, StoryAudio, StoryWriter, check_sidecar, story_input
-from audiodiff.synthesis.sampling import Plan
-from audiodiff.synthesis.settings import RECOMMENDED, Resolved, VocodeSettings
-from audiodiff.synthesis.streams import FrameReader, mel_blocks
-from audiodiff.synthesis.vocode import OnProgress, VocoderSynthesizer
+from audiodiff.synthesis.provenance import Story, StoryAudio, StoryModel, StoryWriter, check_sidecar
+from audiodiff.synthesis.recording import samples_per_latent
+from audiodiff.synthesis.resolved import ResolvedClip
+from audiodiff.synthesis.settings import GenerateSettings, Resolved, changed, values_of
+from audiodiff.synthesis.source import Source
+from audiodiff.synthesis.streams import Stream
+from audiodiff.synthesis.verbs import VERBS, Verb
 from audiodiff.torch_state import standard_state
 
-READ_SAMPLES = 1 << 18
-READ_FRAMES = 8192
-LEAST_NEPERS = 6.0
-"""A log10 mel with the usual floor of 1e-5 spans less, taken for natural logarithms."""
-
 WAV_BYTES = (1 << 32) - (1 << 16)
+FLOAT_ENCODINGS = ("FLOAT", "DOUBLE")
+"""Encodings that hold samples beyond full scale."""
+
+_OF_MODEL = ("text_encoder", "tolerance_seconds", "band_limits")
+_WITHIN_16_BITS = frozenset({"PCM_16", "PCM_U8", "PCM_S8", "ULAW", "ALAW"})
 
 
 @dataclass(frozen=True)
-class VocodeReport:
-    """What a vocoding run did.
+class FileReport:
+    """What was written.
 
     Attributes:
-        path: the file written.
-        seconds: duration of the output.
-        sample_rate: rate of the output in Hz.
-        channels: channels of the output.
-        sampling: steps, sampler, grid, precision and seed, as they were used.
-        network_calls: network calls per window.
-        silent_channels: channels that were silence and came out as silence.
+        path: the file.
+        seconds: its length.
+        sample_rate: Hz.
+        channels: of the file.
+        resolved: every setting as it was used.
         clipped: samples beyond full scale, which were cut to it.
+        notes: sentences about what was not done as asked, or what an input lacks.
         elapsed: seconds that it took, loading of the model not counted.
-        notes: sentences about what the input lacks.
         story: what the file tells about itself; `None` without provenance.
+        silent_channels: channels of a vocoded or upsampled input that were silence and came out as silence.
+        seam: of a loop, how abrupt its seam is (`audiodiff.synthesis.loop.SeamScore.ratio`).
     """
 
     path: Path
     seconds: float
     sample_rate: int
     channels: int
-    sampling: Resolved
-    network_calls: int
-    silent_channels: int
+    resolved: Any
     clipped: int
+    notes: tuple[str, ...]
     elapsed: float
-    notes: tuple[str, ...] = ()
-    story: Story | None = None
+    story: Story | None
+    silent_channels: int = 0
+    seam: float | None = None
+
+    @property
+    def sampling(self) -> Resolved:
+        """How it was sampled."""
+        found: Resolved = self.resolved.sampling
+        return found
+
+    @property
+    def seed(self) -> int:
+        """Seed of the noise."""
+        return self.sampling.seed
 
     @property
     def real_time_factor(self) -> float:
         """Seconds of work per second of audio; below 1 is faster than real time."""
         return self.elapsed / self.seconds
+
+
+def run_file(
+    name: str,
+    synthesizer: Any,
+    sources: Sequence[str | Path | Source],
+    target: str | Path,
+    settings: Any,
+    *,
+    provenance: bool = True,
+    sidecar: bool = False,
+    on_progress: OnProgress | None = None,
+    on_estimate: OnEstimate | None = None,
+) -> FileReport:
+    """Do what a verb does, from files to a file.
+
+    Args:
+        name: of the verb, one of `VERBS`.
+        synthesizer: the loaded model.
+        sources: the files that go in, as many as the verb takes.
+        target: `.wav`, `.flac` or `.ogg`; appears only when complete.
+        settings: of the class of the verb.
+        provenance: keep in the file what made it.
+        sidecar: write that as JSON beside the file, too.
+        on_progress: called with the work done and the work in all.
+        on_estimate: called after every step with the latents that a generated clip seems to become.
+
+    Raises:
+        AudiodiffError: a file or a setting that cannot be used; nothing is left behind then.
+    """
+    verb, opened = VERBS[name], [each if isinstance(each, Source) else Source(each) for each in sources]
+    job = Job(verb, synthesizer, opened, Path(target), provenance=provenance, sidecar=sidecar)
+    job.check()
+    settings = settled(synthesizer, settings, opened)
+    resolved = verb.resolve(synthesizer, settings) if verb.streams else resolve_clip(synthesizer, settings)
+    return job.run(settings, resolved, on_progress, on_estimate)
+
+
+def apply(
+    name: str,
+    synthesizer: LatentSynthesizer,
+    sounds: Sequence[Sound],
+    settings: Any,
+    on_progress: OnProgress | None = None,
+    on_estimate: OnEstimate | None = None,
+) -> Clip:
+    """Do what a verb that makes clips does, from recordings in memory.
+
+    Args:
+        name: of the verb, one of `VERBS`.
+        synthesizer: the loaded model.
+        sounds: the recordings that go in, with their rates (Hz).
+        settings: of the class of the verb.
+        on_progress: called with the steps done and the steps in all.
+        on_estimate: called after every step with the latents that a generated clip seems to become.
+
+    Raises:
+        AudiodiffError: a recording or a setting that cannot be used.
+    """
+    verb = VERBS[name]
+    _check_inputs(verb, len(sounds))
+    clip: Clip = verb.make(synthesizer, sounds, settings, resolve_clip(synthesizer, settings), on_progress, on_estimate)
+    return clip
+
+
+def settled(synthesizer: Any, settings: Any, sources: Sequence[Source]) -> Any:
+    """Return settings with what the files decide: a variation of a loop that was made by audiodiff is one."""
+    if isinstance(settings, VarySettings) and any(
+        source.loops(synthesizer.sample_rate, samples_per_latent(synthesizer)) for source in sources
+    ):
+        return changed(settings, {"loop": True})
+    return settings
+
+
+def resolve_clip(synthesizer: LatentSynthesizer, settings: GenerateSettings | EditSettings) -> ResolvedClip:
+    """Return a clip with what the model recommends filled in."""
+    if isinstance(settings, GenerateSettings):
+        return synthesizer.resolve(settings)
+    between = None
+    if isinstance(settings, InterpolateSettings) and settings.prompts is not None:
+        between = (settings.prompts, settings.position)
+    return synthesizer.resolve(clip_of_edit(settings), between=between)
 
 
 def check_output(source: Path | None, target: Path) -> None:
@@ -82,265 +177,179 @@ def check_output(source: Path | None, target: Path) -> None:
         (target.exists() and source.exists() and target.samefile(source)) or source.resolve() == target.resolve()
     ):
         raise AudiodiffError(f"{target} is the input as well; give the output another name.")
-    AudioWriter(target, 16000).discard()
+    check_extension(target)
+    check_target(target)
 
 
-def vocode_file(
-    synthesizer: VocoderSynthesizer,
-    source: str | Path,
-    target: str | Path,
-    *,
-    settings: VocodeSettings | None = None,
-    spec: MelSpec | None = None,
-    output_rate: int | None = None,
-    provenance: bool = True,
-    sidecar: bool = False,
-    on_progress: OnProgress | None = None,
-) -> VocodeReport:
-    """Vocode a sound file, or a log-mel stored as `.npy`, into a sound file.
+@dataclass(frozen=True)
+class Job:
+    """A verb, a model, and the files that it reads and writes."""
 
-    A sound file is read twice, once for its level and length and once for its mel; neither it nor its mel is ever held
-    as a whole. The output has exactly as many samples as the input resampled.
+    verb: Verb
+    synthesizer: Any
+    sources: Sequence[Source]
+    target: Path
+    provenance: bool = True
+    sidecar: bool = False
 
-    Args:
-        synthesizer: the loaded vocoder.
-        source: anything soundfile reads, or `.npy` with `[n_mels, n_frames]` or `[1, n_mels, n_frames]`.
-        target: `.wav`, `.flac` or `.ogg`; appears only when complete.
-        settings: how to sample.
-        spec: how the log-mel in a `.npy` was computed; the model's own mel when `None`.
-        output_rate: rate of the output in Hz; the model's when `None`.
-        provenance: keep in the file what made it (`audiodiff.synthesis.provenance`), for `inspect` and `replay`.
-        sidecar: write that as JSON beside the file, too.
-        on_progress: called with the seconds done and the seconds in all.
+    def check(self) -> None:
+        """Refuse files that cannot be used, before any work is done.
+
+        Raises:
+            AudiodiffError: one cannot.
+        """
+        _check_inputs(self.verb, len(self.sources))
+        for source in self.sources or (None,):
+            check_output(None if source is None else source.path, self.target)
+        if self.sidecar:
+            check_sidecar(self.target, provenance=self.provenance)
+
+    @standard_state()
+    def run(
+        self,
+        settings: Any,
+        resolved: Any,
+        on_progress: OnProgress | None = None,
+        on_estimate: OnEstimate | None = None,
+    ) -> FileReport:
+        """Do the work, and write what comes out; `resolved` are the settings filled in.
+
+        Raises:
+            AudiodiffError: an input that cannot be used; nothing is left behind then.
+        """
+        started = time.perf_counter()
+        if not self.verb.streams:
+            sounds = [(source.audio.waveform, source.audio.sample_rate) for source in self.sources]
+        encoding, notes = _exact_encoding(self.sources[0], self.target) if self.verb.keeps_samples else (None, ())
+        tell = self._teller(settings, resolved)
+        if self.verb.streams:
+            made: Clip | Stream = self.verb.make(self.synthesizer, self.sources, resolved, on_progress)
+        else:
+            made = self.verb.make(self.synthesizer, sounds, settings, resolved, on_progress, on_estimate)
+            notes = (*notes, *(note for source in self.sources for note in source.notes))
+        blocks, channels, n_samples = _blocks(made)
+        self._check_size(n_samples, channels, made.sample_rate)
+        written, clipped = 0, 0
+        with StoryWriter(
+            self.target, made.sample_rate, channels, tell=tell, sidecar=self.sidecar, encoding=encoding
+        ) as writer:
+            for block in blocks:
+                written += block.shape[-1]
+                clipped += int((np.abs(block) > 1.0).sum())
+                writer.write(block if encoding in FLOAT_ENCODINGS else block.clip(-1.0, 1.0))
+        return FileReport(
+            path=self.target,
+            seconds=written / made.sample_rate,
+            sample_rate=made.sample_rate,
+            channels=channels,
+            resolved=resolved,
+            clipped=made.clipped if isinstance(made, Clip) else clipped,
+            notes=(*made.notes, *notes),
+            elapsed=time.perf_counter() - started,
+            story=writer.story,
+            silent_channels=0 if isinstance(made, Clip) else made.silent_channels,
+            seam=made.seam if isinstance(made, Clip) else None,
+        )
+
+    def _teller(self, settings: Any, resolved: Any) -> Callable[[StoryAudio], Story] | None:
+        """Return what makes the story from the samples. The inputs are looked at now: they may change meanwhile."""
+        if not self.provenance:
+            return None
+        identity: StoryModel | tuple[StoryModel, ...] = self.synthesizer.identity
+        words = {"prompt": resolved.prompt, "negative": resolved.negative} if not self.verb.streams else {}
+        return partial(
+            Story,
+            self.verb.name,
+            identity if isinstance(identity, tuple) else (identity,),
+            resolved.values() if self.verb.streams else self._clip_values(settings, resolved),
+            resolved.sampling.seed,
+            machine=this_machine(self.synthesizer.device),
+            inputs=tuple(source.identity for source in self.sources),
+            **words,
+        )
+
+    def _clip_values(self, settings: Any, clip: ResolvedClip) -> dict[str, Any]:
+        """Settings as the story of a clip keeps them: the verb's own, those of the clip, and those of the model."""
+        model = self.synthesizer
+        own = {} if isinstance(settings, GenerateSettings) else own_values(settings)
+        return {
+            **{name: value for name, value in clip.values().items() if name not in self.verb.from_input},
+            **own,
+            "text_encoder": model.model.config.text_encoder,
+            "tolerance_seconds": model.tolerance_seconds,
+            "band_limits": list(model.band_limits),
+        }
+
+    def _check_size(self, n_samples: int, channels: int, rate: int) -> None:
+        if self.target.suffix.lower() == ".wav" and n_samples * channels * 2 > WAV_BYTES:
+            raise AudiodiffError(
+                f"{self.target} would have {n_samples / rate / 3600:.1f} hours in {channels} channels, more than the "
+                "4 GiB that a WAV can hold; write .flac instead."
+            )
+
+
+def own_values(settings: EditSettings) -> dict[str, Any]:
+    """The settings of an edit besides those of its clip, as JSON values."""
+    return {item.name: _lists(getattr(settings, item.name)) for item in fields(settings) if item.name != "clip"}
+
+
+def settings_of(story: Story) -> Any:
+    """The settings that the story of a clip tells of, of the class of its verb.
 
     Raises:
-        AudiodiffError: any input that cannot be worked with; nothing is left behind then.
+        AudiodiffError: a setting is missing, unknown, or out of range.
     """
-    return vocode_planned_file(
-        synthesizer,
-        source,
-        target,
-        plan=synthesizer.plan(settings or VocodeSettings()),
-        spec=spec,
-        output_rate=output_rate,
-        provenance=provenance,
-        sidecar=sidecar,
-        on_progress=on_progress,
-    )
-
-
-@standard_state()
-def vocode_planned_file(
-    synthesizer: VocoderSynthesizer,
-    source: str | Path,
-    target: str | Path,
-    *,
-    plan: Plan,
-    spec: MelSpec | None = None,
-    output_rate: int | None = None,
-    provenance: bool = True,
-    sidecar: bool = False,
-    on_progress: OnProgress | None = None,
-) -> VocodeReport:
-    """Do what `vocode_file` does, with settings that are resolved already."""
-    source, target = Path(source), Path(target)
-    check_output(source, target)
-    if sidecar:
-        check_sidecar(target, provenance=provenance)
-    started = time.perf_counter()
-    rate = output_rate or synthesizer.sample_rate
-    if source.suffix.lower() == ".npy":
-        frames = read_mel(source, synthesizer.mel_spec, spec)
-
-        def blocks() -> Iterator[Tensor]:
-            n_frames = frames.shape[-1]
-            for start in range(0, n_frames, READ_FRAMES):
-                part = torch.from_numpy(np.array(frames[..., start : start + READ_FRAMES], dtype=np.float32))
-                if not bool(torch.isfinite(part).all()):
-                    raise AudiodiffError(f"{source} has values that are not finite numbers; compute the mel again.")
-                yield part if spec is None else convert_log_mel(part, spec, synthesizer.mel_spec)
-
-        limit = None
-        notes = mel_notes(frames, source, spec or synthesizer.mel_spec)
-    else:
-        if spec is not None:
-            raise AudiodiffError(f"a mel preset was given, but {source} is not a .npy mel; leave the preset out.")
-        file_rate = audio_info(source).sample_rate
-
-        def blocks() -> Iterator[Tensor]:
-            decoded = (torch.from_numpy(block) for block in read_blocks(source, READ_SAMPLES))
-            counted = resample_stream(decoded, file_rate, synthesizer.sample_rate)
-            yield from mel_blocks(_counting(counted, lengths), synthesizer.mel_spec)
-
-        lengths: list[int] = []
-        limit, notes = lengths, truncation_notes(source)
-    tell = _teller(synthesizer, source, plan, spec, rate) if provenance else None
-    report = _vocode_blocks(
-        synthesizer,
-        blocks=blocks,
-        lengths=limit,
-        writer=partial(StoryWriter, target, rate, tell=tell, sidecar=sidecar),
-        target=target,
-        plan=plan,
-        rate=rate,
-        started=started,
-        on_progress=on_progress,
-    )
-    return replace(report, notes=notes)
-
-
-def _vocode_blocks(
-    synthesizer: VocoderSynthesizer,
-    *,
-    blocks: Callable[[], Iterator[Tensor]],
-    lengths: list[int] | None,
-    writer: Callable[[int], StoryWriter],
-    target: Path,
-    plan: Plan,
-    rate: int,
-    started: float,
-    on_progress: OnProgress | None,
-) -> VocodeReport:
-    """Measure the stream, go through it again, and write what comes out."""
-    meters = synthesizer.measure(blocks())
-    n_frames = meters[0].n_frames
-    n_samples = n_frames * synthesizer.mel_spec.hop_length if lengths is None else sum(lengths)
-    n_output = n_resampled(n_samples, synthesizer.sample_rate, rate)
-    if target.suffix.lower() == ".wav" and n_output * len(meters) * 2 > WAV_BYTES:
+    kind = VERBS[story.verb].settings
+    # Two prompts are told in the settings; what stands as the prompt then is their mixture, in words.
+    told = {"prompt": story.prompt, "negative": story.negative, "seed": story.seed}
+    values = {key: _tuples(value) for key, value in story.settings.items() if key not in _OF_MODEL}
+    own = [item.name for item in fields(kind) if item.name != "clip"] if kind is not GenerateSettings else []
+    missing = [name for name in own if name not in values]
+    if missing:
+        raise AudiodiffError(f"the story lacks the setting {missing[0]}, without which nothing can be made again.")
+    clip = {**told, **{name: value for name, value in values.items() if name not in own}}
+    odd = sorted(set(clip) - set(values_of(GenerateSettings())))
+    if odd:
         raise AudiodiffError(
-            f"{target} would have {n_output / rate / 3600:.1f} hours in {len(meters)} channels, more than the 4 GiB "
-            "that a WAV can hold; write .flac instead."
+            f"the story has the setting {odd[0]}, which this audiodiff does not know; update audiodiff."
         )
-    generated = synthesizer.stream(FrameReader(blocks()), n_frames, meters, plan, on_progress)
-    written, clipped = 0, 0
-    with writer(len(meters)) as output:
-        for block in resample_stream(_limited(generated, n_samples), synthesizer.sample_rate, rate):
-            clipped += int((block.abs() > 1.0).sum())
-            written += block.shape[-1]
-            output.write(block.clamp(-1.0, 1.0).numpy())
-    return VocodeReport(
-        path=target,
-        seconds=written / rate,
-        sample_rate=rate,
-        channels=len(meters),
-        sampling=plan.sampling,
-        network_calls=plan.network_calls,
-        silent_channels=sum(meter.silent for meter in meters),
-        clipped=clipped,
-        elapsed=time.perf_counter() - started,
-        story=output.story,
-    )
+    resolved = changed(GenerateSettings(), clip)
+    return resolved if kind is GenerateSettings else kind(clip=resolved, **{name: values[name] for name in own})
 
 
-def _teller(
-    synthesizer: VocoderSynthesizer, source: Path, plan: Plan, spec: MelSpec | None, rate: int
-) -> Callable[[StoryAudio], Story]:
-    """Return what makes the story of this run from its samples. The input is looked at now: it may change meanwhile.
-
-    The length of pieces is in the settings because where they are cut decides the last bits.
-    """
-    settings: dict[str, Any] = {
-        **{name: getattr(plan.sampling, name) for name in RECOMMENDED},
-        "level": "match" if plan.match_level else "keep",
-        "reference_level_db": synthesizer.reference_level_db,
-        "piece_frames": plan.piece_frames,
-        "output_rate": rate,
-        "mel": None if spec is None else to_dict(spec),
-    }
-    inputs = (story_input(source),)
-    machine = this_machine(synthesizer.device)
-
-    def tell(audio: StoryAudio) -> Story:
-        return Story(
-            verb="vocode",
-            models=(synthesizer.identity,),
-            settings=settings,
-            seed=plan.sampling.seed,
-            audio=audio,
-            machine=machine,
-            inputs=inputs,
-        )
-
-    return tell
-
-
-def open_mel(path: Path) -> NDArray[np.float32]:
-    """Open a log-mel stored as `.npy`; its values stay in the file until they are used.
-
-    Returns:
-        `[1, n_mels, n_frames]`.
-
-    Raises:
-        AudiodiffError: missing, empty, or not a `.npy` array of floating-point numbers in two axes.
-    """
-    if not path.exists():
-        raise AudiodiffError(f"{path} does not exist; give the path of a .npy log-mel.")
-    if not path.is_file() or path.stat().st_size == 0:
-        raise AudiodiffError(f"{path} is empty or not a file; give the path of a .npy log-mel.")
-    try:
-        with path.open("rb") as file:
-            _, dtype = read_npy_header(file, path.stat().st_size, str(path))
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError) as error:
-        if isinstance(error, AudiodiffError):
-            raise
-        raise AudiodiffError(f"{path} is not a .npy array of numbers; save the log-mel with numpy.save.") from error
-    if dtype.kind != "f":
-        raise AudiodiffError(f"{path} does not hold floating-point numbers; save the log-mel as float32.")
-    if array.ndim == 2:
-        array = array[None]
-    if array.ndim != 3 or array.shape[0] != 1 or 0 in array.shape:
+def _check_inputs(verb: Verb, count: int) -> None:
+    if count not in verb.inputs:
+        known = " or ".join(str(number) for number in verb.inputs)
         raise AudiodiffError(
-            f"{path} has shape {list(array.shape)}; expected [n_mels, n_frames] or [1, n_mels, n_frames] with at "
-            "least one frame."
+            f"{verb.name} takes {known} recordings, and {count} {'was' if count == 1 else 'were'} given."
         )
-    stored: NDArray[np.float32] = array
-    return stored
 
 
-def read_mel(path: Path, model_spec: MelSpec, spec: MelSpec | None) -> NDArray[np.float32]:
-    """Open a log-mel for a model that takes `model_spec`; it was computed with `spec`, or with the same if `None`.
-
-    Returns:
-        `[1, n_mels, n_frames]`.
-
-    Raises:
-        AudiodiffError: as `open_mel`; or it is not a mel of `spec`, or cannot become one of `model_spec`.
-    """
-    array = open_mel(path)
-    head = torch.from_numpy(np.array(array[..., :READ_FRAMES], dtype=np.float32))
-    try:
-        check_mel(head, spec or model_spec)
-        if spec is not None:
-            convert_log_mel(head, spec, model_spec)
-    except AudiodiffError as error:
-        raise AudiodiffError(f"{path}: {error}") from error
-    return array
+def _blocks(made: Clip | Stream) -> tuple[Iterator[NDArray[np.float32]], int, int]:
+    """Return what was made as blocks `[channels, n]`, with the channels and the samples in all."""
+    if isinstance(made, Stream):
+        return (block.numpy() for block in made.blocks), made.channels, made.n_samples
+    waveform = made.waveform if made.waveform.ndim == 2 else made.waveform[None]
+    return iter((waveform,)), *waveform.shape
 
 
-def mel_notes(frames: NDArray[np.float32], path: Path, spec: MelSpec) -> tuple[str, ...]:
-    """Say what is odd about a log-mel that could be one of `spec`: its values may be log10, which no preset has."""
-    head = np.asarray(frames[..., :READ_FRAMES], dtype=np.float32)
-    nepers = float(head.max() - head.min()) * spec.scale
-    if spec.log != "ln" or not 0.0 < nepers < LEAST_NEPERS:
-        return ()
-    return (
-        f"the values of {path.name} span only {nepers:.1f} nepers, where recordings span about 11; if they are log10, "
-        f"multiply them by {math.log(10.0):.4f}",
-    )
+def _exact_encoding(source: Source, target: Path) -> tuple[str | None, tuple[str, ...]]:
+    """The encoding of `target` that holds the samples of `source` as they are, and a note where there is none."""
+    found = source.info.encoding.split()[-1]
+    suffix = target.suffix.lower()
+    if suffix == ".ogg":
+        return None, ("Ogg Vorbis keeps no sample as it was; write .wav or .flac to keep those outside what is new",)
+    if found in _WITHIN_16_BITS:
+        return "PCM_16", ()
+    if suffix == ".flac":
+        rounded = f"FLAC holds 24 bits and {source.path.name} has samples between them ({found}), which were rounded"
+        return "PCM_24", () if found == "PCM_24" else (rounded,)
+    return ("PCM_24" if found == "PCM_24" else "FLOAT"), ()
 
 
-def _counting(blocks: Iterator[Tensor], lengths: list[int]) -> Iterator[Tensor]:
-    """Pass the blocks on and note their lengths, afresh on every pass."""
-    lengths.clear()
-    for block in blocks:
-        lengths.append(block.shape[-1])
-        yield block
+def _lists(value: object) -> object:
+    return [_lists(item) for item in value] if isinstance(value, tuple | list) else value
 
 
-def _limited(blocks: Iterator[Tensor], n_samples: int) -> Iterator[Tensor]:
-    """Cut the stream to `n_samples`."""
-    left = n_samples
-    for block in blocks:
-        yield block[:, :left]
-        left -= min(left, block.shape[-1])
+def _tuples(value: object) -> object:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

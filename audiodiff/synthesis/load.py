@@ -16,7 +16,8 @@ from audiodiff.synthesis.vocode import VocoderSynthesizer, open_device
 from audiodiff.torch_state import standard_state
 
 if TYPE_CHECKING:
-    from audiodiff.synthesis.generate import LatentSynthesizer
+    from audiodiff.synthesis.generator import Generator
+    from audiodiff.synthesis.latent import LatentSynthesizer
     from audiodiff.synthesis.upsample import UpsamplerSynthesizer
 
 _OTHERS = ("window_seconds", "band_limits")
@@ -25,7 +26,7 @@ _OTHERS = ("window_seconds", "band_limits")
 @standard_state()
 def load(
     name_or_path: str | Path = "speech", *, device: str = "auto"
-) -> "VocoderSynthesizer | LatentSynthesizer | UpsamplerSynthesizer":
+) -> "VocoderSynthesizer | Generator | UpsamplerSynthesizer":
     """Load a model, ready to vocode, to generate or to upsample.
 
     Args:
@@ -45,25 +46,25 @@ def load(
             f'{folder} holds a model of kind "{kind.name}", which makes no sound by itself; give a vocoder or a latent '
             "model."
         )
-    model: VocoderSynthesizer | LatentSynthesizer | UpsamplerSynthesizer
+    model: VocoderSynthesizer | Generator | UpsamplerSynthesizer
     model = imported(kind.synthesizer)(name_or_path, device=device)
     return model
 
 
 def load_generator(name_or_path: str | Path = "music", *, device: str = "auto") -> "LatentSynthesizer":
-    """Load a model that generates from prompts.
+    """Load a model that generates from prompts, without the methods of `Generator`.
 
     Raises:
         AudiodiffError: as `load`, or the model is a vocoder.
     """
     from audiodiff.models.checkpoint import read_config
-    from audiodiff.synthesis.generate import LatentSynthesizer
+    from audiodiff.synthesis.generator import Generator
 
     model = load(name_or_path, device=device)
-    if not isinstance(model, LatentSynthesizer):
+    if not isinstance(model, Generator):
         found = KINDS[read_config(find_checkpoint(name_or_path))["kind"]]
         raise AudiodiffError(f"{name_or_path} is {found.label}; generating needs a latent model such as music.")
-    return model
+    return model.synthesizer
 
 
 def load_vocoder(name_or_path: str | Path = "speech", *, device: str = "auto") -> VocoderSynthesizer:
@@ -83,7 +84,7 @@ def load_vocoder(name_or_path: str | Path = "speech", *, device: str = "auto") -
 
 
 @standard_state()
-def load_latent(name_or_path: str | Path = "music", *, device: str = "auto") -> "LatentSynthesizer":
+def load_latent(name_or_path: str | Path = "music", *, device: str = "auto") -> "Generator":
     """Load a latent model and its vocoder.
 
     Raises:
@@ -91,7 +92,8 @@ def load_latent(name_or_path: str | Path = "music", *, device: str = "auto") -> 
     """
     from audiodiff.models.checkpoint import WEIGHTS_FILE, load_checkpoint, read_config, weights_hash
     from audiodiff.models.mel_latent import MelLatent
-    from audiodiff.synthesis.generate import DEFAULTS, LatentSynthesizer
+    from audiodiff.synthesis.generator import Generator
+    from audiodiff.synthesis.latent import DEFAULTS, LatentSynthesizer
 
     name, folder, chosen = str(name_or_path), find_checkpoint(name_or_path), open_device(device)
     model = load_checkpoint(folder, MelLatent)
@@ -119,7 +121,7 @@ def load_latent(name_or_path: str | Path = "music", *, device: str = "auto") -> 
     )
     window_seconds, band_limits = _read_extent(config["metadata"], folder, model.mel_spec.n_mels)
     sampling = Sampling.from_metadata(config["metadata"], folder, known=GUIDED, others=_OTHERS)
-    return LatentSynthesizer(
+    synthesizer = LatentSynthesizer(
         model,
         vocoder,
         name=name,
@@ -129,6 +131,7 @@ def load_latent(name_or_path: str | Path = "music", *, device: str = "auto") -> 
         band_limits=band_limits,
         device=chosen,
     )
+    return Generator(synthesizer)
 
 
 def _read_extent(metadata: Mapping[str, Any], folder: Path, n_mels: int) -> tuple[float, tuple[float, ...]]:
@@ -137,7 +140,7 @@ def _read_extent(metadata: Mapping[str, Any], folder: Path, n_mels: int) -> tupl
     Raises:
         AudiodiffError: a value is out of range.
     """
-    from audiodiff.synthesis.generate import WINDOW_SECONDS
+    from audiodiff.synthesis.latent import WINDOW_SECONDS
 
     table = metadata.get("sampling", {})
     table = table if isinstance(table, dict) else {}

@@ -2,27 +2,23 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from audiodiff.diffusion.samplers import Denoise
-from audiodiff.signal.levels import apply_level
 from audiodiff.signal.mel import MelSpec, log_mel
+from audiodiff.synthesis.clip import OnProgress
+from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.resolved import ResolvedClip
 from audiodiff.synthesis.sampling import Plan
 from audiodiff.synthesis.windowed import PlacedDenoise, Places, with_places
-
-if TYPE_CHECKING:
-    from audiodiff.synthesis.generate import Clip, LatentSynthesizer, OnEstimate, OnProgress
 
 __all__ = [
     "SeamScore",
     "around",
     "circular_denoise",
     "circular_waveform",
-    "loop_clip",
     "rolled",
     "seam_score",
     "tiled",
@@ -64,57 +60,8 @@ class SeamScore:
         return (f"the seam is {self.ratio:.1f} times as abrupt as the loop's own changes; try another seed",)
 
 
-def loop_clip(
-    synthesizer: "LatentSynthesizer",
-    clip: ResolvedClip,
-    on_progress: "OnProgress | None" = None,
-    *,
-    on_estimate: "OnEstimate | None" = None,
-) -> "Clip":
-    """Make a clip whose end leads into its beginning; its length is a whole number of latents, and it has no fades.
-
-    Args:
-        synthesizer: the model.
-        clip: prompt, length, seed and the rest.
-        on_progress: called with the steps done and the steps in all.
-        on_estimate: called after every step with the latents that the loop seems to become.
-    """
-    from audiodiff.synthesis.generate import Clip, stages
-
-    rate = synthesizer.sample_rate
-    per_latent = synthesizer.model.mel_spec.hop_length * synthesizer.model.autoencoder.frames_per_latent
-    n_latents = max(1, round(clip.seconds * rate / per_latent))
-    n_samples = n_latents * per_latent
-    denoise, said = circular_denoise(synthesizer, clip, n_latents)
-    sampling = clip.sampling
-    state = synthesizer.model.process.prior(synthesizer.noise(sampling.seed, 0, 0, n_latents))
-    denoising, vocoding = stages(on_progress, sampling.steps, clip.vocoder.sampling.steps)
-    latents = synthesizer.sample(
-        sampling, denoise, state, synthesizer.times(sampling), on_progress=denoising, on_estimate=on_estimate
-    )
-    waveform = circular_waveform(synthesizer, latents, clip.vocoder, vocoding)
-    levelled = apply_level(waveform, rate, clip.level)
-    seam = seam_score(levelled.waveform, synthesizer.model.mel_spec)
-    notes = list(said)
-    if n_samples != round(clip.seconds * rate):
-        notes.append(
-            f"a loop is a whole number of latents, {1000.0 * per_latent / rate:.1f} ms each: instead of "
-            f"{clip.seconds:g} s it has {n_samples / rate:.4f} s ({n_samples} samples)"
-        )
-    notes += seam.notes
-    return Clip(
-        waveform=levelled.waveform.numpy(),
-        sample_rate=rate,
-        seed=sampling.seed,
-        gain_db=levelled.gain_db,
-        clipped=levelled.clipped,
-        notes=tuple(notes),
-        seam=seam.ratio,
-    )
-
-
 def circular_denoise(
-    synthesizer: "LatentSynthesizer", clip: ResolvedClip, n_latents: int
+    synthesizer: LatentSynthesizer, clip: ResolvedClip, n_latents: int
 ) -> tuple[Denoise, tuple[str, ...]]:
     """Return the denoiser of a loop of `n_latents`, and notes about its prompt and beats."""
     window = synthesizer.window_latents
@@ -132,14 +79,14 @@ def circular_denoise(
 
 
 def circular_waveform(
-    synthesizer: "LatentSynthesizer", latents: Tensor, plan: Plan, on_progress: "OnProgress | None"
+    synthesizer: LatentSynthesizer, latents: Tensor, plan: Plan, on_progress: OnProgress | None
 ) -> Tensor:
     """Decode the latents of a loop to a waveform `[n_samples]` on the CPU."""
     mel = synthesizer.limited(synthesizer.model.autoencoder.decode(latents, circular=True)[0]).cpu()
     return synthesizer.vocoder.vocode_frames(mel[None], plan, on_progress, circular=True)[0].float()
 
 
-def _whole_beats(synthesizer: "LatentSynthesizer", wanted: float | None, n_latents: int) -> tuple[Tensor, str | None]:
+def _whole_beats(synthesizer: LatentSynthesizer, wanted: float | None, n_latents: int) -> tuple[Tensor, str | None]:
     """Beats of the latents of a loop, `[n_latents]`, a whole number in all; and what there is to say of that."""
     if wanted is None:
         return synthesizer.beats(None, 0, n_latents), None

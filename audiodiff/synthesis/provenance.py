@@ -236,7 +236,10 @@ class StoryWriter:
 
         if sidecar:
             check_sidecar(self._path, provenance=tell is not None)
-        self._writer = AudioWriter(path, sample_rate, channels, encoding, finish=self._finish)
+        self._decoded = SampleHash()
+        self._writer = AudioWriter(
+            path, sample_rate, channels, encoding, finish=self._finish, on_decoded=self._decoded.update
+        )
 
     def write(self, waveform: npt.NDArray[Any]) -> None:
         """Append float samples `[channels, n]`, or `[n]` for one channel."""
@@ -248,8 +251,8 @@ class StoryWriter:
         if self._tell is None:
             return
         rate, channels = self._shape
-        decoded = samples_sha256(temporary)
-        self.story = self._tell(StoryAudio(rate, channels, self._written, decoded, self._hash.hexdigest()))
+        hashes = (self._decoded.hexdigest(), self._hash.hexdigest())
+        self.story = self._tell(StoryAudio(rate, channels, self._written, *hashes))
         if self._beside is not None:
             _put_story(self._beside, self.story)
         put_tags(temporary, story_tags(self.story), name=self._path)
@@ -318,6 +321,15 @@ def find_story(path: str | Path) -> Story | None:
     if path.suffix.lower() == ".json":
         return _parse(_content(path), path)
     audio_info(path)
+    return story_beside_sound(path)
+
+
+def story_beside_sound(path: Path) -> Story | None:
+    """Read the story of what is known to be a sound file, as `find_story` does.
+
+    Raises:
+        AudiodiffError: the story is damaged.
+    """
     try:
         text = read_tags(path).get(TAG.lower())
     except AudiodiffError:

@@ -2,35 +2,24 @@
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from audiodiff.diffusion.process import Process
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import Audio, audio_info, read_audio
 from audiodiff.signal.beats import beat_positions, track_beats
 from audiodiff.signal.resample import resample
-from audiodiff.synthesis.generate import LatentSynthesizer, OnProgress
+from audiodiff.synthesis.clip import Waveform
+from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.settings import MAX_SECONDS, Resolved
 from audiodiff.synthesis.streams import mel_blocks
 from audiodiff.synthesis.vocode import check_rate, waveform_tensor
 from audiodiff.torch_state import standard_state
 
-Waveform = NDArray[np.float32] | Tensor
-"""`[n_samples]` or `[channels, n_samples]`, full scale 1."""
-
-Sound = tuple[Waveform, int]
-"""A recording and its rate (Hz)."""
-
 ENCODE_RMS = 0.08
 """Level of the clips that latents are made of in training (the recipes)."""
-
-MAX_VALUES = 1 << 27
-"""Samples over all channels that are held at once, 512 MiB: ten minutes of stereo at 96 kHz."""
 
 SILENCE_RMS = 1e-4
 MAX_GAIN = 100.0
@@ -90,18 +79,6 @@ def prepared(synthesizer: LatentSynthesizer, waveform: Waveform, sample_rate: in
     else:
         gain = min(ENCODE_RMS / level, 1.0 / highest, MAX_GAIN)
     return Recording(original, rate, samples * gain, gain, tuple(notes))
-
-
-def read_clip(source: Path) -> Audio:
-    """Read a sound file that is short enough to be edited.
-
-    Raises:
-        AudiodiffError: it is longer, or no sound file.
-    """
-    info = audio_info(source)
-    if info.seconds > MAX_SECONDS:
-        raise AudiodiffError(f"{source} has {info.seconds:.0f} s; at most {MAX_SECONDS:g} s can be edited, cut it.")
-    return read_audio(source, most_values=MAX_VALUES)
 
 
 def samples_per_latent(synthesizer: LatentSynthesizer) -> int:
@@ -191,14 +168,3 @@ def begun(
     noise = synthesizer.noise(sampling.seed, 0, start, start + latents.shape[-1])
     state = process.prior(noise) if strength >= 1.0 else process.mix(latents, noise, torch.tensor([at]))
     return state, times_from(synthesizer.times(sampling), at)
-
-
-def part_of(on_progress: OnProgress | None, index: int, count: int) -> OnProgress | None:
-    """Progress of part `index` of `count` equal ones."""
-    if on_progress is None:
-        return None
-
-    def report(done: float, total: float) -> None:
-        on_progress(index * total + done, count * total)
-
-    return report

@@ -8,8 +8,9 @@ encoder of styles and no training beyond that of `inpaint` and `extend`.
 from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.generate import Heard, LatentSynthesizer
-from audiodiff.synthesis.recording import Waveform, encoded, prepared, samples_per_latent
+from audiodiff.synthesis.clip import Sound
+from audiodiff.synthesis.latent import Heard, LatentSynthesizer
+from audiodiff.synthesis.recording import encoded, prepared, samples_per_latent
 from audiodiff.synthesis.resolved import ResolvedClip
 
 __all__ = ["heard_of", "loudest"]
@@ -18,7 +19,7 @@ SHARE = 3
 """A window is one part reference and two parts new: in training the gap is at most three quarters of a crop."""
 
 
-def heard_of(synthesizer: LatentSynthesizer, clip: ResolvedClip, reference: tuple[Waveform, int]) -> Heard:
+def heard_of(synthesizer: LatentSynthesizer, clip: ResolvedClip, reference: Sound) -> Heard:
     """Encode the loudest stretch of a recording, a third of the model's window or all there is.
 
     Args:

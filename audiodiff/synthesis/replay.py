@@ -1,7 +1,7 @@
 """Making a sound again from its story, and telling whether it became the same.
 
-Every command that writes sound has an entry in `VERBS`: its name, and a function that does it again. Whatever such a
-function cannot have (other weights, a missing recording) it refuses before anything is written.
+Every verb of `audiodiff.synthesis.verbs.VERBS` can be done again. What cannot be had (other weights, a missing
+recording) is refused before anything is written.
 """
 
 import os
@@ -15,23 +15,24 @@ import torch
 from audiodiff._version import __version__
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import ASSETS, find_checkpoint, pretrained_names
+from audiodiff.signal.audio_io import HIGHEST_RATE, LOWEST_RATE
 from audiodiff.signal.mel import from_dict
 from audiodiff.signal.sample_hash import samples_sha256
-from audiodiff.synthesis.edit_files import edit_settings_of, extend_file, inpaint_file, interpolate_file, vary_file
-from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings, InterpolateSettings, VarySettings
-from audiodiff.synthesis.files import check_output, vocode_planned_file
-from audiodiff.synthesis.generate import LatentSynthesizer
-from audiodiff.synthesis.generate_files import generate_file, settings_of
+from audiodiff.synthesis.clip import OnProgress
+from audiodiff.synthesis.files import Job, check_output, resolve_clip, settings_of, settled
+from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.load import load_generator
 from audiodiff.synthesis.machine import threads
 from audiodiff.synthesis.provenance import FORMAT, Story, StoryInput, StoryModel, file_sha256, read_story
-from audiodiff.synthesis.settings import Sampling, VocodeSettings
+from audiodiff.synthesis.settings import Sampling, VocodeFileSettings, VocodeSettings
+from audiodiff.synthesis.source import Source
 from audiodiff.synthesis.top_bands import checked_limits
 from audiodiff.synthesis.upsample import load_upsampler
-from audiodiff.synthesis.upsample_files import upsample_planned_file
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
-from audiodiff.synthesis.vocode import OnProgress, load
+from audiodiff.synthesis.verbs import VERBS
+from audiodiff.synthesis.vocode import load
 
+_COUNTS = ("no", "one", "two")
 _SHOWN = 12
 """Digits of a hash that messages show."""
 
@@ -111,10 +112,6 @@ class ReplayContext:
         )
 
 
-Redo = Callable[[Story, ReplayContext], Story]
-"""Does a verb again: writes `context.target` and returns its story."""
-
-
 @dataclass(frozen=True)
 class ReplayReport:
     """What a replay found.
@@ -183,7 +180,7 @@ def replay(
         on_progress=on_progress,
     )
     with threads(story.machine.threads):
-        again = VERBS[story.verb](story, context)
+        again = _again(story, context)
     identical = (
         again.audio.samples_sha256 == story.audio.samples_sha256
         or again.audio.generated_sha256 == story.audio.generated_sha256
@@ -214,40 +211,62 @@ def differences(story: Story, again: Story) -> tuple[str, ...]:
     return tuple(found or ["all that the story tells is the same; processors of another make round otherwise"])
 
 
-def redo_vocode(story: Story, context: ReplayContext) -> Story:
-    """Vocode the same recording or mel again."""
-    if len(story.models) != 1 or len(story.inputs) != 1:
-        raise AudiodiffError(f"the story of {context.source} is damaged: vocoding takes one model and one input.")
+def _again(story: Story, context: ReplayContext) -> Story:
+    """Do what a story tells of once more."""
+    verb = VERBS[story.verb]
+    n_models = 1 if verb.streams else 2
+    if len(story.models) != n_models or len(story.inputs) not in verb.inputs:
+        inputs = " or ".join(_COUNTS[number] for number in verb.inputs)
+        raise AudiodiffError(
+            f"the story of {context.source} is damaged: {verb.name} takes {_COUNTS[n_models]} model"
+            f"{'s' if n_models > 1 else ''} and {inputs} input{'s' if verb.inputs[-1] > 1 else ''}."
+        )
+    if len(story.inputs) > 1 and context.recording is not None and not context.recording.is_dir():
+        raise AudiodiffError(f"{context.source} was made from two files; give the folder where both are with --input.")
+    prepare = {"vocode": _vocoding, "upsample": _upsampling}.get(verb.name, _clip)
+    prepared = prepare(story, context)
+    sources = [Source(context.find_input(item)) for item in story.inputs]
+    synthesizer, settings, resolved = prepared()
+    job = Job(verb, synthesizer, sources, context.target)
+    job.check()
+    if resolved is None:
+        settings = settled(synthesizer, settings, sources)
+        resolved = resolve_clip(synthesizer, settings)
+    again = job.run(settings, resolved, context.on_progress).story
+    assert again is not None
+    return again
+
+
+Prepared = Callable[[], tuple[Any, Any, Any]]
+"""Loads the model, and returns it with the settings, and with these resolved where the story tells more of them."""
+
+
+def _clip(story: Story, context: ReplayContext) -> Prepared:
+    settings, chosen = settings_of(story), context.find_model(story.models[0])
+    return lambda: (_latent_synthesizer(story, context, chosen), settings, None)
+
+
+def _vocoding(story: Story, context: ReplayContext) -> Prepared:
     settings = VocodeSettings(_sampling(story), level=setting(story, "level", str))
-    piece_frames = setting(story, "piece_frames", int)
-    rate = setting(story, "output_rate", int)
+    piece_frames, rate = setting(story, "piece_frames", int), setting(story, "output_rate", int)
     mel = setting(story, "mel", dict, optional=True)
-    if piece_frames < 1 or not 1000 <= rate <= 768_000:
+    level = setting(story, "reference_level_db", float, optional=True)
+    if piece_frames < 1 or not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise AudiodiffError(f"the story of {context.source} is damaged: its pieces or its rate are out of range.")
     chosen = context.find_model(story.models[0])
-    recording = context.find_input(story.inputs[0])
-    check_output(recording, context.target)
-    synthesizer = load(chosen, device=context.device)
-    level = setting(story, "reference_level_db", float, optional=True)
-    synthesizer.reference_level_db = level
-    plan = replace(synthesizer.plan(settings), piece_frames=piece_frames)
-    report = vocode_planned_file(
-        synthesizer,
-        recording,
-        context.target,
-        plan=plan,
-        spec=None if mel is None else from_dict(mel),
-        output_rate=rate,
-        on_progress=context.on_progress,
-    )
-    assert report.story is not None
-    return report.story
+
+    def prepared() -> tuple[Any, Any, Any]:
+        synthesizer = load(chosen, device=context.device)
+        synthesizer.reference_level_db = level
+        resolved = VERBS["vocode"].resolve(
+            synthesizer, VocodeFileSettings(settings, None if mel is None else from_dict(mel), rate)
+        )
+        return synthesizer, settings, replace(resolved, plan=replace(resolved.plan, piece_frames=piece_frames))
+
+    return prepared
 
 
-def redo_upsample(story: Story, context: ReplayContext) -> Story:
-    """Upsample the same recording again."""
-    if len(story.models) != 1 or len(story.inputs) != 1:
-        raise AudiodiffError(f"the story of {context.source} is damaged: upsampling takes one model and one input.")
+def _upsampling(story: Story, context: ReplayContext) -> Prepared:
     settings = UpsampleSettings(
         _sampling(story),
         augmentation=setting(story, "augmentation", float),
@@ -257,92 +276,17 @@ def redo_upsample(story: Story, context: ReplayContext) -> Story:
     if window_frames < 1:
         raise AudiodiffError(f"the story of {context.source} is damaged: its windows are out of range.")
     chosen = context.find_model(story.models[0])
-    recording = context.find_input(story.inputs[0])
-    check_output(recording, context.target)
-    synthesizer = load_upsampler(chosen, device=context.device)
-    report = upsample_planned_file(
-        synthesizer,
-        recording,
-        context.target,
-        plan=replace(synthesizer.plan(settings), window_frames=window_frames),
-        on_progress=context.on_progress,
-    )
-    assert report.story is not None
-    return report.story
+
+    def prepared() -> tuple[Any, Any, Any]:
+        synthesizer = load_upsampler(chosen, device=context.device)
+        return synthesizer, settings, replace(synthesizer.plan(settings), window_frames=window_frames)
+
+    return prepared
 
 
-def redo_generate(story: Story, context: ReplayContext) -> Story:
-    """Generate the same clip again."""
-    if len(story.models) != 2 or len(story.inputs) > 1:
-        raise AudiodiffError(
-            f"the story of {context.source} is damaged: generating takes two models and no input, or a reference."
-        )
-    reference = context.find_input(story.inputs[0]) if story.inputs else None
-    check_output(reference, context.target)
-    synthesizer = _latent_synthesizer(story, context)
-    report = generate_file(
-        synthesizer, context.target, settings_of(story), reference=reference, on_progress=context.on_progress
-    )
-    assert report.story is not None
-    return report.story
-
-
-def redo_edit(story: Story, context: ReplayContext) -> Story:
-    """Vary, inpaint or extend the same recording again."""
-    if len(story.models) != 2 or len(story.inputs) != 1:
-        raise AudiodiffError(f"the story of {context.source} is damaged: an edit takes two models and one input.")
-    recording = context.find_input(story.inputs[0])
-    check_output(recording, context.target)
-    synthesizer = _latent_synthesizer(story, context)
-    if story.verb == "vary":
-        varied = edit_settings_of(story, VarySettings)
-        report = vary_file(synthesizer, recording, context.target, varied, on_progress=context.on_progress)
-    elif story.verb == "inpaint":
-        filled = edit_settings_of(story, InpaintSettings)
-        report = inpaint_file(synthesizer, recording, context.target, filled, on_progress=context.on_progress)
-    else:
-        extended = edit_settings_of(story, ExtendSettings)
-        report = extend_file(synthesizer, recording, context.target, extended, on_progress=context.on_progress)
-    assert report.story is not None
-    return report.story
-
-
-def redo_interpolate(story: Story, context: ReplayContext) -> Story:
-    """Interpolate between the same recordings or prompts again."""
-    if len(story.models) != 2 or len(story.inputs) not in {0, 2}:
-        raise AudiodiffError(
-            f"the story of {context.source} is damaged: interpolating takes two models and no or two inputs."
-        )
-    if story.inputs and context.recording is not None and not context.recording.is_dir():
-        raise AudiodiffError(f"{context.source} was made from two files; give the folder where both are with --input.")
-    found = [context.find_input(item) for item in story.inputs]
-    settings = edit_settings_of(story, InterpolateSettings)
-    report = interpolate_file(
-        _latent_synthesizer(story, context),
-        (found[0], found[1]) if found else None,
-        context.target,
-        settings,
-        on_progress=context.on_progress,
-    )
-    assert report.story is not None
-    return report.story
-
-
-VERBS: dict[str, Redo] = {
-    "vocode": redo_vocode,
-    "upsample": redo_upsample,
-    "generate": redo_generate,
-    "vary": redo_edit,
-    "inpaint": redo_edit,
-    "extend": redo_edit,
-    "interpolate": redo_interpolate,
-}
-"""Command -> what does it again."""
-
-
-def _latent_synthesizer(story: Story, context: ReplayContext) -> LatentSynthesizer:
+def _latent_synthesizer(story: Story, context: ReplayContext, chosen: str | Path) -> LatentSynthesizer:
     """The latent model and the vocoder of a story."""
-    synthesizer = load_generator(context.find_model(story.models[0]), device=context.device)
+    synthesizer = load_generator(chosen, device=context.device)
     theirs, ours = story.models[1].weights_sha256, synthesizer.identity[1].weights_sha256
     if theirs != ours:
         raise AudiodiffError(

@@ -71,6 +71,19 @@ class ResolvedClip:
         """Return the same for a clip of another length (s)."""
         return replace(self, seconds=min(max(seconds, MIN_SECONDS), MAX_SECONDS))
 
+    @property
+    def prompt(self) -> str:
+        """The prompt as a file keeps it: of two, the mixture in the syntax of `audiodiff.text.prompt`."""
+        texts = [target.text for target in self.targets]
+        if len(texts) == 1:
+            return texts[0]
+        parts = [f"{target.text}:{target.share:.3g}" for target in self.targets if target.share > 0.0]
+        if len(parts) == 1 or texts[0] == texts[1]:
+            return texts[round(self.targets[1].share)]
+        if any(not text.strip() or "|" in text for text in texts):
+            return " | ".join(text for text in texts if text.strip())
+        return " | ".join(parts)
+
     def values(self) -> dict[str, object]:
         """Return the settings as a file keeps them, by the names of `GenerateSettings`; prompts and seed left out."""
         interval = self.guidance_interval

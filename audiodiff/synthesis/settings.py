@@ -8,12 +8,14 @@ import math
 import numbers
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, get_args
 
 from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 from audiodiff.errors import AudiodiffError
+from audiodiff.signal.audio_io import HIGHEST_RATE, LOWEST_RATE
+from audiodiff.signal.mel_spec import MelSpec
 
 Precision = Literal["fp32", "bf16"]
 Level = Literal["match", "keep"]
@@ -166,6 +168,30 @@ class VocodeSettings:
 
 
 @dataclass(frozen=True)
+class VocodeFileSettings:
+    """Settings of a file that is vocoded into another.
+
+    Attributes:
+        vocode: how.
+        mel: how a log-mel that goes in was computed; as the model takes it when `None`.
+        rate: of the output (Hz); the model's when `None`.
+    """
+
+    vocode: VocodeSettings = field(default_factory=VocodeSettings)
+    mel: MelSpec | None = None
+    rate: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            AudiodiffError: the rate is out of range.
+        """
+        make_plain(self)
+        check_range("rate", self.rate, LOWEST_RATE, HIGHEST_RATE, "Hz")
+
+
+@dataclass(frozen=True)
 class GenerateSettings:
     """Settings of one generated clip.
 
@@ -232,8 +258,8 @@ def values_of(settings: Any) -> dict[str, Any]:
     Of two that have one name the outer one counts.
     """
     own = {item.name: getattr(settings, item.name) for item in fields(settings)}
-    inner = [values_of(value) for value in own.values() if is_dataclass(value)]
-    plain = {name: value for name, value in own.items() if not is_dataclass(value)}
+    inner = [values_of(value) for value in own.values() if _holds(value)]
+    plain = {name: value for name, value in own.items() if not _holds(value)}
     return {name: value for values in (*inner, plain) for name, value in values.items()}
 
 
@@ -249,13 +275,18 @@ def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
     own: dict[str, Any] = {}
     for item in fields(settings):  # type: ignore[arg-type]  # every caller has a dataclass
         inner = getattr(settings, item.name)
-        if not is_dataclass(inner):
+        if not _holds(inner):
             own |= {item.name: values[item.name]} if item.name in values else {}
             continue
         hidden = {other.name for other in fields(settings)}  # type: ignore[arg-type]
         mine = {name: values[name] for name in values_of(inner) if name in values and name not in hidden}
         own |= {item.name: changed(inner, mine)} if mine else {}
     return replace(settings, **own)  # type: ignore[type-var]
+
+
+def _holds(value: object) -> bool:
+    """Whether a field of settings holds other settings."""
+    return isinstance(value, Sampling | VocodeSettings | GenerateSettings)
 
 
 def plain_number(value: Any) -> Any:

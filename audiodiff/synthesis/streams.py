@@ -77,6 +77,10 @@ class FrameReader:
         return self._held[..., : stop - start]
 
 
+READ_SAMPLES = 1 << 18
+"""Samples per channel that are read at a time."""
+
+
 @dataclass(frozen=True)
 class Window:
     """A stretch of frames to vocode in one go: `[start, stop)` is computed, `[core_start, core_stop)` is kept."""
@@ -92,3 +96,32 @@ def windows(n_frames: int, core: int, context: int) -> Iterator[Window]:
     for core_start in range(0, n_frames, core):
         core_stop = min(n_frames, core_start + core)
         yield Window(max(0, core_start - context), min(n_frames, core_stop + context), core_start, core_stop)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What a verb makes of a file of any length.
+
+    Attributes:
+        blocks: `[channels, n]` each, one after the other, not clipped.
+        sample_rate: Hz.
+        channels: number of channels.
+        n_samples: samples per channel in all.
+        notes: sentences about what the input lost or lacks.
+        silent_channels: channels that were silence, and come out as they are.
+    """
+
+    blocks: Iterator[Tensor]
+    sample_rate: int
+    channels: int
+    n_samples: int
+    notes: tuple[str, ...]
+    silent_channels: int
+
+
+def cut_stream(blocks: Iterator[Tensor], n_samples: int) -> Iterator[Tensor]:
+    """Cut the stream to `n_samples`."""
+    left = n_samples
+    for block in blocks:
+        yield block[:, :left]
+        left -= min(left, block.shape[-1])

@@ -21,7 +21,7 @@ from audiodiff.synthesis.band import Bands, input_notes
 from audiodiff.synthesis.machine import check_model
 from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.sampling import Grid, compute_dtype
-from audiodiff.synthesis.settings import Resolved, Sampling, changed, recommended_by
+from audiodiff.synthesis.settings import RECOMMENDED, Resolved, Sampling, changed, recommended_by
 from audiodiff.synthesis.streams import FrameReader, Window
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 from audiodiff.synthesis.vocode import (
@@ -56,6 +56,7 @@ class UpsamplePlan:
         network_calls: how often the network is called on every window.
         window_frames: usual new frames per window; the last is half to one and a half as long.
         context_frames: frames around a window that its samples depend on.
+        output_rate: rate of what comes out (Hz).
     """
 
     sampling: Resolved
@@ -65,6 +66,20 @@ class UpsamplePlan:
     network_calls: int
     window_frames: int
     context_frames: int
+    output_rate: int
+
+    def values(self) -> dict[str, Any]:
+        """Return the settings as a file keeps them.
+
+        The length of windows is among them because where they are cut decides the last bits.
+        """
+        return {
+            **{name: getattr(self.sampling, name) for name in RECOMMENDED},
+            "augmentation": self.augmentation,
+            "replace": self.replace,
+            "window_frames": self.window_frames,
+            "output_rate": self.output_rate,
+        }
 
     @property
     def compute_dtype(self) -> torch.dtype | None:
@@ -143,7 +158,7 @@ class UpsamplerSynthesizer:
         frames_per_second = self.sample_rate / model.hop_length
         # New audio for at least eight times the context of one side, or the overlap would cost more than a quarter.
         window = max(math.ceil(self._window_seconds * frames_per_second), 8 * context)
-        return UpsamplePlan(sampling, augmentation, settings.replace, times, calls, window, context)
+        return UpsamplePlan(sampling, augmentation, settings.replace, times, calls, window, context, self.sample_rate)
 
     @standard_state()
     def try_out(self, noise: Array) -> Array:

@@ -16,11 +16,13 @@ class UpsampleSettings:
             more lets the model follow it loosely, as for an input that is noisy or coded. What the model recommends
             when `None`.
         replace: make the upper band anew even where the input has one.
+        rate: of the output (Hz); the model's, which is the only one that can be had, when `None`.
     """
 
     sampling: Sampling = field(default_factory=Sampling)
     augmentation: float | None = None
     replace: bool = False
+    rate: int | None = None
 
     def __post_init__(self) -> None:
         """Check every field.

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.synthesis.generator import Generator
 from audiodiff.synthesis.load import load_generator
 from benchmarks import music_speed
 from benchmarks.music_speed import AudioLDM, Config, Row, Timing, main, markdown, our_parameters, parse, race, verdicts
@@ -87,7 +88,7 @@ def test_the_whole_race_on_tiny_models(
         asked.append((prompt, settings))
         return np.zeros(100, np.float32)
 
-    monkeypatch.setattr(model, "generate", generate)
+    monkeypatch.setattr(Generator, "generate", lambda self, prompt, **settings: generate(prompt, **settings))
     monkeypatch.setattr(music_speed, "load_generator", lambda name, device: model)
     rival = AudioLDM((32, 64), 32, TINY)
     table = main(Config(str(tmp_path / "tiny"), seconds=0.32, repeats=2, threads=1, output=tmp_path), rival)

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 import torch
 
+import audiodiff
 from audiodiff.data.corpora import CORPORA, SC09_WORDS, AudioItem
 from audiodiff.data.dataset import AudioDataset
 from audiodiff.data.shards import LatentDataset
@@ -22,6 +23,8 @@ from audiodiff.models.vocoder import Vocoder, VocoderConfig
 from audiodiff.nn.condition import Condition
 from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.signal import mel
+from audiodiff.synthesis.generate import LatentSynthesizer
+from audiodiff.synthesis.settings import GenerateSettings
 from audiodiff.training.devices import open_devices
 from audiodiff.training.logging import Board
 from audiodiff_recipes import autoencoder, latent
@@ -36,7 +39,7 @@ from audiodiff_recipes.encode import (
     numbers_of,
 )
 from audiodiff_recipes.latent_shards import check_shards, open_shards
-from audiodiff_recipes.latent_sounds import generate, listening_clips
+from audiodiff_recipes.latent_sounds import listening_clips
 from audiodiff_recipes.presets import PRESETS, names_of
 from tests.models.vocoder.cases import ANCHORED, make
 from tests.recipes.corpus import write_corpus
@@ -337,7 +340,7 @@ def small_vocoder(folder: Path, name: str = "hifigan-22k") -> Path:
     torch.manual_seed(0)
     wavenet = WaveNetConfig(channels=8, layers=2, dilation_cycle=2, cond_channels=8, embedding_width=8)
     vocoder = Vocoder(VocoderConfig(mel=mel.preset(name), wavenet=wavenet))
-    save_checkpoint(folder, vocoder, {"sampling": {"steps": 20, "sampler": "ddim", "prior": None}})
+    save_checkpoint(folder, vocoder, {"sampling": {"steps": 20, "sampler": "ddim"}})
     return folder
 
 
@@ -357,9 +360,9 @@ def test_with_a_vocoder_validation_is_heard(place: Path, tmp_path: Path, monkeyp
     monkeypatch.setattr(Board, "picture", picture)
     monkeypatch.setattr(Board, "text", lambda self, step, name, text: words.append(text))
     vocoder = small_vocoder(tmp_path / "vocoder")
-    changes = {"train.validate_every": "1", "validation.seconds": "0.4", "vocoder": str(vocoder)}
+    changes = {"train.validate_every": "1", "validation.seconds": "0.6", "vocoder": str(vocoder)}
     latent.train(tiny(place, "heard", 2, **changes), resume=False)
-    n_latents = round(0.4 * 22050 / 1024)
+    n_latents = round(0.6 * 22050 / 1024)
     one = [("picture", (2, 80, n_latents * 4)), ("audio", (n_latents * 1024,))]
     assert [(kind, tuple(shape)) for step, kind, _, shape in shown if step == 1] == one * 2
     assert {step for step, *_ in shown} == {1, 2}
@@ -372,25 +375,49 @@ def test_with_a_vocoder_validation_is_heard(place: Path, tmp_path: Path, monkeyp
         latent.train(tiny(place, "no", vocoder=str(small_vocoder(tmp_path / "other", "bigvgan-22k"))), resume=False)
 
 
-def test_validation_sounds_follow_the_condition_and_the_settings(place: Path) -> None:
-    config = tiny(place, "no", **{"validation.steps": "1"})
-    model = latent.build_model(config).eval()
-    with torch.no_grad():
-        for parameter in model.network.parameters():
-            parameter.normal_(std=0.15)
-    data = open_shards(config, "train")
-    assert listening_clips(data, 2) == [0, 3]  # clip 2 has no caption
-    conds = [model.condition(data.states(index)[:1], [{}], [{}]) for index in (0, 3)]
-    first, again = (generate(model, conds[0], config, 12, seed=1) for _ in range(2))
-    assert first.shape == (1, model.channels, 12)
-    assert torch.equal(first, again)
-    for other in (
-        generate(model, conds[1], config, 12, seed=1),
-        generate(model, conds[0], config, 12, seed=2),
-        generate(model, conds[0], tiny(place, "no", **{"validation.steps": "2"}), 12, seed=1),
-        generate(model, conds[0], tiny(place, "no", **{"validation.steps": "1", "guidance": "1"}), 12, seed=1),
-    ):
-        assert not torch.allclose(first, other)
+def test_the_codec_is_that_of_the_checkpoint_and_stays_as_it_is(place: Path) -> None:
+    codec = latent.build_model(tiny(place, "no")).autoencoder
+    theirs = load_checkpoint(place / "ae", MelAutoencoder).state_dict()
+    assert all(torch.equal(value, theirs[name]) for name, value in codec.state_dict().items())
+    assert not any(parameter.requires_grad for parameter in codec.parameters())
+
+
+def test_clips_that_are_listened_to_have_captions(place: Path) -> None:
+    assert listening_clips(open_shards(tiny(place, "no"), "train"), 2) == [0, 3]  # clip 2 has no caption
+
+
+def test_what_validation_hears_is_what_everybody_hears(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[torch.Tensor] = []
+    monkeypatch.setattr(Board, "audio", lambda self, step, name, waveform, sample_rate: heard.append(waveform))
+    vocoder = small_vocoder(tmp_path / "vocoder")
+    changes = {"validation.seconds": "0.6", "validation.steps": "3", "vocoder": str(vocoder)}
+    run = latent.train(tiny(place, "same", 2, **changes), resume=False)
+    assert not (run / "validation").exists()
+    model = audiodiff.load(run, device="cpu")
+    assert isinstance(model, LatentSynthesizer)
+    assert len(heard) == 2
+    for seed, (caption, sound) in enumerate(zip(CAPTIONS[5:7], heard, strict=True)):
+        settings = GenerateSettings(source="rendered", vocoder_steps=3)
+        theirs = model.generate(caption, seconds=len(sound) / 22050, seed=seed, steps=2, settings=settings)
+        np.testing.assert_array_equal(sound.numpy(), theirs)
+
+
+def test_a_caption_that_is_no_prompt_does_not_stop_the_training(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: LatentSynthesizer, prompt: str, **settings: object) -> None:
+        raise AudiodiffError(f"{prompt!r} cannot be read")
+
+    words: list[str] = []
+    monkeypatch.setattr(LatentSynthesizer, "generate", refuse)
+    monkeypatch.setattr(Board, "text", lambda self, step, name, text: words.append(text))
+    changes = {"validation.seconds": "0.6", "vocoder": str(small_vocoder(tmp_path / "vocoder"))}
+    run = latent.train(tiny(place, "refused", 1, **changes), resume=False)
+    assert read_config(run)["metadata"]["step"] == 1
+    assert [text.split(":")[0] for text in words] == list(CAPTIONS[5:7])
+    assert "cannot be read" in words[0]
 
 
 def test_beats_come_from_the_score_or_the_sound(tmp_path: Path) -> None:

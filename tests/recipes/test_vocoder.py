@@ -26,7 +26,6 @@ from audiodiff_recipes.vocoder import (
     describe,
     for_sampling,
     train,
-    vocode,
 )
 from tests.recipes.corpus import tiny_changes, write_corpus
 
@@ -102,9 +101,7 @@ def test_tiny_trains_to_a_checkpoint_and_resumes_to_the_same_bits(place: Path) -
     assert [line["step"] for line in log if "loss" in line] == [6]
     assert [line["step"] for line in log if "validation_loss" in line] == [6]
     assert list((whole / "tensorboard").glob("events*"))
-    sound = vocode(model, torch.zeros(256 * 8), RECIPE.preset("tiny").sampling, seed=0)
-    assert sound.shape == (256 * 8,)
-    assert bool(sound.isfinite().all())
+    assert not (whole / "validation").exists()
 
 
 def test_run_folders_are_protected(place: Path) -> None:

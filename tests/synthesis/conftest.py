@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from audiodiff.synthesis.generate import LatentSynthesizer
+from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.load import load_generator
 from tests.synthesis.latent_models import write_latent_model
 

@@ -7,11 +7,12 @@ import torch
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis import recording
-from audiodiff.synthesis.edit import interpolate, slerp, vary
 from audiodiff.synthesis.edit_settings import InterpolateSettings, VarySettings
-from audiodiff.synthesis.generate import LatentSynthesizer
+from audiodiff.synthesis.files import apply
+from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.recording import encoded
 from audiodiff.synthesis.settings import GenerateSettings, Sampling, changed
+from audiodiff.synthesis.verbs.interpolate import slerp
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
 
@@ -38,7 +39,7 @@ def test_the_more_strength_the_farther_from_the_recording(
     strengths = (0.0, 0.1, 0.3, 0.5, 0.8)
     for strength in strengths:
         for seed in range(2):
-            vary(tiny, SOUND, RATE, VarySettings(quick(seed=seed, steps=5), strength))
+            apply("vary", tiny, [(SOUND, RATE)], VarySettings(quick(seed=seed, steps=5), strength))
     own = seen[0]
     distances = [
         float(torch.stack([(latents - own).square().mean().sqrt() for latents in seen[at : at + 2]]).mean())
@@ -50,7 +51,7 @@ def test_the_more_strength_the_farther_from_the_recording(
 
 @pytest.mark.parametrize(("n_samples", "rate"), [(1, RATE), (700, RATE), (SOUND.size, RATE), (40001, 16000)])
 def test_a_variation_is_as_long_as_the_recording(tiny: LatentSynthesizer, n_samples: int, rate: int) -> None:
-    clip = vary(tiny, np.resize(SOUND, n_samples), rate, VarySettings(quick()))
+    clip = apply("vary", tiny, [(np.resize(SOUND, n_samples), rate)], VarySettings(quick()))
     assert clip.sample_rate == RATE
     assert clip.waveform.shape == (-(-n_samples * RATE // rate),)
     assert clip.waveform.dtype == np.float32
@@ -60,7 +61,9 @@ def test_a_variation_is_as_long_as_the_recording(tiny: LatentSynthesizer, n_samp
 
 def test_the_seed_and_the_prompt_of_a_variation_are_heard(tiny: LatentSynthesizer) -> None:
     def make(**changes: object) -> np.ndarray:
-        return vary(tiny, SOUND, RATE, VarySettings(changed(GenerateSettings(level="none"), changes))).waveform
+        return apply(
+            "vary", tiny, [(SOUND, RATE)], VarySettings(changed(GenerateSettings(level="none"), changes))
+        ).waveform
 
     base = make()
     np.testing.assert_array_equal(base, make())
@@ -70,22 +73,22 @@ def test_the_seed_and_the_prompt_of_a_variation_are_heard(tiny: LatentSynthesize
 
 def test_full_strength_is_generation(tiny: LatentSynthesizer) -> None:
     settings = quick(seed=5, seconds=3.5, level="peak")
-    clip = vary(tiny, SOUND, RATE, VarySettings(settings, 1.0))
-    np.testing.assert_allclose(clip.waveform, tiny.clip(settings).waveform, atol=1e-5)
+    clip = apply("vary", tiny, [(SOUND, RATE)], VarySettings(settings, 1.0))
+    np.testing.assert_allclose(clip.waveform, apply("generate", tiny, [], settings).waveform, atol=1e-5)
     assert "nothing of the recording is left" in clip.notes[0]
 
 
 def test_no_strength_is_said(tiny: LatentSynthesizer) -> None:
-    clip = vary(tiny, SOUND, RATE, VarySettings(quick(), 0.0))
+    clip = apply("vary", tiny, [(SOUND, RATE)], VarySettings(quick(), 0.0))
     assert "nothing is varied" in clip.notes[0]
     assert clip.waveform.shape == SOUND.shape
 
 
 def test_a_soft_recording_has_the_variation_of_a_loud_one_at_its_own_level(tiny: LatentSynthesizer) -> None:
-    loud = vary(tiny, SOUND, RATE, VarySettings(quick()))
-    soft = vary(tiny, 0.1 * SOUND, RATE, VarySettings(quick()))
+    loud = apply("vary", tiny, [(SOUND, RATE)], VarySettings(quick()))
+    soft = apply("vary", tiny, [(0.1 * SOUND, RATE)], VarySettings(quick()))
     np.testing.assert_allclose(soft.waveform, 0.1 * loud.waveform, atol=1e-3 * np.abs(loud.waveform).max())
-    assert np.abs(vary(tiny, SOUND, RATE, VarySettings(quick(level="peak"))).waveform).max() > 0.85
+    assert np.abs(apply("vary", tiny, [(SOUND, RATE)], VarySettings(quick(level="peak"))).waveform).max() > 0.85
 
 
 def test_nothing_is_clipped_for_being_as_loud_as_the_recording(
@@ -93,25 +96,31 @@ def test_nothing_is_clipped_for_being_as_loud_as_the_recording(
 ) -> None:
     waveform = tiny.waveform
     monkeypatch.setattr(tiny, "waveform", lambda *arguments: 100.0 * waveform(*arguments))
-    clip = vary(tiny, SOUND, RATE, VarySettings(quick()))
+    clip = apply("vary", tiny, [(SOUND, RATE)], VarySettings(quick()))
     assert np.abs(clip.waveform).max() == pytest.approx(10 ** (-1 / 20), rel=1e-3)
     assert clip.clipped == 0
     assert "softer than the recording" in clip.notes[0]
 
 
 def test_channels_are_mixed_and_silence_is_taken(tiny: LatentSynthesizer) -> None:
-    stereo = vary(tiny, np.stack([SOUND, SOUND]), RATE, VarySettings(quick()))
-    mono = vary(tiny, SOUND, RATE, VarySettings(quick()))
+    stereo = apply("vary", tiny, [(np.stack([SOUND, SOUND]), RATE)], VarySettings(quick()))
+    mono = apply("vary", tiny, [(SOUND, RATE)], VarySettings(quick()))
     np.testing.assert_array_equal(stereo.waveform, mono.waveform)
     assert "mixed to one" in stereo.notes[0]
-    assert "silence" in vary(tiny, np.zeros(999, np.float32), RATE, VarySettings(quick())).notes[0]
+    assert "silence" in apply("vary", tiny, [(np.zeros(999, np.float32), RATE)], VarySettings(quick())).notes[0]
     with pytest.raises(AudiodiffError, match="empty"):
-        vary(tiny, np.zeros(0, np.float32), RATE)
+        apply("vary", tiny, [(np.zeros(0, np.float32), RATE)], VarySettings())
 
 
 def test_steps_are_reported(tiny: LatentSynthesizer) -> None:
     seen: list[tuple[float, float]] = []
-    vary(tiny, SOUND, RATE, VarySettings(quick(steps=10), 0.5), lambda done, total: seen.append((done, total)))
+    apply(
+        "vary",
+        tiny,
+        [(SOUND, RATE)],
+        VarySettings(quick(steps=10), 0.5),
+        lambda done, total: seen.append((done, total)),
+    )
     assert list(dict.fromkeys(seen)) == [(float(step), 6.0) for step in range(1, 7)]  # the last one is the vocoder's
 
 
@@ -122,9 +131,9 @@ def test_the_ends_are_variations_of_the_two(tiny: LatentSynthesizer) -> None:
     other = tones(3.5, RATE, seed=1)
     for position, sound in ((0.0, SOUND), (1.0, other)):
         settings = InterpolateSettings(position, quick(seed=3), 0.6)
-        between = interpolate(tiny, settings, (SOUND, RATE), (other, RATE))
+        between = apply("interpolate", tiny, [(SOUND, RATE), (other, RATE)], settings)
         np.testing.assert_array_equal(
-            between.waveform, vary(tiny, sound, RATE, VarySettings(quick(seed=3), 0.6)).waveform
+            between.waveform, apply("vary", tiny, [(sound, RATE)], VarySettings(quick(seed=3), 0.6)).waveform
         )
 
 
@@ -133,7 +142,7 @@ def test_latents_go_from_one_to_the_other(tiny: LatentSynthesizer, monkeypatch: 
     ends = [encoded(tiny, torch.from_numpy(sound[: SOUND.size]), 0, 76) for sound in (SOUND, other)]
     seen = caught_latents(tiny, monkeypatch)
     for position in (0.1, 0.3, 0.5, 0.7, 0.9):
-        clip = interpolate(tiny, InterpolateSettings(position, quick(), 0.2), (SOUND, RATE), (other, RATE))
+        clip = apply("interpolate", tiny, [(SOUND, RATE), (other, RATE)], InterpolateSettings(position, quick(), 0.2))
         assert clip.waveform.shape == SOUND.shape
         assert "the first 3.50 s were taken" in clip.notes[0]
     nearer = [float((item - ends[0]).norm() - (item - ends[1]).norm()) for item in seen]
@@ -145,30 +154,29 @@ def test_the_ends_of_two_prompts_are_those_of_each(tiny: LatentSynthesizer) -> N
     prompts = ("solo flute, 90 bpm", "drums:0.5 | piano")
     settings = GenerateSettings(sampling=Sampling(seed=2), seconds=1.0)
     made = {
-        position: interpolate(tiny, InterpolateSettings(position, settings, prompts=prompts)).waveform
+        position: apply("interpolate", tiny, [], InterpolateSettings(position, settings, prompts=prompts)).waveform
         for position in (0.0, 0.5, 1.0)
     }
     for position, prompt in ((0.0, prompts[0]), (1.0, prompts[1])):
-        alone = tiny.clip(replace(settings, prompt=prompt)).waveform
+        alone = apply("generate", tiny, [], replace(settings, prompt=prompt)).waveform
         np.testing.assert_array_equal(made[position], alone)
         assert np.abs(made[0.5] - alone).max() > 1e-3
 
 
 def test_clips_and_prompts_may_go_together(tiny: LatentSynthesizer) -> None:
     settings = InterpolateSettings(0.5, quick(), prompts=("flute", "drums"))
-    clip = interpolate(tiny, settings, (SOUND, RATE), (SOUND, RATE))
-    without = interpolate(tiny, replace(settings, prompts=None), (SOUND, RATE), (SOUND, RATE))
+    clip = apply("interpolate", tiny, [(SOUND, RATE), (SOUND, RATE)], settings)
+    without = apply("interpolate", tiny, [(SOUND, RATE), (SOUND, RATE)], replace(settings, prompts=None))
     assert np.abs(clip.waveform - without.waveform).max() > 1e-4
 
 
 def test_nothing_to_go_between_is_refused(tiny: LatentSynthesizer) -> None:
     with pytest.raises(AudiodiffError, match="nothing to interpolate"):
-        interpolate(tiny, InterpolateSettings(0.5))
-    with pytest.raises(AudiodiffError, match="only one recording"):
-        interpolate(tiny, InterpolateSettings(0.5), (SOUND, RATE))
-    assert "as they are" in interpolate(
-        tiny, InterpolateSettings(0.5, quick(), 0.0), (SOUND, RATE), (SOUND, RATE)
-    ).notes[0]  # fmt: skip
+        apply("interpolate", tiny, [], InterpolateSettings(0.5))
+    with pytest.raises(AudiodiffError, match="takes 0 or 2 recordings, and 1 was given"):
+        apply("interpolate", tiny, [(SOUND, RATE)], InterpolateSettings(0.5))
+    clip = apply("interpolate", tiny, [(SOUND, RATE), (SOUND, RATE)], InterpolateSettings(0.5, quick(), 0.0))
+    assert "as they are" in clip.notes[0]
 
 
 def test_slerp_keeps_the_norm_of_noises_and_the_ends() -> None:
@@ -203,13 +211,13 @@ def test_a_variation_keeps_the_beat_of_the_recording(tiny: LatentSynthesizer, mo
 
     monkeypatch.setattr(tiny.model.network, "forward", spy)
     monkeypatch.setattr(recording, "track_beats", lambda *_: (0.3, 0.9, 1.5, 2.1))
-    vary(tiny, SOUND, RATE, VarySettings(quick(tempo=100.0, steps=2)))
+    apply("vary", tiny, [(SOUND, RATE)], VarySettings(quick(tempo=100.0, steps=2)))
     places = (torch.arange(len(seen[0])) + 0.5) / tiny.model.latents_per_second
     torch.testing.assert_close(seen[0], ((places - 0.3) / 0.6).float(), rtol=0, atol=1e-4)
-    vary(tiny, SOUND, RATE, VarySettings(quick(steps=2)))
+    apply("vary", tiny, [(SOUND, RATE)], VarySettings(quick(steps=2)))
     assert seen[-1].isnan().all()
     monkeypatch.setattr(recording, "track_beats", lambda *_: ())
-    clip = vary(tiny, SOUND, RATE, VarySettings(quick(tempo=100.0, steps=2)))
+    clip = apply("vary", tiny, [(SOUND, RATE)], VarySettings(quick(tempo=100.0, steps=2)))
     torch.testing.assert_close(seen[-1], (places / 0.6).float(), rtol=0, atol=1e-4)
     assert any("no steady beat of 100 bpm" in note for note in clip.notes)
 
@@ -221,7 +229,7 @@ def test_a_varied_loop_is_a_loop_wherever_it_is_entered(
     turned = np.roll(loop, 11 * 1024)
     seen = caught_latents(tiny, monkeypatch)
     for sound, looping in ((loop, True), (turned, True), (loop, False), (turned, False)):
-        clip = vary(tiny, sound, RATE, VarySettings(quick(loop=looping), 0.0))
+        clip = apply("vary", tiny, [(sound, RATE)], VarySettings(quick(loop=looping), 0.0))
         assert clip.waveform.shape == loop.shape
         assert (clip.seam is None) is not looping
     # encoded around the circle: the place where it is cut open makes no difference
@@ -253,14 +261,14 @@ def test_a_varied_loop_goes_round_the_circle_at_every_step(
     monkeypatch.setattr(tiny.model.autoencoder, "decode", spy_decode)
     monkeypatch.setattr(tiny.vocoder, "vocode_mel", spy_vocode)
     loop = tones(2.0, RATE)[: 40 * 1024]
-    clip = vary(tiny, loop, RATE, VarySettings(quick(loop=True, steps=4), 0.6))
+    clip = apply("vary", tiny, [(loop, RATE)], VarySettings(quick(loop=True, steps=4), 0.6))
     assert len(seen) > 2
     assert all(seen)
     assert clip.seam is not None
-    again = vary(tiny, loop, RATE, VarySettings(quick(loop=True, steps=4), 0.6))
+    again = apply("vary", tiny, [(loop, RATE)], VarySettings(quick(loop=True, steps=4), 0.6))
     assert np.array_equal(clip.waveform, again.waveform)
 
 
 def test_a_loop_that_cannot_be_one_is_refused(tiny: LatentSynthesizer) -> None:
     with pytest.raises(AudiodiffError, match="whole number of latents, 1024 samples each"):
-        vary(tiny, SOUND, RATE, VarySettings(quick(loop=True)))
+        apply("vary", tiny, [(SOUND, RATE)], VarySettings(quick(loop=True)))

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,15 +9,7 @@ import soundfile
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.tags import write_tags
-from audiodiff.synthesis.edit_files import (
-    edit_settings_of,
-    extend_file,
-    inpaint_file,
-    interpolate_file,
-    told_fade,
-    told_prompts,
-    vary_file,
-)
+from audiodiff.synthesis.clip import FADE_SECONDS
 from audiodiff.synthesis.edit_settings import (
     EditSettings,
     ExtendSettings,
@@ -24,12 +17,13 @@ from audiodiff.synthesis.edit_settings import (
     InterpolateSettings,
     VarySettings,
 )
-from audiodiff.synthesis.generate import FADE_SECONDS, LatentSynthesizer
-from audiodiff.synthesis.generate_files import GenerateReport, generate_file
+from audiodiff.synthesis.files import FileReport, run_file, settings_of
+from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.provenance import read_story, write_story
 from audiodiff.synthesis.replay import replay
 from audiodiff.synthesis.resolved import resolve_clip
 from audiodiff.synthesis.settings import GenerateSettings, Sampling, changed
+from audiodiff.synthesis.source import Source
 from audiodiff.text.prompt import Prompt, parse_prompt
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
@@ -61,16 +55,16 @@ def mono(tmp_path: Path) -> Path:
     return path
 
 
-Edit = Callable[[LatentSynthesizer, Path, Path, Path], GenerateReport]
+Edit = Callable[[LatentSynthesizer, Path, Path, Path], FileReport]
 
 EDITS: dict[str, tuple[Edit, EditSettings]] = {
-    "vary": (lambda model, one, two, target: vary_file(model, one, target, VARY), VARY),
-    "inpaint": (lambda model, one, two, target: inpaint_file(model, one, target, INPAINT), INPAINT),
-    "extend": (lambda model, one, two, target: extend_file(model, one, target, EXTEND), EXTEND),
+    "vary": (lambda model, one, two, target: run_file("vary", model, [one], target, VARY), VARY),
+    "inpaint": (lambda model, one, two, target: run_file("inpaint", model, [one], target, INPAINT), INPAINT),
+    "extend": (lambda model, one, two, target: run_file("extend", model, [one], target, EXTEND), EXTEND),
     "interpolate": (
-        lambda model, one, two, target: interpolate_file(model, (one, two), target, INTERPOLATE), INTERPOLATE
+        lambda model, one, two, target: run_file("interpolate", model, (one, two), target, INTERPOLATE), INTERPOLATE
     ),
-    "prompts": (lambda model, one, two, target: interpolate_file(model, None, target, INTERPOLATE), INTERPOLATE),
+    "prompts": (lambda model, one, two, target: run_file("interpolate", model, [], target, INTERPOLATE), INTERPOLATE),
 }  # fmt: skip
 
 
@@ -87,7 +81,7 @@ def test_every_edit_is_replayed_bit_for_bit(
     story = read_story(again)
     assert story == first.story
     assert story.inputs[:1] == (() if name == "prompts" else (story.inputs[0],))
-    told = edit_settings_of(story, type(settings))
+    told = settings_of(story)
     used = changed(settings.clip, {**tiny.resolve(settings.clip).values(), "level": told.clip.level})
     assert told == replace(settings, clip=used)
     assert used.tempo == (None if told.clip.prompt == "" else 90.0)
@@ -97,7 +91,7 @@ def test_every_edit_is_replayed_bit_for_bit(
 def test_an_edit_without_prompt_is_replayed(
     tiny: LatentSynthesizer, tiny_folder: Path, mono: Path, tmp_path: Path
 ) -> None:
-    first = vary_file(tiny, mono, tmp_path / "out.wav", VarySettings())
+    first = run_file("vary", tiny, [mono], tmp_path / "out.wav", VarySettings())
     assert first.story is not None
     assert first.story.settings["guidance"] == 1.0
     assert replay(tmp_path / "out.wav", tmp_path / "again.wav", model=tiny_folder).identical
@@ -107,7 +101,7 @@ def test_a_clip_a_little_longer_than_a_window_is_one_window_and_older_files_repl
     tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path
 ) -> None:
     settings = GenerateSettings(sampling=Sampling(seed=1), seconds=4.2)  # windows of 4 s
-    new = generate_file(tiny, tmp_path / "new.wav", settings)
+    new = run_file("generate", tiny, [], tmp_path / "new.wav", settings)
     assert replay(tmp_path / "new.wav", tmp_path / "again.wav", model=tiny_folder).identical
     older = LatentSynthesizer(
         tiny.model,
@@ -118,7 +112,7 @@ def test_a_clip_a_little_longer_than_a_window_is_one_window_and_older_files_repl
         window_seconds=tiny.window_seconds,
         tolerance_seconds=0.0,
     )
-    old = generate_file(older, tmp_path / "old.wav", settings)
+    old = run_file("generate", older, [], tmp_path / "old.wav", settings)
     assert old.story is not None
     assert new.story is not None
     assert old.story.audio.samples_sha256 != new.story.audio.samples_sha256
@@ -145,7 +139,7 @@ def test_the_limits_of_the_highest_bands_are_replayed(
     )
     for loop in (False, True):
         reports = [
-            generate_file(model, tmp_path / f"{index}{loop}.wav", quick(seconds=1.0, loop=loop))
+            run_file("generate", model, [], tmp_path / f"{index}{loop}.wav", quick(seconds=1.0, loop=loop))
             for index, model in enumerate((tiny, limited))
         ]
         plain, lower = [report.story.audio.samples_sha256 for report in reports if report.story is not None]
@@ -155,7 +149,7 @@ def test_the_limits_of_the_highest_bands_are_replayed(
 
 
 def test_a_loop_is_replayed(tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path) -> None:
-    report = generate_file(tiny, tmp_path / "loop.wav", quick(seconds=1.0, loop=True))
+    report = run_file("generate", tiny, [], tmp_path / "loop.wav", quick(seconds=1.0, loop=True))
     assert report.seam is not None
     assert replay(tmp_path / "loop.wav", tmp_path / "again.wav", model=tiny_folder).identical
 
@@ -163,18 +157,21 @@ def test_a_loop_is_replayed(tiny: LatentSynthesizer, tiny_folder: Path, tmp_path
 def test_a_varied_loop_stays_one_until_somebody_cuts_it(
     tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path
 ) -> None:
-    generate_file(tiny, tmp_path / "loop.wav", quick(seconds=1.0, loop=True))
-    report = vary_file(tiny, tmp_path / "loop.wav", tmp_path / "varied.wav", VarySettings(quick()))
+    run_file("generate", tiny, [], tmp_path / "loop.wav", quick(seconds=1.0, loop=True))
+    report = run_file("vary", tiny, [tmp_path / "loop.wav"], tmp_path / "varied.wav", VarySettings(quick()))
     assert report.seam is not None
     assert report.story is not None
     assert report.story.settings["loop"] is True
     assert replay(tmp_path / "varied.wav", tmp_path / "again.wav", model=tiny_folder).identical
-    assert vary_file(tiny, tmp_path / "varied.wav", tmp_path / "twice.wav", VarySettings(quick())).seam is not None
+    assert (
+        run_file("vary", tiny, [tmp_path / "varied.wav"], tmp_path / "twice.wav", VarySettings(quick())).seam
+        is not None
+    )
     sound, rate = soundfile.read(tmp_path / "loop.wav")
     cut = tmp_path / "cut.wav"
     soundfile.write(cut, sound[:-500], rate)
     write_story(cut, read_story(tmp_path / "loop.wav"))
-    assert vary_file(tiny, cut, tmp_path / "other.wav", VarySettings(quick())).seam is None
+    assert run_file("vary", tiny, [cut], tmp_path / "other.wav", VarySettings(quick())).seam is None
 
 
 @pytest.mark.parametrize(
@@ -198,14 +195,14 @@ def test_kept_samples_are_kept_in_the_file(
     soundfile.write(source, sound, 44100, subtype=written)
     before = soundfile.read(source, dtype="float32")[0]
     settings = InpaintSettings(((0.5, 1.0),), quick())
-    report = inpaint_file(tiny, source, tmp_path / target, settings)
+    report = run_file("inpaint", tiny, [source], tmp_path / target, settings)
     assert report.notes == ()
     assert (report.channels, report.sample_rate, report.seconds) == (2, 44100, 2.0)
     after = soundfile.read(tmp_path / target, dtype="float32")[0]
     assert soundfile.info(tmp_path / target).subtype == encoding
     places = np.flatnonzero((before != after).any(axis=1))
     assert 22050 <= places.min() <= places.max() < 44100
-    extend_file(tiny, source, tmp_path / target, ExtendSettings(0.5, quick()))
+    run_file("extend", tiny, [source], tmp_path / target, ExtendSettings(0.5, quick()))
     after = soundfile.read(tmp_path / target, dtype="float32")[0]
     assert len(after) == 88200 + 22050
     np.testing.assert_array_equal(after[:88200], before)
@@ -215,32 +212,32 @@ def test_formats_that_cannot_keep_samples_say_so(tiny: LatentSynthesizer, tmp_pa
     source = tmp_path / "in.wav"
     soundfile.write(source, tones(1.0, RATE), RATE, subtype="FLOAT")
     settings = InpaintSettings(((0.2, 0.5),), quick())
-    assert "Vorbis" in inpaint_file(tiny, source, tmp_path / "out.ogg", settings).notes[0]
-    assert "24 bits" in inpaint_file(tiny, source, tmp_path / "out.flac", settings).notes[0]
-    assert vary_file(tiny, source, tmp_path / "out.ogg", VarySettings(quick())).notes == ()
+    assert "Vorbis" in run_file("inpaint", tiny, [source], tmp_path / "out.ogg", settings).notes[0]
+    assert "24 bits" in run_file("inpaint", tiny, [source], tmp_path / "out.flac", settings).notes[0]
+    assert run_file("vary", tiny, [source], tmp_path / "out.ogg", VarySettings(quick())).notes == ()
 
 
 def test_clips_of_ours_tell_prompt_and_fades(tiny: LatentSynthesizer, tmp_path: Path) -> None:
     clip, loop, longer = (tmp_path / name for name in ("clip.wav", "loop.wav", "longer.wav"))
-    generate_file(tiny, clip, replace(quick(seconds=1.0), prompt="flute", negative="drums"))
-    generate_file(tiny, loop, quick(seconds=1.0, loop=True))
-    assert told_prompts(clip) == ("flute", "drums")
-    assert told_prompts(loop) is None
-    assert told_fade(clip, before=False) == told_fade(clip, before=True) == FADE_SECONDS
-    assert told_fade(loop, before=False) == 0.0
-    extend_file(tiny, loop, longer, ExtendSettings(0.5, quick(), before=True))
-    assert (told_fade(longer, before=True), told_fade(longer, before=False)) == (FADE_SECONDS, 0.0)
+    run_file("generate", tiny, [], clip, replace(quick(seconds=1.0), prompt="flute", negative="drums"))
+    run_file("generate", tiny, [], loop, quick(seconds=1.0, loop=True))
+    assert Source(clip).prompts == ("flute", "drums")
+    assert Source(loop).prompts is None
+    assert Source(clip).fade(before=False) == Source(clip).fade(before=True) == FADE_SECONDS
+    assert Source(loop).fade(before=False) == 0.0
+    run_file("extend", tiny, [loop], longer, ExtendSettings(0.5, quick(), before=True))
+    assert (Source(longer).fade(before=True), Source(longer).fade(before=False)) == (FADE_SECONDS, 0.0)
     soundfile.write(clip, tones(0.5, RATE), RATE)
-    assert told_prompts(clip) is None
-    assert told_fade(clip, before=False) == 0.0
+    assert Source(clip).prompts is None
+    assert Source(clip).fade(before=False) == 0.0
     with pytest.raises(AudiodiffError, match="does not exist"):
-        told_prompts(tmp_path / "nothing.wav")
+        assert Source(tmp_path / "nothing.wav").prompts
 
 
 def test_the_prompt_of_a_clip_between_two_is_their_mixture(tiny: LatentSynthesizer, tmp_path: Path) -> None:
     def prompt(position: float, prompts: tuple[str, str]) -> str:
         settings = InterpolateSettings(position, quick(seconds=0.5), prompts=prompts)
-        report = interpolate_file(tiny, None, tmp_path / "out.wav", settings)
+        report = run_file("interpolate", tiny, [], tmp_path / "out.wav", settings)
         assert report.story is not None
         return report.story.prompt
 
@@ -256,11 +253,11 @@ def test_nothing_is_left_of_what_is_refused(tiny: LatentSynthesizer, mono: Path,
     empty, text = tmp_path / "empty.wav", tmp_path / "text.wav"
     target = tmp_path / "out.wav"
     for words, edit in (
-        ("input as well", lambda: vary_file(tiny, mono, mono, VarySettings(quick()))),
-        ("does not exist", lambda: vary_file(tiny, tmp_path / "no.wav", target, VarySettings(quick()))),
-        ("after the end", lambda: inpaint_file(tiny, mono, target, InpaintSettings(((5, 6),), quick()))),
-        ("extension", lambda: extend_file(tiny, mono, tmp_path / "out.mp3", ExtendSettings(1.0, quick()))),
-        ("sidecar", lambda: vary_file(tiny, mono, target, VARY, provenance=False, sidecar=True)),
+        ("input as well", lambda: run_file("vary", tiny, [mono], mono, VarySettings(quick()))),
+        ("does not exist", lambda: run_file("vary", tiny, [tmp_path / "no.wav"], target, VarySettings(quick()))),
+        ("after the end", lambda: run_file("inpaint", tiny, [mono], target, InpaintSettings(((5, 6),), quick()))),
+        ("extension", lambda: run_file("extend", tiny, [mono], tmp_path / "out.mp3", ExtendSettings(1.0, quick()))),
+        ("sidecar", lambda: run_file("vary", tiny, [mono], target, VARY, provenance=False, sidecar=True)),
     ):
         with pytest.raises(AudiodiffError, match=words):
             edit()
@@ -269,11 +266,11 @@ def test_nothing_is_left_of_what_is_refused(tiny: LatentSynthesizer, mono: Path,
     text.write_text("no sound")
     for path, words in ((empty, "no samples"), (text, "not audio")):
         with pytest.raises(AudiodiffError, match=words):
-            vary_file(tiny, path, target, VarySettings(quick()))
+            run_file("vary", tiny, [path], target, VarySettings(quick()))
     long = tmp_path / "long.wav"
     soundfile.write(long, np.zeros(601 * 1000, np.int16), 1000)
     with pytest.raises(AudiodiffError, match="at most 600 s"):
-        vary_file(tiny, long, target, VarySettings(quick()))
+        run_file("vary", tiny, [long], target, VarySettings(quick()))
     assert not target.exists()
 
 
@@ -281,7 +278,7 @@ def test_stories_that_were_tampered_with_are_refused(
     tiny: LatentSynthesizer, tiny_folder: Path, mono: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "out.wav"
-    story = inpaint_file(tiny, mono, path, InpaintSettings(((0.5, 1.0),), quick())).story
+    story = run_file("inpaint", tiny, [mono], path, InpaintSettings(((0.5, 1.0),), quick())).story
     assert story is not None
     kept = dict(story.settings)
     for damaged, words in (
@@ -306,7 +303,7 @@ def test_two_inputs_may_be_in_another_folder(
 ) -> None:
     away, target = tmp_path / "away", tmp_path / "again.wav"
     away.mkdir()
-    interpolate_file(tiny, (stereo, mono), away / "out.wav", InterpolateSettings(0.5, quick()))
+    run_file("interpolate", tiny, (stereo, mono), away / "out.wav", InterpolateSettings(0.5, quick()))
     with pytest.raises(AudiodiffError, match="not beside it"):
         replay(away / "out.wav", target, model=tiny_folder)
     with pytest.raises(AudiodiffError, match="give the folder where both are"):
@@ -326,15 +323,15 @@ def test_tags_that_cannot_be_used_do_not_keep_a_sound_from_being_edited(
     else:
         content = stereo.read_bytes()
         stereo.write_bytes(content[:4] + bytes(4) + content[8:])
-    assert told_prompts(stereo) is None
-    assert told_fade(stereo, before=False) == 0.0
-    assert vary_file(tiny, stereo, tmp_path / "out.wav", VarySettings(quick())).seconds == 2.0
+    assert Source(stereo).prompts is None
+    assert Source(stereo).fade(before=False) == 0.0
+    assert run_file("vary", tiny, [stereo], tmp_path / "out.wav", VarySettings(quick())).seconds == 2.0
 
 
 def test_a_recording_that_was_cut_off_is_noted(tiny: LatentSynthesizer, stereo: Path, tmp_path: Path) -> None:
     content = stereo.read_bytes()
     stereo.write_bytes(content[: len(content) // 2])
-    report = vary_file(tiny, stereo, tmp_path / "out.wav", VarySettings(quick()))
+    report = run_file("vary", tiny, [stereo], tmp_path / "out.wav", VarySettings(quick()))
     assert any("stereo.wav is cut off" in note for note in report.notes)
 
 
@@ -353,7 +350,7 @@ def test_the_settings_are_resolved_and_each_prompt_is_read_once(
         read.append(text)
         return parse_prompt(text)
 
-    monkeypatch.setattr("audiodiff.synthesis.generate.resolve_clip", resolve)
+    monkeypatch.setattr("audiodiff.synthesis.latent.resolve_clip", resolve)
     monkeypatch.setattr("audiodiff.synthesis.resolved.parse_prompt", parse)
     EDITS[name][0](tiny, stereo, mono, tmp_path / "out.wav")
     assert len(resolved) == 1
@@ -367,5 +364,24 @@ def test_a_generated_clip_is_resolved_once(
     plan = tiny.vocoder.plan
     monkeypatch.setattr(tiny.vocoder, "plan", lambda settings: calls.append(settings) or plan(settings))
     for index, loop in enumerate((False, True)):
-        generate_file(tiny, tmp_path / f"{index}.wav", quick(prompt="flute", seconds=0.5, loop=loop))
+        run_file("generate", tiny, [], tmp_path / f"{index}.wav", quick(prompt="flute", seconds=0.5, loop=loop))
         assert len(calls) == index + 1
+
+
+@pytest.mark.parametrize("name", sorted(EDITS))
+def test_each_input_is_decoded_once_and_the_output_once_to_hash_it(
+    tiny: LatentSynthesizer, stereo: Path, mono: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    opened: list[tuple[str, str]] = []
+
+    class Counted(soundfile.SoundFile):  # type: ignore[misc]
+        def __init__(self, file: bytes, mode: str = "r", **options: object) -> None:
+            path = Path(os.fsdecode(file)).name
+            opened.append((path if path in {stereo.name, mono.name} else "target", mode))
+            super().__init__(file, mode, **options)
+
+    monkeypatch.setattr(soundfile, "SoundFile", Counted)
+    edit, _ = EDITS[name]
+    edit(tiny, stereo, mono, tmp_path / "out.wav")
+    assert sorted(opened) == sorted({*opened})
+    assert {("target", "w"), ("target", "r")} <= set(opened)

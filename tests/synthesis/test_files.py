@@ -10,17 +10,19 @@ from audiodiff.models.vocoder import FrontEndConfig, HeadConfig, PriorConfig, Vo
 from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.signal.mel import MelSpec, preset
 from audiodiff.signal.resample import n_resampled
-from audiodiff.synthesis import files, streams
-from audiodiff.synthesis.files import open_mel, vocode_file
-from audiodiff.synthesis.settings import Sampling, VocodeSettings
+from audiodiff.synthesis import streams
+from audiodiff.synthesis.files import run_file
+from audiodiff.synthesis.settings import Sampling, VocodeFileSettings, VocodeSettings
+from audiodiff.synthesis.verbs import vocode
+from audiodiff.synthesis.verbs.vocode import open_mel
 from audiodiff.synthesis.vocode import DEFAULTS, VocoderSynthesizer, read_reference_level
 from tests.synthesis.vocoder_fakes import SPEC, FakeVocoder, recording, synthesizer
 
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "READ_SAMPLES", 999)
-    monkeypatch.setattr(files, "READ_FRAMES", 17)
+    monkeypatch.setattr(vocode, "READ_SAMPLES", 999)
+    monkeypatch.setattr(vocode, "READ_FRAMES", 17)
     monkeypatch.setattr(streams, "MEL_BLOCK_FRAMES", 23)
 
 
@@ -31,15 +33,16 @@ def test_a_streamed_file_is_what_the_array_gives(tmp_path, rate, window_seconds)
     waveform = np.stack([recording(3.0, rate), recording(3.0, rate, seed=1)])[:, :-7]  # not a whole number of hops
     soundfile.write(tmp_path / "in.wav", waveform.T, rate, subtype="FLOAT")
     model = FakeVocoder()
-    report = vocode_file(
+    report = run_file(
+        "vocode",
         synthesizer(model, call_seconds=0.5),
-        tmp_path / "in.wav",
+        [tmp_path / "in.wav"],
         tmp_path / "out.flac",
-        settings=VocodeSettings(Sampling(seed=4), window_seconds=window_seconds),
+        VocodeFileSettings(VocodeSettings(Sampling(seed=4), window_seconds=window_seconds)),
     )
     expected = synthesizer().vocode(waveform, rate, seed=4)
     written, written_rate = soundfile.read(tmp_path / "out.flac", dtype="float32", always_2d=True)
-    assert (written_rate, report.channels, report.sampling.steps, report.network_calls) == (8000, 2, 3, 3)
+    assert (written_rate, report.channels, report.sampling.steps, report.resolved.plan.network_calls) == (8000, 2, 3, 3)
     assert len(written) == n_resampled(3 * rate - 7, rate, 8000)
     assert report.seconds == pytest.approx(3.0, abs=1e-3)
     assert 0.01 < np.abs(expected).max() < 1.0
@@ -51,7 +54,13 @@ def test_a_streamed_mel_is_what_the_array_gives(tmp_path) -> None:
     synth = synthesizer()
     mel = synth.mel(recording(2.0), 8000)
     np.save(tmp_path / "mel.npy", mel)
-    vocode_file(synth, tmp_path / "mel.npy", tmp_path / "out.wav", settings=VocodeSettings(window_seconds=0.4))
+    run_file(
+        "vocode",
+        synth,
+        [tmp_path / "mel.npy"],
+        tmp_path / "out.wav",
+        VocodeFileSettings(VocodeSettings(window_seconds=0.4)),
+    )
     written, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
     np.testing.assert_allclose(written, synth.vocode_mel(mel), atol=1e-4)
 
@@ -60,7 +69,7 @@ def test_what_is_beyond_full_scale_is_counted(tmp_path) -> None:
     synth = synthesizer(reference_level_db=None)
     waveform = recording(1.0, level=0.9)
     soundfile.write(tmp_path / "in.wav", waveform, 8000, subtype="FLOAT")
-    report = vocode_file(synth, tmp_path / "in.wav", tmp_path / "out.wav")
+    report = run_file("vocode", synth, [tmp_path / "in.wav"], tmp_path / "out.wav", VocodeFileSettings())
     expected = synth.vocode(waveform, 8000)
     assert report.clipped == int((np.abs(expected) > 1).sum()) > 0
     written, _ = soundfile.read(tmp_path / "out.wav")
@@ -71,7 +80,7 @@ def test_what_is_beyond_full_scale_is_counted(tmp_path) -> None:
 def test_a_silent_channel_stays_silent(tmp_path) -> None:
     waveform = np.stack([recording(1.0), np.zeros(8000, np.float32)])
     soundfile.write(tmp_path / "in.wav", waveform.T, 8000)
-    report = vocode_file(synthesizer(), tmp_path / "in.wav", tmp_path / "out.wav")
+    report = run_file("vocode", synthesizer(), [tmp_path / "in.wav"], tmp_path / "out.wav", VocodeFileSettings())
     written = soundfile.read(tmp_path / "out.wav")[0]
     assert report.silent_channels == 1
     assert np.abs(written[:, 1]).max() == 0.0 < np.abs(written[:, 0]).max()
@@ -83,7 +92,7 @@ def test_a_late_nan_in_a_mel_leaves_nothing(tmp_path) -> None:
     mel[3, -1] = np.nan
     np.save(tmp_path / "mel.npy", mel)
     with pytest.raises(AudiodiffError, match="not finite"):
-        vocode_file(synthesizer(), tmp_path / "mel.npy", tmp_path / "out.wav")
+        run_file("vocode", synthesizer(), [tmp_path / "mel.npy"], tmp_path / "out.wav", VocodeFileSettings())
     assert {path.name for path in tmp_path.iterdir()} == {"mel.npy"}
 
 

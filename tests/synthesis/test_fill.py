@@ -8,9 +8,11 @@ from audiodiff.diffusion.guidance import region_mask
 from audiodiff.diffusion.samplers import Denoise
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings
-from audiodiff.synthesis.fill import _groups, _passes, extend, inpaint
-from audiodiff.synthesis.generate import LatentSynthesizer
+from audiodiff.synthesis.files import apply
+from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.recording import encoded, prepared
+from audiodiff.synthesis.verbs.extend import _passes
+from audiodiff.synthesis.verbs.inpaint import _groups
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
 
@@ -25,7 +27,7 @@ def changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("rate", [RATE, 44100, 16000])
 def test_outside_the_regions_every_sample_is_kept(tiny: LatentSynthesizer, rate: int) -> None:
     sound = np.stack([tones(6.0, rate), 1.7 * tones(6.0, rate, seed=1)])
-    clip = inpaint(tiny, sound, rate, InpaintSettings(((1.0, 2.0), (4.1, 4.2)), quick()))
+    clip = apply("inpaint", tiny, [(sound, rate)], InpaintSettings(((1.0, 2.0), (4.1, 4.2)), quick()))
     assert clip.sample_rate == rate
     assert clip.waveform.shape == sound.shape
     assert clip.waveform.dtype == np.float32
@@ -44,7 +46,7 @@ def test_outside_the_regions_every_sample_is_kept(tiny: LatentSynthesizer, rate:
 def test_regions_may_touch_the_ends_and_be_short(
     tiny: LatentSynthesizer, region: tuple[float, float], kept: slice
 ) -> None:
-    clip = inpaint(tiny, SOUND, RATE, InpaintSettings((region,), quick()))
+    clip = apply("inpaint", tiny, [(SOUND, RATE)], InpaintSettings((region,), quick()))
     assert clip.waveform.shape == SOUND.shape
     np.testing.assert_array_equal(clip.waveform[kept], SOUND[kept])
     assert changed(SOUND, clip.waveform).size > 0
@@ -55,7 +57,7 @@ def test_regions_may_touch_the_ends_and_be_short(
 def test_the_fill_grows_out_of_the_recording(tiny: LatentSynthesizer) -> None:
     def middle(crossfade: float) -> np.ndarray:
         settings = InpaintSettings(((2.0, 4.0),), quick(), crossfade=crossfade)
-        return inpaint(tiny, SOUND, RATE, settings).waveform
+        return apply("inpaint", tiny, [(SOUND, RATE)], settings).waveform
 
     hard, soft = middle(0.0), middle(0.2)
     edge, fade = 2 * RATE, round(0.2 * RATE)
@@ -77,7 +79,7 @@ def test_the_noise_of_a_place_is_the_same_wherever_the_region_begins(
 
     monkeypatch.setattr(LatentSynthesizer, "sample", spy)
     for region in ((2.5, 3.0), (3.0, 3.5)):
-        inpaint(tiny, SOUND, RATE, InpaintSettings((region,), quick(seed=4), strength=1.0))
+        apply("inpaint", tiny, [(SOUND, RATE)], InpaintSettings((region,), quick(seed=4), strength=1.0))
     (first, one), (second, other) = states
     assert first < second < first + one.shape[-1]
     common = first + one.shape[-1] - second
@@ -102,11 +104,11 @@ def test_what_a_region_held_is_not_heard(tiny: LatentSynthesizer, monkeypatch: p
         states.append(x)
         return sample(settings, denoise, x, times, **options)
 
-    monkeypatch.setattr("audiodiff.synthesis.fill.region_mask", spy)
+    monkeypatch.setattr("audiodiff.synthesis.joining.region_mask", spy)
     monkeypatch.setattr(tiny, "sample", spy_sample)
     for strength in (1.0, 0.3):
         for sound in (SOUND, other):
-            inpaint(tiny, sound, RATE, InpaintSettings(((2.0, 4.0),), quick(), strength))
+            apply("inpaint", tiny, [(sound, RATE)], InpaintSettings(((2.0, 4.0),), quick(), strength))
     (one, keep), (two, _) = seen[:2]
     difference = (one - two).abs().amax(dim=(0, 1))
     assert float(difference[keep == 1].max()) < 0.25 * float(difference[keep == 0].max())
@@ -131,12 +133,12 @@ def test_a_model_that_can_be_told_is_told_what_is_kept(
         told.append(cond.known)
         return forward(x, c_noise, cond, *args, **kwargs)
 
-    monkeypatch.setattr("audiodiff.synthesis.fill.region_mask", spy)
+    monkeypatch.setattr("audiodiff.synthesis.joining.region_mask", spy)
     monkeypatch.setattr(tiny.model.network, "forward", spy_forward)
     if extending:
-        extend(tiny, SOUND[: 3 * RATE], RATE, ExtendSettings(0.5, quick(guidance=2.0)))
+        apply("extend", tiny, [(SOUND[: 3 * RATE], RATE)], ExtendSettings(0.5, quick(guidance=2.0)))
     else:
-        inpaint(tiny, SOUND[: 4 * RATE], RATE, InpaintSettings(((1.0, 2.0),), quick(guidance=2.0)))
+        apply("inpaint", tiny, [(SOUND[: 4 * RATE], RATE)], InpaintSettings(((1.0, 2.0),), quick(guidance=2.0)))
     ((known, keep),) = masks
     given = [each for each in told if each is not None]
     assert len(given) == len(told) - len(given) > 0  # what is wanted is told, what guidance leads away from is not
@@ -149,8 +151,10 @@ def test_the_level_at_the_joins_is_that_of_the_recording(
     tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def made(sound: np.ndarray) -> list[np.ndarray]:
-        filled = inpaint(tiny, sound, RATE, InpaintSettings(((2.0, 4.0),), quick())).waveform[2 * RATE : 4 * RATE]
-        extended = extend(tiny, sound, RATE, ExtendSettings(1.0, quick())).waveform[sound.size :]
+        filled = apply("inpaint", tiny, [(sound, RATE)], InpaintSettings(((2.0, 4.0),), quick())).waveform[
+            2 * RATE : 4 * RATE
+        ]
+        extended = apply("extend", tiny, [(sound, RATE)], ExtendSettings(1.0, quick())).waveform[sound.size :]
         return [filled, extended]
 
     usual = made(SOUND)
@@ -169,29 +173,31 @@ def test_the_level_at_the_joins_is_that_of_the_recording(
 def test_channels_are_filled_alike_and_each_by_itself(tiny: LatentSynthesizer) -> None:
     settings = InpaintSettings(((2.0, 3.0),), quick())
     other = tones(6.0, RATE, seed=1)
-    mono = inpaint(tiny, SOUND, RATE, settings).waveform
-    both = inpaint(tiny, np.stack([SOUND, SOUND]), RATE, settings).waveform
+    mono = apply("inpaint", tiny, [(SOUND, RATE)], settings).waveform
+    both = apply("inpaint", tiny, [(np.stack([SOUND, SOUND]), RATE)], settings).waveform
     np.testing.assert_array_equal(both, np.stack([mono, mono]))
-    mixed = inpaint(tiny, np.stack([SOUND, other, SOUND]), RATE, settings).waveform
+    mixed = apply("inpaint", tiny, [(np.stack([SOUND, other, SOUND]), RATE)], settings).waveform
     np.testing.assert_array_equal(mixed[0], mixed[2])
     assert np.abs(mixed[0] - mixed[1]).max() > 0.01
 
 
 def test_regions_outside_are_refused_or_cut_with_a_note(tiny: LatentSynthesizer) -> None:
     with pytest.raises(AudiodiffError, match=r"region 6:7 begins after the end .* 6\.00 s"):
-        inpaint(tiny, SOUND, RATE, InpaintSettings(((1, 2), (6, 7)), quick()))
-    clip = inpaint(tiny, SOUND, RATE, InpaintSettings(((5, 9),), quick()))
+        apply("inpaint", tiny, [(SOUND, RATE)], InpaintSettings(((1, 2), (6, 7)), quick()))
+    clip = apply("inpaint", tiny, [(SOUND, RATE)], InpaintSettings(((5, 9),), quick()))
     assert "cut at the end" in clip.notes[0]
     assert clip.waveform.shape == SOUND.shape
-    assert "nothing of it is kept" in inpaint(tiny, SOUND, RATE, InpaintSettings(((0, 6),), quick())).notes[0]
-    assert "strength is 0" in inpaint(tiny, SOUND, RATE, InpaintSettings(((1, 2),), quick(), 0.0)).notes[0]
+    assert (
+        "nothing of it is kept" in apply("inpaint", tiny, [(SOUND, RATE)], InpaintSettings(((0, 6),), quick())).notes[0]
+    )
+    assert "strength is 0" in apply("inpaint", tiny, [(SOUND, RATE)], InpaintSettings(((1, 2),), quick(), 0.0)).notes[0]
 
 
 @pytest.mark.parametrize("seconds", [0.03, 0.5, 2.0])
 def test_short_and_silent_recordings_are_filled(tiny: LatentSynthesizer, seconds: float) -> None:
     n_samples = round(seconds * RATE)
     for sound in (SOUND[:n_samples], np.zeros(n_samples, np.float32)):
-        clip = inpaint(tiny, sound, RATE, InpaintSettings(((0.005, 0.025),), quick()))
+        clip = apply("inpaint", tiny, [(sound, RATE)], InpaintSettings(((0.005, 0.025),), quick()))
         assert clip.waveform.shape == sound.shape
         assert np.isfinite(clip.waveform).all()
         places = changed(sound, clip.waveform)
@@ -202,7 +208,7 @@ def test_steps_of_all_regions_and_channels_are_reported(tiny: LatentSynthesizer)
     seen: list[tuple[float, float]] = []
     sound = np.stack([tones(9.0, RATE), tones(9.0, RATE, seed=1)])
     settings = InpaintSettings(((1, 1.5), (7, 7.5)), quick(steps=2))
-    inpaint(tiny, sound, RATE, settings, lambda done, total: seen.append((done, total)))
+    apply("inpaint", tiny, [(sound, RATE)], settings, lambda done, total: seen.append((done, total)))
     # 2 steps and 1 of the vocoder, 2 channels, 2 regions far apart
     assert list(dict.fromkeys(seen)) == [(float(step), 12.0) for step in range(1, 13)]
 
@@ -219,7 +225,7 @@ def test_regions_near_each_other_are_filled_together() -> None:
 @pytest.mark.parametrize("rate", [RATE, 44100, 8000])
 def test_the_recording_is_kept_sample_for_sample(tiny: LatentSynthesizer, before: bool, rate: int) -> None:
     sound = np.stack([tones(2.5, rate), tones(2.5, rate, seed=1)])
-    clip = extend(tiny, sound, rate, ExtendSettings(5.3, quick(), before))
+    clip = apply("extend", tiny, [(sound, rate)], ExtendSettings(5.3, quick(), before))
     added = round(5.3 * rate)
     assert clip.sample_rate == rate
     assert clip.waveform.shape == (2, sound.shape[1] + added)
@@ -233,8 +239,8 @@ def test_the_new_sound_begins_where_the_recording_ends(tiny: LatentSynthesizer) 
     time = np.arange(3 * RATE) / RATE
     tone = (0.3 * np.sin(2 * np.pi * 220.0 * time)).astype(np.float32)
     for before in (False, True):
-        soft = extend(tiny, tone, RATE, ExtendSettings(1.0, quick(), before)).waveform
-        hard = extend(tiny, tone, RATE, ExtendSettings(1.0, quick(), before, crossfade=0.0)).waveform
+        soft = apply("extend", tiny, [(tone, RATE)], ExtendSettings(1.0, quick(), before)).waveform
+        hard = apply("extend", tiny, [(tone, RATE)], ExtendSettings(1.0, quick(), before, crossfade=0.0)).waveform
         join = RATE if before else tone.size
         usual = np.abs(np.diff(tone)).max()
         assert abs(soft[join] - soft[join - 1]) < 1.2 * usual
@@ -244,7 +250,7 @@ def test_the_new_sound_begins_where_the_recording_ends(tiny: LatentSynthesizer) 
 def test_trimmed_samples_are_made_anew(tiny: LatentSynthesizer) -> None:
     trimmed = round(0.25 * RATE)
     for before in (False, True):
-        clip = extend(tiny, SOUND, RATE, ExtendSettings(1.0, quick(), before, trim=0.25))
+        clip = apply("extend", tiny, [(SOUND, RATE)], ExtendSettings(1.0, quick(), before, trim=0.25))
         assert clip.waveform.size == SOUND.size + RATE
         there = clip.waveform[RATE:] if before else clip.waveform[: SOUND.size]
         places = changed(SOUND, there)
@@ -252,12 +258,14 @@ def test_trimmed_samples_are_made_anew(tiny: LatentSynthesizer) -> None:
         assert places.size > 0.95 * trimmed
         assert low <= places.min() <= places.max() < high
     with pytest.raises(AudiodiffError, match=r"trim is 7 s, but the recording has only 6\.00 s"):
-        extend(tiny, SOUND, RATE, ExtendSettings(1.0, trim=7.0))
+        apply("extend", tiny, [(SOUND, RATE)], ExtendSettings(1.0, trim=7.0))
 
 
 def test_what_goes_on_depends_on_what_was_heard(tiny: LatentSynthesizer) -> None:
     def after(sound: np.ndarray) -> np.ndarray:
-        return extend(tiny, sound, RATE, ExtendSettings(1.0, quick(), crossfade=0.0)).waveform[SOUND.size :]
+        return apply("extend", tiny, [(sound, RATE)], ExtendSettings(1.0, quick(), crossfade=0.0)).waveform[
+            SOUND.size :
+        ]
 
     near, far = SOUND.copy(), SOUND.copy()
     near[-RATE:] = near[-RATE:][::-1]
@@ -282,9 +290,9 @@ def test_each_window_goes_on_from_what_is_known(
         made.append(sample(*arguments, **options))
         return made[-1]
 
-    monkeypatch.setattr("audiodiff.synthesis.fill.region_mask", spy)
+    monkeypatch.setattr("audiodiff.synthesis.joining.region_mask", spy)
     monkeypatch.setattr(tiny, "sample", spy_sample)
-    extend(tiny, SOUND, RATE, ExtendSettings(6.0, quick(), before))
+    apply("extend", tiny, [(SOUND, RATE)], ExtendSettings(6.0, quick(), before))
     window = tiny.window_latents
     n_whole = (SOUND.size - 512) // 1024
     latents = encoded(tiny, prepared(tiny, SOUND, RATE, mono=True).samples[0], 0, n_whole)[0]
@@ -309,19 +317,21 @@ def test_each_window_goes_on_from_what_is_known(
 @pytest.mark.parametrize("n_samples", [1, 400, 3000])
 @pytest.mark.parametrize("before", [False, True])
 def test_the_shortest_recordings_go_on(tiny: LatentSynthesizer, n_samples: int, before: bool) -> None:
-    clip = extend(tiny, SOUND[:n_samples], RATE, ExtendSettings(0.5, quick(), before))
+    clip = apply("extend", tiny, [(SOUND[:n_samples], RATE)], ExtendSettings(0.5, quick(), before))
     assert clip.waveform.size == n_samples + round(0.5 * RATE)
     assert np.isfinite(clip.waveform).all()
     assert ("too short to be continued" in " ".join(clip.notes)) == (n_samples < 1000)
-    silent = extend(tiny, np.zeros(n_samples, np.float32), RATE, ExtendSettings(0.5, quick(), before))
+    silent = apply("extend", tiny, [(np.zeros(n_samples, np.float32), RATE)], ExtendSettings(0.5, quick(), before))
     assert "silence" in silent.notes[0]
 
 
 def test_seeds_and_tensors(tiny: LatentSynthesizer) -> None:
     settings = ExtendSettings(1.0, quick(seed=1))
-    one = extend(tiny, SOUND, RATE, settings).waveform
-    np.testing.assert_array_equal(one, extend(tiny, torch.from_numpy(SOUND), RATE, settings).waveform)
-    assert np.abs(one - extend(tiny, SOUND, RATE, ExtendSettings(1.0, quick(seed=2))).waveform).max() > 0.01
+    one = apply("extend", tiny, [(SOUND, RATE)], settings).waveform
+    np.testing.assert_array_equal(one, apply("extend", tiny, [(torch.from_numpy(SOUND), RATE)], settings).waveform)
+    assert (
+        np.abs(one - apply("extend", tiny, [(SOUND, RATE)], ExtendSettings(1.0, quick(seed=2))).waveform).max() > 0.01
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ import torch
 
 import audiodiff
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.generate import LatentSynthesizer, faded
+from audiodiff.synthesis.files import apply
+from audiodiff.synthesis.generator import Generator
+from audiodiff.synthesis.latent import LatentSynthesizer, faded
 from audiodiff.synthesis.load import load_generator, load_vocoder
 from audiodiff.synthesis.settings import GenerateSettings, Sampling, changed
 from audiodiff.synthesis.windowed import Places, with_places
@@ -27,7 +29,7 @@ def model(folder: Path) -> LatentSynthesizer:
 
 @pytest.mark.parametrize("seconds", [0.5, 1.2345, 3.0, 9.99])
 def test_exactly_the_seconds_asked_for(model: LatentSynthesizer, seconds: float) -> None:
-    clip = model.generate("solo piano", seconds=seconds)
+    clip = Generator(model).generate("solo piano", seconds=seconds)
     assert clip.dtype == np.float32
     assert clip.shape == (round(seconds * RATE),)
     assert np.isfinite(clip).all()
@@ -37,7 +39,7 @@ def test_exactly_the_seconds_asked_for(model: LatentSynthesizer, seconds: float)
 def test_the_seed_the_prompt_and_the_guidance_are_heard(model: LatentSynthesizer) -> None:
     def make(prompt: str = "solo piano", **changes: object) -> np.ndarray:
         settings = changed(GenerateSettings(prompt=prompt, seconds=1.0), changes)
-        return model.clip(settings).waveform
+        return apply("generate", model, [], settings).waveform
 
     base = make()
     np.testing.assert_array_equal(base, make())
@@ -146,7 +148,7 @@ def test_a_model_without_keys_says_so(model: LatentSynthesizer, monkeypatch: pyt
 
 
 def test_long_clips_are_made_of_windows_with_the_noise_of_the_short_one(model: LatentSynthesizer) -> None:
-    long = model.generate("solo piano", seconds=15.0)
+    long = Generator(model).generate("solo piano", seconds=15.0)
     assert long.shape == (15 * RATE,)
     calls: list[int] = []
     denoiser = model.model.network.forward
@@ -157,7 +159,7 @@ def test_long_clips_are_made_of_windows_with_the_noise_of_the_short_one(model: L
 
     model.model.network.forward = spy  # type: ignore[method-assign]
     try:
-        model.generate("solo piano", seconds=15.0)
+        Generator(model).generate("solo piano", seconds=15.0)
     finally:
         del model.model.network.forward
     assert max(calls) == round(4.0 * LATENTS_PER_SECOND)  # never more than the window, however long the clip
@@ -167,16 +169,16 @@ def test_mels_are_decoded_in_blocks_as_in_one_go(model: LatentSynthesizer, monke
     latents = torch.randn(1, 4, 150, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         whole = model.mel(latents)
-        monkeypatch.setattr("audiodiff.synthesis.generate.DECODE_LATENTS", 40)
+        monkeypatch.setattr("audiodiff.synthesis.latent.DECODE_LATENTS", 40)
         torch.testing.assert_close(model.mel(latents), whole, rtol=0, atol=1e-4)
 
 
 def test_an_empty_prompt_is_said_and_a_long_one_is_cut_with_a_note(model: LatentSynthesizer) -> None:
-    empty = model.clip(GenerateSettings(seconds=0.5))
+    empty = apply("generate", model, [], GenerateSettings(seconds=0.5))
     assert "empty" in empty.notes[0]
-    long = model.clip(GenerateSettings(prompt="piano " * 300, seconds=0.5))
+    long = apply("generate", model, [], GenerateSettings(prompt="piano " * 300, seconds=0.5))
     assert "left out: " in long.notes[0]
-    assert model.clip(GenerateSettings(prompt="🎹 ピアノ", seconds=0.5)).notes == ()
+    assert apply("generate", model, [], GenerateSettings(prompt="🎹 ピアノ", seconds=0.5)).notes == ()
 
 
 @pytest.mark.parametrize(
@@ -202,7 +204,7 @@ def test_what_cannot_be_is_refused(model: LatentSynthesizer, change: dict[str, o
     values = {"prompt": "piano", "seconds": 0.5, **change}
 
     def make() -> None:
-        model.clip(changed(GenerateSettings(), values))
+        apply("generate", model, [], changed(GenerateSettings(), values))
 
     with pytest.raises(AudiodiffError, match=message):
         make()
@@ -220,7 +222,7 @@ def test_stopping_takes_at_most_a_step(model: LatentSynthesizer) -> None:
             raise Stop
 
     with pytest.raises(Stop):
-        model.generate("piano", seconds=1.0, steps=50, on_progress=on_progress)
+        Generator(model).generate("piano", seconds=1.0, steps=50, on_progress=on_progress)
     assert seen == [1.0, 2.0]
 
 
@@ -230,7 +232,7 @@ def test_progress_goes_through_the_vocoder_to_the_end_and_can_be_stopped_there(m
 
     seen: list[tuple[float, float]] = []
     settings = GenerateSettings(sampling=Sampling(steps=3), prompt="piano", seconds=1.0, vocoder_steps=4)
-    model.clip(settings, lambda done, total: seen.append((done, total)))
+    apply("generate", model, [], settings, lambda done, total: seen.append((done, total)))
     assert {total for _, total in seen} == {7.0}
     done = [done for done, _ in seen]
     assert done == sorted(done)
@@ -242,7 +244,7 @@ def test_progress_goes_through_the_vocoder_to_the_end_and_can_be_stopped_there(m
             raise Stop
 
     with pytest.raises(Stop):
-        model.clip(settings, stop)
+        apply("generate", model, [], settings, stop)
 
 
 def test_estimates_come_after_every_step_and_end_in_what_is_rendered(model: LatentSynthesizer) -> None:
@@ -261,7 +263,7 @@ def test_estimates_come_after_every_step_and_end_in_what_is_rendered(model: Late
 
 
 def test_loading_tells_models_apart(folder: Path) -> None:
-    assert isinstance(audiodiff.load(folder), LatentSynthesizer)
+    assert isinstance(audiodiff.load(folder), Generator)
     assert load_vocoder(folder).sample_rate == RATE  # the one inside
     with pytest.raises(AudiodiffError, match="only turns mels into sound"):
         load_generator(folder / "vocoder")
@@ -313,5 +315,5 @@ def test_a_model_with_a_short_window_is_not_asked_for_more(folder: Path) -> None
         return forward(x, *args, **kwargs)
 
     words.model.network.forward = spy  # type: ignore[method-assign]
-    assert words.generate("flute", seconds=0.7).shape == (round(0.7 * RATE),)
+    assert Generator(words).generate("flute", seconds=0.7).shape == (round(0.7 * RATE),)
     assert set(seen) == {words.n_latents(1.0)}

@@ -5,7 +5,8 @@ from torch import Tensor
 
 from audiodiff.nn.condition import ProjectedCondition
 from audiodiff.synthesis import vocode
-from audiodiff.synthesis.generate import LatentSynthesizer
+from audiodiff.synthesis.files import apply
+from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.loop import around, rolled, seam_score, tiled
 from audiodiff.synthesis.settings import Sampling, VocodeSettings
 from audiodiff.synthesis.windowed import Places
@@ -18,11 +19,11 @@ T = torch.tensor([0.5])
 
 @pytest.mark.parametrize("seconds", [0.5, 2.0, 3.7, 9.0])
 def test_a_loop_is_a_whole_number_of_latents_and_says_so(tiny: LatentSynthesizer, seconds: float) -> None:
-    clip = tiny.clip(quick(seconds=seconds, loop=True))
+    clip = apply("generate", tiny, [], quick(seconds=seconds, loop=True))
     assert clip.waveform.size % PER_LATENT == 0
     assert abs(clip.waveform.size - seconds * RATE) <= PER_LATENT / 2
     assert any(f"({clip.waveform.size} samples)" in note for note in clip.notes)
-    exact = tiny.clip(quick(seconds=30 * PER_LATENT / RATE, loop=True))
+    exact = apply("generate", tiny, [], quick(seconds=30 * PER_LATENT / RATE, loop=True))
     assert exact.waveform.size == 30 * PER_LATENT
     assert not any("whole number" in note for note in exact.notes)
 
@@ -41,20 +42,20 @@ def test_a_loop_goes_through_the_circle_all_the_way(tiny: LatentSynthesizer, mon
 
     monkeypatch.setattr(tiny.model.autoencoder, "decode", spy_decode)
     monkeypatch.setattr(tiny.vocoder, "vocode_frames", spy_vocode)
-    tiny.clip(quick(seconds=0.5, loop=True))
+    apply("generate", tiny, [], quick(seconds=0.5, loop=True))
     assert seen == [True, True]
 
 
 @pytest.mark.parametrize("seconds", [1.0, 3.7, 9.0])
 def test_the_seam_does_not_stand_out_wherever_the_loop_is_entered(tiny: LatentSynthesizer, seconds: float) -> None:
     spec = tiny.model.mel_spec
-    clip = tiny.clip(quick(seconds=seconds, loop=True, seed=1))
+    clip = apply("generate", tiny, [], quick(seconds=seconds, loop=True, seed=1))
     waveform = torch.from_numpy(clip.waveform)
     assert clip.seam == pytest.approx(seam_score(waveform, spec).ratio)
     for shift in (0, waveform.numel() // 2, waveform.numel() // 3, 777):
         assert seam_score(waveform.roll(shift), spec).closed
     worst = max(seam_score(waveform.roll(shift), spec).ratio for shift in (0, waveform.numel() // 2))
-    plain = torch.from_numpy(tiny.clip(quick(seconds=seconds, seed=1)).waveform)
+    plain = torch.from_numpy(apply("generate", tiny, [], quick(seconds=seconds, seed=1)).waveform)
     assert seam_score(plain, spec).ratio > worst
     assert seam_score(plain.roll(plain.numel() // 2), spec).ratio < seam_score(plain, spec).ratio
 
@@ -157,13 +158,13 @@ def test_loops_longer_than_the_window_are_denoised_in_windows(
         return forward(x, *args, **options)
 
     monkeypatch.setattr(tiny.model.network, "forward", spy)
-    tiny.clip(quick(seconds=9.0, loop=True))
+    apply("generate", tiny, [], quick(seconds=9.0, loop=True))
     assert set(seen) == {(tiny.window_latents, False)}
     seen.clear()
-    tiny.clip(quick(seconds=3.0, loop=True))
+    apply("generate", tiny, [], quick(seconds=3.0, loop=True))
     assert set(seen) == {(65, True)}
     seen.clear()
-    tiny.clip(quick(seconds=1.0, loop=True))
+    apply("generate", tiny, [], quick(seconds=1.0, loop=True))
     assert set(seen) == {(22 * 3, True)}  # three times over, for less has never been heard
 
 
@@ -184,7 +185,9 @@ def test_clicks_and_jumps_are_heard_by_the_score(tiny: LatentSynthesizer) -> Non
 
 
 def test_seeds_of_loops(tiny: LatentSynthesizer) -> None:
-    one, again, other = (tiny.clip(quick(seconds=1.0, loop=True, seed=seed)).waveform for seed in (1, 1, 2))
+    one, again, other = (
+        apply("generate", tiny, [], quick(seconds=1.0, loop=True, seed=seed)).waveform for seed in (1, 1, 2)
+    )
     np.testing.assert_array_equal(one, again)
     assert np.abs(one - other).max() > 0.01
     assert np.abs(one).max() > 0.0
@@ -200,13 +203,13 @@ def test_a_loop_has_a_whole_number_of_beats(tiny: LatentSynthesizer, monkeypatch
         return forward(x, c_noise, cond, *args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(tiny.model.network, "forward", spy)
-    clip = tiny.clip(quick(seconds=3.6, loop=True, tempo=100.0, steps=1))
+    clip = apply("generate", tiny, [], quick(seconds=3.6, loop=True, tempo=100.0, steps=1))
     turn = 2.0 * torch.pi * seen[0].double()
     # The same turn from each latent to the next, also from the last to the first.
     steps = torch.exp(1j * turn) / torch.exp(1j * turn.roll(1))
     torch.testing.assert_close(steps, steps[:1].expand_as(steps), rtol=0, atol=1e-4)
     assert not any("beats" in note for note in clip.notes)  # 100 bpm for 3.6 s are 6 beats
-    clip = tiny.clip(quick(seconds=3.6, loop=True, tempo=94.0, steps=1))
+    clip = apply("generate", tiny, [], quick(seconds=3.6, loop=True, tempo=94.0, steps=1))
     assert any("whole number of beats" in note for note in clip.notes)
-    tiny.clip(quick(seconds=3.6, loop=True, steps=1))
+    apply("generate", tiny, [], quick(seconds=3.6, loop=True, steps=1))
     assert seen[-1].isnan().all()

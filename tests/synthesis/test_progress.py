@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from audiodiff.synthesis.edit import interpolate, vary
+from audiodiff.synthesis.clip import OnProgress, stages
 from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings, InterpolateSettings, VarySettings
-from audiodiff.synthesis.fill import extend, inpaint
-from audiodiff.synthesis.generate import LatentSynthesizer, OnProgress, stages
+from audiodiff.synthesis.files import apply
+from audiodiff.synthesis.latent import LatentSynthesizer
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
 
@@ -17,14 +17,18 @@ STEREO = np.stack([SOUND, 0.5 * SOUND[::-1]])
 SAMPLING = quick(steps=4, vocoder_steps=3)
 
 VERBS: dict[str, Callable[[LatentSynthesizer, OnProgress], object]] = {
-    "generate": lambda tiny, told: tiny.clip(quick(steps=4, vocoder_steps=3, seconds=1.0), told),
-    "loop": lambda tiny, told: tiny.clip(quick(steps=4, vocoder_steps=3, seconds=1.0, loop=True), told),
-    "vary": lambda tiny, told: vary(tiny, SOUND, RATE, VarySettings(SAMPLING, 0.5), told),
-    "vary nothing": lambda tiny, told: vary(tiny, SOUND, RATE, VarySettings(SAMPLING, 0.0), told),
-    "inpaint": lambda tiny, told: inpaint(tiny, STEREO, RATE, InpaintSettings(((0.5, 1.0),), SAMPLING), told),
-    "extend": lambda tiny, told: extend(tiny, STEREO, RATE, ExtendSettings(5.0, SAMPLING), told),
-    "interpolate": lambda tiny, told: interpolate(
-        tiny, InterpolateSettings(0.5, SAMPLING), (SOUND, RATE), (SOUND[::-1].copy(), RATE), told
+    "generate": lambda tiny, told: apply("generate", tiny, [], quick(steps=4, vocoder_steps=3, seconds=1.0), told),
+    "loop": lambda tiny, told: apply(
+        "generate", tiny, [], quick(steps=4, vocoder_steps=3, seconds=1.0, loop=True), told
+    ),
+    "vary": lambda tiny, told: apply("vary", tiny, [(SOUND, RATE)], VarySettings(SAMPLING, 0.5), told),
+    "vary nothing": lambda tiny, told: apply("vary", tiny, [(SOUND, RATE)], VarySettings(SAMPLING, 0.0), told),
+    "inpaint": lambda tiny, told: apply(
+        "inpaint", tiny, [(STEREO, RATE)], InpaintSettings(((0.5, 1.0),), SAMPLING), told
+    ),
+    "extend": lambda tiny, told: apply("extend", tiny, [(STEREO, RATE)], ExtendSettings(5.0, SAMPLING), told),
+    "interpolate": lambda tiny, told: apply(
+        "interpolate", tiny, [(SOUND, RATE), (SOUND[::-1].copy(), RATE)], InterpolateSettings(0.5, SAMPLING), told
     ),
 }
 

@@ -7,12 +7,12 @@ import torch
 from audiodiff.diffusion.process import CosineVP, DiscreteVP, LinearVP, Process, RectifiedFlow, VarianceExploding
 from audiodiff.diffusion.times import GRIDS, check_grid
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.generate import LatentSynthesizer
+from audiodiff.synthesis.clip import part_of
+from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.recording import (
     ENCODE_RMS,
     begun,
     encoded,
-    part_of,
     prepared,
     samples_per_latent,
     start_time,

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.generate import LatentSynthesizer
+from audiodiff.synthesis.files import apply
+from audiodiff.synthesis.generator import Generator
+from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.recording import encoded, prepared, samples_per_latent
 from audiodiff.synthesis.reference import heard_of, loudest
 from audiodiff.synthesis.windowed import Places, with_places
@@ -70,33 +72,33 @@ def test_every_window_follows_the_reference_and_is_told_so(
 
 def test_the_reference_is_heard_in_the_clip(tiny: LatentSynthesizer) -> None:
     one, other = (tones(2.0, RATE, seed) for seed in (0, 1))
-    plain = tiny.generate(seconds=1.0)
-    first = tiny.generate(seconds=1.0, reference=(one, RATE))
+    plain = Generator(tiny).generate(seconds=1.0)
+    first = Generator(tiny).generate(seconds=1.0, reference=(one, RATE))
     assert first.shape == (RATE,)
-    np.testing.assert_array_equal(first, tiny.generate(seconds=1.0, reference=(torch.from_numpy(one), RATE)))
+    np.testing.assert_array_equal(first, Generator(tiny).generate(seconds=1.0, reference=(torch.from_numpy(one), RATE)))
     for different in (
         plain,
-        tiny.generate(seconds=1.0, reference=(other, RATE)),
-        tiny.generate("flute", seconds=1.0, reference=(one, RATE)),
+        Generator(tiny).generate(seconds=1.0, reference=(other, RATE)),
+        Generator(tiny).generate("flute", seconds=1.0, reference=(one, RATE)),
     ):
         assert np.abs(first - different).max() > 1e-4
 
 
 def test_notes_are_about_the_recording_and_not_about_an_empty_prompt(tiny: LatentSynthesizer) -> None:
     stereo = np.stack([tones(2.0, RATE), tones(2.0, RATE, 1)])
-    notes = tiny.clip(quick(seconds=0.5), reference=(stereo, RATE)).notes
+    notes = apply("generate", tiny, [(stereo, RATE)], quick(seconds=0.5)).notes
     assert notes == ("the recording has 2 channels, which were mixed to one",)
 
 
 def test_what_cannot_be_is_refused(tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = (tones(1.0, RATE), RATE)
     with pytest.raises(AudiodiffError, match="a loop takes no reference"):
-        tiny.clip(quick(loop=True), reference=reference)
+        apply("generate", tiny, [reference], quick(loop=True))
     with pytest.raises(AudiodiffError, match="empty"):
-        tiny.clip(quick(), reference=(np.zeros(0, np.float32), RATE))
+        apply("generate", tiny, [(np.zeros(0, np.float32), RATE)], quick())
     monkeypatch.setattr(tiny.model, "config", replace(tiny.model.config, known=False))
     with pytest.raises(AudiodiffError, match="was not trained to take a reference"):
-        tiny.clip(quick(), reference=reference)
+        apply("generate", tiny, [reference], quick())
 
 
 def test_a_short_window_still_moves_on(tiny_folder: Path) -> None:
@@ -104,4 +106,4 @@ def test_a_short_window_still_moves_on(tiny_folder: Path) -> None:
 
     model = load_generator(tiny_folder)
     model.window_seconds = 0.2
-    assert model.generate(seconds=1.0, reference=(tones(1.0, RATE), RATE)).shape == (RATE,)
+    assert Generator(model).generate(seconds=1.0, reference=(tones(1.0, RATE), RATE)).shape == (RATE,)

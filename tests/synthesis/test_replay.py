@@ -18,7 +18,7 @@ from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.signal.mel import MelSpec, log_mel
 from audiodiff.signal.tags import read_tags
 from audiodiff.synthesis import replay as replay_module
-from audiodiff.synthesis.files import vocode_file
+from audiodiff.synthesis.files import run_file
 from audiodiff.synthesis.machine import threads
 from audiodiff.synthesis.provenance import (
     FORMAT,
@@ -29,8 +29,8 @@ from audiodiff.synthesis.provenance import (
     sidecar_path,
     write_story,
 )
-from audiodiff.synthesis.replay import VERBS, ReplayContext, differences, replay
-from audiodiff.synthesis.settings import Sampling, VocodeSettings
+from audiodiff.synthesis.replay import ReplayContext, differences, replay
+from audiodiff.synthesis.settings import Sampling, VocodeFileSettings, VocodeSettings
 from audiodiff.synthesis.vocode import VocoderSynthesizer, load
 from tests.synthesis.stories import STORY, write
 from tests.synthesis.vocoder_fakes import recording, synthesizer
@@ -67,7 +67,9 @@ def samples(path: Path) -> np.ndarray:
 @pytest.mark.parametrize("name", ["out.wav", "out.flac", "out.ogg"])
 def test_vocoding_again_gives_the_same_file(tmp_path, checkpoint, clip, name) -> None:
     settings = VocodeSettings(Sampling(steps=3, sampler="ddpm", grid="angle", seed=5), window_seconds=0.2)
-    first = vocode_file(load(checkpoint), clip, tmp_path / name, settings=settings, output_rate=11025, sidecar=True)
+    first = run_file(
+        "vocode", load(checkpoint), [clip], tmp_path / name, VocodeFileSettings(settings, rate=11025), sidecar=True
+    )
     again = tmp_path / f"again_{name}"
     report = replay(tmp_path / name, again, model=checkpoint)
     assert (report.identical, report.reasons, report.untouched) == (True, (), True)
@@ -78,8 +80,12 @@ def test_vocoding_again_gives_the_same_file(tmp_path, checkpoint, clip, name) ->
 
 
 def test_the_story_has_every_setting(tmp_path, checkpoint, clip) -> None:
-    report = vocode_file(
-        load(checkpoint), clip, tmp_path / "out.wav", settings=VocodeSettings(Sampling(precision="bf16"))
+    report = run_file(
+        "vocode",
+        load(checkpoint),
+        [clip],
+        tmp_path / "out.wav",
+        VocodeFileSettings(VocodeSettings(Sampling(precision="bf16"))),
     )
     assert report.story is not None
     assert report.story.settings == {
@@ -103,13 +109,21 @@ def test_the_story_has_every_setting(tmp_path, checkpoint, clip) -> None:
 
 
 def test_without_provenance_the_file_is_bare(tmp_path, checkpoint, clip) -> None:
-    report = vocode_file(load(checkpoint), clip, tmp_path / "out.wav", provenance=False)
+    report = run_file("vocode", load(checkpoint), [clip], tmp_path / "out.wav", VocodeFileSettings(), provenance=False)
     assert report.story is None
     assert read_tags(tmp_path / "out.wav") == {}
-    vocode_file(load(checkpoint), clip, tmp_path / "told.wav")
+    run_file("vocode", load(checkpoint), [clip], tmp_path / "told.wav", VocodeFileSettings())
     np.testing.assert_array_equal(samples(tmp_path / "out.wav"), samples(tmp_path / "told.wav"))
     with pytest.raises(AudiodiffError, match="sidecar"):
-        vocode_file(load(checkpoint), clip, tmp_path / "no.wav", provenance=False, sidecar=True)
+        run_file(
+            "vocode",
+            load(checkpoint),
+            [clip],
+            tmp_path / "no.wav",
+            VocodeFileSettings(),
+            provenance=False,
+            sidecar=True,
+        )
     assert not (tmp_path / "no.wav").exists()
 
 
@@ -127,14 +141,14 @@ def test_mels_windows_and_calls_are_replayed(tmp_path, checkpoint, level) -> Non
         call_seconds=0.1,
     )
     settings = VocodeSettings(level=level, window_seconds=0.3)
-    vocode_file(split, tmp_path / "mel.npy", tmp_path / "out.wav", settings=settings, spec=spec)
+    run_file("vocode", split, [tmp_path / "mel.npy"], tmp_path / "out.wav", VocodeFileSettings(settings, mel=spec))
     report = replay(tmp_path / "out.wav", tmp_path / "again.wav", model=checkpoint)
     assert report.identical
     assert (tmp_path / "again.wav").read_bytes() == (tmp_path / "out.wav").read_bytes()
 
 
 def test_what_the_config_recommends_now_is_not_asked(tmp_path, checkpoint, clip) -> None:
-    vocode_file(load(checkpoint), clip, tmp_path / "out.wav")
+    run_file("vocode", load(checkpoint), [clip], tmp_path / "out.wav", VocodeFileSettings())
     changed = tmp_path / "tiny"
     shutil.copytree(checkpoint, changed)
     config = json.loads((changed / "config.json").read_text())
@@ -157,7 +171,7 @@ def refused(source: Path, words: str, **arguments: object) -> None:
 
 
 def test_other_weights_are_refused(tmp_path, checkpoint, clip) -> None:
-    vocode_file(load(checkpoint), clip, tmp_path / "out.wav")
+    run_file("vocode", load(checkpoint), [clip], tmp_path / "out.wav", VocodeFileSettings())
     other = tmp_path / "other"
     shutil.copytree(checkpoint, other)
     state = load_file(other / "model.safetensors")
@@ -165,7 +179,7 @@ def test_other_weights_are_refused(tmp_path, checkpoint, clip) -> None:
     state[first].view(-1)[0] += 1e-3
     save_file(state, other / "model.safetensors")  # the config still tells the old hash
     refused(tmp_path / "out.wav", "weights of .*other are not those that made", model=other)
-    told = vocode_file(load(other), clip, tmp_path / "other.wav").story
+    told = run_file("vocode", load(other), [clip], tmp_path / "other.wav", VocodeFileSettings()).story
     assert told is not None
     assert told.models[0].weights_sha256 == file_sha256(other / "model.safetensors")
     (other / "model.safetensors").unlink()
@@ -177,13 +191,13 @@ def test_other_weights_are_refused(tmp_path, checkpoint, clip) -> None:
 def test_another_model_of_that_name_in_the_package_is_refused(tmp_path, checkpoint, clip) -> None:
     namesake = tmp_path / "speech"
     shutil.copytree(checkpoint, namesake)
-    vocode_file(load(namesake), clip, tmp_path / "out.wav")
+    run_file("vocode", load(namesake), [clip], tmp_path / "out.wav", VocodeFileSettings())
     refused(tmp_path / "out.wav", "weights of speech are not those")
     assert replay(tmp_path / "out.wav", tmp_path / "again.wav", model=namesake).identical
 
 
 def test_a_story_makes_nothing_be_fetched(tmp_path, checkpoint, clip, monkeypatch) -> None:
-    story = vocode_file(load(checkpoint), clip, tmp_path / "out.wav").story
+    story = run_file("vocode", load(checkpoint), [clip], tmp_path / "out.wav", VocodeFileSettings()).story
     assert story is not None
     write_story(tmp_path / "out.wav", replace(story, models=(replace(story.models[0], name="hf:some/body"),)))
     monkeypatch.setattr("audiodiff.models.find._hub_folder", lambda name: pytest.fail("it asked the Hub"))
@@ -192,7 +206,7 @@ def test_a_story_makes_nothing_be_fetched(tmp_path, checkpoint, clip, monkeypatc
 
 def test_the_recording_must_be_the_one(tmp_path, checkpoint, clip) -> None:
     (tmp_path / "there").mkdir()
-    vocode_file(load(checkpoint), clip, tmp_path / "there" / "out.wav")
+    run_file("vocode", load(checkpoint), [clip], tmp_path / "there" / "out.wav", VocodeFileSettings())
     source = tmp_path / "there" / "out.wav"
     refused(source, r"made from in\.wav .*not beside it.*--input", model=checkpoint)
     refused(source, "does not exist", model=checkpoint, recording=tmp_path / "nothing.wav")
@@ -207,12 +221,12 @@ def test_the_recording_must_be_the_one(tmp_path, checkpoint, clip) -> None:
 
 def test_other_stories_are_refused(tmp_path, checkpoint, clip) -> None:
     path = tmp_path / "out.wav"
-    story = vocode_file(load(checkpoint), clip, path).story
+    story = run_file("vocode", load(checkpoint), [clip], path, VocodeFileSettings()).story
     assert story is not None
     refused(clip, "no audiodiff story")
     for changed, words in (
         (replace(story, format=FORMAT + 1), "format 2 .*update audiodiff"),
-        (replace(story, verb="sing"), "`audiodiff sing`.*it can: vocode"),
+        (replace(story, verb="sing"), "`audiodiff sing`.*it can: .*vocode"),
         (replace(story, models=()), "one model and one input"),
         (replace(story, models=(replace(story.models[0], weights_sha256=""),)), "not loaded from a checkpoint"),
         (replace(story, settings={**story.settings, "steps": "2"}), "steps"),
@@ -235,7 +249,7 @@ def test_other_stories_are_refused(tmp_path, checkpoint, clip) -> None:
 
 def test_a_model_made_by_hand_says_that_it_cannot_be_replayed(tmp_path) -> None:
     soundfile.write(tmp_path / "in.wav", recording(0.3), 8000)
-    report = vocode_file(synthesizer(), tmp_path / "in.wav", tmp_path / "out.wav")
+    report = run_file("vocode", synthesizer(), [tmp_path / "in.wav"], tmp_path / "out.wav", VocodeFileSettings())
     assert report.story is not None
     assert report.story.models == (StoryModel("fake", weights_sha256=""),)
     refused(tmp_path / "out.wav", "not loaded from a checkpoint")
@@ -246,7 +260,7 @@ def test_a_model_made_by_hand_says_that_it_cannot_be_replayed(tmp_path) -> None:
 
 def test_what_is_not_identical_is_explained(tmp_path, checkpoint, clip) -> None:
     path = tmp_path / "out.wav"
-    story = vocode_file(load(checkpoint), clip, path).story
+    story = run_file("vocode", load(checkpoint), [clip], path, VocodeFileSettings()).story
     assert story is not None
     machine = replace(story.machine, torch="1.0", device="cuda", threads=10**6)
     write_story(
@@ -268,7 +282,7 @@ def test_what_is_not_identical_is_explained(tmp_path, checkpoint, clip) -> None:
 
 def test_an_edited_file_is_told_apart(tmp_path, checkpoint, clip) -> None:
     path = tmp_path / "out.wav"
-    story = vocode_file(load(checkpoint), clip, path).story
+    story = run_file("vocode", load(checkpoint), [clip], path, VocodeFileSettings()).story
     assert story is not None
     soundfile.write(path, samples(path)[::-1], RATE)
     write_story(path, story)
@@ -284,7 +298,7 @@ def test_threads_are_those_of_the_story(tmp_path, monkeypatch) -> None:
         seen.append(torch.get_num_threads())
         return write(context.target)
 
-    monkeypatch.setitem(VERBS, "generate", redo)
+    monkeypatch.setattr(replay_module, "_again", redo)
     before = torch.get_num_threads()
     write_story(tmp_path / "a.wav", replace(told, machine=replace(STORY.machine, threads=before + 2)))
     assert replay(tmp_path / "a.wav", tmp_path / "b.wav").identical
@@ -292,12 +306,12 @@ def test_threads_are_those_of_the_story(tmp_path, monkeypatch) -> None:
     assert torch.get_num_threads() == before
 
 
-def test_a_new_verb_needs_one_entry(tmp_path, monkeypatch) -> None:
+def test_identical_is_what_decodes_or_was_given_to_the_encoder(tmp_path, monkeypatch) -> None:
     write(tmp_path / "a.flac")
-    monkeypatch.setitem(replay_module.VERBS, "generate", lambda story, context: write(context.target, seed=1))
+    monkeypatch.setattr(replay_module, "_again", lambda story, context: write(context.target, seed=1))
     report = replay(tmp_path / "a.flac", tmp_path / "b.flac")
     assert not report.identical
-    monkeypatch.setitem(replay_module.VERBS, "generate", lambda story, context: write(context.target))
+    monkeypatch.setattr(replay_module, "_again", lambda story, context: write(context.target))
     assert replay(tmp_path / "a.flac", tmp_path / "b.ogg").identical  # as given to the encoder
     assert replay(tmp_path / "a.flac", tmp_path / "b.wav").identical
 
@@ -317,7 +331,9 @@ def second_of_speech(folder: Path) -> Path:
 @needs_speech
 def test_the_shipped_model_on_a_second_of_speech(tmp_path) -> None:
     settings = VocodeSettings(Sampling(steps=2, seed=3))
-    vocode_file(load("speech"), second_of_speech(tmp_path), tmp_path / "out.flac", settings=settings)
+    run_file(
+        "vocode", load("speech"), [second_of_speech(tmp_path)], tmp_path / "out.flac", VocodeFileSettings(settings)
+    )
     report = replay(tmp_path / "out.flac", tmp_path / "again.flac")
     assert report.identical
     np.testing.assert_array_equal(samples(tmp_path / "out.flac"), samples(tmp_path / "again.flac"))
@@ -335,6 +351,6 @@ def test_the_shipped_model_on_a_second_of_speech(tmp_path) -> None:
 def test_the_number_of_threads_decides_the_last_bits(tmp_path) -> None:
     clip, path = second_of_speech(tmp_path), tmp_path / "out.flac"
     with threads(2):
-        vocode_file(load("speech"), clip, path, settings=VocodeSettings(Sampling(steps=1)))
+        run_file("vocode", load("speech"), [clip], path, VocodeFileSettings(VocodeSettings(Sampling(steps=1))))
     with threads(1):
         assert replay(path, tmp_path / "again.flac").identical

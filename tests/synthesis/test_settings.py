@@ -132,7 +132,8 @@ def classes_with(source: str, names: set[str]) -> list[str]:
     """Names of the classes of a module that declare fields of all these names."""
     found = []
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ClassDef):
+        # A dictionary of arguments has no defaults and no checks: it types a signature.
+        if isinstance(node, ast.ClassDef) and "TypedDict" not in map(ast.unparse, node.bases):
             declared = {ast.unparse(each.target) for each in node.body if isinstance(each, ast.AnnAssign)}
             found += [node.name] if names <= declared else []
     return found

@@ -13,12 +13,12 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import save_checkpoint
 from audiodiff.signal.meters import RmsMeter
 from audiodiff.signal.resample import n_resampled, resample
+from audiodiff.synthesis.files import run_file
 from audiodiff.synthesis.load import load_generator, load_vocoder
 from audiodiff.synthesis.provenance import read_story
 from audiodiff.synthesis.replay import replay
 from audiodiff.synthesis.settings import Sampling, changed
 from audiodiff.synthesis.upsample import UpsamplerSynthesizer, load_upsampler
-from audiodiff.synthesis.upsample_files import upsample_file
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 from tests.models.upsampler.cases import make, voice, write
 
@@ -147,7 +147,7 @@ def test_loading_by_kind(checkpoint: Path) -> None:
 def test_file_is_the_array_and_replays(checkpoint: Path, synth: UpsamplerSynthesizer, tmp_path: Path) -> None:
     source, target = tmp_path / "in.wav", tmp_path / "out.flac"
     soundfile.write(source, np.stack([speech(), 0.5 * speech()], axis=1), 8_000, subtype="FLOAT")
-    report = upsample_file(synth, source, target, UpsampleSettings(Sampling(seed=5)), sidecar=True)
+    report = run_file("upsample", synth, [source], target, UpsampleSettings(Sampling(seed=5)), sidecar=True)
     written, rate = soundfile.read(target, dtype="float32")
     assert (rate, written.shape, report.notes, report.clipped) == (16_000, (8_000, 2), (), 0)
     expected = synth.upsample(np.stack([speech(), 0.5 * speech()]), 8_000, seed=5)
@@ -172,13 +172,13 @@ def test_files_that_cannot_be_used(synth: UpsamplerSynthesizer, tmp_path: Path) 
     source, target = tmp_path / "in.wav", tmp_path / "out.wav"
     soundfile.write(source, speech(), 8_000)
     with pytest.raises(AudiodiffError, match="the rate asked for is 22050 Hz"):
-        upsample_file(synth, source, target, rate=22_050)
+        run_file("upsample", synth, [source], target, UpsampleSettings(rate=22_050))
     with pytest.raises(AudiodiffError, match="is the input as well"):
-        upsample_file(synth, source, source)
+        run_file("upsample", synth, [source], source, UpsampleSettings())
     soundfile.write(tmp_path / "wide.wav", voice(8_000)[0].numpy(), 16_000)
     with pytest.raises(AudiodiffError, match="already"):
-        upsample_file(synth, tmp_path / "wide.wav", target)
+        run_file("upsample", synth, [tmp_path / "wide.wav"], target, UpsampleSettings())
     assert not target.exists()
     soundfile.write(tmp_path / "silent.wav", np.zeros(400), 8_000)
-    assert upsample_file(synth, tmp_path / "silent.wav", target).silent_channels == 1
+    assert run_file("upsample", synth, [tmp_path / "silent.wav"], target, UpsampleSettings()).silent_channels == 1
     assert not soundfile.read(target)[0].any()

@@ -1,13 +1,11 @@
-"""From a prompt to a clip: latents by diffusion, a log-mel by the autoencoder, a waveform by the vocoder."""
+"""A trained latent model at work: latents by diffusion, a log-mel by the autoencoder, a waveform by the vocoder."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from audiodiff.diffusion.guidance import classifier_free, interval, rescale
@@ -19,11 +17,12 @@ from audiodiff.models.find import public_name
 from audiodiff.models.mel_latent import MelLatent
 from audiodiff.signal.levels import Levelled, apply_level
 from audiodiff.signal.mel import value_range
+from audiodiff.synthesis.clip import FADE_SECONDS, OnEstimate, OnProgress
 from audiodiff.synthesis.machine import check_model
 from audiodiff.synthesis.provenance import StoryModel
 from audiodiff.synthesis.resolved import ResolvedClip, Target, resolve_clip
 from audiodiff.synthesis.sampling import Plan, compute_dtype
-from audiodiff.synthesis.settings import GenerateSettings, Resolved, Sampling, VocodeSettings, changed
+from audiodiff.synthesis.settings import GenerateSettings, Resolved, Sampling, VocodeSettings
 from audiodiff.synthesis.streams import windows
 from audiodiff.synthesis.top_bands import limit_top_bands
 from audiodiff.synthesis.vocode import VocoderSynthesizer
@@ -34,17 +33,10 @@ from audiodiff.text.encoders import open_encoder
 from audiodiff.text.prompt import Prompt
 from audiodiff.torch_state import standard_state
 
-OnProgress = Callable[[float, float], None]
-"""Called with (work done, work in all), in sampling steps, first the model's and then the vocoder's."""
-
-OnEstimate = Callable[[Tensor], None]
-"""Called after every step of the model with its estimate of the clean latents, `[1, channels, n_latents]`."""
-
 SHORTEST_SECONDS = 3.0
 """Clips shorter than this (s) are cut from one of this length, since models for music have never heard shorter ones;
 from one of the model's window if that is shorter still."""
 
-FADE_SECONDS = 0.01
 DECODE_LATENTS = 1024
 EMPTY_PROMPT = "the prompt is empty, so anything may come out"
 
@@ -54,30 +46,6 @@ DEFAULTS = Resolved(steps=20, sampler="dpmpp_2m", grid="uniform", guidance=3.0, 
 
 WINDOW_SECONDS = 10.0
 TOLERANCE_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A generated clip and what there is to say about it.
-
-    Attributes:
-        waveform: `[n_samples]`, float32, within what the level policy allows; `[channels, n_samples]` of an edited
-            recording whose channels are kept.
-        sample_rate: Hz.
-        seed: of its noise.
-        gain_db: what the level policy applied (dB).
-        clipped: samples beyond full scale.
-        notes: sentences about what was not done as asked, such as a prompt cut short.
-        seam: of a loop, how abrupt its seam is (`audiodiff.synthesis.loop.seam_score`).
-    """
-
-    waveform: NDArray[np.float32]
-    sample_rate: int
-    seed: int
-    gain_db: float
-    clipped: int
-    notes: tuple[str, ...]
-    seam: float | None = None
 
 
 @dataclass(frozen=True)
@@ -148,54 +116,6 @@ class LatentSynthesizer:
         """The rate of the waveforms that come out, in Hz."""
         return self.model.mel_spec.sample_rate
 
-    def generate(
-        self,
-        prompt: str = "",
-        *,
-        seconds: float | None = None,
-        seed: int | None = None,
-        negative: str | None = None,
-        steps: int | None = None,
-        sampler: str | None = None,
-        guidance: float | None = None,
-        settings: GenerateSettings | None = None,
-        reference: tuple[NDArray[np.float32] | Tensor, int] | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> NDArray[np.float32]:
-        """Make one clip.
-
-        Args:
-            prompt: what to hear; empty for anything.
-            seconds: length (s), 10 when `None`.
-            seed: the same seed gives the same samples.
-            negative: what to avoid.
-            steps: sampling steps; the model's recommendation when `None`, as for the next two.
-            sampler: a name of `audiodiff.diffusion.samplers.SAMPLERS`.
-            guidance: scale of the guidance, 1 for none.
-            settings: all settings at once; the arguments above replace its fields.
-            reference: a recording to sound like, and its rate (Hz), for a model that was trained for it.
-            on_progress: called with the work done and the work in all; what it raises stops the generation.
-
-        Returns:
-            `[n_samples]` at `self.sample_rate`, exactly `round(seconds * sample_rate)` samples; a loop, the whole
-            number of latents next to that.
-
-        Raises:
-            AudiodiffError: a setting is out of range, or the prompt is malformed.
-        """
-        given = {
-            "prompt": prompt or None,
-            "seconds": seconds,
-            "seed": seed,
-            "negative": negative,
-            "steps": steps,
-            "sampler": sampler,
-            "guidance": guidance,
-        }
-        given = {name: value for name, value in given.items() if value is not None}
-        merged = changed(settings or GenerateSettings(), given)
-        return self.clip(merged, on_progress, reference=reference).waveform
-
     def resolve(
         self, settings: GenerateSettings, *, between: tuple[tuple[str, str], float] | None = None
     ) -> ResolvedClip:
@@ -217,52 +137,6 @@ class LatentSynthesizer:
             config=self.model.config,
             name=self.name,
             between=between,
-        )
-
-    @standard_state()
-    def clip(
-        self,
-        settings: GenerateSettings,
-        on_progress: OnProgress | None = None,
-        *,
-        reference: tuple[NDArray[np.float32] | Tensor, int] | None = None,
-        on_estimate: OnEstimate | None = None,
-    ) -> Clip:
-        """Make the clip that `settings` describe; see `generate`."""
-        return self.make(self.resolve(settings), on_progress, reference=reference, on_estimate=on_estimate)
-
-    @standard_state()
-    def make(
-        self,
-        clip: ResolvedClip,
-        on_progress: OnProgress | None = None,
-        *,
-        reference: tuple[NDArray[np.float32] | Tensor, int] | None = None,
-        on_estimate: OnEstimate | None = None,
-    ) -> Clip:
-        """Do what `clip` does, with settings that are resolved."""
-        heard = None
-        if reference is not None:
-            from audiodiff.synthesis.reference import heard_of
-
-            heard = heard_of(self, clip, reference)
-        if clip.loop:
-            from audiodiff.synthesis.loop import loop_clip
-
-            return loop_clip(self, clip, on_progress, on_estimate=on_estimate)
-        n_samples = round(clip.seconds * self.sample_rate)
-        denoising, vocoding = stages(on_progress, clip.sampling.steps, clip.vocoder.sampling.steps)
-        latents, notes = self.latents(
-            clip, self.n_latents(clip.seconds), denoising, heard=heard, on_estimate=on_estimate
-        )
-        levelled = self.render(latents, n_samples, clip, vocoding)
-        return Clip(
-            waveform=levelled.waveform.numpy(),
-            sample_rate=self.sample_rate,
-            seed=clip.sampling.seed,
-            gain_db=levelled.gain_db,
-            clipped=levelled.clipped,
-            notes=notes,
         )
 
     @property
@@ -504,21 +378,6 @@ class LatentSynthesizer:
     def waveform(self, latents: Tensor, plan: Plan, on_progress: OnProgress | None = None) -> Tensor:
         """Decode latents to a waveform `[n_samples]` on the CPU, at the level and with the ends that come out."""
         return self.vocoder.vocode_frames(self.mel(latents).cpu()[None], plan, on_progress)[0].float()
-
-
-def stages(on_progress: OnProgress | None, first: int, second: int) -> tuple[OnProgress | None, OnProgress | None]:
-    """Return the progress of two stages of one job, of so many steps; each may count its own work as it likes."""
-    if on_progress is None:
-        return None, None
-    before, after = float(first), float(second)
-
-    def begin(done: float, total: float) -> None:
-        on_progress(before * done / total, before + after)
-
-    def end(done: float, total: float) -> None:
-        on_progress(before + after * done / total, before + after)
-
-    return begin, end
 
 
 def faded(waveform: Tensor, sample_rate: int) -> Tensor:

@@ -1,0 +1,192 @@
+"""A loaded model that makes clips: what `audiodiff.load("music")` gives."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiodiff.synthesis.clip import Clip, OnProgress, Sound, Waveform
+from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings, InterpolateSettings, VarySettings
+from audiodiff.synthesis.files import apply
+from audiodiff.synthesis.latent import LatentSynthesizer
+from audiodiff.synthesis.settings import AudioLevel, GenerateSettings, Precision, Resolved, changed
+from audiodiff.synthesis.source import Source
+from audiodiff.synthesis.vocode import VocoderSynthesizer
+
+Given = Waveform | Sound | str | Path
+"""A recording: an array at the model's rate, an array with its rate (Hz), or a sound file."""
+
+
+class ClipOptions(TypedDict, total=False):
+    """What every method takes besides its own arguments; see `GenerateSettings` and `Sampling`.
+
+    What is not given is what the model recommends; of edits, the level is that of the recording, too.
+    """
+
+    negative: str
+    steps: int | None
+    sampler: str | None
+    grid: str | None
+    precision: Precision | None
+    seed: int
+    guidance: float | None
+    rescale: float | None
+    guidance_interval: tuple[float, float] | None
+    tempo: float | None
+    key: str
+    source: str
+    level: AudioLevel
+    vocoder_steps: int | None
+    loop: bool
+    on_progress: OnProgress | None
+
+
+class Generator:
+    """A latent model with its vocoder. The methods are the commands, and take what these take.
+
+    They return float32 waveforms `[n_samples]`, or `[channels, n_samples]` where a recording with channels is kept, and
+    raise `AudiodiffError` for a setting or a recording that cannot be used.
+    """
+
+    def __init__(self, synthesizer: LatentSynthesizer) -> None:
+        """Wrap a loaded model."""
+        self.synthesizer = synthesizer
+
+    @property
+    def name(self) -> str:
+        """How the model was asked for."""
+        return self.synthesizer.name
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate of the waveforms that are made (Hz); edits keep the rate of their recording instead."""
+        return self.synthesizer.sample_rate
+
+    @property
+    def vocoder(self) -> VocoderSynthesizer:
+        """What turns its mels into sound."""
+        return self.synthesizer.vocoder
+
+    @property
+    def defaults(self) -> Resolved:
+        """How the model recommends to sample."""
+        return self.synthesizer.defaults
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        seconds: float = 10.0,
+        reference: Given | None = None,
+        **options: Unpack[ClipOptions],
+    ) -> NDArray[np.float32]:
+        """Make a clip.
+
+        Args:
+            prompt: what to hear; empty for anything.
+            seconds: its length (s), to the sample; of a loop, to the latent.
+            reference: a recording to sound like, for a model that was trained for it.
+            options: see `ClipOptions`.
+        """
+        given = [] if reference is None else [reference]
+        return self._make("generate", given, GenerateSettings(prompt=prompt, seconds=seconds), options).waveform
+
+    def vary(
+        self, clip: Given, *, prompt: str = "", strength: float = 0.4, **options: Unpack[ClipOptions]
+    ) -> NDArray[np.float32]:
+        """Make a variation of a clip, as long as it is.
+
+        Args:
+            clip: a recording.
+            prompt: what to hear.
+            strength: how much is new, 0 to 1.
+            options: see `ClipOptions`.
+        """
+        return self._make("vary", [clip], VarySettings(strength=strength), {"prompt": prompt, **options}).waveform
+
+    def inpaint(
+        self,
+        clip: Given,
+        regions: Sequence[tuple[float, float]],
+        *,
+        prompt: str = "",
+        strength: float = 1.0,
+        crossfade: float = 0.05,
+        **options: Unpack[ClipOptions],
+    ) -> NDArray[np.float32]:
+        """Make regions of a clip anew; every sample outside them is kept.
+
+        Args:
+            clip: a recording.
+            regions: starts and stops (s).
+            prompt: what to hear.
+            strength: how much is new in the regions, 0 to 1.
+            crossfade: how long old and new fade into each other, inside the regions (s).
+            options: see `ClipOptions`.
+        """
+        settings = InpaintSettings(tuple(regions), strength=strength, crossfade=crossfade)
+        return self._make("inpaint", [clip], settings, {"prompt": prompt, **options}).waveform
+
+    def extend(
+        self,
+        clip: Given,
+        *,
+        seconds: float = 10.0,
+        before: bool = False,
+        prompt: str = "",
+        crossfade: float = 0.05,
+        trim: float = 0.0,
+        **options: Unpack[ClipOptions],
+    ) -> NDArray[np.float32]:
+        """Let a clip go on, or lead into it; every sample of it is kept.
+
+        Args:
+            clip: a recording.
+            seconds: how much longer it becomes (s).
+            before: lead into the clip instead of following it.
+            prompt: what to hear.
+            crossfade: how long the clip fades into the new sound (s).
+            trim: how much of its end is made anew, such as a fade (s).
+            options: see `ClipOptions`.
+        """
+        settings = ExtendSettings(seconds=seconds, before=before, crossfade=crossfade, trim=trim)
+        return self._make("extend", [clip], settings, {"prompt": prompt, **options}).waveform
+
+    def interpolate(
+        self,
+        first: Given | None = None,
+        second: Given | None = None,
+        *,
+        position: float = 0.5,
+        prompts: tuple[str, str] | None = None,
+        prompt: str = "",
+        strength: float = 0.5,
+        **options: Unpack[ClipOptions],
+    ) -> NDArray[np.float32]:
+        """Make a clip between two clips, two prompts, or both.
+
+        Args:
+            first: a recording.
+            second: another.
+            position: 0 is the first, 1 the second.
+            prompts: to go between.
+            prompt: one for both, instead.
+            strength: how much of the clips is new, 0 to 1.
+            options: see `ClipOptions`.
+        """
+        settings = InterpolateSettings(position, strength=strength, prompts=prompts)
+        given = [clip for clip in (first, second) if clip is not None]
+        return self._make("interpolate", given, settings, {"prompt": prompt, **options}).waveform
+
+    def _make(self, verb: str, given: Sequence[Given], settings: Any, options: Any) -> Clip:
+        values = {name: value for name, value in options.items() if name != "on_progress"}
+        sounds = [self._sound(each) for each in given]
+        return apply(verb, self.synthesizer, sounds, changed(settings, values), options.get("on_progress"))
+
+    def _sound(self, given: Given) -> Sound:
+        if isinstance(given, str | Path):
+            audio = Source(given).audio
+            return audio.waveform, audio.sample_rate
+        return given if isinstance(given, tuple) else (given, self.sample_rate)

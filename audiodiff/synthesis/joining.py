@@ -1,0 +1,68 @@
+"""New sound beside what is kept of a recording, sample for sample."""
+
+import torch
+from torch import Tensor
+
+from audiodiff.diffusion.guidance import region_mask
+from audiodiff.diffusion.samplers import Denoise
+from audiodiff.signal.resample import resample
+from audiodiff.synthesis.clip import Clip, OnProgress, Waveform
+from audiodiff.synthesis.latent import LatentSynthesizer
+from audiodiff.synthesis.recording import Recording, samples_per_latent
+from audiodiff.synthesis.resolved import ResolvedClip
+from audiodiff.synthesis.sampling import Plan
+from audiodiff.synthesis.windowed import PlacedDenoise, Places, with_places
+
+MATCH_SECONDS = 0.5
+"""How much of what is kept beside a join tells how much louder or softer it is than the model's sound."""
+
+
+def fitting(guided: PlacedDenoise, latents: Tensor, keep: Tensor, beats: Tensor) -> Denoise:
+    """Return a `denoise` that keeps `latents [1, channels, n]` where `keep [n]` is 1, and makes the rest fit them.
+
+    A model that was trained for it is told the kept ones; every other finds them in the state, under its noise.
+    """
+    known = latents[0].masked_fill(keep.to(latents.device) == 0.0, torch.nan)
+    return region_mask(with_places(guided, Places(beats, known)), latents, keep)
+
+
+def edited(
+    given: Waveform, result: Tensor, recording: Recording, clip: ResolvedClip, clipped: int, notes: list[str]
+) -> Clip:
+    """The clip of an edit that keeps rate and channels, of the shape that was given."""
+    return Clip(
+        waveform=(result if given.ndim == 2 else result[0]).numpy(),
+        sample_rate=recording.sample_rate,
+        seed=clip.sampling.seed,
+        gain_db=0.0,
+        clipped=clipped,
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def distinct(channels: Tensor) -> list[int]:
+    """For each channel, the first one that is equal to it."""
+    return [
+        next(earlier for earlier in range(index + 1) if torch.equal(channels[earlier], channel))
+        for index, channel in enumerate(channels)
+    ]
+
+
+def sound_of(
+    synthesizer: LatentSynthesizer,
+    latents: Tensor,
+    start: int,
+    recording: Recording,
+    plan: Plan,
+    on_progress: OnProgress | None,
+) -> tuple[Tensor, int]:
+    """The sound of latents from place `start` on, at the recording's rate and level, and its first sample's place."""
+    waveform = synthesizer.waveform(latents, plan, on_progress) / recording.gain
+    first = round(start * samples_per_latent(synthesizer) * recording.sample_rate / synthesizer.sample_rate)
+    return resample(waveform, synthesizer.sample_rate, recording.sample_rate), first
+
+
+def cut_out(piece: Tensor, start: int, stop: int) -> Tensor:
+    """Samples `start` to `stop`; rounding between two rates may want one or two more than there are."""
+    found = piece[max(start, 0) : max(stop, 0)]
+    return torch.nn.functional.pad(found, (0, stop - start - found.shape[-1]))

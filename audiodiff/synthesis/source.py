@@ -1,0 +1,89 @@
+"""A file that something is made of: opened once, whatever is asked about it."""
+
+from functools import cached_property
+from pathlib import Path
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.signal.audio_io import Audio, AudioInfo, read_whole
+from audiodiff.signal.truncation import truncation_of
+from audiodiff.synthesis.clip import FADE_SECONDS
+from audiodiff.synthesis.provenance import Story, StoryInput, story_beside_sound, story_input
+from audiodiff.synthesis.settings import MAX_SECONDS
+
+MAX_VALUES = 1 << 27
+"""Samples over all channels that are held at once, 512 MiB: ten minutes of stereo at 96 kHz."""
+
+_FADED_BY = frozenset({"generate", "vary", "interpolate"})
+_LOOPS = frozenset({"generate", "vary"})
+
+
+class Source:
+    """A sound file that is short enough to be edited. It is read when something of it is first asked for.
+
+    Args:
+        path: anything soundfile reads.
+
+    Raises:
+        AudiodiffError: from any part of it: missing, not audio, damaged, or too long.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Remember where it is."""
+        self.path = Path(path)
+
+    @cached_property
+    def _whole(self) -> tuple[Audio, AudioInfo, str]:
+        return read_whole(self.path, most_seconds=MAX_SECONDS, most_values=MAX_VALUES)
+
+    @property
+    def audio(self) -> Audio:
+        """Its samples and rate."""
+        return self._whole[0]
+
+    @property
+    def info(self) -> AudioInfo:
+        """What its header says."""
+        return self._whole[1]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence if it was cut off."""
+        audio, info, log = self._whole
+        cut = truncation_of(self.path, info, log, audio.waveform.shape[1])
+        return () if cut is None else (cut.note(self.path),)
+
+    @cached_property
+    def story(self) -> Story | None:
+        """What it tells of itself; a damaged story says nothing, and does not keep the sound from being edited."""
+        assert self._whole  # it is a sound file
+        try:
+            return story_beside_sound(self.path)
+        except AudiodiffError:
+            return None
+
+    @cached_property
+    def identity(self) -> StoryInput:
+        """What a story says of it."""
+        return story_input(self.path)
+
+    @property
+    def prompts(self) -> tuple[str, str] | None:
+        """The prompt and the negative prompt that it was made from; `None` if it does not tell."""
+        story = self.story
+        return (story.prompt, story.negative) if story is not None and story.prompt.strip() else None
+
+    def fade(self, *, before: bool) -> float:
+        """Length of the fade (s) that audiodiff gave its end, or its beginning; 0 if it has none."""
+        story = self.story
+        if story is None:
+            return 0.0
+        extended = story.verb == "extend" and story.settings.get("before") is before
+        faded = story.verb in _FADED_BY and not story.settings.get("loop", False)
+        return FADE_SECONDS if extended or faded else 0.0
+
+    def loops(self, sample_rate: int, samples_per_latent: int) -> bool:
+        """Whether it tells that its end leads into its beginning, and nobody has cut or resampled it since."""
+        story = self.story
+        if story is None or story.verb not in _LOOPS or story.settings.get("loop") is not True:
+            return False
+        return self.info.sample_rate == sample_rate and self.info.n_samples % samples_per_latent == 0

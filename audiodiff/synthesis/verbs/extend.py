@@ -1,0 +1,167 @@
+"""New sound after a recording or before it, with every sample of it kept."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.signal.join import continuation, crossfade, matching_gain
+from audiodiff.synthesis.clip import FADE_SECONDS, Clip, OnEstimate, OnProgress, Sound, part_of, stages
+from audiodiff.synthesis.edit_settings import ExtendSettings
+from audiodiff.synthesis.joining import MATCH_SECONDS, cut_out, distinct, edited, fitting, sound_of
+from audiodiff.synthesis.latent import EMPTY_PROMPT, LatentSynthesizer
+from audiodiff.synthesis.recording import (
+    Recording,
+    beats_of,
+    begun,
+    encoded,
+    prepared,
+    samples_per_latent,
+    shortest_latents,
+)
+from audiodiff.synthesis.resolved import ResolvedClip
+from audiodiff.torch_state import standard_state
+
+CONTINUED_SECONDS = 0.25
+
+
+@standard_state()
+def make(
+    synthesizer: LatentSynthesizer,
+    sounds: Sequence[Sound],
+    settings: ExtendSettings,
+    clip: ResolvedClip,
+    on_progress: OnProgress | None = None,
+    on_estimate: OnEstimate | None = None,
+) -> Clip:
+    """Let a recording go on, or lead into it; every sample of it is kept.
+
+    The model continues what it hears at the end, as much at a time as it can hear at once, half of it known. Each
+    channel is continued by itself from the same noise.
+
+    Args:
+        synthesizer: the model.
+        sounds: the recording.
+        settings: how much, on which side, cross-fade and trim.
+        clip: prompt, seed and the rest, resolved.
+        on_progress: called with the steps done and the steps in all.
+        on_estimate: not called.
+
+    Returns:
+        As many channels as the recording, at its rate, exactly `round(seconds * sample_rate)` samples longer.
+
+    Raises:
+        AudiodiffError: a recording or a setting that cannot be used.
+    """
+    waveform, sample_rate = sounds[0]
+    recording = prepared(synthesizer, waveform, sample_rate, mono=False)
+    n_samples, rate = recording.original.shape[-1], recording.sample_rate
+    added, trim = round(settings.seconds * rate), round(settings.trim * rate)
+    if trim >= n_samples:
+        raise AudiodiffError(
+            f"trim is {settings.trim:g} s, but the recording has only {recording.seconds:.2f} s; nothing would be kept."
+        )
+    notes = list(recording.notes)
+    clip = clip.lasting(recording.seconds + settings.seconds)
+    guided, said = synthesizer.guided(clip)
+    notes += [note for note in said if note != EMPTY_PROMPT]
+    window = synthesizer.window_latents
+    low, known_low, known_high, high = _canvas(synthesizer, recording, added, trim, before=settings.before)
+    if known_high == known_low:
+        notes.append(f"{recording.seconds:.2f} s are too short to be continued; the new sound knows nothing of them")
+    beats, about = beats_of(synthesizer, recording, clip.beat, low, high)
+    notes += about
+    windows = list(_passes(known_high - known_low, high - low, window, window // 2))
+    firsts = distinct(recording.original)
+    jobs, done, clipped = len(set(firsts)), 0, 0
+    channels: list[Tensor] = []
+    for channel, same in enumerate(firsts):
+        if same < channel:
+            channels.append(channels[same])
+            continue
+        canvas = torch.zeros(1, synthesizer.model.channels, high - low, device=synthesizer.device)
+        keep = torch.zeros(high - low)
+        known = slice(known_low - low, known_high - low)
+        canvas[..., known] = encoded(synthesizer, recording.samples[channel], known_low, known_high)
+        keep[known] = 1.0
+        denoising, vocoding = stages(
+            part_of(on_progress, done, jobs), clip.sampling.steps * len(windows), clip.vocoder.sampling.steps
+        )
+        done += 1
+        for index, (near, far) in enumerate(windows):
+            # Windows are counted from what is known.
+            part = slice(high - low - far, high - low - near) if settings.before else slice(near, far)
+            state, times = begun(synthesizer, clip.sampling, canvas[..., part], 1.0, low + part.start)
+            canvas[..., part] = synthesizer.sample(
+                clip.sampling,
+                fitting(guided, canvas[..., part].clone(), keep[part].clone(), beats[part]),
+                state,
+                times,
+                start=low + part.start,
+                on_progress=part_of(denoising, index, len(windows)),
+            )
+            keep[part] = 1.0
+        piece, first = sound_of(synthesizer, canvas, low, recording, clip.vocoder, vocoding)
+        # Time runs backwards from here on if the new sound comes before.
+        turned = recording.original[channel]
+        join = n_samples - trim - first
+        if settings.before:
+            turned, piece, join = turned.flip(-1), piece.flip(-1), piece.shape[-1] - (trim - first)
+        new = _following(turned[: n_samples - trim], piece, join, added + trim, settings.crossfade, rate)
+        clipped += int((new.abs() > 1.0).sum())
+        whole = torch.cat([turned[: n_samples - trim], new.clamp(-1.0, 1.0)])
+        channels.append(whole.flip(-1) if settings.before else whole)
+    return edited(waveform, torch.stack(channels), recording, clip, clipped, notes)
+
+
+def _canvas(
+    synthesizer: LatentSynthesizer, recording: Recording, added: int, trim: int, *, before: bool
+) -> tuple[int, int, int, int]:
+    """Places of latents, counted from the recording's first sample: (low, known low, known high, high)."""
+    per_latent, margin = samples_per_latent(synthesizer), synthesizer.model.mel_spec.n_fft // 2
+    scale = synthesizer.sample_rate / recording.sample_rate
+    context, shortest = synthesizer.window_latents // 2, shortest_latents(synthesizer)
+    n_samples = recording.original.shape[-1]
+    if before:
+        # Frames whose windows reach into what is made anew have heard it, or the silence before the beginning.
+        known_low = math.ceil((trim * scale + margin) / per_latent)
+        known_high = max(known_low, min(math.floor(n_samples * scale / per_latent), known_low + context))
+        low = -math.ceil(added * scale / per_latent)
+        return min(low, known_high - shortest), known_low, known_high, known_high
+    known_high = max(0, math.floor(((n_samples - trim) * scale - margin) / per_latent))
+    known_low = max(0, known_high - context)
+    high = math.ceil((n_samples + added) * scale / per_latent)
+    return known_low, known_low, known_high, max(high, known_low + shortest)
+
+
+def _passes(known: int, total: int, window: int, context: int) -> Iterator[tuple[int, int]]:
+    """Windows (near, far) that make `total` places out of the first `known`, each knowing `context` or more."""
+    done = known
+    while done < total:
+        near = max(0, min(done - context, total - window))
+        done = min(total, near + window)
+        yield near, done
+
+
+def _following(kept: Tensor, piece: Tensor, join: int, n_samples: int, seconds: float, rate: int) -> Tensor:
+    """New samples after `kept [n]`, faded out at their end.
+
+    Args:
+        kept: what they follow.
+        piece: new sound, of which sample `join` comes first.
+        join: there.
+        n_samples: how many.
+        seconds: of the cross-fade.
+        rate: Hz.
+    """
+    reach = min(round(MATCH_SECONDS * rate), join, len(kept))
+    gain = matching_gain(kept[len(kept) - reach :], piece[join - reach : join]) if reach > 0 else 1.0
+    new = cut_out(piece, join, join + n_samples) * gain
+    n_fade = min(round(seconds * rate), n_samples)
+    going_on = continuation(kept[-round(CONTINUED_SECONDS * rate) :], n_fade)
+    new[:n_fade] = crossfade(going_on, new[:n_fade])
+    n_end = min(round(FADE_SECONDS * rate), n_samples // 2)
+    new[n_samples - n_end :] *= ((torch.arange(n_end) + 0.5) / max(n_end, 1)).flip(-1)
+    return new

@@ -1,0 +1,83 @@
+"""A variation of a clip."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound, stages
+from audiodiff.synthesis.edit_settings import VarySettings
+from audiodiff.synthesis.latent import LatentSynthesizer
+from audiodiff.synthesis.loop import circular_denoise
+from audiodiff.synthesis.recording import beats_of, begun, encoded, prepared, samples_per_latent
+from audiodiff.synthesis.resolved import ResolvedClip
+from audiodiff.synthesis.whole import all_new, encoded_whole, rendered, without_empty
+from audiodiff.synthesis.windowed import Places, with_places
+from audiodiff.torch_state import standard_state
+
+
+@standard_state()
+def make(
+    synthesizer: LatentSynthesizer,
+    sounds: Sequence[Sound],
+    settings: VarySettings,
+    clip: ResolvedClip,
+    on_progress: OnProgress | None = None,
+    on_estimate: OnEstimate | None = None,
+) -> Clip:
+    """Make a variation of a recording: its latents are noised in part, and denoised again.
+
+    Args:
+        synthesizer: the model.
+        sounds: the recording; several channels are mixed.
+        settings: strength.
+        clip: prompt, seed and the rest, resolved.
+        on_progress: called with the steps done and the steps in all.
+        on_estimate: not called.
+
+    Returns:
+        One channel at the model's rate, as long as the recording.
+
+    Raises:
+        AudiodiffError: a recording that cannot be used, or a loop that is no whole number of latents.
+    """
+    recording = prepared(synthesizer, *sounds[0], mono=True)
+    clip = clip.lasting(recording.seconds)
+    n_samples = recording.samples.shape[-1]
+    encode = _encoded_circle if clip.loop else encoded_whole
+    latents, notes = encode(synthesizer, recording.samples[0], n_samples), list(recording.notes)
+    vocoding = on_progress
+    if settings.strength == 0.0:
+        notes.append("strength is 0, so this is the recording as the model's codec gives it back; nothing is varied")
+    else:
+        notes += all_new(settings.strength)
+        if clip.loop:
+            denoise, said = circular_denoise(synthesizer, clip, latents.shape[-1])
+        else:
+            guided, said = synthesizer.guided(clip)
+            beats, about = beats_of(synthesizer, recording, clip.beat, 0, latents.shape[-1])
+            denoise, said = with_places(guided, Places(beats)), (*said, *about)
+        notes += without_empty(said, settings.strength)
+        state, times = begun(synthesizer, clip.sampling, latents, settings.strength)
+        denoising, vocoding = stages(on_progress, len(times) - 1, clip.vocoder.sampling.steps)
+        latents = synthesizer.sample(clip.sampling, denoise, state, times, on_progress=denoising)
+    return rendered(synthesizer, latents, n_samples, recording.gain, clip, notes, vocoding)
+
+
+def _encoded_circle(synthesizer: LatentSynthesizer, samples: Tensor, n_samples: int) -> Tensor:
+    """Latents of a loop, each of which has heard what lies around it on the circle.
+
+    Raises:
+        AudiodiffError: the loop is no whole number of latents.
+    """
+    per_latent = samples_per_latent(synthesizer)
+    n_latents, rest = divmod(n_samples, per_latent)
+    if rest:
+        raise AudiodiffError(
+            f"a loop that can be varied is a whole number of latents, {per_latent} samples each at "
+            f"{synthesizer.sample_rate} Hz; this recording has {n_samples}. Leave loop out, or cut it."
+        )
+    autoencoder, spec = synthesizer.model.autoencoder, synthesizer.model.mel_spec
+    turns = -(-(autoencoder.context_frames * spec.hop_length + spec.n_fft) // n_samples)
+    around = samples.repeat(2 * turns + 2)
+    return encoded(synthesizer, around, turns * n_latents, (turns + 1) * n_latents)

@@ -1,0 +1,70 @@
+"""Clips made out of whole recordings: encoded from beginning to end, and rendered at their level."""
+
+from torch import Tensor
+
+from audiodiff.signal.levels import LevelPolicy, apply_level
+from audiodiff.synthesis.clip import Clip, OnProgress
+from audiodiff.synthesis.latent import EMPTY_PROMPT, LatentSynthesizer, faded
+from audiodiff.synthesis.loop import circular_waveform, seam_score
+from audiodiff.synthesis.recording import encoded, samples_per_latent, shortest_latents
+from audiodiff.synthesis.resolved import ResolvedClip
+
+
+def encoded_whole(synthesizer: LatentSynthesizer, samples: Tensor, n_samples: int) -> Tensor:
+    """Latents of a recording from its beginning to its end, and a little silence where it is very short."""
+    n_latents = max(-(-n_samples // samples_per_latent(synthesizer)), shortest_latents(synthesizer))
+    return encoded(synthesizer, samples, 0, n_latents)
+
+
+def rendered(
+    synthesizer: LatentSynthesizer,
+    latents: Tensor,
+    n_samples: int,
+    gain: float,
+    clip: ResolvedClip,
+    notes: list[str],
+    on_progress: OnProgress | None,
+) -> Clip:
+    """Make a clip of latents that stand for a whole recording.
+
+    Args:
+        synthesizer: the model.
+        latents: `[1, channels, n_latents]`.
+        n_samples: length of the clip.
+        gain: what brought the recording to the model's level; divided out again.
+        clip: level, vocoder, and whether it is a loop.
+        notes: sentences about it; those about a seam are added.
+        on_progress: called with the seconds done and the seconds in all.
+    """
+    rate = synthesizer.sample_rate
+    if clip.loop:
+        waveform = circular_waveform(synthesizer, latents, clip.vocoder, on_progress) / gain
+        seam = seam_score(waveform, synthesizer.model.mel_spec)
+        notes.extend(seam.notes)
+    else:
+        waveform = faded(synthesizer.waveform(latents, clip.vocoder, on_progress)[:n_samples] / gain, rate)
+    policy: LevelPolicy = clip.level
+    # As loud as the recording is, what is made may have higher peaks.
+    if policy == "none" and float(waveform.abs().max()) > 1.0:
+        policy = "peak"
+        notes.append("it was made softer than the recording, whose level would have brought it beyond full scale")
+    levelled = apply_level(waveform, rate, policy)
+    return Clip(
+        waveform=levelled.waveform.numpy(),
+        sample_rate=rate,
+        seed=clip.sampling.seed,
+        gain_db=levelled.gain_db,
+        clipped=levelled.clipped,
+        notes=tuple(dict.fromkeys(notes)),
+        seam=seam.ratio if clip.loop else None,
+    )
+
+
+def all_new(strength: float) -> list[str]:
+    """What there is to say if nothing of a recording is left."""
+    return ["strength is 1, so nothing of the recording is left"] if strength == 1.0 else []
+
+
+def without_empty(notes: tuple[str, ...], strength: float) -> list[str]:
+    """Notes about a prompt; that it is empty says nothing where a recording tells what is wanted."""
+    return [note for note in notes if strength == 1.0 or note != EMPTY_PROMPT]
