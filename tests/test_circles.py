@@ -42,7 +42,7 @@ def circular(graph: Mapping[str, set[str]]) -> list[str]:
             del left[module]
 
 
-@pytest.mark.parametrize("folder", ["recipes", "demo"])
+@pytest.mark.parametrize("folder", ["audiodiff", "recipes", "demo", "benchmarks"])
 def test_there_are_no_circles(folder: str) -> None:
     graph = imports(ROOT / folder)
     assert len(graph) > 10
