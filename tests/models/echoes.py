@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from audiodiff.diffusion.config import process_from_dict
 from audiodiff.diffusion.gaussian import GaussianProcess
 from audiodiff.diffusion.noise import positional_noise
-from audiodiff.models.checkpoint import load_checkpoint, save_checkpoint
-from audiodiff.models.find import find_checkpoint
+from audiodiff.models.checkpoint import WEIGHTS_FILE, load_checkpoint, read_config, save_checkpoint, weights_hash
+from audiodiff.models.find import find_checkpoint, public_name
 from audiodiff.models.kinds import Kind
 from audiodiff.signal.mel import MelSpec, log_mel_to_mel, preset
+from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.vocode import VocoderSynthesizer, open_device
 from audiodiff.text.encoder import TextStates
 
@@ -81,8 +82,11 @@ class Echo(nn.Module):
 def open_echo(name_or_path: str | Path, *, device: str = "auto") -> VocoderSynthesizer:
     """What `audiodiff.load` calls."""
     chosen = open_device(device)
-    model = load_checkpoint(find_checkpoint(name_or_path), Echo).to(chosen)
-    return VocoderSynthesizer(model, name=str(name_or_path), device=chosen)
+    folder = find_checkpoint(name_or_path)
+    model = load_checkpoint(folder, Echo).to(chosen)
+    config = read_config(folder)
+    identity = StoryModel(public_name(name_or_path), weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]))
+    return VocoderSynthesizer(model, name=str(name_or_path), identity=identity, device=chosen)
 
 
 ECHO = Kind(
