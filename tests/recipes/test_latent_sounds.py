@@ -3,13 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from audiodiff.synthesis.generate import LatentSynthesizer
 
 import audiodiff
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import load_checkpoint, read_config
 from audiodiff.models.vocoder import Vocoder
-from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.generator import Generator
 from audiodiff.training.logging import Board
 from audiodiff_recipes import latent
 from audiodiff_recipes.latent_shards import open_shards
@@ -67,22 +66,22 @@ def test_what_validation_hears_is_what_everybody_hears(
     run = latent.train(tiny(place, "same", 2, **changes), resume=False)
     assert not (run / "validation").exists()
     model = audiodiff.load(run, device="cpu")
-    assert isinstance(model, LatentSynthesizer)
+    assert isinstance(model, Generator)
     assert len(heard) == 2
     for seed, (caption, sound) in enumerate(zip(CAPTIONS[5:7], heard, strict=True)):
-        settings = GenerateSettings(source="rendered", vocoder_steps=3)
-        theirs = model.generate(caption, seconds=len(sound) / 22050, seed=seed, steps=2, settings=settings)
+        seconds = len(sound) / 22050
+        theirs = model.generate(caption, seconds=seconds, seed=seed, steps=2, source="rendered", vocoder_steps=3)
         np.testing.assert_array_equal(sound.numpy(), theirs)
 
 
 def test_a_caption_that_is_no_prompt_does_not_stop_the_training(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(self: LatentSynthesizer, prompt: str, **settings: object) -> None:
+    def refuse(self: Generator, prompt: str, **settings: object) -> None:
         raise AudiodiffError(f"{prompt!r} cannot be read")
 
     words: list[str] = []
-    monkeypatch.setattr(LatentSynthesizer, "generate", refuse)
+    monkeypatch.setattr(Generator, "generate", refuse)
     monkeypatch.setattr(Board, "text", lambda self, step, name, text: words.append(text))
     changes = {"validation.seconds": "0.6", "vocoder": str(small_vocoder(tmp_path / "vocoder"))}
     run = latent.train(tiny(place, "refused", 1, **changes), resume=False)
