@@ -13,7 +13,7 @@ import torch
 from audiodiff.data.shards.format import ShardIndex
 from audiodiff.data.shards.writer import LatentClip, ShardWriter
 from audiodiff.models.autoencoder import MelAutoencoder, MelAutoencoderConfig
-from audiodiff.models.checkpoint import save_autoencoder, save_mel_latent, save_upsampler, save_vocoder
+from audiodiff.models.checkpoint import save_checkpoint
 from audiodiff.models.mel_latent import MelLatent, MelLatentConfig
 from audiodiff.models.upsampler import Upsampler, UpsamplerConfig
 from audiodiff.models.vocoder import Vocoder, VocoderConfig
@@ -43,10 +43,10 @@ class Originals:
         latent = MelLatentConfig(codec, dit=DiTConfig(width=16, depth=1, heads=2), text_width=3, text_encoder="minilm")
         low = UpsamplerConfig(n_fft=128, hop_length=32, bands=6, wavenet=wavenet)
         sampling = {"sampling": {"steps": 1}, "description": "tiny", "corpus": {"name": "none", "licences": ["CC0"]}}
-        save_vocoder(folder / "vocoder", Vocoder(VocoderConfig(spec, wavenet=wavenet)), sampling)
-        save_autoencoder(folder / "autoencoder", MelAutoencoder(codec), sampling)
-        save_upsampler(folder / "upsampler", Upsampler(low), sampling)
-        save_mel_latent(folder / "mel_latent", MelLatent(latent), sampling)
+        save_checkpoint(folder / "vocoder", Vocoder(VocoderConfig(spec, wavenet=wavenet)), sampling)
+        save_checkpoint(folder / "autoencoder", MelAutoencoder(codec), sampling)
+        save_checkpoint(folder / "upsampler", Upsampler(low), sampling)
+        save_checkpoint(folder / "mel_latent", MelLatent(latent), sampling)
         shutil.copytree(folder / "vocoder", folder / "mel_latent" / "vocoder")
         self.waveform = self._sound()
         self.sounds = self._encoded()

@@ -196,9 +196,8 @@ def main(config: Config) -> Path:
     folder = config.output / "vocoder_quality"
     report.write(folder)
     text = readme(report, config.steps)
-    temporary = folder / ".readme.md.tmp"
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(folder / "readme.md")
+    with atomic_file(folder / "readme.md") as temporary:
+        temporary.write_text(text, encoding="utf-8")
     # A full-band clip shows more than one that ends at 8 kHz.
     clip = next((clip for clip in clips if clip.sample_rate >= PICTURE_MEL.sample_rate), clips[0])
     picked = min(config.steps, key=lambda n: abs(n - config.picture_steps))

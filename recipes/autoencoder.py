@@ -14,10 +14,8 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.autoencoder import (
     MelAutoencoder,
     MelAutoencoderConfig,
-    autoencoder_config_from_dict,
-    autoencoder_config_to_dict,
 )
-from audiodiff.models.checkpoint import load_autoencoder, save_autoencoder
+from audiodiff.models.checkpoint import load_checkpoint, save_checkpoint
 from audiodiff.models.find import find_checkpoint
 from audiodiff.signal import mel
 from audiodiff.training.devices import Devices
@@ -85,8 +83,6 @@ RECIPE = Recipe(
         model=MelAutoencoderConfig(mel=mel.preset("bigvgan-44k")),
         train=TrainConfig(steps=1, batch_size=1),
     ),
-    autoencoder_config_to_dict,
-    autoencoder_config_from_dict,
 )
 
 configure = RECIPE.configure
@@ -96,7 +92,7 @@ NEXT = "encode a corpus with it: `audiodiff encode CORPUS -o SHARDS --autoencode
 
 
 def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Path:
-    """Train, and return the run folder, which is then a checkpoint for `load_autoencoder`.
+    """Train, and return the run folder, which is then a checkpoint for `load_checkpoint`.
 
     Args:
         config: the settings; `data.folder` and `output` must be set.
@@ -124,7 +120,7 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
     def export(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
         assert isinstance(averaged, MelAutoencoder)
         averaged.fit_latent_statistics(examples)
-        save_autoencoder(folder, averaged, {**metadata, **facts})
+        save_checkpoint(folder, averaged, {**metadata, **facts})
 
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, MelAutoencoder)
@@ -159,7 +155,7 @@ def build_model(config: Config, examples: Tensor, bandwidth_hz: Tensor | None = 
     if not config.init:
         model.fit_mel_statistics(examples, bandwidth_hz)
         return model
-    given = load_autoencoder(find_checkpoint(config.init))
+    given = load_checkpoint(find_checkpoint(config.init), MelAutoencoder)
     if (given.config.mel, given.config.network) != (config.model.mel, config.model.network):
         raise AudiodiffError(
             f"the checkpoint {config.init} is of another shape or mel; give the settings that it was trained with."

@@ -21,12 +21,13 @@ from audiodiff.data.shards.files import stored_index
 from audiodiff.data.shards.output import check_empty, check_url, complete_folder
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.autoencoder import MelAutoencoder
-from audiodiff.models.checkpoint import autoencoder_hash, load_autoencoder
+from audiodiff.models.checkpoint import autoencoder_hash, load_checkpoint
 from audiodiff.models.find import find_checkpoint
 from audiodiff.models.mel_latent import CLASSES, NUMBERS, ClassConfig, NumberConfig
 from audiodiff.signal import mel
 from audiodiff.signal.beats import steady_beats, track_beats
-from audiodiff.text.encoder import TextEncoder, open_encoder
+from audiodiff.text.encoder import TextEncoder
+from audiodiff.text.encoders import open_encoder
 from audiodiff.text.keys import key_name
 from audiodiff.text.vocabulary import collect_vocabulary
 
@@ -117,7 +118,7 @@ def encode_corpus(
         output: where the shards go, a folder or a URL; each split's folder appears when it is complete.
         autoencoder: checkpoint that makes the latents, or the latent model whose autoencoder does, by name or path.
         corpus: layout of the folder.
-        text_encoder: name of the frozen encoder (`audiodiff.text.open_encoder`).
+        text_encoder: name of the frozen encoder (`audiodiff.text.encoders`).
         numbers, classes: what the model can be asked for; those of its preset (`RECIPE.preset`).
         beats: whether the beats of clips of known tempo are wanted.
         cache: where decoded audio and text states are kept; empty for the user's cache folder.
@@ -132,7 +133,7 @@ def encode_corpus(
         AudiodiffError: nothing to encode, or a checkpoint, encoder or folder that cannot be used.
     """
     check_url(str(output))
-    model = load_autoencoder(find_checkpoint(autoencoder)).to(device)
+    model = load_checkpoint(find_checkpoint(autoencoder), MelAutoencoder).to(device)
     encoder: TextEncoder = open_encoder(text_encoder)
     data = DataConfig(folder=folder, corpus=corpus, cache=cache)
     listing = read_corpus(data)

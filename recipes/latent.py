@@ -13,18 +13,18 @@ from audiodiff.atomic import atomic_file
 from audiodiff.data.shards import LatentBatch, LatentDataset
 from audiodiff.diffusion.times import QUANTILES, stratified_uniform
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.autoencoder import MelAutoencoder
 from audiodiff.models.checkpoint import (
     CONFIG_FILE,
     WEIGHTS_FILE,
-    load_autoencoder,
-    load_mel_latent,
+    load_checkpoint,
     read_config,
-    save_mel_latent,
+    save_checkpoint,
     weights_hash,
 )
-from audiodiff.models.config import dataclass_to_dict
+from audiodiff.models.config import dataclass_to_dict, model_config_to_dict
 from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint, find_vocoder
-from audiodiff.models.mel_latent import MelLatent, mel_latent_config_to_dict
+from audiodiff.models.mel_latent import MelLatent
 from audiodiff.nn.condition import Condition, drop_conditions, drop_parts
 from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
@@ -33,9 +33,10 @@ from audiodiff.training.loop import LossOutput, Player, step_seed
 from .gaps import with_gaps
 from .latent_config import RECIPE, Config, configure
 from .latent_shards import check_shards, describe_shards, open_shards, unknown_to
-from .latent_sounds import check_vocoder, open_listener, show_sounds
+from .latent_sounds import check_vocoder, show_sounds
 from .recipe import OnStep, check_shape, player
 from .session import run_steps
+from .validation import exported
 
 __all__ = ["NEXT", "RECIPE", "Config", "MelLatent", "configure", "train"]
 
@@ -44,7 +45,7 @@ NEXT = "try it with `audiodiff generate PROMPT -o out.wav --model {folder}`"
 
 
 def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Path:
-    """Train, and return the run folder, which is then a checkpoint for `load_mel_latent`.
+    """Train, and return the run folder, which is then a checkpoint for `load_checkpoint`.
 
     Args:
         config: the settings; `data.folder`, `autoencoder` and `output` must be set.
@@ -68,7 +69,6 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
     check_vocoder(config)
     if devices.rank == 0 and (unknown := unknown_to(train_set, config)):
         print(f"audiodiff: {unknown}", file=sys.stderr, flush=True)
-    listener = open_listener(config, devices.device) if valid_set is not None and devices.rank == 0 else None
     run.tell_memory()
     model = build_model(config).to(devices.device)
     metadata = describe(config)
@@ -77,13 +77,14 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
         assert isinstance(averaged, MelLatent)
         if config.vocoder:  # first, so that a model that is there has its vocoder
             copy_vocoder(find_vocoder(config.vocoder), folder / VOCODER_FOLDER)
-        save_mel_latent(folder, averaged, {**metadata, **facts})
+        save_checkpoint(folder, averaged, {**metadata, **facts})
 
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, MelLatent)
         assert valid_set is not None
-        if listener is not None:
-            show_sounds(averaged, listener, valid_set, config, board=board, step=step)
+        if config.vocoder and config.validation.sounds and config.validation.clips:
+            with exported(averaged, run.folder, export) as folder:
+                show_sounds(folder, valid_set, config, device=str(devices.device), board=board, step=step)
         found = {"loss": validation_loss(averaged, valid_set, config, devices)}
         if averaged.config.known:
             found["completion_loss"] = validation_loss(averaged, valid_set, config, devices, complete=True)
@@ -108,10 +109,9 @@ def build_model(config: Config) -> MelLatent:
     torch.manual_seed(config.train.seed)
     model = MelLatent(config.model)
     if config.init:
-        given = load_mel_latent(find_checkpoint(config.init))
+        given = load_checkpoint(find_checkpoint(config.init), MelLatent)
         theirs, ours = (
-            {**mel_latent_config_to_dict(each.config), "process": None, "parameterization": None}
-            for each in (given, model)
+            {**model_config_to_dict(each.config), "process": None, "parameterization": None} for each in (given, model)
         )
         # What comes in by layers of its own can be learnt later than the rest: beats, gaps, further kinds of classes.
         theirs["beats"] = theirs["beats"] or ours["beats"]
@@ -120,7 +120,7 @@ def build_model(config: Config) -> MelLatent:
         check_shape(config.init, theirs, ours)
         _, strange = model.load_state_dict(given.state_dict(), strict=False)
         assert not strange
-    model.autoencoder.load_state_dict(load_autoencoder(find_checkpoint(config.autoencoder)).state_dict())
+    model.autoencoder.load_state_dict(load_checkpoint(find_checkpoint(config.autoencoder), MelAutoencoder).state_dict())
     # The codec is finished; what is learnt here is what its latents look like.
     model.autoencoder.requires_grad_(False)
     return model

@@ -7,13 +7,11 @@ from typing import Any, Literal
 from audiodiff.bounds import check_bounds
 from audiodiff.diffusion.times import QUANTILES
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.autoencoder import MelAutoencoderConfig
-from audiodiff.models.checkpoint import read_config
+from audiodiff.models.autoencoder import MelAutoencoder, MelAutoencoderConfig
+from audiodiff.models.checkpoint import model_config_of
 from audiodiff.models.find import find_checkpoint
 from audiodiff.models.mel_latent import (
     MelLatentConfig,
-    mel_latent_config_from_dict,
-    mel_latent_config_to_dict,
 )
 from audiodiff.signal import mel
 from audiodiff.training.loop import TrainConfig
@@ -140,10 +138,8 @@ class Config:
 def _with_codec(values: dict[str, Any], before: Mapping[str, Any], given: set[str]) -> dict[str, Any]:
     """The autoencoder's shape is that of the checkpoint `autoencoder`, where one is given."""
     if values["autoencoder"]:
-        found = read_config(find_checkpoint(values["autoencoder"]), "autoencoder", "mel_latent")
-        values["model"]["autoencoder"] = (
-            found["model"]["autoencoder"] if found["kind"] == "mel_latent" else found["model"]
-        )
+        found = model_config_of(find_checkpoint(values["autoencoder"]), MelAutoencoder)
+        values["model"]["autoencoder"] = found
     return values
 
 
@@ -153,8 +149,6 @@ RECIPE = Recipe(
         model=MelLatentConfig(autoencoder=MelAutoencoderConfig(mel=mel.preset("bigvgan-44k"))),
         train=TrainConfig(steps=1, batch_size=1),
     ),
-    mel_latent_config_to_dict,
-    mel_latent_config_from_dict,
     follow=_with_codec,
     found="model.autoencoder",
 )

@@ -6,7 +6,8 @@ from typing import Any
 from audiodiff.data.shards import LatentDataset
 from audiodiff.data.shards.files import find_shards
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.checkpoint import autoencoder_hash, load_autoencoder
+from audiodiff.models.autoencoder import MelAutoencoder
+from audiodiff.models.checkpoint import autoencoder_hash, load_checkpoint
 from audiodiff.models.find import find_checkpoint
 
 from .latent_config import Config
@@ -65,7 +66,7 @@ def check_shards(data: LatentDataset, config: Config) -> None:
     """
     if not config.autoencoder:
         raise AudiodiffError("autoencoder is not set; give the checkpoint that made the shards (--autoencoder FOLDER).")
-    ours = autoencoder_hash(load_autoencoder(find_checkpoint(config.autoencoder)))
+    ours = autoencoder_hash(load_checkpoint(find_checkpoint(config.autoencoder), MelAutoencoder))
     index = data.index
     if index.autoencoder != ours:
         raise AudiodiffError(

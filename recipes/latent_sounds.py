@@ -1,44 +1,28 @@
-"""Listening to a latent model while it trains: a few fixed captions, generated, decoded and vocoded."""
+"""Listening to a latent model while it trains: a few fixed captions, generated as a user's prompts are."""
 
-import dataclasses
-from typing import NamedTuple
+from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from audiodiff.data.shards import LatentDataset
-from audiodiff.diffusion.guidance import classifier_free, rescale
-from audiodiff.diffusion.noise import positional_noise
-from audiodiff.diffusion.samplers import SAMPLERS, sample
-from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.checkpoint import load_vocoder, read_config
-from audiodiff.models.config import dataclass_from_dict
-from audiodiff.models.find import find_vocoder
-from audiodiff.models.mel_latent import MelLatent
-from audiodiff.models.vocoder import Vocoder
-from audiodiff.nn.condition import Condition
+from audiodiff.models.checkpoint import read_config
+from audiodiff.models.find import VOCODER_FOLDER, find_vocoder
 from audiodiff.signal import mel
-from audiodiff.signal.beats import beat_positions
+from audiodiff.synthesis import vocode
+from audiodiff.synthesis.generator import Generator
+from audiodiff.synthesis.load import load_generator
+from audiodiff.synthesis.settings import MIN_SECONDS
 from audiodiff.training.logging import Board
 
 from .latent_config import Config
-from .vocoder import SamplingConfig as VocoderSampling
-from .vocoder import vocode_mel
-
-
-class Listener(NamedTuple):
-    """A vocoder and how it is sampled."""
-
-    vocoder: Vocoder
-    sampling: VocoderSampling
 
 
 def check_vocoder(config: Config) -> None:
-    """Refuse a vocoder for another mel before hours are spent.
+    """Refuse a vocoder for another mel, or one that cannot be used, before hours are spent.
 
     Raises:
-        AudiodiffError: `config.vocoder` is not a vocoder, or takes another mel than the model makes.
+        AudiodiffError: `config.vocoder` is not a vocoder, is damaged, or takes another mel than the model makes.
     """
     if not config.vocoder:
         return
@@ -49,17 +33,7 @@ def check_vocoder(config: Config) -> None:
             f"the vocoder {config.vocoder} takes another mel ({mel.describe(theirs)}) than the model makes "
             f"({mel.describe(ours)}); give a vocoder for that one."
         )
-
-
-def open_listener(config: Config, device: torch.device) -> Listener | None:
-    """Load the run's vocoder; None where there is none, or no sounds are wanted."""
-    if not config.vocoder or not config.validation.sounds or not config.validation.clips:
-        return None
-    stated = read_config(find_vocoder(config.vocoder), "vocoder")["metadata"].get("sampling", {})
-    known = ("steps", "sampler", "grid", "precision")
-    sampling = dataclass_from_dict(VocoderSampling, {key: stated[key] for key in known if key in stated})
-    vocoder = load_vocoder(find_vocoder(config.vocoder)).to(device)
-    return Listener(vocoder, dataclasses.replace(sampling, steps=min(sampling.steps, config.validation.steps)))
+    vocode.load(find_vocoder(config.vocoder), device="cpu")
 
 
 def listening_clips(data: LatentDataset, count: int) -> list[int]:
@@ -69,46 +43,47 @@ def listening_clips(data: LatentDataset, count: int) -> list[int]:
     return able[::stride][:count]
 
 
-@torch.no_grad()
-def show_sounds(
-    model: MelLatent, listener: Listener, data: LatentDataset, config: Config, *, board: Board, step: int
-) -> None:
-    """Generate from captions; put the mels (the clip's own above, ours below) and our sounds on the board."""
-    most = max(round(config.validation.seconds * model.latents_per_second), 1)
-    device = next(model.parameters()).device
+def show_sounds(folder: Path, data: LatentDataset, config: Config, *, device: str, board: Board, step: int) -> None:
+    """Generate from captions; put the mels (the clip's own above, ours below) and our sounds on the board.
+
+    Args:
+        folder: the model's checkpoint, with a vocoder.
+        data: the clips of the validation split.
+        config: of the run.
+        device: where to generate.
+        board: where it goes; what could not be generated is told there, and is no reason to stop training.
+        step: of the training.
+    """
+    generator = load_generator(folder, device=device)
+    rate, most = generator.sample_rate, max(round(config.validation.seconds * generator.model.latents_per_second), 1)
+    stated = read_config(folder / VOCODER_FOLDER)["metadata"].get("sampling", {}).get("steps", config.validation.steps)
+    vocoder_steps = min(stated, config.validation.steps)
+    numbers = {number.name for number in config.model.numbers}
+    classes = {kind.name for kind in config.model.classes}
     for place, index in enumerate(listening_clips(data, config.validation.clips)):
-        clip = data.clips[index]
-        own = data.latent(index)[None, :, :most].to(device)
-        states = data.states(index)[:1] or (torch.zeros(0, model.config.text_width),)
-        cond = model.condition(states, [clip.numbers], [clip.classes])
-        if model.config.beats and clip.beats:
-            beats = torch.from_numpy(beat_positions(clip.beats, data.times(0, own.shape[-1])))
-            cond = cond._replace(beats=beats[None].to(device))
-        latents = generate(model, cond, config, own.shape[-1], seed=place)
-        log_mels = [model.autoencoder.decode(each) for each in (own, latents)]
-        sound = vocode_mel(listener.vocoder, log_mels[1], listener.sampling, seed=place)
-        name = f"prompt {place + 1}"
-        board.text(step, name, clip.texts[0] if clip.texts else "(none)")
-        board.picture(step, name, torch.cat(log_mels))
-        board.audio(step, name, sound, model.mel_spec.sample_rate)
-
-
-def generate(model: MelLatent, cond: Condition, config: Config, n_latents: int, seed: int) -> Tensor:
-    """Sample latents `[1, channels, n_latents]` as the checkpoint recommends, in few steps."""
-    settings = config.sampling
-    device = next(model.parameters()).device
-    nothing = model.condition([torch.zeros(0, model.config.text_width)], [{}], [{}])
-    denoise = classifier_free(
-        model.denoiser(torch.bfloat16 if settings.precision == "bf16" else None),
-        model.network.project_cond(cond),
-        model.network.project_cond(nothing),
-        settings.guidance,
-        adjust=rescale(settings.rescale) if settings.rescale and settings.guidance > 1.0 else None,
-    )
-
-    def noise(draw: int) -> Tensor:
-        return positional_noise(seed, draw, 0, n_latents, channels=model.channels)[None].to(device)
-
-    times = GRIDS[settings.grid](model.process, min(settings.steps, config.validation.steps))
-    start = model.process.prior(noise(0))
-    return sample(SAMPLERS[settings.sampler](), denoise, model.process, start, times, noise)
+        clip, name = data.clips[index], f"prompt {place + 1}"
+        caption = clip.texts[0] if clip.texts else ""
+        said = {name: value for name, value in clip.classes.items() if name in classes}
+        own = data.latent(index)[None, :, :most].to(generator.device)
+        try:
+            sound = torch.from_numpy(
+                Generator(generator).generate(
+                    caption,
+                    seconds=max(own.shape[-1] / generator.model.latents_per_second, MIN_SECONDS),
+                    seed=place,
+                    steps=min(config.sampling.steps, config.validation.steps),
+                    tempo=clip.numbers.get("tempo") if "tempo" in numbers else None,
+                    key=said.get("key", ""),
+                    source=said.get("source", ""),
+                    vocoder_steps=vocoder_steps,
+                )
+            )
+        except AudiodiffError as error:  # a caption need not be a prompt
+            board.text(step, name, f"{caption}: {error}")
+            continue
+        own_mel = generator.mel(own)
+        ours = mel.log_mel(sound[None], generator.model.mel_spec)
+        n_frames = min(own_mel.shape[-1], ours.shape[-1])
+        board.text(step, name, caption or "(none)")
+        board.picture(step, name, torch.cat([own_mel[None, ..., :n_frames].cpu(), ours[..., :n_frames]]))
+        board.audio(step, name, sound, rate)

@@ -106,10 +106,10 @@ _TINY_WAVENET = {
 
 
 def _diffwave() -> dict[str, Any]:
-    from audiodiff.models.vocoder import vocoder_config_to_dict
+    from audiodiff.models.config import model_config_to_dict
     from audiodiff.models.vocoder.lmnt import diffwave_config
 
-    return vocoder_config_to_dict(diffwave_config())
+    return model_config_to_dict(diffwave_config())
 
 
 # --- autoencoders -----------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from torch import nn
 from audiodiff.bounds import check_bounds
 from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
+from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict, model_config_to_dict
 from audiodiff.models.find import find_checkpoint
 from audiodiff.training.devices import Devices, open_devices
 from audiodiff.training.loop import LossOutput, Player, Step, TrainConfig
@@ -29,6 +29,10 @@ OnStep = Callable[[Step], None]
 
 class RunConfig(Protocol):
     """The settings that every recipe's `Config` has."""
+
+    @property
+    def model(self) -> Any:
+        """The config of the model."""
 
     @property
     def train(self) -> TrainConfig:
@@ -92,16 +96,12 @@ class Recipe(Generic[C]):
     Attributes:
         name: of its module, as the table of presets has it.
         default: what presets start from.
-        model_to_dict: turns `Config.model` into plain values.
-        model_from_dict: the way back.
         follow: brings settings up to others, None where each stands for itself.
         found: a setting that is found in a checkpoint and never stated on a command line.
     """
 
     name: str
     default: C
-    model_to_dict: Callable[[Any], dict[str, Any]]
-    model_from_dict: Callable[[Mapping[str, Any]], Any]
     follow: Follow | None = None
     found: str = ""
 
@@ -152,7 +152,7 @@ class Recipe(Generic[C]):
     def to_dict(self, config: C) -> dict[str, Any]:
         """Turn settings into JSON values."""
         values: dict[str, Any] = dataclass_to_dict(config)
-        return {**values, "model": self.model_to_dict(getattr(config, "model"))}  # noqa: B009
+        return {**values, "model": model_config_to_dict(config.model)}
 
     def from_dict(self, values: Mapping[str, Any]) -> C:
         """Read settings from plain values.
@@ -160,7 +160,8 @@ class Recipe(Generic[C]):
         Raises:
             AudiodiffError: an unknown key, a value of the wrong type, or parts that do not fit each other.
         """
-        return dataclass_from_dict(type(self.default), {**values, "model": self.model_from_dict(values["model"])})
+        model = dataclass_from_dict(type(self.default.model), values["model"])
+        return dataclass_from_dict(type(self.default), {**values, "model": model})
 
     def open_run(
         self,

@@ -247,6 +247,4 @@ def _put(values: dict[str, Any], key: str, value: Any) -> None:
     *path, last = key.split(".")
     for part in path:
         values = values[part]
-        if not isinstance(values, dict):
-            raise AudiodiffError(f"{key} cannot be set: {part} is given as {str(values)[:60]!r}, not as a table.")
     values[last] = value

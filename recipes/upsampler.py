@@ -10,23 +10,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from audiodiff.bounds import check_bounds
 from audiodiff.data.dataset import AudioDataset
-from audiodiff.diffusion.samplers import SAMPLERS, sample
-from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.spectral import log_spectral_distance
-from audiodiff.models.checkpoint import load_upsampler, save_upsampler
-from audiodiff.models.config import dataclass_to_dict
+from audiodiff.models.checkpoint import load_checkpoint, save_checkpoint
+from audiodiff.models.config import dataclass_to_dict, model_config_to_dict
 from audiodiff.models.find import find_checkpoint
 from audiodiff.models.upsampler import (
     Upsampler,
     UpsamplerConfig,
-    upsampler_config_from_dict,
-    upsampler_config_to_dict,
 )
+from audiodiff.signal.resample import resample
+from audiodiff.synthesis.upsample import UpsamplerSynthesizer
+from audiodiff.synthesis.upsample import load_upsampler as load_upsampler_synthesizer
 from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
 from audiodiff.training.loop import LossOutput, Player, TrainConfig, step_seed
@@ -34,7 +33,7 @@ from audiodiff.training.loop import LossOutput, Player, TrainConfig, step_seed
 from .corpus import DataConfig, RandomCrops, describe_corpus, fit_length, open_corpus
 from .recipe import OnStep, Recipe, check_sampling, check_shape, player
 from .session import run_steps
-from .validation import beginnings, even_times
+from .validation import beginnings, even_times, exported
 
 # Crops that decide how log-magnitudes are standardised.
 _STATISTICS_CROPS = 128
@@ -116,8 +115,6 @@ class Config:
 RECIPE = Recipe(
     "upsampler",
     Config(model=UpsamplerConfig(), train=TrainConfig(steps=1, batch_size=1)),
-    upsampler_config_to_dict,
-    upsampler_config_from_dict,
 )
 
 configure = RECIPE.configure
@@ -127,7 +124,7 @@ NEXT = "try it with `audiodiff upsample in.wav -o out.wav --model {folder}`"
 
 
 def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Path:
-    """Train, and return the run folder, which is then a checkpoint for `load_upsampler`.
+    """Train, and return the run folder, which is then a checkpoint for `load_checkpoint`.
 
     Args:
         config: the settings; `data.folder` and `output` must be set.
@@ -153,14 +150,14 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
 
     def export(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
         assert isinstance(averaged, Upsampler)
-        save_upsampler(folder, averaged, {**metadata, **facts})
+        save_checkpoint(folder, averaged, {**metadata, **facts})
 
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, Upsampler)
-        return {
-            "loss": validation_loss(averaged, valid_set, config, devices),
-            "lsd_above": listen(averaged, valid_set, config, devices, board=board, step=step),
-        }
+        loss = validation_loss(averaged, valid_set, config, devices)
+        with exported(averaged, run.folder, export) as folder:
+            synthesizer = load_upsampler_synthesizer(folder, device=str(devices.device))
+            return {"loss": loss, "lsd_above": listen(synthesizer, valid_set, config, board=board, step=step)}
 
     return run_steps(
         run,
@@ -187,8 +184,8 @@ def build_model(config: Config, data: AudioDataset) -> Upsampler:
     if not config.init:
         model.fit_statistics(data.crops(config.train.seed, 0, _STATISTICS_CROPS, _n_samples(config)).waveform)
         return model
-    given = load_upsampler(find_checkpoint(config.init))
-    theirs, ours = upsampler_config_to_dict(given.config), upsampler_config_to_dict(config.model)
+    given = load_checkpoint(find_checkpoint(config.init), Upsampler)
+    theirs, ours = model_config_to_dict(given.config), model_config_to_dict(config.model)
     check_shape(config.init, theirs, ours, lambda key: not key.startswith(("t_min", "augmentation_max")))
     model.load_state_dict(given.state_dict())
     return model
@@ -229,41 +226,19 @@ def validation_loss(model: Upsampler, data: AudioDataset, config: Config, device
     return total / len(data)
 
 
-def listen(model: Upsampler, data: AudioDataset, config: Config, devices: Devices, *, board: Board, step: int) -> float:
+def listen(model: UpsamplerSynthesizer, data: AudioDataset, config: Config, *, board: Board, step: int) -> float:
     """Upsample the validation clips; return the mean log-spectral distance above the kept band (dB)."""
-    rate, total = config.model.sample_rate, 0.0
+    rate, total = model.sample_rate, 0.0
     for index in range(len(data)):
         waveform = data.waveform(index, stop=int(config.validation.seconds * rate))
         waveform = fit_length(waveform, max(len(waveform), 2048))
-        base = model.narrow(waveform[None].to(devices.device))
-        estimate = upsample(model, base, config.sampling, seed=index)[0].cpu()
-        total += log_spectral_distance(waveform.numpy(), estimate.numpy(), rate, from_hz=config.model.low_rate / 2)
+        low = resample(waveform[None], rate, model.low_rate)[0]
+        estimate = fit_length(model.upsample(low, model.low_rate, seed=index), len(waveform))
+        total += log_spectral_distance(waveform.numpy(), estimate.numpy(), rate, from_hz=model.low_rate / 2)
         if config.validation.sounds:
             board.audio(step, f"clip {index + 1}/upsampled", estimate, rate)
             board.audio(step, f"clip {index + 1}/recording", waveform, rate)
     return total / len(data)
-
-
-@torch.no_grad()
-def upsample(model: Upsampler, base: Tensor, settings: SamplingConfig, seed: int) -> Tensor:
-    """Give short interpolated waveforms `[1, n_samples]` at the model's level the band they lack: `[1, n_samples]`."""
-    n_frames = model.stft.n_frames(base.shape[-1])
-    level = torch.full((len(base),), settings.augmentation, device=base.device)
-    cond = model.condition(base, level, model.condition_noise(seed, 0, n_frames).to(base.device))
-    denoiser = model.denoiser(torch.bfloat16 if settings.precision == "bf16" else None)
-
-    def noise(draw: int) -> Tensor:
-        return model.noise(seed, draw, 0, n_frames).to(base.device)
-
-    state = sample(
-        SAMPLERS[settings.sampler](),
-        lambda x, t: denoiser(x, t, cond),
-        model.process,
-        model.process.prior(noise(0)),
-        GRIDS[settings.grid](model.process, settings.steps),
-        noise,
-    )
-    return model.decode(state, base)
 
 
 def describe(config: Config, data: AudioDataset) -> dict[str, Any]:

@@ -1,9 +1,13 @@
 """Measuring a model while it trains: on the same clips, at the same times, with the same noise whenever it is done."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from audiodiff.data.dataset import AudioDataset
 
@@ -23,3 +27,19 @@ def beginnings(data: AudioDataset, n_samples: int) -> Iterator[tuple[Tensor, Ten
     for index in range(len(data)):
         waveform = fit_length(data.waveform(index, stop=n_samples), n_samples)
         yield waveform.expand(N_TIMES, -1), torch.full((N_TIMES,), data.bandwidth_hz(index))
+
+
+@contextmanager
+def exported(
+    averaged: nn.Module, run: Path, export: Callable[[nn.Module, Path, Mapping[str, Any]], None]
+) -> Iterator[Path]:
+    """Write the averaged model as a checkpoint into a folder for a while.
+
+    Validation loads it as everybody does (`audiodiff.load`), and so hears what everybody will.
+    """
+    folder = run / "validation"
+    try:
+        export(averaged, folder, {})
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

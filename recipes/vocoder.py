@@ -16,21 +16,19 @@ from torch import Tensor, nn
 
 from audiodiff.bounds import check_bounds
 from audiodiff.data.dataset import AudioDataset
-from audiodiff.diffusion.samplers import SAMPLERS, STOCHASTIC_SAMPLERS, sample
-from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.checkpoint import load_autoencoder, load_vocoder, save_vocoder
-from audiodiff.models.config import dataclass_to_dict
+from audiodiff.models.autoencoder import MelAutoencoder
+from audiodiff.models.checkpoint import load_checkpoint, save_checkpoint
+from audiodiff.models.config import dataclass_to_dict, model_config_to_dict
 from audiodiff.models.find import find_checkpoint, find_vocoder
 from audiodiff.models.vocoder import (
     PriorConfig,
     Vocoder,
     VocoderConfig,
-    vocoder_config_from_dict,
-    vocoder_config_to_dict,
 )
 from audiodiff.nn.discriminator import Discriminator, DiscriminatorConfig, discriminator_loss, generator_loss
 from audiodiff.signal import mel
+from audiodiff.synthesis.vocode import VocoderSynthesizer, load
 from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
 from audiodiff.training.loop import LossOutput, Player, TrainConfig, step_seed
@@ -39,7 +37,7 @@ from .corpus import DataConfig, RandomCrops, describe_corpus, fit_length, open_c
 from .from_mel import follow_mel
 from .recipe import OnStep, Recipe, check_sampling, check_shape, player
 from .session import run_steps
-from .validation import beginnings, even_times
+from .validation import beginnings, even_times, exported
 
 
 @dataclass(frozen=True)
@@ -177,8 +175,6 @@ def _follow_mel(values: dict[str, Any], before: Mapping[str, Any], given: set[st
 RECIPE = Recipe(
     "vocoder",
     Config(model=VocoderConfig(mel=mel.preset("hifigan-22k")), train=TrainConfig(steps=1, batch_size=1)),
-    vocoder_config_to_dict,
-    vocoder_config_from_dict,
     follow=_follow_mel,
 )
 
@@ -189,7 +185,7 @@ NEXT = "try it with `audiodiff vocode in.wav -o out.wav --model {folder}`"
 
 
 def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Path:
-    """Train, and return the run folder, which is then a checkpoint for `load_vocoder`.
+    """Train, and return the run folder, which is then a checkpoint for `load_checkpoint`.
 
     Args:
         config: the settings; `data.folder` and `output` must be set.
@@ -211,12 +207,13 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
 
     def export(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
         assert isinstance(averaged, Vocoder)
-        save_vocoder(folder, for_sampling(averaged, config), {**metadata, **facts})
+        save_checkpoint(folder, for_sampling(averaged, config), {**metadata, **facts})
 
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, Vocoder)
         if config.validation.sounds:
-            show_clips(for_sampling(averaged, config), valid_set, config, devices, board=board, step=step)
+            with exported(averaged, run.folder, export) as folder:
+                show_clips(load(folder, device=str(devices.device)), valid_set, config, board=board, step=step)
         return {"loss": validation_loss(averaged, valid_set, config, devices)}
 
     return run_steps(
@@ -238,8 +235,8 @@ def build_model(config: Config) -> Vocoder:
     torch.manual_seed(config.train.seed)
     model = Vocoder(config.model)
     if config.init:
-        given = load_vocoder(find_vocoder(config.init))
-        theirs, ours = vocoder_config_to_dict(given.config), vocoder_config_to_dict(config.model)
+        given = load_checkpoint(find_vocoder(config.init), Vocoder)
+        theirs, ours = model_config_to_dict(given.config), model_config_to_dict(config.model)
         decisive = ("mel.", "wavenet.", "front_end.", "head.name")
         check_shape(config.init, theirs, ours, lambda key: key.startswith(decisive))
         model.load_state_dict(given.state_dict())
@@ -307,7 +304,9 @@ def decoded_mels(config: Config, devices: Devices) -> Callable[[Tensor, Tensor],
     """
     if not config.autoencoder:
         return None
-    codec = load_autoencoder(find_checkpoint(config.autoencoder)).to(devices.device).requires_grad_(False)
+    codec = (
+        load_checkpoint(find_checkpoint(config.autoencoder), MelAutoencoder).to(devices.device).requires_grad_(False)
+    )
     spec = config.model.mel
     if codec.mel_spec != spec:
         raise AudiodiffError(
@@ -336,43 +335,17 @@ def validation_loss(model: Vocoder, data: AudioDataset, config: Config, devices:
     return total / len(data)
 
 
-def show_clips(
-    model: Vocoder, data: AudioDataset, config: Config, devices: Devices, *, board: Board, step: int
-) -> None:
+def show_clips(model: VocoderSynthesizer, data: AudioDataset, config: Config, *, board: Board, step: int) -> None:
     """Vocode the validation clips; put the mels (recording above, ours below) and the sounds on the board."""
     spec, rate = config.model.mel, config.model.mel.sample_rate
     for index in range(len(data)):
         waveform = data.waveform(index, stop=int(config.validation.seconds * rate))
         waveform = fit_length(waveform, math.ceil(len(waveform) / spec.hop_length) * spec.hop_length)
-        estimate = vocode(model, waveform.to(devices.device), config.sampling, seed=index)
-        mels = torch.cat([mel.log_mel(sound[None], spec) for sound in (waveform, estimate.cpu())])
+        estimate = model.vocode(waveform, rate, seed=index)
+        mels = torch.cat([mel.log_mel(sound[None], spec) for sound in (waveform, estimate)])
         board.picture(step, f"clip {index + 1}", mels)
         board.audio(step, f"clip {index + 1}/vocoded", estimate, rate)
         board.audio(step, f"clip {index + 1}/recording", waveform, rate)
-
-
-def vocode(model: Vocoder, waveform: Tensor, settings: SamplingConfig, seed: int) -> Tensor:
-    """Reduce a short waveform `[n_samples]` (a multiple of the hop) to its mel and sample it back: `[n_samples]`."""
-    n_frames = len(waveform) // model.mel_spec.hop_length
-    return vocode_mel(model, mel.log_mel(waveform[None], model.config.state_mel)[..., :n_frames], settings, seed)
-
-
-@torch.no_grad()
-def vocode_mel(model: Vocoder, log_mel: Tensor, settings: SamplingConfig, seed: int) -> Tensor:
-    """Sample the waveform `[n_frames * hop_length]` of a short log-mel `[1, n_mels, n_frames]`."""
-    compute_dtype = torch.bfloat16 if settings.precision == "bf16" else None
-    cond = model.prepare(log_mel, compute_dtype)
-    noise = model.noise(log_mel, seed, 0, cond)
-    denoiser = model.denoiser(compute_dtype)
-    estimate = sample(
-        SAMPLERS[settings.sampler](),
-        lambda x, t: denoiser(x, t, cond),
-        model.process,
-        model.process.prior(noise(0)),
-        GRIDS[settings.grid](model.process, settings.steps),
-        noise if settings.sampler in STOCHASTIC_SAMPLERS else None,
-    )
-    return estimate[0, 0]
 
 
 def for_sampling(model: Vocoder, config: Config) -> Vocoder:

@@ -92,7 +92,8 @@ def _run(folder: Path, tests: Sequence[str]) -> None:
         sys.dont_write_bytecode = True  # a mutated file may have the size and time of the one before
         sys.path[:] = [str(folder), *(path for path in sys.path if Path(path or ".").resolve() != ROOT)]
         os.environ["PYTHONPATH"] = str(folder)
-        for name in [name for name in sys.modules if name.split(".")[0] in ("audiodiff", "tests", "demo")]:
+        ours = ("audiodiff", "audiodiff_demo", "audiodiff_recipes", "demo", "tests")
+        for name in [name for name in sys.modules if name.split(".")[0] in ours]:
             del sys.modules[name]
         quiet = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(quiet, 1)

@@ -14,6 +14,7 @@ FLOORS = {
     "errors": 0,
     "bounds": 0,
     "json_reader": 0,
+    "plugins": 0,
     "printable": 0,
     "torch_state": 0,
     "_torchaudio": 0,

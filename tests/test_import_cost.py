@@ -47,6 +47,9 @@ CASES = [
     (["replay", "--help"], 0, "--input"),
     (["prompts", "save", "--help"], 0, "--negative"),
     (["demo", "--help"], 0, "--share"),
+    (["train", "--help"], 0, "--resume RUN"),
+    (["encode", "--help"], 0, "--autoencoder"),
+    (["caption", "--help"], 0, "metadata.csv"),
     (["nonsense"], 2, "nonsense"),
     ([], 2, "usage"),
 ]

@@ -10,17 +10,14 @@ A package adds a command by an entry point, whose value is a module with `add_pa
 import argparse
 import re
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any, Protocol, cast
 
-from audiodiff.cli.parser import MAX_MESSAGE
 from audiodiff.errors import AudiodiffError
+from audiodiff.plugins import OWN_DISTRIBUTION, broken, load_plugin, owner, plugins
 
 GROUP = "audiodiff.commands"
 """The group of entry points that are commands."""
-
-OWN_DISTRIBUTION = "audiodiff-synth"
-"""Whose commands are imported to be listed; those of others only when they are called."""
 
 COMMANDS = {
     "generate": "audiodiff.cli.generate",
@@ -61,15 +58,7 @@ def registered() -> dict[str, EntryPoint]:
 
     Nobody replaces a command of this package; of others that want one name the first by the package's name has it.
     """
-    found = sorted(entry_points(group=GROUP), key=lambda entry: (owner(entry) != OWN_DISTRIBUTION, owner(entry)))
-    return {
-        entry.name: entry for entry in reversed(found) if _NAME.fullmatch(entry.name) and entry.name not in COMMANDS
-    }
-
-
-def owner(entry: EntryPoint) -> str:
-    """The name of the package that registers a command."""
-    return str(entry.dist.name) if entry.dist is not None else "?"
+    return {name: entry for name, entry in plugins(GROUP).items() if _NAME.fullmatch(name) and name not in COMMANDS}
 
 
 def add_commands(subparsers: Any, chosen: str) -> None:
@@ -105,12 +94,9 @@ def load_command(name: str) -> Command:
     if name in COMMANDS:
         return cast(Command, import_module(COMMANDS[name]))
     entry = registered()[name]
-    try:
-        command = entry.load()
-    except (Exception, SystemExit) as error:
-        raise _broken(entry, error) from error
+    command = load_plugin(entry, "command")
     if not callable(getattr(command, "add_parser", None)) or not callable(getattr(command, "run", None)):
-        raise _broken(entry, f"{entry.value} has no functions `add_parser` and `run`")
+        raise broken(entry, "command", f"{entry.value} has no functions `add_parser` and `run`")
     return cast(Command, command)
 
 
@@ -119,15 +105,6 @@ def _add(subparsers: Any, entry: EntryPoint) -> None:
     try:
         command.add_parser(subparsers)
     except (Exception, SystemExit) as error:
-        raise _broken(entry, error) from error
+        raise broken(entry, "command", error) from error
     if entry.name not in subparsers.choices:
-        raise _broken(entry, f"its `add_parser` adds no command {entry.name!r}")
-
-
-def _broken(entry: EntryPoint, reason: object) -> AudiodiffError:
-    if isinstance(reason, BaseException):
-        reason = f"{type(reason).__name__}: {reason}"
-    return AudiodiffError(
-        f"the command {entry.name!r} of the package {owner(entry)} cannot be loaded ({str(reason)[:MAX_MESSAGE]}); "
-        "install that package again, or remove it."
-    )
+        raise broken(entry, "command", f"its `add_parser` adds no command {entry.name!r}")

@@ -91,25 +91,17 @@ def _model(name: str) -> str:
     import numpy as np
 
     from audiodiff.synthesis.load import load
-    from audiodiff.synthesis.upsample import UpsamplerSynthesizer
-    from audiodiff.synthesis.vocode import VocoderSynthesizer
 
     started = time.perf_counter()
     model = load(name)
     loaded = time.perf_counter() - started
     # A latent model is heard through its vocoder: to make a whole clip would take many times as long.
-    synthesizer = model if isinstance(model, VocoderSynthesizer | UpsamplerSynthesizer) else model.synthesizer.vocoder
+    synthesizer: Any = getattr(model, "vocoder", model)
     rate = synthesizer.sample_rate
-
-    def copy(noise: "np.ndarray[Any, np.dtype[np.float32]]") -> "np.ndarray[Any, np.dtype[np.float32]]":
-        if isinstance(synthesizer, UpsamplerSynthesizer):
-            return synthesizer.upsample(noise[:: rate // synthesizer.low_rate], synthesizer.low_rate)
-        return synthesizer.vocode(noise, rate)
-
     noise = np.random.default_rng(0).standard_normal(4 * rate).astype(np.float32) * 0.05
-    copy(noise[:rate])  # the first call pays for warming up
+    synthesizer.try_out(noise[:rate])  # the first call pays for warming up
     started = time.perf_counter()
-    output = copy(noise)
+    output = synthesizer.try_out(noise)
     factor = (time.perf_counter() - started) / 4.0
     if output.shape != noise.shape or not float(np.abs(output).max()) > 0.0:
         raise AudiodiffError(f"{name} answers with {list(output.shape)} samples of nothing; copy the model again.")

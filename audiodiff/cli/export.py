@@ -9,6 +9,7 @@ from audiodiff.cli.output import tell
 from audiodiff.errors import AudiodiffError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 
@@ -46,46 +47,32 @@ def _export(source: Path, target: Path, *, half: bool) -> "nn.Module":
     """Write the checkpoint and return the model."""
     import torch
 
-    from audiodiff.models.checkpoint import (
-        load_autoencoder,
-        load_mel_latent,
-        load_upsampler,
-        load_vocoder,
-        read_config,
-        save_autoencoder,
-        save_mel_latent,
-        save_upsampler,
-        save_vocoder,
-    )
-    from audiodiff.models.find import VOCODER_FOLDER
+    from audiodiff.models.checkpoint import save_checkpoint
     from audiodiff.models.vocoder.lmnt import load_lmnt_diffwave
 
     dtype = torch.float16 if half else torch.float32
-    model: torch.nn.Module
-    if source.is_file():
-        model = diffwave = load_lmnt_diffwave(source)
-        metadata: dict[str, Any] = {
-            "description": "DiffWave, converted from lmnt's checkpoint",
-            "sampling": {"steps": 6, "sampler": "ddpm", "grid": "log_snr"},
-        }
-        save_vocoder(target, diffwave, metadata, dtype=dtype)
-    else:
-        config = read_config(source)
-        metadata = config["metadata"]
-        if config["kind"] == "mel_latent":
-            inside = source / VOCODER_FOLDER
-            vocoder = load_vocoder(inside) if inside.is_dir() else None
-            model = latent = load_mel_latent(source)
-            save_mel_latent(target, latent, metadata, dtype=dtype)
-            if vocoder is not None:
-                save_vocoder(target / VOCODER_FOLDER, vocoder, read_config(inside)["metadata"], dtype=dtype)
-        elif config["kind"] == "autoencoder":
-            model = autoencoder = load_autoencoder(source)
-            save_autoencoder(target, autoencoder, metadata, dtype=dtype)
-        elif config["kind"] == "upsampler":
-            model = upsampler = load_upsampler(source)
-            save_upsampler(target, upsampler, metadata, dtype=dtype)
-        else:
-            model = vocoder = load_vocoder(source)
-            save_vocoder(target, vocoder, metadata, dtype=dtype)
+    if not source.is_file():
+        return _copy(source, target, dtype)
+    model = load_lmnt_diffwave(source)
+    metadata: dict[str, Any] = {
+        "description": "DiffWave, converted from lmnt's checkpoint",
+        "sampling": {"steps": 6, "sampler": "ddpm", "grid": "log_snr"},
+    }
+    save_checkpoint(target, model, metadata, dtype=dtype)
+    return model
+
+
+def _copy(source: Path, target: Path, dtype: "torch.dtype", *kinds: str) -> "nn.Module":
+    """Write a checkpoint and those that are parts of it, and return its model."""
+    from torch import nn
+
+    from audiodiff.models.checkpoint import load_checkpoint, read_config, save_checkpoint
+    from audiodiff.models.kinds import KINDS
+
+    config = read_config(source, *kinds)
+    parts = {part: kind for part, kind in KINDS[config["kind"]].parts.items() if (source / part).is_dir()}
+    model = load_checkpoint(source, nn.Module)
+    save_checkpoint(target, model, config["metadata"], dtype=dtype)
+    for part, kind in parts.items():
+        _copy(source / part, target / part, dtype, kind)
     return model

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from audiodiff._version import __version__
-from audiodiff.cli.commands import OWN_DISTRIBUTION, add_commands, load_command, owner, registered
+from audiodiff.cli.commands import add_commands, load_command, registered
 from audiodiff.cli.output import accept_any_text, note
 from audiodiff.cli.parser import BAD_INPUT, MAX_MESSAGE, Parser
 from audiodiff.cli.urls import refuse_urls
 from audiodiff.errors import AudiodiffError
+from audiodiff.plugins import OWN_DISTRIBUTION, owner
 
 INTERRUPTED = 130
 

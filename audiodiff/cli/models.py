@@ -47,10 +47,17 @@ def _licences(metadata: dict[str, Any]) -> list[str]:
     return sorted(found)
 
 
+def _mel_of(model: dict[str, Any]) -> dict[str, Any]:
+    """Return the mel specification of a model's config, or of a model inside it; empty without one."""
+    inside = (_mel_of(value) for key, value in model.items() if isinstance(value, dict) and key != "mel")
+    found = model.get("mel")
+    return found if isinstance(found, dict) else next(filter(None, inside), {})
+
+
 def _summary(config: dict[str, Any]) -> str:
     """Return what a config says about rate, corpus and licences, as far as it does."""
     model = config.get("model", {})
-    mel = model.get("mel") or model.get("autoencoder", {}).get("mel", {})
+    mel = _mel_of(model)
     metadata = config.get("metadata", {})
     rates = [f"{model['low_rate']} to {model['sample_rate']} Hz"] if "low_rate" in model else []
     found = [f"{mel['sample_rate']} Hz, {mel['n_mels']} mel bands"] if "sample_rate" in mel else rates

@@ -17,6 +17,7 @@ from audiodiff.diffusion.process import (
     VarianceExploding,
 )
 from audiodiff.errors import AudiodiffError
+from audiodiff.plugins import load_plugin, plugins
 
 _PROCESSES: Final[dict[str, Any]] = {
     "rectified_flow": RectifiedFlow,
@@ -25,6 +26,9 @@ _PROCESSES: Final[dict[str, Any]] = {
     "discrete_vp": DiscreteVP,
     "variance_exploding": VarianceExploding,
 }
+PROCESSES: Final = "audiodiff.processes"
+"""The group of entry points by which installed packages register processes: frozen dataclasses of numbers."""
+
 _PARAMETERIZATIONS: Final[dict[str, Any]] = {
     "x0": X0,
     "eps": Eps,
@@ -37,7 +41,8 @@ _PARAMETERIZATIONS: Final[dict[str, Any]] = {
 
 def process_to_dict(process: Process) -> dict[str, Any]:
     """``{"name": ..., setting: value, ...}``, ready for JSON."""
-    return _to_dict(process, _PROCESSES, "process")
+    own = type(process) in _PROCESSES.values()
+    return _to_dict(process, _PROCESSES if own else _with_registered(*plugins(PROCESSES)), "process")
 
 
 def process_from_dict(config: Mapping[str, Any]) -> Process:
@@ -52,7 +57,9 @@ def process_from_dict(config: Mapping[str, Any]) -> Process:
         betas = config["betas"]
         table = beta_schedule(betas) if isinstance(betas, str) else _floats(betas, "betas")
         config = {**config, "betas": table}
-    process: Process = _from_dict(config, _PROCESSES, "process")
+    name = config.get("name")
+    own = not isinstance(name, str) or name in _PROCESSES
+    process: Process = _from_dict(config, _PROCESSES if own else _with_registered(name), "process")
     return process
 
 
@@ -69,6 +76,12 @@ def parameterization_from_dict(config: Mapping[str, Any]) -> Parameterization:
     """
     parameterization: Parameterization = _from_dict(config, _PARAMETERIZATIONS, "parameterization")
     return parameterization
+
+
+def _with_registered(*names: object) -> dict[str, Any]:
+    """The processes of this package and those of `names` that others register."""
+    found = {name: entry for name, entry in plugins(PROCESSES).items() if name in names}
+    return {**{name: load_plugin(entry, "process", type) for name, entry in found.items()}, **_PROCESSES}
 
 
 def _settings(cls: Any) -> list[str]:

@@ -7,9 +7,9 @@
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,38 +20,33 @@ from audiodiff._version import __version__
 from audiodiff.atomic import put_in_place, scratch_folder
 from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import json_bytes, read_json_table
-from audiodiff.models.autoencoder import MelAutoencoder, autoencoder_config_from_dict, autoencoder_config_to_dict
-from audiodiff.models.mel_latent import MelLatent, mel_latent_config_from_dict, mel_latent_config_to_dict
+from audiodiff.models.config import dataclass_from_dict, model_config_to_dict
+from audiodiff.models.kinds import GROUP, KINDS, Kind
 from audiodiff.models.memory import memory_bytes, without_weights
-from audiodiff.models.upsampler import Upsampler, upsampler_config_from_dict, upsampler_config_to_dict
-from audiodiff.models.vocoder import Vocoder, vocoder_config_from_dict, vocoder_config_to_dict
 
 __all__ = [
     "CONFIG_FILE",
     "WEIGHTS_FILE",
     "autoencoder_hash",
-    "load_autoencoder",
-    "load_mel_latent",
-    "load_upsampler",
-    "load_vocoder",
+    "kind_of",
+    "load_checkpoint",
+    "model_config_of",
     "read_config",
-    "save_autoencoder",
-    "save_mel_latent",
-    "save_upsampler",
-    "save_vocoder",
+    "save_checkpoint",
     "weights_hash",
 ]
+
+M = TypeVar("M", bound=nn.Module)
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 _FORMAT = 1
 _FLOATS = ("F16", "BF16", "F32", "F64")
-_KINDS = ("vocoder", "autoencoder", "mel_latent", "upsampler")
 
 
-def save_vocoder(
+def save_checkpoint(
     folder: Path | str,
-    model: Vocoder,
+    model: nn.Module,
     metadata: Mapping[str, Any],
     *,
     dtype: torch.dtype = torch.float32,
@@ -60,57 +55,14 @@ def save_vocoder(
 
     Args:
         folder: made if missing.
-        model: its state and config are written.
+        model: of any kind of `audiodiff.models.kinds`; its state and config are written.
         metadata: JSON values that travel with the weights.
         dtype: stored dtype of the weights; float16 halves the file.
 
     Raises:
-        AudiodiffError: the folder cannot be written.
+        AudiodiffError: the model is of no known kind, or the folder cannot be written.
     """
-    _save(folder, "vocoder", model, vocoder_config_to_dict(model.config), metadata, dtype)
-
-
-def save_autoencoder(
-    folder: Path | str,
-    model: MelAutoencoder,
-    metadata: Mapping[str, Any],
-    *,
-    dtype: torch.dtype = torch.float32,
-) -> None:
-    """Write a checkpoint folder of a mel autoencoder; see `save_vocoder`."""
-    _save(folder, "autoencoder", model, autoencoder_config_to_dict(model.config), metadata, dtype)
-
-
-def save_mel_latent(
-    folder: Path | str,
-    model: MelLatent,
-    metadata: Mapping[str, Any],
-    *,
-    dtype: torch.dtype = torch.float32,
-) -> None:
-    """Write a checkpoint folder of a latent model, its autoencoder included; see `save_vocoder`."""
-    _save(folder, "mel_latent", model, mel_latent_config_to_dict(model.config), metadata, dtype)
-
-
-def save_upsampler(
-    folder: Path | str,
-    model: Upsampler,
-    metadata: Mapping[str, Any],
-    *,
-    dtype: torch.dtype = torch.float32,
-) -> None:
-    """Write a checkpoint folder of an upsampler; see `save_vocoder`."""
-    _save(folder, "upsampler", model, upsampler_config_to_dict(model.config), metadata, dtype)
-
-
-def _save(
-    folder: Path | str,
-    kind: str,
-    model: nn.Module,
-    model_config: Mapping[str, Any],
-    metadata: Mapping[str, Any],
-    dtype: torch.dtype,
-) -> None:
+    kind, model_config = kind_of(type(model)).name, model_config_to_dict(model.config)
     folder = Path(folder)
     state = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
     try:
@@ -122,7 +74,7 @@ def _save(
                 "kind": kind,
                 "format": _FORMAT,
                 "audiodiff_version": __version__,
-                "model": dict(model_config),
+                "model": model_config,
                 "weights_sha256": weights_hash(new_weights),
                 "metadata": dict(metadata),
             }
@@ -142,7 +94,7 @@ def read_config(folder: Path | str, *kinds: str) -> dict[str, Any]:
 
     Args:
         folder: the checkpoint.
-        kinds: "vocoder", "autoencoder", "mel_latent" or "upsampler"; any of them if none is given.
+        kinds: names of `audiodiff.models.kinds.KINDS`; any of them if none is given.
 
     Raises:
         AudiodiffError: it is missing, not JSON, of another kind or of a newer format; the message says what was found.
@@ -161,10 +113,9 @@ def read_config(folder: Path | str, *kinds: str) -> dict[str, Any]:
     config = read_json_table(path)
     if "kind" not in config:
         raise AudiodiffError(f'{path} has no "kind"; it is not an audiodiff checkpoint.')
-    expected = kinds or _KINDS
+    expected = kinds or tuple(KINDS)
     if config["kind"] not in expected:
-        wanted = " or ".join(f'"{name}"' for name in expected)
-        raise AudiodiffError(f'{folder} holds a model of kind "{config["kind"]}"; expected {wanted}.')
+        raise _other_kind(folder, config["kind"], expected)
     if config.get("format") != _FORMAT:
         raise AudiodiffError(
             f"{path} has checkpoint format {config.get('format')!r}; this audiodiff {__version__} reads {_FORMAT}. "
@@ -182,49 +133,74 @@ def read_config(folder: Path | str, *kinds: str) -> dict[str, Any]:
     return config
 
 
-def load_vocoder(folder: Path | str) -> Vocoder:
-    """Load a checkpoint folder as a float32 `Vocoder` in evaluation mode.
+def load_checkpoint(folder: Path | str, module: type[M]) -> M:
+    """Load a checkpoint folder as a float32 model in evaluation mode.
+
+    Args:
+        folder: the checkpoint.
+        module: the class of the model, such as `Vocoder`, or `nn.Module` for whatever it is. A model that is part of
+            another, such as the autoencoder of a latent model, is taken out of that.
 
     Raises:
         AudiodiffError: files are missing, truncated, of another kind, or do not fit each other.
     """
-    config = read_config(folder, "vocoder")
+    config, kind, attribute = _find(folder, module)
     with without_weights():
-        model = Vocoder(vocoder_config_from_dict(config["model"]))
+        model = kind.module_class()(dataclass_from_dict(kind.config_class(), config["model"]))
     _fill(model, Path(folder))
-    return model.eval()
+    wanted: M = getattr(model.eval(), attribute) if attribute else model.eval()
+    return wanted
 
 
-def load_autoencoder(folder: Path | str) -> MelAutoencoder:
-    """Load a checkpoint folder as a float32 `MelAutoencoder` in evaluation mode; raises as `load_vocoder`.
+def model_config_of(folder: Path | str, module: type[nn.Module]) -> dict[str, Any]:
+    """Read the config of the model that `load_checkpoint` would load, as plain values.
 
-    That of a latent model is taken out of its checkpoint.
+    Raises:
+        AudiodiffError: `config.json` is missing, damaged, or that of another kind.
     """
-    config = read_config(folder, "autoencoder", "mel_latent")
-    if config["kind"] == "mel_latent":
-        return load_mel_latent(folder).autoencoder
-    with without_weights():
-        model = MelAutoencoder(autoencoder_config_from_dict(config["model"]))
-    _fill(model, Path(folder))
-    return model.eval()
+    config, _, attribute = _find(folder, module)
+    values: dict[str, Any] = config["model"]
+    return values.get(attribute, {}) if attribute else values
 
 
-def load_mel_latent(folder: Path | str) -> MelLatent:
-    """Load a checkpoint folder as a float32 `MelLatent` in evaluation mode; raises as `load_vocoder`."""
-    config = read_config(folder, "mel_latent")
-    with without_weights():
-        model = MelLatent(mel_latent_config_from_dict(config["model"]))
-    _fill(model, Path(folder))
-    return model.eval()
+def _find(folder: Path | str, module: type[nn.Module]) -> tuple[dict[str, Any], Kind, str]:
+    """The `config.json` of a checkpoint, its kind, and which attribute of its model is a `module`; "" for all of it."""
+    config = read_config(folder)
+    kind = KINDS[config["kind"]]
+    attribute = "" if issubclass(kind.module_class(), module) else _embedded(kind, module)
+    if attribute is None:
+        raise _other_kind(folder, kind.name, [each.name for each in KINDS.own.values() if _holds(each, module)])
+    return config, kind, attribute
 
 
-def load_upsampler(folder: Path | str) -> Upsampler:
-    """Load a checkpoint folder as a float32 `Upsampler` in evaluation mode; raises as `load_vocoder`."""
-    config = read_config(folder, "upsampler")
-    with without_weights():
-        model = Upsampler(upsampler_config_from_dict(config["model"]))
-    _fill(model, Path(folder))
-    return model.eval()
+def kind_of(module: type[nn.Module]) -> Kind:
+    """Return the kind of a model's class.
+
+    Raises:
+        AudiodiffError: it is of no known kind.
+    """
+    for name in KINDS:
+        if issubclass(module, KINDS[name].module_class()):
+            return KINDS[name]
+    raise AudiodiffError(
+        f"{module.__name__} is no model of a known kind ({', '.join(KINDS)}); "
+        f"register its kind by the entry-point group {GROUP}."
+    )
+
+
+def _embedded(kind: Kind, module: type[nn.Module]) -> str | None:
+    """The attribute of a kind's models that is a model of `module`."""
+    found = (where for part, where in kind.embeds.items() if issubclass(KINDS[part].module_class(), module))
+    return next(found, None)
+
+
+def _holds(kind: Kind, module: type[nn.Module]) -> bool:
+    return issubclass(kind.module_class(), module) or _embedded(kind, module) is not None
+
+
+def _other_kind(folder: Path | str, found: object, expected: Iterable[str]) -> AudiodiffError:
+    wanted = " or ".join(f'"{name}"' for name in expected)
+    return AudiodiffError(f'{folder} holds a model of kind "{found}"; expected {wanted or "another"}.')
 
 
 def _fill(model: nn.Module, folder: Path) -> None:
@@ -274,7 +250,7 @@ def _check_header(path: Path, found: Mapping[str, Any], expected: Mapping[str, l
         )
 
 
-def autoencoder_hash(model: MelAutoencoder) -> str:
+def autoencoder_hash(model: nn.Module) -> str:
     """SHA-256 of an autoencoder's weights in float32, in hexadecimal: the same whatever checkpoint it lies in."""
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):

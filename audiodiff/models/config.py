@@ -7,9 +7,17 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from audiodiff.diffusion.config import (
+    parameterization_from_dict,
+    parameterization_to_dict,
+    process_from_dict,
+    process_to_dict,
+)
 from audiodiff.errors import AudiodiffError
+from audiodiff.signal import mel_spec
+from audiodiff.signal.mel_spec import MelSpec
 
-__all__ = ["dataclass_from_dict", "dataclass_to_dict"]
+__all__ = ["dataclass_from_dict", "dataclass_to_dict", "model_config_to_dict"]
 
 T = TypeVar("T")
 
@@ -19,7 +27,8 @@ def dataclass_from_dict(kind: type[T], values: Mapping[str, Any], where: str = "
 
     Args:
         kind: a dataclass.
-        values: a value for any of its fields; fields without one keep their default.
+        values: a value for any of its fields; fields without one keep their default. A mel specification may be the
+            name of a preset, and is otherwise complete.
         where: name of this level in error messages, such as "config.wavenet".
 
     Raises:
@@ -54,7 +63,25 @@ def dataclass_to_dict(value: Any) -> Any:
     return value
 
 
+def model_config_to_dict(config: Any) -> dict[str, Any]:
+    """Turn the config of a model into the JSON values of its checkpoint; `dataclass_from_dict` reads them.
+
+    A process and a parameterization are written with all their settings.
+
+    Raises:
+        AudiodiffError: one of them cannot be stored.
+    """
+    values: dict[str, Any] = dataclass_to_dict(config)
+    if "process" in values:
+        values["process"] = process_to_dict(process_from_dict(config.process))
+    if "parameterization" in values:
+        values["parameterization"] = parameterization_to_dict(parameterization_from_dict(config.parameterization))
+    return values
+
+
 def _convert(hint: Any, value: Any, where: str) -> Any:
+    if hint is MelSpec:
+        return value if isinstance(value, MelSpec) else mel_spec.from_dict(value)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return value if isinstance(value, hint) else dataclass_from_dict(hint, value, where)
     origin = typing.get_origin(hint)

@@ -7,6 +7,7 @@ from typing import Any
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import read_json_table
+from audiodiff.models.kinds import KINDS
 
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
 """Folder of the models that come with the package, one folder each."""
@@ -16,9 +17,6 @@ VOCODER_FOLDER = "vocoder"
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 """Folder of the recordings that come with the package."""
-
-
-_HUB_FILES = [inside + name for inside in ("", f"{VOCODER_FOLDER}/") for name in ("config.json", "model.safetensors")]
 
 
 def pretrained_names() -> list[str]:
@@ -63,7 +61,8 @@ def find_vocoder(name_or_path: str | Path) -> Path:
     """
     folder = find_checkpoint(name_or_path)
     inner = folder / VOCODER_FOLDER
-    return inner if inner.is_dir() and read_model_config(folder).get("kind") == "mel_latent" else folder
+    kind = KINDS.get(str(read_model_config(folder).get("kind"))) if inner.is_dir() else None
+    return inner if kind is not None and VOCODER_FOLDER in kind.parts else folder
 
 
 def public_name(name_or_path: str | Path) -> str:
@@ -100,8 +99,10 @@ def _hub_folder(name: str) -> Path:
         raise AudiodiffError(
             "loading from the Hugging Face Hub needs huggingface_hub; install it with `pip install huggingface_hub`."
         ) from error
+    folders = {"", *(f"{part}/" for kind in KINDS for part in KINDS[kind].parts)}
+    wanted = [folder + name for folder in sorted(folders) for name in ("config.json", "model.safetensors")]
     try:
-        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=_HUB_FILES))
+        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=wanted))
     except Exception as error:  # the hub's client raises a dozen unrelated classes
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise AudiodiffError(f"{name!r} could not be fetched from the Hugging Face Hub: {reason}") from error

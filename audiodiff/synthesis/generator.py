@@ -13,6 +13,7 @@ from audiodiff.synthesis.files import apply
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.settings import AudioLevel, GenerateSettings, Precision, Resolved, changed
 from audiodiff.synthesis.source import Source
+from audiodiff.synthesis.vocode import VocoderSynthesizer
 
 Given = Waveform | Sound | str | Path
 """A recording: an array at the model's rate, an array with its rate (Hz), or a sound file."""
@@ -62,6 +63,11 @@ class Generator:
     def sample_rate(self) -> int:
         """The rate of the waveforms that are made (Hz); edits keep the rate of their recording instead."""
         return self.synthesizer.sample_rate
+
+    @property
+    def vocoder(self) -> VocoderSynthesizer:
+        """What turns its mels into sound."""
+        return self.synthesizer.vocoder
 
     @property
     def defaults(self) -> Resolved:

@@ -28,7 +28,8 @@ from audiodiff.synthesis.top_bands import limit_top_bands
 from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.synthesis.windowed import PlacedDenoise, Places, after, windowed, with_places
 from audiodiff.text.embed import embed_prompt
-from audiodiff.text.encoder import TextEncoder, open_encoder
+from audiodiff.text.encoder import TextEncoder
+from audiodiff.text.encoders import open_encoder
 from audiodiff.text.prompt import Prompt
 from audiodiff.torch_state import standard_state
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint, public_name
+from audiodiff.models.kinds import KINDS, imported
 from audiodiff.synthesis import vocode
 from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.settings import GUIDED, Sampling, check_range, recommended_by
@@ -39,20 +40,15 @@ def load(
     from audiodiff.models.checkpoint import read_config
 
     folder = find_checkpoint(name_or_path)
-    kind = read_config(folder)["kind"]
-    if kind == "vocoder":
-        return vocode.load(name_or_path, device=device)
-    if kind == "upsampler":
-        from audiodiff.synthesis.upsample import load_upsampler
-
-        return load_upsampler(name_or_path, device=device)
-    if kind == "mel_latent":
-        from audiodiff.synthesis.generator import Generator
-
-        return Generator(_latent(folder, str(name_or_path), open_device(device)))
-    raise AudiodiffError(
-        f'{folder} holds a model of kind "{kind}", which makes no sound by itself; give a vocoder or a latent model.'
-    )
+    kind = KINDS[read_config(folder)["kind"]]
+    if not kind.synthesizer:
+        raise AudiodiffError(
+            f'{folder} holds a model of kind "{kind.name}", which makes no sound by itself; give a vocoder or a latent '
+            "model."
+        )
+    model: VocoderSynthesizer | Generator | UpsamplerSynthesizer
+    model = imported(kind.synthesizer)(name_or_path, device=device)
+    return model
 
 
 def load_generator(name_or_path: str | Path = "music", *, device: str = "auto") -> "LatentSynthesizer":
@@ -61,14 +57,13 @@ def load_generator(name_or_path: str | Path = "music", *, device: str = "auto") 
     Raises:
         AudiodiffError: as `load`, or the model is a vocoder.
     """
+    from audiodiff.models.checkpoint import read_config
     from audiodiff.synthesis.generator import Generator
 
     model = load(name_or_path, device=device)
     if not isinstance(model, Generator):
-        found = "a vocoder, which only turns mels into sound"
-        if not isinstance(model, VocoderSynthesizer):
-            found = "an upsampler, which only widens the band of recordings"
-        raise AudiodiffError(f"{name_or_path} is {found}; generating needs a latent model such as music.")
+        found = KINDS[read_config(find_checkpoint(name_or_path))["kind"]]
+        raise AudiodiffError(f"{name_or_path} is {found.label}; generating needs a latent model such as music.")
     return model.synthesizer
 
 
@@ -81,21 +76,33 @@ def load_vocoder(name_or_path: str | Path = "speech", *, device: str = "auto") -
     from audiodiff.models.checkpoint import read_config
 
     folder = find_checkpoint(name_or_path)
-    inner = read_config(folder)["kind"] == "mel_latent"
-    return vocode.load(folder / VOCODER_FOLDER if inner else name_or_path, device=device)
+    kind = read_config(folder)["kind"]
+    model = load(folder / VOCODER_FOLDER if VOCODER_FOLDER in KINDS[kind].parts else name_or_path, device=device)
+    if not isinstance(model, VocoderSynthesizer):
+        raise AudiodiffError(f"{name_or_path} is {KINDS[kind].label}; give a vocoder or a latent model that has one.")
+    return model
 
 
-def _latent(folder: Path, name: str, device: Any) -> "LatentSynthesizer":
-    from audiodiff.models.checkpoint import WEIGHTS_FILE, load_mel_latent, read_config, weights_hash
+@standard_state()
+def load_latent(name_or_path: str | Path = "music", *, device: str = "auto") -> "Generator":
+    """Load a latent model and its vocoder.
+
+    Raises:
+        AudiodiffError: as `load`, or the vocoder is missing or takes another mel.
+    """
+    from audiodiff.models.checkpoint import WEIGHTS_FILE, load_checkpoint, read_config, weights_hash
+    from audiodiff.models.mel_latent import MelLatent
+    from audiodiff.synthesis.generator import Generator
     from audiodiff.synthesis.latent import DEFAULTS, LatentSynthesizer
 
-    model = load_mel_latent(folder)
+    name, folder, chosen = str(name_or_path), find_checkpoint(name_or_path), open_device(device)
+    model = load_checkpoint(folder, MelLatent)
     if not (folder / VOCODER_FOLDER).is_dir():
         raise AudiodiffError(
             f"{folder} has no folder {VOCODER_FOLDER} with a vocoder for its mel; train with --vocoder CHECKPOINT, or "
             "copy one there."
         )
-    vocoder = vocode.load(folder / VOCODER_FOLDER, device=str(device))
+    vocoder = vocode.load(folder / VOCODER_FOLDER, device=str(chosen))
     if vocoder.mel_spec != model.mel_spec:
         from audiodiff.signal.mel import describe
 
@@ -103,7 +110,7 @@ def _latent(folder: Path, name: str, device: Any) -> "LatentSynthesizer":
             f"the vocoder in {folder} takes another mel ({describe(vocoder.mel_spec)}) than the model makes "
             f"({describe(model.mel_spec)})."
         )
-    model.to(device)
+    model.to(chosen)
     config = read_config(folder)
     # Of the weights as they are, which need not be what the config says.
     identity = (
@@ -114,7 +121,7 @@ def _latent(folder: Path, name: str, device: Any) -> "LatentSynthesizer":
     )
     window_seconds, band_limits = _read_extent(config["metadata"], folder, model.mel_spec.n_mels)
     sampling = Sampling.from_metadata(config["metadata"], folder, known=GUIDED, others=_OTHERS)
-    return LatentSynthesizer(
+    synthesizer = LatentSynthesizer(
         model,
         vocoder,
         name=name,
@@ -122,8 +129,9 @@ def _latent(folder: Path, name: str, device: Any) -> "LatentSynthesizer":
         defaults=sampling.resolve(DEFAULTS),
         window_seconds=window_seconds,
         band_limits=band_limits,
-        device=device,
+        device=chosen,
     )
+    return Generator(synthesizer)
 
 
 def _read_extent(metadata: Mapping[str, Any], folder: Path, n_mels: int) -> tuple[float, tuple[float, ...]]:

@@ -161,6 +161,10 @@ class UpsamplerSynthesizer:
         return UpsamplePlan(sampling, augmentation, settings.replace, times, calls, window, context, self.sample_rate)
 
     @standard_state()
+    def try_out(self, noise: Array) -> Array:
+        """Process noise `[n_samples]` at the model's rate, as `audiodiff doctor` does: that it works, and how fast."""
+        return self.upsample(noise[:: self.sample_rate // self.low_rate], self.low_rate)
+
     def upsample(
         self,
         waveform: Array,
@@ -312,7 +316,7 @@ def load_upsampler(name_or_path: str | Path = "upsample-speech", *, device: str 
     sampling = Sampling.from_metadata(metadata, folder, others=("augmentation",))
     with recommended_by(folder):
         recommended = UpsampleSettings(augmentation=metadata.get("sampling", {}).get("augmentation", 0.0))
-    model = checkpoint.load_upsampler(folder)
+    model = checkpoint.load_checkpoint(folder, Upsampler)
     identity = StoryModel(
         public_name(name_or_path),
         checkpoint.weights_hash(folder / checkpoint.WEIGHTS_FILE),

@@ -153,6 +153,10 @@ class VocoderSynthesizer:
         return like_given(waveform, frames if waveform.ndim == 2 else frames[0])
 
     @standard_state()
+    def try_out(self, noise: Array) -> Array:
+        """Process noise `[n_samples]` at the model's rate, as `audiodiff doctor` does: that it works, and how fast."""
+        return self.vocode(noise, self.sample_rate)
+
     def vocode(
         self,
         waveform: Array,
@@ -462,13 +466,14 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> Vocode
     """
     chosen = open_device(device)
     folder = find_checkpoint(name_or_path)
-    from audiodiff.models.checkpoint import WEIGHTS_FILE, load_vocoder, read_config, weights_hash
+    from audiodiff.models.checkpoint import WEIGHTS_FILE, load_checkpoint, read_config, weights_hash
+    from audiodiff.models.vocoder import Vocoder
 
     config = read_config(folder, "vocoder")
     metadata = config["metadata"]
     defaults = Sampling.from_metadata(metadata, folder).resolve(DEFAULTS)
     level = read_reference_level(metadata, folder)
-    model = load_vocoder(folder)
+    model = load_checkpoint(folder, Vocoder)
     # of the weights as they are, which need not be what the config says
     identity = StoryModel(public_name(name_or_path), weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]))
     model.to(chosen)

@@ -5,9 +5,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from audiodiff.errors import AudiodiffError
-
-__all__ = ["TextEncoder", "TextStates", "cut_tokens", "open_encoder"]
+__all__ = ["TextEncoder", "TextStates", "cut_tokens"]
 
 
 class TextStates(NamedTuple):
@@ -49,32 +47,6 @@ class TextEncoder(Protocol):
 
     def encode(self, texts: Sequence[str]) -> list[TextStates]:
         """Return the states of each text, in order."""
-
-
-def open_encoder(name: str = "minilm") -> TextEncoder:
-    """Load a text encoder.
-
-    Args:
-        name: "minilm" (all-MiniLM-L6-v2, 384 numbers per token, from an installed package); "t5:ORG/NAME" or
-            "clap:ORG/NAME" for the T5 encoder or the text half of a CLAP model on the Hugging Face Hub or in a folder.
-
-    Raises:
-        AudiodiffError: the name is unknown, or its weights or the library that reads them are missing.
-    """
-    kind, _, place = name.partition(":")
-    if name == "minilm":
-        from audiodiff.text.minilm import open_minilm
-
-        return open_minilm()
-    if place.strip() and kind == "t5":
-        from audiodiff.text.hub import open_t5
-
-        return open_t5(place)
-    if place.strip() and kind == "clap":
-        from audiodiff.text.hub import open_clap
-
-        return open_clap(place)
-    raise AudiodiffError(f"The text encoder {name!r} is unknown; expected minilm, t5:ORG/NAME or clap:ORG/NAME.")
 
 
 class Cut(NamedTuple):

@@ -1,13 +1,14 @@
 """`audiodiff train`: a corpus in, a checkpoint out."""
 
 import argparse
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from audiodiff.cli.output import tell
 from audiodiff.cli.parser import Parser
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.kinds import KINDS, RECIPES
+from audiodiff.plugins import load_plugin, plugins
 
 from ..presets import PRESETS
 
@@ -57,8 +58,7 @@ def run(args: argparse.Namespace) -> int:
     if args.resume and "output" not in changes and not args.help:
         source = _run_settings(source)
         changes["output"] = args.config
-    # Each module has `RECIPE`, `train` and `NEXT`, what to do with the checkpoint.
-    module = import_module(f"..{recipe_of(source)}", __package__)
+    module = recipe_module(recipe_of(source))
     config = module.RECIPE.configure(source, changes)
     if args.help:
         print(_explained(module.RECIPE, config), end="")
@@ -136,8 +136,23 @@ def recipe_of(source: str) -> str:
         name = str(read_table(Path(source)).get("preset", "") or "folder")
     if name in PRESETS:
         return PRESETS[name].recipe
+    for recipe in sorted({KINDS[kind].recipe for kind in KINDS if kind not in KINDS.own} - {""}):
+        if name in recipe_module(recipe).PRESETS:
+            return recipe
     where = "" if name == source else f"{source} starts from a preset that does not exist: "
     raise AudiodiffError(f"{where}there is no preset {name!r}; known are {', '.join(PRESETS)}, or give a .yaml file.")
+
+
+def recipe_module(name: str) -> Any:
+    """Import a recipe of `audiodiff.models.kinds.RECIPES`.
+
+    Raises:
+        AudiodiffError: no package registers it, or it cannot be imported.
+    """
+    entry = plugins(RECIPES).get(name)
+    if entry is None:
+        raise AudiodiffError(f"no installed package has the recipe {name!r}; install the package that trains with it.")
+    return load_plugin(entry, "recipe")
 
 
 def _read(args: argparse.Namespace) -> tuple[argparse.Namespace, dict[str, Any]]:

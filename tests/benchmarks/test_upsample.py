@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiodiff.models.checkpoint import save_upsampler
+from audiodiff.models.checkpoint import save_checkpoint
 from benchmarks.upsample import LOW_PASSED, RECORDING, SINC, TRUE_BANDS, Config, low_passed, main
 from tests.models.upsampler.cases import make, voice
 
@@ -34,7 +34,7 @@ def test_low_passing_is_what_it_says() -> None:
 def test_the_table_has_every_system_and_group(corpus: Path, tmp_path: Path) -> None:
     model = make()
     model.fit_statistics(voice(16_000))
-    save_upsampler(tmp_path / "tiny", model, {"sampling": {"steps": 2}})
+    save_checkpoint(tmp_path / "tiny", model, {"sampling": {"steps": 2}})
     config = Config(
         corpus, str(tmp_path / "tiny"), tmp_path / "out", steps=(1, 2), augmentations=(0.0, 0.5), speech=False
     )

@@ -8,7 +8,7 @@ import soundfile
 import torch
 
 from audiodiff.cli.main import main
-from audiodiff.models.checkpoint import save_vocoder
+from audiodiff.models.checkpoint import save_checkpoint
 from audiodiff.models.vocoder import Vocoder, VocoderConfig
 from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.signal.mel import preset
@@ -38,7 +38,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for parameter in model.parameters():
             parameter.normal_(std=0.1)
     folder = tmp_path_factory.mktemp("model") / "tiny"
-    save_vocoder(folder, model, {"sampling": {"steps": 2, "sampler": "heun"}, "reference_level_db": -20.0})
+    save_checkpoint(folder, model, {"sampling": {"steps": 2, "sampler": "heun"}, "reference_level_db": -20.0})
     return folder
 
 

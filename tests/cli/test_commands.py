@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from audiodiff.cli.commands import COMMANDS, OWN_DISTRIBUTION, owner, registered
+from audiodiff.cli.commands import COMMANDS, registered
 from audiodiff.cli.main import main
+from audiodiff.plugins import OWN_DISTRIBUTION, owner
 
 SHOUT = """
 import argparse

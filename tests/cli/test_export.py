@@ -5,7 +5,9 @@ import sys
 import pytest
 import torch
 
-from audiodiff.models.checkpoint import load_mel_latent, load_vocoder, read_config
+from audiodiff.models.checkpoint import load_checkpoint, read_config
+from audiodiff.models.mel_latent import MelLatent
+from audiodiff.models.vocoder import Vocoder
 from tests.models.vocoder.test_lmnt import lmnt_state
 from tests.synthesis.latent_models import write_latent_model
 
@@ -17,7 +19,7 @@ def test_a_run_becomes_a_checkpoint_of_half_the_size(command, checkpoint, tmp_pa
     sizes = [(folder / "model.safetensors").stat().st_size for folder in (checkpoint, tmp_path / "half")]
     assert sizes[1] < 0.6 * sizes[0]
     assert read_config(tmp_path / "half")["metadata"] == read_config(checkpoint)["metadata"]
-    load_vocoder(tmp_path / "half")
+    load_checkpoint(tmp_path / "half", Vocoder)
 
 
 def test_a_latent_model_takes_its_vocoder_along(command, tmp_path) -> None:
@@ -27,17 +29,17 @@ def test_a_latent_model_takes_its_vocoder_along(command, tmp_path) -> None:
     for name in (".", "vocoder"):
         theirs, ours = read_config(source / name), read_config(tmp_path / "half" / name)
         assert ours["metadata"] == theirs["metadata"]
-    exported, original = load_mel_latent(tmp_path / "half"), load_mel_latent(source)
+    exported, original = load_checkpoint(tmp_path / "half", MelLatent), load_checkpoint(source, MelLatent)
     for name, value in original.state_dict().items():
         torch.testing.assert_close(exported.state_dict()[name], value, rtol=1e-3, atol=1e-6)
-    load_vocoder(tmp_path / "half" / "vocoder")
+    load_checkpoint(tmp_path / "half" / "vocoder", Vocoder)
 
 
 def test_lmnt_weights_are_converted(command, tmp_path) -> None:
     state = lmnt_state(8, 3, torch.Generator().manual_seed(0))
     torch.save({"step": 1, "model": state}, tmp_path / "weights.pt")
     assert command("export", tmp_path / "weights.pt", "-o", tmp_path / "diffwave").status == 0
-    model = load_vocoder(tmp_path / "diffwave")
+    model = load_checkpoint(tmp_path / "diffwave", Vocoder)
     assert torch.equal(model.wavenet.skip_projection.weight, state["skip_projection.weight"])
 
 
@@ -62,14 +64,14 @@ import os, signal, sys
 from audiodiff.cli.main import main
 from audiodiff.models import checkpoint
 
-save, calls = checkpoint._save, []
+save, calls = checkpoint.save_checkpoint, []
 
-def dying(*arguments):
+def dying(*arguments, **options):
     if len(calls) == int(sys.argv[3]):
         os.kill(os.getpid(), signal.SIGKILL)
-    calls.append(save(*arguments))
+    calls.append(save(*arguments, **options))
 
-checkpoint._save = dying
+checkpoint.save_checkpoint = dying
 sys.exit(main(["export", sys.argv[1], "-o", sys.argv[2]]))
 """
 
@@ -83,7 +85,7 @@ def test_a_killed_export_leaves_nothing_that_looks_complete_and_is_repeated(comm
     assert command("inspect", target).status == 2
     done = command("export", source, "-o", target)
     assert done.status == 0, done.err
-    load_vocoder(target / "vocoder")
+    load_checkpoint(target / "vocoder", Vocoder)
     assert [path.name for path in target.parent.iterdir()] == ["exported"]  # what the dead run left has gone
 
 

@@ -3,11 +3,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from stories import STORY
 
 from audiodiff.signal.audio_io import write_audio
 from audiodiff.synthesis.provenance import write_story
 from audiodiff.text.library import get_prompt
+from tests.synthesis.stories import STORY
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,8 @@ import pytest
 import soundfile
 
 from audiodiff.cli import models
-from audiodiff.models.checkpoint import load_upsampler
+from audiodiff.models.checkpoint import load_checkpoint
+from audiodiff.models.upsampler import Upsampler
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.provenance import read_story
 from tests.models.upsampler.cases import voice, write
@@ -83,7 +84,7 @@ def test_bad_inputs_are_refused(command, upsampler, checkpoint, tmp_path) -> Non
 def test_export_keeps_the_kind(command, upsampler, tmp_path) -> None:
     done = command("export", upsampler, "-o", tmp_path / "half", "--half")
     assert done.status == 0, done.err
-    assert load_upsampler(tmp_path / "half").config == load_upsampler(upsampler).config
+    assert load_checkpoint(tmp_path / "half", Upsampler).config == load_checkpoint(upsampler, Upsampler).config
 
 
 def test_doctor_and_models_know_it(command, upsampler, monkeypatch) -> None:

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from metrics_signals import tone, voice
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics import baselines, spectral
 from audiodiff.signal.mel import PRESETS
+from tests.metrics.signals import tone, voice
 
 needs_opus = pytest.mark.skipif(not baselines.opus_available(), reason="libsndfile cannot write Opus here")
 

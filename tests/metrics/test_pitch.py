@@ -3,10 +3,10 @@ import itertools
 
 import numpy as np
 import pytest
-from metrics_signals import tone, with_noise
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics import pitch
+from tests.metrics.signals import tone, with_noise
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("torchcrepe") is None, reason="torchcrepe is not installed")
 

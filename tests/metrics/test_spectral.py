@@ -3,10 +3,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from metrics_signals import voice, with_noise
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics import spectral
+from tests.metrics.signals import voice, with_noise
 
 MEASURES = (spectral.log_mel_l1, spectral.mr_stft, spectral.log_spectral_distance, spectral.mcd)
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from metrics_signals import voice, with_noise
 
 from audiodiff._torchaudio import import_torchaudio
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics import speech
 from audiodiff.metrics.inputs import resampled
 from audiodiff.metrics.scoring import MEASURES, named_measure
+from tests.metrics.signals import voice, with_noise
 
 pytest.importorskip("pesq")
 pytest.importorskip("pystoi")

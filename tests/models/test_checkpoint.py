@@ -10,14 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.checkpoint import (
-    load_upsampler,
-    load_vocoder,
-    read_config,
-    save_upsampler,
-    save_vocoder,
-    weights_hash,
-)
+from audiodiff.models.checkpoint import load_checkpoint, read_config, save_checkpoint, weights_hash
+from audiodiff.models.upsampler import Upsampler
+from audiodiff.models.vocoder import Vocoder
 from tests.models.upsampler import cases as upsampler_cases
 from tests.models.vocoder.cases import ANCHORED, CONFIGS, make
 
@@ -25,37 +20,37 @@ from tests.models.vocoder.cases import ANCHORED, CONFIGS, make
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     target = tmp_path / "model"
-    save_vocoder(target, make(ANCHORED), {"corpus": "test", "licence": "CC0-1.0"})
+    save_checkpoint(target, make(ANCHORED), {"corpus": "test", "licence": "CC0-1.0"})
     return target
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_loaded_model_is_the_saved_one(name: str, tmp_path: Path) -> None:
     model = make(CONFIGS[name])
-    save_vocoder(tmp_path, model, {})
-    loaded = load_vocoder(tmp_path)
+    save_checkpoint(tmp_path, model, {})
+    loaded = load_checkpoint(tmp_path, Vocoder)
     assert not loaded.training
-    assert loaded.config == load_vocoder(tmp_path).config
+    assert loaded.config == load_checkpoint(tmp_path, Vocoder).config
     for key, value in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value), key
 
 
 def test_an_upsampler_comes_back_and_is_no_vocoder(tmp_path: Path) -> None:
     model = upsampler_cases.make()
-    save_upsampler(tmp_path, model, {})
-    loaded = load_upsampler(tmp_path)
+    save_checkpoint(tmp_path, model, {})
+    loaded = load_checkpoint(tmp_path, Upsampler)
     assert not loaded.training
     assert loaded.config == model.config
     for key, value in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value), key
     with pytest.raises(AudiodiffError, match='kind "upsampler"; expected "vocoder"'):
-        load_vocoder(tmp_path)
+        load_checkpoint(tmp_path, Vocoder)
 
 
 def test_half_precision_halves_the_file_and_loads_as_float32(folder: Path, tmp_path: Path) -> None:
     model = make(ANCHORED)
-    save_vocoder(tmp_path / "half", model, {}, dtype=torch.float16)
-    loaded = load_vocoder(tmp_path / "half")
+    save_checkpoint(tmp_path / "half", model, {}, dtype=torch.float16)
+    loaded = load_checkpoint(tmp_path / "half", Vocoder)
     sizes = [(item / "model.safetensors").stat().st_size for item in (folder, tmp_path / "half")]
     assert sizes[1] < 0.6 * sizes[0]
     for key, value in loaded.state_dict().items():
@@ -81,29 +76,29 @@ def test_a_truncated_file_is_named(folder: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
     with pytest.raises(AudiodiffError, match="truncated"):
-        load_vocoder(folder)
+        load_checkpoint(folder, Vocoder)
 
 
 def test_a_foreign_file_is_named(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(b"RIFF not a tensor in sight")
     with pytest.raises(AudiodiffError, match="not a safetensors file"):
-        load_vocoder(folder)
+        load_checkpoint(folder, Vocoder)
 
 
 def test_weights_of_another_model_are_refused(folder: Path, tmp_path: Path) -> None:
-    save_vocoder(tmp_path / "other", make(CONFIGS["folded"]), {})
+    save_checkpoint(tmp_path / "other", make(CONFIGS["folded"]), {})
     (folder / "model.safetensors").write_bytes((tmp_path / "other" / "model.safetensors").read_bytes())
     with pytest.raises(AudiodiffError, match=r"does not fit its config\.json"):
-        load_vocoder(folder)
+        load_checkpoint(folder, Vocoder)
 
 
 def test_weights_that_are_not_finite_are_refused(folder: Path) -> None:
     model = make(ANCHORED)
     with torch.no_grad():
         model.wavenet.input_projection.weight[0, 0, 0] = float("nan")
-    save_vocoder(folder, model, {})
+    save_checkpoint(folder, model, {})
     with pytest.raises(AudiodiffError, match="not finite"):
-        load_vocoder(folder)
+        load_checkpoint(folder, Vocoder)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +113,7 @@ def test_other_kinds_of_config_are_named(folder: Path, change: dict[str, object]
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, **change}))
     with pytest.raises(AudiodiffError, match=message):
-        load_vocoder(folder)
+        load_checkpoint(folder, Vocoder)
 
 
 def test_an_unknown_key_in_the_config_is_named(folder: Path) -> None:
@@ -126,29 +121,29 @@ def test_an_unknown_key_in_the_config_is_named(folder: Path) -> None:
     config["model"]["wavenet"]["chanels"] = 3
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(AudiodiffError, match=r'config\.wavenet has an unknown key "chanels"'):
-        load_vocoder(folder)
+        load_checkpoint(folder, Vocoder)
 
 
 def test_missing_things_are_named(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(AudiodiffError, match="is nothing"):
-        load_vocoder(tmp_path / "absent")
+        load_checkpoint(tmp_path / "absent", Vocoder)
     with pytest.raises(AudiodiffError, match="is a file"):
-        load_vocoder(folder / "config.json")
+        load_checkpoint(folder / "config.json", Vocoder)
     with pytest.raises(AudiodiffError, match="found: model"):
-        load_vocoder(tmp_path)
+        load_checkpoint(tmp_path, Vocoder)
     (folder / "model.safetensors").unlink()
     with pytest.raises(AudiodiffError, match="missing"):
-        load_vocoder(folder)
+        load_checkpoint(folder, Vocoder)
     (folder / "config.json").write_text("{")
     with pytest.raises(AudiodiffError, match="JSON"):
-        load_vocoder(folder)
+        load_checkpoint(folder, Vocoder)
 
 
 def test_a_folder_that_cannot_be_written_is_said_and_nothing_is_left(tmp_path: Path) -> None:
     blocker = tmp_path / "file"
     blocker.write_text("in the way")
     with pytest.raises(AudiodiffError, match="cannot be written"):
-        save_vocoder(blocker / "model", make(ANCHORED), {})
+        save_checkpoint(blocker / "model", make(ANCHORED), {})
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -158,7 +153,7 @@ def test_a_config_of_another_size_is_refused_before_it_is_built(folder: Path) ->
     (folder / "config.json").write_text(json.dumps(config))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(AudiodiffError, match=r"does not fit its config\.json"):
-        load_vocoder(folder)
+        load_checkpoint(folder, Vocoder)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
 
 
@@ -166,31 +161,32 @@ def test_weights_of_another_type_are_refused(folder: Path) -> None:
     state = load_file(folder / "model.safetensors")
     save_file({name: value.to(torch.int64) for name, value in state.items()}, folder / "model.safetensors")
     with pytest.raises(AudiodiffError, match="of type I64; expected floating point"):
-        load_vocoder(folder)
+        load_checkpoint(folder, Vocoder)
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5_000, "[]", '{"kind": "vocoder", "kind": 1}', "\udcff", "3"])
 def test_a_config_that_is_no_table_is_one_sentence(folder: Path, text: str) -> None:
     (folder / "config.json").write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(AudiodiffError, match=r"config\.json is"):
-        load_vocoder(folder)
+        load_checkpoint(folder, Vocoder)
 
 
 def test_half_characters_in_the_metadata_survive(folder: Path) -> None:
-    save_vocoder(folder, load_vocoder(folder), {"description": "caf\udce9"})
+    save_checkpoint(folder, load_checkpoint(folder, Vocoder), {"description": "caf\udce9"})
     assert read_config(folder)["metadata"] == {"description": "caf\udce9"}
 
 
 _KILLED = """
 import os, signal, sys
 from audiodiff.models import checkpoint
+from audiodiff.models.vocoder import Vocoder
 
 def dying(source, target):
     os.kill(os.getpid(), signal.SIGKILL)
 
-model = checkpoint.load_vocoder(sys.argv[1])
+model = checkpoint.load_checkpoint(sys.argv[1], Vocoder)
 os.replace = dying
-checkpoint.save_vocoder(sys.argv[1], model, {"step": 2})
+checkpoint.save_checkpoint(sys.argv[1], model, {"step": 2})
 """
 
 
@@ -200,5 +196,5 @@ def test_a_killed_writer_leaves_the_old_checkpoint_and_the_next_one_cleans_up(fo
     assert killed.returncode == -signal.SIGKILL
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
     assert len(list(folder.iterdir())) == len(before) + 1
-    save_vocoder(folder, load_vocoder(folder), {"step": 3})
+    save_checkpoint(folder, load_checkpoint(folder, Vocoder), {"step": 3})
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]

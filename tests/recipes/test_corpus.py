@@ -1,15 +1,17 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from audiodiff.data.checks import check_corpus
 from audiodiff.data.manifest import load_items
 from audiodiff.errors import AudiodiffError
 from audiodiff_recipes import autoencoder
-from audiodiff_recipes.corpus import DataConfig, open_corpus, read_corpus
+from audiodiff_recipes.corpus import DataConfig, RandomCrops, open_corpus, read_corpus
 from tests.recipes.corpus import tiny_changes, write_corpus
 
 
@@ -72,3 +74,25 @@ def test_urls_and_loops(corpus: Path) -> None:
     for name in ("one", "two"):
         os.symlink(".", corpus / name)
     assert len(read_corpus(config(corpus)).items) == count
+
+
+def test_crops_are_those_of_the_step_at_gains_within_the_range(corpus: Path) -> None:
+    data, _ = open_corpus(config(corpus), 2, 16000)
+    settings = replace(config(corpus), gain_db=(-12.0, -6.0))
+    crops = RandomCrops(data, settings, seed=3, n_samples=4000, count=64)
+    plain = data.crops(3, 5, 64, 4000)
+    waveform, bandwidth = crops.draw(5, torch.Generator().manual_seed(0))
+    assert torch.equal(bandwidth, plain.bandwidth_hz)
+    gain_db = 10.0 * torch.log10(waveform.square().sum(dim=1) / plain.waveform.square().sum(dim=1))
+    assert -12.0 <= gain_db.min() < -11.0
+    assert -7.0 < gain_db.max() <= -6.0
+    torch.testing.assert_close(waveform, plain.waveform * 10.0 ** (gain_db[:, None] / 20.0))
+    assert set(crops.names(5).split(", ")) == {str(data.items[i].path) for i in plain.index.tolist()}
+
+    loud = replace(settings, gain_db=(40.0, 40.0))
+    clamped, free = (
+        RandomCrops(data, loud, seed=3, n_samples=4000, count=4, clamp=clamp).draw(0, torch.Generator())[0]
+        for clamp in (True, False)
+    )
+    assert clamped.abs().max() == 1.0
+    assert free.abs().max() > 1.0

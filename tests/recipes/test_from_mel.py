@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.checkpoint import load_vocoder
-from audiodiff.models.vocoder import VocoderConfig
+from audiodiff.models.checkpoint import load_checkpoint
+from audiodiff.models.vocoder import Vocoder, VocoderConfig
 from audiodiff.signal.mel import PRESETS as MELS
 from audiodiff_recipes import autoencoder, vocoder
 from audiodiff_recipes.from_mel import mel_settings
@@ -60,7 +60,7 @@ def test_centred_mels_train_with_the_fast_network(name: str, tmp_path: Path) -> 
     write_corpus(tmp_path / "corpus")
     changes = {**tiny_changes(tmp_path, "run", 2), "model.mel": name, "validation.clips": "1"}
     run = vocoder.train(vocoder.configure("tiny", changes), resume=False)
-    config = load_vocoder(run).config
+    config = load_checkpoint(run, Vocoder).config
     assert config.mel == MELS[name]
     assert config.head.name == "anchored"
     vocoder.train(vocoder.configure("tiny", {**changes, "train.steps": "3"}), resume=True)

@@ -10,25 +10,21 @@ import pytest
 import soundfile
 import torch
 
+import audiodiff
 from audiodiff.data.corpora import CORPORA, SC09_WORDS, AudioItem
 from audiodiff.data.dataset import AudioDataset
 from audiodiff.data.shards import LatentDataset
 from audiodiff.errors import AudiodiffError
 from audiodiff.models import find
-from audiodiff.models.checkpoint import (
-    load_autoencoder,
-    load_mel_latent,
-    load_vocoder,
-    read_config,
-    save_mel_latent,
-    save_vocoder,
-    weights_hash,
-)
-from audiodiff.models.mel_latent import KEY, MelLatentLoss
+from audiodiff.models.autoencoder import MelAutoencoder
+from audiodiff.models.checkpoint import load_checkpoint, read_config, save_checkpoint, weights_hash
+from audiodiff.models.mel_latent import KEY, MelLatent, MelLatentLoss
 from audiodiff.models.vocoder import Vocoder, VocoderConfig
 from audiodiff.nn.condition import Condition
 from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.signal import mel
+from audiodiff.synthesis.generate import LatentSynthesizer
+from audiodiff.synthesis.settings import GenerateSettings
 from audiodiff.training.devices import open_devices
 from audiodiff.training.logging import Board
 from audiodiff_recipes import autoencoder, latent
@@ -43,7 +39,7 @@ from audiodiff_recipes.encode import (
     numbers_of,
 )
 from audiodiff_recipes.latent_shards import check_shards, open_shards
-from audiodiff_recipes.latent_sounds import generate, listening_clips
+from audiodiff_recipes.latent_sounds import listening_clips
 from audiodiff_recipes.presets import PRESETS, names_of
 from tests.models.vocoder.cases import ANCHORED, make
 from tests.recipes.corpus import write_corpus
@@ -117,7 +113,7 @@ def test_shards_hold_what_the_autoencoder_and_the_metadata_say(place: Path) -> N
     assert first.classes == {"source": "rendered"}
     assert data.clips[2].texts == ()
     # the latents are those of the whole clip, up to the rounding of float16
-    model = load_autoencoder(place / "ae")
+    model = load_checkpoint(place / "ae", MelAutoencoder)
     waveform, rate = soundfile.read(place / "corpus" / "clip0.wav", dtype="float32")
     assert rate == 22050
     samples = torch.from_numpy(waveform)
@@ -127,7 +123,7 @@ def test_shards_hold_what_the_autoencoder_and_the_metadata_say(place: Path) -> N
 
 
 def test_long_clips_are_encoded_in_blocks_as_in_one_go(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = load_autoencoder(place / "ae")
+    model = load_checkpoint(place / "ae", MelAutoencoder)
     waveform = 0.1 * torch.randn(256 * 403, generator=torch.Generator().manual_seed(0))
     whole = encode_waveform(model, waveform)
     monkeypatch.setattr("audiodiff_recipes.encode._BLOCK_FRAMES", 128)
@@ -227,7 +223,7 @@ def test_shards_hold_the_classes_of_the_model(place: Path, tmp_path: Path) -> No
     given = {**changes, "output": str(tmp_path / "run"), "data.crop_latents": "8", "train.precision": "fp32"}
     shape = {"dit.width": "32", "dit.depth": "1", "dit.heads": "2", "train.steps": "2", "train.batch_size": "3"}
     run = latent.train(latent.configure("sc09-latent", {**given, **shape}), resume=False)
-    assert load_mel_latent(run).config.classes[0].name == "word"
+    assert load_checkpoint(run, MelLatent).config.classes[0].name == "word"
     with pytest.raises(AudiodiffError, match=r"audiodiff encode --preset music"):
         latent.train(latent.configure("music", {**changes, "output": str(tmp_path / "no")}), resume=False)
     (corpus / "metadata.csv").write_text("file_name,split,word\nclip0.wav,train,ten\n")
@@ -237,8 +233,8 @@ def test_shards_hold_the_classes_of_the_model(place: Path, tmp_path: Path) -> No
 
 def test_training_ends_as_a_checkpoint_that_says_what_it_knows(place: Path) -> None:
     run = latent.train(tiny(place, "whole"), resume=False)
-    model = load_mel_latent(run)
-    trained = load_autoencoder(place / "ae")
+    model = load_checkpoint(run, MelLatent)
+    trained = load_checkpoint(place / "ae", MelAutoencoder)
     assert torch.equal(model.autoencoder.latent_mean, trained.latent_mean)
     metadata = read_config(run)["metadata"]
     assert metadata["step"] == 3
@@ -262,7 +258,7 @@ def test_a_trained_model_goes_on_with_its_own_autoencoder_and_vocoder(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained = latent.train(tiny(place, "first"), resume=False)
-    save_vocoder(trained / "vocoder", make(ANCHORED), {})
+    save_checkpoint(trained / "vocoder", make(ANCHORED), {})
     monkeypatch.setattr(find, "PRETRAINED", tmp_path)
     trained.rename(tmp_path / "known")
     shards = tmp_path / "shards"
@@ -282,7 +278,7 @@ def test_a_trained_model_goes_on_with_its_own_autoencoder_and_vocoder(
     assert origins["init"]["weights_sha256"] == read_config(tmp_path / "known")["weights_sha256"]
     # what the first model started from is not lost in the second
     assert origins["init"]["origins"]["autoencoder"]["model"] == "ae"
-    before, after = (load_mel_latent(each) for each in (tmp_path / "known", run))
+    before, after = (load_checkpoint(each, MelLatent) for each in (tmp_path / "known", run))
     assert all(
         torch.equal(a, b) for a, b in zip(before.autoencoder.parameters(), after.autoencoder.parameters(), strict=True)
     )
@@ -299,7 +295,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(place: Path) -> None:
     latent.train(tiny(place, "parts", 3), resume=True)
     if not (place / "whole2").exists():
         latent.train(tiny(place, "whole2"), resume=False)
-    parts, whole = (load_mel_latent(place / name).state_dict() for name in ("parts", "whole2"))
+    parts, whole = (load_checkpoint(place / name, MelLatent).state_dict() for name in ("parts", "whole2"))
     # the cosine of a run of one step is another, but with warm-up all three steps are within it
     assert all(torch.equal(parts[name], whole[name]) for name in whole)
 
@@ -344,7 +340,7 @@ def small_vocoder(folder: Path, name: str = "hifigan-22k") -> Path:
     torch.manual_seed(0)
     wavenet = WaveNetConfig(channels=8, layers=2, dilation_cycle=2, cond_channels=8, embedding_width=8)
     vocoder = Vocoder(VocoderConfig(mel=mel.preset(name), wavenet=wavenet))
-    save_vocoder(folder, vocoder, {"sampling": {"steps": 20, "sampler": "ddim", "prior": None}})
+    save_checkpoint(folder, vocoder, {"sampling": {"steps": 20, "sampler": "ddim"}})
     return folder
 
 
@@ -364,14 +360,14 @@ def test_with_a_vocoder_validation_is_heard(place: Path, tmp_path: Path, monkeyp
     monkeypatch.setattr(Board, "picture", picture)
     monkeypatch.setattr(Board, "text", lambda self, step, name, text: words.append(text))
     vocoder = small_vocoder(tmp_path / "vocoder")
-    changes = {"train.validate_every": "1", "validation.seconds": "0.4", "vocoder": str(vocoder)}
+    changes = {"train.validate_every": "1", "validation.seconds": "0.6", "vocoder": str(vocoder)}
     latent.train(tiny(place, "heard", 2, **changes), resume=False)
-    n_latents = round(0.4 * 22050 / 1024)
+    n_latents = round(0.6 * 22050 / 1024)
     one = [("picture", (2, 80, n_latents * 4)), ("audio", (n_latents * 1024,))]
     assert [(kind, tuple(shape)) for step, kind, _, shape in shown if step == 1] == one * 2
     assert {step for step, *_ in shown} == {1, 2}
     assert words == [*CAPTIONS[5:7]] * 2  # those of the validation split
-    assert load_vocoder(place / "heard" / "vocoder").mel_spec.sample_rate == 22050
+    assert load_checkpoint(place / "heard" / "vocoder", Vocoder).mel_spec.sample_rate == 22050
     shown.clear()
     latent.train(tiny(place, "unheard", 1, **changes, **{"validation.sounds": "false"}), resume=False)
     assert not shown
@@ -379,25 +375,49 @@ def test_with_a_vocoder_validation_is_heard(place: Path, tmp_path: Path, monkeyp
         latent.train(tiny(place, "no", vocoder=str(small_vocoder(tmp_path / "other", "bigvgan-22k"))), resume=False)
 
 
-def test_validation_sounds_follow_the_condition_and_the_settings(place: Path) -> None:
-    config = tiny(place, "no", **{"validation.steps": "1"})
-    model = latent.build_model(config).eval()
-    with torch.no_grad():
-        for parameter in model.network.parameters():
-            parameter.normal_(std=0.15)
-    data = open_shards(config, "train")
-    assert listening_clips(data, 2) == [0, 3]  # clip 2 has no caption
-    conds = [model.condition(data.states(index)[:1], [{}], [{}]) for index in (0, 3)]
-    first, again = (generate(model, conds[0], config, 12, seed=1) for _ in range(2))
-    assert first.shape == (1, model.channels, 12)
-    assert torch.equal(first, again)
-    for other in (
-        generate(model, conds[1], config, 12, seed=1),
-        generate(model, conds[0], config, 12, seed=2),
-        generate(model, conds[0], tiny(place, "no", **{"validation.steps": "2"}), 12, seed=1),
-        generate(model, conds[0], tiny(place, "no", **{"validation.steps": "1", "guidance": "1"}), 12, seed=1),
-    ):
-        assert not torch.allclose(first, other)
+def test_the_codec_is_that_of_the_checkpoint_and_stays_as_it_is(place: Path) -> None:
+    codec = latent.build_model(tiny(place, "no")).autoencoder
+    theirs = load_checkpoint(place / "ae", MelAutoencoder).state_dict()
+    assert all(torch.equal(value, theirs[name]) for name, value in codec.state_dict().items())
+    assert not any(parameter.requires_grad for parameter in codec.parameters())
+
+
+def test_clips_that_are_listened_to_have_captions(place: Path) -> None:
+    assert listening_clips(open_shards(tiny(place, "no"), "train"), 2) == [0, 3]  # clip 2 has no caption
+
+
+def test_what_validation_hears_is_what_everybody_hears(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[torch.Tensor] = []
+    monkeypatch.setattr(Board, "audio", lambda self, step, name, waveform, sample_rate: heard.append(waveform))
+    vocoder = small_vocoder(tmp_path / "vocoder")
+    changes = {"validation.seconds": "0.6", "validation.steps": "3", "vocoder": str(vocoder)}
+    run = latent.train(tiny(place, "same", 2, **changes), resume=False)
+    assert not (run / "validation").exists()
+    model = audiodiff.load(run, device="cpu")
+    assert isinstance(model, LatentSynthesizer)
+    assert len(heard) == 2
+    for seed, (caption, sound) in enumerate(zip(CAPTIONS[5:7], heard, strict=True)):
+        settings = GenerateSettings(source="rendered", vocoder_steps=3)
+        theirs = model.generate(caption, seconds=len(sound) / 22050, seed=seed, steps=2, settings=settings)
+        np.testing.assert_array_equal(sound.numpy(), theirs)
+
+
+def test_a_caption_that_is_no_prompt_does_not_stop_the_training(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: LatentSynthesizer, prompt: str, **settings: object) -> None:
+        raise AudiodiffError(f"{prompt!r} cannot be read")
+
+    words: list[str] = []
+    monkeypatch.setattr(LatentSynthesizer, "generate", refuse)
+    monkeypatch.setattr(Board, "text", lambda self, step, name, text: words.append(text))
+    changes = {"validation.seconds": "0.6", "vocoder": str(small_vocoder(tmp_path / "vocoder"))}
+    run = latent.train(tiny(place, "refused", 1, **changes), resume=False)
+    assert read_config(run)["metadata"]["step"] == 1
+    assert [text.split(":")[0] for text in words] == list(CAPTIONS[5:7])
+    assert "cannot be read" in words[0]
 
 
 def test_beats_come_from_the_score_or_the_sound(tmp_path: Path) -> None:
@@ -431,19 +451,19 @@ def test_beats_and_keys_are_learnt_later_than_the_rest(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = latent.train(tiny(place, "no-beats"), resume=False)
-    assert not load_mel_latent(first).config.beats
+    assert not load_checkpoint(first, MelLatent).config.beats
     deaf = latent.train(tiny(place, "deaf", **{"model.beats": "true"}), resume=False)  # beats may be unknown
-    assert load_mel_latent(deaf).config.beats
+    assert load_checkpoint(deaf, MelLatent).config.beats
     assert "no clip has a tempo" in capsys.readouterr().err
     told = tiny(place, "beats", **{"model.beats": "true", "init": str(first)})
     told = dataclasses.replace(told, model=dataclasses.replace(told.model, classes=(*told.model.classes, KEY)))
-    model, before = latent.build_model(told), load_mel_latent(first)
+    model, before = latent.build_model(told), load_checkpoint(first, MelLatent)
     theirs = dict(before.named_parameters())
     fresh = {name for name, parameter in model.named_parameters() if name not in theirs}
     fresh_layers = ("beat_embedding.projection", "condition_embedding.class_embeddings.1")
     assert fresh == {f"network.{name}.weight" for name in fresh_layers}
     assert all(torch.equal(parameter, theirs[name]) for name, parameter in model.named_parameters() if name in theirs)
-    save_mel_latent(tmp_path / "with-beats", model, {})
+    save_checkpoint(tmp_path / "with-beats", model, {})
     with pytest.raises(AudiodiffError, match=r"model\.(beats|classes)"):
         latent.build_model(tiny(place, "back", init=str(tmp_path / "with-beats")))
 
@@ -521,7 +541,7 @@ def test_completing_is_learnt_later_and_validated_by_itself(place: Path) -> None
     assert "completion_loss" not in (first / "log.jsonl").read_text()
     second = latent.train(tiny(place, "complete", **{"model.known": "true", "init": str(first)}), resume=False)
     assert "completion_loss" in (second / "log.jsonl").read_text()
-    assert load_mel_latent(second).config.known
+    assert load_checkpoint(second, MelLatent).config.known
     with pytest.raises(AudiodiffError, match=r"model\.known"):
         latent.build_model(tiny(place, "incomplete-again", init=str(second)))
 

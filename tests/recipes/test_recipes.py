@@ -1,13 +1,17 @@
 """Every recipe trains two steps on a corpus of seconds, goes on for a third, and leaves what it promises."""
 
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from torch import nn
 
-from audiodiff.models.checkpoint import load_autoencoder, load_mel_latent, load_upsampler, load_vocoder, read_config
+from audiodiff.models.autoencoder import MelAutoencoder
+from audiodiff.models.checkpoint import load_checkpoint, read_config
+from audiodiff.models.mel_latent import MelLatent
+from audiodiff.models.upsampler import Upsampler
+from audiodiff.models.vocoder import Vocoder
 from audiodiff.training.progress import read_log
 from audiodiff_recipes import autoencoder, latent
 from audiodiff_recipes.encode import encode_for
@@ -27,35 +31,35 @@ class Case(NamedTuple):
         recipe: module of the recipes.
         preset: which of its presets.
         data: what of the place it learns from.
-        load: of the checkpoint.
+        module: class of the model in the checkpoint.
         changes: settings that make it small.
     """
 
     recipe: str
     preset: str
     data: str
-    load: Callable[[Path], object]
+    module: type[nn.Module]
     changes: dict[str, str]
 
 
 SMALL_DIT = {"dit.width": "16", "dit.depth": "1", "dit.heads": "2", "train.batch_size": "2", "validation.crops": "2"}
 CASES = (
-    Case("vocoder", "tiny", "music", load_vocoder, {"crop_frames": "16", "validation.clips": "0"}),
+    Case("vocoder", "tiny", "music", Vocoder, {"crop_frames": "16", "validation.clips": "0"}),
     Case(
         "vocoder",
         "music-vocoder",
         "music",
-        load_vocoder,
+        Vocoder,
         {"channels": "8", "layers": "2", "train.batch_size": "2", "crop_frames": "16", "validation.clips": "0"},
     ),
-    Case("upsampler", "tiny-upsampler", "music", load_upsampler, {"channels": "8", "validation.clips": "0"}),
-    Case("autoencoder", "tiny-autoencoder", "music", load_autoencoder, {}),
-    Case("latent", "tiny-latent", "shards/music", load_mel_latent, {"autoencoder": "codec"}),
+    Case("upsampler", "tiny-upsampler", "music", Upsampler, {"channels": "8", "validation.clips": "0"}),
+    Case("autoencoder", "tiny-autoencoder", "music", MelAutoencoder, {}),
+    Case("latent", "tiny-latent", "shards/music", MelLatent, {"autoencoder": "codec"}),
     Case(
         "latent",
         "sc09-latent",
         "shards/digits",
-        load_mel_latent,
+        MelLatent,
         {"autoencoder": "codec", "train.precision": "fp32", "data.crop_latents": "8", **SMALL_DIT},
     ),
 )
@@ -104,7 +108,7 @@ def test_a_recipe_trains_and_goes_on(place: Path, case: Case) -> None:
     assert {"config.json", "model.safetensors", "train.json", "log.jsonl", "state", "tensorboard"} <= {
         path.name for path in run.iterdir()
     }
-    case.load(run)
+    load_checkpoint(run, case.module)
 
 
 def test_shards_of_a_preset_are_of_its_layout(place: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.checkpoint import load_vocoder, read_config
+from audiodiff.models.checkpoint import load_checkpoint, read_config
 from audiodiff.models.vocoder import Vocoder
 from audiodiff.training import progress
 from audiodiff.training.progress import read_log
@@ -163,7 +163,7 @@ def test_the_best_checkpoint_is_kept(
     best = place / "run" / "best"
     metadata = read_config(best)["metadata"]
     assert (metadata["step"], metadata["validation"]) == (2, {"loss": 1.0})
-    assert torch.equal(next(load_vocoder(best).parameters()), seen[2])
+    assert torch.equal(next(load_checkpoint(best, Vocoder).parameters()), seen[2])
     assert read_config(place / "run")["metadata"]["step"] == 4
     assert f"{best}: loss 1 at step 2" in capsys.readouterr().err
     # a later session knows how good it was
@@ -172,13 +172,15 @@ def test_the_best_checkpoint_is_kept(
     vocoder.train(tiny(place, "run", 6, **changes), resume=True)
     assert read_config(best)["metadata"]["step"] == 6
     # and it is a checkpoint to start from like any other
-    assert vocoder.build_model(tiny(place, "next", init=str(best))).config == load_vocoder(best).config
+    assert vocoder.build_model(tiny(place, "next", init=str(best))).config == load_checkpoint(best, Vocoder).config
 
 
 def test_a_batch_in_parts_is_the_same_step(place: Path) -> None:
     whole = vocoder.train(tiny(place, "whole", 4), resume=False)
     parts = vocoder.train(tiny(place, "parts", 4, accumulate="4"), resume=False)
-    for a, b in zip(load_vocoder(whole).parameters(), load_vocoder(parts).parameters(), strict=True):
+    for a, b in zip(
+        load_checkpoint(whole, Vocoder).parameters(), load_checkpoint(parts, Vocoder).parameters(), strict=True
+    ):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=2e-4)
     logs = [[line for line in read_log(run) if "loss" in line][-1] for run in (whole, parts)]
     for name in ("loss", "denoising", "grad_norm"):

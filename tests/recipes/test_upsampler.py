@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.checkpoint import load_upsampler, read_config
+from audiodiff.models.checkpoint import load_checkpoint, read_config
 from audiodiff.models.upsampler import Upsampler
 from audiodiff.training.progress import read_log
 from audiodiff_recipes.upsampler import RECIPE, Config, configure, train
@@ -50,7 +50,7 @@ def test_tiny_trains_to_a_checkpoint_and_resumes_to_the_same_bits(place: Path) -
     train(tiny(place, "parts", 4, **{"train.stop_after_seconds": "0"}), resume=False)
     assert read_config(place / "parts")["metadata"]["step"] == 1
     parts = train(tiny(place, "parts", 4), resume=True)
-    states = [load_upsampler(run).state_dict() for run in (whole, parts)]
+    states = [load_checkpoint(run, Upsampler).state_dict() for run in (whole, parts)]
     for name, value in states[0].items():
         assert torch.equal(value, states[1][name]), name
     metadata = read_config(whole)["metadata"]
@@ -64,8 +64,8 @@ def test_tiny_trains_to_a_checkpoint_and_resumes_to_the_same_bits(place: Path) -
 def test_init_starts_from_a_checkpoint_of_the_same_shape(place: Path) -> None:
     first = train(tiny(place, "first", 2), resume=False)
     second = train(tiny(place, "second", 0, init=str(first)), resume=False)
-    for name, value in load_upsampler(first).state_dict().items():
-        assert torch.equal(value, load_upsampler(second).state_dict()[name]), name
+    for name, value in load_checkpoint(first, Upsampler).state_dict().items():
+        assert torch.equal(value, load_checkpoint(second, Upsampler).state_dict()[name]), name
     with pytest.raises(AudiodiffError, match=r"wavenet\.channels is 8 there and 16 here"):
         train(tiny(place, "third", 2, init=str(first), channels="16"), resume=False)
 

@@ -10,7 +10,7 @@ import torch
 
 from audiodiff.data.corpora import AudioItem
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.checkpoint import load_vocoder, read_config
+from audiodiff.models.checkpoint import load_checkpoint, read_config
 from audiodiff.models.find import PRETRAINED
 from audiodiff.models.vocoder import PriorConfig, Vocoder
 from audiodiff.training.progress import read_log
@@ -26,7 +26,6 @@ from audiodiff_recipes.vocoder import (
     describe,
     for_sampling,
     train,
-    vocode,
 )
 from tests.recipes.corpus import tiny_changes, write_corpus
 
@@ -90,8 +89,8 @@ def test_tiny_trains_to_a_checkpoint_and_resumes_to_the_same_bits(place: Path) -
     train(tiny(place, "parts", 6, **{"train.stop_after_seconds": "0"}), resume=False)
     assert read_config(place / "parts")["metadata"]["step"] == 1
     parts = train(tiny(place, "parts", 6), resume=True)
-    model = load_vocoder(whole)
-    assert same_weights(model, load_vocoder(parts))
+    model = load_checkpoint(whole, Vocoder)
+    assert same_weights(model, load_checkpoint(parts, Vocoder))
 
     metadata = read_config(whole)["metadata"]
     assert metadata["step"] == 6
@@ -102,9 +101,7 @@ def test_tiny_trains_to_a_checkpoint_and_resumes_to_the_same_bits(place: Path) -
     assert [line["step"] for line in log if "loss" in line] == [6]
     assert [line["step"] for line in log if "validation_loss" in line] == [6]
     assert list((whole / "tensorboard").glob("events*"))
-    sound = vocode(model, torch.zeros(256 * 8), RECIPE.preset("tiny").sampling, seed=0)
-    assert sound.shape == (256 * 8,)
-    assert bool(sound.isfinite().all())
+    assert not (whole / "validation").exists()
 
 
 def test_run_folders_are_protected(place: Path) -> None:
@@ -137,7 +134,7 @@ def test_a_vocoder_out_of_a_latent_model_tells_its_own_origin() -> None:
 def test_init_starts_from_a_checkpoint_of_the_same_shape(place: Path) -> None:
     train(tiny(place, "first", 1), resume=False)
     second = build_model(tiny(place, "second", init=str(place / "first")))
-    assert same_weights(second, load_vocoder(place / "first"))
+    assert same_weights(second, load_checkpoint(place / "first", Vocoder))
     with pytest.raises(AudiodiffError, match=r"wavenet\.channels is 32 there and 64 here"):
         build_model(tiny(place, "third", init=str(place / "first"), channels="64"))
 
@@ -161,8 +158,10 @@ def test_adversarial_training_resumes_to_the_same_bits(place: Path) -> None:
 
     whole = train(config("whole"), resume=False)
     train(config("parts", **{"train.stop_after_seconds": "0"}), resume=False)
-    assert same_weights(load_vocoder(whole), load_vocoder(train(config("parts"), resume=True)))
-    assert not same_weights(load_vocoder(whole), load_vocoder(train(tiny(place, "plain", 4), resume=False)))
+    assert same_weights(load_checkpoint(whole, Vocoder), load_checkpoint(train(config("parts"), resume=True), Vocoder))
+    assert not same_weights(
+        load_checkpoint(whole, Vocoder), load_checkpoint(train(tiny(place, "plain", 4), resume=False), Vocoder)
+    )
     assert {"adversarial", "features", "discriminator/loss"} <= read_log(whole)[-2].keys() | read_log(whole)[-1].keys()
     with pytest.raises(AudiodiffError, match=r"judged_items is 5"):
         config("bad", judged_items="5")
@@ -226,7 +225,9 @@ def test_two_processes_train_what_one_does(place: Path, device: str) -> None:
     ]
     assert [process.wait(timeout=300) for process in processes] == [0, 0]
     for a, b in zip(
-        load_vocoder(alone).state_dict().values(), load_vocoder(place / "pair").state_dict().values(), strict=True
+        load_checkpoint(alone, Vocoder).state_dict().values(),
+        load_checkpoint(place / "pair", Vocoder).state_dict().values(),
+        strict=True,
     ):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=2e-4)
 
@@ -240,7 +241,7 @@ def test_a_vocoder_can_learn_from_decoded_mels(place: Path) -> None:
     train(tiny(place, "plain"), resume=False)
     train(tiny(place, "none", autoencoder=str(place / "codec"), autoencoder_share="0.0"), resume=False)
     train(tiny(place, "both", autoencoder=str(place / "codec")), resume=False)
-    plain, none, both = (load_vocoder(place / name) for name in ("plain", "none", "both"))
+    plain, none, both = (load_checkpoint(place / name, Vocoder) for name in ("plain", "none", "both"))
     assert same_weights(plain, none)
     assert not same_weights(plain, both)
     other = tiny(place, "no", autoencoder=str(place / "codec"), **{"model.mel": "bigvgan-22k"})

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from audiodiff.models.autoencoder import MelAutoencoderConfig
-from audiodiff.models.checkpoint import save_mel_latent, save_vocoder
+from audiodiff.models.checkpoint import save_checkpoint
 from audiodiff.models.mel_latent import CLASSES, KEY, MelLatent, MelLatentConfig
 from audiodiff.models.vocoder import Vocoder, VocoderConfig
 from audiodiff.nn.autoencoder import AutoencoderConfig
@@ -46,6 +46,6 @@ def write_latent_model(folder: Path, seed: int = 0) -> Path:
         )
     )
     sampling = {"steps": 3, "sampler": "dpmpp_2m", "guidance": 2.0, "rescale": 0.5, "window_seconds": 4.0}
-    save_mel_latent(folder, latent_model(seed), {"sampling": sampling, "description": "tiny"})
-    save_vocoder(folder / "vocoder", vocoder, {"sampling": {"steps": 1, "sampler": "ddim"}})
+    save_checkpoint(folder, latent_model(seed), {"sampling": sampling, "description": "tiny"})
+    save_checkpoint(folder / "vocoder", vocoder, {"sampling": {"steps": 1, "sampler": "ddim"}})
     return folder

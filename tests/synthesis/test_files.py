@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from vocoder_fakes import SPEC, FakeVocoder, recording, synthesizer
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.vocoder import FrontEndConfig, HeadConfig, PriorConfig, Vocoder, VocoderConfig
@@ -17,6 +16,7 @@ from audiodiff.synthesis.settings import Sampling, VocodeFileSettings, VocodeSet
 from audiodiff.synthesis.verbs import vocode
 from audiodiff.synthesis.verbs.vocode import open_mel
 from audiodiff.synthesis.vocode import DEFAULTS, VocoderSynthesizer, read_reference_level
+from tests.synthesis.vocoder_fakes import SPEC, FakeVocoder, recording, synthesizer
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import mutagen
 import numpy as np
 import pytest
 import soundfile
-from stories import AUDIO, STORY, tell, write
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import write_audio
@@ -32,6 +31,7 @@ from audiodiff.synthesis.provenance import (
     write_sidecar,
     write_story,
 )
+from tests.synthesis.stories import AUDIO, STORY, tell, write
 
 NAMES = ["a.wav", "a.flac", "a.ogg"]
 
@@ -296,7 +296,7 @@ def test_an_error_in_the_middle_leaves_nothing(tmp_path, monkeypatch) -> None:
     def refuse(audio: StoryAudio) -> Story:
         raise AudiodiffError("no story today.")
 
-    monkeypatch.setattr("stories.tell", refuse)
+    monkeypatch.setattr("tests.synthesis.stories.tell", refuse)
     with pytest.raises(AudiodiffError, match="today"):
         write(tmp_path / "a.wav", sidecar=True)
     assert os.listdir(tmp_path) == []
@@ -306,7 +306,7 @@ KILLED = """
 import os, signal, sys
 import numpy as np
 sys.path[:0] = sys.argv[2:]
-from stories import tell
+from tests.synthesis.stories import tell
 from audiodiff.signal import tags
 from audiodiff.synthesis import provenance
 

@@ -9,11 +9,9 @@ import pytest
 import soundfile
 import torch
 from safetensors.torch import load_file, save_file
-from stories import STORY, write
-from vocoder_fakes import recording, synthesizer
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.checkpoint import save_vocoder
+from audiodiff.models.checkpoint import save_checkpoint
 from audiodiff.models.find import ASSETS, PRETRAINED
 from audiodiff.models.vocoder import FrontEndConfig, Vocoder, VocoderConfig
 from audiodiff.nn.wavenet import WaveNetConfig
@@ -34,6 +32,8 @@ from audiodiff.synthesis.provenance import (
 from audiodiff.synthesis.replay import ReplayContext, differences, replay
 from audiodiff.synthesis.settings import Sampling, VocodeFileSettings, VocodeSettings
 from audiodiff.synthesis.vocode import VocoderSynthesizer, load
+from tests.synthesis.stories import STORY, write
+from tests.synthesis.vocoder_fakes import recording, synthesizer
 
 RATE = 9000
 SPEC = MelSpec(sample_rate=RATE, n_fft=128, hop_length=32, win_length=128, n_mels=16, f_max=4000.0)
@@ -49,7 +49,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for parameter in model.parameters():
             parameter.normal_(std=0.2)
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    save_vocoder(folder, model, {"sampling": {"steps": 2}, "reference_level_db": -20.0})
+    save_checkpoint(folder, model, {"sampling": {"steps": 2}, "reference_level_db": -20.0})
     return folder
 
 

@@ -5,13 +5,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from vocoder_fakes import FakeVocoder, recording, synthesizer
 
 from audiodiff.diffusion.names import SAMPLER_NAMES
 from audiodiff.synthesis.sampling import Grid
 from audiodiff.synthesis.settings import Sampling, VocodeSettings
 from audiodiff.synthesis.streams import Window
 from audiodiff.synthesis.vocode import ENDLESS, load
+from tests.synthesis.vocoder_fakes import FakeVocoder, recording, synthesizer
 
 WHOLE = VocodeSettings(window_seconds=math.inf)
 

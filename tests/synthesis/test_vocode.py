@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from vocoder_fakes import SPEC, FakeVocoder, recording, synthesizer
 
 from audiodiff.diffusion.process import CosineVP, Process, RectifiedFlow, VarianceExploding
 from audiodiff.diffusion.times import uniform_grid
@@ -27,6 +26,7 @@ from audiodiff.synthesis.vocode import (
     count_network_calls,
     open_device,
 )
+from tests.synthesis.vocoder_fakes import SPEC, FakeVocoder, recording, synthesizer
 
 
 @pytest.mark.parametrize("process", [RectifiedFlow(), CosineVP(), VarianceExploding()])

@@ -1,13 +1,4 @@
-import pytest
-
-from audiodiff.errors import AudiodiffError
-from audiodiff.text.encoder import cut_tokens, open_encoder
-
-
-@pytest.mark.parametrize("name", ["", "bert", "t5", "t5:", "clap: ", "minilm:x", "T5:a/b"])
-def test_unknown_names_are_refused(name):
-    with pytest.raises(AudiodiffError, match="expected minilm"):
-        open_encoder(name)
+from audiodiff.text.encoder import cut_tokens
 
 
 def test_a_text_that_fits_is_kept_whole():

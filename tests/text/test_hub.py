@@ -5,7 +5,7 @@ import torch
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.text import hub
-from audiodiff.text.encoder import open_encoder
+from audiodiff.text.encoders import open_encoder
 from audiodiff.text.hub import HubEncoder
 
 WORDS = {"<pad>": 0, "</s>": 1, "<s>": 2, "<unk>": 3, "sad": 4, "piano": 5, "dog": 6}

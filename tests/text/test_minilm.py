@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.text import minilm as module
-from audiodiff.text.encoder import open_encoder
+from audiodiff.text.encoders import open_encoder
 from audiodiff.text.minilm import MiniLM, bert_states, find_minilm
 
 SENTENCE = "a slow sad piano piece in D minor, 62 bpm"
@@ -147,7 +147,7 @@ import sys
 from audiodiff.text.prompt import parse_prompt
 parse_prompt("(a)")
 print("torch" in sys.modules)
-from audiodiff.text.encoder import open_encoder
+from audiodiff.text.encoders import open_encoder
 open_encoder().encode(["a"])
 print([name for name in ("transformers", "sentence_transformers", "sklearn") if name in sys.modules])
 """

@@ -3,8 +3,6 @@
 from audiodiff.models.autoencoder.config import (
     AutoencoderLossConfig,
     MelAutoencoderConfig,
-    autoencoder_config_from_dict,
-    autoencoder_config_to_dict,
 )
 from audiodiff.models.autoencoder.model import (
     AutoencoderLoss,
@@ -16,6 +14,4 @@ __all__ = [
     "AutoencoderLossConfig",
     "MelAutoencoder",
     "MelAutoencoderConfig",
-    "autoencoder_config_from_dict",
-    "autoencoder_config_to_dict",
 ]

@@ -7,8 +7,6 @@ from audiodiff.models.mel_latent.config import (
     ClassConfig,
     MelLatentConfig,
     NumberConfig,
-    mel_latent_config_from_dict,
-    mel_latent_config_to_dict,
 )
 from audiodiff.models.mel_latent.model import (
     MelLatent,
@@ -24,6 +22,4 @@ __all__ = [
     "MelLatentConfig",
     "MelLatentLoss",
     "NumberConfig",
-    "mel_latent_config_from_dict",
-    "mel_latent_config_to_dict",
 ]

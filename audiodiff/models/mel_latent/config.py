@@ -1,23 +1,10 @@
 """Everything that makes a latent model but its weights, and how it is written down."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from audiodiff.bounds import check_bounds
-from audiodiff.diffusion.config import (
-    parameterization_from_dict,
-    parameterization_to_dict,
-    process_from_dict,
-    process_to_dict,
-)
-from audiodiff.errors import AudiodiffError
-from audiodiff.models.autoencoder.config import (
-    MelAutoencoderConfig,
-    autoencoder_config_from_dict,
-    autoencoder_config_to_dict,
-)
-from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
+from audiodiff.models.autoencoder.config import MelAutoencoderConfig
 from audiodiff.nn.transformer import DiTConfig
 from audiodiff.nn.unet import UNetConfig
 from audiodiff.text.keys import KEYS
@@ -29,8 +16,6 @@ __all__ = [
     "ClassConfig",
     "MelLatentConfig",
     "NumberConfig",
-    "mel_latent_config_from_dict",
-    "mel_latent_config_to_dict",
 ]
 
 
@@ -83,7 +68,7 @@ class MelLatentConfig:
         autoencoder: the codec.
         network: which of the two networks below is used.
         dit, unet: their shapes; `channels`, `text_width`, `numbers` and `classes` follow from the rest.
-        text_encoder: name of the frozen text encoder (`audiodiff.text.open_encoder`).
+        text_encoder: name of the frozen text encoder (`audiodiff.text.encoders`).
         text_width: width of its token states.
         numbers, classes: what else can be asked for.
         beats: whether it can be told where the beats are.
@@ -108,25 +93,3 @@ class MelLatentConfig:
         """Refuse numbers that cannot be read."""
         for number in self.numbers:
             check_bounds(number, f"number {number.name}", centre=(1e-9, 1e9))
-
-
-def mel_latent_config_from_dict(values: Mapping[str, Any]) -> MelLatentConfig:
-    """Read a config from JSON values.
-
-    Raises:
-        AudiodiffError: an unknown key, a value of the wrong type, or parts that do not fit each other.
-    """
-    plain = dict(values)
-    if "autoencoder" not in plain:
-        raise AudiodiffError("the latent model's config lacks the key autoencoder.")
-    plain["autoencoder"] = autoencoder_config_from_dict(plain["autoencoder"])
-    return dataclass_from_dict(MelLatentConfig, plain)
-
-
-def mel_latent_config_to_dict(config: MelLatentConfig) -> dict[str, Any]:
-    """Turn a config into JSON values."""
-    values: dict[str, Any] = dataclass_to_dict(config)
-    values["autoencoder"] = autoencoder_config_to_dict(config.autoencoder)
-    values["process"] = process_to_dict(process_from_dict(config.process))
-    values["parameterization"] = parameterization_to_dict(parameterization_from_dict(config.parameterization))
-    return values

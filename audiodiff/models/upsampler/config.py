@@ -1,22 +1,15 @@
 """Everything that makes an upsampler but its weights, and how it is written down."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from audiodiff.bounds import check_bounds
-from audiodiff.diffusion.config import (
-    parameterization_from_dict,
-    parameterization_to_dict,
-    process_from_dict,
-    process_to_dict,
-)
+from audiodiff.diffusion.config import process_from_dict
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
 from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.signal.frames import STFT
 
-__all__ = ["UpsamplerConfig", "upsampler_config_from_dict", "upsampler_config_to_dict"]
+__all__ = ["UpsamplerConfig"]
 
 
 def _quarter_circle() -> dict[str, Any]:
@@ -117,20 +110,3 @@ class UpsamplerConfig:
     def kept_hz(self) -> float:
         """Where the bins that are made begin (Hz)."""
         return self.n_kept * self.sample_rate / self.n_fft
-
-
-def upsampler_config_from_dict(values: Mapping[str, Any]) -> UpsamplerConfig:
-    """Read a config from plain values.
-
-    Raises:
-        AudiodiffError: an unknown key, a value of the wrong type, or parts that do not fit each other.
-    """
-    return dataclass_from_dict(UpsamplerConfig, values)
-
-
-def upsampler_config_to_dict(config: UpsamplerConfig) -> dict[str, Any]:
-    """Turn a config into JSON values."""
-    values: dict[str, Any] = dataclass_to_dict(config)
-    values["process"] = process_to_dict(process_from_dict(config.process))
-    values["parameterization"] = parameterization_to_dict(parameterization_from_dict(config.parameterization))
-    return values

@@ -5,17 +5,13 @@ from audiodiff.models.vocoder.config import (
     HeadConfig,
     LossConfig,
     VocoderConfig,
-    vocoder_config_from_dict,
-    vocoder_config_to_dict,
 )
 from audiodiff.models.vocoder.model import (
     Vocoder,
     VocoderCondition,
     VocoderLoss,
 )
-from audiodiff.models.vocoder.prior import (
-    PriorConfig,
-)
+from audiodiff.models.vocoder.prior import PriorConfig
 
 __all__ = [
     "FrontEndConfig",
@@ -26,6 +22,4 @@ __all__ = [
     "VocoderCondition",
     "VocoderConfig",
     "VocoderLoss",
-    "vocoder_config_from_dict",
-    "vocoder_config_to_dict",
 ]

@@ -1,19 +1,12 @@
 """Everything that makes a vocoder but its weights, and how it is written down."""
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from audiodiff.bounds import check_bounds
-from audiodiff.diffusion.config import (
-    parameterization_from_dict,
-    parameterization_to_dict,
-    process_from_dict,
-    process_to_dict,
-)
+from audiodiff.diffusion.config import process_from_dict
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
 from audiodiff.models.vocoder.prior import PriorConfig, check_prior
 from audiodiff.nn.wavenet import WaveNetConfig, upsample_factors
 from audiodiff.signal import mel
@@ -26,8 +19,6 @@ __all__ = [
     "HeadConfig",
     "LossConfig",
     "VocoderConfig",
-    "vocoder_config_from_dict",
-    "vocoder_config_to_dict",
 ]
 
 
@@ -213,24 +204,3 @@ class VocoderConfig:
     def state_mel(self) -> MelSpec:
         """The recipe that gives a state's mel: `mel`, on the frames of the state."""
         return dataclasses.replace(self.mel, centring="same") if self.delay else self.mel
-
-
-def vocoder_config_from_dict(values: Mapping[str, Any]) -> VocoderConfig:
-    """Read a config from plain values; `mel` may be the name of a preset.
-
-    Raises:
-        AudiodiffError: an unknown key, a value of the wrong type, or parts that do not fit each other.
-    """
-    values = dict(values) if isinstance(values, Mapping) else values
-    if isinstance(values, dict) and "mel" in values and not isinstance(values["mel"], mel.MelSpec):
-        values["mel"] = mel.from_dict(values["mel"])
-    return dataclass_from_dict(VocoderConfig, values)
-
-
-def vocoder_config_to_dict(config: VocoderConfig) -> dict[str, Any]:
-    """Turn a config into JSON values."""
-    values: dict[str, Any] = dataclass_to_dict(config)
-    values["mel"] = mel.to_dict(config.mel)
-    values["process"] = process_to_dict(process_from_dict(config.process))
-    values["parameterization"] = parameterization_to_dict(parameterization_from_dict(config.parameterization))
-    return values

@@ -1,7 +1,7 @@
 """Reads the checkpoints of lmnt's DiffWave (`weights.pt`) into a `Vocoder` of the DiffWave family.
 
 Their files are pickles. They are opened with `weights_only=True`, which admits tensors and plain values and runs no
-code; convert once, keep the folder that `save_vocoder` writes.
+code; convert once, keep the folder that `save_checkpoint` writes.
 """
 
 from collections.abc import Mapping

@@ -7,9 +7,8 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.autoencoder import (
     MelAutoencoder,
     MelAutoencoderConfig,
-    autoencoder_config_from_dict,
-    autoencoder_config_to_dict,
 )
+from audiodiff.models.config import dataclass_from_dict, model_config_to_dict
 from audiodiff.nn.autoencoder import AutoencoderConfig
 from audiodiff.signal import mel
 
@@ -30,9 +29,9 @@ def mels(batch: int = 4, n_frames: int = 32, seed: int = 0) -> torch.Tensor:
 
 
 def test_the_config_survives_json() -> None:
-    assert autoencoder_config_from_dict(json.loads(json.dumps(autoencoder_config_to_dict(CONFIG)))) == CONFIG
+    assert dataclass_from_dict(MelAutoencoderConfig, json.loads(json.dumps(model_config_to_dict(CONFIG)))) == CONFIG
     with pytest.raises(AudiodiffError, match="unknown key"):
-        autoencoder_config_from_dict({**autoencoder_config_to_dict(CONFIG), "depth": 3})
+        dataclass_from_dict(MelAutoencoderConfig, {**model_config_to_dict(CONFIG), "depth": 3})
 
 
 @pytest.mark.parametrize("n_frames", [1, 5, 32])

@@ -7,23 +7,14 @@ import pytest
 import torch
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.autoencoder import MelAutoencoderConfig
-from audiodiff.models.checkpoint import (
-    autoencoder_hash,
-    load_autoencoder,
-    load_mel_latent,
-    load_vocoder,
-    read_config,
-    save_autoencoder,
-    save_mel_latent,
-    save_vocoder,
-)
+from audiodiff.models.autoencoder import MelAutoencoder, MelAutoencoderConfig
+from audiodiff.models.checkpoint import autoencoder_hash, load_checkpoint, read_config, save_checkpoint
+from audiodiff.models.config import dataclass_from_dict, model_config_to_dict
 from audiodiff.models.mel_latent import (
     MelLatent,
     MelLatentConfig,
-    mel_latent_config_from_dict,
-    mel_latent_config_to_dict,
 )
+from audiodiff.models.vocoder import Vocoder
 from audiodiff.nn.autoencoder import AutoencoderConfig
 from audiodiff.nn.condition import null_condition_like
 from audiodiff.nn.transformer import DiTConfig
@@ -51,9 +42,9 @@ def model(**changes: object) -> MelLatent:
 
 
 def test_the_config_survives_json() -> None:
-    assert mel_latent_config_from_dict(json.loads(json.dumps(mel_latent_config_to_dict(CONFIG)))) == CONFIG
+    assert dataclass_from_dict(MelLatentConfig, json.loads(json.dumps(model_config_to_dict(CONFIG)))) == CONFIG
     with pytest.raises(AudiodiffError, match='unknown key "depth"'):
-        mel_latent_config_from_dict({**mel_latent_config_to_dict(CONFIG), "depth": 3})
+        dataclass_from_dict(MelLatentConfig, {**model_config_to_dict(CONFIG), "depth": 3})
 
 
 @pytest.mark.parametrize("process", ["rectified_flow", "cosine_vp"])
@@ -138,14 +129,14 @@ def test_what_lies_beyond_an_items_length_does_not_count() -> None:
 
 def test_checkpoints_keep_kinds_apart(tmp_path: Path) -> None:
     latent = model()
-    save_mel_latent(tmp_path / "latent", latent, {"description": "x"})
-    save_autoencoder(tmp_path / "autoencoder", latent.autoencoder, {})
-    loaded = load_mel_latent(tmp_path / "latent")
+    save_checkpoint(tmp_path / "latent", latent, {"description": "x"})
+    save_checkpoint(tmp_path / "autoencoder", latent.autoencoder, {})
+    loaded = load_checkpoint(tmp_path / "latent", MelLatent)
     assert all(
         torch.equal(a, b) for a, b in zip(loaded.state_dict().values(), latent.state_dict().values(), strict=True)
     )
     for name in ("autoencoder", "latent"):
-        alone = load_autoencoder(tmp_path / name)
+        alone = load_checkpoint(tmp_path / name, MelAutoencoder)
         assert not alone.training
         assert torch.equal(alone.encoder.output_projection.weight, latent.autoencoder.encoder.output_projection.weight)
         assert autoencoder_hash(alone) == autoencoder_hash(latent.autoencoder)
@@ -153,11 +144,11 @@ def test_checkpoints_keep_kinds_apart(tmp_path: Path) -> None:
         alone.latent_mean[0] += 1e-3
     assert autoencoder_hash(alone) != autoencoder_hash(latent.autoencoder)
     assert read_config(tmp_path / "latent")["kind"] == "mel_latent"
-    save_vocoder(tmp_path / "vocoder", make(ANCHORED), {})
-    for load, folder, message in (
-        (load_vocoder, "latent", 'kind "mel_latent"; expected "vocoder"'),
-        (load_mel_latent, "autoencoder", 'kind "autoencoder"; expected "mel_latent"'),
-        (load_autoencoder, "vocoder", 'kind "vocoder"; expected "autoencoder" or "mel_latent"'),
+    save_checkpoint(tmp_path / "vocoder", make(ANCHORED), {})
+    for module, folder, message in (
+        (Vocoder, "latent", 'kind "mel_latent"; expected "vocoder"'),
+        (MelLatent, "autoencoder", 'kind "autoencoder"; expected "mel_latent"'),
+        (MelAutoencoder, "vocoder", 'kind "vocoder"; expected "autoencoder" or "mel_latent"'),
     ):
         with pytest.raises(AudiodiffError, match=message):
-            load(tmp_path / folder)
+            load_checkpoint(tmp_path / folder, module)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from audiodiff.models.checkpoint import save_upsampler
+from audiodiff.models.checkpoint import save_checkpoint
 from audiodiff.models.upsampler import Upsampler, UpsamplerConfig
 from audiodiff.nn.wavenet import WaveNetConfig
 
@@ -42,5 +42,5 @@ def write(folder: Path, sampling: dict[str, Any]) -> Path:
     """Save the model with the statistics of `voice`, recommending `sampling`."""
     model = make()
     model.fit_statistics(voice(16_000))
-    save_upsampler(folder, model, {"sampling": sampling})
+    save_checkpoint(folder, model, {"sampling": sampling})
     return folder

@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.config import dataclass_from_dict, model_config_to_dict
 from audiodiff.models.upsampler import (
     UpsamplerConfig,
-    upsampler_config_from_dict,
-    upsampler_config_to_dict,
 )
 from audiodiff.signal.resample import resample
 from tests.models.upsampler.cases import SMALL, make, voice
@@ -23,7 +22,7 @@ def below(waveform: Tensor, hz: float, rate: int = 16_000) -> Tensor:
 
 
 def test_config_survives_json_and_says_what_does_not_fit() -> None:
-    assert upsampler_config_from_dict(upsampler_config_to_dict(SMALL)) == SMALL
+    assert dataclass_from_dict(UpsamplerConfig, model_config_to_dict(SMALL)) == SMALL
     assert (SMALL.n_kept, SMALL.n_made, SMALL.kept_hz) == (28, 37, 3500.0)
     for changes, said in (
         ({"low_rate": 6000}, "no whole multiple of low_rate"),
@@ -38,7 +37,7 @@ def test_config_survives_json_and_says_what_does_not_fit() -> None:
         with pytest.raises(AudiodiffError, match=said):
             dataclasses.replace(SMALL, **changes)
     with pytest.raises(AudiodiffError, match='unknown key "rate"'):
-        upsampler_config_from_dict({"rate": 1})
+        dataclass_from_dict(UpsamplerConfig, {"rate": 1})
 
 
 def test_the_low_band_of_what_comes_out_is_the_input() -> None:

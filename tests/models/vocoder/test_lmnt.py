@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.checkpoint import load_vocoder, save_vocoder
+from audiodiff.models.checkpoint import load_checkpoint, save_checkpoint
 from audiodiff.models.vocoder import Vocoder
 from audiodiff.models.vocoder.lmnt import diffwave_config, load_lmnt_diffwave
 
@@ -59,8 +59,8 @@ def test_the_published_size() -> None:
 
 def test_weights_arrive_and_survive_our_own_checkpoint(weights: Path, tmp_path: Path) -> None:
     model = load_lmnt_diffwave(weights)
-    save_vocoder(tmp_path / "converted", model, {"source": "lmnt"})
-    again = load_vocoder(tmp_path / "converted")
+    save_checkpoint(tmp_path / "converted", model, {"source": "lmnt"})
+    again = load_checkpoint(tmp_path / "converted", Vocoder)
     for key, value in model.state_dict().items():
         assert torch.equal(value, again.state_dict()[key])
     stored = torch.load(weights, weights_only=True)["model"]

@@ -8,13 +8,12 @@ from torch import Tensor
 from audiodiff.diffusion.samplers import sample
 from audiodiff.diffusion.times import uniform_grid
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.config import dataclass_from_dict, model_config_to_dict
 from audiodiff.models.vocoder import (
     FrontEndConfig,
     PriorConfig,
     Vocoder,
     VocoderConfig,
-    vocoder_config_from_dict,
-    vocoder_config_to_dict,
 )
 from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.signal.mel import log_mel, preset
@@ -267,13 +266,15 @@ def test_bf16_changes_the_network_but_not_the_spectra() -> None:
 def test_a_config_survives_json(name: str) -> None:
     import json
 
-    plain = json.loads(json.dumps(vocoder_config_to_dict(CONFIGS[name])))
-    assert vocoder_config_from_dict(plain) == vocoder_config_from_dict(vocoder_config_to_dict(CONFIGS[name]))
-    assert vocoder_config_to_dict(vocoder_config_from_dict(plain)) == plain
+    plain = json.loads(json.dumps(model_config_to_dict(CONFIGS[name])))
+    assert dataclass_from_dict(VocoderConfig, plain) == dataclass_from_dict(
+        VocoderConfig, model_config_to_dict(CONFIGS[name])
+    )
+    assert model_config_to_dict(dataclass_from_dict(VocoderConfig, plain)) == plain
 
 
 def test_the_mel_of_a_config_may_be_named() -> None:
-    assert vocoder_config_from_dict({"mel": "hifigan-22k"}).mel == preset("hifigan-22k")
+    assert dataclass_from_dict(VocoderConfig, {"mel": "hifigan-22k"}).mel == preset("hifigan-22k")
 
 
 @pytest.mark.parametrize(
@@ -352,8 +353,8 @@ def test_diffwave_needs_a_hop_that_its_upsampler_can_make() -> None:
     ],
 )
 def test_numbers_that_nobody_can_mean_are_refused_before_anything_is_built(path: str, number: float) -> None:
-    values = vocoder_config_to_dict(ANCHORED)
+    values = model_config_to_dict(ANCHORED)
     section, key = path.split(".")
     values[section][key] = number
     with pytest.raises(AudiodiffError, match=rf"{key} is "):
-        vocoder_config_from_dict(values)
+        dataclass_from_dict(VocoderConfig, values)

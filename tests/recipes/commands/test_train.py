@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from audiodiff.cli.main import main
-from audiodiff.models.checkpoint import load_vocoder, read_config
+from audiodiff.models.checkpoint import load_checkpoint, read_config
+from audiodiff.models.vocoder import Vocoder
 from audiodiff_recipes.commands.train import recipe_of
 from audiodiff_recipes.settings import leaves
 from tests.recipes.corpus import write_corpus
@@ -20,7 +21,7 @@ def test_train_and_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(words) == 0
     assert str(run) in capsys.readouterr().out
     assert read_config(run)["metadata"]["training"]["train"]["seed"] == 3
-    load_vocoder(run)
+    load_checkpoint(run, Vocoder)
 
     assert main(words) == 2
     assert "--resume" in capsys.readouterr().err

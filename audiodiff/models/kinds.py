@@ -1,0 +1,143 @@
+"""The kinds of models: the one table that checkpoints, loading, exporting, training and the commands read.
+
+A package adds a kind by an entry point whose value is a `Kind`::
+
+    [project.entry-points."audiodiff.kinds"]
+    echo = "echoes.kind:ECHO"
+
+Everything is named by its import path and imported when it is used, so this module needs no torch.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.plugins import load_plugin, plugins
+
+__all__ = ["GROUP", "KINDS", "RECIPES", "Kind", "Kinds", "imported"]
+
+GROUP = "audiodiff.kinds"
+"""The group of entry points that are kinds of models."""
+
+RECIPES = "audiodiff.recipes"
+"""The group of entry points that are recipes: modules with `RECIPE`, which has `configure(source, changes)` and
+`to_dict(config)`, `PRESETS`, `train(config, resume=...)` and `NEXT`, what to do with the checkpoint."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of model.
+
+    Attributes:
+        name: what checkpoints call it.
+        label: what it is in a sentence, with its article.
+        config: import path `module:class` of its settings, a frozen dataclass.
+        module: that of the network, an `nn.Module` built as `module(config)`, which keeps `config` as an attribute.
+        synthesizer: that of the function `(name_or_path, *, device) -> loaded model` behind `audiodiff.load`; empty if
+            it makes no sound by itself. A loaded model has `sample_rate`, `defaults` and `try_out`, or a `vocoder` that
+            has them.
+        recipe: name of what trains it in the group of entry points `audiodiff.recipes`; empty if nothing does.
+        parts: folder inside a checkpoint -> kind of the checkpoint that lies there.
+        embeds: kind -> attribute of `module` that is a model of that kind; the field of that name has its settings.
+    """
+
+    name: str
+    label: str
+    config: str
+    module: str
+    synthesizer: str = ""
+    recipe: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    embeds: Mapping[str, str] = field(default_factory=dict)
+
+    def config_class(self) -> type[Any]:
+        """Import the class of its settings."""
+        found: type[Any] = imported(self.config)
+        return found
+
+    def module_class(self) -> type[Any]:
+        """Import the class of its network."""
+        found: type[Any] = imported(self.module)
+        return found
+
+
+class Kinds(Mapping[str, Kind]):
+    """Kinds by name: those of this package, then those that installed packages register."""
+
+    def __init__(self, *own: Kind) -> None:
+        self.own = {kind.name: kind for kind in own}
+
+    def __getitem__(self, name: str) -> Kind:
+        """Return a kind.
+
+        Raises:
+            KeyError: there is none of that name.
+            AudiodiffError: an installed package registers one that cannot be loaded.
+        """
+        if name in self.own:
+            return self.own[name]
+        entry = plugins(GROUP)[name]
+        kind: Kind = load_plugin(entry, "model kind", Kind)
+        return kind
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names, without importing anything."""
+        yield from self.own
+        yield from sorted(plugins(GROUP).keys() - self.own.keys())
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.own.keys() | plugins(GROUP).keys())
+
+
+def imported(path: str) -> Any:
+    """Import `module:attribute`, or a module.
+
+    Raises:
+        AudiodiffError: there is no such thing.
+    """
+    module, _, name = path.partition(":")
+    try:
+        return getattr(import_module(module), name) if name else import_module(module)
+    except (ImportError, AttributeError) as error:
+        raise AudiodiffError(f"{path} cannot be imported ({error}); install the package that has it again.") from error
+
+
+KINDS = Kinds(
+    Kind(
+        "vocoder",
+        "a vocoder, which only turns mels into sound",
+        config="audiodiff.models.vocoder:VocoderConfig",
+        module="audiodiff.models.vocoder:Vocoder",
+        synthesizer="audiodiff.synthesis.vocode:load",
+        recipe="vocoder",
+    ),
+    Kind(
+        "autoencoder",
+        "a mel autoencoder, which only encodes mels",
+        config="audiodiff.models.autoencoder:MelAutoencoderConfig",
+        module="audiodiff.models.autoencoder:MelAutoencoder",
+        recipe="autoencoder",
+    ),
+    Kind(
+        "mel_latent",
+        "a latent model, which generates from prompts",
+        config="audiodiff.models.mel_latent:MelLatentConfig",
+        module="audiodiff.models.mel_latent:MelLatent",
+        synthesizer="audiodiff.synthesis.load:load_latent",
+        recipe="latent",
+        parts={"vocoder": "vocoder"},
+        embeds={"autoencoder": "autoencoder"},
+    ),
+    Kind(
+        "upsampler",
+        "an upsampler, which only widens the band of recordings",
+        config="audiodiff.models.upsampler:UpsamplerConfig",
+        module="audiodiff.models.upsampler:Upsampler",
+        synthesizer="audiodiff.synthesis.upsample:load_upsampler",
+        recipe="upsampler",
+    ),
+)
+"""The kinds of models by name."""
