@@ -19,7 +19,6 @@ LONGEST_FILE, LONGEST_CLASS = 500, 250
 LONG_FILES = {
     "audiodiff/synthesis/vocode.py": 607,
     "audiodiff/training/loop.py": 504,
-    "tests/recipes/test_latent.py": 565,
 }
 LONG_CLASSES = {
     "audiodiff/models/vocoder/model.py Vocoder": 314,

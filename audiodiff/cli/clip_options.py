@@ -1,14 +1,16 @@
 """Arguments that the commands which make clips share, and what they print about each."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiodiff.cli.output import note, tell
-from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
+from audiodiff.cli.settings_options import add_settings, option_values
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.settings import GenerateSettings, Sampling
+from audiodiff.synthesis.settings import GenerateSettings, Settings, changed
+from audiodiff.synthesis.verbs import Verb
 
 if TYPE_CHECKING:
     from audiodiff.synthesis.files import FileReport
@@ -40,93 +42,75 @@ def add_prompt(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_strength(parser: argparse.ArgumentParser, default: float, of: str) -> None:
-    """Add `--strength`."""
-    parser.add_argument(
-        "--strength", type=float, default=default, help=f"how much {of} is new, 0 to 1 (default: {default:g})"
-    )
-
-
-def add_sampling(parser: argparse.ArgumentParser, *, level: str | None = None, count: bool = True) -> None:
-    """Add everything that says how to sample, with which model, and what to keep in the file.
+def add_clip_settings(parser: argparse.ArgumentParser, verb: Verb, *, skip: Collection[str] = ()) -> None:
+    """Add the settings of a verb that makes clips, with which model, and what to keep in the file.
 
     Args:
         parser: of the command.
-        level: default of `--level`; `None` for a command that keeps the level of a recording.
-        count: add `--count`, for clips with seeds that follow one another.
+        verb: its settings become options.
+        skip: those that the command takes in another way; the prompt and what the input decides are left out anyway.
     """
-    parser.add_argument("--negative", default="", metavar="PROMPT", help="what to avoid")
-    if count:
-        parser.add_argument("--count", type=int, default=1, help="clips with seeds SEED, SEED+1, ... (default: 1)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the first clip (default: 0)")
-    parser.add_argument("--steps", type=int, help="sampling steps, 1 or more (default: the model's)")
-    parser.add_argument(
-        "--guidance", type=float, help="how closely to follow the prompt, 1 for none (default: the model's)"
-    )
-    parser.add_argument("--rescale", type=float, help="how far guidance is kept from exaggerating, 0 to 1")
-    parser.add_argument(
-        "--interval", type=float, nargs=2, metavar=("LOW", "HIGH"), help="guide between these times only"
-    )
-    parser.add_argument("--tempo", type=float, metavar="BPM", help="beats per minute (default: as the prompt says)")
-    parser.add_argument("--key", default="", help='such as "F# minor" (default: as the prompt says)')
-    parser.add_argument("--source", default="", help='kind of sound, e.g. "recorded" or "rendered"')
-    parser.add_argument("--sampler", choices=SAMPLER_NAMES, help="sampler (default: the model's)")
-    parser.add_argument("--grid", choices=GRID_NAMES, help="spacing of the steps (default: the model's)")
-    parser.add_argument("--vocoder-steps", type=int, help="sampling steps of the vocoder (default: its own)")
-    parser.add_argument(
-        "--precision", choices=("fp32", "bf16"), help="arithmetic of the network (default: the model's)"
-    )
-    if level is not None:
-        as_it_comes = "or as it comes" if level == "peak" else "or as loud as the clip"
-        parser.add_argument(
-            "--level",
-            choices=("peak", "loudness", "none"),
-            default=level,
-            help=f"-1 dBFS peak, -23 LUFS, {as_it_comes} (default: {level})",
-        )
+    add_settings(parser, verb.settings, skip=_left_out(verb, skip))
+    add_model(parser, "music")
+
+
+def add_count(parser: argparse.ArgumentParser) -> None:
+    """Add `--count`, for clips with seeds that follow one another."""
+    parser.add_argument("--count", type=int, default=1, help="clips with seeds SEED, SEED+1, ... (default: 1)")
+
+
+def add_model(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add what to keep in the file, with which model to make it, and where; `name` is the usual one."""
     parser.add_argument("--no-provenance", action="store_true", help="do not keep in the file what made it")
     parser.add_argument("--sidecar", action="store_true", help="also write what made it beside the file, as .json")
-    parser.add_argument("--model", default="music", help="name, checkpoint folder or hf:ORG/NAME (default: music)")
+    parser.add_argument("--model", default=name, help=f"name, checkpoint folder or hf:ORG/NAME (default: {name})")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
 
 
-def sampling_of(
+def check_sidecar_asked(args: argparse.Namespace) -> None:
+    """Refuse a sidecar that would have nothing to tell.
+
+    Raises:
+        AudiodiffError: it would.
+    """
+    if args.sidecar and args.no_provenance:
+        raise AudiodiffError("--sidecar writes what --no-provenance leaves out; give one of them.")
+
+
+def clip_settings(
     args: argparse.Namespace,
+    verb: Verb,
+    base: Settings,
     *,
-    prompt: str,
+    skip: Collection[str] = (),
+    prompt: str = "",
     negative: str | None = None,
     index: int = 0,
-    seconds: float = 10.0,
-    loop: bool = False,
-) -> GenerateSettings:
-    """The settings of clip `index` out of the arguments of `add_sampling`.
+) -> Settings:
+    """The settings of clip `index` out of the arguments of `add_clip_settings`.
+
+    Args:
+        args: the arguments.
+        verb: as for `add_clip_settings`.
+        base: settings with what the command takes in another way.
+        skip: as for `add_clip_settings`.
+        prompt: what to hear.
+        negative: what to avoid, if not as the arguments say.
+        index: of the clip.
 
     Raises:
         AudiodiffError: an argument is out of range.
     """
-    if args.sidecar and args.no_provenance:
-        raise AudiodiffError("--sidecar writes what --no-provenance leaves out; give one of them.")
-    return GenerateSettings(
-        prompt=prompt,
-        negative=args.negative if negative is None else negative,
-        seconds=seconds,
-        sampling=Sampling(
-            steps=args.steps,
-            sampler=args.sampler,
-            grid=args.grid,
-            precision=args.precision,
-            seed=args.seed + index,
-            guidance=args.guidance,
-            rescale=args.rescale,
-        ),
-        guidance_interval=None if args.interval is None else (args.interval[0], args.interval[1]),
-        tempo=args.tempo,
-        key=args.key,
-        source=args.source,
-        level=getattr(args, "level", "none"),
-        vocoder_steps=args.vocoder_steps,
-        loop=loop,
-    )
+    check_sidecar_asked(args)
+    values = option_values(args, verb.settings, skip=_left_out(verb, skip))
+    values |= {"prompt": prompt, "seed": args.seed + index}
+    return changed(base, values if negative is None else {**values, "negative": negative})
+
+
+def _left_out(verb: Verb, skip: Collection[str]) -> set[str]:
+    own = {item.name for item in fields(verb.settings)}
+    inner = own if verb.settings is GenerateSettings else set[str]()
+    return {"prompt", *skip, *(name for name in verb.from_input if name not in own - inner)}
 
 
 def check_count(count: int, least: int = 1) -> None:

@@ -8,21 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 from audiodiff.cli.clip_options import (
     PROMPT_SYNTAX,
+    add_clip_settings,
+    add_count,
     add_output,
     add_prompt,
-    add_sampling,
     check_count,
+    clip_settings,
     make_all,
     prompts_for,
-    sampling_of,
     seed_names,
     targets_of,
 )
 from audiodiff.cli.output import tell
 from audiodiff.synthesis.edit_settings import ExtendSettings
+from audiodiff.synthesis.verbs import VERBS
 
 if TYPE_CHECKING:
     from audiodiff.synthesis.files import FileReport
+
+VERB = VERBS["extend"]
+SKIP = ("trim",)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -35,29 +40,21 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("clip", type=Path, help="any sound file of up to 10 minutes")
     add_output(parser, "CLIP-extend.wav, here")
-    parser.add_argument("--seconds", type=float, default=10.0, help="how much longer it becomes (default: 10)")
-    parser.add_argument("--before", action="store_true", help="lead into the clip instead of following it")
     add_prompt(parser)
-    parser.add_argument(
-        "--crossfade",
-        type=float,
-        default=0.05,
-        metavar="SECONDS",
-        help="how long the clip fades into the new sound, after its end (default: 0.05)",
-    )
     parser.add_argument(
         "--trim",
         type=float,
         metavar="SECONDS",
         help="make this much of the end anew, such as a fade (default: the fade of a clip of ours, else 0)",
     )
-    add_sampling(parser)
+    add_count(parser)
+    add_clip_settings(parser, VERB, skip=SKIP)
 
 
 def run(args: argparse.Namespace) -> int:
     """Extend the clip and print a line about each file."""
     check_count(args.count)
-    ExtendSettings(args.seconds, sampling_of(args, prompt=""), args.before, args.crossfade, args.trim or 0.0)
+    clip_settings(args, VERB, ExtendSettings(trim=args.trim or 0.0), skip=SKIP)
     from audiodiff.synthesis.files import run_file
     from audiodiff.synthesis.load import load_generator
     from audiodiff.synthesis.source import Source
@@ -78,13 +75,13 @@ def run(args: argparse.Namespace) -> int:
     synthesizer = load_generator(args.model, device=args.device)
 
     def make(index: int, target: Path, on_progress: Callable[[float, float], None]) -> "FileReport":
-        sampling = sampling_of(args, prompt=prompt, negative=negative, index=index)
+        base = ExtendSettings(trim=trim)
         return run_file(
             "extend",
             synthesizer,
             [source],
             target,
-            ExtendSettings(args.seconds, sampling, args.before, args.crossfade, trim),
+            clip_settings(args, VERB, base, skip=SKIP, prompt=prompt, negative=negative, index=index),
             provenance=not args.no_provenance,
             sidecar=args.sidecar,
             on_progress=on_progress,

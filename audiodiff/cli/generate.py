@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from audiodiff.cli.clip_options import (
     PROMPT_SYNTAX,
+    add_clip_settings,
+    add_count,
     add_output,
-    add_sampling,
     check_count,
+    clip_settings,
     make_all,
-    sampling_of,
     seed_names,
     targets_of,
 )
-from audiodiff.synthesis.settings import MAX_SECONDS, MIN_SECONDS
+from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.verbs import VERBS
 
 if TYPE_CHECKING:
     from audiodiff.synthesis.files import FileReport
+
+VERB = VERBS["generate"]
 
 
 def add_parser(subparsers: Any) -> None:
@@ -32,26 +36,20 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("prompt", help='what to hear, e.g. "solo piano, slow, minor key"; "" for anything')
     add_output(parser)
     parser.add_argument(
-        "--seconds", type=float, default=10.0, help=f"length, {MIN_SECONDS:g} to {MAX_SECONDS:g} (default: 10)"
-    )
-    parser.add_argument(
-        "--loop", action="store_true", help="the end leads into the beginning; the length is rounded to a whole latent"
-    )
-    parser.add_argument(
         "--reference",
         type=Path,
         metavar="CLIP",
         help="a sound file to sound like, for a model that was trained to fit recordings; the prompt may be empty",
     )
-    add_sampling(parser, level="peak")
+    add_count(parser)
+    add_clip_settings(parser, VERB)
 
 
 def run(args: argparse.Namespace) -> int:
     """Generate the clips and print a line about each."""
     check_count(args.count)
     all_settings = [
-        sampling_of(args, prompt=args.prompt, index=index, seconds=args.seconds, loop=args.loop)
-        for index in range(args.count)
+        clip_settings(args, VERB, GenerateSettings(), prompt=args.prompt, index=index) for index in range(args.count)
     ]
     from audiodiff.synthesis.files import run_file
     from audiodiff.synthesis.load import load_generator

@@ -7,21 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 from audiodiff.cli.clip_options import (
     PROMPT_SYNTAX,
+    add_clip_settings,
+    add_count,
     add_output,
     add_prompt,
-    add_sampling,
-    add_strength,
     check_count,
+    clip_settings,
     make_all,
     prompts_for,
-    sampling_of,
     seed_names,
     targets_of,
 )
 from audiodiff.synthesis.edit_settings import InpaintSettings, parse_region
+from audiodiff.synthesis.verbs import VERBS
 
 if TYPE_CHECKING:
     from audiodiff.synthesis.files import FileReport
+
+VERB = VERBS["inpaint"]
+SKIP = ("regions",)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -45,22 +49,15 @@ def add_parser(subparsers: Any) -> None:
     )
     add_output(parser, "CLIP-inpaint.wav, here")
     add_prompt(parser)
-    add_strength(parser, 1.0, "in the regions")
-    parser.add_argument(
-        "--crossfade",
-        type=float,
-        default=0.05,
-        metavar="SECONDS",
-        help="how long old and new fade into each other, inside the regions (default: 0.05)",
-    )
-    add_sampling(parser)
+    add_count(parser)
+    add_clip_settings(parser, VERB, skip=SKIP)
 
 
 def run(args: argparse.Namespace) -> int:
     """Fill the regions and print a line about each file."""
     check_count(args.count)
     regions = tuple(parse_region(text) for text in args.region)
-    asked = InpaintSettings(regions, sampling_of(args, prompt=""), args.strength, args.crossfade)
+    asked = clip_settings(args, VERB, InpaintSettings(regions), skip=SKIP)
     from audiodiff.synthesis.files import run_file
     from audiodiff.synthesis.load import load_generator
     from audiodiff.synthesis.source import Source
@@ -71,13 +68,12 @@ def run(args: argparse.Namespace) -> int:
     synthesizer = load_generator(args.model, device=args.device)
 
     def make(index: int, target: Path, on_progress: Callable[[float, float], None]) -> "FileReport":
-        sampling = sampling_of(args, prompt=prompt, negative=negative, index=index)
         return run_file(
             "inpaint",
             synthesizer,
             [source],
             target,
-            InpaintSettings(regions, sampling, args.strength, args.crossfade),
+            clip_settings(args, VERB, asked, skip=SKIP, prompt=prompt, negative=negative, index=index),
             provenance=not args.no_provenance,
             sidecar=args.sidecar,
             on_progress=on_progress,

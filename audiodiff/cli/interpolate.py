@@ -7,23 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 from audiodiff.cli.clip_options import (
     PROMPT_SYNTAX,
+    add_clip_settings,
     add_output,
     add_prompt,
-    add_sampling,
-    add_strength,
     check_count,
+    clip_settings,
     make_all,
     prompts_for,
-    sampling_of,
     targets_of,
 )
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.edit_settings import InterpolateSettings
+from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.verbs import VERBS
 
 if TYPE_CHECKING:
     from audiodiff.synthesis.files import FileReport
 
 SECONDS = 10.0
+
+VERB = VERBS["interpolate"]
+SKIP = ("position", "prompts", "seconds")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -42,9 +46,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--prompts", nargs=2, metavar=("A", "B"), help="two prompts to go between")
     add_prompt(parser)
     parser.add_argument("--count", type=int, default=5, help="clips, both ends included (default: 5)")
-    add_strength(parser, 0.5, "of the clips")
     parser.add_argument("--seconds", type=float, help=f"length without clips (default: {SECONDS:g})")
-    add_sampling(parser, level="peak", count=False)
+    add_clip_settings(parser, VERB, skip=SKIP)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         raise AudiodiffError("the clips say how long the result is; leave --seconds out.")
     prompts = None if args.prompts is None else (args.prompts[0], args.prompts[1])
     seconds = SECONDS if args.seconds is None else args.seconds
-    InterpolateSettings(0.0, sampling_of(args, prompt="", seconds=seconds), args.strength, prompts)
+    clip_settings(args, VERB, InterpolateSettings(0.0, GenerateSettings(seconds=seconds), prompts=prompts), skip=SKIP)
     from audiodiff.synthesis.files import run_file
     from audiodiff.synthesis.load import load_generator
     from audiodiff.synthesis.source import Source
@@ -78,13 +81,13 @@ def run(args: argparse.Namespace) -> int:
     synthesizer = load_generator(args.model, device=args.device)
 
     def make(index: int, target: Path, on_progress: Callable[[float, float], None]) -> "FileReport":
-        sampling = sampling_of(args, prompt=prompt, negative=negative, seconds=seconds)
+        between = InterpolateSettings(index / (args.count - 1), GenerateSettings(seconds=seconds), prompts=prompts)
         return run_file(
             "interpolate",
             synthesizer,
             sources,
             target,
-            InterpolateSettings(index / (args.count - 1), sampling, args.strength, prompts),
+            clip_settings(args, VERB, between, skip=SKIP, prompt=prompt, negative=negative),
             provenance=not args.no_provenance,
             sidecar=args.sidecar,
             on_progress=on_progress,

@@ -4,11 +4,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from audiodiff.cli.clip_options import add_model, check_sidecar_asked
 from audiodiff.cli.output import note, tell
-from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
-from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.settings import Sampling
+from audiodiff.cli.settings_options import add_settings, option_values
+from audiodiff.synthesis.settings import changed
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
+
+SKIP = ("guidance", "rescale")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -21,39 +23,14 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("input", type=Path, help="any sound file")
     parser.add_argument("-o", "--output", type=Path, required=True, help="file to write: .wav, .flac or .ogg")
-    parser.add_argument("--rate", type=int, metavar="HZ", help="rate of the output (default, and only: the model's)")
-    parser.add_argument(
-        "--model", default="upsample-speech", help="name, checkpoint folder or hf:ORG/NAME (default: upsample-speech)"
-    )
-    parser.add_argument("--steps", type=int, help="sampling steps, 1 or more (default: the model's)")
-    parser.add_argument("--sampler", choices=SAMPLER_NAMES, help="sampler (default: the model's)")
-    parser.add_argument("--grid", choices=GRID_NAMES, help="spacing of the steps (default: the model's)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the noise (default: 0)")
-    parser.add_argument(
-        "--augmentation",
-        type=float,
-        metavar="X",
-        help="noise on the condition: 0 trusts the input fully, more follows it loosely (default: the model's)",
-    )
-    parser.add_argument(
-        "--precision", choices=("fp32", "bf16"), help="arithmetic of the network (default: the model's)"
-    )
-    parser.add_argument("--replace", action="store_true", help="make the upper band anew even if the input has one")
-    parser.add_argument("--no-provenance", action="store_true", help="do not keep in the file what made it")
-    parser.add_argument("--sidecar", action="store_true", help="also write what made it beside the file, as .json")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    add_settings(parser, UpsampleSettings, skip=SKIP)
+    add_model(parser, "upsample-speech")
 
 
 def run(args: argparse.Namespace) -> int:
     """Upsample one file and print one line about it."""
-    if args.sidecar and args.no_provenance:
-        raise AudiodiffError("--sidecar writes what --no-provenance leaves out; give one of them.")
-    settings = UpsampleSettings(
-        Sampling(steps=args.steps, sampler=args.sampler, grid=args.grid, precision=args.precision, seed=args.seed),
-        augmentation=args.augmentation,
-        replace=args.replace,
-        rate=args.rate,
-    )
+    check_sidecar_asked(args)
+    settings = changed(UpsampleSettings(), option_values(args, UpsampleSettings, skip=SKIP))
     from audiodiff.cli.progress import progress_bar
     from audiodiff.signal.audio_io import audio_info
     from audiodiff.synthesis.files import check_output, run_file

@@ -7,21 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 from audiodiff.cli.clip_options import (
     PROMPT_SYNTAX,
+    add_clip_settings,
+    add_count,
     add_output,
     add_prompt,
-    add_sampling,
-    add_strength,
     check_count,
+    clip_settings,
     make_all,
     prompts_for,
-    sampling_of,
     seed_names,
     targets_of,
 )
 from audiodiff.synthesis.edit_settings import VarySettings
+from audiodiff.synthesis.verbs import VERBS
 
 if TYPE_CHECKING:
     from audiodiff.synthesis.files import FileReport
+
+VERB = VERBS["vary"]
+SKIP = ("loop",)
+"""The clip tells by itself whether it is a loop."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -37,15 +42,15 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("clip", type=Path, help="any sound file of up to 10 minutes")
     add_output(parser, "CLIP-vary.wav, here")
-    add_strength(parser, VarySettings().strength, "of the clip")
     add_prompt(parser)
-    add_sampling(parser, level="none")
+    add_count(parser)
+    add_clip_settings(parser, VERB, skip=SKIP)
 
 
 def run(args: argparse.Namespace) -> int:
     """Vary the clip and print a line about each variation."""
     check_count(args.count)
-    VarySettings(sampling_of(args, prompt=""), args.strength)  # refused before anything is loaded
+    clip_settings(args, VERB, VarySettings(), skip=SKIP)  # refused before anything is loaded
     from audiodiff.synthesis.files import run_file
     from audiodiff.synthesis.load import load_generator
     from audiodiff.synthesis.source import Source
@@ -61,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
             synthesizer,
             [source],
             target,
-            VarySettings(sampling_of(args, prompt=prompt, negative=negative, index=index), args.strength),
+            clip_settings(args, VERB, VarySettings(), skip=SKIP, prompt=prompt, negative=negative, index=index),
             provenance=not args.no_provenance,
             sidecar=args.sidecar,
             on_progress=on_progress,

@@ -1,15 +1,19 @@
 """`audiodiff vocode`: a recording or a mel in, the vocoder's waveform out."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from audiodiff.cli.clip_options import add_model, check_sidecar_asked
 from audiodiff.cli.output import note, tell
-from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
+from audiodiff.cli.settings_options import add_settings, option_values
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.settings import Sampling, VocodeFileSettings, VocodeSettings
+from audiodiff.synthesis.settings import Level, VocodeFileSettings, VocodeSettings, changed
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "assets" / "example.flac"
+
+SKIP = ("guidance", "rescale", "level", "mel", "window_seconds")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -22,20 +26,10 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("input", nargs="?", type=Path, help="any sound file, or a log-mel as .npy [n_mels, n_frames]")
     parser.add_argument("-o", "--output", type=Path, required=True, help="file to write: .wav, .flac or .ogg")
     parser.add_argument("--example", action="store_true", help="use the speech clip that comes with the package")
-    parser.add_argument("--model", default="speech", help="name, checkpoint folder or hf:ORG/NAME (default: speech)")
-    parser.add_argument("--steps", type=int, help="sampling steps, 1 or more (default: the model's)")
-    parser.add_argument("--sampler", choices=SAMPLER_NAMES, help="sampler (default: the model's)")
-    parser.add_argument("--grid", choices=GRID_NAMES, help="spacing of the steps (default: the model's)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the noise (default: 0)")
-    parser.add_argument(
-        "--precision", choices=("fp32", "bf16"), help="arithmetic of the network (default: the model's)"
-    )
+    add_settings(parser, VocodeFileSettings, skip=SKIP)
     parser.add_argument("--keep-level", action="store_true", help="do not match the level of the training audio")
     parser.add_argument("--mel", metavar="PRESET", help="how the mel in a .npy was computed, e.g. hifigan-22k")
-    parser.add_argument("--rate", type=int, metavar="HZ", help="rate of the output (default: the model's)")
-    parser.add_argument("--no-provenance", action="store_true", help="do not keep in the file what made it")
-    parser.add_argument("--sidecar", action="store_true", help="also write what made it beside the file, as .json")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    add_model(parser, "speech")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,12 +43,10 @@ def run(args: argparse.Namespace) -> int:
         raise AudiodiffError(f"--mel describes a .npy log-mel, but {source} is not one; leave --mel out.")
     if args.rate is not None and not 1000 <= args.rate <= 768_000:
         raise AudiodiffError(f"--rate is {args.rate} Hz; expected 1000 to 768000.")
-    if args.sidecar and args.no_provenance:
-        raise AudiodiffError("--sidecar writes what --no-provenance leaves out; give one of them.")
-    settings = VocodeSettings(
-        Sampling(steps=args.steps, sampler=args.sampler, grid=args.grid, precision=args.precision, seed=args.seed),
-        level="keep" if args.keep_level else "match",
-    )
+    check_sidecar_asked(args)
+    level: Level = "keep" if args.keep_level else "match"
+    values = option_values(args, VocodeFileSettings, skip=SKIP)
+    settings = changed(VocodeFileSettings(VocodeSettings(level=level)), values)
     from audiodiff.cli.progress import progress_bar
     from audiodiff.signal.mel import preset
     from audiodiff.synthesis.files import check_output, run_file
@@ -69,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
             synthesizer,
             [source],
             args.output,
-            VocodeFileSettings(settings, spec, args.rate),
+            replace(settings, mel=spec),
             provenance=not args.no_provenance,
             sidecar=args.sidecar,
             on_progress=on_progress,

@@ -23,8 +23,8 @@ class VarySettings:
         clip: prompt, seed, sampler and the rest; its `seconds` are those of the recording. Its level "none" is as
             loud as the recording, or as loud as full scale allows. Its `loop` says that the recording is a loop, and
             is to stay one.
-        strength: how much is new, from 0 (nothing) to 1 (everything): the share of noise in the state that denoising
-            starts from.
+        strength: how much is new, from 0 (nothing) to 1 (everything). It is the share of noise in the state that
+            denoising starts from.
     """
 
     clip: GenerateSettings = field(default_factory=_as_it_comes)
@@ -48,8 +48,8 @@ class InpaintSettings:
         regions: what is made anew, as (start, stop) in seconds; all else is kept sample for sample. In order, and
             joined where they overlap.
         clip: prompt, seed, sampler and the rest; its `seconds` and `level` are those of the recording.
-        strength: how much is new inside the regions, as in `VarySettings`.
-        crossfade: seconds at the edges of each region, inside it, in which the recording fades into the new sound.
+        strength: how much is new inside the regions, from 0 (nothing) to 1 (everything), as in `VarySettings`.
+        crossfade: how long old and new fade into each other, inside the regions (s).
     """
 
     regions: tuple[tuple[float, float], ...]
@@ -85,9 +85,9 @@ class ExtendSettings:
     Attributes:
         seconds: how much longer it becomes (s).
         clip: prompt, seed, sampler and the rest; its `seconds` and `level` are those of the recording.
-        before: the new sound leads into the recording instead of following it.
-        crossfade: seconds of the new sound, at the join, in which what the recording would have gone on with fades
-            out. The recording itself is kept sample for sample.
+        before: lead into the recording instead of following it.
+        crossfade: how long the recording fades into the new sound, beyond its end (s). What fades is what it would have
+            gone on with; the recording itself is kept sample for sample.
         trim: seconds to make anew at the end that is extended, such as a fade; the only part that is not kept.
     """
 
@@ -120,7 +120,7 @@ class InterpolateSettings:
         position: 0 is the first, 1 the second.
         clip: seed, sampler and the rest, and the prompt, unless there are two. Between recordings its `seconds` are
             those of the shorter one.
-        strength: how much is new, as in `VarySettings`; nothing but for recordings.
+        strength: how much of the recordings is new, from 0 (nothing) to 1 (everything), as in `VarySettings`.
         prompts: to go from one to the other; there is no other prompt then.
     """
 

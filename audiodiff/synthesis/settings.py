@@ -60,11 +60,11 @@ class Sampling:
 
     Attributes:
         steps: sampling steps, 1 or more.
-        sampler: one of `SAMPLER_NAMES`.
-        grid: one of `GRID_NAMES`.
-        precision: what the networks compute in; the sampler always keeps float32.
-        seed: seed of the noise, 0 or more.
-        guidance: scale of classifier-free guidance; 1 for none.
+        sampler: the sampler, one of `SAMPLER_NAMES`.
+        grid: spacing of the steps, one of `GRID_NAMES`.
+        precision: arithmetic of the networks. The sampler always keeps float32.
+        seed: seed of the noise, of the first clip if there are several.
+        guidance: how closely to follow the prompt, 1 for none. It is the scale of classifier-free guidance.
         rescale: how far guidance is kept from raising the contrast, 0 to 1.
     """
 
@@ -174,7 +174,7 @@ class VocodeFileSettings:
     Attributes:
         vocode: how.
         mel: how a log-mel that goes in was computed; as the model takes it when `None`.
-        rate: of the output (Hz); the model's when `None`.
+        rate: rate of the output (Hz); the model's when `None`.
     """
 
     vocode: VocodeSettings = field(default_factory=VocodeSettings)
@@ -203,7 +203,7 @@ class GenerateSettings:
         guidance_interval: guide only at these process times, low and high; everywhere when `None`.
         tempo: beats per minute; read from the prompt ("106 bpm") when `None`.
         key: such as "F# minor"; read from the prompt when empty.
-        source: one of the model's classes of that name, such as "recorded" or "rendered".
+        source: kind of sound, such as "recorded" or "rendered". One of the model's classes of that name.
         level: `peak` brings the clip to -1 dBFS, `loudness` to -23 LUFS, `none` leaves it as it came.
         vocoder_steps: sampling steps of the vocoder; its own recommendation when `None`.
         loop: the clip's end leads into its beginning; its length becomes a whole number of latents.
@@ -252,14 +252,18 @@ class GenerateSettings:
             object.__setattr__(self, "guidance_interval", tuple(pair))
 
 
+HELD = (Sampling, VocodeSettings, GenerateSettings)
+"""Settings that other settings hold in a field."""
+
+
 def values_of(settings: Any) -> dict[str, Any]:
     """Return the values of settings by name, those of the settings that they hold among them.
 
     Of two that have one name the outer one counts.
     """
     own = {item.name: getattr(settings, item.name) for item in fields(settings)}
-    inner = [values_of(value) for value in own.values() if _holds(value)]
-    plain = {name: value for name, value in own.items() if not _holds(value)}
+    inner = [values_of(value) for value in own.values() if isinstance(value, HELD)]
+    plain = {name: value for name, value in own.items() if not isinstance(value, HELD)}
     return {name: value for values in (*inner, plain) for name, value in values.items()}
 
 
@@ -275,18 +279,13 @@ def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
     own: dict[str, Any] = {}
     for item in fields(settings):  # type: ignore[arg-type]  # every caller has a dataclass
         inner = getattr(settings, item.name)
-        if not _holds(inner):
+        if not isinstance(inner, HELD):
             own |= {item.name: values[item.name]} if item.name in values else {}
             continue
         hidden = {other.name for other in fields(settings)}  # type: ignore[arg-type]
         mine = {name: values[name] for name in values_of(inner) if name in values and name not in hidden}
         own |= {item.name: changed(inner, mine)} if mine else {}
     return replace(settings, **own)  # type: ignore[type-var]
-
-
-def _holds(value: object) -> bool:
-    """Whether a field of settings holds other settings."""
-    return isinstance(value, Sampling | VocodeSettings | GenerateSettings)
 
 
 def plain_number(value: Any) -> Any:

@@ -12,11 +12,10 @@ class UpsampleSettings:
 
     Attributes:
         sampling: how to sample; channel k of a recording has a seed of its own, made from that.
-        augmentation: noise on the condition, in deviations of a log-magnitude: 0 trusts the input to the last detail,
-            more lets the model follow it loosely, as for an input that is noisy or coded. What the model recommends
-            when `None`.
+        augmentation: noise on the condition: 0 trusts the input fully, more follows it loosely, as for an input that is
+            noisy or coded. In deviations of a log-magnitude; what the model recommends when `None`.
         replace: make the upper band anew even where the input has one.
-        rate: of the output (Hz); the model's, which is the only one that can be had, when `None`.
+        rate: rate of the output (Hz); the model's, which is the only one that it makes, when `None`.
     """
 
     sampling: Sampling = field(default_factory=Sampling)

@@ -19,7 +19,7 @@ from audiodiff_recipes.encode import encode_for
 from audiodiff_recipes.latent_shards import open_shards
 from audiodiff_recipes.presets import PRESETS
 from tests.data.corpus import clip
-from tests.recipes.test_latent import write_music
+from tests.recipes.latent_corpus import write_music
 
 README = Path(__file__).parents[2] / "recipes" / "README.md"
 WORDS = ("zero", "seven", "yes")
