@@ -152,11 +152,11 @@ class VocoderSynthesizer:
         frames = torch.cat(list(mel_blocks([resampled], self.mel_spec)), dim=-1)
         return like_given(waveform, frames if waveform.ndim == 2 else frames[0])
 
-    @standard_state()
     def try_out(self, noise: Array) -> Array:
         """Process noise `[n_samples]` at the model's rate, as `audiodiff doctor` does: that it works, and how fast."""
         return self.vocode(noise, self.sample_rate)
 
+    @standard_state()
     def vocode(
         self,
         waveform: Array,
