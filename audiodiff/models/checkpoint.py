@@ -179,9 +179,9 @@ def kind_of(module: type[nn.Module]) -> Kind:
     Raises:
         AudiodiffError: it is of no known kind.
     """
-    for name in KINDS:
-        if issubclass(module, KINDS[name].module_class()):
-            return KINDS[name]
+    for kind in KINDS.usable():
+        if issubclass(module, kind.module_class()):
+            return kind
     raise AudiodiffError(
         f"{module.__name__} is no model of a known kind ({', '.join(KINDS)}); "
         f"register its kind by the entry-point group {GROUP}."

@@ -99,7 +99,7 @@ def _hub_folder(name: str) -> Path:
         raise AudiodiffError(
             "loading from the Hugging Face Hub needs huggingface_hub; install it with `pip install huggingface_hub`."
         ) from error
-    folders = {"", *(f"{part}/" for kind in KINDS for part in KINDS[kind].parts)}
+    folders = {"", *(f"{part}/" for kind in KINDS.usable() for part in kind.parts)}
     wanted = [folder + name for folder in sorted(folders) for name in ("config.json", "model.safetensors")]
     try:
         return Path(snapshot_download(repository, revision=revision or None, allow_patterns=wanted))

@@ -9,6 +9,7 @@ Everything is named by its import path and imported when it is used, so this mod
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -81,6 +82,12 @@ class Kinds(Mapping[str, Kind]):
         entry = plugins(GROUP)[name]
         kind: Kind = load_plugin(entry, "model kind", Kind)
         return kind
+
+    def usable(self) -> Iterator[Kind]:
+        """Yield the kinds themselves, without those that cannot be loaded."""
+        for name in self:
+            with suppress(AudiodiffError):
+                yield self[name]
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names, without importing anything."""

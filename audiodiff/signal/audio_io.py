@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from audiodiff.atomic import atomic_file
 from audiodiff.errors import AudiodiffError
+from audiodiff.signal.limits import HIGHEST_RATE, LOWEST_RATE
 
 Samples = npt.NDArray[np.float32]
 
@@ -22,8 +23,6 @@ _WRITERS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OG
 
 AUDIO_EXTENSIONS = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"})
 
-LOWEST_RATE, HIGHEST_RATE = 1000, 768_000
-"""Sample rates (Hz) that a sound may have: what a header says beyond them is no recording, but costs memory."""
 
 MAX_CHANNELS = 64
 MAX_PEAK = 100.0

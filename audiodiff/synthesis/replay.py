@@ -15,7 +15,7 @@ import torch
 from audiodiff._version import __version__
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import ASSETS, find_checkpoint, pretrained_names
-from audiodiff.signal.audio_io import HIGHEST_RATE, LOWEST_RATE
+from audiodiff.signal.limits import HIGHEST_RATE, LOWEST_RATE
 from audiodiff.signal.mel import from_dict
 from audiodiff.signal.sample_hash import samples_sha256
 from audiodiff.synthesis.clip import OnProgress

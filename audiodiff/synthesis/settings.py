@@ -14,7 +14,7 @@ from typing import Any, Literal, Self, TypeVar, get_args
 
 from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import HIGHEST_RATE, LOWEST_RATE
+from audiodiff.signal.limits import HIGHEST_RATE, LOWEST_RATE
 from audiodiff.signal.mel_spec import MelSpec
 
 Precision = Literal["fp32", "bf16"]

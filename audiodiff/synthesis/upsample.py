@@ -160,11 +160,11 @@ class UpsamplerSynthesizer:
         window = max(math.ceil(self._window_seconds * frames_per_second), 8 * context)
         return UpsamplePlan(sampling, augmentation, settings.replace, times, calls, window, context, self.sample_rate)
 
-    @standard_state()
     def try_out(self, noise: Array) -> Array:
         """Process noise `[n_samples]` at the model's rate, as `audiodiff doctor` does: that it works, and how fast."""
         return self.upsample(noise[:: self.sample_rate // self.low_rate], self.low_rate)
 
+    @standard_state()
     def upsample(
         self,
         waveform: Array,

@@ -17,8 +17,9 @@ from audiodiff.diffusion.samplers import SAMPLERS, sample
 from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import find_checkpoint, public_name
-from audiodiff.signal.audio_io import HIGHEST_RATE, LOWEST_RATE, MAX_CHANNELS, MAX_PEAK
+from audiodiff.signal.audio_io import MAX_CHANNELS, MAX_PEAK
 from audiodiff.signal.levels import shift_log_mel
+from audiodiff.signal.limits import HIGHEST_RATE, LOWEST_RATE
 from audiodiff.signal.mel_convert import check_mel, convert_log_mel
 from audiodiff.signal.mel_spec import MelSpec
 from audiodiff.signal.meters import LevelMeter
@@ -152,11 +153,11 @@ class VocoderSynthesizer:
         frames = torch.cat(list(mel_blocks([resampled], self.mel_spec)), dim=-1)
         return like_given(waveform, frames if waveform.ndim == 2 else frames[0])
 
-    @standard_state()
     def try_out(self, noise: Array) -> Array:
         """Process noise `[n_samples]` at the model's rate, as `audiodiff doctor` does: that it works, and how fast."""
         return self.vocode(noise, self.sample_rate)
 
+    @standard_state()
     def vocode(
         self,
         waveform: Array,

@@ -136,7 +136,7 @@ def recipe_of(source: str) -> str:
         name = str(read_table(Path(source)).get("preset", "") or "folder")
     if name in PRESETS:
         return PRESETS[name].recipe
-    for recipe in sorted({KINDS[kind].recipe for kind in KINDS if kind not in KINDS.own} - {""}):
+    for recipe in sorted({kind.recipe for kind in KINDS.usable() if kind.name not in KINDS.own} - {""}):
         if name in recipe_module(recipe).PRESETS:
             return recipe
     where = "" if name == source else f"{source} starts from a preset that does not exist: "

@@ -166,10 +166,18 @@ def test_an_encoder_of_another_package_is_opened_by_name(install: Callable[[str]
         ("[audiodiff.kinds]\necho = echoes:Echo", "echoes:Echo is no Kind"),
     ],
 )
-def test_a_broken_package_is_named(entries: str, words: str, install: Callable[[str], None], tmp_path: Path) -> None:
+def test_a_broken_package_is_named(
+    entries: str, words: str, install: Callable[[str], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write("vocoder", tmp_path / "model")
     install(entries)
-    load_checkpoint(tmp_path / "model", nn.Module)  # harms no kind of this package
+    model = load_checkpoint(tmp_path / "model", nn.Module)  # harms no kind of this package
+    save_checkpoint(tmp_path / "again", model, {})
+    assert [kind.name for kind in KINDS.usable()] == list(KINDS.own)
+    with pytest.raises(AudiodiffError, match="Linear is no model of a known kind"):
+        save_checkpoint(tmp_path / "other", nn.Linear(1, 1), {})
+    assert main(["train", "no-such-preset", "--data", "x", "--output", "y"]) == 2
+    assert "there is no preset 'no-such-preset'" in capsys.readouterr().err
     config = json.loads((tmp_path / "model" / "config.json").read_text())
     (tmp_path / "model" / "config.json").write_text(json.dumps({**config, "kind": "echo"}))
     with pytest.raises(AudiodiffError, match="the model kind 'echo' of the package echoes cannot be loaded") as caught:

@@ -1,0 +1,4 @@
+"""Bounds of what a recording may be, without what reads one."""
+
+LOWEST_RATE, HIGHEST_RATE = 1000, 768_000
+"""Sample rates (Hz) that a sound may have: what a header says beyond them is no recording, but costs memory."""
