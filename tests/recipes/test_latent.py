@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from audiodiff.synthesis.generate import LatentSynthesizer
 
 import audiodiff
 from audiodiff.data.corpora import CORPORA, SC09_WORDS, AudioItem
@@ -23,7 +24,6 @@ from audiodiff.models.vocoder import Vocoder, VocoderConfig
 from audiodiff.nn.condition import Condition
 from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.signal import mel
-from audiodiff.synthesis.generate import LatentSynthesizer
 from audiodiff.synthesis.settings import GenerateSettings
 from audiodiff.training.devices import open_devices
 from audiodiff.training.logging import Board
