@@ -13,7 +13,7 @@ Notation, one meaning each:
 
 Four parts, kept apart because they multiply:
 
-- a ``Process`` (``process.py``, beta tables in ``betas.py``),
+- a ``Process`` (``process.py``, beta tables in ``betas.py``; ``gaussian.py`` makes one from its two coefficients),
 - a ``Parameterization`` (``parameterization.py``), joined with a network by ``Denoiser`` (``denoiser.py``),
 - a stepper and the loop ``sample`` (``samplers.py``) over a grid (``times.py``),
 - guidance (``guidance.py``).
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         process_to_dict,
     )
     from audiodiff.diffusion.denoiser import Denoiser, Network
+    from audiodiff.diffusion.gaussian import GaussianProcess
     from audiodiff.diffusion.guidance import (
         auto_guidance,
         classifier_free,
@@ -141,6 +142,7 @@ __all__ = [
     "DiscreteVP",
     "EDMWeight",
     "Eps",
+    "GaussianProcess",
     "Level",
     "LinearVP",
     "MinSNR",
@@ -208,6 +210,7 @@ _MODULES = (
     "betas",
     "config",
     "denoiser",
+    "gaussian",
     "guidance",
     "losses",
     "noise",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint, public_name
 from audiodiff.models.kinds import KINDS, imported
-from audiodiff.synthesis import vocode
 from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.settings import GUIDED, Sampling, check_range, recommended_by
 from audiodiff.synthesis.top_bands import checked_limits
@@ -102,7 +101,7 @@ def load_latent(name_or_path: str | Path = "music", *, device: str = "auto") -> 
             f"{folder} has no folder {VOCODER_FOLDER} with a vocoder for its mel; train with --vocoder CHECKPOINT, or "
             "copy one there."
         )
-    vocoder = vocode.load(folder / VOCODER_FOLDER, device=str(chosen))
+    vocoder = load_vocoder(folder / VOCODER_FOLDER, device=str(chosen))
     if vocoder.mel_spec != model.mel_spec:
         from audiodiff.signal.mel import describe
 

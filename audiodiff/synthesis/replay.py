@@ -21,7 +21,7 @@ from audiodiff.signal.sample_hash import samples_sha256
 from audiodiff.synthesis.clip import OnProgress
 from audiodiff.synthesis.files import Job, check_output, resolve_clip, settings_of, settled
 from audiodiff.synthesis.latent import LatentSynthesizer
-from audiodiff.synthesis.load import load_generator
+from audiodiff.synthesis.load import load_generator, load_vocoder
 from audiodiff.synthesis.machine import threads
 from audiodiff.synthesis.provenance import FORMAT, Story, StoryInput, StoryModel, file_sha256, read_story
 from audiodiff.synthesis.settings import Sampling, VocodeFileSettings, VocodeSettings
@@ -30,7 +30,6 @@ from audiodiff.synthesis.top_bands import checked_limits
 from audiodiff.synthesis.upsample import load_upsampler
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 from audiodiff.synthesis.verbs import VERBS
-from audiodiff.synthesis.vocode import load
 
 _COUNTS = ("no", "one", "two")
 _SHOWN = 12
@@ -256,7 +255,7 @@ def _vocoding(story: Story, context: ReplayContext) -> Prepared:
     chosen = context.find_model(story.models[0])
 
     def prepared() -> tuple[Any, Any, Any]:
-        synthesizer = load(chosen, device=context.device)
+        synthesizer = load_vocoder(chosen, device=context.device)
         synthesizer.reference_level_db = level
         resolved = VERBS["vocode"].resolve(
             synthesizer, VocodeFileSettings(settings, None if mel is None else from_dict(mel), rate)

@@ -129,3 +129,25 @@ def test_nobody_takes_the_place_of_another(install: Install, capsys: pytest.Capt
     assert "--help" not in found
     assert owner(found["train"]) == OWN_DISTRIBUTION
     assert owner(found["shout"]) == "aaa"
+
+
+@pytest.mark.slow
+def test_a_package_that_pip_installs_from_a_folder_adds_a_command(tmp_path: Path) -> None:
+    pytest.importorskip("setuptools", reason="builds without the network")
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    (source / "shouting_command.py").write_text(SHOUT)
+    (source / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+        '[project]\nname = "shouting"\nversion = "1.0"\n[tool.setuptools]\npy-modules = ["shouting_command"]\n'
+        '[project.entry-points."audiodiff.commands"]\nshout = "shouting_command"\n'
+    )
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--no-build-isolation"]
+    built = subprocess.run([*pip, "--target", target, source], capture_output=True, text=True, check=False)
+    if "No module named" in built.stderr:
+        pytest.skip("no pip or wheel here to install with")
+    assert built.returncode == 0, built.stderr
+    code = f"import sys; sys.path.insert(0, {str(target)!r}); from audiodiff.cli.main import main; main(sys.argv[1:])"
+    for words, expected in ((["--help"], "by the package shouting"), (["shout", "now"], "NOW")):
+        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+        assert expected in done.stdout, done.stderr

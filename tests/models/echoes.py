@@ -13,21 +13,30 @@ import torch
 from torch import Tensor, nn
 
 from audiodiff.diffusion.config import process_from_dict
+from audiodiff.diffusion.gaussian import GaussianProcess
 from audiodiff.diffusion.noise import positional_noise
-from audiodiff.diffusion.process import RectifiedFlow
-from audiodiff.models.checkpoint import load_checkpoint, save_checkpoint
-from audiodiff.models.find import find_checkpoint
+from audiodiff.models.checkpoint import WEIGHTS_FILE, load_checkpoint, read_config, save_checkpoint, weights_hash
+from audiodiff.models.find import find_checkpoint, public_name
 from audiodiff.models.kinds import Kind
 from audiodiff.signal.mel import MelSpec, log_mel_to_mel, preset
+from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.vocode import VocoderSynthesizer, open_device
 from audiodiff.text.encoder import TextStates
 
 
 @dataclass(frozen=True)
-class Slow(RectifiedFlow):
+class Slow(GaussianProcess):
     """The straight line, told to the network on another scale."""
 
     scale: float = 2.0
+
+    def alpha(self, t: Tensor) -> Tensor:
+        """Down."""
+        return 1.0 - t
+
+    def sigma(self, t: Tensor) -> Tensor:
+        """And up."""
+        return t.clone()
 
     def noise_label(self, t: Tensor) -> Tensor:
         """The time times `scale`."""
@@ -73,8 +82,11 @@ class Echo(nn.Module):
 def open_echo(name_or_path: str | Path, *, device: str = "auto") -> VocoderSynthesizer:
     """What `audiodiff.load` calls."""
     chosen = open_device(device)
-    model = load_checkpoint(find_checkpoint(name_or_path), Echo).to(chosen)
-    return VocoderSynthesizer(model, name=str(name_or_path), device=chosen)
+    folder = find_checkpoint(name_or_path)
+    model = load_checkpoint(folder, Echo).to(chosen)
+    config = read_config(folder)
+    identity = StoryModel(public_name(name_or_path), weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]))
+    return VocoderSynthesizer(model, name=str(name_or_path), identity=identity, device=chosen)
 
 
 ECHO = Kind(

@@ -141,6 +141,9 @@ def test_a_kind_of_another_package_is_trained_saved_loaded_and_used(
     soundfile.write(sound, 0.1 * np.random.default_rng(0).standard_normal(22_050), 22_050)
     assert main(["vocode", str(sound), "-o", str(tmp_path / "out.wav"), "--model", str(run)]) == 0
     assert soundfile.info(tmp_path / "out.wav").frames == 22_050
+    again = ["replay", str(tmp_path / "out.wav"), "-o", str(tmp_path / "again.wav")]
+    assert main([*again, "--model", str(run), "--input", str(sound)]) == 0
+    assert np.array_equal(soundfile.read(tmp_path / "again.wav")[0], soundfile.read(tmp_path / "out.wav")[0])
     assert main(["export", str(run), "-o", str(tmp_path / "handed-on")]) == 0
     capsys.readouterr()
     main(["doctor", "--model", str(run)])

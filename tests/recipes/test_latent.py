@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from audiodiff.synthesis.generate import LatentSynthesizer
 
-import audiodiff
 from audiodiff.data.corpora import CORPORA, SC09_WORDS, AudioItem
 from audiodiff.data.dataset import AudioDataset
 from audiodiff.data.shards import LatentDataset
@@ -20,13 +18,9 @@ from audiodiff.models import find
 from audiodiff.models.autoencoder import MelAutoencoder
 from audiodiff.models.checkpoint import load_checkpoint, read_config, save_checkpoint, weights_hash
 from audiodiff.models.mel_latent import KEY, MelLatent, MelLatentLoss
-from audiodiff.models.vocoder import Vocoder, VocoderConfig
 from audiodiff.nn.condition import Condition
-from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.signal import mel
-from audiodiff.synthesis.settings import GenerateSettings
 from audiodiff.training.devices import open_devices
-from audiodiff.training.logging import Board
 from audiodiff_recipes import autoencoder, latent
 from audiodiff_recipes.corpus import CorpusName
 from audiodiff_recipes.encode import (
@@ -39,63 +33,19 @@ from audiodiff_recipes.encode import (
     numbers_of,
 )
 from audiodiff_recipes.latent_shards import check_shards, open_shards
-from audiodiff_recipes.latent_sounds import listening_clips
 from audiodiff_recipes.presets import PRESETS, names_of
 from tests.models.vocoder.cases import ANCHORED, make
 from tests.recipes.corpus import write_corpus
-
-CAPTIONS = ("solo piano, slow, 60 bpm", "fast drums, 160 bpm", "", "organ, C major", "flute", "violin, sad", "choir")
-
-
-def write_music(folder: Path) -> Path:
-    """The tones of `write_corpus`, with captions and labels."""
-    write_corpus(folder)
-    rows = (folder / "metadata.csv").read_text().splitlines()
-    labelled = ["file_name,split,license,text,text1,tempo,label_source,instrument,source"]
-    for number, row in enumerate(rows[1:]):
-        tempo = "60.0" if number == 0 else ""
-        labelled.append(f'{row},"{CAPTIONS[number]}","{"piano" if number == 0 else ""}",{tempo},exact,piano,made here')
-    (folder / "metadata.csv").write_text("\n".join(labelled) + "\n")
-    return folder
+from tests.recipes.latent_corpus import CAPTIONS, make_place, tiny
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A corpus, an autoencoder that has seen three steps of it, and its shards."""
-    place = tmp_path_factory.mktemp("latent")
-    write_music(place / "corpus")
-    config = autoencoder.configure(
-        "tiny-autoencoder",
-        {
-            "data.folder": str(place / "corpus"),
-            "data.cache": str(place / "cache"),
-            "output": str(place / "ae"),
-            "train.steps": "3",
-        },
-    )
-    autoencoder.train(config, resume=False)
-    encode_corpus(
-        str(place / "corpus"),
-        place / "shards",
-        autoencoder=place / "ae",
-        text_encoder="minilm",
-        cache=str(place / "cache"),
-    )
-    return place
+    return make_place(tmp_path_factory.mktemp("latent"))
 
 
 def _held_out(items: Sequence[AudioItem]) -> list[AudioItem]:
     return [dataclasses.replace(item, split="valid" if "held-out" in item.path.name else "train") for item in items]
-
-
-def tiny(place: Path, run: str, steps: int = 3, **changes: str) -> latent.Config:
-    given = {
-        "data.folder": str(place / "shards"),
-        "autoencoder": str(place / "ae"),
-        "output": str(place / run),
-        "train.steps": str(steps),
-    }
-    return latent.configure("tiny-latent", {**given, **changes})
 
 
 def test_the_shipped_models_fit_their_budget() -> None:
@@ -336,88 +286,11 @@ def test_metadata_that_is_no_number_is_named() -> None:
     assert captions(AudioItem(Path("a.wav"), text=" ", extra={"text1": "b", "text3": "c"})) == ("b", "c")
 
 
-def small_vocoder(folder: Path, name: str = "hifigan-22k") -> Path:
-    torch.manual_seed(0)
-    wavenet = WaveNetConfig(channels=8, layers=2, dilation_cycle=2, cond_channels=8, embedding_width=8)
-    vocoder = Vocoder(VocoderConfig(mel=mel.preset(name), wavenet=wavenet))
-    save_checkpoint(folder, vocoder, {"sampling": {"steps": 20, "sampler": "ddim"}})
-    return folder
-
-
-def test_with_a_vocoder_validation_is_heard(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[tuple[int, str, str, torch.Size]] = []
-
-    def audio(self: Board, step: int, name: str, waveform: torch.Tensor, sample_rate: int) -> None:
-        assert sample_rate == 22050
-        assert bool(waveform.isfinite().all())
-        shown.append((step, "audio", name, waveform.shape))
-
-    def picture(self: Board, step: int, name: str, log_mels: torch.Tensor) -> None:
-        shown.append((step, "picture", name, log_mels.shape))
-
-    words: list[str] = []
-    monkeypatch.setattr(Board, "audio", audio)
-    monkeypatch.setattr(Board, "picture", picture)
-    monkeypatch.setattr(Board, "text", lambda self, step, name, text: words.append(text))
-    vocoder = small_vocoder(tmp_path / "vocoder")
-    changes = {"train.validate_every": "1", "validation.seconds": "0.6", "vocoder": str(vocoder)}
-    latent.train(tiny(place, "heard", 2, **changes), resume=False)
-    n_latents = round(0.6 * 22050 / 1024)
-    one = [("picture", (2, 80, n_latents * 4)), ("audio", (n_latents * 1024,))]
-    assert [(kind, tuple(shape)) for step, kind, _, shape in shown if step == 1] == one * 2
-    assert {step for step, *_ in shown} == {1, 2}
-    assert words == [*CAPTIONS[5:7]] * 2  # those of the validation split
-    assert load_checkpoint(place / "heard" / "vocoder", Vocoder).mel_spec.sample_rate == 22050
-    shown.clear()
-    latent.train(tiny(place, "unheard", 1, **changes, **{"validation.sounds": "false"}), resume=False)
-    assert not shown
-    with pytest.raises(AudiodiffError, match=r"vocoder .* takes another mel"):
-        latent.train(tiny(place, "no", vocoder=str(small_vocoder(tmp_path / "other", "bigvgan-22k"))), resume=False)
-
-
 def test_the_codec_is_that_of_the_checkpoint_and_stays_as_it_is(place: Path) -> None:
     codec = latent.build_model(tiny(place, "no")).autoencoder
     theirs = load_checkpoint(place / "ae", MelAutoencoder).state_dict()
     assert all(torch.equal(value, theirs[name]) for name, value in codec.state_dict().items())
     assert not any(parameter.requires_grad for parameter in codec.parameters())
-
-
-def test_clips_that_are_listened_to_have_captions(place: Path) -> None:
-    assert listening_clips(open_shards(tiny(place, "no"), "train"), 2) == [0, 3]  # clip 2 has no caption
-
-
-def test_what_validation_hears_is_what_everybody_hears(
-    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    heard: list[torch.Tensor] = []
-    monkeypatch.setattr(Board, "audio", lambda self, step, name, waveform, sample_rate: heard.append(waveform))
-    vocoder = small_vocoder(tmp_path / "vocoder")
-    changes = {"validation.seconds": "0.6", "validation.steps": "3", "vocoder": str(vocoder)}
-    run = latent.train(tiny(place, "same", 2, **changes), resume=False)
-    assert not (run / "validation").exists()
-    model = audiodiff.load(run, device="cpu")
-    assert isinstance(model, LatentSynthesizer)
-    assert len(heard) == 2
-    for seed, (caption, sound) in enumerate(zip(CAPTIONS[5:7], heard, strict=True)):
-        settings = GenerateSettings(source="rendered", vocoder_steps=3)
-        theirs = model.generate(caption, seconds=len(sound) / 22050, seed=seed, steps=2, settings=settings)
-        np.testing.assert_array_equal(sound.numpy(), theirs)
-
-
-def test_a_caption_that_is_no_prompt_does_not_stop_the_training(
-    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(self: LatentSynthesizer, prompt: str, **settings: object) -> None:
-        raise AudiodiffError(f"{prompt!r} cannot be read")
-
-    words: list[str] = []
-    monkeypatch.setattr(LatentSynthesizer, "generate", refuse)
-    monkeypatch.setattr(Board, "text", lambda self, step, name, text: words.append(text))
-    changes = {"validation.seconds": "0.6", "vocoder": str(small_vocoder(tmp_path / "vocoder"))}
-    run = latent.train(tiny(place, "refused", 1, **changes), resume=False)
-    assert read_config(run)["metadata"]["step"] == 1
-    assert [text.split(":")[0] for text in words] == list(CAPTIONS[5:7])
-    assert "cannot be read" in words[0]
 
 
 def test_beats_come_from_the_score_or_the_sound(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 from torch import nn
 
 from audiodiff.models.autoencoder import MelAutoencoder
-from audiodiff.models.checkpoint import load_checkpoint, read_config
+from audiodiff.models.checkpoint import kind_of, load_checkpoint, read_config
+from audiodiff.models.kinds import KINDS
 from audiodiff.models.mel_latent import MelLatent
 from audiodiff.models.upsampler import Upsampler
 from audiodiff.models.vocoder import Vocoder
@@ -18,7 +19,7 @@ from audiodiff_recipes.encode import encode_for
 from audiodiff_recipes.latent_shards import open_shards
 from audiodiff_recipes.presets import PRESETS
 from tests.data.corpus import clip
-from tests.recipes.test_latent import write_music
+from tests.recipes.latent_corpus import write_music
 
 README = Path(__file__).parents[2] / "recipes" / "README.md"
 WORDS = ("zero", "seven", "yes")
@@ -63,6 +64,10 @@ CASES = (
         {"autoencoder": "codec", "train.precision": "fp32", "data.crop_latents": "8", **SMALL_DIT},
     ),
 )
+
+
+def test_a_tiny_run_of_every_kind_is_among_the_cases() -> None:
+    assert {kind_of(case.module).name for case in CASES if case.preset.startswith("tiny")} == set(KINDS.own)
 
 
 @pytest.fixture(scope="module")
