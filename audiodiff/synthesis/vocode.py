@@ -17,9 +17,8 @@ from audiodiff.diffusion.samplers import SAMPLERS, sample
 from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import find_checkpoint, public_name
-from audiodiff.signal.audio_io import MAX_CHANNELS, MAX_PEAK
 from audiodiff.signal.levels import shift_log_mel
-from audiodiff.signal.limits import HIGHEST_RATE, LOWEST_RATE
+from audiodiff.signal.limits import HIGHEST_RATE, LOWEST_RATE, MAX_CHANNELS, MAX_PEAK
 from audiodiff.signal.mel_convert import check_mel, convert_log_mel
 from audiodiff.signal.mel_spec import MelSpec
 from audiodiff.signal.meters import LevelMeter
