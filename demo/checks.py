@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import MAX_CHANNELS, audio_info, read_blocks
+from audiodiff.signal.audio_io import audio_info, read_blocks
+from audiodiff.signal.limits import MAX_CHANNELS
 from audiodiff.synthesis.provenance import Story, read_story
 from audiodiff.synthesis.settings import MAX_SEED, MIN_SECONDS, Sampling
 from audiodiff.synthesis.verbs.vocode import open_mel

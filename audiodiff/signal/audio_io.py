@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from audiodiff.atomic import atomic_file
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.limits import HIGHEST_RATE, LOWEST_RATE
+from audiodiff.signal.limits import HIGHEST_RATE, LOWEST_RATE, MAX_CHANNELS, MAX_PEAK
 
 Samples = npt.NDArray[np.float32]
 
@@ -23,10 +23,6 @@ _WRITERS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OG
 
 AUDIO_EXTENSIONS = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"})
 
-
-MAX_CHANNELS = 64
-MAX_PEAK = 100.0
-"""Samples beyond this (40 dB over full scale) are integers in a float file, or worse."""
 
 _BLOCK = 1 << 16
 _BLOCK_VALUES = 1 << 22

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import MAX_CHANNELS, MAX_PEAK
-from audiodiff.signal.limits import HIGHEST_RATE, LOWEST_RATE
+from audiodiff.signal.limits import HIGHEST_RATE, LOWEST_RATE, MAX_CHANNELS, MAX_PEAK
 from audiodiff.synthesis.settings import plain_number
 
 Array = TypeVar("Array", NDArray[np.float32], Tensor)
