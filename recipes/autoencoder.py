@@ -1,4 +1,7 @@
-"""Training a mel autoencoder: the settings, the presets, and the run from corpus to checkpoint."""
+"""Training a mel autoencoder, the codec of a latent model: the settings, and the run from corpus to checkpoint.
+
+The log-mel of a crop is encoded, blurred as its variance says, and decoded again.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

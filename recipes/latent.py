@@ -1,4 +1,8 @@
-"""Training a latent model: the settings, the presets, and the run from shards of latents to checkpoint."""
+"""Training a latent model: the run from shards of latents to checkpoint; the settings are in `latent_config`.
+
+A crop is mixed with noise at a random time, and the model says what it was; conditions are withheld at random, which is
+what guidance lives on. The codec is finished and stays as it is.
+"""
 
 import shutil
 import sys

@@ -1,7 +1,7 @@
-"""Training a vocoder on speech: the settings, the presets, and the run from corpus to checkpoint.
+"""Training a vocoder: the settings, and the run from corpus to checkpoint.
 
-config = configure("speech", {"data.folder": "corpus", "output": "runs/speech"})
-train(config, resume=False)
+A crop is mixed with noise at a random time, and the model, which sees its mel, says what it was; in adversarial
+fine-tuning a discriminator judges the estimates, too.
 """
 
 import dataclasses

@@ -11,11 +11,11 @@ from audiodiff.diffusion.process import Process
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.beats import beat_positions, track_beats
 from audiodiff.signal.resample import resample
+from audiodiff.synthesis.arrays import check_rate, waveform_tensor
 from audiodiff.synthesis.clip import Waveform
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.settings import MAX_SECONDS, Resolved
 from audiodiff.synthesis.streams import mel_blocks
-from audiodiff.synthesis.vocode import check_rate, waveform_tensor
 from audiodiff.torch_state import standard_state
 
 ENCODE_RMS = 0.08

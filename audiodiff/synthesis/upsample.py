@@ -17,6 +17,7 @@ from audiodiff.models.find import find_checkpoint, public_name
 from audiodiff.models.upsampler import Upsampler
 from audiodiff.signal.meters import BandMeter, RmsMeter
 from audiodiff.signal.resample import n_resampled, resample, resample_stream
+from audiodiff.synthesis.arrays import Array, check_rate, like_given, waveform_tensor
 from audiodiff.synthesis.band import Bands, input_notes
 from audiodiff.synthesis.machine import check_model
 from audiodiff.synthesis.provenance import StoryModel, hash_config
@@ -24,16 +25,7 @@ from audiodiff.synthesis.sampling import Grid, compute_dtype
 from audiodiff.synthesis.settings import RECOMMENDED, Resolved, Sampling, changed, recommended_by
 from audiodiff.synthesis.streams import FrameReader, Window
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
-from audiodiff.synthesis.vocode import (
-    Array,
-    OnProgress,
-    channel_seed,
-    check_rate,
-    count_network_calls,
-    like_given,
-    open_device,
-    waveform_tensor,
-)
+from audiodiff.synthesis.vocode import OnProgress, channel_seed, count_network_calls, open_device
 from audiodiff.torch_state import standard_state
 
 WINDOW_SECONDS = 30.0

@@ -3,13 +3,10 @@
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from audiodiff.diffusion.process import Process
@@ -18,19 +15,19 @@ from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import find_checkpoint, public_name
 from audiodiff.signal.levels import shift_log_mel
-from audiodiff.signal.limits import HIGHEST_RATE, LOWEST_RATE, MAX_CHANNELS, MAX_PEAK
 from audiodiff.signal.mel_convert import check_mel, convert_log_mel
 from audiodiff.signal.mel_spec import MelSpec
 from audiodiff.signal.meters import LevelMeter
 from audiodiff.signal.resample import resample
+from audiodiff.synthesis.arrays import Array, check_rate, float_tensor, like_given, waveform_tensor
 from audiodiff.synthesis.machine import check_model
 from audiodiff.synthesis.provenance import StoryModel, hash_config
 from audiodiff.synthesis.sampling import Grid, Plan, VocoderModel, plan_windows, sample_window
-from audiodiff.synthesis.settings import Resolved, Sampling, VocodeSettings, changed, plain_number
+from audiodiff.synthesis.settings import Resolved, Sampling, VocodeSettings, changed
 from audiodiff.synthesis.streams import Window, mel_blocks
+from audiodiff.synthesis.turn import around
 from audiodiff.torch_state import standard_state
 
-Array = TypeVar("Array", NDArray[np.float32], Tensor)
 OnProgress = Callable[[float, float], None]
 """Called with (seconds of audio done, seconds in all)."""
 
@@ -42,9 +39,6 @@ WINDOW_SECONDS, CALL_SECONDS = 96.0, 8.0
 
 SAMPLES_WINDOW_SECONDS, SAMPLES_CALL_SECONDS = 20.0, 4.0
 """The same for networks that run once a sample, which need a hundred times the memory."""
-
-LOOP_FADE_FRAMES = 4
-"""Frames over which the end of a loop fades into its beginning: 46 ms at 86 frames a second."""
 
 MAX_GAIN_DB = 40.0
 BLOCK_FRAMES = 8192
@@ -231,7 +225,7 @@ class VocoderSynthesizer:
         Raises:
             AudiodiffError: the mel is empty, of another shape or another mel than `spec`, or cannot be converted.
         """
-        frames = _float_tensor(log_mel, "log_mel")
+        frames = float_tensor(log_mel, "log_mel")
         if frames.ndim not in {2, 3} or 0 in frames.shape:
             raise AudiodiffError(
                 f"the log-mel has shape {list(frames.shape)}; expected [n_mels, n_frames] or "
@@ -394,42 +388,6 @@ def _stretch(blocks: Iterator[Tensor], start: int, n_samples: int) -> Iterator[T
             yield kept
 
 
-@dataclass(frozen=True)
-class Turn:
-    """A loop laid out on a line with some of its end before it and some of its beginning behind.
-
-    Attributes:
-        frames: frames of the loop, in the order in which they are shown.
-        first: place of the loop's first frame among them.
-        n_frames: frames of the loop.
-        overlap: frames behind the end that are faded into the beginning.
-    """
-
-    frames: Tensor
-    first: int
-    n_frames: int
-    overlap: int
-
-    def closed(self, waveform: Tensor, hop: int) -> Tensor:
-        """Cut the loop out of `[channels, n_samples]`; what would follow its end fades into its beginning.
-
-        The fade keeps the power, since the phases of the two are unrelated.
-        """
-        start, stop, n_fade = self.first * hop, (self.first + self.n_frames) * hop, self.overlap * hop
-        loop = waveform[:, start:stop].clone()
-        angle = (torch.arange(n_fade, dtype=loop.dtype) + 0.5) / n_fade * (math.pi / 2.0)
-        loop[:, :n_fade] = loop[:, :n_fade] * angle.sin() + waveform[:, stop : stop + n_fade] * angle.cos()
-        return loop
-
-
-def around(n_frames: int, plan: Plan) -> Turn:
-    """Lay a loop of `n_frames` out so that every frame of it has its surroundings."""
-    overlap = min(LOOP_FADE_FRAMES, n_frames)
-    context = plan.network_calls * plan.context_frames + plan.noise_context_frames
-    order = torch.arange(-context, n_frames + overlap + context) % n_frames
-    return Turn(order, context, n_frames, overlap)
-
-
 def count_network_calls(sampler: str, process: Process, times: Tensor) -> int:
     """Return how often `sampler` calls the network on the grid `times`, by letting it run on three numbers."""
     calls = 0
@@ -535,73 +493,3 @@ def _merged(
 def _check_finite(log_mel: Tensor) -> None:
     if not bool(torch.isfinite(log_mel).all()):
         raise AudiodiffError("the log-mel has values that are not finite numbers; compute it again.")
-
-
-def check_rate(sample_rate: int) -> int:
-    """Return a sample rate that a recording may have.
-
-    Raises:
-        AudiodiffError: it may not.
-    """
-    number = plain_number(sample_rate)
-    if (
-        isinstance(number, bool)
-        or not isinstance(number, int | float)
-        or not LOWEST_RATE <= number <= HIGHEST_RATE
-        or number != int(number)
-    ):
-        raise AudiodiffError(
-            f"sample_rate is {sample_rate!r}; expected a whole number of Hz from {LOWEST_RATE} to {HIGHEST_RATE}."
-        )
-    return int(number)
-
-
-def _float_tensor(array: NDArray[np.float32] | Tensor, what: str) -> Tensor:
-    if not isinstance(array, np.ndarray | Tensor):
-        raise AudiodiffError(f"{what} is a {type(array).__name__}; give a NumPy array or a torch tensor.")
-    if isinstance(array, np.ndarray) and array.dtype.kind != "f":
-        raise AudiodiffError(f"{what} has {array.dtype} values; give floating-point numbers (waveforms within +-1).")
-    tensor = (
-        array.detach().cpu()
-        if isinstance(array, Tensor)
-        else torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("=")))
-    )
-    if not tensor.is_floating_point():
-        raise AudiodiffError(f"{what} has {tensor.dtype} values; give floating-point ones (waveforms within +-1).")
-    return tensor.to(torch.float32)
-
-
-def waveform_tensor(waveform: NDArray[np.float32] | Tensor) -> Tensor:
-    """Return a recording as `[channels, n_samples]`, float32 on the CPU.
-
-    Raises:
-        AudiodiffError: it is empty, of another shape, or has values that are not numbers or far beyond full scale.
-    """
-    samples = _float_tensor(waveform, "the waveform")
-    if samples.ndim not in {1, 2}:
-        raise AudiodiffError(
-            f"the waveform has shape {list(samples.shape)}; expected [n_samples] or [channels, n_samples]."
-        )
-    samples = samples if samples.ndim == 2 else samples[None]
-    if 0 in samples.shape:
-        raise AudiodiffError("the waveform is empty; give at least one sample.")
-    if samples.shape[0] > MAX_CHANNELS:
-        raise AudiodiffError(
-            f"the waveform has shape {list(samples.shape)}, which would be {samples.shape[0]} channels; "
-            "expected [channels, n_samples]: transpose it."
-        )
-    if not bool(torch.isfinite(samples).all()):
-        raise AudiodiffError("the waveform has values that are not finite numbers; clean it first.")
-    if float(samples.abs().max()) > MAX_PEAK:
-        raise AudiodiffError(
-            f"the waveform has values up to {float(samples.abs().max()):.0f}, but full scale is 1; divide it by the "
-            "full scale of its format (32768 for 16 bits)."
-        )
-    return samples
-
-
-def like_given(given: Array, result: Tensor) -> Array:
-    """Return `result` as the kind of array that `given` is, tensors on the device they came from."""
-    if isinstance(given, Tensor):
-        return result.to(given.device)
-    return result.numpy()

@@ -73,7 +73,18 @@ def test_the_arguments_of_the_api_are_those_of_the_command_line(app: Any, module
         if called not in ("count", *required) and parameter["parameter_default"] not in (None, ""):
             assert parameter["parameter_default"] in (known[called].default, 8.0)
     assert [p["parameter_name"] for p in parameters if not p["parameter_has_default"]] == required
-    left_out = {"no_provenance", "sidecar", "model", "device", "output", "help", "example", "interval", "rate", "mel"}
+    left_out = {
+        "no_provenance",
+        "sidecar",
+        "model",
+        "device",
+        "output",
+        "help",
+        "example",
+        "guidance_interval",
+        "rate",
+        "mel",
+    }
     assert set(known) - {parameter["parameter_name"] for parameter in parameters} <= left_out
 
 

@@ -1,155 +1,387 @@
+import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.vocoder import FrontEndConfig, HeadConfig, PriorConfig, Vocoder, VocoderConfig
-from audiodiff.nn.wavenet import WaveNetConfig
-from audiodiff.signal.mel import MelSpec, preset
-from audiodiff.signal.resample import n_resampled
-from audiodiff.synthesis import streams
-from audiodiff.synthesis.files import run_file
-from audiodiff.synthesis.settings import Sampling, VocodeFileSettings, VocodeSettings
-from audiodiff.synthesis.verbs import vocode
-from audiodiff.synthesis.verbs.vocode import open_mel
-from audiodiff.synthesis.vocode import DEFAULTS, VocoderSynthesizer, read_reference_level
-from tests.synthesis.vocoder_fakes import SPEC, FakeVocoder, recording, synthesizer
+from audiodiff.signal.tags import write_tags
+from audiodiff.synthesis.clip import FADE_SECONDS
+from audiodiff.synthesis.edit_settings import (
+    EditSettings,
+    ExtendSettings,
+    InpaintSettings,
+    InterpolateSettings,
+    VarySettings,
+)
+from audiodiff.synthesis.files import FileReport, run_file, settings_of
+from audiodiff.synthesis.latent import LatentSynthesizer
+from audiodiff.synthesis.provenance import read_story, write_story
+from audiodiff.synthesis.replay import replay
+from audiodiff.synthesis.resolved import resolve_clip
+from audiodiff.synthesis.settings import GenerateSettings, Sampling, changed
+from audiodiff.synthesis.source import Source
+from audiodiff.text.prompt import Prompt, parse_prompt
+from tests.synthesis.latent_models import RATE
+from tests.synthesis.recordings import quick, tones
+
+SETTINGS = GenerateSettings(
+    sampling=Sampling(seed=3, steps=4, guidance=2.5),
+    prompt="flute, 90 bpm",
+    negative="drums",
+    guidance_interval=(0.1, 0.9),
+    level="none",
+)
+VARY = VarySettings(SETTINGS, 0.7)
+INPAINT = InpaintSettings(((0.5, 1.0), (1.4, 1.5)), SETTINGS, 0.9, 0.02)
+EXTEND = ExtendSettings(1.0, SETTINGS, True, 0.03, 0.01)
+INTERPOLATE = InterpolateSettings(0.25, SETTINGS, 0.6, ("flute", "drums | piano:0.5"))
 
 
 @pytest.fixture
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vocode, "READ_SAMPLES", 999)
-    monkeypatch.setattr(vocode, "READ_FRAMES", 17)
-    monkeypatch.setattr(streams, "MEL_BLOCK_FRAMES", 23)
+def stereo(tmp_path: Path) -> Path:
+    path = tmp_path / "stereo.wav"
+    soundfile.write(path, np.stack([tones(2.0, 16000), tones(2.0, 16000, seed=1)], axis=1), 16000)
+    return path
 
 
-@pytest.mark.usefixtures("small_blocks")
-@pytest.mark.parametrize("rate", [8000, 11025])
-@pytest.mark.parametrize("window_seconds", [0.3, None])
-def test_a_streamed_file_is_what_the_array_gives(tmp_path, rate, window_seconds) -> None:
-    waveform = np.stack([recording(3.0, rate), recording(3.0, rate, seed=1)])[:, :-7]  # not a whole number of hops
-    soundfile.write(tmp_path / "in.wav", waveform.T, rate, subtype="FLOAT")
-    model = FakeVocoder()
-    report = run_file(
-        "vocode",
-        synthesizer(model, call_seconds=0.5),
-        [tmp_path / "in.wav"],
-        tmp_path / "out.flac",
-        VocodeFileSettings(VocodeSettings(Sampling(seed=4), window_seconds=window_seconds)),
+@pytest.fixture
+def mono(tmp_path: Path) -> Path:
+    path = tmp_path / "mono.flac"
+    soundfile.write(path, tones(1.6, RATE, seed=2), RATE)
+    return path
+
+
+Edit = Callable[[LatentSynthesizer, Path, Path, Path], FileReport]
+
+EDITS: dict[str, tuple[Edit, EditSettings]] = {
+    "vary": (lambda model, one, two, target: run_file("vary", model, [one], target, VARY), VARY),
+    "inpaint": (lambda model, one, two, target: run_file("inpaint", model, [one], target, INPAINT), INPAINT),
+    "extend": (lambda model, one, two, target: run_file("extend", model, [one], target, EXTEND), EXTEND),
+    "interpolate": (
+        lambda model, one, two, target: run_file("interpolate", model, (one, two), target, INTERPOLATE), INTERPOLATE
+    ),
+    "prompts": (lambda model, one, two, target: run_file("interpolate", model, [], target, INTERPOLATE), INTERPOLATE),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(EDITS))
+def test_every_edit_is_replayed_bit_for_bit(
+    tiny: LatentSynthesizer, tiny_folder: Path, stereo: Path, mono: Path, tmp_path: Path, name: str
+) -> None:
+    edit, settings = EDITS[name]
+    first = edit(tiny, stereo, mono, tmp_path / "out.flac")
+    again = tmp_path / "again.flac"
+    report = replay(tmp_path / "out.flac", again, model=tiny_folder)
+    assert (report.identical, report.reasons, report.untouched) == (True, (), True)
+    assert again.read_bytes() == (tmp_path / "out.flac").read_bytes()
+    story = read_story(again)
+    assert story == first.story
+    assert story.inputs[:1] == (() if name == "prompts" else (story.inputs[0],))
+    told = settings_of(story)
+    used = changed(settings.clip, {**tiny.resolve(settings.clip).values(), "level": told.clip.level})
+    assert told == replace(settings, clip=used)
+    assert used.tempo == (None if told.clip.prompt == "" else 90.0)
+    assert story.models[0].role == "latent model"
+
+
+def test_an_edit_without_prompt_is_replayed(
+    tiny: LatentSynthesizer, tiny_folder: Path, mono: Path, tmp_path: Path
+) -> None:
+    first = run_file("vary", tiny, [mono], tmp_path / "out.wav", VarySettings())
+    assert first.story is not None
+    assert first.story.settings["guidance"] == 1.0
+    assert replay(tmp_path / "out.wav", tmp_path / "again.wav", model=tiny_folder).identical
+
+
+def test_a_clip_a_little_longer_than_a_window_is_one_window_and_older_files_replay_with_two(
+    tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path
+) -> None:
+    settings = GenerateSettings(sampling=Sampling(seed=1), seconds=4.2)  # windows of 4 s
+    new = run_file("generate", tiny, [], tmp_path / "new.wav", settings)
+    assert replay(tmp_path / "new.wav", tmp_path / "again.wav", model=tiny_folder).identical
+    older = LatentSynthesizer(
+        tiny.model,
+        tiny.vocoder,
+        name=tiny.name,
+        identity=tiny.identity,
+        defaults=tiny.defaults,
+        window_seconds=tiny.window_seconds,
+        tolerance_seconds=0.0,
     )
-    expected = synthesizer().vocode(waveform, rate, seed=4)
-    written, written_rate = soundfile.read(tmp_path / "out.flac", dtype="float32", always_2d=True)
-    assert (written_rate, report.channels, report.sampling.steps, report.resolved.plan.network_calls) == (8000, 2, 3, 3)
-    assert len(written) == n_resampled(3 * rate - 7, rate, 8000)
-    assert report.seconds == pytest.approx(3.0, abs=1e-3)
-    assert 0.01 < np.abs(expected).max() < 1.0
-    np.testing.assert_allclose(written.T, expected, atol=1e-4)
+    old = run_file("generate", older, [], tmp_path / "old.wav", settings)
+    assert old.story is not None
+    assert new.story is not None
+    assert old.story.audio.samples_sha256 != new.story.audio.samples_sha256
+    later = ("tolerance_seconds", "band_limits")
+    without = {key: value for key, value in old.story.settings.items() if key not in later}
+    write_story(tmp_path / "old.wav", replace(old.story, settings=without))
+    assert replay(tmp_path / "old.wav", tmp_path / "old-again.wav", model=tiny_folder).identical
+    write_story(tmp_path / "old.wav", replace(old.story, settings={**without, "tolerance_seconds": 1e9}))
+    with pytest.raises(AudiodiffError, match="tolerance_seconds"):
+        replay(tmp_path / "old.wav", tmp_path / "never.wav", model=tiny_folder)
 
 
-@pytest.mark.usefixtures("small_blocks")
-def test_a_streamed_mel_is_what_the_array_gives(tmp_path) -> None:
-    synth = synthesizer()
-    mel = synth.mel(recording(2.0), 8000)
-    np.save(tmp_path / "mel.npy", mel)
-    run_file(
-        "vocode",
-        synth,
-        [tmp_path / "mel.npy"],
-        tmp_path / "out.wav",
-        VocodeFileSettings(VocodeSettings(window_seconds=0.4)),
+def test_the_limits_of_the_highest_bands_are_replayed(
+    tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path
+) -> None:
+    limited = LatentSynthesizer(
+        tiny.model,
+        tiny.vocoder,
+        name=tiny.name,
+        identity=tiny.identity,
+        defaults=tiny.defaults,
+        window_seconds=tiny.window_seconds,
+        band_limits=(-1.0, -2.0, -2.0),
     )
-    written, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
-    np.testing.assert_allclose(written, synth.vocode_mel(mel), atol=1e-4)
+    for loop in (False, True):
+        reports = [
+            run_file("generate", model, [], tmp_path / f"{index}{loop}.wav", quick(seconds=1.0, loop=loop))
+            for index, model in enumerate((tiny, limited))
+        ]
+        plain, lower = [report.story.audio.samples_sha256 for report in reports if report.story is not None]
+        assert plain != lower
+        for index in range(2):
+            assert replay(tmp_path / f"{index}{loop}.wav", tmp_path / "again.wav", model=tiny_folder).identical
 
 
-def test_what_is_beyond_full_scale_is_counted(tmp_path) -> None:
-    synth = synthesizer(reference_level_db=None)
-    waveform = recording(1.0, level=0.9)
-    soundfile.write(tmp_path / "in.wav", waveform, 8000, subtype="FLOAT")
-    report = run_file("vocode", synth, [tmp_path / "in.wav"], tmp_path / "out.wav", VocodeFileSettings())
-    expected = synth.vocode(waveform, 8000)
-    assert report.clipped == int((np.abs(expected) > 1).sum()) > 0
-    written, _ = soundfile.read(tmp_path / "out.wav")
-    assert np.abs(written).max() <= 1.0
-    assert np.sign(written[np.argmax(np.abs(expected))]) == np.sign(expected[np.argmax(np.abs(expected))])
+def test_a_loop_is_replayed(tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path) -> None:
+    report = run_file("generate", tiny, [], tmp_path / "loop.wav", quick(seconds=1.0, loop=True))
+    assert report.seam is not None
+    assert replay(tmp_path / "loop.wav", tmp_path / "again.wav", model=tiny_folder).identical
 
 
-def test_a_silent_channel_stays_silent(tmp_path) -> None:
-    waveform = np.stack([recording(1.0), np.zeros(8000, np.float32)])
-    soundfile.write(tmp_path / "in.wav", waveform.T, 8000)
-    report = run_file("vocode", synthesizer(), [tmp_path / "in.wav"], tmp_path / "out.wav", VocodeFileSettings())
-    written = soundfile.read(tmp_path / "out.wav")[0]
-    assert report.silent_channels == 1
-    assert np.abs(written[:, 1]).max() == 0.0 < np.abs(written[:, 0]).max()
-
-
-@pytest.mark.usefixtures("small_blocks")
-def test_a_late_nan_in_a_mel_leaves_nothing(tmp_path) -> None:
-    mel = synthesizer().mel(recording(2.0), 8000)
-    mel[3, -1] = np.nan
-    np.save(tmp_path / "mel.npy", mel)
-    with pytest.raises(AudiodiffError, match="not finite"):
-        run_file("vocode", synthesizer(), [tmp_path / "mel.npy"], tmp_path / "out.wav", VocodeFileSettings())
-    assert {path.name for path in tmp_path.iterdir()} == {"mel.npy"}
-
-
-@pytest.mark.parametrize("shape", [(20,), (2, 20, 5), (1, 1, 20, 5), (0, 5), (20, 0)])
-def test_shapes_of_stored_mels(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    np.save(tmp_path / "mel.npy", np.zeros(shape, np.float32))
-    with pytest.raises(AudiodiffError, match="shape"):
-        open_mel(tmp_path / "mel.npy")
+def test_a_varied_loop_stays_one_until_somebody_cuts_it(
+    tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path
+) -> None:
+    run_file("generate", tiny, [], tmp_path / "loop.wav", quick(seconds=1.0, loop=True))
+    report = run_file("vary", tiny, [tmp_path / "loop.wav"], tmp_path / "varied.wav", VarySettings(quick()))
+    assert report.seam is not None
+    assert report.story is not None
+    assert report.story.settings["loop"] is True
+    assert replay(tmp_path / "varied.wav", tmp_path / "again.wav", model=tiny_folder).identical
+    assert (
+        run_file("vary", tiny, [tmp_path / "varied.wav"], tmp_path / "twice.wav", VarySettings(quick())).seam
+        is not None
+    )
+    sound, rate = soundfile.read(tmp_path / "loop.wav")
+    cut = tmp_path / "cut.wav"
+    soundfile.write(cut, sound[:-500], rate)
+    write_story(cut, read_story(tmp_path / "loop.wav"))
+    assert run_file("vary", tiny, [cut], tmp_path / "other.wav", VarySettings(quick())).seam is None
 
 
 @pytest.mark.parametrize(
-    "config",
+    ("written", "target", "encoding"),
     [
-        VocoderConfig(
-            mel=preset("hifigan-22k"),
-            wavenet=WaveNetConfig(channels=8, layers=3, dilation_cycle=3, cond_channels=8, embedding_width=8),
-            prior=PriorConfig("shaped", projections=1),
-        ),
-        VocoderConfig(
-            mel=preset("hifigan-22k"),
-            wavenet=WaveNetConfig(channels=8, layers=2, dilation_cycle=2, cond_channels=8, embedding_width=8),
-            head=HeadConfig("plain"),
-            prior=PriorConfig("white"),
-        ),
+        ("PCM_16", "out.wav", "PCM_16"),
+        ("PCM_U8", "out.wav", "PCM_16"),
+        ("PCM_24", "out.wav", "PCM_24"),
+        ("FLOAT", "out.wav", "FLOAT"),
+        ("PCM_16", "out.flac", "PCM_16"),
+        ("PCM_24", "out.flac", "PCM_24"),
     ],
-    ids=["anchored", "plain"],
 )
-def test_windows_equal_one_shot_with_the_real_model(config: VocoderConfig) -> None:
-    torch.manual_seed(0)
-    model = Vocoder(config).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(std=0.2)
-    waveform = recording(4.0, 22050)
-    whole = VocoderSynthesizer(model).vocode(waveform, 22050, steps=2, settings=VocodeSettings(window_seconds=1e9))
-    assert SPEC.sample_rate == 8000  # the fake's own, so that nothing here comes from it
-    synth = VocoderSynthesizer(model, call_seconds=0.4)
-    parts = synth.vocode(waveform, 22050, steps=2, settings=VocodeSettings(window_seconds=0.9))
-    assert np.abs(whole).max() > 0.01
-    assert np.abs(whole - parts).max() < 1e-4
+def test_kept_samples_are_kept_in_the_file(
+    tiny: LatentSynthesizer, tmp_path: Path, written: str, target: str, encoding: str
+) -> None:
+    sound = np.stack([tones(2.0, 44100), tones(2.0, 44100, seed=1)], axis=1)
+    if written == "FLOAT":
+        sound[:100] = 1.5  # beyond full scale
+    source = tmp_path / "in.wav"
+    soundfile.write(source, sound, 44100, subtype=written)
+    before = soundfile.read(source, dtype="float32")[0]
+    settings = InpaintSettings(((0.5, 1.0),), quick())
+    report = run_file("inpaint", tiny, [source], tmp_path / target, settings)
+    assert report.notes == ()
+    assert (report.channels, report.sample_rate, report.seconds) == (2, 44100, 2.0)
+    after = soundfile.read(tmp_path / target, dtype="float32")[0]
+    assert soundfile.info(tmp_path / target).subtype == encoding
+    places = np.flatnonzero((before != after).any(axis=1))
+    assert 22050 <= places.min() <= places.max() < 44100
+    run_file("extend", tiny, [source], tmp_path / target, ExtendSettings(0.5, quick()))
+    after = soundfile.read(tmp_path / target, dtype="float32")[0]
+    assert len(after) == 88200 + 22050
+    np.testing.assert_array_equal(after[:88200], before)
 
 
-def test_defaults_come_from_the_metadata(tmp_path) -> None:
-    metadata = {"sampling": {"steps": 3, "grid": "karras"}, "reference_level_db": -23}
-    read = Sampling.from_metadata(metadata, tmp_path).resolve(DEFAULTS)
-    assert (read.steps, read.grid, read.sampler, read.precision) == (3, "karras", "euler", "fp32")
-    assert read_reference_level(metadata, tmp_path) == -23.0
-    with pytest.raises(AudiodiffError, match="config"):
-        read_reference_level({"reference_level_db": "x"}, tmp_path)
+def test_formats_that_cannot_keep_samples_say_so(tiny: LatentSynthesizer, tmp_path: Path) -> None:
+    source = tmp_path / "in.wav"
+    soundfile.write(source, tones(1.0, RATE), RATE, subtype="FLOAT")
+    settings = InpaintSettings(((0.2, 0.5),), quick())
+    assert "Vorbis" in run_file("inpaint", tiny, [source], tmp_path / "out.ogg", settings).notes[0]
+    assert "24 bits" in run_file("inpaint", tiny, [source], tmp_path / "out.flac", settings).notes[0]
+    assert run_file("vary", tiny, [source], tmp_path / "out.ogg", VarySettings(quick())).notes == ()
 
 
-def test_training_still_works_after_vocoding() -> None:
-    spec = MelSpec(sample_rate=9000, n_fft=128, hop_length=32, win_length=128, n_mels=16, f_max=4000.0)
-    wavenet = WaveNetConfig(channels=4, layers=1, dilation_cycle=1, cond_channels=4, embedding_width=4)
-    model = Vocoder(VocoderConfig(mel=spec, front_end=FrontEndConfig("stft", 128, 32), wavenet=wavenet))
-    VocoderSynthesizer(model).vocode(recording(0.2, 9000), 9000, steps=1)
-    waveform = torch.from_numpy(recording(0.3, 9000)[: 32 * 64])[None]
-    loss = model.loss(waveform, torch.tensor([4500.0]), torch.tensor([0.5]), torch.randn(1, 1, 2048))
-    loss.per_item.sum().backward()
-    assert any(parameter.grad is not None for parameter in model.parameters())
+def test_clips_of_ours_tell_prompt_and_fades(tiny: LatentSynthesizer, tmp_path: Path) -> None:
+    clip, loop, longer = (tmp_path / name for name in ("clip.wav", "loop.wav", "longer.wav"))
+    run_file("generate", tiny, [], clip, replace(quick(seconds=1.0), prompt="flute", negative="drums"))
+    run_file("generate", tiny, [], loop, quick(seconds=1.0, loop=True))
+    assert Source(clip).prompts == ("flute", "drums")
+    assert Source(loop).prompts is None
+    assert Source(clip).fade(before=False) == Source(clip).fade(before=True) == FADE_SECONDS
+    assert Source(loop).fade(before=False) == 0.0
+    run_file("extend", tiny, [loop], longer, ExtendSettings(0.5, quick(), before=True))
+    assert (Source(longer).fade(before=True), Source(longer).fade(before=False)) == (FADE_SECONDS, 0.0)
+    soundfile.write(clip, tones(0.5, RATE), RATE)
+    assert Source(clip).prompts is None
+    assert Source(clip).fade(before=False) == 0.0
+    with pytest.raises(AudiodiffError, match="does not exist"):
+        assert Source(tmp_path / "nothing.wav").prompts
+
+
+def test_the_prompt_of_a_clip_between_two_is_their_mixture(tiny: LatentSynthesizer, tmp_path: Path) -> None:
+    def prompt(position: float, prompts: tuple[str, str]) -> str:
+        settings = InterpolateSettings(position, quick(seconds=0.5), prompts=prompts)
+        report = run_file("interpolate", tiny, [], tmp_path / "out.wav", settings)
+        assert report.story is not None
+        return report.story.prompt
+
+    assert prompt(0.25, ("flute", "drums")) == "flute:0.75 | drums:0.25"
+    assert prompt(0.0, ("flute", "drums")) == "flute"
+    assert prompt(1.0, ("flute", "drums")) == "drums"
+    assert prompt(0.5, ("flute", "flute")) == "flute"
+    assert prompt(0.5, ("flute | harp", "")) == "flute | harp"
+
+
+def test_nothing_is_left_of_what_is_refused(tiny: LatentSynthesizer, mono: Path, tmp_path: Path) -> None:
+    before = sorted(tmp_path.iterdir())
+    empty, text = tmp_path / "empty.wav", tmp_path / "text.wav"
+    target = tmp_path / "out.wav"
+    for words, edit in (
+        ("input as well", lambda: run_file("vary", tiny, [mono], mono, VarySettings(quick()))),
+        ("does not exist", lambda: run_file("vary", tiny, [tmp_path / "no.wav"], target, VarySettings(quick()))),
+        ("after the end", lambda: run_file("inpaint", tiny, [mono], target, InpaintSettings(((5, 6),), quick()))),
+        ("extension", lambda: run_file("extend", tiny, [mono], tmp_path / "out.mp3", ExtendSettings(1.0, quick()))),
+        ("sidecar", lambda: run_file("vary", tiny, [mono], target, VARY, provenance=False, sidecar=True)),
+    ):
+        with pytest.raises(AudiodiffError, match=words):
+            edit()
+    assert sorted(tmp_path.iterdir()) == before
+    soundfile.write(empty, np.zeros(0), RATE)
+    text.write_text("no sound")
+    for path, words in ((empty, "no samples"), (text, "not audio")):
+        with pytest.raises(AudiodiffError, match=words):
+            run_file("vary", tiny, [path], target, VarySettings(quick()))
+    long = tmp_path / "long.wav"
+    soundfile.write(long, np.zeros(601 * 1000, np.int16), 1000)
+    with pytest.raises(AudiodiffError, match="at most 600 s"):
+        run_file("vary", tiny, [long], target, VarySettings(quick()))
+    assert not target.exists()
+
+
+def test_stories_that_were_tampered_with_are_refused(
+    tiny: LatentSynthesizer, tiny_folder: Path, mono: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "out.wav"
+    story = run_file("inpaint", tiny, [mono], path, InpaintSettings(((0.5, 1.0),), quick())).story
+    assert story is not None
+    kept = dict(story.settings)
+    for damaged, words in (
+        (replace(story, settings={**kept, "regions": [[1.0, 0.5]]}), "is empty"),
+        (replace(story, settings={**kept, "regions": "all"}), "no region"),
+        (replace(story, settings={**kept, "strength": "much"}), "strength"),
+        (replace(story, settings={**kept, "later": 1}), "setting later"),
+        (replace(story, settings={k: v for k, v in kept.items() if k != "regions"}), "lacks the setting regions"),
+        (replace(story, inputs=()), "one input"),
+        (replace(story, models=story.models[:1]), "two models"),
+        (replace(story, verb="interpolate"), "no or two inputs"),
+    ):
+        write_story(path, damaged)
+        with pytest.raises(AudiodiffError, match=words) as caught:
+            replay(path, tmp_path / "again.wav", model=tiny_folder)
+        assert "\n" not in str(caught.value)
+        assert not (tmp_path / "again.wav").exists()
+
+
+def test_two_inputs_may_be_in_another_folder(
+    tiny: LatentSynthesizer, tiny_folder: Path, stereo: Path, mono: Path, tmp_path: Path
+) -> None:
+    away, target = tmp_path / "away", tmp_path / "again.wav"
+    away.mkdir()
+    run_file("interpolate", tiny, (stereo, mono), away / "out.wav", InterpolateSettings(0.5, quick()))
+    with pytest.raises(AudiodiffError, match="not beside it"):
+        replay(away / "out.wav", target, model=tiny_folder)
+    with pytest.raises(AudiodiffError, match="give the folder where both are"):
+        replay(away / "out.wav", target, model=tiny_folder, recording=stereo)
+    assert replay(away / "out.wav", target, model=tiny_folder, recording=tmp_path).identical
+    mono.unlink()
+    with pytest.raises(AudiodiffError, match=r"mono\.flac does not exist"):
+        replay(away / "out.wav", target, model=tiny_folder, recording=tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["story", "riff"])
+def test_tags_that_cannot_be_used_do_not_keep_a_sound_from_being_edited(
+    tiny: LatentSynthesizer, stereo: Path, tmp_path: Path, damage: str
+) -> None:
+    if damage == "story":
+        write_tags(stereo, {"AUDIODIFF": '{"audiodiff_story": "broken'})
+    else:
+        content = stereo.read_bytes()
+        stereo.write_bytes(content[:4] + bytes(4) + content[8:])
+    assert Source(stereo).prompts is None
+    assert Source(stereo).fade(before=False) == 0.0
+    assert run_file("vary", tiny, [stereo], tmp_path / "out.wav", VarySettings(quick())).seconds == 2.0
+
+
+def test_a_recording_that_was_cut_off_is_noted(tiny: LatentSynthesizer, stereo: Path, tmp_path: Path) -> None:
+    content = stereo.read_bytes()
+    stereo.write_bytes(content[: len(content) // 2])
+    report = run_file("vary", tiny, [stereo], tmp_path / "out.wav", VarySettings(quick()))
+    assert any("stereo.wav is cut off" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("name", sorted(EDITS))
+def test_the_settings_are_resolved_and_each_prompt_is_read_once(
+    tiny: LatentSynthesizer, stereo: Path, mono: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    resolved: list[object] = []
+    read: list[str] = []
+
+    def resolve(*given: object, **named: object) -> object:
+        resolved.append(given[0])
+        return resolve_clip(*given, **named)  # type: ignore[arg-type]
+
+    def parse(text: str) -> Prompt:
+        read.append(text)
+        return parse_prompt(text)
+
+    monkeypatch.setattr("audiodiff.synthesis.latent.resolve_clip", resolve)
+    monkeypatch.setattr("audiodiff.synthesis.resolved.parse_prompt", parse)
+    EDITS[name][0](tiny, stereo, mono, tmp_path / "out.wav")
+    assert len(resolved) == 1
+    assert len(read) == (3 if EDITS[name][1] is INTERPOLATE else 2)  # the negative one among them
+
+
+def test_a_generated_clip_is_resolved_once(
+    tiny: LatentSynthesizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[object] = []
+    plan = tiny.vocoder.plan
+    monkeypatch.setattr(tiny.vocoder, "plan", lambda settings: calls.append(settings) or plan(settings))
+    for index, loop in enumerate((False, True)):
+        run_file("generate", tiny, [], tmp_path / f"{index}.wav", quick(prompt="flute", seconds=0.5, loop=loop))
+        assert len(calls) == index + 1
+
+
+@pytest.mark.parametrize("name", sorted(EDITS))
+def test_each_input_is_decoded_once_and_the_output_once_to_hash_it(
+    tiny: LatentSynthesizer, stereo: Path, mono: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    opened: list[tuple[str, str]] = []
+
+    class Counted(soundfile.SoundFile):  # type: ignore[misc]
+        def __init__(self, file: bytes, mode: str = "r", **options: object) -> None:
+            path = Path(os.fsdecode(file)).name
+            opened.append((path if path in {stereo.name, mono.name} else "target", mode))
+            super().__init__(file, mode, **options)
+
+    monkeypatch.setattr(soundfile, "SoundFile", Counted)
+    edit, _ = EDITS[name]
+    edit(tiny, stereo, mono, tmp_path / "out.wav")
+    assert sorted(opened) == sorted({*opened})
+    assert {("target", "w"), ("target", "r")} <= set(opened)

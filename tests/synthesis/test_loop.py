@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 from audiodiff.nn.condition import ProjectedCondition
-from audiodiff.synthesis import vocode
 from audiodiff.synthesis.files import apply
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.loop import around, rolled, seam_score, tiled
 from audiodiff.synthesis.settings import Sampling, VocodeSettings
+from audiodiff.synthesis.turn import around as turn_around
 from audiodiff.synthesis.windowed import Places
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
@@ -72,7 +72,7 @@ def test_the_waveform_goes_on_at_its_beginning_as_it_ended(tiny: LatentSynthesiz
     mel = tiny.model.autoencoder.decode(torch.randn(1, 4, 50), circular=True)[0].detach()
     loop = tiny.vocoder.vocode_mel(mel, steps=2, circular=True)
     plan = tiny.vocoder.plan(VocodeSettings(Sampling(steps=2)))
-    turn = vocode.around(mel.shape[-1], plan)
+    turn = turn_around(mel.shape[-1], plan)
     longer = tiny.vocoder.vocode_mel(mel[:, turn.frames], steps=2)
     hop, stop = 256, (turn.first + mel.shape[-1]) * 256
     # the end is what stands before the end of a longer signal, and the first sample what follows it there

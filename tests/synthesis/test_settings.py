@@ -144,3 +144,11 @@ def test_how_to_sample_is_declared_once() -> None:
     assert len(modules) > 50
     found = [name for path in modules for name in classes_with(path.read_text("utf-8"), {"steps", "sampler"})]
     assert sorted(found) == ["Resolved", "Sampling"]
+
+
+def test_settings_are_resolved_at_the_door_alone() -> None:
+    room = PACKAGE / "synthesis"
+    doors = {"files.py", "latent.py", "load.py", "replay.py", "resolved.py", "upsample.py", "vocode.py"}
+    below = [path for path in room.rglob("*.py") if str(path.relative_to(room)) not in doors]
+    assert {"verbs/vary.py", "loop.py", "recording.py"} <= {path.relative_to(room).as_posix() for path in below}
+    assert [path.name for path in below if ".resolve(" in path.read_text("utf-8")] == []

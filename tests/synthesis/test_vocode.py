@@ -17,15 +17,10 @@ from audiodiff.signal.mel import PRESETS, MelSpec, log_mel
 from audiodiff.signal.meters import LevelMeter
 from audiodiff.signal.resample import n_resampled, resample
 from audiodiff.synthesis import vocode
+from audiodiff.synthesis.arrays import check_rate
 from audiodiff.synthesis.settings import Sampling, VocodeSettings, changed
 from audiodiff.synthesis.streams import FrameReader
-from audiodiff.synthesis.vocode import (
-    VocoderSynthesizer,
-    channel_seed,
-    check_rate,
-    count_network_calls,
-    open_device,
-)
+from audiodiff.synthesis.vocode import VocoderSynthesizer, channel_seed, count_network_calls, open_device
 from tests.synthesis.vocoder_fakes import SPEC, FakeVocoder, recording, synthesizer
 
 
