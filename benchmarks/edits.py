@@ -266,9 +266,9 @@ def references(bench: Bench, recordings: Sequence[Source]) -> list[Likeness]:
     for name, heard in (("--reference", True), ("the same without --reference", False)):
         rows = []
         for index, source in enumerate(recordings):
-            reference = (source.waveform[:half], bench.rate) if heard else None
+            reference = [(source.waveform[:half], bench.rate)] if heard else []
             settings = bench.settings(400 + index, seconds=CLIP_SECONDS)
-            clip = apply("generate", bench.synthesizer, [reference], settings).waveform
+            clip = apply("generate", bench.synthesizer, reference, settings).waveform
             rows.append(tuple(bench.apart(target, clip) for target in targets))
         found.append(Likeness(name, tuple(rows)))
     return found
