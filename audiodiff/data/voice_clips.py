@@ -32,7 +32,7 @@ from audiodiff.text.utterance import Utterance
 
 __all__ = ["VoiceBatch", "VoiceClips", "level_of_speech", "voice_clips"]
 
-_FORMAT = 1
+_FORMAT = 2
 _MOST_TO_TRAIN = 2000
 """Clips that the aligner is trained on at most; three hours tell no more of a voice than all."""
 
@@ -132,7 +132,12 @@ def voice_clips(
     if not path.is_file():
         arrays, facts = _build(data, spec, level, pitch, aligner)
         with atomic_file(path) as temporary:
-            save_file(arrays, temporary, {"facts": json.dumps(facts)})
+            # safetensors writes memory as it lies
+            save_file(
+                {name: np.ascontiguousarray(array) for name, array in arrays.items()},
+                temporary,
+                {"facts": json.dumps(facts)},
+            )
     try:
         with safe_open(path, "pt") as file:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -184,7 +189,7 @@ def _build(
         "durations": np.concatenate([one.durations for _, one in kept]).astype(np.int16),
         "log_hertz": np.log2(np.maximum(hertz, pitch[0])).astype(np.float32),
         "voiced": np.concatenate([track.voiced for track in tracks]).astype(np.uint8),
-        "log_mel": np.concatenate([clip.log_mel.T.astype(np.float16) for clip, _ in kept]),
+        "log_mel": np.concatenate([clip.log_mel.T.astype(np.float16, order="C") for clip, _ in kept]),
         "aligner_means": model.means.astype(np.float32),
         "aligner_whiteners": model.whiteners.astype(np.float32),
     }

@@ -69,6 +69,7 @@ class Voice(nn.Module):
         self.config = config
         width, n_mels, dropout = config.width, config.mel.n_mels, config.dropout
         self.embedding = nn.Embedding(config.symbols, width)
+        nn.init.normal_(self.embedding.weight, std=0.3)
         self.speakers = nn.Embedding(len(config.speakers), width) if config.speakers else None
         self.encoder = nn.ModuleList(Block(width, 5, 2, dropout) for _ in range(config.encoder_blocks))
         self.attention = nn.ModuleList(
