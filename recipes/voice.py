@@ -40,13 +40,15 @@ class SamplingConfig:
 
     Attributes:
         steps, sampler, grid: of the mel.
-        variation: share of the noise that durations, pitch and mel start from.
+        variation: share of the noise that durations and pitch start from.
+        texture: share of the noise that the mel starts from where that is 1.
     """
 
     steps: int = 8
     sampler: str = "euler"
     grid: str = "uniform"
-    variation: float = 0.4
+    variation: float = 0.8
+    texture: float = 0.4
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Config:
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
         check_bounds(self.validation, "validation", clips=(0, 10_000))
-        check_bounds(self.sampling, "sampling", variation=(0.0, 2.0))
+        check_bounds(self.sampling, "sampling", variation=(0.0, 2.0), texture=(0.0, 2.0))
         check_sampling(self.sampling)
         if self.data.normalize != "rms" or self.data.gain_db != (0.0, 0.0):
             raise AudiodiffError(
