@@ -105,6 +105,7 @@ class Visitor:
         self.foreign: list[str] = []
         self.failed: list[str] = []
         page.set_default_timeout(PATIENCE * 1000)
+        expect.set_options(timeout=PATIENCE * 1000)  # 5 s are too few where two cores do all the work
         page.on("request", lambda asked: None if asked.url.startswith((url, "blob:", "data:")) else self._note(asked))
         page.on("pageerror", lambda error: self.failed.append(str(error)))
         self.open()
