@@ -104,6 +104,8 @@ class Visitor:
         self.page, self.url, self.folder = page, url, folder
         self.foreign: list[str] = []
         self.failed: list[str] = []
+        from playwright.sync_api import expect
+
         page.set_default_timeout(PATIENCE * 1000)
         expect.set_options(timeout=PATIENCE * 1000)  # 5 s are too few where two cores do all the work
         page.on("request", lambda asked: None if asked.url.startswith((url, "blob:", "data:")) else self._note(asked))
