@@ -104,8 +104,6 @@ class Visitor:
         self.page, self.url, self.folder = page, url, folder
         self.foreign: list[str] = []
         self.failed: list[str] = []
-        from playwright.sync_api import expect
-
         page.set_default_timeout(PATIENCE * 1000)
         page.on("request", lambda asked: None if asked.url.startswith((url, "blob:", "data:")) else self._note(asked))
         page.on("pageerror", lambda error: self.failed.append(str(error)))
