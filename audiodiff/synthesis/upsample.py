@@ -21,7 +21,7 @@ from audiodiff.synthesis.arrays import Array, check_rate, like_given, waveform_t
 from audiodiff.synthesis.band import Bands, input_notes
 from audiodiff.synthesis.machine import check_model
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
-from audiodiff.synthesis.sampling import Grid, compute_dtype
+from audiodiff.synthesis.sampling import ChunkLayout, compute_dtype
 from audiodiff.synthesis.settings import RECOMMENDED, Resolved, Sampling, changed, recommended_by
 from audiodiff.synthesis.streams import FrameReader, Window
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
@@ -231,9 +231,9 @@ class UpsamplerSynthesizer:
         n_samples = n_resampled(meter.n_samples, self.low_rate, rate)
         gains = meter.gains(self.model.config.level)
         fetch = FrameReader(resample_stream(low_blocks, self.low_rate, rate))
-        grid = Grid(-(-n_samples // hop), plan.window_frames)
-        for piece in range(grid.n_pieces):
-            at = grid.around(piece, plan.context_frames)
+        layout = ChunkLayout(-(-n_samples // hop), plan.window_frames)
+        for piece in range(layout.n_pieces):
+            at = layout.with_context(piece, plan.context_frames)
             base = fetch(at.start * hop, min(at.stop * hop, n_samples))
             core = slice((at.core_start - at.start) * hop, (at.core_stop - at.start) * hop)
             outputs = []

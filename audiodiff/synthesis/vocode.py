@@ -20,12 +20,12 @@ from audiodiff.signal.mel_spec import MelSpec
 from audiodiff.signal.meters import LevelMeter
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.arrays import Array, check_rate, float_tensor, like_given, waveform_tensor
+from audiodiff.synthesis.circular_padding import pad_circle
 from audiodiff.synthesis.machine import check_model
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
-from audiodiff.synthesis.sampling import Grid, Plan, VocoderModel, plan_windows, sample_window
+from audiodiff.synthesis.sampling import ChunkLayout, VocodePlan, VocoderModel, plan_windows, sample_window
 from audiodiff.synthesis.settings import Resolved, Sampling, VocodeSettings, changed
 from audiodiff.synthesis.streams import Window, mel_blocks
-from audiodiff.synthesis.turn import around
 from audiodiff.torch_state import standard_state
 
 OnProgress = Callable[[float, float], None]
@@ -97,7 +97,7 @@ class VocoderSynthesizer:
         return self.model.mel_spec.sample_rate
 
     @standard_state()
-    def plan(self, settings: VocodeSettings) -> Plan:
+    def plan(self, settings: VocodeSettings) -> VocodePlan:
         """Resolve `settings` against what the model recommends.
 
         Raises:
@@ -115,7 +115,7 @@ class VocoderSynthesizer:
             window = max(self._window_seconds * frames_per_second, 8.0 * context)
         else:
             window = min(settings.window_seconds * frames_per_second, float(ENDLESS))
-        return Plan(
+        return VocodePlan(
             sampling=sampling,
             match_level=settings.level == "match" and self.reference_level_db is not None,
             times=times,
@@ -242,7 +242,7 @@ class VocoderSynthesizer:
 
     @standard_state()
     def vocode_frames(
-        self, frames: Tensor, plan: Plan, on_progress: OnProgress | None = None, *, circular: bool = False
+        self, frames: Tensor, plan: VocodePlan, on_progress: OnProgress | None = None, *, circular: bool = False
     ) -> Tensor:
         """Synthesise log-mels `[channels, n_mels, n_frames]` of this model with settings that are resolved.
 
@@ -271,7 +271,7 @@ class VocoderSynthesizer:
         fetch: Callable[[int, int], Tensor],
         n_frames: int,
         meters: list[LevelMeter],
-        plan: Plan,
+        plan: VocodePlan,
         on_progress: OnProgress | None = None,
     ) -> Iterator[Tensor]:
         """Vocode in bounded memory; the blocks joined are the one-shot output, bit for bit.
@@ -305,15 +305,15 @@ class VocoderSynthesizer:
         fetch: Callable[[int, int], Tensor],
         n_frames: int,
         meters: list[LevelMeter],
-        plan: Plan,
+        plan: VocodePlan,
         on_progress: OnProgress | None,
     ) -> Iterator[Tensor]:
         """As `stream`, for the states of the process."""
         hop = self.mel_spec.hop_length
         seconds_per_frame = hop / self.sample_rate
         n_channels = len(meters)
-        grid = Grid(n_frames, plan.piece_frames)
-        for window in plan_windows(grid, plan):
+        layout = ChunkLayout(n_frames, plan.piece_frames)
+        for window in plan_windows(layout, plan):
             frames = fetch(window.start, window.stop)
             core_frames = window.core_stop - window.core_start
             outputs = []
@@ -330,45 +330,45 @@ class VocoderSynthesizer:
                     gain_db = self._gain_db(meter, plan)
                     outputs.append(
                         self._vocode_window(
-                            frames[channel], window, grid, plan, channel=channel, gain_db=gain_db, report=report
+                            frames[channel], window, layout, plan, channel=channel, gain_db=gain_db, report=report
                         )
                     )
                 report(1.0)
             yield torch.stack(outputs)
 
-    def _gain_db(self, meter: LevelMeter, plan: Plan) -> float:
+    def _gain_db(self, meter: LevelMeter, plan: VocodePlan) -> float:
         reference = self.reference_level_db
         if not plan.match_level or reference is None:
             return 0.0
         return max(-MAX_GAIN_DB, min(MAX_GAIN_DB, reference - meter.level_db))
 
     def _vocode_tensor(
-        self, frames: Tensor, plan: Plan, on_progress: OnProgress | None, *, circular: bool = False
+        self, frames: Tensor, plan: VocodePlan, on_progress: OnProgress | None, *, circular: bool = False
     ) -> Tensor:
         """Vocode `[channels, n_mels, n_frames]` at hand as a whole -> `[channels, n_frames * hop_length]`."""
         n_frames = frames.shape[-1]
         meters = self.measure(frames[..., at : at + BLOCK_FRAMES] for at in range(0, n_frames, BLOCK_FRAMES))
-        turn = around(n_frames, plan) if circular else None
-        shown = frames if turn is None else frames[..., turn.frames]
+        padding = pad_circle(n_frames, plan) if circular else None
+        shown = frames if padding is None else frames[..., padding.frames]
         blocks = self.stream(lambda start, stop: shown[..., start:stop], shown.shape[-1], meters, plan, on_progress)
         waveform = torch.cat(list(blocks), dim=-1)
-        return waveform if turn is None else turn.closed(waveform, self.mel_spec.hop_length)
+        return waveform if padding is None else padding.closed(waveform, self.mel_spec.hop_length)
 
     @standard_state()
     def _vocode_window(
         self,
         frames: Tensor,
         window: Window,
-        grid: Grid,
-        plan: Plan,
+        layout: ChunkLayout,
+        plan: VocodePlan,
         *,
         channel: int,
         gain_db: float,
         report: Callable[[float], None],
     ) -> Tensor:
         """Sample one window of one channel from `[n_mels, n_frames]` -> the core's `[n_samples]` on the CPU."""
-        shifted = shift_log_mel(frames, self.mel_spec, gain_db)[None].to(self.device)
-        core = sample_window(self.model, shifted, window, grid, plan, channel_seed(plan.sampling.seed, channel), report)
+        mel = shift_log_mel(frames, self.mel_spec, gain_db)[None].to(self.device)
+        core = sample_window(self.model, mel, window, layout, plan, channel_seed(plan.sampling.seed, channel), report)
         if not bool(torch.isfinite(core).all()):
             raise AudiodiffError(
                 f"the model gave values that are not numbers ({plan.sampling.steps} steps of "
