@@ -105,7 +105,6 @@ class Visitor:
         self.foreign: list[str] = []
         self.failed: list[str] = []
         page.set_default_timeout(PATIENCE * 1000)
-        expect.set_options(timeout=PATIENCE * 1000)  # 5 s are too few where two cores do all the work
         page.on("request", lambda asked: None if asked.url.startswith((url, "blob:", "data:")) else self._note(asked))
         page.on("pageerror", lambda error: self.failed.append(str(error)))
         self.open()
@@ -203,8 +202,9 @@ class Visitor:
 @contextmanager
 def chromium() -> Iterator[Any]:
     """Run the system's Chromium without a window."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE * 1000)  # 5 s are too few where two cores do all the work
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
         yield browser
