@@ -231,9 +231,9 @@ def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord
     if len(record.inputs) > 1 and context.recording is not None and not context.recording.is_dir():
         raise AudiodiffError(f"{context.source} was made from two files; give the folder where both are with --input.")
     prepare = {"vocode": _vocoding, "upsample": _upsampling}.get(verb.name, _clip)
-    prepared = prepare(record, context)
+    load = prepare(record, context)
     sources = [Source(context.find_input(item)) for item in record.inputs]
-    synthesizer, settings, resolved = prepared()
+    synthesizer, settings, resolved = load()
     job = Job(verb, synthesizer, sources, context.target)
     job.check()
     if resolved is None:
@@ -244,16 +244,16 @@ def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord
     return again
 
 
-Prepared = Callable[[], tuple[Any, Any, Any]]
+Loader = Callable[[], tuple[Any, Any, Any]]
 """Loads the model, and returns it with the settings, and with these resolved where the record says more of them."""
 
 
-def _clip(record: ProvenanceRecord, context: ReplayContext) -> Prepared:
+def _clip(record: ProvenanceRecord, context: ReplayContext) -> Loader:
     settings, chosen = settings_of(record), context.find_model(record.models[0])
     return lambda: (_latent_synthesizer(record, context, chosen), settings, None)
 
 
-def _vocoding(record: ProvenanceRecord, context: ReplayContext) -> Prepared:
+def _vocoding(record: ProvenanceRecord, context: ReplayContext) -> Loader:
     settings = VocodeSettings(_sampling(record), level=setting(record, "level", str))
     piece_frames, rate = setting(record, "piece_frames", int), setting(record, "output_rate", int)
     mel = setting(record, "mel", dict, optional=True)
@@ -264,7 +264,7 @@ def _vocoding(record: ProvenanceRecord, context: ReplayContext) -> Prepared:
         )
     chosen = context.find_model(record.models[0])
 
-    def prepared() -> tuple[Any, Any, Any]:
+    def load() -> tuple[Any, Any, Any]:
         synthesizer = load_vocoder(chosen, device=context.device)
         synthesizer.reference_level_db = level
         resolved = VERBS["vocode"].resolve(
@@ -272,10 +272,10 @@ def _vocoding(record: ProvenanceRecord, context: ReplayContext) -> Prepared:
         )
         return synthesizer, settings, replace(resolved, plan=replace(resolved.plan, piece_frames=piece_frames))
 
-    return prepared
+    return load
 
 
-def _upsampling(record: ProvenanceRecord, context: ReplayContext) -> Prepared:
+def _upsampling(record: ProvenanceRecord, context: ReplayContext) -> Loader:
     settings = UpsampleSettings(
         _sampling(record),
         augmentation=setting(record, "augmentation", float),
@@ -286,11 +286,11 @@ def _upsampling(record: ProvenanceRecord, context: ReplayContext) -> Prepared:
         raise AudiodiffError(f"the provenance record of {context.source} is damaged: its windows are out of range.")
     chosen = context.find_model(record.models[0])
 
-    def prepared() -> tuple[Any, Any, Any]:
+    def load() -> tuple[Any, Any, Any]:
         synthesizer = load_upsampler(chosen, device=context.device)
         return synthesizer, settings, replace(synthesizer.plan(settings), window_frames=window_frames)
 
-    return prepared
+    return load
 
 
 def _latent_synthesizer(record: ProvenanceRecord, context: ReplayContext, chosen: str | Path) -> LatentSynthesizer:

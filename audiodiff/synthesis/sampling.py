@@ -82,7 +82,7 @@ class VocoderModel(Protocol):
 
 
 @dataclass(frozen=True)
-class Plan:
+class VocodePlan:
     """Settings resolved against a model: everything that sampling needs to know.
 
     Attributes:
@@ -115,7 +115,7 @@ class Plan:
 
 def make_plan(
     model: VocoderModel, sampling: Resolved, *, match_level: bool, call_seconds: float, window: tuple[float, bool]
-) -> Plan:
+) -> VocodePlan:
     """Resolve settings against a vocoder.
 
     Args:
@@ -136,7 +136,7 @@ def make_plan(
     # new audio for at least eight times the context of one side, or the overlap would cost more than a quarter
     least = 0.0 if fixed else 8.0 * calls * model.context_frames
     frames = min(max(seconds * frames_per_second, least), float(ENDLESS))
-    return Plan(
+    return VocodePlan(
         sampling=sampling,
         match_level=match_level,
         times=times,
@@ -155,7 +155,7 @@ def compute_dtype(precision: Precision) -> torch.dtype | None:
 
 
 @dataclass(frozen=True)
-class Grid:
+class ChunkLayout:
     """Where a signal is cut: at multiples of `piece_frames`, the last piece being half to one and a half as long."""
 
     n_frames: int
@@ -176,7 +176,7 @@ class Grid:
         first = min(last, max(0, start) // self.piece_frames)
         return range(first, min(last, (min(stop, self.n_frames) - 1) // self.piece_frames) + 1)
 
-    def around(self, piece: int, context: int) -> Window:
+    def with_context(self, piece: int, context: int) -> Window:
         """Return a piece with its surroundings."""
         core_start, core_stop = self.bound(piece), self.bound(piece + 1)
         return Window(max(0, core_start - context), min(self.n_frames, core_stop + context), core_start, core_stop)
@@ -198,13 +198,13 @@ class Grid:
         return found
 
 
-def plan_windows(grid: Grid, plan: Plan) -> list[Window]:
+def plan_windows(layout: ChunkLayout, plan: VocodePlan) -> list[Window]:
     """Return the windows of a signal; `start` to `stop` of each are the frames that `sample_window` takes."""
     margin = max(plan.call_context_frames, plan.noise_context_frames)
-    return grid.windows(plan.window_pieces, _reach(plan, 0), margin)
+    return layout.windows(plan.window_pieces, _reach(plan, 0), margin)
 
 
-def _reach(plan: Plan, call: int) -> int:
+def _reach(plan: VocodePlan, call: int) -> int:
     """Frames beyond a window's core where call number `call` must see the true state."""
     return (plan.network_calls - call) * plan.context_frames
 
@@ -214,8 +214,8 @@ def sample_window(
     model: VocoderModel,
     log_mel: Tensor,
     window: Window,
-    grid: Grid,
-    plan: Plan,
+    layout: ChunkLayout,
+    plan: VocodePlan,
     seed: int,
     report: Callable[[float], None],
 ) -> Tensor:
@@ -225,7 +225,7 @@ def sample_window(
         model: the vocoder.
         log_mel: frames `window.start` to `window.stop`, `[1, n_mels, n_frames]`, on the model's device.
         window: one of `plan_windows`.
-        grid: the cut of the whole signal.
+        layout: the cut of the whole signal.
         plan: the resolved settings.
         seed: of the channel's noise.
         report: called with the share that is done.
@@ -234,19 +234,19 @@ def sample_window(
         `[n_samples]` of the window's core.
     """
     hop = model.mel_spec.hop_length
-    span = grid.pieces(window.core_start - _reach(plan, 0), window.core_stop + _reach(plan, 0))
-    first, last = grid.bound(span.start), grid.bound(span.stop)
-    calls = {piece: grid.around(piece, plan.call_context_frames) for piece in span}
+    span = layout.pieces(window.core_start - _reach(plan, 0), window.core_stop + _reach(plan, 0))
+    first, last = layout.bound(span.start), layout.bound(span.stop)
+    calls = {piece: layout.with_context(piece, plan.call_context_frames) for piece in span}
     conds = {piece: model.prepare(_cut(log_mel, window.start, calls[piece]), plan.compute_dtype) for piece in span}
     draws = {}
     for piece in span:
-        at = grid.around(piece, plan.noise_context_frames)
+        at = layout.with_context(piece, plan.noise_context_frames)
         cond = conds[piece] if at == calls[piece] else None
         draws[piece] = at, model.noise(_cut(log_mel, window.start, at), seed, at.start, cond)
     denoiser = model.denoiser(plan.compute_dtype)
     # For every call the pieces whose state it must see; those whose estimate is needed are one call's reach fewer.
     needed = [
-        grid.pieces(window.core_start - _reach(plan, call), window.core_stop + _reach(plan, call))
+        layout.pieces(window.core_start - _reach(plan, call), window.core_stop + _reach(plan, call))
         for call in range(plan.network_calls + 1)
     ]
     n_calls = sum(len(pieces) for pieces in needed[1:])

@@ -24,7 +24,7 @@ from audiodiff.synthesis.clip import OnProgress
 from audiodiff.synthesis.machine import check_model, open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
 from audiodiff.synthesis.sampling import (
-    Grid,
+    ChunkLayout,
     channel_seed,
     check_samples,
     compute_dtype,
@@ -240,9 +240,9 @@ class UpsamplerSynthesizer:
         n_samples = n_resampled(meter.n_samples, self.low_rate, rate)
         gains = meter.gains(self.model.config.level)
         fetch = FrameReader(resample_stream(low_blocks, self.low_rate, rate))
-        grid = Grid(-(-n_samples // hop), plan.window_frames)
-        for piece in range(grid.n_pieces):
-            at = grid.around(piece, plan.context_frames)
+        layout = ChunkLayout(-(-n_samples // hop), plan.window_frames)
+        for piece in range(layout.n_pieces):
+            at = layout.with_context(piece, plan.context_frames)
             base = fetch(at.start * hop, min(at.stop * hop, n_samples))
             make = partial(self._window, base, at, plan)
             yield sample_channels(at, gains, hop / rate, n_samples / hop, on_progress, make)

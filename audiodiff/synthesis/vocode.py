@@ -16,12 +16,13 @@ from audiodiff.signal.mel_spec import MelSpec
 from audiodiff.signal.meters import LevelMeter
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.arrays import Array, check_rate, float_tensor, like_given, waveform_tensor
+from audiodiff.synthesis.circular_padding import pad_circle
 from audiodiff.synthesis.clip import OnProgress
 from audiodiff.synthesis.machine import check_model, open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
 from audiodiff.synthesis.sampling import (
-    Grid,
-    Plan,
+    ChunkLayout,
+    VocodePlan,
     VocoderModel,
     channel_seed,
     check_samples,
@@ -33,7 +34,6 @@ from audiodiff.synthesis.sampling import (
 )
 from audiodiff.synthesis.settings import Resolved, Sampling, VocodeSettings, with_given
 from audiodiff.synthesis.streams import Window, mel_blocks
-from audiodiff.synthesis.turn import around
 from audiodiff.torch_state import standard_state
 
 DEFAULTS = Resolved(steps=8, sampler="euler", grid="uniform")
@@ -101,7 +101,7 @@ class VocoderSynthesizer:
         return self.model.mel_spec.sample_rate
 
     @standard_state()
-    def plan(self, settings: VocodeSettings) -> Plan:
+    def plan(self, settings: VocodeSettings) -> VocodePlan:
         """Resolve `settings` against what the model recommends.
 
         Raises:
@@ -219,7 +219,7 @@ class VocoderSynthesizer:
 
     @standard_state()
     def vocode_frames(
-        self, frames: Tensor, plan: Plan, on_progress: OnProgress | None = None, *, circular: bool = False
+        self, frames: Tensor, plan: VocodePlan, on_progress: OnProgress | None = None, *, circular: bool = False
     ) -> Tensor:
         """Synthesise log-mels `[channels, n_mels, n_frames]` of this model with settings that are resolved.
 
@@ -238,7 +238,7 @@ class VocoderSynthesizer:
         fetch: Callable[[int, int], Tensor],
         n_frames: int,
         meters: list[LevelMeter],
-        plan: Plan,
+        plan: VocodePlan,
         on_progress: OnProgress | None = None,
     ) -> Iterator[Tensor]:
         """Vocode in bounded memory; the blocks joined are the one-shot output, bit for bit.
@@ -256,34 +256,34 @@ class VocoderSynthesizer:
         shown = fetch if not self._delay else _prolonged(fetch, n_frames)  # the states end before the waveform
         reference = self.reference_level_db if plan.match_level else None
         gains = [None if meter.silent else _gain_db(meter.level_db, reference) for meter in meters]
-        grid, hop = Grid(n_frames + bool(self._delay), plan.piece_frames), self.mel_spec.hop_length
+        layout, hop = ChunkLayout(n_frames + bool(self._delay), plan.piece_frames), self.mel_spec.hop_length
 
         def states() -> Iterator[Tensor]:
-            for window in plan_windows(grid, plan):
-                make = partial(self._vocode_window, shown(window.start, window.stop), window, grid, plan)
-                yield sample_channels(window, gains, hop / self.sample_rate, grid.n_frames, on_progress, make)
+            for window in plan_windows(layout, plan):
+                make = partial(self._vocode_window, shown(window.start, window.stop), window, layout, plan)
+                yield sample_channels(window, gains, hop / self.sample_rate, layout.n_frames, on_progress, make)
 
         return _stretch(states(), self._delay, n_frames * hop)
 
     def _vocode_tensor(
-        self, frames: Tensor, plan: Plan, on_progress: OnProgress | None, *, circular: bool = False
+        self, frames: Tensor, plan: VocodePlan, on_progress: OnProgress | None, *, circular: bool = False
     ) -> Tensor:
         """Vocode `[channels, n_mels, n_frames]` at hand as a whole -> `[channels, n_frames * hop_length]`."""
         n_frames = frames.shape[-1]
         meters = measure_levels(torch.split(frames, BLOCK_FRAMES, dim=-1), self.mel_spec)
-        turn = around(n_frames, plan) if circular else None
-        shown = frames if turn is None else frames[..., turn.frames]
+        padding = pad_circle(n_frames, plan) if circular else None
+        shown = frames if padding is None else frames[..., padding.frames]
         blocks = self.stream(lambda start, stop: shown[..., start:stop], shown.shape[-1], meters, plan, on_progress)
         waveform = torch.cat(list(blocks), dim=-1)
-        return waveform if turn is None else turn.closed(waveform, self.mel_spec.hop_length)
+        return waveform if padding is None else padding.closed(waveform, self.mel_spec.hop_length)
 
     @standard_state()
     def _vocode_window(
         self,
         frames: Tensor,
         window: Window,
-        grid: Grid,
-        plan: Plan,
+        layout: ChunkLayout,
+        plan: VocodePlan,
         channel: int,
         gain_db: float | None,
         report: Callable[[float], None],
@@ -292,7 +292,9 @@ class VocoderSynthesizer:
         if gain_db is None:
             return torch.zeros((window.core_stop - window.core_start) * self.mel_spec.hop_length)
         shifted = shift_log_mel(frames[channel], self.mel_spec, gain_db)[None].to(self.device)
-        core = sample_window(self.model, shifted, window, grid, plan, channel_seed(plan.sampling.seed, channel), report)
+        core = sample_window(
+            self.model, shifted, window, layout, plan, channel_seed(plan.sampling.seed, channel), report
+        )
         check_samples(core, plan.sampling)
         scaled: Tensor = core.float().cpu() * 10.0 ** (-gain_db / 20.0)
         return scaled

@@ -258,8 +258,8 @@ def test_what_comes_out_lies_where_it_lay_in_the_recording(name: str, n_extra: i
     assert output.shape == waveform.shape
     shifts = []
     for burst in range(count):
-        around = slice(burst * period, (burst + 1) * period)
-        energies = [x[around].square() for x in (waveform, output)]
+        part = slice(burst * period, (burst + 1) * period)
+        energies = [x[part].square() for x in (waveform, output)]
         places = [float((energy * torch.arange(period)).sum() / energy.sum()) for energy in energies]
         shifts.append(places[1] - places[0])
     assert abs(sum(shifts) / count) < 40.0  # half a hop is 128
