@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
+from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES, sampler_name
 from audiodiff.errors import AudiodiffError
 from audiodiff.printable import printable
 from audiodiff.synthesis.settings import MAX_SEED, MIN_SECONDS, AudioLevel
@@ -168,6 +168,8 @@ def fields(limits: Limits, values: Mapping[str, Any], sources: Sequence[str] = (
     if isinstance(values.get("loop"), bool):
         fitting["loop"] = values["loop"]
     named = {"sampler": SAMPLER_NAMES, "grid": GRID_NAMES, "level": get_args(AudioLevel), "source": ("", *sources)}
+    if isinstance(values.get("sampler"), str):
+        values = {**values, "sampler": sampler_name(values["sampler"])}
     fitting |= {key: values[key] for key, known in named.items() if values.get(key) in known}
     return fitting
 

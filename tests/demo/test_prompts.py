@@ -92,7 +92,7 @@ def test_values_that_do_not_fit_the_page_are_left_out() -> None:
         "vocoder_steps": None, "mel": {}, "path": "/etc/passwd",
     }  # fmt: skip
     assert prompts.fields(limits, odd, ("recorded",)) == {}
-    fine = {"steps": 5.0, "source": "recorded", "level": "none", "grid": "karras", "sampler": "heun", "seed": 2**53}
+    fine = {"steps": 5.0, "source": "recorded", "level": "none", "grid": "karras", "sampler": "adams_pc", "seed": 2**53}
     assert prompts.fields(limits, fine, ("recorded",)) == fine
     assert type(prompts.fields(limits, fine)["steps"]) is int
 

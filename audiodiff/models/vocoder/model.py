@@ -88,9 +88,7 @@ class Vocoder(nn.Module):
             self.spectrogram_upsampler = MelUpsampler(upsample_factors(config.mel.hop_length))
         else:
             head = config.head
-            self.conditioner = FrameConditioner(
-                config.mel.n_mels, wavenet.cond_channels, head.mel_mean, head.mel_deviation
-            )
+            self.conditioner = FrameConditioner(config.mel.n_mels, wavenet.cond_channels, head.mel_mean, head.mel_std)
         self.register_buffer("envelope_matrix", _envelope_matrix(config.mel), persistent=False)
         self._packed: dict[torch.dtype, tuple[Any, AnchoredNetwork]] = {}
         # Fails here rather than in the first step if the row is undefined on the process.
