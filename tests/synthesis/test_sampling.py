@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiodiff.diffusion.names import SAMPLER_NAMES
-from audiodiff.synthesis.sampling import ChunkLayout
+from audiodiff.synthesis.sampling import ENDLESS, ChunkLayout
 from audiodiff.synthesis.settings import Sampling, VocodeSettings
 from audiodiff.synthesis.streams import Window
-from audiodiff.synthesis.vocode import ENDLESS, load
+from audiodiff.synthesis.vocode import load
 from tests.synthesis.vocoder_fakes import FakeVocoder, recording, synthesizer
 
 WHOLE = VocodeSettings(window_seconds=math.inf)
