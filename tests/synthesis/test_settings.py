@@ -112,6 +112,11 @@ def test_bad_recommendations_are_refused(metadata, message: str, tmp_path: Path)
         Sampling.from_metadata(metadata, tmp_path, others=("level",))
 
 
+def test_aliases_of_samplers_are_taken_for_their_names() -> None:
+    assert Sampling(sampler="arc").sampler == "adams_pc"
+    assert Resolved(steps=2, sampler="arc", grid="late").sampler == "adams_pc"
+
+
 def test_recommendations_are_read(tmp_path: Path) -> None:
     assert Sampling.from_metadata({}, tmp_path) == Sampling()
     table = {"steps": 3, "grid": "karras", "level": 7}
