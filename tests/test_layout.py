@@ -41,10 +41,6 @@ OLD_WORDS = {
 """Words that were coined here -> those of the field (the glossary of CONTRIBUTING.md)."""
 
 
-KNOWN_WORDS = set(OLD_WORDS)
-"""Those that are still there; a word that is gone leaves this list."""
-
-
 @cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"))
@@ -141,5 +137,4 @@ def identifiers(tree: ast.AST) -> set[str]:
 
 def test_coined_words_do_not_come_back() -> None:
     found = {(word, relative(path)) for path in sources(*ROOMS) for word in identifiers(tree(path)) & OLD_WORDS.keys()}
-    back = sorted((word, place) for word, place in found if word not in KNOWN_WORDS)
-    assert not back, "; ".join(f"{place} says {word}: say {OLD_WORDS[word]}" for word, place in back)
+    assert not found, "; ".join(f"{place} says {word}: say {OLD_WORDS[word]}" for word, place in sorted(found))
