@@ -134,15 +134,19 @@ def _maker(studio: Studio, what: str, shown: Cards) -> Callable[..., Any]:
     return make_again
 
 
+def _worker(studio: Studio, verb: str) -> Work:
+    def work(report: Report, user: User, asked: Asked, given: Mapping[str, Any]) -> Created:
+        return edits.edit(studio, report, verb, user=user, asked=asked, **given)
+
+    return work
+
+
 def _vary(studio: Studio) -> Edit:
     with gr.Tab("Vary"):
         strength = _strength(0.4, "how much of the clip is new")
         run, stop = _buttons("Vary")
 
-    def work(report: Report, user: User, asked: Asked, given: Mapping[str, Any]) -> Created:
-        return edits.vary(studio, report, user=user, asked=asked, **given)
-
-    return Edit(run, stop, {"strength": strength}, work)
+    return Edit(run, stop, {"strength": strength}, _worker(studio, "vary"))
 
 
 def _inpaint(studio: Studio, clip: gr.Audio) -> Edit:
@@ -165,10 +169,7 @@ def _inpaint(studio: Studio, clip: gr.Audio) -> Edit:
 
     clip.change(show, clip, picture, api_visibility="private", show_progress="hidden")
 
-    def work(report: Report, user: User, asked: Asked, given: Mapping[str, Any]) -> Created:
-        return edits.inpaint(studio, report, user=user, asked=asked, **given)
-
-    return Edit(run, stop, {"region": region, "strength": strength}, work)
+    return Edit(run, stop, {"region": region, "strength": strength}, _worker(studio, "inpaint"))
 
 
 def _extend(studio: Studio) -> Edit:
@@ -178,10 +179,7 @@ def _extend(studio: Studio) -> Edit:
         before = gr.Checkbox(False, label="Lead into the clip instead of going on", container=False)
         run, stop = _buttons("Extend")
 
-    def work(report: Report, user: User, asked: Asked, given: Mapping[str, Any]) -> Created:
-        return edits.extend(studio, report, user=user, asked=asked, **given)
-
-    return Edit(run, stop, {"seconds": seconds, "before": before}, work)
+    return Edit(run, stop, {"seconds": seconds, "before": before}, _worker(studio, "extend"))
 
 
 def _interpolate(studio: Studio) -> Edit:

@@ -5,30 +5,24 @@ recording) is refused before anything is written.
 """
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from audiodiff._version import __version__
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import ASSETS, find_checkpoint, pretrained_names
-from audiodiff.signal.limits import HIGHEST_RATE, LOWEST_RATE
-from audiodiff.signal.mel import from_dict
+from audiodiff.models.kinds import imported
 from audiodiff.signal.sample_hash import samples_sha256
 from audiodiff.synthesis.clip import OnProgress
-from audiodiff.synthesis.files import Job, check_output, resolve_clip, settings_of, settled
+from audiodiff.synthesis.files import Job, check_output, settings_of
 from audiodiff.synthesis.latent import LatentSynthesizer
-from audiodiff.synthesis.load import load_generator, load_vocoder
 from audiodiff.synthesis.machine import threads
 from audiodiff.synthesis.provenance import FORMAT, Story, StoryInput, StoryModel, file_sha256, read_story
-from audiodiff.synthesis.settings import Sampling, VocodeFileSettings, VocodeSettings
 from audiodiff.synthesis.source import Source
+from audiodiff.synthesis.told import setting
 from audiodiff.synthesis.top_bands import checked_limits
-from audiodiff.synthesis.upsample import load_upsampler
-from audiodiff.synthesis.upsample_settings import UpsampleSettings
 from audiodiff.synthesis.verbs import VERBS
 
 _COUNTS = ("no", "one", "two")
@@ -213,79 +207,34 @@ def differences(story: Story, again: Story) -> tuple[str, ...]:
 def _again(story: Story, context: ReplayContext) -> Story:
     """Do what a story tells of once more."""
     verb = VERBS[story.verb]
-    n_models = 1 if verb.streams else 2
-    if len(story.models) != n_models or len(story.inputs) not in verb.inputs:
+    if len(story.models) != verb.n_models or len(story.inputs) not in verb.inputs:
         inputs = " or ".join(_COUNTS[number] for number in verb.inputs)
         raise AudiodiffError(
-            f"the story of {context.source} is damaged: {verb.name} takes {_COUNTS[n_models]} model"
-            f"{'s' if n_models > 1 else ''} and {inputs} input{'s' if verb.inputs[-1] > 1 else ''}."
+            f"the story of {context.source} is damaged: {verb.name} takes {_COUNTS[verb.n_models]} model"
+            f"{'' if verb.n_models == 1 else 's'} and {inputs} input{'s' if verb.inputs[-1] > 1 else ''}."
         )
     if len(story.inputs) > 1 and context.recording is not None and not context.recording.is_dir():
         raise AudiodiffError(f"{context.source} was made from two files; give the folder where both are with --input.")
-    prepare = {"vocode": _vocoding, "upsample": _upsampling}.get(verb.name, _clip)
-    prepared = prepare(story, context)
+    settings, resolve = (settings_of(story), None) if verb.remake is None else verb.remake(story)
+    chosen = context.find_model(story.models[0]) if story.models else ""
     sources = [Source(context.find_input(item)) for item in story.inputs]
-    synthesizer, settings, resolved = prepared()
+    synthesizer = imported(verb.loader)(chosen, device=context.device)
+    if isinstance(synthesizer, LatentSynthesizer):
+        _set_up(synthesizer, story, context)
     job = Job(verb, synthesizer, sources, context.target)
     job.check()
-    if resolved is None:
-        settings = settled(synthesizer, settings, sources)
-        resolved = resolve_clip(synthesizer, settings)
+    if resolve is None:
+        settings = verb.settle(synthesizer, settings, sources)
+        resolved = verb.resolve(synthesizer, settings)
+    else:
+        resolved = resolve(synthesizer)
     again = job.run(settings, resolved, context.on_progress).story
     assert again is not None
     return again
 
 
-Prepared = Callable[[], tuple[Any, Any, Any]]
-"""Loads the model, and returns it with the settings, and with these resolved where the story tells more of them."""
-
-
-def _clip(story: Story, context: ReplayContext) -> Prepared:
-    settings, chosen = settings_of(story), context.find_model(story.models[0])
-    return lambda: (_latent_synthesizer(story, context, chosen), settings, None)
-
-
-def _vocoding(story: Story, context: ReplayContext) -> Prepared:
-    settings = VocodeSettings(_sampling(story), level=setting(story, "level", str))
-    piece_frames, rate = setting(story, "piece_frames", int), setting(story, "output_rate", int)
-    mel = setting(story, "mel", dict, optional=True)
-    level = setting(story, "reference_level_db", float, optional=True)
-    if piece_frames < 1 or not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        raise AudiodiffError(f"the story of {context.source} is damaged: its pieces or its rate are out of range.")
-    chosen = context.find_model(story.models[0])
-
-    def prepared() -> tuple[Any, Any, Any]:
-        synthesizer = load_vocoder(chosen, device=context.device)
-        synthesizer.reference_level_db = level
-        resolved = VERBS["vocode"].resolve(
-            synthesizer, VocodeFileSettings(settings, None if mel is None else from_dict(mel), rate)
-        )
-        return synthesizer, settings, replace(resolved, plan=replace(resolved.plan, piece_frames=piece_frames))
-
-    return prepared
-
-
-def _upsampling(story: Story, context: ReplayContext) -> Prepared:
-    settings = UpsampleSettings(
-        _sampling(story),
-        augmentation=setting(story, "augmentation", float),
-        replace=setting(story, "replace", bool),
-    )
-    window_frames = setting(story, "window_frames", int)
-    if window_frames < 1:
-        raise AudiodiffError(f"the story of {context.source} is damaged: its windows are out of range.")
-    chosen = context.find_model(story.models[0])
-
-    def prepared() -> tuple[Any, Any, Any]:
-        synthesizer = load_upsampler(chosen, device=context.device)
-        return synthesizer, settings, replace(synthesizer.plan(settings), window_frames=window_frames)
-
-    return prepared
-
-
-def _latent_synthesizer(story: Story, context: ReplayContext, chosen: str | Path) -> LatentSynthesizer:
-    """The latent model and the vocoder of a story."""
-    synthesizer = load_generator(chosen, device=context.device)
+def _set_up(synthesizer: LatentSynthesizer, story: Story, context: ReplayContext) -> None:
+    """Hold the vocoder of a latent model against that of the story, and set what the story tells of the model."""
     theirs, ours = story.models[1].weights_sha256, synthesizer.identity[1].weights_sha256
     if theirs != ours:
         raise AudiodiffError(
@@ -299,34 +248,6 @@ def _latent_synthesizer(story: Story, context: ReplayContext, chosen: str | Path
     limits = setting(story, "band_limits", list) if "band_limits" in story.settings else []
     synthesizer.tolerance_seconds = tolerance
     synthesizer.band_limits = checked_limits(limits, synthesizer.model.mel_spec.n_mels)
-    return synthesizer
-
-
-def _sampling(story: Story) -> Sampling:
-    """How a model without guidance sampled."""
-    return Sampling(
-        steps=setting(story, "steps", int),
-        sampler=setting(story, "sampler", str),
-        grid=setting(story, "grid", str),
-        precision=setting(story, "precision", str),
-        seed=story.seed,
-    )
-
-
-def setting(story: Story, name: str, kind: type, *, optional: bool = False) -> Any:
-    """Return one setting of a story; stories are written by anybody, so its type is looked at.
-
-    Raises:
-        AudiodiffError: it is missing, or of another type.
-    """
-    value = story.settings.get(name)
-    if kind is float and type(value) is int:
-        value = float(value)
-    if not (type(value) is kind or (optional and value is None and name in story.settings)):
-        raise AudiodiffError(
-            f"the story has the setting {name} {str(value)[:60]!r}; expected a value of type {kind.__name__}."
-        )
-    return value
 
 
 def _same_device(kind: str) -> str:

@@ -21,9 +21,9 @@ def ignore(update: Update) -> None:
 
 def edit(name: str, studio: Studio, clip: Path | str | None, report: Any = ignore, **given: Any) -> Created:
     asked = {key: given.pop(key) for key in Asked.__dataclass_fields__ if key in given}
-    function = getattr(edits, name)
     own = {"clips": clip} if name == "interpolate" else {"clip": clip}
-    return function(studio, report, user="me", asked=Asked(**{"prompt": "", "steps": 2, **asked}), **own, **given)
+    wanted = Asked(**{"prompt": "", "steps": 2, **asked})
+    return edits.edit(studio, report, name, user="me", asked=wanted, **own, **given)
 
 
 def sound(created: Created, index: int = 0) -> np.ndarray:
@@ -112,7 +112,6 @@ def test_the_page_has_two_places_for_clips_and_two_for_prompts(
     ("name", "given", "message"),
     [
         ("vary", {"strength": 1.5}, "strength is 1.5"),
-        ("vary", {"strength": None}, "strength is missing"),
         ("vary", {"prompt": "(flute"}, "never closed"),
         ("vary", {"steps": 51}, "from 1 to 50"),
         ("inpaint", {"region": ""}, "no region is given"),
@@ -138,11 +137,11 @@ def test_what_cannot_be_done_gets_a_sentence(
         ({"count": 1}, "from 2 to 4"),
         ({"clips": 1}, "give two"),
         ({"clips": 0}, "give two"),
-        ({"prompts": ["a"]}, "expected two texts"),
-        ({"prompts": "ab"}, "expected two texts"),
+        ({"prompts": ["a"]}, "expected 2 texts"),
+        ({"prompts": "ab"}, "expected 2 texts"),
         ({"prompts": ["a", 3]}, "must be text"),
         ({"prompts": ["a", "(b"]}, "never closed"),
-        ({"prompts": ["a", "b"], "prompt": "c"}, "leave the one out"),
+        ({"prompts": ["a", "b"], "prompt": "c"}, "give one of them"),
     ],
 )
 def test_what_has_no_middle_gets_a_sentence(studio: Studio, voice: Path, given: dict[str, Any], message: str) -> None:

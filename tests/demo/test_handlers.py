@@ -156,7 +156,9 @@ def test_a_job_that_waits_longer_than_files_are_kept_is_done_all_the_same(
         "generate": lambda report: generate(studio, report, count=2).clips[1].path,
         "reference": lambda report: generate(studio, report, reference=uploaded(studio, voice)).clips[0].path,
         "vary": lambda report: (
-            edits.vary(studio, report, user="me", clip=uploaded(studio, voice), asked=Asked("", steps=2)).clips[0].path
+            edits.edit(studio, report, "vary", user="me", clip=uploaded(studio, voice), asked=Asked("", steps=2))
+            .clips[0]
+            .path
         ),
         "vocode": lambda report: vocode(studio, report, user="me", input=uploaded(studio, voice)).path,
         "upsample": lambda report: upsample(studio, report, user="me", input=uploaded(studio, call)).path,

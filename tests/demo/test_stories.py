@@ -120,12 +120,14 @@ def test_an_upsampled_call_is_made_again_from_its_original(studio: Studio, call:
 
 
 def test_edits_are_made_again_from_the_clips_that_they_were_made_of(studio: Studio, clip: Path, tmp_path: Path) -> None:
-    varied = edits.vary(studio, ignore, user="me", clip=clip, asked=Asked(None, seed=1)).clips[0].path
+    varied = edits.edit(studio, ignore, "vary", user="me", clip=clip, asked=Asked(None, seed=1)).clips[0].path
     renamed = tmp_path / "upload_1.flac"
     renamed.write_bytes(clip.read_bytes())
     assert stories.replay(studio, ignore, user="me", input=varied, recording=[str(renamed)]).identical
     between = (
-        edits.interpolate(studio, ignore, user="me", clips=[clip, varied], asked=Asked("flute", count=2)).clips[1].path
+        edits.edit(studio, ignore, "interpolate", user="me", clips=[clip, varied], asked=Asked("flute", count=2))
+        .clips[1]
+        .path
     )
     assert stories.replay(studio, ignore, user="me", input=between, recording=[varied, renamed]).identical
     with pytest.raises(AudiodiffError, match="does not exist"):

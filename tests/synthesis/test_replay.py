@@ -30,7 +30,8 @@ from audiodiff.synthesis.provenance import (
     write_story,
 )
 from audiodiff.synthesis.replay import ReplayContext, differences, replay
-from audiodiff.synthesis.settings import Sampling, VocodeFileSettings, VocodeSettings
+from audiodiff.synthesis.settings import Sampling, VocodeSettings
+from audiodiff.synthesis.verbs.vocode import VocodeFileSettings
 from audiodiff.synthesis.vocode import VocoderSynthesizer, load
 from tests.synthesis.stories import STORY, write
 from tests.synthesis.vocoder_fakes import recording, synthesizer
