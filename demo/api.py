@@ -12,7 +12,7 @@ from audiodiff.synthesis.described import choices, without_none
 from audiodiff.synthesis.verb import Argument, Verb
 from audiodiff.synthesis.verbs import VERBS
 
-from . import edits, handlers, stories, upsampling, vocoding
+from . import edits, handlers, provenance, upsampling, vocoding
 from .handlers import Asked, Compared, Created
 from .jobs import User
 from .limits import CARDS
@@ -40,7 +40,7 @@ def build(studio: Studio) -> None:
                 _verb(studio, verb)
         if studio.models.generator is not None:
             _loop(studio)
-        _stories(studio)
+        _provenance(studio)
         _endpoint(
             studio, "stop", "Stop all that this client has under way.", {}, [gr.Number(label="jobs")], _stopper(studio)
         )
@@ -185,12 +185,12 @@ def _loop(studio: Studio) -> None:
     _endpoint(studio, "loop", told, inputs, _clips(), loop, required=("prompt",))
 
 
-def _stories(studio: Studio) -> None:
+def _provenance(studio: Studio) -> None:
     def inspect_file(user: User, given: Given) -> str:
-        return stories.inspect(studio, **given).document
+        return provenance.inspect(studio, **given).document
 
     def replay(user: User, given: Given) -> tuple[str, str]:
-        made = stories.replay(studio, ignore, user=user, **given)
+        made = provenance.replay(studio, ignore, user=user, **given)
         found = {"identical": made.identical, "reasons": list(made.reasons), "untouched": made.untouched}
         return str(made.path), json.dumps(found)
 
@@ -199,13 +199,13 @@ def _stories(studio: Studio) -> None:
         "inspect",
         "Return what made a sound file, as JSON.",
         {"input": gr.File(label="input")},
-        [gr.Textbox(label="story")],
+        [gr.Textbox(label="provenance")],
         inspect_file,
     )
     _endpoint(
         studio,
         "replay",
-        "Make a sound file again from its story, and from the originals if it had any; returns the file and, as JSON, "
+        "Make a sound file again from its record, and from the originals if it had any; returns the file and, as JSON, "
         "whether it became the same.",
         {"input": gr.File(label="input"), "recording": gr.File(None, label="recording", file_count="multiple")},
         [gr.File(label="sound"), gr.Textbox(label="report")],

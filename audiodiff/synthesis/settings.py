@@ -278,6 +278,11 @@ def built(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
     return changed(kind(**{name: given[name] for name in needed}), given)
 
 
+def with_given(settings: Settings, **values: Any) -> Settings:
+    """Return settings with the values that are not `None` in the place of theirs."""
+    return changed(settings, {name: value for name, value in values.items() if value is not None})
+
+
 def plain_number(value: Any) -> Any:
     """Return a number of NumPy, alone or in a tuple, as Python's own, and anything else as it is."""
     if isinstance(value, tuple | list):

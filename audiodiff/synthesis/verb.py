@@ -158,7 +158,7 @@ class Verb:
         variant: `variant(values, index, count)` returns the name and the values of one of several clips.
         settle: `settle(synthesizer, settings, sources)` returns settings with what the files decide.
         resolve: fills in what the model recommends.
-        remake: of one that streams, reads the settings in a file that it made: `remake(story)` returns them, and a
+        remake: of one that streams, reads the settings in a file that it made: `remake(record)` returns them, and a
             function that resolves them for the loaded model.
         new_seconds: `new_seconds(settings, info)` is how much sound a model makes for a file, all channels together.
         summary: what the command line says of a file that was made, behind its rate.

@@ -90,10 +90,10 @@ def make(
     from audiodiff.synthesis.clip import part_of, stages
     from audiodiff.synthesis.joining import distinct, edited, fitting, sound_of
     from audiodiff.synthesis.latent import EMPTY_PROMPT
-    from audiodiff.synthesis.recording import beats_of, begun, encoded, prepared
+    from audiodiff.synthesis.recording import beats_of, encode_audio, init_state, load_init_audio
 
     waveform, sample_rate = sounds[0]
-    recording = prepared(synthesizer, waveform, sample_rate, mono=False)
+    recording = load_init_audio(synthesizer, waveform, sample_rate, mono=False)
     n_samples, rate = recording.original.shape[-1], recording.sample_rate
     added, trim = round(settings.seconds * rate), round(settings.trim * rate)
     if trim >= n_samples:
@@ -121,7 +121,7 @@ def make(
         canvas = torch.zeros(1, synthesizer.model.channels, high - low, device=synthesizer.device)
         keep = torch.zeros(high - low)
         known = slice(known_low - low, known_high - low)
-        canvas[..., known] = encoded(synthesizer, recording.samples[channel], known_low, known_high)
+        canvas[..., known] = encode_audio(synthesizer, recording.samples[channel], known_low, known_high)
         keep[known] = 1.0
         denoising, vocoding = stages(
             part_of(on_progress, done, jobs), clip.sampling.steps * len(windows), clip.vocoder.sampling.steps
@@ -130,7 +130,7 @@ def make(
         for index, (near, far) in enumerate(windows):
             # Windows are counted from what is known.
             part = slice(high - low - far, high - low - near) if settings.before else slice(near, far)
-            state, times = begun(synthesizer, clip.sampling, canvas[..., part], 1.0, low + part.start)
+            state, times = init_state(synthesizer, clip.sampling, canvas[..., part], 1.0, low + part.start)
             canvas[..., part] = synthesizer.sample(
                 clip.sampling,
                 fitting(guided, canvas[..., part].clone(), keep[part].clone(), beats[part]),
@@ -156,7 +156,7 @@ def make(
 def _canvas(
     synthesizer: "LatentSynthesizer", recording: "Recording", added: int, trim: int, *, before: bool
 ) -> tuple[int, int, int, int]:
-    """Places of latents, counted from the recording's first sample: (low, known low, known high, high)."""
+    """PositionConditions of latents, counted from the recording's first sample: (low, known low, known high, high)."""
     from audiodiff.synthesis.recording import samples_per_latent, shortest_latents
 
     per_latent, margin = samples_per_latent(synthesizer), synthesizer.model.mel_spec.n_fft // 2
@@ -164,7 +164,7 @@ def _canvas(
     context, shortest = synthesizer.window_latents // 2, shortest_latents(synthesizer)
     n_samples = recording.original.shape[-1]
     if before:
-        # Frames whose windows reach into what is made anew have heard it, or the silence before the beginning.
+        # Frames whose windows reach into what is replaced depend on it, or on the silence before the beginning.
         known_low = math.ceil((trim * scale + margin) / per_latent)
         known_high = max(known_low, min(math.floor(n_samples * scale / per_latent), known_low + context))
         low = -math.ceil(added * scale / per_latent)

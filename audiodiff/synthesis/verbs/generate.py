@@ -1,4 +1,4 @@
-"""A clip from a prompt, beside a recording or by itself; a loop if that is wanted."""
+"""A clip from a prompt, with or without a reference recording; or a loop."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,15 +39,15 @@ def make(
         AudiodiffError: the model knows no such source, or the recording cannot be used.
     """
     from audiodiff.synthesis.clip import Clip, stages
-    from audiodiff.synthesis.reference import heard_of
+    from audiodiff.synthesis.reference import encode_reference
 
-    heard = heard_of(synthesizer, clip, sounds[0]) if sounds else None
+    reference = encode_reference(synthesizer, clip, sounds[0]) if sounds else None
     if clip.loop:
         return _loop(synthesizer, clip, on_progress, on_estimate=on_estimate)
     n_samples = round(clip.seconds * synthesizer.sample_rate)
     denoising, vocoding = stages(on_progress, clip.sampling.steps, clip.vocoder.sampling.steps)
     latents, notes = synthesizer.latents(
-        clip, synthesizer.n_latents(clip.seconds), denoising, heard=heard, on_estimate=on_estimate
+        clip, synthesizer.n_latents(clip.seconds), denoising, reference=reference, on_estimate=on_estimate
     )
     levelled = synthesizer.render(latents, n_samples, clip, vocoding)
     return Clip(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from audiodiff.synthesis.clip import OnProgress
-    from audiodiff.synthesis.provenance import Story
+    from audiodiff.synthesis.provenance import ProvenanceRecord
     from audiodiff.synthesis.source import Source
     from audiodiff.synthesis.streams import Stream
     from audiodiff.synthesis.upsample import UpsamplePlan, UpsamplerSynthesizer
@@ -96,17 +96,17 @@ def make(
     )
 
 
-def remake(story: "Story") -> tuple[UpsampleSettings, Callable[["UpsamplerSynthesizer"], "UpsamplePlan"]]:
+def remake(record: "ProvenanceRecord") -> tuple[UpsampleSettings, Callable[["UpsamplerSynthesizer"], "UpsamplePlan"]]:
     """Read the settings in a file that was made.
 
     Raises:
         AudiodiffError: one is missing or out of range.
     """
-    augmentation, again = setting(story, "augmentation", float), setting(story, "replace", bool)
-    settings = UpsampleSettings(sampling_of(story), augmentation=augmentation, replace=again)
-    window_frames = setting(story, "window_frames", int)
+    augmentation, again = setting(record, "augmentation", float), setting(record, "replace", bool)
+    settings = UpsampleSettings(sampling_of(record), augmentation=augmentation, replace=again)
+    window_frames = setting(record, "window_frames", int)
     if window_frames < 1:
-        raise AudiodiffError("the story is damaged: its windows are out of range.")
+        raise AudiodiffError("the provenance record is damaged: its windows are out of range.")
     return settings, lambda synthesizer: replace(synthesizer.plan(settings), window_frames=window_frames)
 
 

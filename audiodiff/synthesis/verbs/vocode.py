@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from audiodiff.synthesis.clip import OnProgress
-    from audiodiff.synthesis.provenance import Story
-    from audiodiff.synthesis.sampling import Plan
+    from audiodiff.synthesis.provenance import ProvenanceRecord
+    from audiodiff.synthesis.sampling import VocodePlan
     from audiodiff.synthesis.source import Source
     from audiodiff.synthesis.streams import Stream
     from audiodiff.synthesis.vocode import VocoderSynthesizer
@@ -64,7 +64,7 @@ class Vocoding:
         reference_level_db: level of the audio that the model was trained on (dBFS).
     """
 
-    plan: "Plan"
+    plan: "VocodePlan"
     mel: MelSpec | None
     rate: int
     reference_level_db: float | None
@@ -124,6 +124,7 @@ def make(
     from audiodiff.signal.resample import n_resampled, resample_stream
     from audiodiff.signal.truncation import truncation_notes
     from audiodiff.synthesis.mel_file import mel_notes, read_mel
+    from audiodiff.synthesis.sampling import measure_levels
     from audiodiff.synthesis.streams import FrameReader, Stream, cut_stream
 
     path, spec = sources[0].path, vocoding.mel
@@ -137,7 +138,7 @@ def make(
     else:
         lengths = []
         blocks, notes = _sound_reader(path, synthesizer, lengths), truncation_notes(path)
-    meters = synthesizer.measure(blocks())
+    meters = measure_levels(blocks(), synthesizer.mel_spec)
     n_frames = meters[0].n_frames
     n_samples = n_frames * synthesizer.mel_spec.hop_length if lengths is None else sum(lengths)
     made = synthesizer.stream(FrameReader(blocks()), n_frames, meters, vocoding.plan, on_progress)
@@ -228,7 +229,7 @@ def complete(values: Values, sources: Sequence["Source"], say: Any) -> Values:
     return {**values, "mel": preset(values["mel"])} if "mel" in values else values
 
 
-def remake(story: "Story") -> tuple[VocodeFileSettings, Callable[["VocoderSynthesizer"], Vocoding]]:
+def remake(record: "ProvenanceRecord") -> tuple[VocodeFileSettings, Callable[["VocoderSynthesizer"], Vocoding]]:
     """Read the settings in a file that was made.
 
     Raises:
@@ -236,12 +237,12 @@ def remake(story: "Story") -> tuple[VocodeFileSettings, Callable[["VocoderSynthe
     """
     from audiodiff.signal.mel import from_dict
 
-    vocoding = VocodeSettings(sampling_of(story), level=setting(story, "level", str))
-    piece_frames, rate = setting(story, "piece_frames", int), setting(story, "output_rate", int)
-    mel = setting(story, "mel", dict, optional=True)
-    level = setting(story, "reference_level_db", float, optional=True)
+    vocoding = VocodeSettings(sampling_of(record), level=setting(record, "level", str))
+    piece_frames, rate = setting(record, "piece_frames", int), setting(record, "output_rate", int)
+    mel = setting(record, "mel", dict, optional=True)
+    level = setting(record, "reference_level_db", float, optional=True)
     if piece_frames < 1 or not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        raise AudiodiffError("the story is damaged: its pieces or its rate are out of range.")
+        raise AudiodiffError("the provenance record is damaged: its pieces or its rate are out of range.")
     settings = VocodeFileSettings(vocoding, None if mel is None else from_dict(mel), rate)
 
     def resolved(synthesizer: "VocoderSynthesizer") -> Vocoding:
