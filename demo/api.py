@@ -13,10 +13,10 @@ from audiodiff.synthesis.verb import Argument, Verb
 from audiodiff.synthesis.verbs import VERBS
 
 from . import edits, handlers, provenance, upsampling, vocoding
-from .handlers import Asked, Compared, Created
+from .app_state import AppState
+from .handlers import ClipRequest, Compared, Created
 from .jobs import User
 from .limits import CARDS
-from .studio import Studio
 from .widgets import guarded, ignore, user_of
 
 Given = dict[str, Any]
@@ -26,28 +26,28 @@ LEFT_OUT = ("rate",)
 """Settings that the functions do not take."""
 
 
-def build(studio: Studio) -> None:
+def build(state: AppState) -> None:
     """Add the functions to the app, with components that nobody sees."""
     with gr.Column(visible=False):
         served = {
-            "": studio.models.generator,
-            "music": studio.models.generator,
-            "speech": studio.models.vocoder,
-            "upsample-speech": studio.models.upsampler,
+            "": state.models.generator,
+            "music": state.models.generator,
+            "speech": state.models.vocoder,
+            "upsample-speech": state.models.upsampler,
         }
         for verb in VERBS.values():
             if served.get(verb.model) is not None:
-                _verb(studio, verb)
-        if studio.models.generator is not None:
-            _loop(studio)
-        _provenance(studio)
+                _verb(state, verb)
+        if state.models.generator is not None:
+            _loop(state)
+        _provenance(state)
         _endpoint(
-            studio, "stop", "Stop all that this client has under way.", {}, [gr.Number(label="jobs")], _stopper(studio)
+            state, "stop", "Stop all that this client has under way.", {}, [gr.Number(label="jobs")], _stopper(state)
         )
 
 
 def _endpoint(
-    studio: Studio,
+    state: AppState,
     name: str,
     told: str,
     inputs: Inputs,
@@ -59,7 +59,7 @@ def _endpoint(
     """Add one function.
 
     Args:
-        studio: the demo.
+        state: the demo.
         name: of the function.
         told: what it does; shown in its documentation.
         inputs: argument -> component; its value is the default.
@@ -69,7 +69,7 @@ def _endpoint(
     """
 
     def call(request: gr.Request, *values: Any) -> Any:
-        return work(user_of(request, studio), dict(zip(inputs, values, strict=True)))
+        return work(user_of(request, state), dict(zip(inputs, values, strict=True)))
 
     # Gradio takes the names and the defaults from the signature
     kind, empty = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
@@ -88,16 +88,16 @@ def _endpoint(
         outputs,
         api_name=name,
         api_description=told,
-        # jobs wait in the queue of the studio; what is no job, in Gradio's
+        # jobs wait in the queue of the state; what is no job, in Gradio's
         concurrency_limit="default" if name == "inspect" else None,
         show_progress="hidden",
         queue=name != "stop",  # which must not wait for what it stops
     )
 
 
-def _take(given: Given) -> Asked:
-    """Take the fields of `Asked` out of the arguments."""
-    return Asked(**{name: given.pop(name) for name in Asked.__dataclass_fields__ if name in given})
+def _take(given: Given) -> ClipRequest:
+    """Take the fields of `ClipRequest` out of the arguments."""
+    return ClipRequest(**{name: given.pop(name) for name in ClipRequest.__dataclass_fields__ if name in given})
 
 
 def _clips() -> list[gr.components.Component]:
@@ -123,18 +123,18 @@ def _report(created: Created) -> tuple[list[str], str]:
     return [str(clip.path) for clip in created.clips], json.dumps(report)
 
 
-def _inputs(studio: Studio, verb: Verb) -> dict[str, Any]:
+def _inputs(state: AppState, verb: Verb) -> dict[str, Any]:
     """Return a component for every argument of a verb, by name."""
-    inputs = {each.name: _component(studio, each) for each in verb.arguments if not each.local}
+    inputs = {each.name: _component(state, each) for each in verb.arguments if not each.local}
     for name, (annotation, default, _) in verb.options().items():
         kind = str if choices(name, annotation) else without_none(annotation)
         if name not in LEFT_OUT and isinstance(kind, type):
             usual = "" if kind is str else default
-            inputs[name] = _component(studio, Argument(name, "", "--", type=kind, default=usual))
+            inputs[name] = _component(state, Argument(name, "", "--", type=kind, default=usual))
     return {**inputs, "format": gr.Textbox("flac", label="format")}
 
 
-def _component(studio: Studio, argument: Argument) -> gr.components.Component:
+def _component(state: AppState, argument: Argument) -> gr.components.Component:
     name, default = argument.name, argument.default
     if argument.type is Path:
         return gr.File(None, label=name, file_count="multiple" if argument.nargs == "*" else "single")
@@ -145,57 +145,57 @@ def _component(studio: Studio, argument: Argument) -> gr.components.Component:
     if argument.type is str:
         return gr.Textbox(default, label=name)
     if name == "seconds" and default is not None:
-        default = min(default, studio.limits.seconds)
+        default = min(default, state.limits.seconds)
     if name == "count":
         return gr.Number(min(default, CARDS), label=f"count, up to {CARDS}", precision=0)
     return gr.Number(default, label=name, precision=0 if argument.type is int else None)
 
 
-def _verb(studio: Studio, verb: Verb) -> None:
+def _verb(state: AppState, verb: Verb) -> None:
     compared: dict[str, Callable[..., Compared]] = {"vocode": vocoding.vocode, "upsample": upsampling.upsample}
 
     def clips(user: User, given: Given) -> tuple[list[str], str]:
-        asked = _take(given)
+        request = _take(given)
         if verb.name == "generate":
-            return _report(handlers.generate(studio, ignore, user=user, asked=asked, **given))
-        return _report(edits.edit(studio, ignore, verb.name, user=user, asked=asked, **given))
+            return _report(handlers.generate(state, ignore, user=user, request=request, **given))
+        return _report(edits.edit(state, ignore, verb.name, user=user, request=request, **given))
 
     def recording(user: User, given: Given) -> tuple[str, str]:
-        made = compared[verb.name](studio, ignore, user=user, **given)
+        made = compared[verb.name](state, ignore, user=user, **given)
         return str(made.path), json.dumps(made.figures)
 
     required = tuple(each.name for each in verb.arguments if each.needed or each.name == "input")
-    inputs = _inputs(studio, verb)
+    inputs = _inputs(state, verb)
     if verb.name in compared:
         outputs: list[gr.components.Component] = [gr.File(label="sound"), gr.Textbox(label="figures")]
         told = f"{verb.description} Returns the file and, as JSON, figures."
-        _endpoint(studio, verb.name, told, inputs, outputs, recording, required=required)
+        _endpoint(state, verb.name, told, inputs, outputs, recording, required=required)
         return
     told = f"{verb.description} Returns the files and, as JSON, a report on each."
-    _endpoint(studio, verb.name, told, inputs, _clips(), clips, required=required)
+    _endpoint(state, verb.name, told, inputs, _clips(), clips, required=required)
 
 
-def _loop(studio: Studio) -> None:
+def _loop(state: AppState) -> None:
     def loop(user: User, given: Given) -> tuple[list[str], str]:
-        return _report(handlers.generate(studio, ignore, user=user, asked=_take(given), **given, loop=True))
+        return _report(handlers.generate(state, ignore, user=user, request=_take(given), **given, loop=True))
 
-    inputs = _inputs(studio, VERBS["generate"])
+    inputs = _inputs(state, VERBS["generate"])
     told = "Make clips whose ends lead into their beginnings; returns the files and, as JSON, a report on each."
     inputs = {name: component for name, component in inputs.items() if name not in {"loop", "reference"}}
-    _endpoint(studio, "loop", told, inputs, _clips(), loop, required=("prompt",))
+    _endpoint(state, "loop", told, inputs, _clips(), loop, required=("prompt",))
 
 
-def _provenance(studio: Studio) -> None:
+def _provenance(state: AppState) -> None:
     def inspect_file(user: User, given: Given) -> str:
-        return provenance.inspect(studio, **given).document
+        return provenance.inspect(state, **given).document
 
     def replay(user: User, given: Given) -> tuple[str, str]:
-        made = provenance.replay(studio, ignore, user=user, **given)
+        made = provenance.replay(state, ignore, user=user, **given)
         found = {"identical": made.identical, "reasons": list(made.reasons), "untouched": made.untouched}
         return str(made.path), json.dumps(found)
 
     _endpoint(
-        studio,
+        state,
         "inspect",
         "Return what made a sound file, as JSON.",
         {"input": gr.File(label="input")},
@@ -203,7 +203,7 @@ def _provenance(studio: Studio) -> None:
         inspect_file,
     )
     _endpoint(
-        studio,
+        state,
         "replay",
         "Make a sound file again from its record, and from the originals if it had any; returns the file and, as JSON, "
         "whether it became the same.",
@@ -213,5 +213,5 @@ def _provenance(studio: Studio) -> None:
     )
 
 
-def _stopper(studio: Studio) -> Callable[[User, Given], int]:
-    return lambda user, given: studio.jobs.stop(user.page)
+def _stopper(state: AppState) -> Callable[[User, Given], int]:
+    return lambda user, given: state.jobs.stop(user.page)

@@ -17,10 +17,10 @@ from audiodiff.synthesis.verbs import VERBS
 from audiodiff.text.prompt import parse_prompt
 
 from . import checks
-from .handlers import Asked, Created, Report, Wanted, generate, make_all, slug, write
+from .app_state import AppState
+from .handlers import ClipJob, ClipRequest, Created, Report, generate, make_all, slug, write
 from .jobs import User
 from .limits import CARDS
-from .studio import Studio
 
 LOOP_SECONDS = 0.5
 """A loop may be that much longer than was asked for, and can be edited all the same."""
@@ -32,60 +32,62 @@ EXTEND_SECONDS = 5.0
 """How much one click makes a clip longer."""
 
 
-def edit(studio: Studio, report: Report, name: str, *, user: User | str, asked: Asked, **given: Any) -> Created:
+def edit(
+    state: AppState, report: Report, name: str, *, user: User | str, request: ClipRequest, **given: Any
+) -> Created:
     """Do what a verb does with clips.
 
     Args:
-        studio: the demo.
+        state: the demo.
         report: called with what there is to show.
         name: of the verb.
         user: who asks.
-        asked: prompt, seed and the rest.
+        request: prompt, seed and the rest.
         given: the verb's other arguments, called as on the command line.
 
     Raises:
         AudiodiffError: an argument is out of range, a clip cannot be used, or the user has too many jobs.
     """
-    verb, limits, synthesizer = VERBS[name], studio.limits, studio.models.require_generator()
-    settings = asked.values(limits)
+    verb, limits, synthesizer = VERBS[name], state.limits, state.models.require_generator()
+    settings = request.values(limits)
     if "prompt" in settings and not (given.get("prompts") and not settings["prompt"].strip()):
         given["prompt"] = settings["prompt"]
-    files, own = verb.read(_checked(studio, verb, given))
+    files, own = verb.read(_checked(state, verb, given))
     sources = [Source(file) for file in files]
     values = verb.complete({**settings, **own}, sources, lambda said: None)
     if "seconds" in verb.values:
         values["seconds"] = checks.check_seconds(limits, values.get("seconds"))
-    count = checks.whole("count", asked.count, verb.least_count, CARDS)
+    count = checks.whole("count", request.count, verb.least_count, CARDS)
     variants = [verb.variant(values, index, count) for index in range(count)]
     base = "-".join(slug(file.stem)[:20] for file in files) or "prompts"
     base = f"{slug(files[0].stem)}-{name}" if len(files) == 1 else base
-    wanted = []
+    jobs = []
     for title, variant in variants:
         edit_settings: Any = built(verb.settings, variant)
         for file in files:
-            _check_new(studio, verb.new_seconds(edit_settings, audio_info(file)))
-        wanted.append(Wanted(f"{base}-{title}", partial(write, name, synthesizer, files, edit_settings)))
-    return make_all(studio, report, user, wanted, asked.format, sources=files)
+            _check_new(state, verb.new_seconds(edit_settings, audio_info(file)))
+        jobs.append(ClipJob(f"{base}-{title}", partial(write, name, synthesizer, files, edit_settings)))
+    return make_all(state, report, user, jobs, request.format, sources=files)
 
 
 def interpolate_between(
-    studio: Studio,
+    state: AppState,
     report: Report,
     *,
     user: User | str,
     clips: tuple[str | Path | None, str | Path | None],
-    asked: Asked,
+    request: ClipRequest,
     prompt: str | None,
     strength: float,
 ) -> Created:
     """Call `interpolate` with what stands on the page: two places for clips, and two for prompts.
 
     Args:
-        studio: the demo.
+        state: the demo.
         report: called with what there is to show.
         user: who asks.
         clips: two sound files; `None` for a place that is empty.
-        asked: the first prompt, seed and the rest.
+        request: the first prompt, seed and the rest.
         prompt: to go to; empty for none.
         strength: how much of the clips is new, 0 to 1.
 
@@ -93,26 +95,26 @@ def interpolate_between(
         AudiodiffError: as `interpolate`.
     """
     there = [clip for clip in clips if clip]
-    pair = [asked.prompt or "", prompt] if prompt and prompt.strip() else None
+    pair = [request.prompt or "", prompt] if prompt and prompt.strip() else None
     return edit(
-        studio,
+        state,
         report,
         "interpolate",
         user=user,
         clips=there,
-        asked=asked if pair is None else replace(asked, prompt=""),
+        request=request if pair is None else replace(request, prompt=""),
         prompts=pair,
         strength=strength,
     )
 
 
 def again(
-    studio: Studio, report: Report, *, user: User | str, clip: str | Path | None, what: str, seed: int
+    state: AppState, report: Report, *, user: User | str, clip: str | Path | None, what: str, seed: int
 ) -> Created:
     """Make more of a clip with one click: everything else is as its record says, or as the model recommends.
 
     Args:
-        studio: the demo.
+        state: the demo.
         report: called with what there is to show.
         user: who asks.
         clip: a sound file.
@@ -123,34 +125,34 @@ def again(
         AudiodiffError: as `vary`; or there is no record to make a loop from.
     """
     if what == "extend":
-        length = min(EXTEND_SECONDS, studio.limits.seconds)
-        asked = Asked(prompt=None, seed=seed)
-        return edit(studio, report, "extend", user=user, clip=clip, asked=asked, seconds=length)
+        length = min(EXTEND_SECONDS, state.limits.seconds)
+        request = ClipRequest(prompt=None, seed=seed)
+        return edit(state, report, "extend", user=user, clip=clip, request=request, seconds=length)
     if what in STRENGTHS:
-        asked = Asked(prompt=None, count=CARDS, seed=seed)
-        return edit(studio, report, "vary", user=user, clip=clip, asked=asked, strength=STRENGTHS[what])
-    source = checks.check_upload(studio.limits, clip)
-    _check_new(studio, audio_info(source).seconds)
+        request = ClipRequest(prompt=None, count=CARDS, seed=seed)
+        return edit(state, report, "vary", user=user, clip=clip, request=request, strength=STRENGTHS[what])
+    source = checks.check_upload(state.limits, clip)
+    _check_new(state, audio_info(source).seconds)
     record = read_provenance(source)
-    told = {name: record.settings[name] for name in Asked.__dataclass_fields__ if name in record.settings}
+    told = {name: record.settings[name] for name in ClipRequest.__dataclass_fields__ if name in record.settings}
     if record.verb != "generate":  # edits keep the level of their clip, which was set then
         told.pop("level", None)
-    asked = Asked(**{**told, "prompt": record.prompt, "negative": record.negative, "seed": record.seed})
-    length = min(audio_info(source).seconds, studio.limits.seconds)
-    return generate(studio, report, user=user, asked=asked, seconds=length, loop=True)
+    request = ClipRequest(**{**told, "prompt": record.prompt, "negative": record.negative, "seed": record.seed})
+    length = min(audio_info(source).seconds, state.limits.seconds)
+    return generate(state, report, user=user, request=request, seconds=length, loop=True)
 
 
-def prompts_of(studio: Studio, clip: str | Path | None) -> tuple[str, str] | None:
+def prompts_of(state: AppState, clip: str | Path | None) -> tuple[str, str] | None:
     """Return prompt and negative prompt of a clip that tells them.
 
     Raises:
         AudiodiffError: the clip cannot be used.
     """
-    told = None if clip is None else Source(checks.check_upload(studio.limits, clip)).prompts
+    told = None if clip is None else Source(checks.check_upload(state.limits, clip)).prompts
     return None if told is None else (printable(told[0], lines=True), printable(told[1], lines=True))
 
 
-def _checked(studio: Studio, verb: Verb, given: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(state: AppState, verb: Verb, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return arguments with their files looked at, and their texts, if there are several in one, read.
 
     Raises:
@@ -161,11 +163,11 @@ def _checked(studio: Studio, verb: Verb, given: Mapping[str, Any]) -> dict[str, 
         value = given.get(argument.name)
         if argument.type is Path and (value or argument.needed):
             paths = value if argument.nargs == "*" else [value]
-            checked[argument.name] = [checks.check_upload(studio.limits, path) for path in paths or ()]
+            checked[argument.name] = [checks.check_upload(state.limits, path) for path in paths or ()]
         elif isinstance(argument.nargs, int) and value:
             if not isinstance(value, list | tuple) or len(value) != argument.nargs:
                 raise AudiodiffError(f"{argument.name} is {str(value)[:60]!r}; expected {argument.nargs} texts.")
-            checked[argument.name] = [checks.check_prompt(studio.limits, "prompt", text) for text in value]
+            checked[argument.name] = [checks.check_prompt(state.limits, "prompt", text) for text in value]
             for text in checked[argument.name]:
                 parse_prompt(text)
         elif not value and argument.type is not bool and not isinstance(value, str | int | float):
@@ -173,8 +175,8 @@ def _checked(studio: Studio, verb: Verb, given: Mapping[str, Any]) -> dict[str, 
     return checked
 
 
-def _check_new(studio: Studio, seconds: float) -> None:
-    most = studio.limits.seconds
+def _check_new(state: AppState, seconds: float) -> None:
+    most = state.limits.seconds
     if seconds > most + LOOP_SECONDS:
         raise AudiodiffError(
             f"{seconds:.1f} s of sound would be new, all channels together; this demo makes up to {most:g} s at a time."

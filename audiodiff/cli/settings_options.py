@@ -4,6 +4,7 @@ import argparse
 import re
 from typing import Any, get_origin
 
+from audiodiff.diffusion.names import sampler_name
 from audiodiff.synthesis.described import choices, without_none
 from audiodiff.synthesis.verb import Argument, Verb
 
@@ -52,6 +53,8 @@ def _add(parser: argparse.ArgumentParser, name: str, annotation: Any, default: A
         options |= {"type": float, "nargs": 2, "metavar": ("LOW", "HIGH")}
     elif names := choices(name, annotation):
         options["choices"] = names
+        if name == "sampler":
+            options["type"] = sampler_name  # takes aliases
     else:
         options |= {"type": plain, "metavar": METAVARS.get(name)}
     parser.add_argument(flag, default=default, **options)

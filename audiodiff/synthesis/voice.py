@@ -162,7 +162,7 @@ class VoiceSynthesizer:
                 lengths, pauses = _given(durations, utterance), {}
             frames = frames_of(torch.tensor([lengths], device=self.device))
             expanded = self.model.expand(states, frames)
-            noise = self._noise(sampling.seed, variation, expanded.shape[1], 2)(_F0_DRAW)
+            noise = self.model.f0_noise(self._noise(sampling.seed, variation, expanded.shape[1], 2)(_F0_DRAW))
             state = self._flow(self.model.f0_denoiser(), (expanded, frames.mask), noise)
             log_hertz, voiced = self.model.f0_of_state(state, number)
             low, high = math.log2(self.model.config.f0_min), math.log2(self.model.config.f0_max)

@@ -49,14 +49,14 @@ def test_without_options_the_settings_are_the_usual_ones(name: str) -> None:
 
 
 def test_options_reach_the_settings_that_they_are_of() -> None:
-    words = ["clip.wav", "--steps", "3", "--seconds", "2", "--interval", "0.1", "0.5", "--before", "--sampler", "heun"]
+    words = ["clip.wav", "--steps", "3", "--seconds", "2", "--interval", "0.1", "0.5", "--before", "--sampler", "arc"]
     words += ["--key", "A", "--trim", "0.5"]
     files, values = VERBS["extend"].read(given(parser_of("extend").parse_args(words), VERBS["extend"]))
     settings = built(ExtendSettings, {key: value for key, value in values.items() if key != "count"})
     assert files == [Path("clip.wav")]
     assert (settings.seconds, settings.before, settings.trim, settings.clip.seconds) == (2.0, True, 0.5, 10.0)
     assert (settings.clip.guidance_interval, settings.clip.key) == ((0.1, 0.5), "A")
-    assert (settings.clip.sampling.steps, settings.clip.sampling.sampler) == (3, "heun")
+    assert (settings.clip.sampling.steps, settings.clip.sampling.sampler) == (3, "adams_pc")
 
 
 def test_what_a_docstring_says_of_a_value() -> None:
