@@ -23,7 +23,6 @@ from benchmarks.speech_sentences import PEAK, Sentence
 
 if TYPE_CHECKING:
     from audiodiff.synthesis.voice import Spoken, VoiceSynthesizer
-
     from audiodiff.text.utterance import Utterance
 
 RECORDINGS, VOCODED, VOICE = "recordings", "vocoded recordings", "voice"
