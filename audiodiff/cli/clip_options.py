@@ -59,11 +59,12 @@ def add_count(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=1, help="clips with seeds SEED, SEED+1, ... (default: 1)")
 
 
-def add_model(parser: argparse.ArgumentParser, name: str) -> None:
+def add_model(parser: argparse.ArgumentParser, name: str, flag: str = "--model") -> None:
     """Add what to keep in the file, with which model to make it, and where; `name` is the usual one."""
     parser.add_argument("--no-provenance", action="store_true", help="do not keep in the file what made it")
     parser.add_argument("--sidecar", action="store_true", help="also write what made it beside the file, as .json")
-    parser.add_argument("--model", default=name, help=f"name, checkpoint folder or hf:ORG/NAME (default: {name})")
+    said = f"name, checkpoint folder or hf:ORG/NAME (default: {name})"
+    parser.add_argument(flag, dest="model", metavar=flag[2:].upper(), default=name, help=said)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
 
 
@@ -165,7 +166,7 @@ def seed_names(seed: int, count: int) -> list[str]:
     return [f"seed{seed + index}" for index in range(count)]
 
 
-def make_all(verb: str, targets: Sequence[Path], make: Make, kept: str = "") -> int:
+def make_all(verb: str, targets: Sequence[Path], make: Make, kept: str = "", unit: str = "steps") -> int:
     """Make every clip, with a progress bar, and print notes and a line about each; return the exit status.
 
     Args:
@@ -173,12 +174,13 @@ def make_all(verb: str, targets: Sequence[Path], make: Make, kept: str = "") -> 
         targets: the files.
         make: see `Make`.
         kept: what the line says besides, such as what of a recording was kept.
+        unit: of the bar.
     """
     from audiodiff.cli.progress import progress_bar
 
     said: set[str] = set()
     for index, target in enumerate(targets):
-        with progress_bar(f"{verb} {target.name}", "steps") as on_progress:
+        with progress_bar(f"{verb} {target.name}", unit) as on_progress:
             report = make(index, target, on_progress)
         for remark in report.notes:
             if remark not in said:

@@ -25,6 +25,7 @@ COMMANDS = {
     "inpaint": "audiodiff.cli.inpaint",
     "extend": "audiodiff.cli.extend",
     "interpolate": "audiodiff.cli.interpolate",
+    "speak": "audiodiff.cli.speak",
     "vocode": "audiodiff.cli.vocode",
     "upsample": "audiodiff.cli.upsample",
     "prepare": "audiodiff.cli.prepare",

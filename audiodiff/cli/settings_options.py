@@ -11,7 +11,14 @@ from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 from audiodiff.synthesis.settings import HELD
 
 CHOICES = {"sampler": SAMPLER_NAMES, "grid": GRID_NAMES}
-METAVARS = {"negative": "PROMPT", "tempo": "BPM", "crossfade": "SECONDS", "trim": "SECONDS", "rate": "HZ"}
+METAVARS = {
+    "negative": "PROMPT",
+    "tempo": "BPM",
+    "crossfade": "SECONDS",
+    "trim": "SECONDS",
+    "rate": "HZ",
+    "pitch": "SEMITONES",
+}
 FLAGS = {"guidance_interval": "--interval"}
 """Options that have another name than their value."""
 
@@ -50,7 +57,8 @@ def described(kind: type) -> dict[str, tuple[Any, Any, str]]:
                 if name not in own
             }
         else:
-            found[item.name] = (item.type, item.default, said.get(item.name, ""))
+            default = item.default_factory() if callable(item.default_factory) else item.default
+            found[item.name] = (item.type, default, said.get(item.name, ""))
     return found
 
 

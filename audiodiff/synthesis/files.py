@@ -27,6 +27,7 @@ from audiodiff.synthesis.resolved import ResolvedClip
 from audiodiff.synthesis.settings import GenerateSettings, Resolved, changed, values_of
 from audiodiff.synthesis.source import Source
 from audiodiff.synthesis.streams import Stream
+from audiodiff.synthesis.subtitles import Caption
 from audiodiff.synthesis.verbs import VERBS, Verb
 from audiodiff.torch_state import standard_state
 
@@ -54,6 +55,7 @@ class FileReport:
         story: what the file tells about itself; `None` without provenance.
         silent_channels: channels of a vocoded or upsampled input that were silence and came out as silence.
         seam: of a loop, how abrupt its seam is (`audiodiff.synthesis.loop.SeamScore.ratio`).
+        captions: of speech, what is said when.
     """
 
     path: Path
@@ -67,6 +69,7 @@ class FileReport:
     story: Story | None
     silent_channels: int = 0
     seam: float | None = None
+    captions: Sequence[Caption] = ()
 
     @property
     def sampling(self) -> Resolved:
@@ -249,6 +252,7 @@ class Job:
             story=writer.story,
             silent_channels=0 if isinstance(made, Clip) else made.silent_channels,
             seam=made.seam if isinstance(made, Clip) else None,
+            captions=() if isinstance(made, Clip) else made.captions,
         )
 
     def _teller(self, settings: Any, resolved: Any) -> Callable[[StoryAudio], Story] | None:
@@ -256,7 +260,7 @@ class Job:
         if not self.provenance:
             return None
         identity: StoryModel | tuple[StoryModel, ...] = self.synthesizer.identity
-        words = {"prompt": resolved.prompt, "negative": resolved.negative} if not self.verb.streams else {}
+        words = {name: getattr(resolved, name) for name in ("prompt", "negative", "made_by") if hasattr(resolved, name)}
         return partial(
             Story,
             self.verb.name,
@@ -280,8 +284,8 @@ class Job:
             "band_limits": list(model.band_limits),
         }
 
-    def _check_size(self, n_samples: int, channels: int, rate: int) -> None:
-        if self.target.suffix.lower() == ".wav" and n_samples * channels * 2 > WAV_BYTES:
+    def _check_size(self, n_samples: int | None, channels: int, rate: int) -> None:
+        if n_samples is not None and self.target.suffix.lower() == ".wav" and n_samples * channels * 2 > WAV_BYTES:
             raise AudiodiffError(
                 f"{self.target} would have {n_samples / rate / 3600:.1f} hours in {channels} channels, more than the "
                 "4 GiB that a WAV can hold; write .flac instead."
@@ -325,8 +329,8 @@ def _check_inputs(verb: Verb, count: int) -> None:
         )
 
 
-def _blocks(made: Clip | Stream) -> tuple[Iterator[NDArray[np.float32]], int, int]:
-    """Return what was made as blocks `[channels, n]`, with the channels and the samples in all."""
+def _blocks(made: Clip | Stream) -> tuple[Iterator[NDArray[np.float32]], int, int | None]:
+    """Return what was made as blocks `[channels, n]`, with the channels and the samples in all if they are known."""
     if isinstance(made, Stream):
         return (block.numpy() for block in made.blocks), made.channels, made.n_samples
     waveform = made.waveform if made.waveform.ndim == 2 else made.waveform[None]

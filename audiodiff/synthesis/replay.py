@@ -30,6 +30,8 @@ from audiodiff.synthesis.top_bands import checked_limits
 from audiodiff.synthesis.upsample import load_upsampler
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 from audiodiff.synthesis.verbs import VERBS
+from audiodiff.synthesis.voice import VoiceSynthesizer, load_voice
+from audiodiff.synthesis.voice_settings import SpeakSettings
 
 _COUNTS = ("no", "one", "two")
 _SHOWN = 12
@@ -213,7 +215,7 @@ def differences(story: Story, again: Story) -> tuple[str, ...]:
 def _again(story: Story, context: ReplayContext) -> Story:
     """Do what a story tells of once more."""
     verb = VERBS[story.verb]
-    n_models = 1 if verb.streams else 2
+    n_models = verb.n_models
     if len(story.models) != n_models or len(story.inputs) not in verb.inputs:
         inputs = " or ".join(_COUNTS[number] for number in verb.inputs)
         raise AudiodiffError(
@@ -222,7 +224,7 @@ def _again(story: Story, context: ReplayContext) -> Story:
         )
     if len(story.inputs) > 1 and context.recording is not None and not context.recording.is_dir():
         raise AudiodiffError(f"{context.source} was made from two files; give the folder where both are with --input.")
-    prepare = {"vocode": _vocoding, "upsample": _upsampling}.get(verb.name, _clip)
+    prepare = {"vocode": _vocoding, "upsample": _upsampling, "speak": _speaking}.get(verb.name, _clip)
     prepared = prepare(story, context)
     sources = [Source(context.find_input(item)) for item in story.inputs]
     synthesizer, settings, resolved = prepared()
@@ -283,15 +285,39 @@ def _upsampling(story: Story, context: ReplayContext) -> Prepared:
     return prepared
 
 
-def _latent_synthesizer(story: Story, context: ReplayContext, chosen: str | Path) -> LatentSynthesizer:
-    """The latent model and the vocoder of a story."""
-    synthesizer = load_generator(chosen, device=context.device)
+def _speaking(story: Story, context: ReplayContext) -> Prepared:
+    settings = SpeakSettings(
+        story.prompt,
+        **{name: setting(story, name, float) for name in ("speed", "pitch", "variation")},
+        speaker=setting(story, "speaker", str),
+        phonemes=setting(story, "phonemes", str),
+        sampling=_sampling(story),
+        vocoder_steps=setting(story, "vocoder_steps", int),
+    )
+    chosen = context.find_model(story.models[0])
+
+    def prepared() -> tuple[Any, Any, Any]:
+        synthesizer = load_voice(chosen, device=context.device)
+        _check_vocoder(story, context, synthesizer)
+        return synthesizer, settings, VERBS["speak"].resolve(synthesizer, settings)
+
+    return prepared
+
+
+def _check_vocoder(story: Story, context: ReplayContext, synthesizer: LatentSynthesizer | VoiceSynthesizer) -> None:
+    """Refuse a vocoder with other weights than those that the story tells of."""
     theirs, ours = story.models[1].weights_sha256, synthesizer.identity[1].weights_sha256
     if theirs != ours:
         raise AudiodiffError(
             f"the vocoder of {synthesizer.name} is not the one that made {context.source} ({ours[:_SHOWN]}, not "
             f"{theirs[:_SHOWN]}); give the model it was made with, {story.models[0].name}, with --model."
         )
+
+
+def _latent_synthesizer(story: Story, context: ReplayContext, chosen: str | Path) -> LatentSynthesizer:
+    """The latent model and the vocoder of a story."""
+    synthesizer = load_generator(chosen, device=context.device)
+    _check_vocoder(story, context, synthesizer)
     # Stories that do not name these are from before they existed.
     tolerance = setting(story, "tolerance_seconds", float) if "tolerance_seconds" in story.settings else 0.0
     if not 0.0 <= tolerance <= synthesizer.window_seconds:

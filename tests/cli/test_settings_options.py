@@ -17,6 +17,7 @@ IN_OTHER_WORDS = {
     "interpolate": {"position"},
     "vocode": {"guidance", "rescale", "window_seconds", "level"},
     "upsample": {"guidance", "rescale"},
+    "speak": {"guidance", "rescale", "phonemes"},
 }
 """Values that are arguments, options of another name, or none at all."""
 
@@ -38,7 +39,20 @@ def test_options_are_the_values_of_the_settings(verb: str) -> None:
     for name in wanted:
         assert options[name].help, name
     about_files = {"help", "debug", "output", "model", "device", "no_provenance", "sidecar", "count"}
-    inputs = {"clip", "clips", "input", "example", "reference", "region", "keep_level", "prompt"}
+    inputs = {
+        "clip",
+        "clips",
+        "input",
+        "example",
+        "reference",
+        "region",
+        "keep_level",
+        "prompt",
+        "text",
+        "file",
+        "srt",
+        "lexicon",
+    }
     assert {*options} - about_files - inputs == wanted - inputs
 
 

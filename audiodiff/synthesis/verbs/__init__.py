@@ -7,6 +7,7 @@ from typing import Any
 from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings, InterpolateSettings, VarySettings
 from audiodiff.synthesis.settings import GenerateSettings, VocodeFileSettings
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
+from audiodiff.synthesis.voice_settings import SpeakSettings
 
 __all__ = ["VERBS", "Verb"]
 
@@ -21,7 +22,8 @@ class Verb:
         inputs: how many files it may take.
         keeps_samples: whether samples of its input are in what it makes, which then has an encoding that holds them.
         from_input: settings of a clip that its input decides.
-        streams: whether it works on files of any length, a part at a time, instead of making a clip.
+        streams: whether it works on inputs of any length, a part at a time, instead of making a clip.
+        n_models: how many models take part.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Verb:
     keeps_samples: bool = False
     from_input: tuple[str, ...] = ()
     streams: bool = False
+    n_models: int = 2
 
     def __getattr__(self, name: str) -> Any:
         """Find the functions of a verb (`make`, and of one that streams `resolve`) in the file of its name."""
@@ -44,8 +47,9 @@ _VERBS = (
     Verb("inpaint", InpaintSettings, (1,), keeps_samples=True, from_input=("loop", "seconds", "level")),
     Verb("extend", ExtendSettings, (1,), keeps_samples=True, from_input=("loop", "seconds", "level")),
     Verb("interpolate", InterpolateSettings, (0, 2), from_input=("loop",)),
-    Verb("vocode", VocodeFileSettings, (1,), streams=True),
-    Verb("upsample", UpsampleSettings, (1,), streams=True),
+    Verb("vocode", VocodeFileSettings, (1,), streams=True, n_models=1),
+    Verb("upsample", UpsampleSettings, (1,), streams=True, n_models=1),
+    Verb("speak", SpeakSettings, (0,), streams=True),
 )
 VERBS = {verb.name: verb for verb in _VERBS}
 """Every verb by its name: the only place that lists them."""
