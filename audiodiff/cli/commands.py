@@ -26,6 +26,7 @@ COMMANDS = {
     "extend": "audiodiff.cli.extend",
     "interpolate": "audiodiff.cli.interpolate",
     "speak": "audiodiff.cli.speak",
+    "align": "audiodiff.cli.align",
     "vocode": "audiodiff.cli.vocode",
     "upsample": "audiodiff.cli.upsample",
     "prepare": "audiodiff.cli.prepare",
