@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from . import edits, handlers, stories, upsampling, vocoding
+from . import edits, handlers, provenance, upsampling, vocoding
 from .handlers import Asked, Compared, Created
 from .jobs import User
 from .limits import CARDS
@@ -31,7 +31,7 @@ def build(studio: Studio) -> None:
             _vocode(studio)
         if studio.models.upsampler is not None:
             _upsample(studio)
-        _stories(studio)
+        _provenance(studio)
         _endpoint(
             studio, "stop", "Stop all that this client has under way.", {}, [gr.Number(label="jobs")], _stopper(studio)
         )
@@ -283,12 +283,12 @@ def _upsample(studio: Studio) -> None:
     _endpoint(studio, "upsample", told, inputs, [gr.File(label="sound"), gr.Textbox(label="figures")], upsample)
 
 
-def _stories(studio: Studio) -> None:
+def _provenance(studio: Studio) -> None:
     def inspect_file(user: User, given: Given) -> str:
-        return stories.inspect(studio, **given).document
+        return provenance.inspect(studio, **given).document
 
     def replay(user: User, given: Given) -> tuple[str, str]:
-        made = stories.replay(studio, ignore, user=user, **given)
+        made = provenance.replay(studio, ignore, user=user, **given)
         found = {"identical": made.identical, "reasons": list(made.reasons), "untouched": made.untouched}
         return str(made.path), json.dumps(found)
 
@@ -297,13 +297,13 @@ def _stories(studio: Studio) -> None:
         "inspect",
         "Return what made a sound file, as JSON.",
         {"input": gr.File(label="input")},
-        [gr.Textbox(label="story")],
+        [gr.Textbox(label="provenance")],
         inspect_file,
     )
     _endpoint(
         studio,
         "replay",
-        "Make a sound file again from its story, and from the originals if it had any; returns the file and, as JSON, "
+        "Make a sound file again from its record, and from the originals if it had any; returns the file and, as JSON, "
         "whether it became the same.",
         {"input": gr.File(label="input"), "recording": gr.File(None, label="recording", file_count="multiple")},
         [gr.File(label="sound"), gr.Textbox(label="report")],

@@ -15,7 +15,7 @@ from audiodiff.synthesis.edit_settings import (
     VarySettings,
     parse_region,
 )
-from audiodiff.synthesis.provenance import read_story
+from audiodiff.synthesis.provenance import read_provenance
 from audiodiff.synthesis.source import Source
 from audiodiff.text.prompt import parse_prompt
 
@@ -235,7 +235,7 @@ def interpolate_between(
 def again(
     studio: Studio, report: Report, *, user: User | str, clip: str | Path | None, what: str, seed: int
 ) -> Created:
-    """Make more of a clip with one click: everything else is as its story tells, or as the model recommends.
+    """Make more of a clip with one click: everything else is as its record says, or as the model recommends.
 
     Args:
         studio: the demo.
@@ -246,7 +246,7 @@ def again(
         seed: of what is new; a loop keeps the clip's own, so that it stays the same music.
 
     Raises:
-        AudiodiffError: as `vary`; or there is no story to make a loop from.
+        AudiodiffError: as `vary`; or there is no record to make a loop from.
     """
     if what == "extend":
         length = min(EXTEND_SECONDS, studio.limits.seconds)
@@ -255,11 +255,11 @@ def again(
         asked = Asked(prompt=None, count=CARDS, seed=seed)
         return vary(studio, report, user=user, clip=clip, asked=asked, strength=STRENGTHS[what])
     source = _clip(studio, clip, all_new=True)
-    story = read_story(source)
-    told = {name: story.settings[name] for name in Asked.__dataclass_fields__ if name in story.settings}
-    if story.verb != "generate":  # edits keep the level of their clip, which was set then
+    record = read_provenance(source)
+    told = {name: record.settings[name] for name in Asked.__dataclass_fields__ if name in record.settings}
+    if record.verb != "generate":  # edits keep the level of their clip, which was set then
         told.pop("level", None)
-    asked = Asked(**{**told, "prompt": story.prompt, "negative": story.negative, "seed": story.seed})
+    asked = Asked(**{**told, "prompt": record.prompt, "negative": record.negative, "seed": record.seed})
     length = min(audio_info(source).seconds, studio.limits.seconds)
     return generate(studio, report, user=user, asked=asked, seconds=length, loop=True)
 

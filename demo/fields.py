@@ -12,7 +12,7 @@ from . import prompts
 from .cards import Card
 from .checks import FORMATS
 from .limits import CARDS
-from .stories import seed_of
+from .provenance import seed_of
 from .studio import Studio
 from .widgets import guarded
 

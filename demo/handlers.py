@@ -40,7 +40,7 @@ class Made:
     """A clip that was made.
 
     Attributes:
-        path: its file, with the story of how it was made.
+        path: its file, with the record of how it was made.
         seed: of its noise.
         seconds: its length.
         sample_rate: Hz.
@@ -101,7 +101,7 @@ class Compared:
 
     Attributes:
         original: what went in, at the rate of what came out; `None` if there is no sound of it.
-        path: what came out, with the story of how it was made.
+        path: what came out, with the record of how it was made.
         pictures: of both, in the same colours.
         figures: name -> number or text.
     """

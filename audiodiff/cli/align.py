@@ -80,7 +80,7 @@ def text_for(args: argparse.Namespace, source: Any) -> str:
         return "".join(text_blocks(args.file))
     if args.text is not None:
         return str(args.text)
-    story = source.story
-    if story is None or story.verb not in {"speak", "respeak"}:
+    record = source.record
+    if record is None or record.verb not in {"speak", "respeak"}:
         raise AudiodiffError(f"{source.path} does not tell what is said in it; give that with --text or --file.")
-    return str(story.prompt)
+    return str(record.prompt)

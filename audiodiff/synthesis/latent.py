@@ -19,7 +19,7 @@ from audiodiff.signal.levels import Levelled, apply_level
 from audiodiff.signal.mel import value_range
 from audiodiff.synthesis.clip import FADE_SECONDS, OnEstimate, OnProgress
 from audiodiff.synthesis.machine import check_model
-from audiodiff.synthesis.provenance import StoryModel
+from audiodiff.synthesis.provenance import ModelRecord
 from audiodiff.synthesis.resolved import ResolvedClip, Target, resolve_clip
 from audiodiff.synthesis.sampling import Plan, compute_dtype
 from audiodiff.synthesis.settings import GenerateSettings, Resolved, Sampling, VocodeSettings
@@ -78,7 +78,7 @@ class LatentSynthesizer:
         vocoder: VocoderSynthesizer,
         *,
         name: str = "latent",
-        identity: tuple[StoryModel, ...] = (),
+        identity: tuple[ModelRecord, ...] = (),
         defaults: Resolved = DEFAULTS,
         window_seconds: float = WINDOW_SECONDS,
         tolerance_seconds: float = TOLERANCE_SECONDS,
@@ -92,7 +92,7 @@ class LatentSynthesizer:
             model: in evaluation mode.
             vocoder: for the model's mel.
             name: how it was asked for.
-            identity: what the stories of its files say of it and its vocoder; without, they cannot be replayed.
+            identity: what the records of its files say of it and its vocoder; without, they cannot be replayed.
             defaults: what it recommends.
             window_seconds: length of the windows that longer clips are denoised in (s).
             tolerance_seconds: a clip longer than a window by no more than this is denoised as one (s).
@@ -103,7 +103,7 @@ class LatentSynthesizer:
         self.model = model
         self.vocoder = vocoder
         self.name = name
-        self.identity = identity or (StoryModel(public_name(name), weights_sha256="", role="latent model"),)
+        self.identity = identity or (ModelRecord(public_name(name), weights_sha256="", role="latent model"),)
         self.defaults = defaults
         self.window_seconds = window_seconds
         self.tolerance_seconds = tolerance_seconds

@@ -7,19 +7,19 @@ from contextlib import contextmanager
 import torch
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.provenance import StoryMachine
+from audiodiff.synthesis.provenance import MachineRecord
 
 MOST_THREADS = 1024
 
 
-def this_machine(device: torch.device) -> StoryMachine:
+def this_machine(device: torch.device) -> MachineRecord:
     """Describe where `device` computes; the CPU's threads count for every device, since mels are made there."""
     import soundfile
 
     processor = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
     if device.type == "cuda":
         processor = f"{torch.cuda.get_device_name(device)}, {processor}"
-    return StoryMachine(
+    return MachineRecord(
         device=device.type,
         processor=processor,
         threads=torch.get_num_threads(),

@@ -20,7 +20,7 @@ from audiodiff.signal.resample import n_resampled, resample, resample_stream
 from audiodiff.synthesis.arrays import Array, check_rate, like_given, waveform_tensor
 from audiodiff.synthesis.band import Bands, input_notes
 from audiodiff.synthesis.machine import check_model
-from audiodiff.synthesis.provenance import StoryModel, hash_config
+from audiodiff.synthesis.provenance import ModelRecord, hash_config
 from audiodiff.synthesis.sampling import Grid, compute_dtype
 from audiodiff.synthesis.settings import RECOMMENDED, Resolved, Sampling, changed, recommended_by
 from audiodiff.synthesis.streams import FrameReader, Window
@@ -87,7 +87,7 @@ class UpsamplerSynthesizer:
         model: Upsampler,
         *,
         name: str = "upsampler",
-        identity: StoryModel | None = None,
+        identity: ModelRecord | None = None,
         defaults: Resolved = DEFAULTS,
         augmentation: float = 0.0,
         device: torch.device | str = "cpu",
@@ -98,7 +98,7 @@ class UpsamplerSynthesizer:
         Args:
             model: in evaluation mode.
             name: how it was asked for.
-            identity: what the stories of its files say of it; by its name alone they cannot be replayed.
+            identity: what the records of its files say of it; by its name alone they cannot be replayed.
             defaults: what it recommends.
             augmentation: noise on the condition that it recommends; see `UpsampleSettings`.
             device: where it computes.
@@ -106,7 +106,7 @@ class UpsamplerSynthesizer:
         """
         self.model = model
         self.name = name
-        self.identity = identity or StoryModel(public_name(name), weights_sha256="", role="upsampler")
+        self.identity = identity or ModelRecord(public_name(name), weights_sha256="", role="upsampler")
         self.defaults = defaults
         self.augmentation = augmentation
         self.device = torch.device(device)
@@ -309,7 +309,7 @@ def load_upsampler(name_or_path: str | Path = "upsample-speech", *, device: str 
     with recommended_by(folder):
         recommended = UpsampleSettings(augmentation=metadata.get("sampling", {}).get("augmentation", 0.0))
     model = checkpoint.load_checkpoint(folder, Upsampler)
-    identity = StoryModel(
+    identity = ModelRecord(
         public_name(name_or_path),
         checkpoint.weights_hash(folder / checkpoint.WEIGHTS_FILE),
         hash_config(config["model"]),

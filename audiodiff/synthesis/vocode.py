@@ -21,7 +21,7 @@ from audiodiff.signal.meters import LevelMeter
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.arrays import Array, check_rate, float_tensor, like_given, waveform_tensor
 from audiodiff.synthesis.machine import check_model
-from audiodiff.synthesis.provenance import StoryModel, hash_config
+from audiodiff.synthesis.provenance import ModelRecord, hash_config
 from audiodiff.synthesis.sampling import Grid, Plan, VocoderModel, plan_windows, sample_window
 from audiodiff.synthesis.settings import Resolved, Sampling, VocodeSettings, changed
 from audiodiff.synthesis.streams import Window, mel_blocks
@@ -53,7 +53,7 @@ class VocoderSynthesizer:
         model: VocoderModel,
         *,
         name: str = "vocoder",
-        identity: StoryModel | None = None,
+        identity: ModelRecord | None = None,
         defaults: Resolved = DEFAULTS,
         reference_level_db: float | None = None,
         device: torch.device | str = "cpu",
@@ -66,7 +66,7 @@ class VocoderSynthesizer:
         Args:
             model: in evaluation mode.
             name: how it was asked for.
-            identity: what the stories of its files say of it; by its name alone they cannot be replayed.
+            identity: what the records of its files say of it; by its name alone they cannot be replayed.
             defaults: what it recommends.
             reference_level_db: level in dBFS (`audiodiff.synthesis.level`) of the audio that it was trained on; `None`
                 if that had any level.
@@ -81,7 +81,7 @@ class VocoderSynthesizer:
         self._window_seconds = window_seconds
         self._call_seconds = call_seconds
         self.name = name
-        self.identity = identity or StoryModel(public_name(name), weights_sha256="")
+        self.identity = identity or ModelRecord(public_name(name), weights_sha256="")
         self.defaults = defaults
         self.reference_level_db = reference_level_db
         self.device = torch.device(device)
@@ -433,7 +433,7 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> Vocode
     level = read_reference_level(metadata, folder)
     model = load_checkpoint(folder, Vocoder)
     # of the weights as they are, which need not be what the config says
-    identity = StoryModel(public_name(name_or_path), weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]))
+    identity = ModelRecord(public_name(name_or_path), weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]))
     model.to(chosen)
     on_samples = model.config.front_end.name == "samples"
     return VocoderSynthesizer(

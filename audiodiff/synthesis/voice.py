@@ -9,7 +9,7 @@ from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import find_checkpoint
-from audiodiff.synthesis.provenance import StoryModel
+from audiodiff.synthesis.provenance import ModelRecord
 from audiodiff.synthesis.settings import Resolved
 from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.text.utterance import Utterance
@@ -31,7 +31,7 @@ class VoiceSynthesizer:
     sample_rate: int
     defaults: Resolved
     variation: float
-    identity: tuple[StoryModel, ...]
+    identity: tuple[ModelRecord, ...]
     device: torch.device
     vocoder: VocoderSynthesizer
 

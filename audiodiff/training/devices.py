@@ -132,6 +132,18 @@ def close_devices() -> bool:
     return is_main
 
 
+def end_process() -> None:
+    """End a process that was one of several, once all is written, without the shutdown of Python.
+
+    Threads of the group may outlive it. When the shutdown of Python stops one inside C++, the runtime aborts the
+    process, although its work is done. A process that is alone goes on.
+    """
+    if _processes_started() > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
 def peak_memory(device: torch.device) -> float:
     """The most memory that this process has used so far (bytes): on its GPU, or else in all; 0 where nothing tells."""
     if device.type == "cuda":

@@ -70,11 +70,12 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if not config.data.folder or not config.output:
         raise AudiodiffError("a run needs a corpus and a folder: give --data FOLDER and --output RUN.")
-    from audiodiff.training.devices import close_devices
+    from audiodiff.training.devices import close_devices, end_process
 
     folder = module.train(config, resume=args.resume)
     if close_devices():
         tell(f"{folder}: a checkpoint; {module.NEXT.format(folder=folder)}")
+    end_process()
     return 0
 
 

@@ -8,7 +8,7 @@ import soundfile
 
 from audiodiff.cli.main import main
 from audiodiff.synthesis import voice as voice_module
-from audiodiff.synthesis.provenance import read_story
+from audiodiff.synthesis.provenance import read_provenance
 from tests.synthesis.vocoder_fakes import SPEC
 from tests.synthesis.voice_fakes import FakeVoice
 
@@ -54,10 +54,10 @@ def test_text_files_standard_input_and_own_words(command, tmp_path, monkeypatch)
     (tmp_path / "own.csv").write_text("hello,Y EH1 S\n")
     one = command("speak", "--file", tmp_path / "text.txt", "--lexicon", tmp_path / "own.csv", "-o", tmp_path / "a.wav")
     assert one.status == 0, one.err
-    assert read_story(tmp_path / "a.wav").settings["phonemes"] == "{Y EH1 S} {DH EH1 R}."
+    assert read_provenance(tmp_path / "a.wav").settings["phonemes"] == "{Y EH1 S} {DH EH1 R}."
     standard_input(monkeypatch, b"Hello there.")
     assert command("speak", "-", "-o", tmp_path / "b.wav").status == 0
-    assert read_story(tmp_path / "b.wav").prompt == "Hello there."
+    assert read_provenance(tmp_path / "b.wav").prompt == "Hello there."
 
 
 @pytest.mark.parametrize("text", ["One.", "One. Two. Three."])

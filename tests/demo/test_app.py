@@ -10,7 +10,7 @@ gr = pytest.importorskip("gradio", reason="the extra demo")
 
 from audiodiff.cli import extend, generate, inpaint, interpolate, upsample, vary, vocode  # noqa: E402
 from audiodiff.errors import AudiodiffError  # noqa: E402
-from audiodiff.synthesis.provenance import read_story  # noqa: E402
+from audiodiff.synthesis.provenance import read_provenance  # noqa: E402
 from demo import handlers, widgets  # noqa: E402
 from demo.app import build_app  # noqa: E402
 from demo.handlers import Asked  # noqa: E402
@@ -198,7 +198,7 @@ def test_a_clip_is_made_like_a_recording_where_the_model_takes_one(app: Any, mod
         for component, change in update.items()
         if isinstance(component, gr.Audio) and change.get("value")
     }
-    assert [read_story(path).inputs[0].name for path in paths] == [voice.name]
+    assert [read_provenance(path).inputs[0].name for path in paths] == [voice.name]
     assert "Sound like a recording" in visible_accordions(app)
     assert models.generator is not None
     config = models.generator.model.config
@@ -370,7 +370,7 @@ def test_the_card_of_a_model_is_text(studio: Studio) -> None:
     assert "\u202e" not in heading
 
 
-def test_stories_of_others_are_shown_as_text(app: Any, tmp_path: Path) -> None:
+def test_records_of_others_are_shown_as_text(app: Any, tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(Path(__file__).with_name("hostile.json").read_bytes())
     shown = event(app, "inspect").fn(str(path))

@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.provenance import read_story
+from audiodiff.synthesis.provenance import read_provenance
 from demo import edits, handlers
 from demo.handlers import Asked, Created, Update
 from demo.studio import Studio
@@ -36,9 +36,9 @@ def test_variations_have_seeds_of_their_own_and_are_as_loud_as_the_clip(studio: 
     first, second = sound(made, 0), sound(made, 1)
     assert first.shape == (RATE,)
     assert np.abs(first - second).max() > 1e-3
-    story = read_story(made.clips[0].path)
-    assert (story.verb, story.settings["strength"], story.settings["level"]) == ("vary", 0.5, "none")
-    assert story.inputs[0].name == "my voice.wav"
+    record = read_provenance(made.clips[0].path)
+    assert (record.verb, record.settings["strength"], record.settings["level"]) == ("vary", 0.5, "none")
+    assert record.inputs[0].name == "my voice.wav"
 
 
 def test_a_clip_brings_its_own_prompt_where_none_is_given(studio: Studio, voice: Path) -> None:
@@ -46,8 +46,8 @@ def test_a_clip_brings_its_own_prompt_where_none_is_given(studio: Studio, voice:
         handlers.generate(studio, ignore, user="me", seconds=1.0, asked=Asked("flute", "drums", steps=2)).clips[0].path
     )
     for prompt, wanted in ((None, ("flute", "drums")), ("", ("", "")), ("harp", ("harp", ""))):
-        story = read_story(edit("vary", studio, clip, prompt=prompt).clips[0].path)
-        assert (story.prompt, story.negative) == wanted
+        record = read_provenance(edit("vary", studio, clip, prompt=prompt).clips[0].path)
+        assert (record.prompt, record.negative) == wanted
     assert edits.prompts_of(studio, clip) == ("flute", "drums")
     assert edits.prompts_of(studio, voice) is None
     assert edits.prompts_of(studio, None) is None
@@ -75,7 +75,7 @@ def test_a_clip_goes_on_or_is_led_into(studio: Studio, voice: Path) -> None:
 def test_the_fade_of_a_clip_of_ours_is_made_anew_unless_it_is_to_stay(studio: Studio) -> None:
     clip = handlers.generate(studio, ignore, user="me", seconds=1.0, asked=Asked("flute", steps=2)).clips[0].path
     trims = [
-        read_story(edit("extend", studio, clip, seconds=0.5, trim=trim).clips[0].path).settings["trim"]
+        read_provenance(edit("extend", studio, clip, seconds=0.5, trim=trim).clips[0].path).settings["trim"]
         for trim in (None, 0.0)
     ]
     assert trims == [0.01, 0.0]
@@ -85,14 +85,14 @@ def test_clips_lie_between_two_and_have_one_seed(studio: Studio, voice: Path) ->
     other = edit("vary", studio, voice, strength=1.0).clips[0].path
     made = edit("interpolate", studio, [voice, other], count=3, seed=6, strength=0.2)
     assert [clip.seed for clip in made.clips] == [6, 6, 6]
-    positions = [read_story(clip.path).settings["position"] for clip in made.clips]
+    positions = [read_provenance(clip.path).settings["position"] for clip in made.clips]
     assert positions == [0.0, 0.5, 1.0]
 
 
 def test_prompts_are_gone_between_without_clips(studio: Studio) -> None:
     made = edit("interpolate", studio, None, prompts=["flute", "drums"], seconds=1.0, count=2)
     assert [clip.path.name for clip in made.clips] == ["prompts-1.flac", "prompts-2.flac"]
-    assert [read_story(clip.path).prompt for clip in made.clips] == ["flute", "drums"]
+    assert [read_provenance(clip.path).prompt for clip in made.clips] == ["flute", "drums"]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_the_page_has_two_places_for_clips_and_two_for_prompts(
     made = edits.interpolate_between(
         studio, ignore, user="me", clips=(voice, voice), asked=asked, prompt=to, strength=0.5
     )
-    assert [read_story(clip.path).prompt for clip in made.clips] == wanted
+    assert [read_provenance(clip.path).prompt for clip in made.clips] == wanted
 
 
 @pytest.mark.parametrize(
@@ -182,16 +182,16 @@ def test_one_click_makes_more_of_a_clip(studio: Studio, voice: Path) -> None:
 
     def again(what: str, source: Path = clip) -> list[Any]:
         made = edits.again(studio, ignore, user="me", clip=source, what=what, seed=3).clips
-        return [read_story(one.path) for one in made]
+        return [read_provenance(one.path) for one in made]
 
     subtle, strong = again("subtle"), again("strong")
-    assert [story.seed for story in subtle] == [3, 4, 5, 6]
-    assert {(story.verb, story.prompt, story.negative) for story in subtle + strong} == {("vary", "flute", "drums")}
+    assert [record.seed for record in subtle] == [3, 4, 5, 6]
+    assert {(record.verb, record.prompt, record.negative) for record in subtle + strong} == {("vary", "flute", "drums")}
     assert subtle[0].settings["strength"] < strong[0].settings["strength"]
     (longer,) = again("extend")
     assert (longer.verb, longer.audio.n_samples) == ("extend", 6 * RATE)
     (loop,) = again("loop")
     assert (loop.verb, loop.seed, loop.prompt, loop.negative) == ("generate", 6, "flute", "drums")
     assert (loop.settings["loop"], loop.settings["steps"], loop.settings["level"]) == (True, 2, "loudness")
-    with pytest.raises(AudiodiffError, match="has no audiodiff story"):
+    with pytest.raises(AudiodiffError, match="has no audiodiff provenance record"):
         again("loop", voice)

@@ -13,9 +13,9 @@ import soundfile
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.files import apply
-from audiodiff.synthesis.provenance import read_story
+from audiodiff.synthesis.provenance import read_provenance
 from audiodiff.synthesis.settings import GenerateSettings, Sampling
-from demo import edits, handlers, stories
+from demo import edits, handlers, provenance
 from demo.handlers import Asked, Created, Pace, Update
 from demo.jobs import Stopped
 from demo.pictures import PreviewBudget
@@ -36,7 +36,7 @@ def generate(studio: Studio, report: Any = ignore, **asked: Any) -> Created:
     )
 
 
-def test_clips_are_those_of_the_command_line_and_tell_their_story(studio: Studio) -> None:
+def test_clips_are_those_of_the_command_line_and_tell_their_record(studio: Studio) -> None:
     made = generate(studio, count=2, seed=7, steps=2, negative="drums", format="wav")
     assert [clip.seed for clip in made.clips] == [7, 8]
     assert not made.stopped
@@ -51,8 +51,8 @@ def test_clips_are_those_of_the_command_line_and_tell_their_story(studio: Studio
         )
         assert rate == RATE
         np.testing.assert_allclose(samples, wanted.waveform, atol=1e-4)
-        story = read_story(clip.path)
-        assert (story.prompt, story.negative, story.seed, story.settings["steps"]) == (
+        record = read_provenance(clip.path)
+        assert (record.prompt, record.negative, record.seed, record.settings["steps"]) == (
             "solo piano",
             "drums",
             clip.seed,
@@ -160,7 +160,7 @@ def test_a_job_that_waits_longer_than_files_are_kept_is_done_all_the_same(
         ),
         "vocode": lambda report: vocode(studio, report, user="me", input=uploaded(studio, voice)).path,
         "upsample": lambda report: upsample(studio, report, user="me", input=uploaded(studio, call)).path,
-        "replay": lambda report: stories.replay(studio, report, user="me", input=clip, recording=voice).path,
+        "replay": lambda report: provenance.replay(studio, report, user="me", input=clip, recording=voice).path,
     }
     waits, free = threading.Event(), threading.Event()
     before = studio.jobs.submit(lambda: free.wait(60.0))
@@ -182,16 +182,16 @@ def test_a_loop_is_made_and_its_seam_is_told(studio: Studio) -> None:
     clip = generate(studio, loop=True, seed=2).clips[0]
     assert clip.path.name == "solo-piano-loop-seed2.flac"
     assert clip.seam is not None
-    assert read_story(clip.path).settings["loop"] is True
+    assert read_provenance(clip.path).settings["loop"] is True
     assert generate(studio).clips[0].seam is None
 
 
 def test_a_reference_is_heard_and_told(studio: Studio, voice: Path) -> None:
     plain = generate(studio).clips[0].path
     like = generate(studio, reference=uploaded(studio, voice)).clips[0].path
-    assert read_story(like).inputs[0].name == voice.name
+    assert read_provenance(like).inputs[0].name == voice.name
     assert np.abs(soundfile.read(like)[0] - soundfile.read(plain)[0]).max() > 1e-3
-    assert read_story(plain).inputs == ()
+    assert read_provenance(plain).inputs == ()
     for reference, message in ((str(voice) + "x", "is not on the server"), (Path(__file__), "not audio")):
         with pytest.raises(AudiodiffError, match=message):
             generate(studio, reference=reference)
@@ -200,8 +200,8 @@ def test_a_reference_is_heard_and_told(studio: Studio, voice: Path) -> None:
 def test_empty_fields_are_the_models_own(studio: Studio) -> None:
     numbers = dict.fromkeys(("steps", "guidance", "tempo", "vocoder_steps"))
     names = dict.fromkeys(("sampler", "grid", "source", "precision"), "")
-    story = read_story(generate(studio, **numbers, **names).clips[0].path)
-    assert (story.settings["steps"], story.settings["sampler"], story.settings["guidance"]) == (3, "dpmpp_2m", 2.0)
+    record = read_provenance(generate(studio, **numbers, **names).clips[0].path)
+    assert (record.settings["steps"], record.settings["sampler"], record.settings["guidance"]) == (3, "dpmpp_2m", 2.0)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ pytest.importorskip("gradio", reason="the extra demo")
 from gradio_client import Client, handle_file
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.provenance import read_story
+from audiodiff.synthesis.provenance import read_provenance
 from demo.limits import Limits
 from demo.serve import (
     GRADIO_FOLDER,
@@ -145,9 +145,9 @@ def test_generate_inspect_and_replay(client: Client) -> None:
     files, report = client.predict(prompt="flute", seconds=1.0, count=2, seed=7, steps=2, api_name="/generate")
     assert [clip["seed"] for clip in json.loads(report)["clips"]] == [7, 8]
     assert [soundfile.info(file).frames for file in files] == [RATE, RATE]
-    assert read_story(files[1]).seed == 8
+    assert read_provenance(files[1]).seed == 8
     told = json.loads(client.predict(input=handle_file(files[0]), api_name="/inspect"))
-    assert (told["story"]["prompt"], told["samples_unchanged"]) == ("flute", True)
+    assert (told["provenance"]["prompt"], told["samples_unchanged"]) == ("flute", True)
     again, found = client.predict(input=handle_file(files[0]), api_name="/replay")
     assert json.loads(found) == {"identical": True, "reasons": [], "untouched": True}
     np.testing.assert_array_equal(soundfile.read(again)[0], soundfile.read(files[0])[0])
@@ -157,7 +157,7 @@ def test_generate_inspect_and_replay(client: Client) -> None:
 def test_a_clip_like_a_recording(client: Client, voice: Path) -> None:
     given = {"prompt": "", "seconds": 1.0, "steps": 2}
     files, _ = client.predict(**given, reference=handle_file(voice), api_name="/generate")
-    assert read_story(files[0]).inputs[0].name == voice.name
+    assert read_provenance(files[0]).inputs[0].name == voice.name
     again, found = client.predict(input=handle_file(files[0]), recording=[handle_file(voice)], api_name="/replay")
     assert json.loads(found)["identical"]
     np.testing.assert_array_equal(soundfile.read(again)[0], soundfile.read(files[0])[0])
@@ -231,7 +231,7 @@ def test_bad_input_gets_a_sentence_and_the_server_lives(client: Client, voice: P
     assert "21 s of sound" in told("/vocode", input=handle_file(long))
     message = told("/upsample", input=handle_file(voice), augmentation=0.6)
     assert "augmentation is" in message
-    assert "no audiodiff story" in told("/replay", input=handle_file(voice))
+    assert "no audiodiff provenance record" in told("/replay", input=handle_file(voice))
     large = tmp_path / "large.wav"
     large.write_bytes(bytes(2 << 20))
     assert told("/inspect", input=handle_file(large))
@@ -293,12 +293,12 @@ def test_no_file_of_the_server_can_be_read(server: tuple[str, Studio], client: C
     answer = httpx.get(f"{url}gradio_api/call/inspect/{event}", timeout=30.0).text
     assert "event: error" in answer
     assert "secret" not in answer
-    # nor by a story that names it
-    story = tmp_path / "story.json"
+    # nor by a record that names it
+    record = tmp_path / "record.json"
     document = json.loads((Path(__file__).with_name("hostile.json")).read_text())
     document["settings"]["file"]["path"] = str(Path("pyproject.toml").resolve())
-    story.write_text(json.dumps(document))
-    told = client.predict(input=handle_file(story), api_name="/inspect")
+    record.write_text(json.dumps(document))
+    told = client.predict(input=handle_file(record), api_name="/inspect")
     assert isinstance(told, str)
     assert "build-system" not in told
     held = [path for path in studio.workspace.folder.rglob("*") if path.name == "pyproject.toml"]

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.provenance import read_story
+from audiodiff.synthesis.provenance import read_provenance
 from demo import handlers
 from demo.handlers import Compared, Update
 from demo.jobs import Stopped
@@ -43,8 +43,8 @@ def test_a_call_gets_its_band_and_is_compared(studio: Studio, call: Path) -> Non
     )
     assert (figures["seconds"], figures["channels"], figures["silent_channels"], figures["notes"]) == (0.5, 1, 0, [])
     assert figures["real_time_factor"] > 0
-    story = read_story(made.path)
-    assert (story.verb, story.seed, story.inputs[0].name) == ("upsample", 4, "my call.wav")
+    record = read_provenance(made.path)
+    assert (record.verb, record.seed, record.inputs[0].name) == ("upsample", 4, "my call.wav")
 
 
 def test_what_went_in_is_interpolated_and_shown_without_the_band(studio: Studio, call: Path) -> None:

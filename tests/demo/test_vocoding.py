@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.provenance import read_story
+from audiodiff.synthesis.provenance import read_provenance
 from demo import handlers
 from demo.handlers import Update
 from demo.jobs import Stopped
@@ -29,8 +29,8 @@ def test_a_recording_is_resynthesised_and_compared(studio: Studio, voice: Path) 
     assert (figures["steps"], figures["sampler"], figures["seed"], figures["seconds"]) == (2, "ddim", 3, 1.0)
     assert 0.05 < figures["log_mel_l1"] < 5.0
     assert figures["real_time_factor"] > 0
-    story = read_story(made.path)
-    assert (story.verb, story.seed, story.inputs[0].name) == ("vocode", 3, "my voice.wav")
+    record = read_provenance(made.path)
+    assert (record.verb, record.seed, record.inputs[0].name) == ("vocode", 3, "my voice.wav")
 
 
 def test_stereo_stays_stereo_and_other_rates_are_taken(studio: Studio, tmp_path: Path) -> None:

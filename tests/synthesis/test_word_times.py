@@ -71,7 +71,7 @@ def test_json_and_textgrid(times: WordTimes) -> None:
     ("seconds", "text", "said"),
     [
         (None, "All of us see Sally fell.", "not what is said"),
-        (None, "Sally sells me more shells. " * 3, "needs at least"),
+        (None, "Sally sells me more shells. " * 9, "needs at least"),
         (None, "", "the text is empty"),
         (None, "?!", "no word to say"),
         (None, "Не знаю", "Cyrillic"),

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from audiodiff.synthesis.provenance import StoryModel
+from audiodiff.synthesis.provenance import ModelRecord
 from audiodiff.synthesis.settings import Resolved
 from audiodiff.synthesis.voice import Spoken
 from audiodiff.text.english import utterances
@@ -26,7 +26,7 @@ class FakeVoice:
         self.defaults = Resolved(steps=4, sampler="euler", grid="uniform")
         self.variation = 0.4
         self.device = torch.device("cpu")
-        self.identity = (StoryModel("fake", "", role="voice"), StoryModel("speech", "", role="vocoder"))
+        self.identity = (ModelRecord("fake", "", role="voice"), ModelRecord("speech", "", role="vocoder"))
         self.seeds: list[int] = []
 
     def utterances(self, text: str, lexicon: Mapping[str, tuple[str, ...]] | None = None) -> Iterator[Utterance]:

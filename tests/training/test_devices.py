@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.training.devices import Devices, close_devices, open_devices
+from audiodiff.training.devices import Devices, close_devices, end_process, open_devices
 
 
 def test_shards_make_up_the_batch() -> None:
@@ -54,10 +54,14 @@ def test_torchrun_makes_one_run_of_its_processes(tmp_path: Path) -> None:
     pytest.importorskip("accelerate")
     script = tmp_path / "script.py"
     script.write_text(
-        "from audiodiff.training.devices import close_devices, open_devices\n"
+        "import sys\n"
+        "from audiodiff.training.devices import close_devices, end_process, open_devices\n"
         "devices = open_devices()\n"
-        "print(f'rank {devices.rank} of {devices.n_processes} on {devices.device.type}', flush=True)\n"
+        # In one write: of an unbuffered print another process may write between a line and its end.
+        "sys.stdout.write(f'rank {devices.rank} of {devices.n_processes} on {devices.device.type}\\n')\n"
         "close_devices()\n"
+        "end_process()\n"
+        "raise AssertionError('a process of several goes on')\n"
     )
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ACCELERATE")}
     done = subprocess.run(
@@ -70,7 +74,7 @@ def test_torchrun_makes_one_run_of_its_processes(tmp_path: Path) -> None:
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    assert sorted(done.stdout.split("\n")[:2]) == ["rank 0 of 2 on cpu", "rank 1 of 2 on cpu"]
+    assert sorted(done.stdout.splitlines()) == ["rank 0 of 2 on cpu", "rank 1 of 2 on cpu"]
 
 
 def test_open_devices() -> None:
@@ -85,6 +89,7 @@ def test_processes_leave_together_and_one_alone_just_ends(monkeypatch: pytest.Mo
     done: list[str] = []
     for name in ("barrier", "destroy_process_group"):
         monkeypatch.setattr(torch.distributed, name, lambda name=name: done.append(name))
+    end_process()  # goes on
     assert close_devices()
     assert done == []
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)

@@ -11,7 +11,7 @@ import soundfile
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis import replay as replay_module
 from audiodiff.synthesis.files import run_file
-from audiodiff.synthesis.provenance import read_story
+from audiodiff.synthesis.provenance import read_provenance
 from audiodiff.synthesis.replay import ReplayContext, replay
 from audiodiff.synthesis.settings import changed
 from audiodiff.synthesis.speaker import Speaker
@@ -33,11 +33,11 @@ def test_a_file_tells_what_was_said_and_is_made_again(
 ) -> None:
     settings = changed(SpeakSettings(TEXT), {"seed": 7, "speed": 0.5, "steps": 3})
     report = run_file("speak", voice, [], tmp_path / "out.flac", settings)
-    story = read_story(tmp_path / "out.flac")
-    assert (story.prompt, story.seed, story.settings["speed"], story.settings["steps"]) == (TEXT, 7, 0.5, 3)
-    assert story.settings["phonemes"].startswith("{HH AH0 L OW1}, *{B IH1 G}* {W ER1 L D}.\n[pause 1] {IH1 T}")
-    assert "synthetic voice" in story.made_by
-    assert story.sentence().startswith("Synthetic voice")
+    record = read_provenance(tmp_path / "out.flac")
+    assert (record.prompt, record.seed, record.settings["speed"], record.settings["steps"]) == (TEXT, 7, 0.5, 3)
+    assert record.settings["phonemes"].startswith("{HH AH0 L OW1}, *{B IH1 G}* {W ER1 L D}.\n[pause 1] {IH1 T}")
+    assert "synthetic voice" in record.made_by
+    assert record.sentence().startswith("Synthetic voice")
     assert report.seconds == soundfile.info(tmp_path / "out.flac").duration
     assert len(set(voice.seeds)) == 3
 
@@ -46,7 +46,7 @@ def test_a_file_tells_what_was_said_and_is_made_again(
     monkeypatch.setattr(voice, "utterances", None)  # the dictionary is not asked again
     again = replay(tmp_path / "out.flac", tmp_path / "again.flac")
     assert again.identical
-    assert again.again.settings == story.settings
+    assert again.again.settings == record.settings
 
 
 def test_silence_between_sentences_is_as_long_as_is_right(voice: FakeVoice) -> None:
