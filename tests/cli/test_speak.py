@@ -113,3 +113,11 @@ def test_bad_input_is_one_sentence(command, tmp_path, monkeypatch, options, said
     assert done.err.count("\n") == 1
     assert {path.name for path in tmp_path.iterdir()} == before
     assert not voice.seeds
+
+
+def test_a_long_text_is_shown_in_part(command, tmp_path) -> None:
+    assert command("speak", "One more sentence. " * 100, "-o", tmp_path / "a.flac").status == 0
+    shown = command("inspect", tmp_path / "a.flac").out
+    assert "characters, all of them with --json" in shown
+    assert len(shown) < 3000
+    assert len(command("inspect", tmp_path / "a.flac", "--json").out) > 4000
