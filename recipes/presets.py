@@ -224,6 +224,35 @@ _UPSAMPLER = _COMMON | {
     "data.gain_db": (-9.0, 6.0),  # either way: a clip of much silence is brought to the level by its average
 }
 
+# --- voices -----------------------------------------------------------------------------------------------------------
+
+_VOICE = _COMMON | {
+    "train.steps": 20_000,
+    "train.batch_size": 6,  # utterances of three or four seconds
+    "train.learning_rate": 1.5e-3,
+    "train.warmup_steps": 300,
+    "train.weight_decay": 0.02,
+    "train.clip_norm": 2.0,
+    "train.ema_half_life": 8_000.0,
+    "train.validate_every": 500,
+    "train.save_every_seconds": 180.0,
+    "train.log_every": 100,
+    "data.crop_frames": 1_200,  # fourteen seconds
+    "data.gain_db": (0.0, 0.0),
+    "model.dropout": 0.15,  # an hour of speech is soon known by heart
+}
+
+_VOICE_LONG = _VOICE | {
+    "train.steps": 200_000,
+    "train.batch_size": 16,
+    "train.learning_rate": 1e-3,
+    "train.warmup_steps": 1_000,
+    "train.ema_half_life": 200_000.0,
+    "train.validate_every": 5_000,
+    "train.save_every_seconds": 600.0,
+    "model.dropout": 0.1,
+}
+
 PRESETS: dict[str, Preset] = {
     # The model in the package: made for two CPU cores and an hour and a half.
     "speech": Preset("vocoder", "speech vocoder, 22.05 kHz, HiFi-GAN mel", _SPEECH),
@@ -481,6 +510,47 @@ PRESETS: dict[str, Preset] = {
             "sampling.steps": 2,
             "validation.clips": 2,
             "validation.seconds": 1.0,
+        },
+    ),
+    # The voice in the package: two CPU cores and an hour and a half.
+    "kathleen": Preset("voice", "the voice of Kathleen, English, 22.05 kHz", _VOICE | {"speaker": "kathleen"}),
+    # Any folder of recordings with their texts. Of little, start from a trained voice (--init kathleen).
+    "voice": Preset("voice", "an English voice, 22.05 kHz", _VOICE),
+    # 24 hours of one reader.
+    "ljspeech-voice": Preset(
+        "voice", "the voice of LJSpeech, English, 22.05 kHz", _VOICE_LONG | {"data.corpus": "ljspeech"}
+    ),
+    # 110 speakers, each a voice of its own.
+    "vctk-voice": Preset(
+        "voice", "the voices of VCTK, English, 22.05 kHz", _VOICE_LONG | {"data.corpus": "vctk", "speaker": "all"}
+    ),
+    # 2,456 readers.
+    "libritts-voice": Preset(
+        "voice",
+        "the voices of LibriTTS, English, 22.05 kHz",
+        _VOICE_LONG | {"train.steps": 400_000, "data.corpus": "libritts", "speaker": "all"},
+    ),
+    "tiny-voice": Preset(
+        "voice",
+        "a voice that has hardly learnt anything",
+        _VOICE
+        | _TINY
+        | {
+            "train.batch_size": 2,
+            "train.validate_every": 60,
+            "model.width": 32,
+            "model.heads": 2,
+            "model.encoder_blocks": 1,
+            "model.encoder_layers": 1,
+            "model.decoder_blocks": 1,
+            "model.prosody_width": 16,
+            "model.duration_blocks": 1,
+            "model.f0_blocks": 1,
+            "model.denoiser_width": 32,
+            "model.denoiser_blocks": 1,
+            "model.time_width": 16,
+            "sampling.steps": 2,
+            "validation.clips": 2,
         },
     ),
 }

@@ -146,5 +146,13 @@ KINDS = Kinds(
         synthesizer="audiodiff.synthesis.upsample:load_upsampler",
         recipe="upsampler",
     ),
+    Kind(
+        "voice",
+        "a voice, which speaks text",
+        config="audiodiff.models.voice:VoiceConfig",
+        module="audiodiff.models.voice:Voice",
+        synthesizer="audiodiff.synthesis.voice:load_voice",
+        recipe="voice",
+    ),
 )
 """The kinds of models by name."""
