@@ -6,8 +6,9 @@ model is told, and the model says what the upper band was.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -31,7 +32,7 @@ from audiodiff.training.logging import Board
 from audiodiff.training.loop import LossOutput, Player, TrainConfig, step_seed
 
 from .corpus import DataConfig, RandomCrops, describe_corpus, fit_length, open_corpus
-from .recipe import OnStep, Recipe, check_sampling, check_shape, player
+from .recipe import OnStep, PlainSampling, Recipe, check_shape, player
 from .session import run_steps
 from .validation import beginnings, even_times, exported
 
@@ -40,17 +41,13 @@ _STATISTICS_CROPS = 128
 
 
 @dataclass(frozen=True)
-class SamplingConfig:
-    """How the model is meant to be sampled; goes into the checkpoint, and validation uses it.
+class UpsamplerSampling(PlainSampling):
+    """How the upsampler is meant to be sampled; validation uses it.
 
     Attributes:
-        steps, sampler, grid, precision, augmentation: as in `audiodiff upsample`.
+        augmentation: as in `audiodiff upsample`.
     """
 
-    steps: int = 8
-    sampler: str = "ddim"
-    grid: str = "uniform"
-    precision: Literal["fp32", "bf16"] = "fp32"
     augmentation: float = 0.05
 
 
@@ -85,7 +82,7 @@ class Config:
     model: UpsamplerConfig
     train: TrainConfig
     data: DataConfig = field(default_factory=DataConfig)
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    sampling: UpsamplerSampling = field(default_factory=partial(UpsamplerSampling, 8, "ddim", "uniform"))
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     full_noise: float = 0.1
     output: str = ""
@@ -104,7 +101,6 @@ class Config:
         if not 0.0 <= self.full_noise <= 1.0:
             raise AudiodiffError(f"full_noise is {self.full_noise}; expected a share from 0 to 1.")
         check_bounds(self.validation, "validation", clips=(0, 10_000), seconds=(1e-3, 3600.0))
-        check_sampling(self.sampling)
         if not 0.0 <= self.sampling.augmentation <= self.model.augmentation_max:
             raise AudiodiffError(
                 f"sampling.augmentation is {self.sampling.augmentation}; expected 0 to model.augmentation_max = "

@@ -8,8 +8,9 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ from audiodiff.training.loop import LossOutput, Player, TrainConfig, step_seed
 
 from .corpus import DataConfig, RandomCrops, describe_corpus, fit_length, open_corpus
 from .from_mel import follow_mel
-from .recipe import OnStep, Recipe, check_sampling, check_shape, player
+from .recipe import OnStep, PlainSampling, Recipe, check_shape, player
 from .session import run_steps
 from .validation import beginnings, even_times, exported
 
@@ -73,19 +74,14 @@ class OutputConfig:
 
 
 @dataclass(frozen=True)
-class SamplingConfig:
-    """How the model is meant to be sampled; goes into the checkpoint, and validation sounds use it.
+class VocoderSampling(PlainSampling):
+    """How the vocoder is meant to be sampled; validation sounds use it.
 
     Attributes:
-        steps, sampler, grid, precision: as in `audiodiff vocode`.
         prior: the prior to sample from, where it is not the one of training; weights do not depend on it.
         output: the projections of the estimate, where they are not those of training; nor do weights depend on them.
     """
 
-    steps: int = 8
-    sampler: str = "ddim"
-    grid: str = "uniform"
-    precision: Literal["fp32", "bf16"] = "fp32"
     prior: PriorConfig | None = None
     output: OutputConfig | None = None
 
@@ -123,7 +119,7 @@ class Config:
     model: VocoderConfig
     train: TrainConfig
     data: DataConfig = field(default_factory=DataConfig)
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    sampling: VocoderSampling = field(default_factory=partial(VocoderSampling, 8, "ddim", "uniform"))
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     autoencoder: str = ""
@@ -137,7 +133,6 @@ class Config:
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
         check_bounds(self.validation, "validation", clips=(0, 10_000), seconds=(1e-3, 3600.0))
-        check_sampling(self.sampling)
         check_bounds(
             self.adversarial,
             "adversarial",

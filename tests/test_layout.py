@@ -124,6 +124,18 @@ def test_nothing_asks_for_a_kind_by_name() -> None:
     assert found == []
 
 
+def test_how_to_sample_is_declared_once() -> None:
+    """In `Sampling` and `Resolved`, and as the arguments of the two doors that take plain values."""
+    found = {
+        node.name
+        for path in sources("audiodiff", "recipes", "demo")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ClassDef)
+        and {"steps", "sampler"} <= {ast.unparse(part.target) for part in node.body if isinstance(part, ast.AnnAssign)}
+    }
+    assert found - {"ClipOptions", "Asked", "ClipRequest"} == {"Sampling", "Resolved"}
+
+
 def identifiers(tree: ast.AST) -> set[str]:
     """Return the names that a module gives or uses, arguments and attributes among them."""
     found = set()
