@@ -17,7 +17,7 @@ from torch import nn
 from audiodiff.bounds import check_bounds
 from audiodiff.data.dataset import AudioDataset
 from audiodiff.data.items import AudioItem
-from audiodiff.data.voice_clips import VoiceClips, voice_clips
+from audiodiff.data.voice_clips import VoiceBatch, VoiceClips, voice_clips
 from audiodiff.diffusion.times import logit_normal_quantile, stratified_uniform
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import load_checkpoint, save_checkpoint
@@ -259,18 +259,18 @@ def make_player(model: Voice, corpus: Corpus, config: Config, devices: Devices) 
         clips = clips_of_step(corpus, count, config.train.seed, step)
         batch = corpus.clips.batch(clips, [corpus.speakers[clip] for clip in clips])
         uniform = torch.stack([stratified_uniform(count, generator) for _ in range(3)], dim=1)
-        draws = draw(
-            logit_normal_quantile(model.process, uniform), *batch.log_mel.shape[1:], batch.ids.shape[1], generator
-        )
-        result = model.loss(*(devices.shard(part) for part in batch), Draws(*(devices.shard(part) for part in draws)))
+        draws = draw(logit_normal_quantile(model.process, uniform), batch, generator)
+        batch = VoiceBatch(*(devices.shard(part) for part in batch))
+        result = model.loss(*batch, Draws(*(devices.shard(part) for part in draws)))
         return LossOutput(result.per_item.mean(), result.terms)
 
     return player("voice", model, loss, devices, config.train.accumulate)
 
 
-def draw(t: torch.Tensor, n_frames: int, n_mels: int, n_symbols: int, generator: torch.Generator) -> Draws:
-    """Draw the random numbers of items at times `t` `[batch, 3]`."""
-    count = len(t)
+def draw(t: torch.Tensor, batch: VoiceBatch, generator: torch.Generator) -> Draws:
+    """Draw the random numbers of a batch at times `t` `[batch, 3]`."""
+    count, n_symbols = batch.ids.shape
+    _, n_frames, n_mels = batch.log_mel.shape
     return Draws(
         t,
         torch.rand(count, n_symbols, generator=generator) - 0.5,
@@ -282,15 +282,15 @@ def draw(t: torch.Tensor, n_frames: int, n_mels: int, n_symbols: int, generator:
 
 @torch.no_grad()
 def validation_losses(model: Voice, corpus: Corpus, devices: Devices) -> dict[str, float]:
-    """Training losses on the validation clips, at the same times and with the same noise whenever they are asked for."""
+    """Training losses on the validation clips, at the same times and with the same noise every time."""
     generator = torch.Generator().manual_seed(step_seed(0, 0))
     times = even_times(0.0, model.process.t_max)[:, None].expand(-1, 3)
     totals: dict[str, float] = {}
     for clip, speaker in enumerate(corpus.speakers):
         batch = corpus.clips.batch([clip] * N_TIMES, [speaker] * N_TIMES)
-        draws = draw(times, *batch.log_mel.shape[1:], batch.ids.shape[1], generator)
-        parts = [part.to(devices.device) for part in (*batch, *draws)]
-        result = model.loss(*parts[: len(batch)], Draws(*parts[len(batch) :]))
+        draws = Draws(*(part.to(devices.device) for part in draw(times, batch, generator)))
+        batch = VoiceBatch(*(part.to(devices.device) for part in batch))
+        result = model.loss(*batch, draws)
         values = {"loss": result.per_item.mean(), **result.terms}
         for name, value in values.items():
             totals[name] = totals.get(name, 0.0) + value.item() / len(corpus)

@@ -1,8 +1,7 @@
-"""Recordings with their texts made ready to learn a voice from: aligned phonemes, pitch and log-mels, kept in a file."""
+"""Recordings with their texts made ready to learn a voice from: aligned phonemes, pitch, log-mels, kept in a file."""
 
 import hashlib
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +97,8 @@ class VoiceClips:
             rows = [self.arrays[name][int(ends[n - 1]) if n else 0 : int(ends[n])] for n in clips]
             whole = pad_sequence(rows, batch_first=True)
             parts.append(whole.long() if name in ("ids", "durations") else whole.float())
-        return VoiceBatch(*parts, torch.tensor(speakers))
+        parts.append(torch.tensor(speakers))
+        return VoiceBatch(*parts)
 
 
 def level_of_speech(waveform: Tensor) -> float:
@@ -150,7 +150,7 @@ def voice_clips(
 class _Clip(NamedTuple):
     """A clip that may be used: its number in the dataset, what is said, its factor of level, and its log-mel."""
 
-    index: int
+    number: int
     utterance: Utterance
     text: Transcript
     gain: float
@@ -171,18 +171,18 @@ def _build(
         least = fit_threshold([one.fit for one in found])
         for clip, one in zip(clips, found, strict=True):
             if one.fit < least:
-                path = str(data.items[clip.index].path)
+                path = str(data.items[clip.number].path)
                 skipped.append((path, f"{path}: its text does not fit its sound ({one.fit:.1f}, least {least:.1f})."))
         kept = [(clip, one) for clip, one in zip(clips, found, strict=True) if one.fit >= least]
     else:
         kept = list(zip(clips, found, strict=True))
     tracks = [
-        track_f0(data.waveform(clip.index) * clip.gain, spec, *pitch)
+        track_f0(data.waveform(clip.number) * clip.gain, spec, *pitch)
         for clip, _ in progress_bar(kept, "Tracking pitch")
     ]
     hertz = np.concatenate([track.hertz for track in tracks])
     arrays = {
-        "index": np.array([clip.index for clip, _ in kept]),
+        "index": np.array([clip.number for clip, _ in kept]),
         "symbol_ends": np.cumsum([len(one.symbols) for _, one in kept]),
         "frame_ends": np.cumsum([clip.log_mel.shape[1] for clip, _ in kept]),
         "ids": np.array([SYMBOL_ID[symbol] for _, one in kept for symbol in one.symbols], np.int16),
@@ -225,12 +225,9 @@ def _readable(data: AudioDataset, spec: MelSpec, level: float) -> tuple[list[_Cl
 def _aligned(clips: Sequence[_Clip], model: PhoneModel | None) -> tuple[list[Alignment], PhoneModel]:
     """Alignments of clips, and the aligner."""
     if model is None:
-        stride = -(-len(clips) // _MOST_TO_TRAIN)
-        some = clips[::stride]
-        found: list[Alignment] = []
-        for done, model, found in train_aligner([clip.log_mel for clip in some], [clip.text for clip in some]):
-            logging.getLogger(__name__).info("alignment, round %d: %.3f", done.number, done.log_likelihood)
-        if stride == 1 and model is not None:
+        some = clips[:: -(-len(clips) // _MOST_TO_TRAIN)]
+        rounds = train_aligner([clip.log_mel for clip in some], [clip.text for clip in some])
+        *_, (_, model, found) = progress_bar(rounds, "Aligning")
+        if len(some) == len(clips):
             return found, model
-    assert model is not None
     return [align(model, clip.log_mel, clip.text) for clip in progress_bar(clips, "Aligning")], model

@@ -21,11 +21,11 @@ _ROWS = 256
 
 
 class Frames(NamedTuple):
-    """`index` `[batch, n_frames]`: the symbol of each frame; `place` `[batch, n_frames, N_PLACE]`: where in it;
+    """`symbol` `[batch, n_frames]`: which symbol each frame is of; `place` `[batch, n_frames, N_PLACE]`: where in it;
     `mask` `[batch, n_frames, 1]`: 1 where there is a frame.
     """
 
-    index: Tensor
+    symbol: Tensor
     place: Tensor
     mask: Tensor
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -59,10 +58,11 @@ class Block(nn.Module):
         y = (x * mask).transpose(1, 2)[:, :, None]
         y = self.norm(self.convolution(y)[:, :, 0].transpose(1, 2))
         if self.modulation is None:
-            return x + self.down(self.dropout(F.silu(self.up(y))))
+            result: Tensor = x + self.down(self.dropout(F.silu(self.up(y))))
+            return result
         shift, scale, gate = self.modulation(time)[:, None].chunk(3, dim=-1)
-        y = self.down(self.dropout(F.silu(self.up(y * (1.0 + scale) + shift))))
-        return x + y * (1.0 + gate)
+        result = x + self.down(self.dropout(F.silu(self.up(y * (1.0 + scale) + shift)))) * (1.0 + gate)
+        return result
 
 
 class SelfAttention(nn.Module):
@@ -82,7 +82,8 @@ class SelfAttention(nn.Module):
         query, key, value = self.qkv(self.norm1(x)).view(batch, places, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         y = F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :, 0] > 0)
         x = x + self.dropout(self.out(y.transpose(1, 2).reshape(batch, places, width)))
-        return x + self.down(self.dropout(F.silu(self.up(self.norm2(x)))))
+        result: Tensor = x + self.down(self.dropout(F.silu(self.up(self.norm2(x)))))
+        return result
 
 
 class FlowNetwork(nn.Module):

@@ -120,12 +120,15 @@ class Voice(nn.Module):
         for layer in self.attention:
             x = layer(x, mask)
         x = self.encoder_norm(x)
-        return (x if self.speakers is None else x + self.speakers(speaker)[:, None].to(x.dtype)), mask
+        if self.speakers is not None:
+            x = x + self.speakers(speaker)[:, None].to(x.dtype)
+        states: Tensor = x
+        return states, mask
 
     def expand(self, states: Tensor, frames: Frames) -> Tensor:
         """States of frames `[batch, n_frames, width]` from those of the symbols that they belong to."""
         place = self.place(frames.place)
-        index = frames.index[..., None].expand(-1, -1, states.shape[-1])
+        index = frames.symbol[..., None].expand(-1, -1, states.shape[-1])
         return states.gather(1, index).to(place.dtype) + place
 
     def decode(self, states: Tensor, frames: Frames, log_hertz: Tensor, voiced: Tensor) -> tuple[Tensor, Tensor]:
@@ -185,6 +188,11 @@ class Voice(nn.Module):
         if residual is not None:
             mean = mean + residual * self.residual_variance.sqrt()
         return (mean * self.mel_deviation + self.mel_mean).transpose(1, 2)
+
+    def residual_of_mel(self, log_mel: Tensor, mean: Tensor) -> Tensor:
+        """State of the residual, of which `mel_of_states` makes the log-mel `[batch, n_mels, n_frames]`."""
+        target = (log_mel.transpose(1, 2) - self.mel_mean) / self.mel_deviation
+        return (target - mean) / self.residual_variance.sqrt()
 
     def loss(
         self,
