@@ -18,7 +18,7 @@ from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint, public_name
 from audiodiff.models.voice import Voice
 from audiodiff.models.voice.frames import Frames, frames_of
 from audiodiff.synthesis.machine import check_model
-from audiodiff.synthesis.provenance import StoryModel, hash_config
+from audiodiff.synthesis.provenance import ModelRecord, hash_config
 from audiodiff.synthesis.sampling import compute_dtype
 from audiodiff.synthesis.settings import RECOMMENDED, Resolved, Sampling, check_range, recommended_by
 from audiodiff.synthesis.vocode import VocoderSynthesizer, open_device
@@ -71,7 +71,7 @@ class VoiceSynthesizer:
         vocoder: VocoderSynthesizer,
         *,
         name: str = "voice",
-        identity: tuple[StoryModel, ...] = (),
+        identity: tuple[ModelRecord, ...] = (),
         defaults: Resolved = DEFAULTS,
         variation: float = VARIATION,
         pronunciations: Mapping[str, tuple[str, ...]] | None = None,
@@ -92,7 +92,7 @@ class VoiceSynthesizer:
         self.model = model
         self.vocoder = vocoder
         self.name = name
-        self.identity = identity or (StoryModel(public_name(name), "", role="voice"), vocoder.identity)
+        self.identity = identity or (ModelRecord(public_name(name), "", role="voice"), vocoder.identity)
         self.defaults = defaults
         self.variation = variation
         self.pronunciations = dict(pronunciations or {})
@@ -392,7 +392,7 @@ def load_voice(name_or_path: str | Path = "kathleen", *, device: str = "auto") -
         raise AudiodiffError(f"the vocoder of {folder} takes another mel than the voice makes; give one that fits.")
     model.to(chosen)
     name = public_name(name_or_path)
-    identity = StoryModel(name, weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]), role="voice")
+    identity = ModelRecord(name, weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]), role="voice")
     behind = replace(vocoder.identity, name=f"{name}/{VOCODER_FOLDER}") if inside else vocoder.identity
     return VoiceSynthesizer(
         model,
