@@ -26,6 +26,7 @@ COMMANDS = {
     "extend": "audiodiff.cli.extend",
     "interpolate": "audiodiff.cli.interpolate",
     "speak": "audiodiff.cli.speak",
+    "respeak": "audiodiff.cli.respeak",
     "align": "audiodiff.cli.align",
     "vocode": "audiodiff.cli.vocode",
     "upsample": "audiodiff.cli.upsample",

@@ -38,7 +38,7 @@ from audiodiff.synthesis.upsample import load_upsampler
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 from audiodiff.synthesis.verbs import VERBS
 from audiodiff.synthesis.voice import VoiceSynthesizer, load_voice
-from audiodiff.synthesis.voice_settings import SpeakSettings
+from audiodiff.synthesis.voice_settings import RespeakSettings, SpeakSettings
 
 _COUNTS = ("no", "one", "two")
 _SHOWN = 12
@@ -232,7 +232,9 @@ def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord
         )
     if len(record.inputs) > 1 and context.recording is not None and not context.recording.is_dir():
         raise AudiodiffError(f"{context.source} was made from two files; give the folder where both are with --input.")
-    prepare = {"vocode": _vocoding, "upsample": _upsampling, "speak": _speaking}.get(verb.name, _clip)
+    prepare = {"vocode": _vocoding, "upsample": _upsampling, "speak": _speaking, "respeak": _respeaking}.get(
+        verb.name, _clip
+    )
     prepared = prepare(record, context)
     sources = [Source(context.find_input(item)) for item in record.inputs]
     synthesizer, settings, resolved = prepared()
@@ -304,12 +306,31 @@ def _speaking(record: ProvenanceRecord, context: ReplayContext) -> Prepared:
         sampling=_sampling(record),
         vocoder_steps=setting(record, "vocoder_steps", int),
     )
+    return _voice(record, context, settings)
+
+
+def _respeaking(record: ProvenanceRecord, context: ReplayContext) -> Prepared:
+    pairs = setting(record, "replace", list)
+    if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        raise AudiodiffError(f"the provenance record of {context.source} is damaged: its words are no pairs.")
+    settings = RespeakSettings(
+        setting(record, "text", str),
+        tuple((pair[0], pair[1]) for pair in pairs),
+        variation=setting(record, "variation", float),
+        speaker=setting(record, "speaker", str),
+        sampling=_sampling(record),
+        vocoder_steps=setting(record, "vocoder_steps", int),
+    )
+    return _voice(record, context, settings)
+
+
+def _voice(record: ProvenanceRecord, context: ReplayContext, settings: SpeakSettings | RespeakSettings) -> Prepared:
     chosen = context.find_model(record.models[0])
 
     def prepared() -> tuple[Any, Any, Any]:
         synthesizer = load_voice(chosen, device=context.device)
         _check_vocoder(record, context, synthesizer)
-        return synthesizer, settings, VERBS["speak"].resolve(synthesizer, settings)
+        return synthesizer, settings, VERBS[record.verb].resolve(synthesizer, settings)
 
     return prepared
 

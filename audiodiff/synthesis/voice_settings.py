@@ -1,5 +1,6 @@
 """How to speak: the one settings class that the command line, Python and the demo share. Imports no torch."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -54,6 +55,61 @@ class SpeakSettings:
         check_range("pitch", self.pitch, -12.0, 12.0, "semitones")
         check_range("variation", self.variation, 0.0, 2.0, "(0 means none)")
         check_steps("vocoder_steps", self.vocoder_steps)
+
+
+@dataclass(frozen=True)
+class RespeakSettings:
+    """Settings of a recording in which other words are said.
+
+    Attributes:
+        text: what is said in it, all of it.
+        replace: words, and what is said in their place; nothing to leave them out.
+        variation: how much takes differ: 0 is the most likely reading, 1 is as varied as the recordings.
+        speaker: name of a speaker, for a voice that has several.
+        sampling: how to sample.
+        vocoder_steps: sampling steps of the vocoder; its own recommendation when `None`.
+    """
+
+    text: str = ""
+    replace: tuple[tuple[str, str], ...] = ()
+    variation: float | None = None
+    speaker: str = ""
+    sampling: Sampling = field(default_factory=Sampling)
+    vocoder_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            AudiodiffError: a field is out of range, or words to be replaced are not in the text.
+        """
+        make_plain(self)
+        check_unguided(self.sampling)
+        for text in (self.text, self.speaker, *(word for pair in self.replace for word in pair)):
+            if not isinstance(text, str):
+                raise AudiodiffError(f"{text!r} is no text; texts, words and the name of a speaker are.")
+        object.__setattr__(self, "replace", tuple(tuple(pair) for pair in self.replace))
+        check_range("variation", self.variation, 0.0, 2.0, "(0 means none)")
+        check_steps("vocoder_steps", self.vocoder_steps)
+        if self.replace and self.new_text.split() == self.text.split():
+            raise AudiodiffError("the new words are the old ones, so nothing would change; give others.")
+
+    @property
+    def new_text(self) -> str:
+        """What is said afterwards.
+
+        Raises:
+            AudiodiffError: words to be replaced are not in the text.
+        """
+        text = self.text
+        for old, new in self.replace:
+            pattern = rf"(?<!\w){re.escape(old.strip())}(?!\w)"
+            if not old.strip() or not re.search(pattern, text):
+                raise AudiodiffError(
+                    f'"{old}" is not in the text "{text[:60]}"; give words of it, as they stand there.'
+                )
+            text = re.sub(pattern, lambda _, new=new: new.strip(), text)  # type: ignore[misc]
+        return text
 
 
 def check_text_length(count: int) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from audiodiff.data.alignment import Alignment, align, transcript
 from audiodiff.data.phone_model import PhoneModel, load_phone_model
@@ -59,6 +60,11 @@ class TimedWord:
     start: float
     end: float
     phones: tuple[TimedPhone, ...]
+
+    @property
+    def pronounced(self) -> tuple[str, ...]:
+        """Its phonemes without their times."""
+        return tuple(one.phone for one in self.phones)
 
 
 @dataclass(frozen=True)
@@ -125,10 +131,7 @@ def word_times(
     if not bool(samples.any()):
         raise AudiodiffError("the recording is silence; give one in which the text is said.")
     utterance = phonemes(text, own_words=lexicon or {})
-    samples = resample(samples, sample_rate, SPEC.sample_rate)
-    padding = -samples.shape[-1] % SPEC.hop_length + SPEC.n_fft
-    mel = log_mel(torch.nn.functional.pad(samples, (0, padding)), SPEC)[0]
-    mel = mel[:, : max(1, -(-samples.shape[-1] // SPEC.hop_length))]
+    mel = recording_mel(resample(samples, sample_rate, SPEC.sample_rate)[0])
     found = align(
         model,
         mel.numpy(),
@@ -146,6 +149,13 @@ def word_times(
         else ()
     )
     return WordTimes(tuple(_timed(utterance, found, seconds)), seconds, found, utterance, (*utterance.notes, *notes))
+
+
+def recording_mel(samples: Tensor) -> Tensor:
+    """Log-mel `[n_mels, n_frames]` of `[n_samples]` at 22050 Hz, whose frames cover all of them."""
+    padding = -len(samples) % SPEC.hop_length + SPEC.n_fft
+    mel = log_mel(torch.nn.functional.pad(samples, (0, padding))[None], SPEC)[0]
+    return mel[:, : max(1, -(-len(samples) // SPEC.hop_length))]
 
 
 def _timed(utterance: Utterance, found: Alignment, seconds: float) -> Iterator[TimedWord]:

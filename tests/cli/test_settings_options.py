@@ -18,6 +18,7 @@ IN_OTHER_WORDS = {
     "vocode": {"guidance", "rescale", "window_seconds", "level"},
     "upsample": {"guidance", "rescale"},
     "speak": {"guidance", "rescale", "phonemes"},
+    "respeak": {"guidance", "rescale"},
 }
 """Values that are arguments, options of another name, or none at all."""
 

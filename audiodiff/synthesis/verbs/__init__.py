@@ -7,7 +7,7 @@ from typing import Any
 from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings, InterpolateSettings, VarySettings
 from audiodiff.synthesis.settings import GenerateSettings, VocodeFileSettings
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
-from audiodiff.synthesis.voice_settings import SpeakSettings
+from audiodiff.synthesis.voice_settings import RespeakSettings, SpeakSettings
 
 __all__ = ["VERBS", "Verb"]
 
@@ -50,6 +50,7 @@ _VERBS = (
     Verb("vocode", VocodeFileSettings, (1,), streams=True, n_models=1),
     Verb("upsample", UpsampleSettings, (1,), streams=True, n_models=1),
     Verb("speak", SpeakSettings, (0,), streams=True),
+    Verb("respeak", RespeakSettings, (1,), keeps_samples=True, streams=True),
 )
 VERBS = {verb.name: verb for verb in _VERBS}
 """Every verb by its name: the only place that lists them."""
