@@ -51,6 +51,7 @@ from benchmarks.speech_systems import (
     Reader,
     open_voice,
     openers,
+    say,
     timed,
 )
 from benchmarks.vocoder_quality import draw_mels
@@ -160,8 +161,7 @@ def measure_speed(config: Config) -> dict[str, float]:
         first = []
         for _ in range(3):
             started = time.perf_counter()
-            utterance = next(iter(voice.utterances(text)))
-            voice.waveform(voice.read(utterance, voice.defaults, seed=0), seed=0)
+            say(voice, next(iter(voice.utterances(text))), 0)
             first.append(time.perf_counter() - started)
     finally:
         torch.set_num_threads(before)

@@ -16,6 +16,8 @@ from audiodiff.text.phones import base
 
 RATE = 16_000
 PEAK = 0.7
+TOKENS_PER_SECOND = 10
+"""More cannot be said; the recogniser may fall into a loop of its own."""
 
 
 def _at_peak(waveform: FloatArray, sample_rate: int) -> FloatArray:
@@ -38,6 +40,7 @@ def transcript(waveform: FloatArray, sample_rate: int) -> str:
     """
     segments, _ = _whisper().transcribe(
         _at_peak(waveform, sample_rate),
+        max_new_tokens=10 + round(TOKENS_PER_SECOND * min(len(waveform) / sample_rate, 30.0)),
         language="en",
         beam_size=1,
         temperature=0.0,

@@ -35,6 +35,11 @@ RUN = 3
 PHONE_COUNT = (0.6, 1.5)
 """Bounds of phonemes heard to phonemes asked; outside of them a suspicion of the word recogniser is confirmed."""
 
+_DOTTED_TIME = re.compile(
+    r"\b(\d{1,2})\.([0-5]\d)(?=\s*(?:[ap]\.?m\b|in the (?:morning|afternoon|evening)|at night))", re.I
+)
+"""A time of day as the recogniser sometimes writes it."""
+
 Step = tuple[Literal["same", "other", "missed", "added"], int, int]
 
 
@@ -65,6 +70,7 @@ def spoken_words(text: str) -> tuple[str, ...]:
     Numbers and abbreviations are written out, so that "5" and "five" are one word; names of letters are single
     letters. What the reading of text refuses (a recogniser may write anything) keeps its letters and figures.
     """
+    text = _DOTTED_TIME.sub(r"\1:\2", text)
     try:
         words = [word for token in normalize(text, skip_unreadable=True).tokens for word in token.words]
     except AudiodiffError:

@@ -86,10 +86,15 @@ def other_table(scores: Rows) -> str:
     systems = _systems(scores, "other")
     kinds = list(dict.fromkeys(row.kind for rows in systems.values() for row in rows))
     lines = [
-        [name, cell(_rate(rows), 1), *(cell(_rate([row for row in rows if row.kind == kind]), 1) for kind in kinds)]
+        [
+            name,
+            str(len(rows)),
+            cell(_rate(rows), 1),
+            *(cell(_rate([row for row in rows if row.kind == kind]), 1) for kind in kinds),
+        ]
         for name, rows in systems.items()
     ]
-    return markdown_table(["WER % ↓", "all", *kinds], lines)
+    return markdown_table(["WER % ↓", "n", "all", *kinds], lines)
 
 
 def odd_table(scores: Rows) -> str:

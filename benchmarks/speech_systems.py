@@ -7,9 +7,9 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,12 @@ import soundfile
 from audiodiff.errors import AudiodiffError
 from audiodiff.evaluation.evaluate import vocoder_system
 from audiodiff.metrics.inputs import MissingPackageError, optional_package
-from audiodiff.synthesis.load import load, load_vocoder
+from audiodiff.synthesis.load import load_vocoder
 from benchmarks.speech_sentences import PEAK, Sentence
+
+if TYPE_CHECKING:
+    from audiodiff.synthesis.voice import Spoken, VoiceSynthesizer
+    from audiodiff.text.utterance import Utterance
 
 RECORDINGS, VOCODED, VOICE = "recordings", "vocoded recordings", "voice"
 ESPEAK, FLITE, PIPER = "espeak-ng", "flite", "piper"
@@ -121,17 +125,24 @@ def _piper() -> Reader:
     return reader
 
 
-def voice_reader(voice: Any) -> Reader:
-    """The trained voice, sentence by sentence as `speak` reads them, at its own settings."""
+def say(voice: "VoiceSynthesizer", utterance: "Utterance", seed: int) -> tuple["Spoken", npt.NDArray[np.float32]]:
+    """Say one utterance at the voice's own settings: before the vocoder, and its waveform `[n_samples]`."""
+    sampling = replace(voice.defaults, seed=seed)
+    spoken = voice.read(utterance, sampling)
+    return spoken, voice.waveform(spoken, sampling).numpy()
+
+
+def voice_reader(voice: "VoiceSynthesizer") -> Reader:
+    """The trained voice, sentence by sentence as `speak` reads them."""
 
     def reader(sentence: Sentence, seed: int) -> Reading:
         waveforms, symbols, durations, f0 = [], [], [], []
         for number, utterance in enumerate(voice.utterances(sentence.text)):
-            spoken = voice.read(utterance, voice.defaults, seed=seed + number)
-            waveforms.append(np.asarray(voice.waveform(spoken, seed=seed + number)))
+            spoken, waveform = say(voice, utterance, seed + 1000 * number)
+            waveforms.append(waveform)
             symbols += utterance.symbols
             durations += spoken.durations
-            f0.append(np.asarray(spoken.f0))
+            f0.append(spoken.f0.numpy())
         return Reading(
             np.concatenate(waveforms),
             voice.sample_rate,
@@ -163,6 +174,8 @@ def openers(voice: str | None, vocoder: str = "speech") -> Mapping[str, Callable
 
 
 @functools.cache
-def open_voice(name: str) -> Any:
-    """A voice by name or folder."""
-    return load(name, device="cpu")
+def open_voice(name: str) -> "VoiceSynthesizer":
+    """A voice by name, checkpoint or run folder."""
+    from audiodiff.synthesis.voice import load_voice
+
+    return load_voice(name, device="cpu")

@@ -6,7 +6,7 @@ mel, and what the mean misses.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +29,19 @@ from audiodiff.training.logging import Board
 from audiodiff.training.loop import LossOutput, Player, TrainConfig, step_seed
 
 from .corpus import DataConfig, describe_corpus, open_dataset, read_corpus, split_items
-from .recipe import OnStep, Recipe, check_sampling, check_shape, player
+from .recipe import OnStep, PlainSampling, Recipe, check_shape, player
 from .session import run_steps
 from .validation import N_TIMES, even_times
 
 
 @dataclass(frozen=True)
-class SamplingConfig:
-    """How the model is meant to be sampled; goes into the checkpoint.
+class VoiceSampling(PlainSampling):
+    """How the voice is meant to be sampled; goes into the checkpoint.
 
     Attributes:
-        steps, sampler, grid: of the mel.
         variation: share of the noise that durations, pitch and mel start from.
     """
 
-    steps: int = 8
-    sampler: str = "euler"
-    grid: str = "uniform"
     variation: float = 0.4
 
 
@@ -76,7 +72,7 @@ class Config:
     model: VoiceConfig
     train: TrainConfig
     data: DataConfig = field(default_factory=lambda: DataConfig(crop_frames=1200, gain_db=(0.0, 0.0)))
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    sampling: VoiceSampling = field(default_factory=partial(VoiceSampling, 8, "euler", "uniform"))
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     speaker: str = ""
     output: str = ""
@@ -89,7 +85,6 @@ class Config:
         """Refuse settings that cannot work."""
         check_bounds(self.validation, "validation", clips=(0, 10_000))
         check_bounds(self.sampling, "sampling", variation=(0.0, 2.0))
-        check_sampling(self.sampling)
         if self.data.normalize != "rms" or self.data.gain_db != (0.0, 0.0):
             raise AudiodiffError(
                 f"data.normalize is {self.data.normalize!r} and data.gain_db {self.data.gain_db}; a voice is learnt at "

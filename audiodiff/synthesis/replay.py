@@ -235,9 +235,9 @@ def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord
     prepare = {"vocode": _vocoding, "upsample": _upsampling, "speak": _speaking, "respeak": _respeaking}.get(
         verb.name, _clip
     )
-    prepared = prepare(record, context)
+    load = prepare(record, context)
     sources = [Source(context.find_input(item)) for item in record.inputs]
-    synthesizer, settings, resolved = prepared()
+    synthesizer, settings, resolved = load()
     job = Job(verb, synthesizer, sources, context.target)
     job.check()
     if resolved is None:
@@ -248,16 +248,16 @@ def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord
     return again
 
 
-Prepared = Callable[[], tuple[Any, Any, Any]]
+Loader = Callable[[], tuple[Any, Any, Any]]
 """Loads the model, and returns it with the settings, and with these resolved where the record says more of them."""
 
 
-def _clip(record: ProvenanceRecord, context: ReplayContext) -> Prepared:
+def _clip(record: ProvenanceRecord, context: ReplayContext) -> Loader:
     settings, chosen = settings_of(record), context.find_model(record.models[0])
     return lambda: (_latent_synthesizer(record, context, chosen), settings, None)
 
 
-def _vocoding(record: ProvenanceRecord, context: ReplayContext) -> Prepared:
+def _vocoding(record: ProvenanceRecord, context: ReplayContext) -> Loader:
     settings = VocodeSettings(_sampling(record), level=setting(record, "level", str))
     piece_frames, rate = setting(record, "piece_frames", int), setting(record, "output_rate", int)
     mel = setting(record, "mel", dict, optional=True)
@@ -268,7 +268,7 @@ def _vocoding(record: ProvenanceRecord, context: ReplayContext) -> Prepared:
         )
     chosen = context.find_model(record.models[0])
 
-    def prepared() -> tuple[Any, Any, Any]:
+    def load() -> tuple[Any, Any, Any]:
         synthesizer = load_vocoder(chosen, device=context.device)
         synthesizer.reference_level_db = level
         resolved = VERBS["vocode"].resolve(
@@ -276,10 +276,10 @@ def _vocoding(record: ProvenanceRecord, context: ReplayContext) -> Prepared:
         )
         return synthesizer, settings, replace(resolved, plan=replace(resolved.plan, piece_frames=piece_frames))
 
-    return prepared
+    return load
 
 
-def _upsampling(record: ProvenanceRecord, context: ReplayContext) -> Prepared:
+def _upsampling(record: ProvenanceRecord, context: ReplayContext) -> Loader:
     settings = UpsampleSettings(
         _sampling(record),
         augmentation=setting(record, "augmentation", float),
@@ -290,14 +290,14 @@ def _upsampling(record: ProvenanceRecord, context: ReplayContext) -> Prepared:
         raise AudiodiffError(f"the provenance record of {context.source} is damaged: its windows are out of range.")
     chosen = context.find_model(record.models[0])
 
-    def prepared() -> tuple[Any, Any, Any]:
+    def load() -> tuple[Any, Any, Any]:
         synthesizer = load_upsampler(chosen, device=context.device)
         return synthesizer, settings, replace(synthesizer.plan(settings), window_frames=window_frames)
 
-    return prepared
+    return load
 
 
-def _speaking(record: ProvenanceRecord, context: ReplayContext) -> Prepared:
+def _speaking(record: ProvenanceRecord, context: ReplayContext) -> Loader:
     settings = SpeakSettings(
         record.prompt,
         **{name: setting(record, name, float) for name in ("speed", "pitch", "variation")},
@@ -309,7 +309,7 @@ def _speaking(record: ProvenanceRecord, context: ReplayContext) -> Prepared:
     return _voice(record, context, settings)
 
 
-def _respeaking(record: ProvenanceRecord, context: ReplayContext) -> Prepared:
+def _respeaking(record: ProvenanceRecord, context: ReplayContext) -> Loader:
     pairs = setting(record, "replace", list)
     if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
         raise AudiodiffError(f"the provenance record of {context.source} is damaged: its words are no pairs.")
@@ -324,15 +324,15 @@ def _respeaking(record: ProvenanceRecord, context: ReplayContext) -> Prepared:
     return _voice(record, context, settings)
 
 
-def _voice(record: ProvenanceRecord, context: ReplayContext, settings: SpeakSettings | RespeakSettings) -> Prepared:
+def _voice(record: ProvenanceRecord, context: ReplayContext, settings: SpeakSettings | RespeakSettings) -> Loader:
     chosen = context.find_model(record.models[0])
 
-    def prepared() -> tuple[Any, Any, Any]:
+    def load() -> tuple[Any, Any, Any]:
         synthesizer = load_voice(chosen, device=context.device)
         _check_vocoder(record, context, synthesizer)
         return synthesizer, settings, VERBS[record.verb].resolve(synthesizer, settings)
 
-    return prepared
+    return load
 
 
 def _check_vocoder(

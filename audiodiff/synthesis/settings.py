@@ -288,6 +288,11 @@ def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
     return replace(settings, **own)  # type: ignore[type-var]
 
 
+def with_given(settings: Settings, **values: Any) -> Settings:
+    """Return settings with the values that are not `None` in the place of theirs."""
+    return changed(settings, {name: value for name, value in values.items() if value is not None})
+
+
 def plain_number(value: Any) -> Any:
     """Return a number of NumPy, alone or in a tuple, as Python's own, and anything else as it is."""
     if isinstance(value, tuple | list):

@@ -17,11 +17,11 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint, public_name
 from audiodiff.models.voice import Voice
 from audiodiff.models.voice.frames import Frames, frames_of
-from audiodiff.synthesis.machine import check_model
+from audiodiff.synthesis.machine import check_model, open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
 from audiodiff.synthesis.sampling import compute_dtype
 from audiodiff.synthesis.settings import RECOMMENDED, Resolved, Sampling, check_range, recommended_by
-from audiodiff.synthesis.vocode import VocoderSynthesizer, open_device
+from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.synthesis.vocode import load as load_vocoder
 from audiodiff.text import english
 from audiodiff.text.phones import SYMBOL_ID, SYMBOLS
@@ -162,7 +162,7 @@ class VoiceSynthesizer:
                 lengths, pauses = _given(durations, utterance), {}
             frames = frames_of(torch.tensor([lengths], device=self.device))
             expanded = self.model.expand(states, frames)
-            noise = self._noise(sampling.seed, variation, expanded.shape[1], 2)(_F0_DRAW)
+            noise = self.model.f0_noise(self._noise(sampling.seed, variation, expanded.shape[1], 2)(_F0_DRAW))
             state = self._flow(self.model.f0_denoiser(), (expanded, frames.mask), noise)
             log_hertz, voiced = self.model.f0_of_state(state, number)
             low, high = math.log2(self.model.config.f0_min), math.log2(self.model.config.f0_max)

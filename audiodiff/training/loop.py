@@ -108,17 +108,11 @@ class TrainConfig:
         divides = self.accumulate >= 1 and self.batch_size % self.accumulate == 0
         _expect(divides, "accumulate", self.accumulate, f"a divisor of batch_size {self.batch_size}")
         _expect(self.learning_rate > 0, "learning_rate", self.learning_rate, "a positive number")
-        _expect(self.warmup_steps >= 0, "warmup_steps", self.warmup_steps, "0 or more")
         ratio = self.final_learning_rate_ratio
         _expect(0 <= ratio <= 1, "final_learning_rate_ratio", ratio, "a number from 0 to 1")
         _expect(all(0 <= b < 1 for b in self.adam_betas), "adam_betas", self.adam_betas, "two numbers below 1")
-        _expect(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
         _expect(self.clip_norm > 0, "clip_norm", self.clip_norm, "a positive number (inf: no clipping)")
-        _expect(self.ema_half_life >= 0, "ema_half_life", self.ema_half_life, "0 (off) or more training items")
         _expect(self.precision in ("fp32", "bf16"), "precision", self.precision, "fp32 or bf16")
-        _expect(self.save_every_seconds >= 0, "save_every_seconds", self.save_every_seconds, "0 or more seconds")
-        _expect(self.log_every >= 1, "log_every", self.log_every, "1 or more steps")
-        _expect(self.validate_every >= 0, "validate_every", self.validate_every, "0 (never) or more steps")
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from benchmarks.speech_sentences import odd_sentences, other_sentences
         ("He paid $5 on May 3rd.", "he paid five dollars on May third", 0),
         ("It's Mr. Smith's well-known dog!", "Its mister Smiths well known dog", 0),
         ("The FBI called.", "The F.B.I. called", 0),
+        ("The train at 6:15 in the morning.", "the train at 6.15 in the morning", 0),
         ("one two three", "one three", 1),
         ("one two three", "one two two three", 1),
         ("one two three", "one four three", 1),

@@ -27,6 +27,7 @@ from audiodiff.models.upsampler.config import UpsamplerConfig
 from audiodiff.nn.wavenet import FrameConditioner, WaveNet
 from audiodiff.signal.frames import STFT
 from audiodiff.signal.resample import resample
+from audiodiff.torch_state import full_precision
 
 __all__ = ["Upsampler", "UpsamplerLoss"]
 
@@ -167,7 +168,7 @@ class Upsampler(nn.Module):
             `[batch, n_samples]`: `base`, and above its band what the state says.
         """
         config, n_samples = self.config, base.shape[-1]
-        with _full_precision(base):
+        with full_precision(base):
             logs = state.float() * self.high_deviation[:, None] + self.high_mean[:, None]
             kept = self.stft.spectrum(base)[:, : config.n_kept]
             # Rectifying a voice continues its harmonics; they are many bands too loud or too soft, but in place.
@@ -205,7 +206,7 @@ class Upsampler(nn.Module):
                 f"Training crops have {waveform.shape[-1]} samples; they must be a multiple of the hop "
                 f"{self.hop_length}."
             )
-        with torch.no_grad(), _full_precision(waveform):
+        with torch.no_grad(), full_precision(waveform):
             base = self.narrow(waveform)
             target = self.encode(waveform)
         cond = self.condition(base, augmentation, condition_noise)
@@ -232,13 +233,13 @@ class Upsampler(nn.Module):
 
     def _low_logs(self, waveform: Tensor) -> Tensor:
         """Log-magnitudes of the bins that are kept, `[batch, n_kept, n_frames]`."""
-        with _full_precision(waveform):
+        with full_precision(waveform):
             magnitude = self.stft.spectrum(waveform.float())[:, : self.config.n_kept].abs()
             return (magnitude + self.config.floor).log()
 
     def _high_logs(self, waveform: Tensor) -> Tensor:
         """Log-magnitudes of the bands that are made, `[batch, bands, n_frames]`."""
-        with _full_precision(waveform):
+        with full_precision(waveform):
             power = self.stft.spectrum(waveform.float())[:, self.config.n_kept :].abs().square()
             triangles = self.get_buffer("triangles")
             means = torch.matmul(triangles / triangles.sum(dim=1, keepdim=True), power)
@@ -252,8 +253,3 @@ def _triangles(bands: int, n_bins: int) -> Tensor:
     centres = torch.linspace(0.0, n_bins - 1.0, bands)
     distance = (torch.arange(n_bins)[None] - centres[:, None]).abs()
     return (1.0 - distance * (bands - 1) / (n_bins - 1)).clamp_min(0.0)
-
-
-def _full_precision(like: Tensor) -> torch.autocast:
-    """Spectra are not for bfloat16: switch an enclosing autocast off."""
-    return torch.autocast(like.device.type, enabled=False)
