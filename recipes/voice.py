@@ -176,6 +176,8 @@ def open_voices(config: Config, *, tell: bool) -> tuple[Config, Corpus, Corpus]:
             f"{config.data.folder} has no clip of speaker {config.speaker!r} with a text and of at most "
             f"data.crop_frames = {config.data.crop_frames} frames; give another folder, or another --speaker."
         )
+    known = {item.speaker for item in items if item.split in ("train", "")}
+    items = [item for item in items if item.split != "valid" or item.speaker in known]
     sets = [open_dataset(part, config.data, spec.sample_rate) for part in split_items(items, config.validation.clips)]
     pitch = (config.model.f0_min, config.model.f0_max)
     first = voice_clips(sets[0], spec, config.data.level, pitch)
