@@ -236,17 +236,17 @@ def check_record(limits: Limits, record: ProvenanceRecord, name: str) -> None:
         AudiodiffError: a setting in it is beyond the limits.
     """
     seconds = max(limits.seconds, limits.upload_seconds)
-    asked: Mapping[str, Any] = record.settings
+    settings: Mapping[str, Any] = record.settings
     for what, text in (("prompt", record.prompt), ("negative prompt", record.negative)):
         check_prompt(limits, f"{what} of {name}", text)
     bounds = {"seconds": limits.seconds, "steps": limits.steps, "vocoder_steps": limits.steps}
     for key, most in bounds.items():
-        value = asked.get(key)
+        value = settings.get(key)
         if value is not None and (not isinstance(value, int | float) or isinstance(value, bool) or not value <= most):
             raise AudiodiffError(f"{name} was made with {key} {_shown(value)}; this demo replays up to {most:g}.")
     # Around each piece the network sees its context again: in pieces of a frame a second of sound would take minutes.
     for key in ("piece_frames", "window_frames"):
-        value = asked.get(key)
+        value = settings.get(key)
         if value is not None and (not isinstance(value, int | float) or not value >= _LEAST_FRAMES):
             raise AudiodiffError(
                 f"{name} was made with {key} {_shown(value)}; this demo replays pieces of {_LEAST_FRAMES} or more."
@@ -259,7 +259,7 @@ def check_record(limits: Limits, record: ProvenanceRecord, name: str) -> None:
         raise AudiodiffError(
             f"{name} was computed in {record.machine.threads} threads; this demo replays with up to {most_threads}."
         )
-    _check_told(limits, asked, name)
+    _check_told(limits, settings, name)
 
 
 def _shown(value: object) -> str:

@@ -14,7 +14,7 @@ from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict, mode
 from audiodiff.models.find import find_checkpoint
 from audiodiff.synthesis.settings import GUIDED, Resolved, Sampling
 from audiodiff.training.devices import Devices, open_devices
-from audiodiff.training.loop import LossOutput, Player, Step, TrainConfig
+from audiodiff.training.loop import LossOutput, ModelAndLoss, Step, TrainConfig
 
 from .description import describe_origins, run_command
 from .memory import TrainingMemory, expect_memory
@@ -243,9 +243,10 @@ class GuidedSampling(Resolved):
     def __post_init__(self) -> None:
         """Refuse what cannot be sampled with."""
         try:
-            Sampling(**{name: getattr(self, name) for name in GUIDED})
+            checked = Sampling(**{name: getattr(self, name) for name in GUIDED})
         except AudiodiffError as error:
             raise AudiodiffError(f"sampling.{error}") from error
+        object.__setattr__(self, "sampler", checked.sampler)
 
 
 @dataclass(frozen=True)
@@ -278,21 +279,21 @@ def check_shape(
             )
 
 
-def player(
+def with_loss(
     name: str,
     module: nn.Module,
     loss: Callable[[Devices, int, torch.Generator], LossOutput],
     devices: Devices,
     accumulate: int,
-) -> Player:
-    """Return the one who trains.
+) -> ModelAndLoss:
+    """Return a model with its loss, for `train_steps`.
 
     Args:
-        name: of the player.
+        name: of the model.
         module: what is trained.
         loss: makes the loss of the part of a step's batch that the devices shard.
         devices: of this process.
         accumulate: into how many parts a batch is divided.
     """
     first, *further = [partial(loss, part) for part in devices.parts(accumulate)]
-    return Player(name, module, first, further=further)
+    return ModelAndLoss(name, module, first, further=further)

@@ -29,10 +29,10 @@ from audiodiff.synthesis.upsample import UpsamplerSynthesizer
 from audiodiff.synthesis.upsample import load_upsampler as load_upsampler_synthesizer
 from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
-from audiodiff.training.loop import LossOutput, Player, TrainConfig, step_seed
+from audiodiff.training.loop import LossOutput, ModelAndLoss, TrainConfig, step_seed
 
 from .corpus import DataConfig, RandomCrops, describe_corpus, fit_length, open_corpus
-from .recipe import OnStep, PlainSampling, Recipe, check_shape, player
+from .recipe import OnStep, PlainSampling, Recipe, check_shape, with_loss
 from .session import run_steps
 from .validation import beginnings, even_times, exported
 
@@ -157,7 +157,7 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
 
     return run_steps(
         run,
-        [make_player(model, crops, config, devices)],
+        [model_with_loss(model, crops, config, devices)],
         train_set,
         export=export,
         validate=validate if config.validation.clips else None,
@@ -187,7 +187,7 @@ def build_model(config: Config, data: AudioDataset) -> Upsampler:
     return model
 
 
-def make_player(model: Upsampler, crops: RandomCrops, config: Config, devices: Devices) -> Player:
+def model_with_loss(model: Upsampler, crops: RandomCrops, config: Config, devices: Devices) -> ModelAndLoss:
     """Return the one who trains: crops at random gains, their upper band in noise, their lower band in a little."""
     count, shape = crops.count, config.model
 
@@ -204,7 +204,7 @@ def make_player(model: Upsampler, crops: RandomCrops, config: Config, devices: D
         result = model.loss(*(devices.shard(part) for part in parts))
         return LossOutput(result.per_item.mean(), result.terms)
 
-    return player("upsampler", model, loss, devices, config.train.accumulate)
+    return with_loss("upsampler", model, loss, devices, config.train.accumulate)
 
 
 @torch.no_grad()

@@ -32,11 +32,11 @@ from audiodiff.signal import mel
 from audiodiff.synthesis.vocode import VocoderSynthesizer, load
 from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
-from audiodiff.training.loop import LossOutput, Player, TrainConfig, step_seed
+from audiodiff.training.loop import LossOutput, ModelAndLoss, TrainConfig, step_seed
 
 from .corpus import DataConfig, RandomCrops, describe_corpus, fit_length, open_corpus
 from .from_mel import follow_mel
-from .recipe import OnStep, PlainSampling, Recipe, check_shape, player
+from .recipe import OnStep, PlainSampling, Recipe, check_shape, with_loss
 from .session import run_steps
 from .validation import beginnings, even_times, exported
 
@@ -213,7 +213,7 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
 
     return run_steps(
         run,
-        make_players(model, crops, config, devices),
+        models_with_losses(model, crops, config, devices),
         train_set,
         export=export,
         validate=validate if config.validation.clips else None,
@@ -238,7 +238,7 @@ def build_model(config: Config) -> Vocoder:
     return model
 
 
-def make_players(model: Vocoder, crops: RandomCrops, config: Config, devices: Devices) -> list[Player]:
+def models_with_losses(model: Vocoder, crops: RandomCrops, config: Config, devices: Devices) -> list[ModelAndLoss]:
     """Return who trains: the vocoder, and the discriminator of adversarial training.
 
     A step of the vocoder takes crops at random gains and mixes them with noise at random times (some at full noise);
@@ -277,7 +277,7 @@ def make_players(model: Vocoder, crops: RandomCrops, config: Config, devices: De
             terms |= {"adversarial": adversarial, "features": features}
         return LossOutput(total, terms)
 
-    players = [player("vocoder", model, vocoder_loss, devices, config.train.accumulate)]
+    models = [with_loss("vocoder", model, vocoder_loss, devices, config.train.accumulate)]
     if discriminator is not None:
         judge = discriminator
 
@@ -285,8 +285,8 @@ def make_players(model: Vocoder, crops: RandomCrops, config: Config, devices: De
             recording, estimate, band = judged
             return LossOutput(discriminator_loss(judge(recording, band), judge(estimate, band)), {})
 
-        players.append(Player("discriminator", judge, judge_loss, settings.discriminator_rate))
-    return players
+        models.append(ModelAndLoss("discriminator", judge, judge_loss, settings.discriminator_rate))
+    return models
 
 
 def decoded_mels(config: Config, devices: Devices) -> Callable[[Tensor, Tensor], Tensor] | None:

@@ -26,10 +26,10 @@ from audiodiff.models.find import find_checkpoint
 from audiodiff.models.voice import Draws, Voice, VoiceConfig
 from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
-from audiodiff.training.loop import LossOutput, Player, TrainConfig, step_seed
+from audiodiff.training.loop import LossOutput, ModelAndLoss, TrainConfig, step_seed
 
 from .corpus import DataConfig, describe_corpus, open_dataset, read_corpus, split_items
-from .recipe import OnStep, PlainSampling, Recipe, check_shape, player
+from .recipe import OnStep, PlainSampling, Recipe, check_shape, with_loss
 from .session import run_steps
 from .validation import N_TIMES, even_times
 
@@ -152,7 +152,7 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
 
     return run_steps(
         run,
-        [make_player(model, train_set, config, devices)],
+        [model_with_loss(model, train_set, config, devices)],
         train_set,
         export=export,
         validate=validate if config.validation.clips else None,
@@ -248,7 +248,7 @@ def _groups(lengths: tuple[int, ...], batch_size: int, seed: int, epoch: int) ->
     return groups
 
 
-def make_player(model: Voice, corpus: Corpus, config: Config, devices: Devices) -> Player:
+def model_with_loss(model: Voice, corpus: Corpus, config: Config, devices: Devices) -> ModelAndLoss:
     """Return the one who trains: whole utterances, each at three random times."""
     count = config.train.batch_size
 
@@ -261,7 +261,7 @@ def make_player(model: Voice, corpus: Corpus, config: Config, devices: Devices) 
         result = model.loss(*batch, Draws(*(devices.shard(part) for part in draws)))
         return LossOutput(result.per_item.mean(), result.terms)
 
-    return player("voice", model, loss, devices, config.train.accumulate)
+    return with_loss("voice", model, loss, devices, config.train.accumulate)
 
 
 def draw(t: torch.Tensor, batch: VoiceBatch, generator: torch.Generator) -> Draws:

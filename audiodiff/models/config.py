@@ -21,6 +21,9 @@ __all__ = ["dataclass_from_dict", "dataclass_to_dict", "given_fields", "model_co
 
 T = TypeVar("T")
 
+_FORMER_KEYS = {"mel_deviation": "mel_std"}
+"""Keys in files of version 0.1.0 -> their names now."""
+
 
 def dataclass_from_dict(kind: type[T], values: Mapping[str, Any], where: str = "config") -> T:
     """Build a (nested) dataclass from plain values.
@@ -37,6 +40,7 @@ def dataclass_from_dict(kind: type[T], values: Mapping[str, Any], where: str = "
     if not isinstance(values, Mapping):
         raise AudiodiffError(f"{where} is {_shown(values)}; expected a table of keys and values.")
     fields = {field.name: field for field in given_fields(kind)}
+    values = {key if key in fields else _FORMER_KEYS.get(key, key): value for key, value in values.items()}
     hints = typing.get_type_hints(kind)
     for key in values:
         if key not in fields:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from audiodiff._version import __version__
+from audiodiff.diffusion.names import sampler_name
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import ASSETS, find_checkpoint, pretrained_names
 from audiodiff.signal.limits import HIGHEST_RATE, LOWEST_RATE
@@ -212,7 +213,8 @@ def differences(record: ProvenanceRecord, again: ProvenanceRecord) -> tuple[str,
         for old, new in zip(record.models, again.models, strict=False)
     ]
     names = sorted(set(record.settings) | set(again.settings))
-    pairs += [(name, record.settings.get(name), again.settings.get(name)) for name in names]
+    old = {**record.settings, "sampler": sampler_name(str(record.settings.get("sampler")))}
+    pairs += [(name, old.get(name), again.settings.get(name)) for name in names]
     found = [f"{name} {old}, now {new}" for name, old, new in pairs if old != new]
     cores = os.cpu_count() or 1
     if record.machine.threads > cores:

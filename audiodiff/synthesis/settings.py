@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, get_args
 
-from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
+from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES, sampler_name
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.limits import HIGHEST_RATE, LOWEST_RATE
 from audiodiff.signal.mel_spec import MelSpec
@@ -53,6 +53,10 @@ class Resolved:
     guidance: float = 1.0
     rescale: float = 0.0
 
+    def __post_init__(self) -> None:
+        """Take an alias of a sampler for its name."""
+        object.__setattr__(self, "sampler", sampler_name(self.sampler))
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -86,6 +90,8 @@ class Sampling:
         check_steps("steps", self.steps)
         if not (isinstance(self.seed, int) and 0 <= self.seed <= MAX_SEED):
             raise AudiodiffError(f"seed is {self.seed!r}; it must be a whole number from 0 to {MAX_SEED}.")
+        if isinstance(self.sampler, str):
+            object.__setattr__(self, "sampler", sampler_name(self.sampler))
         check_name("sampler", self.sampler, SAMPLER_NAMES)
         check_name("grid", self.grid, GRID_NAMES)
         check_name("precision", self.precision, get_args(Precision))

@@ -73,7 +73,7 @@ class Vocoder(nn.Module):
         if config.front_end.name == "samples":
             self.spectrogram_upsampler = MelUpsampler(upsample_factors(config.mel.hop_length))
         else:
-            spread = config.head.mel_mean, config.head.mel_deviation
+            spread = config.head.mel_mean, config.head.mel_std
             self.conditioner = FrameConditioner(config.mel.n_mels, config.wavenet.cond_channels, *spread)
         self.register_buffer("envelope_matrix", _envelope_matrix(config.mel), persistent=False)
         self._packed: dict[torch.dtype, tuple[Any, AnchoredNetwork]] = {}
