@@ -258,8 +258,8 @@ def _frames_of_words(times: WordTimes) -> tuple[tuple[Word, ...], list[list[list
 def _keep(origin: Ints, n_old: int) -> Bools:
     """Frames that stay: those of the recording, but for some beside every place where one does not follow another."""
     keep = origin >= 0
-    around = np.concatenate([[-1], origin, [n_old]])
-    for place in np.flatnonzero(np.diff(around) != 1):
+    bordered = np.concatenate([[-1], origin, [n_old]])
+    for place in np.flatnonzero(np.diff(bordered) != 1):
         keep[max(0, place - EDGE_FRAMES) : place + EDGE_FRAMES] = False
     # What lies between two changes is made with them if it is shorter than the joins beside it.
     edges = np.flatnonzero(np.diff(np.concatenate([[False], keep, [False]]).astype(np.int8)))

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from audiodiff.synthesis.clip import FADE_SECONDS, OnProgress
+from audiodiff.synthesis.sampling import channel_seed
 from audiodiff.synthesis.settings import RECOMMENDED, Resolved
 from audiodiff.synthesis.source import Source
 from audiodiff.synthesis.streams import Stream
 from audiodiff.synthesis.subtitles import Caption, captions
-from audiodiff.synthesis.vocode import channel_seed
 from audiodiff.synthesis.voice import Spoken, VoiceSynthesizer
 from audiodiff.synthesis.voice_settings import SpeakSettings
 from audiodiff.text.espeak import espeak_utterances
