@@ -41,13 +41,14 @@ def run(args: argparse.Namespace) -> int:
         raise AudiodiffError("give one text: --text or --file.")
     from audiodiff.atomic import atomic_file, check_target
     from audiodiff.synthesis.source import Source
+    from audiodiff.synthesis.verbs.speak import read_text
     from audiodiff.synthesis.word_times import load_voice_phones, to_json, to_textgrid, word_times
     from audiodiff.text.lexicon_file import read_lexicon
 
     if args.output is not None:
         check_target(args.output)
     source = Source(args.input)
-    text = text_for(args, source)
+    text = read_text(args.file) if args.file is not None else source.said if args.text is None else args.text
     lexicon = {} if args.lexicon is None else read_lexicon(args.lexicon)
     model = load_voice_phones(args.voice)
     times = word_times(model, source.audio.waveform, source.audio.sample_rate, text, lexicon)
@@ -66,21 +67,3 @@ def run(args: argparse.Namespace) -> int:
             phones = " ".join(one.phone for one in word.phones)
             tell(f"{word.start:8.3f} {word.end:8.3f}  {word.word.text:<16} {phones}")
     return 0
-
-
-def text_for(args: argparse.Namespace, source: Any) -> str:
-    """What is said in a recording, given or told by its file.
-
-    Raises:
-        AudiodiffError: neither.
-    """
-    if args.file is not None:
-        from audiodiff.text.sentences import text_blocks
-
-        return "".join(text_blocks(args.file))
-    if args.text is not None:
-        return str(args.text)
-    record = source.record
-    if record is None or record.verb not in {"speak", "respeak"}:
-        raise AudiodiffError(f"{source.path} does not tell what is said in it; give that with --text or --file.")
-    return str(record.prompt)

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from audiodiff.synthesis import speech
 from audiodiff.synthesis.settings import Precision, Resolved, changed
-from audiodiff.synthesis.verbs import speak
-from audiodiff.synthesis.verbs.speak import Reading, Speech
+from audiodiff.synthesis.speech import Reading, Speech
 from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.synthesis.voice import VoiceSynthesizer, load_voice
 from audiodiff.synthesis.voice_settings import SpeakSettings
@@ -81,7 +81,7 @@ class Speaker:
 
     def stream(self, text: str, **options: Unpack[SpeakOptions]) -> Iterator[Reading]:
         """Speak a text sentence by sentence, each when it is asked for; their waveforms joined are those of `speak`."""
-        return speak.readings(self.synthesizer, self._plan(text, options))
+        return speech.readings(self.synthesizer, self._plan(text, options))
 
     def phonemes(self, text: str, **options: Unpack[SpeakOptions]) -> str:
         """The text as phonemes in braces, a line for each sentence: a text that `speak` reads as it reads this one."""
@@ -93,18 +93,18 @@ class Speaker:
         frames = self.sample_rate / self.vocoder.mel_spec.hop_length
         return [
             (symbol, duration / frames)
-            for utterance, spoken, _ in speak.read(self.synthesizer, self._plan(text, options))
+            for utterance, spoken, _ in speech.read(self.synthesizer, self._plan(text, options))
             for symbol, duration in zip(utterance.symbols, spoken.durations, strict=True)
         ]
 
     @standard_state()
     def log_mel(self, text: str, **options: Unpack[SpeakOptions]) -> Tensor:
         """The log-mel of a text, `[n_mels, n_frames]` as `vocoder.mel_spec` says, one sentence after the other."""
-        made = speak.read(self.synthesizer, self._plan(text, options))
+        made = speech.read(self.synthesizer, self._plan(text, options))
         return torch.cat([spoken.log_mel for _, spoken, _ in made], dim=-1)
 
     def _plan(self, text: str, options: SpeakOptions) -> Speech:
-        return speak.plan(self.synthesizer, changed(SpeakSettings(text), options))
+        return speech.plan(self.synthesizer, changed(SpeakSettings(text), options))
 
 
 def load_speaker(name_or_path: str | Path = "kathleen", *, device: str = "auto") -> Speaker:

@@ -26,6 +26,7 @@ class SpeakSettings:
         phonemes: the text as `audiodiff.text.transcription` writes it, which is said instead of reading the text.
         sampling: how to sample; each sentence has a seed of its own, made from that.
         vocoder_steps: sampling steps of the vocoder; its own recommendation when `None`.
+        srt: also write subtitles beside the file, as .srt.
     """
 
     text: str = ""
@@ -38,6 +39,7 @@ class SpeakSettings:
     phonemes: str = ""
     sampling: Sampling = field(default_factory=Sampling)
     vocoder_steps: int | None = None
+    srt: bool = False
 
     def __post_init__(self) -> None:
         """Check every field.
@@ -91,7 +93,7 @@ class RespeakSettings:
         object.__setattr__(self, "replace", tuple(tuple(pair) for pair in self.replace))
         check_range("variation", self.variation, 0.0, 2.0, "(0 means none)")
         check_steps("vocoder_steps", self.vocoder_steps)
-        if self.replace and self.new_text.split() == self.text.split():
+        if self.replace and self.text and self.new_text.split() == self.text.split():
             raise AudiodiffError("the new words are the old ones, so nothing would change; give others.")
 
     @property

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from audiodiff.synthesis import respeech
 from audiodiff.synthesis import voice as voice_module
-from audiodiff.synthesis.verbs import respeak
 from audiodiff.synthesis.word_times import PHONE_MODEL_FILE
 from tests.data.synthetic_speech import RATE, SPEC, phone_model, recording
 from tests.synthesis.voice_fakes import FakeVoice
@@ -61,7 +61,7 @@ def test_bad_input_is_one_sentence(command, folder, tmp_path, monkeypatch, optio
 
 def test_respeak_takes_the_text_that_a_file_tells(command, folder, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(voice_module, "load_voice", lambda *_, **__: FakeVoice(SPEC))
-    monkeypatch.setattr(respeak, "load_voice_phones", lambda _: phone_model())
+    monkeypatch.setattr(respeech, "load_voice_phones", lambda _: phone_model())
     given = ["respeak", folder / "in.wav", "--text", TEXT, "--replace", "me", "{AA1 L IY1}", "-o", tmp_path / "a.wav"]
     done = command(*given, "--count", 2)
     assert done.status == 0, done.err

@@ -9,12 +9,12 @@ import soundfile
 
 from audiodiff.data.phone_model import PhoneModel
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis import replay as replay_module
+from audiodiff.synthesis import respeech
+from audiodiff.synthesis import voice as voice_module
 from audiodiff.synthesis.files import run_file
 from audiodiff.synthesis.provenance import read_provenance
 from audiodiff.synthesis.replay import ReplayContext, replay
 from audiodiff.synthesis.settings import changed
-from audiodiff.synthesis.verbs import respeak
 from audiodiff.synthesis.voice_settings import RespeakSettings
 from tests.data.synthetic_speech import HOP, RATE, SPEC, phone_model, recording
 from tests.synthesis.voice_fakes import FakeVoice
@@ -32,7 +32,7 @@ def model() -> PhoneModel:
 
 @pytest.fixture
 def voice(model: PhoneModel, monkeypatch: pytest.MonkeyPatch) -> FakeVoice:
-    monkeypatch.setattr(respeak, "load_voice_phones", lambda name: model)
+    monkeypatch.setattr(respeech, "load_voice_phones", lambda name: model)
     return FakeVoice(SPEC)
 
 
@@ -98,7 +98,7 @@ def test_it_is_made_again(
 ) -> None:
     settings = changed(RespeakSettings(TEXT, (("me", "{AA1 L IY1}"), ("loose", "{M UW1}"))), {"seed": 3})
     run_file("respeak", voice, [clip[0]], tmp_path / "out.flac", settings)
-    monkeypatch.setattr(replay_module, "load_voice", lambda *_, **__: voice)
+    monkeypatch.setattr(voice_module, "load_voice", lambda *_, **__: voice)
     monkeypatch.setattr(ReplayContext, "find_model", lambda *_: "fake")
     again = replay(tmp_path / "out.flac", tmp_path / "again.flac")
     assert again.identical

@@ -9,13 +9,13 @@ import pytest
 import soundfile
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis import replay as replay_module
+from audiodiff.synthesis import speech
+from audiodiff.synthesis import voice as voice_module
 from audiodiff.synthesis.files import run_file
 from audiodiff.synthesis.provenance import read_provenance
 from audiodiff.synthesis.replay import ReplayContext, replay
 from audiodiff.synthesis.settings import changed
 from audiodiff.synthesis.speaker import Speaker
-from audiodiff.synthesis.verbs import speak
 from audiodiff.synthesis.voice_settings import SpeakSettings
 from tests.synthesis.vocoder_fakes import SPEC
 from tests.synthesis.voice_fakes import FakeVoice
@@ -41,7 +41,7 @@ def test_a_file_tells_what_was_said_and_is_made_again(
     assert report.seconds == soundfile.info(tmp_path / "out.flac").duration
     assert len(set(voice.seeds)) == 3
 
-    monkeypatch.setattr(replay_module, "load_voice", lambda *_, **__: voice)
+    monkeypatch.setattr(voice_module, "load_voice", lambda *_, **__: voice)
     monkeypatch.setattr(ReplayContext, "find_model", lambda *_: "fake")
     monkeypatch.setattr(voice, "utterances", None)  # the dictionary is not asked again
     again = replay(tmp_path / "out.flac", tmp_path / "again.flac")
@@ -54,7 +54,7 @@ def test_silence_between_sentences_is_as_long_as_is_right(voice: FakeVoice) -> N
     second = SPEC.sample_rate / SPEC.hop_length
     gaps = [after.times[0][0] - before.times[-1][1] for before, after in itertools.pairwise(found)]
     assert gaps[0] == pytest.approx(1.0 + 4 / second, abs=1 / second)  # the pause asked for, and the end
-    assert gaps[1] == pytest.approx(speak.PARAGRAPH_PAUSE, abs=1 / second)
+    assert gaps[1] == pytest.approx(speech.PARAGRAPH_PAUSE, abs=1 / second)
     whole = Speaker(voice).speak(TEXT)
     start = 0
     for reading in found:
@@ -113,6 +113,6 @@ def test_bad_input_leaves_nothing(voice: FakeVoice, tmp_path: Path, changes: dic
 
 def test_notes_are_said_once(voice: FakeVoice) -> None:
     many = "".join(f"Number {index} is {chr(0x1F600 + index)}. " for index in range(20)) + "Again 😀."
-    notes = speak.resolve(voice, SpeakSettings(many)).notes
-    assert len(notes) == speak.MOST_NOTES + 1
+    notes = speech.read_through(voice, SpeakSettings(many)).notes
+    assert len(notes) == speech.MOST_NOTES + 1
     assert notes[-1] == "12 more notes of this kind"
