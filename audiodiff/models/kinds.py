@@ -151,7 +151,7 @@ KINDS = Kinds(
         "a voice, which speaks text",
         config="audiodiff.models.voice:VoiceConfig",
         module="audiodiff.models.voice:Voice",
-        synthesizer="audiodiff.synthesis.voice:load_voice",
+        synthesizer="audiodiff.synthesis.speaker:load_speaker",
         recipe="voice",
     ),
 )
