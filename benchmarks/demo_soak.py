@@ -5,7 +5,7 @@
 Starts `audiodiff demo` with the shipped models in a process of its own on 127.0.0.1 and calls every name of its API
 through gradio_client, each client one request after the other: short clips, few steps, everything uploaded and
 downloaded. One request in ten is wrong and must be refused with its sentence. What comes back is checked: length,
-silence, the story, and that a replay is the same sample for sample. Resident memory is read while nothing runs: after
+silence, the record, and that a replay is the same sample for sample. Resident memory is read while nothing runs: after
 the warm-up, in which every client has called everything, and after each third of the rest. Ends after so many minutes
 (`--minutes 10`) whatever is left. Then come strangers: clients without a session, or with one that nobody hears of
 again, who open the page, ask for what is refused and leave; memory is read after the first of them and after the last.
@@ -307,7 +307,7 @@ class Visitor:
         self.clip = self.voice  # its own from the first request on
         self.made = self.voice  # the last that was made from nothing but a prompt
 
-    def ask(self, wish: Wish) -> Answer:
+    def request(self, wish: Wish) -> Answer:
         """Send one request and check the answer."""
         from gradio_client.exceptions import AppError
         from httpx import HTTPStatusError
@@ -336,7 +336,7 @@ class Visitor:
         """What is wrong with an answer; "" if nothing is."""
         if wish.api == "inspect":
             told = json.loads(result)
-            return "" if told.get("story") else "the clip has lost its story"
+            return "" if told.get("provenance") else "the clip has lost its record"
         files, told = result[0] if isinstance(result[0], list) else [result[0]], json.loads(result[1])
         if wish.api == "replay" and not told["identical"]:
             return f"the replay is not identical: {told['reasons']}"
@@ -366,7 +366,7 @@ def run(config: Config, folder: Path) -> Soak:
         for wish in mine:
             if time.monotonic() > until:
                 return
-            answer = visitor.ask(wish)
+            answer = visitor.request(wish)
             with lock:
                 soak.answers.append(answer)
 

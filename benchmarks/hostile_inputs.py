@@ -300,8 +300,8 @@ def kinds(originals: Originals) -> tuple[Kind, ...]:
 
         return run
 
-    def story(chance: random.Random, place: Path) -> Action:
-        content = damaged_json(originals.story(), chance)
+    def record(chance: random.Random, place: Path) -> Action:
+        content = damaged_json(originals.record(), chance)
         sound_file, sidecar = place / "a.wav", place / "a.wav.json"
         soundfile.write(sound_file, originals.waveform, RATE)
         if chance.random() < 0.5:
@@ -364,7 +364,7 @@ def kinds(originals: Originals) -> tuple[Kind, ...]:
         Kind("manifest.jsonl", 0.06, manifest),
         Kind("metadata.csv", 0.06, table),
         Kind("prompt library", 0.05, library),
-        Kind("provenance (tags, sidecar)", 0.06, story),
+        Kind("provenance (tags, sidecar)", 0.06, record),
         Kind("command line", 0.03, arguments),
     )
 

@@ -91,10 +91,10 @@ class Originals:
                 found[name] = buffer.getvalue()
         return found
 
-    def story(self) -> dict[str, Any]:
-        """A story as a sidecar holds it."""
+    def record(self) -> dict[str, Any]:
+        """A record as a sidecar holds it."""
         return {
-            "audiodiff_story": 1,
+            "audiodiff_provenance": 1,
             "verb": "vocode",
             "models": [{"name": "speech", "weights_sha256": "0" * 64, "config_sha256": "0" * 64, "role": "vocoder"}],
             "settings": {"steps": 1, "sampler": "ddim", "grid": "uniform", "precision": "fp32", "seed": 0},

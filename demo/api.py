@@ -7,11 +7,11 @@ from typing import Any
 
 import gradio as gr
 
-from . import edits, handlers, stories, upsampling, vocoding
-from .handlers import Asked, Compared, Created
+from . import edits, handlers, provenance, upsampling, vocoding
+from .app_state import AppState
+from .handlers import ClipRequest, Compared, Created
 from .jobs import User
 from .limits import CARDS
-from .studio import Studio
 from .widgets import guarded, ignore, user_of
 
 Given = dict[str, Any]
@@ -21,24 +21,24 @@ REQUIRED = ("clip", "input", "region")
 """Arguments that have no default; `prompt` is another, where there is no clip to tell one."""
 
 
-def build(studio: Studio) -> None:
+def build(state: AppState) -> None:
     """Add the functions to the app, with components that nobody sees."""
     with gr.Column(visible=False):
-        if studio.models.generator is not None:
-            _generate(studio)
-            _edits(studio)
-        if studio.models.vocoder is not None:
-            _vocode(studio)
-        if studio.models.upsampler is not None:
-            _upsample(studio)
-        _stories(studio)
+        if state.models.generator is not None:
+            _generate(state)
+            _edits(state)
+        if state.models.vocoder is not None:
+            _vocode(state)
+        if state.models.upsampler is not None:
+            _upsample(state)
+        _provenance(state)
         _endpoint(
-            studio, "stop", "Stop all that this client has under way.", {}, [gr.Number(label="jobs")], _stopper(studio)
+            state, "stop", "Stop all that this client has under way.", {}, [gr.Number(label="jobs")], _stopper(state)
         )
 
 
 def _endpoint(
-    studio: Studio,
+    state: AppState,
     name: str,
     told: str,
     inputs: Inputs,
@@ -50,7 +50,7 @@ def _endpoint(
     """Add one function.
 
     Args:
-        studio: the demo.
+        state: the demo.
         name: of the function.
         told: what it does; shown in its documentation.
         inputs: argument -> component; its value is the default.
@@ -60,7 +60,7 @@ def _endpoint(
     """
 
     def call(request: gr.Request, *values: Any) -> Any:
-        return work(user_of(request, studio), dict(zip(inputs, values, strict=True)))
+        return work(user_of(request, state), dict(zip(inputs, values, strict=True)))
 
     # Gradio takes the names and the defaults from the signature
     kind, empty = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
@@ -79,7 +79,7 @@ def _endpoint(
         outputs,
         api_name=name,
         api_description=told,
-        # jobs wait in the queue of the studio; what is no job, in Gradio's
+        # jobs wait in the queue of the demo; what is no job, in Gradio's
         concurrency_limit="default" if name == "inspect" else None,
         show_progress="hidden",
         queue=name != "stop",  # which must not wait for what it stops
@@ -107,9 +107,9 @@ def _asked(*, level: bool = True) -> dict[str, Any]:
     }
 
 
-def _take(given: Given) -> Asked:
+def _take(given: Given) -> ClipRequest:
     """Take the fields of `Asked` out of the arguments."""
-    return Asked(**{name: given.pop(name) for name in Asked.__dataclass_fields__ if name in given})
+    return ClipRequest(**{name: given.pop(name) for name in ClipRequest.__dataclass_fields__ if name in given})
 
 
 def _clips() -> list[gr.components.Component]:
@@ -135,20 +135,20 @@ def _report(created: Created) -> tuple[list[str], str]:
     return [str(clip.path) for clip in created.clips], json.dumps(report)
 
 
-def _generate(studio: Studio) -> None:
+def _generate(state: AppState) -> None:
     def generate(user: User, given: Given) -> tuple[list[str], str]:
-        return _report(handlers.generate(studio, ignore, user=user, asked=_take(given), **given))
+        return _report(handlers.generate(state, ignore, user=user, request=_take(given), **given))
 
     def loop(user: User, given: Given) -> tuple[list[str], str]:
         return generate(user, {**given, "loop": True})
 
     def inputs() -> dict[str, Any]:
-        seconds = gr.Number(min(10.0, studio.limits.seconds), label="seconds")
+        seconds = gr.Number(min(10.0, state.limits.seconds), label="seconds")
         return {"prompt": gr.Textbox(label="prompt"), "seconds": seconds, **_asked()}
 
     returned = "returns the files and, as JSON, a report on each."
     _endpoint(
-        studio,
+        state,
         "generate",
         f"Make clips from a prompt, and like a reference recording where the model takes one; {returned}",
         {**inputs(), "loop": gr.Checkbox(False, label="loop"), "reference": gr.File(None, label="reference")},
@@ -157,7 +157,7 @@ def _generate(studio: Studio) -> None:
         required=("prompt",),
     )
     _endpoint(
-        studio,
+        state,
         "loop",
         f"Make clips whose ends lead into their beginnings; {returned}",
         inputs(),
@@ -167,25 +167,25 @@ def _generate(studio: Studio) -> None:
     )
 
 
-def _edits(studio: Studio) -> None:
+def _edits(state: AppState) -> None:
     def vary(user: User, given: Given) -> Any:
-        return _report(edits.vary(studio, ignore, user=user, asked=_take(given), **given))
+        return _report(edits.vary(state, ignore, user=user, request=_take(given), **given))
 
     def inpaint(user: User, given: Given) -> Any:
-        return _report(edits.inpaint(studio, ignore, user=user, asked=_take(given), **given))
+        return _report(edits.inpaint(state, ignore, user=user, request=_take(given), **given))
 
     def extend(user: User, given: Given) -> Any:
-        return _report(edits.extend(studio, ignore, user=user, asked=_take(given), **given))
+        return _report(edits.extend(state, ignore, user=user, request=_take(given), **given))
 
     def interpolate(user: User, given: Given) -> Any:
-        return _report(edits.interpolate(studio, ignore, user=user, asked=_take(given), **given))
+        return _report(edits.interpolate(state, ignore, user=user, request=_take(given), **given))
 
     def inputs() -> dict[str, Any]:
         return {"clip": gr.File(label="clip"), "prompt": gr.Textbox(None, label="prompt")}
 
-    longest = studio.limits.seconds
+    longest = state.limits.seconds
     _endpoint(
-        studio,
+        state,
         "vary",
         "Make variations of a clip; without a prompt, of the one that it tells.",
         {**inputs(), "strength": gr.Number(0.4, label="strength"), **_asked()},
@@ -193,7 +193,7 @@ def _edits(studio: Studio) -> None:
         vary,
     )
     _endpoint(
-        studio,
+        state,
         "inpaint",
         "Make regions of a clip anew, such as 2:4 (seconds); several are parted by spaces.",
         {
@@ -208,7 +208,7 @@ def _edits(studio: Studio) -> None:
         inpaint,
     )
     _endpoint(
-        studio,
+        state,
         "extend",
         "Let a clip go on, or lead into it.",
         {
@@ -223,7 +223,7 @@ def _edits(studio: Studio) -> None:
         extend,
     )
     _endpoint(
-        studio,
+        state,
         "interpolate",
         "Make clips on the way from one clip to another, from one prompt to another (JSON list of two), or both.",
         {
@@ -256,9 +256,9 @@ def _compared(made: Compared) -> tuple[str, str]:
     return str(made.path), json.dumps(made.figures)
 
 
-def _vocode(studio: Studio) -> None:
+def _vocode(state: AppState) -> None:
     def vocode(user: User, given: Given) -> tuple[str, str]:
-        return _compared(vocoding.vocode(studio, ignore, user=user, **given))
+        return _compared(vocoding.vocode(state, ignore, user=user, **given))
 
     inputs = {
         **_recording(),
@@ -266,12 +266,12 @@ def _vocode(studio: Studio) -> None:
         "format": gr.Textbox("flac", label="format"),
     }
     told = "Resynthesise a sound file, or a log-mel as .npy; returns the file and, as JSON, figures."
-    _endpoint(studio, "vocode", told, inputs, [gr.File(label="sound"), gr.Textbox(label="figures")], vocode)
+    _endpoint(state, "vocode", told, inputs, [gr.File(label="sound"), gr.Textbox(label="figures")], vocode)
 
 
-def _upsample(studio: Studio) -> None:
+def _upsample(state: AppState) -> None:
     def upsample(user: User, given: Given) -> tuple[str, str]:
-        return _compared(upsampling.upsample(studio, ignore, user=user, **given))
+        return _compared(upsampling.upsample(state, ignore, user=user, **given))
 
     inputs = {
         **_recording(),
@@ -280,30 +280,30 @@ def _upsample(studio: Studio) -> None:
         "format": gr.Textbox("flac", label="format"),
     }
     told = "Give a narrow-band sound file the band it lacks; returns the file and, as JSON, figures."
-    _endpoint(studio, "upsample", told, inputs, [gr.File(label="sound"), gr.Textbox(label="figures")], upsample)
+    _endpoint(state, "upsample", told, inputs, [gr.File(label="sound"), gr.Textbox(label="figures")], upsample)
 
 
-def _stories(studio: Studio) -> None:
+def _provenance(state: AppState) -> None:
     def inspect_file(user: User, given: Given) -> str:
-        return stories.inspect(studio, **given).document
+        return provenance.inspect(state, **given).document
 
     def replay(user: User, given: Given) -> tuple[str, str]:
-        made = stories.replay(studio, ignore, user=user, **given)
+        made = provenance.replay(state, ignore, user=user, **given)
         found = {"identical": made.identical, "reasons": list(made.reasons), "untouched": made.untouched}
         return str(made.path), json.dumps(found)
 
     _endpoint(
-        studio,
+        state,
         "inspect",
         "Return what made a sound file, as JSON.",
         {"input": gr.File(label="input")},
-        [gr.Textbox(label="story")],
+        [gr.Textbox(label="provenance")],
         inspect_file,
     )
     _endpoint(
-        studio,
+        state,
         "replay",
-        "Make a sound file again from its story, and from the originals if it had any; returns the file and, as JSON, "
+        "Make a sound file again from its record, and from the originals if it had any; returns the file and, as JSON, "
         "whether it became the same.",
         {"input": gr.File(label="input"), "recording": gr.File(None, label="recording", file_count="multiple")},
         [gr.File(label="sound"), gr.Textbox(label="report")],
@@ -311,5 +311,5 @@ def _stories(studio: Studio) -> None:
     )
 
 
-def _stopper(studio: Studio) -> Callable[[User, Given], int]:
-    return lambda user, given: studio.jobs.stop(user.page)
+def _stopper(state: AppState) -> Callable[[User, Given], int]:
+    return lambda user, given: state.jobs.stop(user.page)

@@ -10,7 +10,7 @@ from typing import Any
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import audio_info, read_blocks
 from audiodiff.signal.limits import MAX_CHANNELS
-from audiodiff.synthesis.provenance import Story, read_story
+from audiodiff.synthesis.provenance import ProvenanceRecord, read_provenance
 from audiodiff.synthesis.settings import MAX_SEED, MIN_SECONDS, Sampling
 from audiodiff.synthesis.verbs.vocode import open_mel
 
@@ -28,7 +28,7 @@ _LEAST_FRAMES = 64
 _LONGEST_WORD = 100
 
 _MOST_ITEMS, _DEEPEST, _LARGEST = 200, 4, 2**63
-"""Values in one place of a story, how deep they are nested, and their size, beyond which it is not replayed."""
+"""Values in one place of a record, how deep they are nested, and their size, beyond which it is not replayed."""
 
 _PATH = re.compile(r"(?<![\w/\\.:])(?:[A-Za-z]:\\|/)(?:[^\s/\\'\"]+[/\\])+(?=[^\s/\\'\"])")
 _FLAGS = (
@@ -218,48 +218,48 @@ def check_content(path: Path) -> None:
     """Hold that a file is what people give to a demo for sounds, by what is in it.
 
     Raises:
-        AudiodiffError: it is neither a sound, nor a log-mel in `.npy`, nor the story of a sound in `.json`.
+        AudiodiffError: it is neither a sound, nor a log-mel in `.npy`, nor the record of a sound in `.json`.
     """
     suffix = path.suffix.lower()
     if suffix == ".npy":
         open_mel(path)
     elif suffix == ".json":
-        read_story(path)
+        read_provenance(path)
     else:
         next(read_blocks(path, 4096))
 
 
-def check_story(limits: Limits, story: Story, name: str) -> None:
-    """Refuse to make again what nobody may ask for: a story is written by anybody.
+def check_record(limits: Limits, record: ProvenanceRecord, name: str) -> None:
+    """Refuse to make again what nobody may ask for: a record may come from anybody.
 
     Raises:
         AudiodiffError: a setting in it is beyond the limits.
     """
     seconds = max(limits.seconds, limits.upload_seconds)
-    asked: Mapping[str, Any] = story.settings
-    for what, text in (("prompt", story.prompt), ("negative prompt", story.negative)):
+    settings: Mapping[str, Any] = record.settings
+    for what, text in (("prompt", record.prompt), ("negative prompt", record.negative)):
         check_prompt(limits, f"{what} of {name}", text)
     bounds = {"seconds": limits.seconds, "steps": limits.steps, "vocoder_steps": limits.steps}
     for key, most in bounds.items():
-        value = asked.get(key)
+        value = settings.get(key)
         if value is not None and (not isinstance(value, int | float) or isinstance(value, bool) or not value <= most):
             raise AudiodiffError(f"{name} was made with {key} {_shown(value)}; this demo replays up to {most:g}.")
     # Around each piece the network sees its context again: in pieces of a frame a second of sound would take minutes.
     for key in ("piece_frames", "window_frames"):
-        value = asked.get(key)
+        value = settings.get(key)
         if value is not None and (not isinstance(value, int | float) or not value >= _LEAST_FRAMES):
             raise AudiodiffError(
                 f"{name} was made with {key} {_shown(value)}; this demo replays pieces of {_LEAST_FRAMES} or more."
             )
-    audio = story.audio
+    audio = record.audio
     if audio.sample_rate < 1 or audio.n_samples * max(1, audio.channels) > seconds * audio.sample_rate:
         raise AudiodiffError(f"{name} tells of a sound longer than the {seconds:g} s that this demo replays.")
     most_threads = max(32, 4 * (os.cpu_count() or 1))
-    if story.machine.threads > most_threads:
+    if record.machine.threads > most_threads:
         raise AudiodiffError(
-            f"{name} was computed in {story.machine.threads} threads; this demo replays with up to {most_threads}."
+            f"{name} was computed in {record.machine.threads} threads; this demo replays with up to {most_threads}."
         )
-    _check_told(limits, asked, name)
+    _check_told(limits, settings, name)
 
 
 def _shown(value: object) -> str:
@@ -267,17 +267,20 @@ def _shown(value: object) -> str:
 
 
 def _check_told(limits: Limits, value: object, name: str, depth: int = 0) -> None:
-    """Bound whatever stands in a story, also under names that only a newer audiodiff knows."""
+    """Bound whatever stands in a record, also under names that only a newer audiodiff knows."""
     if isinstance(value, str):
-        check_prompt(limits, f"text in the story of {name}", value)
+        check_prompt(limits, f"text in the record of {name}", value)
     elif isinstance(value, int | float):
         if not abs(value) < _LARGEST:  # nor what is no number
-            raise AudiodiffError(f"the story of {name} has the number {str(value)[:40]}; expected one below 2^63.")
+            raise AudiodiffError(
+                f"the provenance record of {name} has the number {str(value)[:40]}; expected one below 2^63."
+            )
     elif isinstance(value, Mapping | list | tuple):
         items = [*value, *value.values()] if isinstance(value, Mapping) else value
         if len(items) > _MOST_ITEMS or depth >= _DEEPEST:
             raise AudiodiffError(
-                f"the story of {name} has {len(items)} values in one place; this demo replays up to {_MOST_ITEMS}, "
+                f"the provenance record of {name} has {len(items)} values in one place; this demo replays up to "
+                f"{_MOST_ITEMS}, "
                 f"{_DEEPEST} levels deep."
             )
         for item in items:

@@ -23,10 +23,10 @@ from audiodiff.models.find import find_checkpoint
 from audiodiff.signal import mel
 from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
-from audiodiff.training.loop import LossOutput, Player, TrainConfig
+from audiodiff.training.loop import LossOutput, ModelAndLoss, TrainConfig
 
 from .corpus import DataConfig, RandomCrops, describe_corpus, fit_length, open_corpus
-from .recipe import OnStep, Recipe, player
+from .recipe import OnStep, Recipe, with_loss
 from .session import run_steps
 
 # Crops that decide how log-mels and latents are standardised.
@@ -134,7 +134,7 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
 
     return run_steps(
         run,
-        [make_player(model, crops, config, devices)],
+        [model_with_loss(model, crops, config, devices)],
         train_set,
         export=export,
         validate=validate if config.validation.clips else None,
@@ -167,7 +167,7 @@ def build_model(config: Config, examples: Tensor, bandwidth_hz: Tensor | None = 
     return model
 
 
-def make_player(model: MelAutoencoder, crops: RandomCrops, config: Config, devices: Devices) -> Player:
+def model_with_loss(model: MelAutoencoder, crops: RandomCrops, config: Config, devices: Devices) -> ModelAndLoss:
     """Return the one who trains: crops at random gains are encoded, blurred by their variance, and decoded."""
     n_latents = config.data.crop_frames // model.frames_per_latent
 
@@ -178,7 +178,7 @@ def make_player(model: MelAutoencoder, crops: RandomCrops, config: Config, devic
         result = model.loss(log_mel, devices.shard(noise), devices.shard(bandwidth))
         return LossOutput(result.per_item.mean(), result.terms)
 
-    return player("autoencoder", model, loss, devices, config.train.accumulate)
+    return with_loss("autoencoder", model, loss, devices, config.train.accumulate)
 
 
 def _log_mels(waveform: Tensor, config: Config) -> Tensor:

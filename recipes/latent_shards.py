@@ -94,10 +94,10 @@ def check_shards(data: LatentDataset, config: Config) -> None:
 def describe_shards(config: Config) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """Return one description of the corpora in the training shards, and their words by kind."""
     # Opened one by one: together they keep only the description of the first.
-    stories = [find_shards(place)[0].metadata for place in shard_folders(config, "train")]
+    records = [find_shards(place)[0].metadata for place in shard_folders(config, "train")]
     return (
-        merged_corpora([each.get("corpus", {}) for each in stories]),
-        _merged([each.get("vocabulary", {}) for each in stories]),
+        merged_corpora([each.get("corpus", {}) for each in records]),
+        _merged([each.get("vocabulary", {}) for each in records]),
     )
 
 

@@ -1,7 +1,7 @@
 """What every recipe has, whatever it trains: settings in layers, a run to train in, a description of the weights."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -9,13 +9,12 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import nn
 
-from audiodiff.bounds import check_bounds
-from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict, model_config_to_dict
 from audiodiff.models.find import find_checkpoint
+from audiodiff.synthesis.settings import GUIDED, Resolved, Sampling
 from audiodiff.training.devices import Devices, open_devices
-from audiodiff.training.loop import LossOutput, Player, Step, TrainConfig
+from audiodiff.training.loop import LossOutput, ModelAndLoss, Step, TrainConfig
 
 from .description import describe_origins, run_command
 from .memory import TrainingMemory, expect_memory
@@ -235,16 +234,27 @@ class Recipe(Generic[C]):
         return run_command(config.preset, preset, settings)
 
 
-def check_sampling(sampling: Any) -> None:
-    """Refuse steps, a sampler or a grid that there is not.
+@dataclass(frozen=True)
+class GuidedSampling(Resolved):
+    """How a model is meant to be sampled; goes into the checkpoint, which recommends no seed."""
 
-    Raises:
-        AudiodiffError: one of them is not known.
-    """
-    check_bounds(sampling, "sampling", steps=(1, 10_000))
-    for name, known in (("sampler", SAMPLER_NAMES), ("grid", GRID_NAMES)):
-        if getattr(sampling, name) not in known:
-            raise AudiodiffError(f"sampling.{name} is {getattr(sampling, name)!r}; known: {', '.join(known)}.")
+    seed: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be sampled with."""
+        try:
+            checked = Sampling(**{name: getattr(self, name) for name in GUIDED})
+        except AudiodiffError as error:
+            raise AudiodiffError(f"sampling.{error}") from error
+        object.__setattr__(self, "sampler", checked.sampler)
+
+
+@dataclass(frozen=True)
+class PlainSampling(GuidedSampling):
+    """The same of a model that takes no prompt."""
+
+    guidance: float = field(default=1.0, init=False)
+    rescale: float = field(default=0.0, init=False)
 
 
 def check_shape(
@@ -269,21 +279,21 @@ def check_shape(
             )
 
 
-def player(
+def with_loss(
     name: str,
     module: nn.Module,
     loss: Callable[[Devices, int, torch.Generator], LossOutput],
     devices: Devices,
     accumulate: int,
-) -> Player:
-    """Return the one who trains.
+) -> ModelAndLoss:
+    """Return a model with its loss, for `train_steps`.
 
     Args:
-        name: of the player.
+        name: of the model.
         module: what is trained.
         loss: makes the loss of the part of a step's batch that the devices shard.
         devices: of this process.
         accumulate: into how many parts a batch is divided.
     """
     first, *further = [partial(loss, part) for part in devices.parts(accumulate)]
-    return Player(name, module, first, further=further)
+    return ModelAndLoss(name, module, first, further=further)

@@ -6,7 +6,7 @@ mel, and what the mean misses.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,27 +26,27 @@ from audiodiff.models.find import find_checkpoint
 from audiodiff.models.voice import Draws, Voice, VoiceConfig
 from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
-from audiodiff.training.loop import LossOutput, Player, TrainConfig, step_seed
+from audiodiff.training.loop import LossOutput, ModelAndLoss, TrainConfig, step_seed
 
 from .corpus import DataConfig, describe_corpus, open_dataset, read_corpus, split_items
-from .recipe import OnStep, Recipe, check_sampling, check_shape, player
+from .recipe import OnStep, PlainSampling, Recipe, check_shape, with_loss
 from .session import run_steps
 from .validation import N_TIMES, even_times
 
 
 @dataclass(frozen=True)
-class SamplingConfig:
-    """How the model is meant to be sampled; goes into the checkpoint.
+class VoiceSampling(PlainSampling):
+    """How the voice is meant to be sampled; goes into the checkpoint.
 
     Attributes:
-        steps, sampler, grid: of the mel.
-        variation: share of the noise that durations, pitch and mel start from.
+        variation: share of the noise that durations and pitch start from.
+        texture: share of the noise that the mel starts from where that is 1.
+        vocoder_steps: sampling steps of the vocoder.
     """
 
-    steps: int = 8
-    sampler: str = "euler"
-    grid: str = "uniform"
-    variation: float = 0.4
+    variation: float = 0.8
+    texture: float = 0.3
+    vocoder_steps: int = 4
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Config:
     model: VoiceConfig
     train: TrainConfig
     data: DataConfig = field(default_factory=lambda: DataConfig(crop_frames=1200, gain_db=(0.0, 0.0)))
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    sampling: VoiceSampling = field(default_factory=partial(VoiceSampling, 8, "euler", "uniform", "bf16"))
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     speaker: str = ""
     output: str = ""
@@ -88,8 +88,7 @@ class Config:
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
         check_bounds(self.validation, "validation", clips=(0, 10_000))
-        check_bounds(self.sampling, "sampling", variation=(0.0, 2.0))
-        check_sampling(self.sampling)
+        check_bounds(self.sampling, "sampling", variation=(0.0, 2.0), texture=(0.0, 2.0), vocoder_steps=(1, 10_000))
         if self.data.normalize != "rms" or self.data.gain_db != (0.0, 0.0):
             raise AudiodiffError(
                 f"data.normalize is {self.data.normalize!r} and data.gain_db {self.data.gain_db}; a voice is learnt at "
@@ -157,7 +156,7 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
 
     return run_steps(
         run,
-        [make_player(model, train_set, config, devices)],
+        [model_with_loss(model, train_set, config, devices)],
         train_set,
         export=export,
         validate=validate if config.validation.clips else None,
@@ -253,7 +252,7 @@ def _groups(lengths: tuple[int, ...], batch_size: int, seed: int, epoch: int) ->
     return groups
 
 
-def make_player(model: Voice, corpus: Corpus, config: Config, devices: Devices) -> Player:
+def model_with_loss(model: Voice, corpus: Corpus, config: Config, devices: Devices) -> ModelAndLoss:
     """Return the one who trains: whole utterances, each at three random times."""
     count = config.train.batch_size
 
@@ -266,7 +265,7 @@ def make_player(model: Voice, corpus: Corpus, config: Config, devices: Devices) 
         result = model.loss(*batch, Draws(*(devices.shard(part) for part in draws)))
         return LossOutput(result.per_item.mean(), result.terms)
 
-    return player("voice", model, loss, devices, config.train.accumulate)
+    return with_loss("voice", model, loss, devices, config.train.accumulate)
 
 
 def draw(t: torch.Tensor, batch: VoiceBatch, generator: torch.Generator) -> Draws:
@@ -293,7 +292,8 @@ def validation_losses(model: Voice, corpus: Corpus, devices: Devices) -> dict[st
         draws = Draws(*(part.to(devices.device) for part in draw(times, batch, generator)))
         batch = VoiceBatch(*(part.to(devices.device) for part in batch))
         result = model.loss(*batch, draws)
-        values = {"loss": result.per_item.mean(), **result.terms}
+        # The mean mel comes first, by which the best is told: the loss of the residual is in units that change.
+        values = {**result.terms, "loss": result.per_item.mean()}
         for name, value in values.items():
             totals[name] = totals.get(name, 0.0) + value.item() / len(corpus)
     return totals

@@ -72,7 +72,7 @@ print("DONE")
     assert "DONE" in printed, printed
 
 
-def test_a_story_is_told_without_torch() -> None:
+def test_a_record_is_told_without_torch() -> None:
     code = """
 from audiodiff.cli.main import main
 from audiodiff.cli.vocode import EXAMPLE
@@ -80,4 +80,4 @@ assert main(["inspect", str(EXAMPLE)]) == 0
 """
     loaded, printed = run_fresh(code.strip())
     assert loaded == ["mutagen", "soundfile"]
-    assert "no audiodiff story" in printed
+    assert "no audiodiff provenance record" in printed

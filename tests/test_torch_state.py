@@ -116,7 +116,7 @@ def test_what_is_cached_in_a_state_is_of_use_afterwards(state: str) -> None:
     rates = (16000 + list(STATES).index(state), 22050)  # a filter that no other test asks for
     with STATES[state]():
         process = d.CosineVP()
-        d.SAMPLERS["arc"]()
+        d.SAMPLERS["adams_pc"]()
         resample(torch.from_numpy(NOISE), *rates)
     waveform = torch.from_numpy(NOISE).requires_grad_()
     resample(waveform, *rates).sum().backward()

@@ -1,10 +1,13 @@
-"""Keep glibc from returning the memory of long tensors to the system after every operation, and let it at last."""
+"""What a process sets up before torch is loaded: how memory is kept, and how long idle threads spin."""
 
 import os
 import sys
 
 SWITCH = "AUDIODIFF_MALLOC"
 """Environment variable: `default` leaves the allocator as it is."""
+
+SPIN_COUNT = "GOMP_SPINCOUNT"
+"""Environment variable: how many turns of its loop an idle thread of GNU OpenMP waits before it sleeps."""
 
 M_TRIM_THRESHOLD = -1
 M_MMAP_MAX = -4
@@ -36,6 +39,21 @@ def tune_allocator() -> bool:
         return bool(libc.mallopt(M_MMAP_MAX, 0)) and bool(libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
     except (OSError, AttributeError):
         return False
+
+
+def limit_spinning() -> bool:
+    """Let idle threads of OpenMP sleep after some ten microseconds; return whether that was done.
+
+    By default they spin for a millisecond, and where other programs run, the threads that have work wait for the
+    processors that they spin on. The limit is what GNU OpenMP takes itself when it is asked for more threads than there
+    are processors; without other programs it costs nothing that can be measured, whereas never to spin costs a fifth.
+    Has no effect once torch is imported. Does nothing when the user says how threads wait (`OMP_WAIT_POLICY` or
+    `GOMP_SPINCOUNT` in the environment).
+    """
+    if "OMP_WAIT_POLICY" in os.environ or SPIN_COUNT in os.environ:
+        return False
+    os.environ[SPIN_COUNT] = "1000"
+    return True
 
 
 def release_memory() -> bool:

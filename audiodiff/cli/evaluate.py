@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from audiodiff.cli.output import tell
-from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
+from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES, sampler_name
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.settings import MAX_STEPS
 
@@ -35,7 +35,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--steps", type=_steps, metavar="N,N,...", help="step counts, e.g. 1,4,8 (default: the model's)"
     )
-    parser.add_argument("--sampler", choices=SAMPLER_NAMES, help="sampler (default: the model's)")
+    parser.add_argument("--sampler", type=sampler_name, choices=SAMPLER_NAMES, help="sampler (default: the model's)")
     parser.add_argument("--grid", choices=GRID_NAMES, help="spacing of the steps (default: the model's)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the noise (default: 0)")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N clips of each group, evenly spread")

@@ -1,4 +1,4 @@
-"""`audiodiff inspect`: the story of a sound file, or what a model says of itself."""
+"""`audiodiff inspect`: the record of a sound file, or what a model says of itself."""
 
 import argparse
 import json
@@ -10,7 +10,7 @@ from audiodiff.cli.output import tell
 
 if TYPE_CHECKING:
     from audiodiff.signal.audio_io import AudioInfo
-    from audiodiff.synthesis.provenance import Story
+    from audiodiff.synthesis.provenance import ProvenanceRecord
 
 
 def add_parser(subparsers: Any) -> None:
@@ -19,7 +19,7 @@ def add_parser(subparsers: Any) -> None:
         "inspect",
         help="print what made a sound file, or what a model is",
         description=(
-            "Print the story that audiodiff keeps in the files it writes: model, prompt, seed, settings, input. "
+            "Print the record that audiodiff keeps in the files it writes: model, prompt, seed, settings, input. "
             "A file from elsewhere is told from its header; a model, from its card."
         ),
     )
@@ -28,7 +28,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a file's story or a model's card."""
+    """Print a file's record or a model's card."""
     from audiodiff.models.find import PRETRAINED, pretrained_names
 
     path = Path(os.path.expanduser(args.input))
@@ -44,42 +44,45 @@ def run(args: argparse.Namespace) -> int:
 def _print_file(path: Path, *, as_json: bool) -> None:
     from audiodiff.signal.truncation import find_truncation
 
-    story, info, untouched = look_at(path)
+    record, info, untouched = look_at(path)
     cut = None if info is None else find_truncation(path)
     if as_json:
-        document = file_document(path, story, info, untouched)
+        document = file_document(path, record, info, untouched)
         document["cut_off"] = None if cut is None else {"seconds": cut.seconds, "promised_seconds": cut.promised}
         tell(json.dumps(document, indent=2))
-    elif story is None:
-        tell(f"{path}: no audiodiff story; made elsewhere, or without its tags.\n  audio     {audio_line(info)}")
+    elif record is None:
+        tell(
+            f"{path}: no audiodiff provenance record; made elsewhere, or without its tags.\n"
+            f"  audio     {audio_line(info)}"
+        )
     else:
-        tell(f"{path}: {story.made_by} (audiodiff {story.audiodiff_version} {story.verb})")
-        for label, text in story_lines(story, info, untouched):
+        tell(f"{path}: {record.made_by} (audiodiff {record.audiodiff_version} {record.verb})")
+        for label, text in provenance_lines(record, info, untouched):
             tell(f"  {label:<10}{text}")
     if cut is not None and not as_json:
         tell(f"  note      {cut.note(path)}")
 
 
-def look_at(path: Path) -> "tuple[Story | None, AudioInfo | None, bool | None]":
-    """Return the story of a file, its header, and whether its samples are still those of the story.
+def look_at(path: Path) -> "tuple[ProvenanceRecord | None, AudioInfo | None, bool | None]":
+    """Return the record of a file, its header, and whether its samples are still those of the record.
 
     Raises:
-        AudiodiffError: the file is missing, not audio, or has a damaged story.
+        AudiodiffError: the file is missing, not audio, or has a damaged record.
     """
     from audiodiff.signal.audio_io import audio_info
     from audiodiff.signal.sample_hash import samples_sha256
-    from audiodiff.synthesis.provenance import find_story
+    from audiodiff.synthesis.provenance import find_provenance
 
-    story = find_story(path)
+    record = find_provenance(path)
     info = None if path.suffix.lower() == ".json" else audio_info(path)
     untouched = None
-    if story is not None and info is not None:
-        untouched = samples_sha256(path) == story.audio.samples_sha256
-    return story, info, untouched
+    if record is not None and info is not None:
+        untouched = samples_sha256(path) == record.audio.samples_sha256
+    return record, info, untouched
 
 
 def file_document(
-    path: Path, story: "Story | None", info: "AudioInfo | None", untouched: bool | None
+    path: Path, record: "ProvenanceRecord | None", info: "AudioInfo | None", untouched: bool | None
 ) -> dict[str, Any]:
     """Return what `look_at` found as JSON values."""
     return {
@@ -93,36 +96,38 @@ def file_document(
             "n_samples": info.n_samples,
         },
         "samples_unchanged": untouched,
-        "story": None if story is None else story.to_dict(),
+        "provenance": None if record is None else record.to_dict(),
     }
 
 
 def audio_line(info: "AudioInfo | None") -> str:
     """Return what a header says, in words."""
     if info is None:
-        return "not looked at, this is the story alone"
+        return "not looked at, this is the record alone"
     channels = f"{info.channels} channel{'' if info.channels == 1 else 's'}"
     return f"{info.encoding}, {info.seconds:.2f} s, {info.sample_rate} Hz, {channels}"
 
 
-def story_lines(story: "Story", info: "AudioInfo | None", untouched: bool | None) -> list[tuple[str, str]]:
-    """Return label and text of every line about a story."""
+def provenance_lines(
+    record: "ProvenanceRecord", info: "AudioInfo | None", untouched: bool | None
+) -> list[tuple[str, str]]:
+    """Return label and text of every line about a record."""
     from audiodiff.synthesis.provenance import FORMAT
 
     lines = [("audio", audio_line(info))]
     if untouched is not None:
-        said = "as they were written" if untouched else "changed since the story was written"
-        lines.append(("samples", f"{said} (sha256 {story.audio.samples_sha256[:12]})"))
+        said = "as they were written" if untouched else "changed since the record was written"
+        lines.append(("samples", f"{said} (sha256 {record.audio.samples_sha256[:12]})"))
     lines += [
         ("model", f"{model.name}, {model.role}, weights {model.weights_sha256[:12] or 'unknown'}")
-        for model in story.models
+        for model in record.models
     ]
-    lines += [("input", f"{item.name}, sha256 {item.sha256[:12]}") for item in story.inputs]
-    lines += [(label, text) for label, text in (("prompt", story.prompt), ("negative", story.negative)) if text]
-    lines.append(("seed", str(story.seed)))
-    settings = (f"{name} {_value(value)}" for name, value in story.settings.items() if value not in (None, ""))
+    lines += [("input", f"{item.name}, sha256 {item.sha256[:12]}") for item in record.inputs]
+    lines += [(label, text) for label, text in (("prompt", record.prompt), ("negative", record.negative)) if text]
+    lines.append(("seed", str(record.seed)))
+    settings = (f"{name} {_value(value)}" for name, value in record.settings.items() if value not in (None, ""))
     lines.append(("settings", ", ".join(settings)))
-    machine = story.machine
+    machine = record.machine
     lines.append(
         (
             "made on",
@@ -130,9 +135,11 @@ def story_lines(story: "Story", info: "AudioInfo | None", untouched: bool | None
             f"torch {machine.torch}, libsndfile {machine.libsndfile}",
         )
     )
-    if story.format > FORMAT:
-        lines.append(("note", f"the story has the newer format {story.format}; some of it may not be shown"))
-    # a story is written by anybody: no control characters of theirs on a terminal
+    if record.format > FORMAT:
+        lines.append(
+            ("note", f"the provenance record has the newer format {record.format}; some of it may not be shown")
+        )
+    # a record may come from anybody: no control characters of theirs on a terminal
     return [(label, "".join(c if c.isprintable() else " " for c in text)) for label, text in lines]
 
 

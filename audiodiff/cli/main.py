@@ -70,9 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command is None:
         parser.print_help(sys.stderr)
         return BAD_INPUT
-    from audiodiff.cli.allocator import tune_allocator
+    from audiodiff.cli.allocator import limit_spinning, tune_allocator
 
     tune_allocator()
+    limit_spinning()
     try:
         _expand_home(args)
         command = load_command(args.command)

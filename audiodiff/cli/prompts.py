@@ -110,14 +110,14 @@ def _to_save(args: argparse.Namespace) -> "SavedPrompt":
         raise AudiodiffError("give either the text of the prompt, or --from FILE.")
     prompt, negative, seed, settings = args.prompt, "", None, {}
     if args.source is not None:
-        from audiodiff.synthesis.provenance import read_story
+        from audiodiff.synthesis.provenance import read_provenance
 
-        story = read_story(args.source)
-        if not story.prompt:
+        record = read_provenance(args.source)
+        if not record.prompt:
             raise AudiodiffError(
-                f"{args.source} was made by `audiodiff {story.verb}` without a prompt; nothing to save."
+                f"{args.source} was made by `audiodiff {record.verb}` without a prompt; nothing to save."
             )
-        prompt, negative, seed, settings = story.prompt, story.negative, story.seed, dict(story.settings)
+        prompt, negative, seed, settings = record.prompt, record.negative, record.seed, dict(record.settings)
     return SavedPrompt(
         name=args.name,
         prompt=prompt,

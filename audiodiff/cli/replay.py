@@ -1,4 +1,4 @@
-"""`audiodiff replay`: make a sound again from the story in its file."""
+"""`audiodiff replay`: make a sound again from the record in its file."""
 
 import argparse
 from pathlib import Path
@@ -15,13 +15,15 @@ def add_parser(subparsers: Any) -> None:
         "replay",
         help="make a sound file again, bit for bit",
         description=(
-            "Follow the story in a file that audiodiff wrote: same model, seed, settings, input. Exit status 0 if the "
+            "Follow the record in a file that audiodiff wrote: same model, seed, settings, input. Exit status 0 if the "
             "samples are identical, 1 if they are not, 2 if something needed is missing or another."
         ),
     )
-    parser.add_argument("input", type=Path, help="sound file with a story, or the .json beside one")
+    parser.add_argument("input", type=Path, help="sound file with a record, or the .json beside one")
     parser.add_argument("-o", "--output", type=Path, required=True, help="file to write: .wav, .flac or .ogg")
-    parser.add_argument("--model", help="name, folder or hf:ORG/NAME (default: the story's, if it is in the package)")
+    parser.add_argument(
+        "--model", help="name, folder or hf:ORG/NAME (default: the recorded one, if it is in the package)"
+    )
     parser.add_argument(
         "--input",
         dest="recording",
@@ -29,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="ORIGINAL",
         help="what went in, or its folder (default: looked for beside it)",
     )
-    parser.add_argument("--device", default="auto", help="auto (the story's), cpu, cuda or mps (default: auto)")
+    parser.add_argument("--device", default="auto", help="auto (the recorded one), cpu, cuda or mps (default: auto)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import fields
 from typing import Any, Literal, Union, get_args, get_origin
 
-from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
+from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES, sampler_name
 from audiodiff.synthesis.settings import HELD
 
 CHOICES = {"sampler": SAMPLER_NAMES, "grid": GRID_NAMES}
@@ -73,6 +73,8 @@ def _add(parser: argparse.ArgumentParser, name: str, annotation: Any, default: A
         options |= {"type": float, "nargs": 2, "metavar": ("LOW", "HIGH")}
     elif get_origin(plain) is Literal or name in CHOICES:
         options["choices"] = CHOICES.get(name) or get_args(plain)
+        if name == "sampler":
+            options["type"] = sampler_name  # takes aliases
     else:
         options |= {"type": plain, "metavar": METAVARS.get(name)}
     parser.add_argument(flag, default=default, **options)

@@ -21,7 +21,7 @@ from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
 from audiodiff.synthesis.edit_settings import EditSettings, InterpolateSettings, VarySettings, clip_of_edit
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.machine import this_machine
-from audiodiff.synthesis.provenance import Story, StoryAudio, StoryModel, StoryWriter, check_sidecar
+from audiodiff.synthesis.provenance import AudioRecord, ModelRecord, ProvenanceRecord, TaggedAudioWriter, check_sidecar
 from audiodiff.synthesis.recording import samples_per_latent
 from audiodiff.synthesis.resolved import ResolvedClip
 from audiodiff.synthesis.settings import GenerateSettings, Resolved, changed, values_of
@@ -51,7 +51,7 @@ class FileReport:
         clipped: samples beyond full scale, which were cut to it.
         notes: sentences about what was not done as asked, or what an input lacks.
         elapsed: seconds that it took, loading of the model not counted.
-        story: what the file tells about itself; `None` without provenance.
+        record: what the file tells about itself; `None` without provenance.
         silent_channels: channels of a vocoded or upsampled input that were silence and came out as silence.
         seam: of a loop, how abrupt its seam is (`audiodiff.synthesis.loop.SeamScore.ratio`).
     """
@@ -64,7 +64,7 @@ class FileReport:
     clipped: int
     notes: tuple[str, ...]
     elapsed: float
-    story: Story | None
+    record: ProvenanceRecord | None
     silent_channels: int = 0
     seam: float | None = None
 
@@ -221,7 +221,7 @@ class Job:
         if not self.verb.streams:
             sounds = [(source.audio.waveform, source.audio.sample_rate) for source in self.sources]
         encoding, notes = _exact_encoding(self.sources[0], self.target) if self.verb.keeps_samples else (None, ())
-        tell = self._teller(settings, resolved)
+        make_record = self._record_maker(settings, resolved)
         if self.verb.streams:
             made: Clip | Stream = self.verb.make(self.synthesizer, self.sources, resolved, on_progress)
         else:
@@ -230,8 +230,8 @@ class Job:
         blocks, channels, n_samples = _blocks(made)
         self._check_size(n_samples, channels, made.sample_rate)
         written, clipped = 0, 0
-        with StoryWriter(
-            self.target, made.sample_rate, channels, tell=tell, sidecar=self.sidecar, encoding=encoding
+        with TaggedAudioWriter(
+            self.target, made.sample_rate, channels, provenance=make_record, sidecar=self.sidecar, encoding=encoding
         ) as writer:
             for block in blocks:
                 written += block.shape[-1]
@@ -246,19 +246,19 @@ class Job:
             clipped=made.clipped if isinstance(made, Clip) else clipped,
             notes=(*made.notes, *notes),
             elapsed=time.perf_counter() - started,
-            story=writer.story,
+            record=writer.record,
             silent_channels=0 if isinstance(made, Clip) else made.silent_channels,
             seam=made.seam if isinstance(made, Clip) else None,
         )
 
-    def _teller(self, settings: Any, resolved: Any) -> Callable[[StoryAudio], Story] | None:
-        """Return what makes the story from the samples. The inputs are looked at now: they may change meanwhile."""
+    def _record_maker(self, settings: Any, resolved: Any) -> Callable[[AudioRecord], ProvenanceRecord] | None:
+        """Return what makes the record from the samples. The inputs are looked at now: they may change meanwhile."""
         if not self.provenance:
             return None
-        identity: StoryModel | tuple[StoryModel, ...] = self.synthesizer.identity
+        identity: ModelRecord | tuple[ModelRecord, ...] = self.synthesizer.identity
         words = {"prompt": resolved.prompt, "negative": resolved.negative} if not self.verb.streams else {}
         return partial(
-            Story,
+            ProvenanceRecord,
             self.verb.name,
             identity if isinstance(identity, tuple) else (identity,),
             resolved.values() if self.verb.streams else self._clip_values(settings, resolved),
@@ -269,7 +269,7 @@ class Job:
         )
 
     def _clip_values(self, settings: Any, clip: ResolvedClip) -> dict[str, Any]:
-        """Settings as the story of a clip keeps them: the verb's own, those of the clip, and those of the model."""
+        """Settings as the record of a clip keeps them: the verb's own, those of the clip, and those of the model."""
         model = self.synthesizer
         own = {} if isinstance(settings, GenerateSettings) else own_values(settings)
         return {
@@ -293,25 +293,27 @@ def own_values(settings: EditSettings) -> dict[str, Any]:
     return {item.name: _lists(getattr(settings, item.name)) for item in fields(settings) if item.name != "clip"}
 
 
-def settings_of(story: Story) -> Any:
-    """The settings that the story of a clip tells of, of the class of its verb.
+def settings_of(record: ProvenanceRecord) -> Any:
+    """The settings that the record of a clip tells of, of the class of its verb.
 
     Raises:
         AudiodiffError: a setting is missing, unknown, or out of range.
     """
-    kind = VERBS[story.verb].settings
+    kind = VERBS[record.verb].settings
     # Two prompts are told in the settings; what stands as the prompt then is their mixture, in words.
-    told = {"prompt": story.prompt, "negative": story.negative, "seed": story.seed}
-    values = {key: _tuples(value) for key, value in story.settings.items() if key not in _OF_MODEL}
+    told = {"prompt": record.prompt, "negative": record.negative, "seed": record.seed}
+    values = {key: _tuples(value) for key, value in record.settings.items() if key not in _OF_MODEL}
     own = [item.name for item in fields(kind) if item.name != "clip"] if kind is not GenerateSettings else []
     missing = [name for name in own if name not in values]
     if missing:
-        raise AudiodiffError(f"the story lacks the setting {missing[0]}, without which nothing can be made again.")
+        raise AudiodiffError(
+            f"the provenance record lacks the setting {missing[0]}, without which nothing can be made again."
+        )
     clip = {**told, **{name: value for name, value in values.items() if name not in own}}
     odd = sorted(set(clip) - set(values_of(GenerateSettings())))
     if odd:
         raise AudiodiffError(
-            f"the story has the setting {odd[0]}, which this audiodiff does not know; update audiodiff."
+            f"the provenance record has the setting {odd[0]}, which this audiodiff does not know; update audiodiff."
         )
     resolved = changed(GenerateSettings(), clip)
     return resolved if kind is GenerateSettings else kind(clip=resolved, **{name: values[name] for name in own})

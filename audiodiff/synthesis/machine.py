@@ -7,19 +7,19 @@ from contextlib import contextmanager
 import torch
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.provenance import StoryMachine
+from audiodiff.synthesis.provenance import MachineRecord
 
 MOST_THREADS = 1024
 
 
-def this_machine(device: torch.device) -> StoryMachine:
+def this_machine(device: torch.device) -> MachineRecord:
     """Describe where `device` computes; the CPU's threads count for every device, since mels are made there."""
     import soundfile
 
     processor = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
     if device.type == "cuda":
         processor = f"{torch.cuda.get_device_name(device)}, {processor}"
-    return StoryMachine(
+    return MachineRecord(
         device=device.type,
         processor=processor,
         threads=torch.get_num_threads(),
@@ -61,3 +61,24 @@ def check_model(model: object, name: str, device: torch.device) -> None:
                 f"the weights of {name} are on {parameter.device.type}, and it was loaded for {device.type}; load it "
                 "with the device that it is to compute on."
             )
+
+
+def open_device(name: str) -> torch.device:
+    """Return the device of a name; `auto` is CUDA, then MPS, then the CPU.
+
+    Raises:
+        AudiodiffError: there is no such device here.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        here = ["auto", "cpu"]
+        here += ["cuda"] if torch.cuda.is_available() else []
+        here += ["mps"] if torch.backends.mps.is_available() else []
+        raise AudiodiffError(f"device {name!r} cannot be used here; here are {', '.join(here)}.") from error
+    return device

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, get_args
 
-from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
+from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES, sampler_name
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.limits import HIGHEST_RATE, LOWEST_RATE
 from audiodiff.signal.mel_spec import MelSpec
@@ -53,6 +53,10 @@ class Resolved:
     guidance: float = 1.0
     rescale: float = 0.0
 
+    def __post_init__(self) -> None:
+        """Take an alias of a sampler for its name."""
+        object.__setattr__(self, "sampler", sampler_name(self.sampler))
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -86,6 +90,8 @@ class Sampling:
         check_steps("steps", self.steps)
         if not (isinstance(self.seed, int) and 0 <= self.seed <= MAX_SEED):
             raise AudiodiffError(f"seed is {self.seed!r}; it must be a whole number from 0 to {MAX_SEED}.")
+        if isinstance(self.sampler, str):
+            object.__setattr__(self, "sampler", sampler_name(self.sampler))
         check_name("sampler", self.sampler, SAMPLER_NAMES)
         check_name("grid", self.grid, GRID_NAMES)
         check_name("precision", self.precision, get_args(Precision))
@@ -286,6 +292,11 @@ def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
         mine = {name: values[name] for name in values_of(inner) if name in values and name not in hidden}
         own |= {item.name: changed(inner, mine)} if mine else {}
     return replace(settings, **own)  # type: ignore[type-var]
+
+
+def with_given(settings: Settings, **values: Any) -> Settings:
+    """Return settings with the values that are not `None` in the place of theirs."""
+    return changed(settings, {name: value for name, value in values.items() if value is not None})
 
 
 def plain_number(value: Any) -> Any:

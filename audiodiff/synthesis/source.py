@@ -7,7 +7,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import Audio, AudioInfo, read_whole
 from audiodiff.signal.truncation import truncation_of
 from audiodiff.synthesis.clip import FADE_SECONDS
-from audiodiff.synthesis.provenance import Story, StoryInput, story_beside_sound, story_input
+from audiodiff.synthesis.provenance import InputRecord, ProvenanceRecord, input_record, provenance_of_sound
 from audiodiff.synthesis.settings import MAX_SECONDS
 
 MAX_VALUES = 1 << 27
@@ -53,37 +53,37 @@ class Source:
         return () if cut is None else (cut.note(self.path),)
 
     @cached_property
-    def story(self) -> Story | None:
-        """What it tells of itself; a damaged story says nothing, and does not keep the sound from being edited."""
+    def record(self) -> ProvenanceRecord | None:
+        """What it tells of itself; a damaged record says nothing, and does not keep the sound from being edited."""
         assert self._whole  # it is a sound file
         try:
-            return story_beside_sound(self.path)
+            return provenance_of_sound(self.path)
         except AudiodiffError:
             return None
 
     @cached_property
-    def identity(self) -> StoryInput:
-        """What a story says of it."""
-        return story_input(self.path)
+    def identity(self) -> InputRecord:
+        """What a record says of it."""
+        return input_record(self.path)
 
     @property
     def prompts(self) -> tuple[str, str] | None:
         """The prompt and the negative prompt that it was made from; `None` if it does not tell."""
-        story = self.story
-        return (story.prompt, story.negative) if story is not None and story.prompt.strip() else None
+        record = self.record
+        return (record.prompt, record.negative) if record is not None and record.prompt.strip() else None
 
     def fade(self, *, before: bool) -> float:
         """Length of the fade (s) that audiodiff gave its end, or its beginning; 0 if it has none."""
-        story = self.story
-        if story is None:
+        record = self.record
+        if record is None:
             return 0.0
-        extended = story.verb == "extend" and story.settings.get("before") is before
-        faded = story.verb in _FADED_BY and not story.settings.get("loop", False)
+        extended = record.verb == "extend" and record.settings.get("before") is before
+        faded = record.verb in _FADED_BY and not record.settings.get("loop", False)
         return FADE_SECONDS if extended or faded else 0.0
 
     def loops(self, sample_rate: int, samples_per_latent: int) -> bool:
         """Whether it tells that its end leads into its beginning, and nobody has cut or resampled it since."""
-        story = self.story
-        if story is None or story.verb not in _LOOPS or story.settings.get("loop") is not True:
+        record = self.record
+        if record is None or record.verb not in _LOOPS or record.settings.get("loop") is not True:
             return False
         return self.info.sample_rate == sample_rate and self.info.n_samples % samples_per_latent == 0

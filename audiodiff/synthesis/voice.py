@@ -17,11 +17,11 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint, public_name
 from audiodiff.models.voice import Voice
 from audiodiff.models.voice.frames import Frames, frames_of
-from audiodiff.synthesis.machine import check_model
-from audiodiff.synthesis.provenance import StoryModel, hash_config
+from audiodiff.synthesis.machine import check_model, open_device
+from audiodiff.synthesis.provenance import ModelRecord, hash_config
 from audiodiff.synthesis.sampling import compute_dtype
-from audiodiff.synthesis.settings import RECOMMENDED, Resolved, Sampling, check_range, recommended_by
-from audiodiff.synthesis.vocode import VocoderSynthesizer, open_device
+from audiodiff.synthesis.settings import RECOMMENDED, Resolved, Sampling, check_range, check_steps, recommended_by
+from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.synthesis.vocode import load as load_vocoder
 from audiodiff.text import english
 from audiodiff.text.phones import SYMBOL_ID, SYMBOLS
@@ -30,11 +30,11 @@ from audiodiff.torch_state import standard_state
 
 __all__ = ["DEFAULTS", "Spoken", "VoiceSynthesizer", "load_voice"]
 
-DEFAULTS = Resolved(steps=8, sampler="euler", grid="uniform")
+DEFAULTS = Resolved(steps=8, sampler="euler", grid="uniform", precision="bf16")
 """What a voice recommends whose checkpoint says nothing."""
 
-VARIATION = 0.4
-"""Share of the noise that takes start from, where a checkpoint says nothing."""
+VARIATION, TEXTURE = 0.8, 0.4
+"""Shares of the noise that prosody starts from, and the mel at a variation of 1, where a checkpoint says nothing."""
 
 _PROSODY_STEPS = 8
 _DURATION_DRAW, _F0_DRAW = -1, -2
@@ -71,9 +71,10 @@ class VoiceSynthesizer:
         vocoder: VocoderSynthesizer,
         *,
         name: str = "voice",
-        identity: tuple[StoryModel, ...] = (),
+        identity: tuple[ModelRecord, ...] = (),
         defaults: Resolved = DEFAULTS,
         variation: float = VARIATION,
+        texture: float = TEXTURE,
         pronunciations: Mapping[str, tuple[str, ...]] | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -85,16 +86,18 @@ class VoiceSynthesizer:
             name: how it was asked for.
             identity: what the stories of its files say of it and of the vocoder.
             defaults: what it recommends.
-            variation: share of the noise that takes start from, as it recommends.
+            variation: share of the noise that durations and pitch start from, as it recommends.
+            texture: share of the noise that the mel starts from where that is 1.
             pronunciations: how the speaker usually says words that the dictionary gives several pronunciations for.
             device: where it computes.
         """
         self.model = model
         self.vocoder = vocoder
         self.name = name
-        self.identity = identity or (StoryModel(public_name(name), "", role="voice"), vocoder.identity)
+        self.identity = identity or (ModelRecord(public_name(name), "", role="voice"), vocoder.identity)
         self.defaults = defaults
         self.variation = variation
+        self.texture = texture
         self.pronunciations = dict(pronunciations or {})
         self.device = torch.device(device)
 
@@ -138,8 +141,8 @@ class VoiceSynthesizer:
             sampling: steps, sampler and grid of the mel, precision, and the seed.
             speed: 1 as the speaker, 2 twice as fast.
             pitch: semitones above the speaker's own.
-            variation: share of the noise that durations, pitch and mel start from, 0 for the same take whatever the
-                seed; `None` for what the voice recommends.
+            variation: how much takes differ: the share of the noise that durations and pitch start from, 1 for as much
+                as the recordings, 0 for one take whatever the seed; `None` for what the voice recommends.
             speaker: one of `speakers`; empty for the first.
             durations: frames of each symbol, instead of the model's.
 
@@ -155,7 +158,7 @@ class VoiceSynthesizer:
             states, mask = self.model.encode(ids, number)
             if durations is None:
                 noise = self._noise(sampling.seed, variation, ids.shape[1], 1)(_DURATION_DRAW)
-                state = self._flow(self.model.duration_denoiser(), (states, mask), noise)
+                state = self._flow(self.model.duration_denoiser(), (states, mask), noise, sampling)
                 wanted = self.model.durations_of_state(state, ids)[0].cpu()
                 lengths, pauses = _whole(wanted, utterance, speed, self.sample_rate / self.model.config.mel.hop_length)
             else:
@@ -163,7 +166,7 @@ class VoiceSynthesizer:
             frames = frames_of(torch.tensor([lengths], device=self.device))
             expanded = self.model.expand(states, frames)
             noise = self.model.f0_noise(self._noise(sampling.seed, variation, expanded.shape[1], 2)(_F0_DRAW))
-            state = self._flow(self.model.f0_denoiser(), (expanded, frames.mask), noise)
+            state = self._flow(self.model.f0_denoiser(), (expanded, frames.mask), noise, sampling)
             log_hertz, voiced = self.model.f0_of_state(state, number)
             low, high = math.log2(self.model.config.f0_min), math.log2(self.model.config.f0_max)
             log_hertz = (log_hertz + pitch / 12.0).clamp(low, high)
@@ -269,11 +272,22 @@ class VoiceSynthesizer:
         """Draws of noise `[1, length, channels]`, less of it where takes are to vary less."""
         return lambda draw: (variation * positional_noise(seed, draw, 0, length, channels).T[None]).to(self.device)
 
-    def _flow(self, denoiser: Denoiser, condition: tuple[Tensor, Tensor], noise: Tensor) -> Tensor:
+    def _flow(self, denoiser: Denoiser, condition: tuple[Tensor, Tensor], noise: Tensor, sampling: Resolved) -> Tensor:
         """Follow a flow of prosody from noise to data."""
         process = self.model.process
         times = GRIDS["uniform"](process, _PROSODY_STEPS)
-        return sample("euler", lambda x, t: denoiser(x, t, condition), process, process.prior(noise), times)
+        return sample("euler", self._denoise(denoiser, condition, sampling), process, process.prior(noise), times)
+
+    def _denoise(
+        self, denoiser: Denoiser, condition: tuple[Tensor, Tensor], sampling: Resolved
+    ) -> Callable[[Tensor, Tensor], Tensor]:
+        """Estimates under a condition, in the precision that is asked for, which samplers do not pass on."""
+
+        def denoise(x: Tensor, t: Tensor) -> Tensor:
+            with self._precision(sampling):
+                return denoiser(x, t, condition)
+
+        return denoise
 
     def _mel(
         self,
@@ -288,14 +302,14 @@ class VoiceSynthesizer:
         """Log-mel `[n_mels, n_frames]` on the CPU; `known` is one, and which of its frames to keep."""
         model = self.model
         mean, condition = model.decode(expanded, frames, log_hertz, voiced)
-        denoiser = model.mel_denoiser()
+        estimates = self._denoise(model.mel_denoiser(), (condition, frames.mask), sampling)
         given = None if known is None else (known[1][None, :, None], model.residual_of_mel(known[0][None], mean))
 
         def denoise(x: Tensor, t: Tensor) -> Tensor:
-            estimate = denoiser(x, t, (condition, frames.mask))
+            estimate = estimates(x, t)
             return estimate if given is None else torch.where(given[0], given[1], estimate)
 
-        noise = self._noise(sampling.seed, variation, *mean.shape[1:])
+        noise = self._noise(sampling.seed, self.texture * min(variation, 1.0), *mean.shape[1:])
         times = GRIDS[sampling.grid](model.process, sampling.steps)
         x = sample(SAMPLERS[sampling.sampler](), denoise, model.process, model.process.prior(noise(0)), times, noise)
         log_mel = model.mel_of_states(mean, x)[0]
@@ -380,19 +394,25 @@ def load_voice(name_or_path: str | Path = "kathleen", *, device: str = "auto") -
     folder, chosen = find_checkpoint(name_or_path), open_device(device)
     config = read_config(folder, "voice")
     metadata = config["metadata"]
-    sampling = Sampling.from_metadata(metadata, folder, known=RECOMMENDED, others=("variation",))
-    variation = metadata.get("sampling", {}).get("variation", VARIATION)
+    sampling = Sampling.from_metadata(
+        metadata, folder, known=RECOMMENDED, others=("variation", "texture", "vocoder_steps")
+    )
+    table = metadata.get("sampling", {})
+    variation, texture = table.get("variation", VARIATION), table.get("texture", TEXTURE)
     with recommended_by(folder):
         check_range("variation", variation, 0.0, 2.0, "(0 for no variation)")
+        check_range("texture", texture, 0.0, 2.0, "(0 for the likeliest mel)")
+        check_steps("vocoder_steps", table.get("vocoder_steps"))
     pronunciations = _pronunciations(metadata.get("pronunciations", {}), folder)
     model = load_checkpoint(folder, Voice)
     inside = (folder / VOCODER_FOLDER).is_dir()
     vocoder = load_vocoder(folder / VOCODER_FOLDER if inside else metadata.get("vocoder", "speech"), device=str(chosen))
     if vocoder.mel_spec != model.config.mel:
         raise AudiodiffError(f"the vocoder of {folder} takes another mel than the voice makes; give one that fits.")
+    vocoder.defaults = replace(vocoder.defaults, steps=table.get("vocoder_steps") or vocoder.defaults.steps)
     model.to(chosen)
     name = public_name(name_or_path)
-    identity = StoryModel(name, weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]), role="voice")
+    identity = ModelRecord(name, weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]), role="voice")
     behind = replace(vocoder.identity, name=f"{name}/{VOCODER_FOLDER}") if inside else vocoder.identity
     return VoiceSynthesizer(
         model,
@@ -401,6 +421,7 @@ def load_voice(name_or_path: str | Path = "kathleen", *, device: str = "auto") -
         identity=(identity, behind),
         defaults=sampling.resolve(DEFAULTS),
         variation=variation,
+        texture=texture,
         pronunciations=pronunciations,
         device=chosen,
     )

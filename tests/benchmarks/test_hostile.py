@@ -11,7 +11,7 @@ from audiodiff.cli.main import UNFORESEEN
 from audiodiff.data.shards import LatentDataset
 from audiodiff.signal.audio_io import audio_info
 from audiodiff.synthesis.load import load
-from audiodiff.synthesis.provenance import Story
+from audiodiff.synthesis.provenance import ProvenanceRecord
 from audiodiff.text.library import search_prompts
 from benchmarks.hostile import ACCEPTED, LARGE, MOST_BYTES, REFUSED, SLOW, TRACEBACK, Answer, judge, table
 from benchmarks.hostile_inputs import damaged_bytes, damaged_json
@@ -76,7 +76,7 @@ def test_what_is_damaged_is_read_when_it_is_whole(tmp_path: Path) -> None:
         load(originals.folder / kind)
     assert len(LatentDataset(originals.folder / "shards")) == 3
     assert [saved.name for saved in search_prompts(path=originals.prompts)] == ["one", "two"]
-    assert Story.from_dict(originals.story()).verb == "vocode"
+    assert ProvenanceRecord.from_dict(originals.record()).verb == "vocode"
     for name, content in originals.sounds.items():
         (tmp_path / f"a.{name}").write_bytes(content)
         assert audio_info(tmp_path / f"a.{name}").sample_rate == 22_050

@@ -18,7 +18,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
-    """A clip of ours, with its story."""
+    """A clip of ours, with its record."""
     from audiodiff.cli.main import main
 
     path = tmp_path_factory.mktemp("made") / "made.wav"

@@ -73,4 +73,4 @@ def test_an_empty_prompt_is_said(command, model, tmp_path) -> None:
     done = command("generate", "", "-o", tmp_path / "a.wav", "--model", model, "--seconds", 0.5, "--no-provenance")
     assert done.status == 0
     assert "empty" in done.err
-    assert "no audiodiff story" in command("inspect", tmp_path / "a.wav").out
+    assert "no audiodiff provenance record" in command("inspect", tmp_path / "a.wav").out

@@ -33,8 +33,8 @@ def test_a_sound_of_any_name_goes_in_and_out(
 
     run("vocode", source, "-o", target, "--model", checkpoint, "--steps", "1", "--sidecar")
     document = json.loads(run("inspect", target, "--json"))
-    assert document["story"]["inputs"][0]["name"]
-    assert b"story" not in run("inspect", target).splitlines()[0]
+    assert document["provenance"]["inputs"][0]["name"]
+    assert b"record" not in run("inspect", target).splitlines()[0]
     run("replay", target, "-o", os.path.join(os.fsencode(tmp_path), b"again.wav"), "--model", checkpoint)
 
 

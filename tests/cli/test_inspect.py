@@ -12,14 +12,14 @@ from audiodiff.signal.tags import write_tags
 
 @pytest.fixture
 def told(command, checkpoint, clip, tmp_path):
-    """A vocoded file with its story in it and beside it."""
+    """A vocoded file with its record in it and beside it."""
     path = tmp_path / "out.flac"
     done = command("vocode", clip, "-o", path, "--model", checkpoint, "--seed", 5, "--steps", 1, "--sidecar")
     assert done.status == 0, done.err
     return path
 
 
-def test_the_story_is_printed(command, told, checkpoint) -> None:
+def test_the_record_is_printed(command, told, checkpoint) -> None:
     done = command("inspect", told)
     assert done.status == 0, done.err
     weights = json.loads((checkpoint / "config.json").read_text())["weights_sha256"]
@@ -36,41 +36,41 @@ def test_the_story_is_printed(command, told, checkpoint) -> None:
     assert "prompt" not in told_lines
 
 
-def test_the_story_as_json(command, told) -> None:
+def test_the_record_as_json(command, told) -> None:
     found = json.loads(command("inspect", told, "--json").out)
     assert found["file"] == "out.flac"
     assert found["audio"] == {"encoding": "FLAC PCM_16", "sample_rate": 22050, "channels": 1, "n_samples": 11025}
     assert found["samples_unchanged"] is True
-    assert found["story"] == json.loads((told.parent / "out.flac.json").read_text())
+    assert found["provenance"] == json.loads((told.parent / "out.flac.json").read_text())
     beside = json.loads(command("inspect", told.parent / "out.flac.json", "--json").out)
-    assert beside["story"] == found["story"]
+    assert beside["provenance"] == found["provenance"]
     assert (beside["audio"], beside["samples_unchanged"]) == (None, None)
 
 
 def test_an_edited_file_is_seen(command, told) -> None:
     samples, rate = soundfile.read(told)
-    story = (told.parent / "out.flac.json").read_text()
+    record = (told.parent / "out.flac.json").read_text()
     soundfile.write(told, samples * 0.5, rate)
-    write_tags(told, {"AUDIODIFF": story})
+    write_tags(told, {"AUDIODIFF": record})
     assert "changed since" in command("inspect", told).out
 
 
 def test_files_from_elsewhere_are_told_from_their_header(command) -> None:
     done = command("inspect", EXAMPLE)
     assert (done.status, done.err) == (0, "")
-    assert "no audiodiff story" in done.out
+    assert "no audiodiff provenance record" in done.out
     assert "FLAC PCM_16, 3.60 s, 22050 Hz, 1 channel" in done.out
     found = json.loads(command("inspect", EXAMPLE, "--json").out)
-    assert (found["story"], found["samples_unchanged"]) == (None, None)
+    assert (found["provenance"], found["samples_unchanged"]) == (None, None)
 
 
-def test_nothing_of_a_story_reaches_the_terminal_raw(command, told, tmp_path) -> None:
+def test_nothing_of_a_record_reaches_the_terminal_raw(command, told, tmp_path) -> None:
     document = json.loads((tmp_path / "out.flac.json").read_text()) | {"prompt": "\x1b[2Jgone\nseed 99"}
     (tmp_path / "evil.json").write_text(json.dumps(document))
     done = command("inspect", tmp_path / "evil.json")
     assert "\x1b" not in done.out
     assert "prompt     [2Jgone seed 99" in done.out
-    document |= {"audiodiff_story": 2}
+    document |= {"audiodiff_provenance": 3}
     document.pop("negative")
     (tmp_path / "newer.json").write_text(json.dumps(document))
     assert "update audiodiff" in command("inspect", tmp_path / "newer.json").err

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from audiodiff.signal.audio_io import write_audio
-from audiodiff.synthesis.provenance import write_story
 from audiodiff.text.library import get_prompt
-from tests.synthesis.stories import STORY
+from tests.synthesis.records import RECORD, write_provenance
 
 
 @pytest.fixture(autouse=True)
@@ -57,13 +56,13 @@ def test_names_that_are_taken(command, tmp_path) -> None:
 def test_the_prompt_of_a_sound_is_saved(command, tmp_path) -> None:
     sound = tmp_path / "a.flac"
     write_audio(sound, np.zeros(800), 8000)
-    write_story(sound, STORY)
+    write_provenance(sound, RECORD)
     assert command("prompts", "save", "köln", "--from", sound, "--set", "steps=9", "--tag", "city").status == 0
     saved = get_prompt("köln")
-    assert (saved.prompt, saved.negative, saved.seed) == (STORY.prompt, "vocals", 7)
-    assert saved.settings == {**STORY.settings, "steps": 9}
+    assert (saved.prompt, saved.negative, saved.seed) == (RECORD.prompt, "vocals", 7)
+    assert saved.settings == {**RECORD.settings, "steps": 9}
     assert "\n" not in command("prompts", "list").out.strip()
-    write_story(sound, replace(STORY, prompt="", verb="vocode"))
+    write_provenance(sound, replace(RECORD, prompt="", verb="vocode"))
     bare = command("prompts", "save", "bare", "--from", sound)
     assert bare.status == 2
     assert "without a prompt" in bare.err

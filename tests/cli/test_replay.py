@@ -56,11 +56,11 @@ def test_an_edited_file_becomes_what_it_was(command, told, checkpoint, tmp_path)
     np.testing.assert_array_equal(soundfile.read(tmp_path / "again.wav", dtype="int16")[0], samples)
 
 
-@pytest.mark.parametrize("case", ["no story", "missing", "no model", "output is the input", "bad device"])
+@pytest.mark.parametrize("case", ["no record", "missing", "no model", "output is the input", "bad device"])
 def test_bad_input_is_one_sentence(command, told, checkpoint, clip, tmp_path, case) -> None:
     again = tmp_path / "again.wav"
     done = command("replay", *{
-        "no story": [clip, "-o", again, "--model", checkpoint],
+        "no record": [clip, "-o", again, "--model", checkpoint],
         "missing": [tmp_path / "nothing.wav", "-o", again, "--model", checkpoint],
         "no model": [told, "-o", again],
         "output is the input": [told, "-o", told, "--model", checkpoint],
@@ -72,7 +72,7 @@ def test_bad_input_is_one_sentence(command, told, checkpoint, clip, tmp_path, ca
     assert not again.exists()
 
 
-def test_vocode_without_a_story(command, checkpoint, clip, tmp_path) -> None:
+def test_vocode_without_a_record(command, checkpoint, clip, tmp_path) -> None:
     arguments = ("vocode", clip, "-o", tmp_path / "out.wav", "--model", checkpoint, "--no-provenance")
     assert command(*arguments).status == 0
     assert read_tags(tmp_path / "out.wav") == {}

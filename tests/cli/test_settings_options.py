@@ -54,12 +54,12 @@ def test_without_options_the_settings_are_the_usual_ones(verb: str) -> None:
 def test_options_reach_the_settings_that_they_are_of() -> None:
     parser = argparse.ArgumentParser()
     add_settings(parser, ExtendSettings)
-    words = ["--steps", "3", "--seconds", "2", "--interval", "0.1", "0.5", "--before", "--sampler", "heun"]
+    words = ["--steps", "3", "--seconds", "2", "--interval", "0.1", "0.5", "--before", "--sampler", "arc"]
     words += ["--level", "peak", "--key", "A"]
     settings = changed(ExtendSettings(), option_values(parser.parse_args(words), ExtendSettings))
     assert (settings.seconds, settings.before, settings.clip.seconds) == (2.0, True, 10.0)
     assert (settings.clip.guidance_interval, settings.clip.level, settings.clip.key) == ((0.1, 0.5), "peak", "A")
-    assert (settings.clip.sampling.steps, settings.clip.sampling.sampler) == (3, "heun")
+    assert (settings.clip.sampling.steps, settings.clip.sampling.sampler) == (3, "adams_pc")
 
 
 def test_what_a_docstring_says_of_a_value() -> None:

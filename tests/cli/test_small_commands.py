@@ -115,6 +115,21 @@ def test_allocator_serves_long_blocks_from_the_heap() -> None:
         assert done.stdout == "True True\n"
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="GNU OpenMP")
+@pytest.mark.parametrize(
+    ("given", "count"),
+    [({}, "'1000'"), ({"GOMP_SPINCOUNT": "7"}, "'7'"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "'0'")],
+)
+def test_idle_threads_sleep_soon_unless_the_user_says_otherwise(given, count) -> None:
+    plain = {key: value for key, value in os.environ.items() if key not in {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}}
+    code = "from audiodiff.cli.main import main; main(['models']); import torch"
+    environment = {**plain, "OMP_DISPLAY_ENV": "verbose", **given}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    if "GOMP_SPINCOUNT" not in done.stderr:
+        pytest.skip("torch is built with another OpenMP")
+    assert f"GOMP_SPINCOUNT = {count}" in done.stderr
+
+
 def test_progress_is_silent_without_a_terminal(capsys) -> None:
     with progress_bar("working", "s", delay=0.0) as report:
         for done in range(5):

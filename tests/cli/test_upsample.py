@@ -8,7 +8,7 @@ from audiodiff.cli import models
 from audiodiff.models.checkpoint import load_checkpoint
 from audiodiff.models.upsampler import Upsampler
 from audiodiff.signal.resample import resample
-from audiodiff.synthesis.provenance import read_story
+from audiodiff.synthesis.provenance import read_provenance
 from tests.models.upsampler.cases import voice, write
 
 
@@ -36,7 +36,7 @@ def test_a_call_becomes_wide_and_can_be_replayed(command, upsampler, call, tmp_p
     assert "0.25 s at 16000 Hz, new above 3500 Hz, 3 steps of heun" in done.out
     assert "augmentation 0.2, seed 4" in done.out
     assert soundfile.info(target).frames == 4_000
-    assert read_story(target).settings["sampler"] == "heun"
+    assert read_provenance(target).settings["sampler"] == "heun"
     assert "upsample" in command("inspect", target).out
     again = command("replay", target, "-o", tmp_path / "again.wav", "--model", upsampler)
     assert again.status == 0, again.err

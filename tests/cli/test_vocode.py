@@ -301,7 +301,7 @@ def test_interruptions_leave_nothing(command, checkpoint, clip, monkeypatch, *, 
         raise error
 
     monkeypatch.setattr("audiodiff.synthesis.sampling.sample", fail)
-    monkeypatch.setattr(vocode, "count_network_calls", lambda *arguments: 1)
+    monkeypatch.setattr("audiodiff.synthesis.sampling.count_network_calls", lambda *arguments: 1)
     done = command("vocode", clip, "-o", clip.parent / "out.wav", "--model", checkpoint)
     assert done.status == status
     assert said in done.err
@@ -311,7 +311,7 @@ def test_interruptions_leave_nothing(command, checkpoint, clip, monkeypatch, *, 
 
 def test_being_terminated_leaves_nothing(command, checkpoint, clip, monkeypatch) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(vocode, "count_network_calls", lambda *arguments: 1)
+    monkeypatch.setattr("audiodiff.synthesis.sampling.count_network_calls", lambda *arguments: 1)
     monkeypatch.setattr(
         "audiodiff.synthesis.sampling.sample", lambda *arguments, **named: os.kill(os.getpid(), signal.SIGTERM)
     )

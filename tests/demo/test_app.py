@@ -10,21 +10,21 @@ gr = pytest.importorskip("gradio", reason="the extra demo")
 
 from audiodiff.cli import extend, generate, inpaint, interpolate, upsample, vary, vocode  # noqa: E402
 from audiodiff.errors import AudiodiffError  # noqa: E402
-from audiodiff.synthesis.provenance import read_story  # noqa: E402
+from audiodiff.synthesis.provenance import read_provenance  # noqa: E402
 from demo import handlers, widgets  # noqa: E402
 from demo.app import build_app  # noqa: E402
-from demo.handlers import Asked  # noqa: E402
+from demo.app_state import AppState, Models, open_state  # noqa: E402
+from demo.handlers import ClipRequest  # noqa: E402
 from demo.jobs import Stopped  # noqa: E402
 from demo.limits import Limits  # noqa: E402
-from demo.studio import Models, Studio, open_studio  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def app(models: Models, limits: Limits, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("page")
-    studio = open_studio(models, limits, library=folder / "prompts.json", parent=folder)
-    yield build_app(models, studio=studio)
-    studio.close()
+    state = open_state(models, limits, library=folder / "prompts.json", parent=folder)
+    yield build_app(models, state=state)
+    state.close()
 
 
 WAYS = ["Vary", "Inpaint", "Extend", "Interpolate"]
@@ -96,9 +96,9 @@ def test_the_arguments_of_the_api_are_those_of_the_command_line(app: Any, module
         ("upsampler", ["Create", "Edit", *WAYS, "Vocoder", "Library", "Inspect"]),
     ],
 )
-def test_tabs_without_a_model_are_left_out(studio: Studio, missing: str, wanted: list[str]) -> None:
-    bare = replace(studio, models=replace(studio.models, **{missing: None}))
-    assert tabs(build_app(bare.models, studio=bare)) == wanted
+def test_tabs_without_a_model_are_left_out(state: AppState, missing: str, wanted: list[str]) -> None:
+    bare = replace(state, models=replace(state.models, **{missing: None}))
+    assert tabs(build_app(bare.models, state=bare)) == wanted
 
 
 def test_a_page_is_built_from_models_and_limits_alone(
@@ -109,10 +109,10 @@ def test_a_page_is_built_from_models_and_limits_alone(
     assert "Create" in tabs(app)
 
 
-def test_a_demo_that_keeps_no_prompts_says_so(studio: Studio) -> None:
-    bare = replace(studio, library=None)
+def test_a_demo_that_keeps_no_prompts_says_so(state: AppState) -> None:
+    bare = replace(state, library=None)
     texts = [
-        block.value for block in build_app(bare.models, studio=bare).blocks.values() if isinstance(block, gr.Markdown)
+        block.value for block in build_app(bare.models, state=bare).blocks.values() if isinstance(block, gr.Markdown)
     ]
     assert any("keeps no prompts" in str(text) for text in texts)
 
@@ -198,7 +198,7 @@ def test_a_clip_is_made_like_a_recording_where_the_model_takes_one(app: Any, mod
         for component, change in update.items()
         if isinstance(component, gr.Audio) and change.get("value")
     }
-    assert [read_story(path).inputs[0].name for path in paths] == [voice.name]
+    assert [read_provenance(path).inputs[0].name for path in paths] == [voice.name]
     assert "Sound like a recording" in visible_accordions(app)
     assert models.generator is not None
     config = models.generator.model.config
@@ -213,8 +213,12 @@ def visible_accordions(app: Any) -> list[str]:
     return [block.label for block in app.blocks.values() if isinstance(block, gr.Accordion) and block.visible]
 
 
-def test_the_buttons_of_a_card_make_more_of_its_clip(app: Any, studio: Studio) -> None:
-    clip = handlers.generate(studio, widgets.ignore, user="x", seconds=0.5, asked=Asked("flute", steps=2)).clips[0].path
+def test_the_buttons_of_a_card_make_more_of_its_clip(app: Any, state: AppState) -> None:
+    clip = (
+        handlers.generate(state, widgets.ignore, user="x", seconds=0.5, request=ClipRequest("flute", steps=2))
+        .clips[0]
+        .path
+    )
     makers = [fn for fn in app.fns.values() if fn.fn is not None and fn.fn.__name__ == "make_again"]
     assert len(makers) == 2 * 4 * 4  # two tabs of four cards with four buttons
     players = [
@@ -303,9 +307,11 @@ def test_the_tabs_of_recordings_have_an_example(app: Any) -> None:
     assert [Path(fn.fn()).name for fn in takers] == ["example.flac", "example-8k.flac"]
 
 
-def test_a_clip_brings_its_prompt(app: Any, studio: Studio, voice: Path) -> None:
+def test_a_clip_brings_its_prompt(app: Any, state: AppState, voice: Path) -> None:
     fn = event(app, "bring").fn
-    made = handlers.generate(studio, widgets.ignore, user="me", seconds=0.5, asked=Asked("flute", "drums")).clips[0]
+    made = handlers.generate(
+        state, widgets.ignore, user="me", seconds=0.5, request=ClipRequest("flute", "drums")
+    ).clips[0]
     assert fn(str(made.path)) == ("flute", "drums")
     assert "flute" not in str(fn(str(voice)))
     with pytest.raises(gr.Error, match="not on the server"):
@@ -358,10 +364,10 @@ def test_what_others_wrote_cannot_hide_or_turn_what_is_shown(capsys: pytest.Capt
     assert "\x1b" not in capsys.readouterr().err
 
 
-def test_the_card_of_a_model_is_text(studio: Studio) -> None:
+def test_the_card_of_a_model_is_text(state: AppState) -> None:
     about = "<img src=x> ![x](http://a.example/x.png) \u202e **music**"
-    bare = replace(studio, models=replace(studio.models, about=about))
-    blocks = build_app(bare.models, studio=bare).blocks.values()
+    bare = replace(state, models=replace(state.models, about=about))
+    blocks = build_app(bare.models, state=bare).blocks.values()
     (heading,) = (
         str(block.value) for block in blocks if isinstance(block, gr.Markdown) and "# audiodiff" in block.value
     )
@@ -370,7 +376,7 @@ def test_the_card_of_a_model_is_text(studio: Studio) -> None:
     assert "\u202e" not in heading
 
 
-def test_stories_of_others_are_shown_as_text(app: Any, tmp_path: Path) -> None:
+def test_records_of_others_are_shown_as_text(app: Any, tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(Path(__file__).with_name("hostile.json").read_bytes())
     shown = event(app, "inspect").fn(str(path))

@@ -6,10 +6,10 @@ import pytest
 import soundfile
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.provenance import Story
+from audiodiff.synthesis.provenance import ProvenanceRecord
 from demo import checks
 from demo.limits import Limits
-from tests.synthesis.stories import STORY
+from tests.synthesis.records import RECORD
 
 
 @pytest.mark.parametrize(
@@ -136,13 +136,13 @@ def test_what_is_taken_in_is_told_by_its_content(tmp_path: Path) -> None:
             checks.check_content(tmp_path / name)
 
 
-def told(**changes: object) -> Story:
-    return replace(STORY, **changes)  # type: ignore[arg-type]
+def told(**changes: object) -> ProvenanceRecord:
+    return replace(RECORD, **changes)  # type: ignore[arg-type]
 
 
-def test_a_story_cannot_ask_for_more_than_the_page(limits: Limits) -> None:
-    base = STORY
-    checks.check_story(limits, base, "clip.wav")
+def test_a_record_cannot_ask_for_more_than_the_page(limits: Limits) -> None:
+    base = RECORD
+    checks.check_record(limits, base, "clip.wav")
     for settings, message in (
         ({"seconds": 9.0}, "seconds 9; this demo replays up to 8"),
         ({"steps": 51}, "steps 51"),
@@ -160,15 +160,15 @@ def test_a_story_cannot_ask_for_more_than_the_page(limits: Limits) -> None:
         ({"new": {"x": "y" * 201}}, "201 characters"),
     ):
         with pytest.raises(AudiodiffError, match=message):
-            checks.check_story(limits, told(settings={**base.settings, **settings}), "clip.wav")
+            checks.check_record(limits, told(settings={**base.settings, **settings}), "clip.wav")
     for change in ({"prompt": "y" * 201}, {"negative": "y" * 201}):
         with pytest.raises(AudiodiffError, match="201 characters"):
-            checks.check_story(limits, told(**change), "clip.wav")
+            checks.check_record(limits, told(**change), "clip.wav")
     audio = replace(base.audio, n_samples=base.audio.sample_rate * 30)
     with pytest.raises(AudiodiffError, match="longer than the 20 s"):
-        checks.check_story(limits, told(audio=audio), "clip.wav")
+        checks.check_record(limits, told(audio=audio), "clip.wav")
     with pytest.raises(AudiodiffError, match="1000 threads"):
-        checks.check_story(limits, told(machine=replace(base.machine, threads=1000)), "clip.wav")
+        checks.check_record(limits, told(machine=replace(base.machine, threads=1000)), "clip.wav")
 
 
 def test_formats_are_those_that_audiodiff_writes() -> None:

@@ -19,8 +19,9 @@ from audiodiff.models.checkpoint import WEIGHTS_FILE, load_checkpoint, read_conf
 from audiodiff.models.find import find_checkpoint, public_name
 from audiodiff.models.kinds import Kind
 from audiodiff.signal.mel import MelSpec, log_mel_to_mel, preset
-from audiodiff.synthesis.provenance import StoryModel, hash_config
-from audiodiff.synthesis.vocode import VocoderSynthesizer, open_device
+from audiodiff.synthesis.machine import open_device
+from audiodiff.synthesis.provenance import ModelRecord, hash_config
+from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.text.encoder import TextStates
 
 
@@ -85,7 +86,7 @@ def open_echo(name_or_path: str | Path, *, device: str = "auto") -> VocoderSynth
     folder = find_checkpoint(name_or_path)
     model = load_checkpoint(folder, Echo).to(chosen)
     config = read_config(folder)
-    identity = StoryModel(public_name(name_or_path), weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]))
+    identity = ModelRecord(public_name(name_or_path), weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]))
     return VocoderSynthesizer(model, name=str(name_or_path), identity=identity, device=chosen)
 
 

@@ -19,7 +19,7 @@ from audiodiff.synthesis.edit_settings import (
 )
 from audiodiff.synthesis.files import FileReport, run_file, settings_of
 from audiodiff.synthesis.latent import LatentSynthesizer
-from audiodiff.synthesis.provenance import read_story, write_story
+from audiodiff.synthesis.provenance import read_provenance
 from audiodiff.synthesis.replay import replay
 from audiodiff.synthesis.resolved import resolve_clip
 from audiodiff.synthesis.settings import GenerateSettings, Sampling, changed
@@ -27,6 +27,7 @@ from audiodiff.synthesis.source import Source
 from audiodiff.text.prompt import Prompt, parse_prompt
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
+from tests.synthesis.records import write_provenance
 
 SETTINGS = GenerateSettings(
     sampling=Sampling(seed=3, steps=4, guidance=2.5),
@@ -78,22 +79,22 @@ def test_every_edit_is_replayed_bit_for_bit(
     report = replay(tmp_path / "out.flac", again, model=tiny_folder)
     assert (report.identical, report.reasons, report.untouched) == (True, (), True)
     assert again.read_bytes() == (tmp_path / "out.flac").read_bytes()
-    story = read_story(again)
-    assert story == first.story
-    assert story.inputs[:1] == (() if name == "prompts" else (story.inputs[0],))
-    told = settings_of(story)
+    record = read_provenance(again)
+    assert record == first.record
+    assert record.inputs[:1] == (() if name == "prompts" else (record.inputs[0],))
+    told = settings_of(record)
     used = changed(settings.clip, {**tiny.resolve(settings.clip).values(), "level": told.clip.level})
     assert told == replace(settings, clip=used)
     assert used.tempo == (None if told.clip.prompt == "" else 90.0)
-    assert story.models[0].role == "latent model"
+    assert record.models[0].role == "latent model"
 
 
 def test_an_edit_without_prompt_is_replayed(
     tiny: LatentSynthesizer, tiny_folder: Path, mono: Path, tmp_path: Path
 ) -> None:
     first = run_file("vary", tiny, [mono], tmp_path / "out.wav", VarySettings())
-    assert first.story is not None
-    assert first.story.settings["guidance"] == 1.0
+    assert first.record is not None
+    assert first.record.settings["guidance"] == 1.0
     assert replay(tmp_path / "out.wav", tmp_path / "again.wav", model=tiny_folder).identical
 
 
@@ -113,14 +114,14 @@ def test_a_clip_a_little_longer_than_a_window_is_one_window_and_older_files_repl
         tolerance_seconds=0.0,
     )
     old = run_file("generate", older, [], tmp_path / "old.wav", settings)
-    assert old.story is not None
-    assert new.story is not None
-    assert old.story.audio.samples_sha256 != new.story.audio.samples_sha256
+    assert old.record is not None
+    assert new.record is not None
+    assert old.record.audio.samples_sha256 != new.record.audio.samples_sha256
     later = ("tolerance_seconds", "band_limits")
-    without = {key: value for key, value in old.story.settings.items() if key not in later}
-    write_story(tmp_path / "old.wav", replace(old.story, settings=without))
+    without = {key: value for key, value in old.record.settings.items() if key not in later}
+    write_provenance(tmp_path / "old.wav", replace(old.record, settings=without))
     assert replay(tmp_path / "old.wav", tmp_path / "old-again.wav", model=tiny_folder).identical
-    write_story(tmp_path / "old.wav", replace(old.story, settings={**without, "tolerance_seconds": 1e9}))
+    write_provenance(tmp_path / "old.wav", replace(old.record, settings={**without, "tolerance_seconds": 1e9}))
     with pytest.raises(AudiodiffError, match="tolerance_seconds"):
         replay(tmp_path / "old.wav", tmp_path / "never.wav", model=tiny_folder)
 
@@ -142,7 +143,7 @@ def test_the_limits_of_the_highest_bands_are_replayed(
             run_file("generate", model, [], tmp_path / f"{index}{loop}.wav", quick(seconds=1.0, loop=loop))
             for index, model in enumerate((tiny, limited))
         ]
-        plain, lower = [report.story.audio.samples_sha256 for report in reports if report.story is not None]
+        plain, lower = [report.record.audio.samples_sha256 for report in reports if report.record is not None]
         assert plain != lower
         for index in range(2):
             assert replay(tmp_path / f"{index}{loop}.wav", tmp_path / "again.wav", model=tiny_folder).identical
@@ -160,8 +161,8 @@ def test_a_varied_loop_stays_one_until_somebody_cuts_it(
     run_file("generate", tiny, [], tmp_path / "loop.wav", quick(seconds=1.0, loop=True))
     report = run_file("vary", tiny, [tmp_path / "loop.wav"], tmp_path / "varied.wav", VarySettings(quick()))
     assert report.seam is not None
-    assert report.story is not None
-    assert report.story.settings["loop"] is True
+    assert report.record is not None
+    assert report.record.settings["loop"] is True
     assert replay(tmp_path / "varied.wav", tmp_path / "again.wav", model=tiny_folder).identical
     assert (
         run_file("vary", tiny, [tmp_path / "varied.wav"], tmp_path / "twice.wav", VarySettings(quick())).seam
@@ -170,7 +171,7 @@ def test_a_varied_loop_stays_one_until_somebody_cuts_it(
     sound, rate = soundfile.read(tmp_path / "loop.wav")
     cut = tmp_path / "cut.wav"
     soundfile.write(cut, sound[:-500], rate)
-    write_story(cut, read_story(tmp_path / "loop.wav"))
+    write_provenance(cut, read_provenance(tmp_path / "loop.wav"))
     assert run_file("vary", tiny, [cut], tmp_path / "other.wav", VarySettings(quick())).seam is None
 
 
@@ -238,8 +239,8 @@ def test_the_prompt_of_a_clip_between_two_is_their_mixture(tiny: LatentSynthesiz
     def prompt(position: float, prompts: tuple[str, str]) -> str:
         settings = InterpolateSettings(position, quick(seconds=0.5), prompts=prompts)
         report = run_file("interpolate", tiny, [], tmp_path / "out.wav", settings)
-        assert report.story is not None
-        return report.story.prompt
+        assert report.record is not None
+        return report.record.prompt
 
     assert prompt(0.25, ("flute", "drums")) == "flute:0.75 | drums:0.25"
     assert prompt(0.0, ("flute", "drums")) == "flute"
@@ -274,24 +275,24 @@ def test_nothing_is_left_of_what_is_refused(tiny: LatentSynthesizer, mono: Path,
     assert not target.exists()
 
 
-def test_stories_that_were_tampered_with_are_refused(
+def test_records_that_were_tampered_with_are_refused(
     tiny: LatentSynthesizer, tiny_folder: Path, mono: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "out.wav"
-    story = run_file("inpaint", tiny, [mono], path, InpaintSettings(((0.5, 1.0),), quick())).story
-    assert story is not None
-    kept = dict(story.settings)
+    record = run_file("inpaint", tiny, [mono], path, InpaintSettings(((0.5, 1.0),), quick())).record
+    assert record is not None
+    kept = dict(record.settings)
     for damaged, words in (
-        (replace(story, settings={**kept, "regions": [[1.0, 0.5]]}), "is empty"),
-        (replace(story, settings={**kept, "regions": "all"}), "no region"),
-        (replace(story, settings={**kept, "strength": "much"}), "strength"),
-        (replace(story, settings={**kept, "later": 1}), "setting later"),
-        (replace(story, settings={k: v for k, v in kept.items() if k != "regions"}), "lacks the setting regions"),
-        (replace(story, inputs=()), "one input"),
-        (replace(story, models=story.models[:1]), "two models"),
-        (replace(story, verb="interpolate"), "no or two inputs"),
+        (replace(record, settings={**kept, "regions": [[1.0, 0.5]]}), "is empty"),
+        (replace(record, settings={**kept, "regions": "all"}), "no region"),
+        (replace(record, settings={**kept, "strength": "much"}), "strength"),
+        (replace(record, settings={**kept, "later": 1}), "setting later"),
+        (replace(record, settings={k: v for k, v in kept.items() if k != "regions"}), "lacks the setting regions"),
+        (replace(record, inputs=()), "one input"),
+        (replace(record, models=record.models[:1]), "two models"),
+        (replace(record, verb="interpolate"), "no or two inputs"),
     ):
-        write_story(path, damaged)
+        write_provenance(path, damaged)
         with pytest.raises(AudiodiffError, match=words) as caught:
             replay(path, tmp_path / "again.wav", model=tiny_folder)
         assert "\n" not in str(caught.value)
@@ -314,12 +315,12 @@ def test_two_inputs_may_be_in_another_folder(
         replay(away / "out.wav", target, model=tiny_folder, recording=tmp_path)
 
 
-@pytest.mark.parametrize("damage", ["story", "riff"])
+@pytest.mark.parametrize("damage", ["record", "riff"])
 def test_tags_that_cannot_be_used_do_not_keep_a_sound_from_being_edited(
     tiny: LatentSynthesizer, stereo: Path, tmp_path: Path, damage: str
 ) -> None:
-    if damage == "story":
-        write_tags(stereo, {"AUDIODIFF": '{"audiodiff_story": "broken'})
+    if damage == "record":
+        write_tags(stereo, {"AUDIODIFF": '{"audiodiff_provenance": "broken'})
     else:
         content = stereo.read_bytes()
         stereo.write_bytes(content[:4] + bytes(4) + content[8:])

@@ -1,6 +1,9 @@
 import json
+import math
 import os
 import shutil
+import struct
+import wave
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,20 +25,22 @@ from audiodiff.synthesis.files import run_file
 from audiodiff.synthesis.machine import threads
 from audiodiff.synthesis.provenance import (
     FORMAT,
-    Story,
-    StoryModel,
+    ModelRecord,
+    ProvenanceRecord,
     file_sha256,
-    read_story,
+    read_provenance,
     sidecar_path,
-    write_story,
 )
 from audiodiff.synthesis.replay import ReplayContext, differences, replay
 from audiodiff.synthesis.settings import Sampling, VocodeFileSettings, VocodeSettings
 from audiodiff.synthesis.vocode import VocoderSynthesizer, load
-from tests.synthesis.stories import STORY, write
+from tests.synthesis.records import RECORD, write, write_provenance
 from tests.synthesis.vocoder_fakes import recording, synthesizer
 
 RATE = 9000
+RECORDED = Path(__file__).parent / "recorded"
+"""Sidecars as audiodiff wrote them when the format was another."""
+
 SPEC = MelSpec(sample_rate=RATE, n_fft=128, hop_length=32, win_length=128, n_mels=16, f_max=4000.0)
 
 
@@ -74,12 +79,12 @@ def test_vocoding_again_gives_the_same_file(tmp_path, checkpoint, clip, name) ->
     report = replay(tmp_path / name, again, model=checkpoint)
     assert (report.identical, report.reasons, report.untouched) == (True, (), True)
     assert again.read_bytes() == (tmp_path / name).read_bytes()
-    assert read_story(again) == first.story == report.story
+    assert read_provenance(again) == first.record == report.record
     from_sidecar = replay(sidecar_path(tmp_path / name), tmp_path / "third.flac", model=checkpoint)
     assert (from_sidecar.identical, from_sidecar.untouched) == (True, None)
 
 
-def test_the_story_has_every_setting(tmp_path, checkpoint, clip) -> None:
+def test_the_record_has_every_setting(tmp_path, checkpoint, clip) -> None:
     report = run_file(
         "vocode",
         load(checkpoint),
@@ -87,8 +92,8 @@ def test_the_story_has_every_setting(tmp_path, checkpoint, clip) -> None:
         tmp_path / "out.wav",
         VocodeFileSettings(VocodeSettings(Sampling(precision="bf16"))),
     )
-    assert report.story is not None
-    assert report.story.settings == {
+    assert report.record is not None
+    assert report.record.settings == {
         "steps": 2,
         "sampler": "euler",
         "grid": "uniform",
@@ -99,10 +104,10 @@ def test_the_story_has_every_setting(tmp_path, checkpoint, clip) -> None:
         "output_rate": RATE,
         "mel": None,
     }
-    (model,) = report.story.models
+    (model,) = report.record.models
     config = json.loads((checkpoint / "config.json").read_text())
     assert (model.name, model.weights_sha256, model.role) == ("tiny", config["weights_sha256"], "vocoder")
-    assert report.story.inputs[0].name == "in.wav"
+    assert report.record.inputs[0].name == "in.wav"
     written = " ".join(read_tags(tmp_path / "out.wav").values())
     assert str(tmp_path) not in written
     assert str(checkpoint.parent) not in written
@@ -110,7 +115,7 @@ def test_the_story_has_every_setting(tmp_path, checkpoint, clip) -> None:
 
 def test_without_provenance_the_file_is_bare(tmp_path, checkpoint, clip) -> None:
     report = run_file("vocode", load(checkpoint), [clip], tmp_path / "out.wav", VocodeFileSettings(), provenance=False)
-    assert report.story is None
+    assert report.record is None
     assert read_tags(tmp_path / "out.wav") == {}
     run_file("vocode", load(checkpoint), [clip], tmp_path / "told.wav", VocodeFileSettings())
     np.testing.assert_array_equal(samples(tmp_path / "out.wav"), samples(tmp_path / "told.wav"))
@@ -179,7 +184,7 @@ def test_other_weights_are_refused(tmp_path, checkpoint, clip) -> None:
     state[first].view(-1)[0] += 1e-3
     save_file(state, other / "model.safetensors")  # the config still tells the old hash
     refused(tmp_path / "out.wav", "weights of .*other are not those that made", model=other)
-    told = run_file("vocode", load(other), [clip], tmp_path / "other.wav", VocodeFileSettings()).story
+    told = run_file("vocode", load(other), [clip], tmp_path / "other.wav", VocodeFileSettings()).record
     assert told is not None
     assert told.models[0].weights_sha256 == file_sha256(other / "model.safetensors")
     (other / "model.safetensors").unlink()
@@ -196,10 +201,10 @@ def test_another_model_of_that_name_in_the_package_is_refused(tmp_path, checkpoi
     assert replay(tmp_path / "out.wav", tmp_path / "again.wav", model=namesake).identical
 
 
-def test_a_story_makes_nothing_be_fetched(tmp_path, checkpoint, clip, monkeypatch) -> None:
-    story = run_file("vocode", load(checkpoint), [clip], tmp_path / "out.wav", VocodeFileSettings()).story
-    assert story is not None
-    write_story(tmp_path / "out.wav", replace(story, models=(replace(story.models[0], name="hf:some/body"),)))
+def test_a_record_makes_nothing_be_fetched(tmp_path, checkpoint, clip, monkeypatch) -> None:
+    record = run_file("vocode", load(checkpoint), [clip], tmp_path / "out.wav", VocodeFileSettings()).record
+    assert record is not None
+    write_provenance(tmp_path / "out.wav", replace(record, models=(replace(record.models[0], name="hf:some/body"),)))
     monkeypatch.setattr("audiodiff.models.find._hub_folder", lambda name: pytest.fail("it asked the Hub"))
     refused(tmp_path / "out.wav", "hf:some/body .*--model")
 
@@ -219,27 +224,27 @@ def test_the_recording_must_be_the_one(tmp_path, checkpoint, clip) -> None:
     assert report.again.inputs[0].name == "renamed.wav"
 
 
-def test_other_stories_are_refused(tmp_path, checkpoint, clip) -> None:
+def test_other_records_are_refused(tmp_path, checkpoint, clip) -> None:
     path = tmp_path / "out.wav"
-    story = run_file("vocode", load(checkpoint), [clip], path, VocodeFileSettings()).story
-    assert story is not None
-    refused(clip, "no audiodiff story")
+    record = run_file("vocode", load(checkpoint), [clip], path, VocodeFileSettings()).record
+    assert record is not None
+    refused(clip, "no audiodiff provenance record")
     for changed, words in (
-        (replace(story, format=FORMAT + 1), "format 2 .*update audiodiff"),
-        (replace(story, verb="sing"), "`audiodiff sing`.*it can: .*vocode"),
-        (replace(story, models=()), "one model and one input"),
-        (replace(story, models=(replace(story.models[0], weights_sha256=""),)), "not loaded from a checkpoint"),
-        (replace(story, settings={**story.settings, "steps": "2"}), "steps"),
-        (replace(story, settings={**story.settings, "steps": 0}), "steps"),
-        (replace(story, settings={**story.settings, "sampler": "magic"}), "magic"),
-        (replace(story, settings={**story.settings, "piece_frames": 0}), "out of range"),
-        (replace(story, settings={**story.settings, "mel": [1]}), "mel"),
-        (replace(story, settings={key: 1 for key in story.settings if key != "level"}), "setting"),
-        (replace(story, seed=-1), "seed"),
+        (replace(record, format=FORMAT + 1), f"format {FORMAT + 1} .*update audiodiff"),
+        (replace(record, verb="sing"), "`audiodiff sing`.*it can: .*vocode"),
+        (replace(record, models=()), "one model and one input"),
+        (replace(record, models=(replace(record.models[0], weights_sha256=""),)), "not loaded from a checkpoint"),
+        (replace(record, settings={**record.settings, "steps": "2"}), "steps"),
+        (replace(record, settings={**record.settings, "steps": 0}), "steps"),
+        (replace(record, settings={**record.settings, "sampler": "magic"}), "magic"),
+        (replace(record, settings={**record.settings, "piece_frames": 0}), "out of range"),
+        (replace(record, settings={**record.settings, "mel": [1]}), "mel"),
+        (replace(record, settings={key: 1 for key in record.settings if key != "level"}), "setting"),
+        (replace(record, seed=-1), "seed"),
     ):
-        write_story(path, changed)
+        write_provenance(path, changed)
         refused(path, words, model=checkpoint)
-    write_story(path, story)
+    write_provenance(path, record)
     with pytest.raises(AudiodiffError, match="input as well"):
         replay(path, path, model=checkpoint)
     with pytest.raises(AudiodiffError, match="input as well"):
@@ -250,8 +255,8 @@ def test_other_stories_are_refused(tmp_path, checkpoint, clip) -> None:
 def test_a_model_made_by_hand_says_that_it_cannot_be_replayed(tmp_path) -> None:
     soundfile.write(tmp_path / "in.wav", recording(0.3), 8000)
     report = run_file("vocode", synthesizer(), [tmp_path / "in.wav"], tmp_path / "out.wav", VocodeFileSettings())
-    assert report.story is not None
-    assert report.story.models == (StoryModel("fake", weights_sha256=""),)
+    assert report.record is not None
+    assert report.record.models == (ModelRecord("fake", weights_sha256=""),)
     refused(tmp_path / "out.wav", "not loaded from a checkpoint")
 
 
@@ -260,11 +265,11 @@ def test_a_model_made_by_hand_says_that_it_cannot_be_replayed(tmp_path) -> None:
 
 def test_what_is_not_identical_is_explained(tmp_path, checkpoint, clip) -> None:
     path = tmp_path / "out.wav"
-    story = run_file("vocode", load(checkpoint), [clip], path, VocodeFileSettings()).story
-    assert story is not None
-    machine = replace(story.machine, torch="1.0", device="cuda", threads=10**6)
-    write_story(
-        path, replace(story, machine=machine, audio=replace(story.audio, samples_sha256="0", generated_sha256="1"))
+    record = run_file("vocode", load(checkpoint), [clip], path, VocodeFileSettings()).record
+    assert record is not None
+    machine = replace(record.machine, torch="1.0", device="cuda", threads=10**6)
+    write_provenance(
+        path, replace(record, machine=machine, audio=replace(record.audio, samples_sha256="0", generated_sha256="1"))
     )
     report = replay(path, tmp_path / "again.wav", model=checkpoint)
     assert not report.identical
@@ -273,34 +278,34 @@ def test_what_is_not_identical_is_explained(tmp_path, checkpoint, clip) -> None:
     assert any("cores here" in reason for reason in report.reasons)
     if not torch.cuda.is_available():
         assert "device cuda, now cpu" in report.reasons or "device cuda, now mps" in report.reasons
-    assert differences(story, story) == (
-        "all that the story tells is the same; processors of another make round otherwise",
+    assert differences(record, record) == (
+        "all that the record says is the same; processors of another make round otherwise",
     )
-    changed = replace(story, models=(replace(story.models[0], config_sha256="9" * 64),))
-    assert differences(story, changed)[0].startswith("config of tiny ")
+    changed = replace(record, models=(replace(record.models[0], config_sha256="9" * 64),))
+    assert differences(record, changed)[0].startswith("config of tiny ")
 
 
 def test_an_edited_file_is_told_apart(tmp_path, checkpoint, clip) -> None:
     path = tmp_path / "out.wav"
-    story = run_file("vocode", load(checkpoint), [clip], path, VocodeFileSettings()).story
-    assert story is not None
+    record = run_file("vocode", load(checkpoint), [clip], path, VocodeFileSettings()).record
+    assert record is not None
     soundfile.write(path, samples(path)[::-1], RATE)
-    write_story(path, story)
+    write_provenance(path, record)
     report = replay(path, tmp_path / "again.wav", model=checkpoint)
     assert (report.identical, report.untouched) == (True, False)
 
 
-def test_threads_are_those_of_the_story(tmp_path, monkeypatch) -> None:
+def test_threads_are_those_of_the_record(tmp_path, monkeypatch) -> None:
     told = write(tmp_path / "a.wav")
     seen: list[int] = []
 
-    def redo(story: Story, context: ReplayContext) -> Story:
+    def redo(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord:
         seen.append(torch.get_num_threads())
         return write(context.target)
 
     monkeypatch.setattr(replay_module, "_again", redo)
     before = torch.get_num_threads()
-    write_story(tmp_path / "a.wav", replace(told, machine=replace(STORY.machine, threads=before + 2)))
+    write_provenance(tmp_path / "a.wav", replace(told, machine=replace(RECORD.machine, threads=before + 2)))
     assert replay(tmp_path / "a.wav", tmp_path / "b.wav").identical
     assert seen == [before + 2]
     assert torch.get_num_threads() == before
@@ -308,10 +313,10 @@ def test_threads_are_those_of_the_story(tmp_path, monkeypatch) -> None:
 
 def test_identical_is_what_decodes_or_was_given_to_the_encoder(tmp_path, monkeypatch) -> None:
     write(tmp_path / "a.flac")
-    monkeypatch.setattr(replay_module, "_again", lambda story, context: write(context.target, seed=1))
+    monkeypatch.setattr(replay_module, "_again", lambda record, context: write(context.target, seed=1))
     report = replay(tmp_path / "a.flac", tmp_path / "b.flac")
     assert not report.identical
-    monkeypatch.setattr(replay_module, "_again", lambda story, context: write(context.target))
+    monkeypatch.setattr(replay_module, "_again", lambda record, context: write(context.target))
     assert replay(tmp_path / "a.flac", tmp_path / "b.ogg").identical  # as given to the encoder
     assert replay(tmp_path / "a.flac", tmp_path / "b.wav").identical
 
@@ -354,3 +359,24 @@ def test_the_number_of_threads_decides_the_last_bits(tmp_path) -> None:
         run_file("vocode", load("speech"), [clip], path, VocodeFileSettings(VocodeSettings(Sampling(steps=1))))
     with threads(1):
         assert replay(path, tmp_path / "again.flac").identical
+
+
+@pytest.mark.parametrize("verb", ["vocode", "generate"])
+def test_records_of_format_1_are_read_and_written_as_they_were(tmp_path, verb) -> None:
+    path = RECORDED / f"{verb}-1.json"
+    record = read_provenance(path)
+    assert (record.format, record.verb, record.unknown) == (1, verb, {})
+    assert record.to_dict() == json.loads(path.read_text())
+
+
+def test_a_record_of_format_1_is_replayed(tmp_path) -> None:
+    with wave.open(str(tmp_path / "chirp.wav"), "wb") as file:
+        file.setparams((1, 2, 22050, 0, "NONE", ""))
+        values = (round(8000 * math.sin(i * i / 20000)) for i in range(6000))
+        file.writeframes(b"".join(struct.pack("<h", value) for value in values))
+    report = replay(RECORDED / "vocode-1.json", tmp_path / "again.flac", recording=tmp_path, device="cpu")
+    assert (report.record.format, report.again.format) == (1, FORMAT)
+    assert report.again.audio.n_samples == report.record.audio.n_samples
+    assert report.record.settings["sampler"] == "arc"
+    assert report.again.settings == {**report.record.settings, "sampler": "adams_pc"}
+    assert not any("sampler" in reason for reason in report.reasons)

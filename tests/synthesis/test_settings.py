@@ -112,6 +112,11 @@ def test_bad_recommendations_are_refused(metadata, message: str, tmp_path: Path)
         Sampling.from_metadata(metadata, tmp_path, others=("level",))
 
 
+def test_aliases_of_samplers_are_taken_for_their_names() -> None:
+    assert Sampling(sampler="arc").sampler == "adams_pc"
+    assert Resolved(steps=2, sampler="arc", grid="late").sampler == "adams_pc"
+
+
 def test_recommendations_are_read(tmp_path: Path) -> None:
     assert Sampling.from_metadata({}, tmp_path) == Sampling()
     table = {"steps": 3, "grid": "karras", "level": 7}
@@ -148,7 +153,7 @@ def test_how_to_sample_is_declared_once() -> None:
 
 def test_settings_are_resolved_at_the_door_alone() -> None:
     room = PACKAGE / "synthesis"
-    doors = {"files.py", "latent.py", "load.py", "replay.py", "resolved.py", "upsample.py", "vocode.py"}
+    doors = {"files.py", "latent.py", "load.py", "replay.py", "resolved.py", "upsample.py", "vocode.py", "voice.py"}
     below = [path for path in room.rglob("*.py") if str(path.relative_to(room)) not in doors]
     assert {"verbs/vary.py", "loop.py", "recording.py"} <= {path.relative_to(room).as_posix() for path in below}
     assert [path.name for path in below if ".resolve(" in path.read_text("utf-8")] == []

@@ -15,7 +15,7 @@ from audiodiff.signal.meters import RmsMeter
 from audiodiff.signal.resample import n_resampled, resample
 from audiodiff.synthesis.files import run_file
 from audiodiff.synthesis.load import load_generator, load_vocoder
-from audiodiff.synthesis.provenance import read_story
+from audiodiff.synthesis.provenance import read_provenance
 from audiodiff.synthesis.replay import replay
 from audiodiff.synthesis.settings import Sampling, changed
 from audiodiff.synthesis.upsample import UpsamplerSynthesizer, load_upsampler
@@ -152,10 +152,10 @@ def test_file_is_the_array_and_replays(checkpoint: Path, synth: UpsamplerSynthes
     assert (rate, written.shape, report.notes, report.clipped) == (16_000, (8_000, 2), (), 0)
     expected = synth.upsample(np.stack([speech(), 0.5 * speech()]), 8_000, seed=5)
     np.testing.assert_allclose(written.T, expected, atol=1 / 32768)
-    story = read_story(target)
-    assert story.verb == "upsample"
-    assert story.models[0].role == "upsampler"
-    assert story.settings["augmentation"] == 0.1
+    record = read_provenance(target)
+    assert record.verb == "upsample"
+    assert record.models[0].role == "upsampler"
+    assert record.settings["augmentation"] == 0.1
     assert (tmp_path / "out.flac.json").is_file()
     again = replay(target, tmp_path / "again.flac", model=checkpoint, device="cpu")
     assert again.identical

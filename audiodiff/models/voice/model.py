@@ -136,7 +136,8 @@ class Voice(nn.Module):
         """States of frames `[batch, n_frames, width]` from those of the symbols that they belong to."""
         place = self.place(frames.place)
         index = frames.symbol[..., None].expand(-1, -1, states.shape[-1])
-        return states.gather(1, index).to(place.dtype) + place
+        expanded: Tensor = states.gather(1, index).to(place.dtype) + place
+        return expanded
 
     def decode(self, states: Tensor, frames: Frames, log_hertz: Tensor, voiced: Tensor) -> tuple[Tensor, Tensor]:
         """The mean log-mel.

@@ -15,9 +15,9 @@ from audiodiff.synthesis.latent import EMPTY_PROMPT, LatentSynthesizer
 from audiodiff.synthesis.recording import (
     Recording,
     beats_of,
-    begun,
-    encoded,
-    prepared,
+    encode_audio,
+    init_state,
+    load_init_audio,
     samples_per_latent,
     shortest_latents,
 )
@@ -56,7 +56,7 @@ def make(
         AudiodiffError: a recording or a setting that cannot be used.
     """
     waveform, sample_rate = sounds[0]
-    recording = prepared(synthesizer, waveform, sample_rate, mono=False)
+    recording = load_init_audio(synthesizer, waveform, sample_rate, mono=False)
     n_samples, rate = recording.original.shape[-1], recording.sample_rate
     added, trim = round(settings.seconds * rate), round(settings.trim * rate)
     if trim >= n_samples:
@@ -84,7 +84,7 @@ def make(
         canvas = torch.zeros(1, synthesizer.model.channels, high - low, device=synthesizer.device)
         keep = torch.zeros(high - low)
         known = slice(known_low - low, known_high - low)
-        canvas[..., known] = encoded(synthesizer, recording.samples[channel], known_low, known_high)
+        canvas[..., known] = encode_audio(synthesizer, recording.samples[channel], known_low, known_high)
         keep[known] = 1.0
         denoising, vocoding = stages(
             part_of(on_progress, done, jobs), clip.sampling.steps * len(windows), clip.vocoder.sampling.steps
@@ -93,7 +93,7 @@ def make(
         for index, (near, far) in enumerate(windows):
             # Windows are counted from what is known.
             part = slice(high - low - far, high - low - near) if settings.before else slice(near, far)
-            state, times = begun(synthesizer, clip.sampling, canvas[..., part], 1.0, low + part.start)
+            state, times = init_state(synthesizer, clip.sampling, canvas[..., part], 1.0, low + part.start)
             canvas[..., part] = synthesizer.sample(
                 clip.sampling,
                 fitting(guided, canvas[..., part].clone(), keep[part].clone(), beats[part]),
@@ -125,7 +125,7 @@ def _canvas(
     context, shortest = synthesizer.window_latents // 2, shortest_latents(synthesizer)
     n_samples = recording.original.shape[-1]
     if before:
-        # Frames whose windows reach into what is made anew have heard it, or the silence before the beginning.
+        # Frames whose windows reach into what is replaced depend on it, or on the silence before the beginning.
         known_low = math.ceil((trim * scale + margin) / per_latent)
         known_high = max(known_low, min(math.floor(n_samples * scale / per_latent), known_low + context))
         low = -math.ceil(added * scale / per_latent)

@@ -1,4 +1,4 @@
-"""A clip from a prompt, beside a recording or by itself; a loop if that is wanted."""
+"""A clip from a prompt, with or without a reference recording; or a loop."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from audiodiff.signal.levels import apply_level
 from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound, stages
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.loop import circular_denoise, circular_waveform, seam_score
-from audiodiff.synthesis.reference import heard_of
+from audiodiff.synthesis.reference import encode_reference
 from audiodiff.synthesis.resolved import ResolvedClip
 from audiodiff.synthesis.settings import GenerateSettings
 from audiodiff.torch_state import standard_state
@@ -38,13 +38,13 @@ def make(
     Raises:
         AudiodiffError: the model knows no such source, or the recording cannot be used.
     """
-    heard = heard_of(synthesizer, clip, sounds[0]) if sounds else None
+    reference = encode_reference(synthesizer, clip, sounds[0]) if sounds else None
     if clip.loop:
         return _loop(synthesizer, clip, on_progress, on_estimate=on_estimate)
     n_samples = round(clip.seconds * synthesizer.sample_rate)
     denoising, vocoding = stages(on_progress, clip.sampling.steps, clip.vocoder.sampling.steps)
     latents, notes = synthesizer.latents(
-        clip, synthesizer.n_latents(clip.seconds), denoising, heard=heard, on_estimate=on_estimate
+        clip, synthesizer.n_latents(clip.seconds), denoising, reference=reference, on_estimate=on_estimate
     )
     levelled = synthesizer.render(latents, n_samples, clip, vocoding)
     return Clip(

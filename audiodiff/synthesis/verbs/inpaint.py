@@ -15,9 +15,9 @@ from audiodiff.synthesis.latent import EMPTY_PROMPT, LatentSynthesizer
 from audiodiff.synthesis.recording import (
     Recording,
     beats_of,
-    begun,
-    encoded,
-    prepared,
+    encode_audio,
+    init_state,
+    load_init_audio,
     samples_per_latent,
     shortest_latents,
 )
@@ -53,7 +53,7 @@ def make(
         AudiodiffError: a region outside of the recording, or a recording that cannot be used.
     """
     waveform, sample_rate = sounds[0]
-    recording = prepared(synthesizer, waveform, sample_rate, mono=False)
+    recording = load_init_audio(synthesizer, waveform, sample_rate, mono=False)
     regions, notes = _regions_inside(settings.regions, recording)
     notes = [*recording.notes, *notes]
     if settings.strength == 0.0:
@@ -80,14 +80,14 @@ def make(
             high = min(n_latents, holes[members[-1]][1] + context)
             low = max(0, min(low, high - shortest_latents(synthesizer)))
             high = max(high, low + shortest_latents(synthesizer))
-            known = encoded(synthesizer, recording.samples[channel], low, high)
+            known = encode_audio(synthesizer, recording.samples[channel], low, high)
             keep = torch.ones(high - low)
             keep[max(0, n_latents - low) :] = 0.0
             for start, stop in holes:
                 keep[max(0, start - low) : max(0, stop - low)] = 0.0
             latents, vocoding = known, part_of(on_progress, done, jobs)
             if settings.strength > 0.0:
-                state, times = begun(synthesizer, clip.sampling, known, settings.strength, low)
+                state, times = init_state(synthesizer, clip.sampling, known, settings.strength, low)
                 denoising, vocoding = stages(vocoding, len(times) - 1, clip.vocoder.sampling.steps)
                 denoise = fitting(guided, known, keep, beats[low:high])
                 latents = synthesizer.sample(clip.sampling, denoise, state, times, start=low, on_progress=denoising)
@@ -129,7 +129,7 @@ def _next_start(regions: list[tuple[int, int]], index: int, recording: Recording
 
 
 def _latents_of(synthesizer: LatentSynthesizer, start: float, stop: float) -> tuple[int, int]:
-    """Latents that have heard any of the samples `start` to `stop` (at the model's rate) through their own frames."""
+    """Latents that depend on any of the samples `start` to `stop` (at the model's rate) through their own frames."""
     per_latent, margin = samples_per_latent(synthesizer), synthesizer.model.mel_spec.n_fft // 2
     return max(0, math.floor((start - margin) / per_latent)), math.ceil((stop + margin) / per_latent)
 

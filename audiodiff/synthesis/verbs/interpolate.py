@@ -9,10 +9,10 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound, stages
 from audiodiff.synthesis.edit_settings import InterpolateSettings
 from audiodiff.synthesis.latent import LatentSynthesizer
-from audiodiff.synthesis.recording import begun, prepared
+from audiodiff.synthesis.recording import init_state, load_init_audio
 from audiodiff.synthesis.resolved import ResolvedClip
-from audiodiff.synthesis.whole import all_new, encoded_whole, rendered, without_empty
-from audiodiff.synthesis.windowed import Places, with_places
+from audiodiff.synthesis.whole import all_new, encode_whole, rendered, without_empty
+from audiodiff.synthesis.windowed import PositionConditions, with_conditions
 from audiodiff.torch_state import standard_state
 
 
@@ -49,14 +49,14 @@ def make(
         raise AudiodiffError("there is nothing to interpolate; give two recordings, or two prompts.")
     at, notes, gain = settings.position, list[str](), 1.0
     if sounds:
-        recordings = [prepared(synthesizer, *each, mono=True) for each in sounds]
+        recordings = [load_init_audio(synthesizer, *each, mono=True) for each in sounds]
         notes += [note for recording in recordings for note in recording.notes]
         n_samples = min(recording.samples.shape[-1] for recording in recordings)
         seconds = n_samples / synthesizer.sample_rate
         if any(recording.samples.shape[-1] > n_samples for recording in recordings):
             notes.append(f"the recordings differ in length; of the longer one the first {seconds:.2f} s were taken")
         clip = clip.lasting(seconds)
-        pair = [encoded_whole(synthesizer, each.samples[0, :n_samples], n_samples) for each in recordings]
+        pair = [encode_whole(synthesizer, each.samples[0, :n_samples], n_samples) for each in recordings]
         gain = math.exp((1 - at) * math.log(recordings[0].gain) + at * math.log(recordings[1].gain))
         n_latents = pair[0].shape[-1]
         if settings.strength == 0.0:
@@ -64,7 +64,7 @@ def make(
             mixed = slerp(pair[0], pair[1], at)
             return rendered(synthesizer, mixed, n_samples, gain, clip, notes, on_progress)
         notes += all_new(settings.strength)
-        states = [begun(synthesizer, clip.sampling, latents, settings.strength) for latents in pair]
+        states = [init_state(synthesizer, clip.sampling, latents, settings.strength) for latents in pair]
         state, times = slerp(states[0][0], states[1][0], at), states[0][1]
     else:
         n_samples = round(clip.seconds * synthesizer.sample_rate)
@@ -74,7 +74,7 @@ def make(
     guided, said = synthesizer.guided(clip)
     notes += without_empty(said, settings.strength if sounds else 1.0)
     # Two recordings have two beats; only a tempo that is asked for is one for both.
-    denoise = with_places(guided, Places(synthesizer.beats(clip.beat, 0, n_latents)))
+    denoise = with_conditions(guided, PositionConditions(synthesizer.beats(clip.beat, 0, n_latents)))
     denoising, vocoding = stages(on_progress, len(times) - 1, clip.vocoder.sampling.steps)
     latents = synthesizer.sample(clip.sampling, denoise, state, times, on_progress=denoising)
     return rendered(synthesizer, latents, n_samples, gain, clip, notes, vocoding)

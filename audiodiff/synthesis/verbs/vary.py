@@ -9,10 +9,10 @@ from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound, stages
 from audiodiff.synthesis.edit_settings import VarySettings
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.loop import circular_denoise
-from audiodiff.synthesis.recording import beats_of, begun, encoded, prepared, samples_per_latent
+from audiodiff.synthesis.recording import beats_of, encode_audio, init_state, load_init_audio, samples_per_latent
 from audiodiff.synthesis.resolved import ResolvedClip
-from audiodiff.synthesis.whole import all_new, encoded_whole, rendered, without_empty
-from audiodiff.synthesis.windowed import Places, with_places
+from audiodiff.synthesis.whole import all_new, encode_whole, rendered, without_empty
+from audiodiff.synthesis.windowed import PositionConditions, with_conditions
 from audiodiff.torch_state import standard_state
 
 
@@ -41,10 +41,10 @@ def make(
     Raises:
         AudiodiffError: a recording that cannot be used, or a loop that is no whole number of latents.
     """
-    recording = prepared(synthesizer, *sounds[0], mono=True)
+    recording = load_init_audio(synthesizer, *sounds[0], mono=True)
     clip = clip.lasting(recording.seconds)
     n_samples = recording.samples.shape[-1]
-    encode = _encoded_circle if clip.loop else encoded_whole
+    encode = _encode_circle if clip.loop else encode_whole
     latents, notes = encode(synthesizer, recording.samples[0], n_samples), list(recording.notes)
     vocoding = on_progress
     if settings.strength == 0.0:
@@ -56,16 +56,16 @@ def make(
         else:
             guided, said = synthesizer.guided(clip)
             beats, about = beats_of(synthesizer, recording, clip.beat, 0, latents.shape[-1])
-            denoise, said = with_places(guided, Places(beats)), (*said, *about)
+            denoise, said = with_conditions(guided, PositionConditions(beats)), (*said, *about)
         notes += without_empty(said, settings.strength)
-        state, times = begun(synthesizer, clip.sampling, latents, settings.strength)
+        state, times = init_state(synthesizer, clip.sampling, latents, settings.strength)
         denoising, vocoding = stages(on_progress, len(times) - 1, clip.vocoder.sampling.steps)
         latents = synthesizer.sample(clip.sampling, denoise, state, times, on_progress=denoising)
     return rendered(synthesizer, latents, n_samples, recording.gain, clip, notes, vocoding)
 
 
-def _encoded_circle(synthesizer: LatentSynthesizer, samples: Tensor, n_samples: int) -> Tensor:
-    """Latents of a loop, each of which has heard what lies around it on the circle.
+def _encode_circle(synthesizer: LatentSynthesizer, samples: Tensor, n_samples: int) -> Tensor:
+    """Latents of a loop, each encoded with its surroundings on the circle.
 
     Raises:
         AudiodiffError: the loop is no whole number of latents.
@@ -79,5 +79,5 @@ def _encoded_circle(synthesizer: LatentSynthesizer, samples: Tensor, n_samples: 
         )
     autoencoder, spec = synthesizer.model.autoencoder, synthesizer.model.mel_spec
     turns = -(-(autoencoder.context_frames * spec.hop_length + spec.n_fft) // n_samples)
-    around = samples.repeat(2 * turns + 2)
-    return encoded(synthesizer, around, turns * n_latents, (turns + 1) * n_latents)
+    repeated = samples.repeat(2 * turns + 2)
+    return encode_audio(synthesizer, repeated, turns * n_latents, (turns + 1) * n_latents)

@@ -19,7 +19,7 @@ from audiodiff.signal.npy import read_npy_header
 from audiodiff.signal.resample import n_resampled, resample_stream
 from audiodiff.signal.truncation import truncation_notes
 from audiodiff.synthesis.clip import OnProgress
-from audiodiff.synthesis.sampling import Plan
+from audiodiff.synthesis.sampling import VocodePlan, measure_levels
 from audiodiff.synthesis.settings import RECOMMENDED, Resolved, VocodeFileSettings
 from audiodiff.synthesis.source import Source
 from audiodiff.synthesis.streams import READ_SAMPLES, FrameReader, Stream, cut_stream, mel_blocks
@@ -41,7 +41,7 @@ class Vocoding:
         reference_level_db: level of the audio that the model was trained on (dBFS).
     """
 
-    plan: Plan
+    plan: VocodePlan
     mel: MelSpec | None
     rate: int
     reference_level_db: float | None
@@ -104,7 +104,7 @@ def make(
     else:
         lengths = []
         blocks, notes = _sound_reader(path, synthesizer, lengths), truncation_notes(path)
-    meters = synthesizer.measure(blocks())
+    meters = measure_levels(blocks(), synthesizer.mel_spec)
     n_frames = meters[0].n_frames
     n_samples = n_frames * synthesizer.mel_spec.hop_length if lengths is None else sum(lengths)
     made = synthesizer.stream(FrameReader(blocks()), n_frames, meters, vocoding.plan, on_progress)

@@ -49,8 +49,8 @@ def test_a_file_tells_its_settings_and_is_made_again(
     asked |= {"seconds": 0.5} if name in {"generate", "extend"} else {}
     settings = changed(BASES.get(name) or verb.settings(), asked)
     report = run_file(name, tiny, sources, tmp_path / "out.flac", settings)
-    assert report.story is not None
-    told = settings_of(report.story)
+    assert report.record is not None
+    told = settings_of(report.record)
     assert type(told) is verb.settings
     own = {*vars(settings)} if name != "generate" else set()
     used = {key: value for key, value in resolve_clip(tiny, settings).values().items() if key not in own}

@@ -9,18 +9,18 @@ from typing import Any
 
 from PIL import Image
 
-from audiodiff.cli.inspect import audio_line, file_document, look_at, story_lines
+from audiodiff.cli.inspect import audio_line, file_document, look_at, provenance_lines
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import read_audio
-from audiodiff.synthesis.provenance import Story, file_sha256, read_story
+from audiodiff.synthesis.provenance import ProvenanceRecord, file_sha256, read_provenance
 from audiodiff.synthesis.replay import replay as replay_file
 
 from . import checks
-from .handlers import Pace, Report, one_turn, slug
+from .app_state import AppState
+from .handlers import ProgressReporter, Report, one_turn, slug
 from .jobs import User
 from .limits import MOST_FILES
 from .pictures import mel_image, mel_pictures, sound_mel
-from .studio import Studio
 
 
 @dataclass(frozen=True)
@@ -28,19 +28,19 @@ class Inspected:
     """What a file tells.
 
     Attributes:
-        path: the sound; `None` if only a story was given.
+        path: the sound; `None` if only a record was given.
         headline: what it is, in a sentence.
         lines: label and text of everything else.
         document: all of it as JSON.
-        story: what made it; `None` if it does not tell.
-        picture: its log-mel; `None` if only a story was given.
+        record: what made it; `None` if it does not tell.
+        picture: its log-mel; `None` if only a record was given.
     """
 
     path: Path | None
     headline: str
     lines: tuple[tuple[str, str], ...]
     document: str
-    story: Story | None
+    record: ProvenanceRecord | None
     picture: Image.Image | None
 
 
@@ -50,9 +50,9 @@ class Replayed:
 
     Attributes:
         path: the file that was made again.
-        identical: whether its samples are those of the story, bit for bit.
+        identical: whether its samples are those of the record, bit for bit.
         reasons: if they are not, what may have caused it.
-        untouched: whether the file given still has the samples of its story; `None` if only a story was given.
+        untouched: whether the file given still has the samples of its record; `None` if only a record was given.
         pictures: log-mels of the given file, if there is one, and of the new one.
     """
 
@@ -66,77 +66,77 @@ class Replayed:
     def sentence(self) -> str:
         """What came out, in a sentence or two."""
         if self.identical:
-            told = "Identical: every sample is what the story tells."
+            told = "Identical: every sample is what the record says."
         else:
             told = f"Not identical: {'; '.join(self.reasons)}."
         if self.untouched is False:
-            told += " The file given has changed since its story was written."
+            told += " The file given has changed since its record was written."
         return told
 
 
-def inspect(studio: Studio, *, input: str | Path | None) -> Inspected:
-    """Read the story of a sound file, or of the JSON beside one.
+def inspect(state: AppState, *, input: str | Path | None) -> Inspected:
+    """Read the record of a sound file, or of the JSON beside one.
 
     Raises:
-        AudiodiffError: the file cannot be used, or has a damaged story.
+        AudiodiffError: the file cannot be used, or has a damaged record.
     """
-    path = _upload(studio, input)
-    return studio.jobs.beside(lambda: _inspected(path))
+    path = _upload(state, input)
+    return state.jobs.beside(lambda: _inspected(path))
 
 
 def _inspected(path: Path) -> Inspected:
-    story, info, untouched = look_at(path)
-    document = json.dumps(file_document(path, story, info, untouched), indent=2)
-    if story is None:
-        headline = f"{path.name} tells no story: it was made elsewhere, or has lost its tags."
+    record, info, untouched = look_at(path)
+    document = json.dumps(file_document(path, record, info, untouched), indent=2)
+    if record is None:
+        headline = f"{path.name} has no provenance record: it was made elsewhere, or has lost its tags."
         lines = [("audio", audio_line(info))]
     else:
-        headline = f"{path.name}: {story.made_by} (audiodiff {story.audiodiff_version} {story.verb})"
-        lines = story_lines(story, info, untouched)
+        headline = f"{path.name}: {record.made_by} (audiodiff {record.audiodiff_version} {record.verb})"
+        lines = provenance_lines(record, info, untouched)
     sound = None if info is None else path
     return Inspected(
         path=sound,
         headline=headline,
         lines=tuple(lines),
         document=document,
-        story=story,
+        record=record,
         picture=None if sound is None else mel_image(_mel(sound)),
     )
 
 
 def replay(
-    studio: Studio,
+    state: AppState,
     report: Report,
     *,
     user: User | str,
     input: str | Path | None,
     recording: str | Path | Sequence[str | Path] | None = None,
 ) -> Replayed:
-    """Make a file again from its story, and compare.
+    """Make a file again from its record, and compare.
 
     Args:
-        studio: the demo.
+        state: the demo.
         report: called with what there is to show.
         user: who asks.
-        input: a sound file with a story, or the JSON beside one.
-        recording: the file or files that went in, where the story tells of any.
+        input: a sound file with a record, or the JSON beside one.
+        recording: the file or files that went in, where the record names any.
 
     Raises:
-        AudiodiffError: there is no story, or one that cannot be replayed here.
+        AudiodiffError: there is no record, or one that cannot be replayed here.
         Stopped: the job was told to stop.
     """
-    source = _upload(studio, input)
-    story = read_story(source)
-    checks.check_story(studio.limits, story, source.name)
-    originals = _originals(studio, story, recording)
+    source = _upload(state, input)
+    record = read_provenance(source)
+    checks.check_record(state.limits, record, source.name)
+    originals = _originals(state, record, recording)
     ending = source.suffix.lower() if source.suffix.lower().lstrip(".") in checks.FORMATS else ".flac"
-    target = studio.workspace.new_file(f"{slug(source.stem)}-replayed{ending}")
+    target = state.workspace.new_file(f"{slug(source.stem)}-replayed{ending}")
 
-    def work(pace: Pace) -> Replayed:
+    def work(progress: ProgressReporter) -> Replayed:
         def on_progress(done: float, total: float) -> None:
-            pace.say("making it again", done / total)
+            progress.say("making it again", done / total)
 
-        told = replay_file(source, target, model=model_of(studio, story), recording=originals, on_progress=on_progress)
+        told = replay_file(source, target, model=model_of(state, record), recording=originals, on_progress=on_progress)
         again = _mel(target)
         if source.suffix.lower() == ".json":
             pictures: tuple[Image.Image | None, Image.Image] = (None, mel_image(again))
@@ -148,13 +148,13 @@ def replay(
         return Replayed(target, told.identical, told.reasons, told.untouched, pictures)
 
     held = [source, target.parent, *([] if originals is None else [originals])]
-    return one_turn(studio, report, user, work, held=held)
+    return one_turn(state, report, user, work, held=held)
 
 
-def model_of(studio: Studio, story: Story) -> str | None:
-    """Return the name of the served model that made a story's sound; `None` if it was none of them."""
-    wanted = story.models[0].weights_sha256 if story.models else ""
-    generator, vocoder, upsampler = studio.models.generator, studio.models.vocoder, studio.models.upsampler
+def model_of(state: AppState, record: ProvenanceRecord) -> str | None:
+    """Return the name of the served model that made a record's sound; `None` if it was none of them."""
+    wanted = record.models[0].weights_sha256 if record.models else ""
+    generator, vocoder, upsampler = state.models.generator, state.models.vocoder, state.models.upsampler
     served = []
     if generator is not None:
         served += [(generator.name, generator.identity[0]), (generator.vocoder.name, generator.vocoder.identity)]
@@ -165,29 +165,31 @@ def model_of(studio: Studio, story: Story) -> str | None:
     return next((name for name, identity in served if wanted and identity.weights_sha256 == wanted), None)
 
 
-def settings_of_file(studio: Studio, path: str | Path | None) -> Mapping[str, Any]:
-    """Return what of a file's story can be put into the fields of the page: prompt, negative, seed and settings.
+def settings_of_file(state: AppState, path: str | Path | None) -> Mapping[str, Any]:
+    """Return what of a file's record can be put into the fields of the page: prompt, negative, seed and settings.
 
     Raises:
-        AudiodiffError: the file tells no story.
+        AudiodiffError: the file has no record.
     """
-    story = read_story(_upload(studio, path))
-    return {**story.settings, "prompt": story.prompt, "negative": story.negative, "seed": story.seed}
+    record = read_provenance(_upload(state, path))
+    return {**record.settings, "prompt": record.prompt, "negative": record.negative, "seed": record.seed}
 
 
-def seed_of(studio: Studio, path: str | Path | None) -> int:
+def seed_of(state: AppState, path: str | Path | None) -> int:
     """Return the seed that a clip was made with.
 
     Raises:
-        AudiodiffError: the file tells no story.
+        AudiodiffError: the file has no record.
     """
-    return read_story(_upload(studio, path)).seed
+    return read_provenance(_upload(state, path)).seed
 
 
-def _originals(studio: Studio, story: Story, recording: str | Path | Sequence[str | Path] | None) -> Path | None:
-    """Return the folder of the files that went in, under the names that the story has for them.
+def _originals(
+    state: AppState, record: ProvenanceRecord, recording: str | Path | Sequence[str | Path] | None
+) -> Path | None:
+    """Return the folder of the files that went in, under the names that the record has for them.
 
-    Uploads may have got other names; the story knows their content.
+    Uploads may have got other names; the record knows their content.
 
     Raises:
         AudiodiffError: one is too large, too long, or no audio.
@@ -196,23 +198,23 @@ def _originals(studio: Studio, story: Story, recording: str | Path | Sequence[st
     if len(given) > MOST_FILES:
         raise AudiodiffError(f"there are {len(given)} originals; this demo takes {MOST_FILES} at a time.")
     uploads = [
-        checks.check_upload(studio.limits, path, mel_seconds_per_frame=_frame_seconds(studio)) for path in given if path
+        checks.check_upload(state.limits, path, mel_seconds_per_frame=_frame_seconds(state)) for path in given if path
     ]
     if not uploads:
         return None
-    folder = studio.workspace.new_file("inputs")
+    folder = state.workspace.new_file("inputs")
     folder.mkdir()
-    names = {item.sha256: item.name for item in story.inputs if item.name not in {"", ".", ".."}}
+    names = {item.sha256: item.name for item in record.inputs if item.name not in {"", ".", ".."}}
     for path in uploads:
         shutil.copyfile(path, folder / names.get(file_sha256(path), path.name))
     return folder
 
 
-def _upload(studio: Studio, path: str | Path | None) -> Path:
+def _upload(state: AppState, path: str | Path | None) -> Path:
     """Return an upload that may also be the JSON beside a sound."""
     if path is not None and Path(path).suffix.lower() == ".json":
-        return checks.check_size(studio.limits, path)
-    return checks.check_upload(studio.limits, path)
+        return checks.check_size(state.limits, path)
+    return checks.check_upload(state.limits, path)
 
 
 def _mel(path: Path) -> Any:
@@ -220,6 +222,6 @@ def _mel(path: Path) -> Any:
     return sound_mel(sound.waveform, sound.sample_rate)
 
 
-def _frame_seconds(studio: Studio) -> float | None:
-    vocoder = studio.models.vocoder
+def _frame_seconds(state: AppState) -> float | None:
+    vocoder = state.models.vocoder
     return None if vocoder is None else vocoder.mel_spec.hop_length / vocoder.sample_rate
