@@ -42,3 +42,8 @@ def standard_state(*, device: bool = True) -> Iterator[None]:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.no_grad())
         yield
+
+
+def full_precision(like: torch.Tensor) -> torch.autocast:
+    """Switch an enclosing autocast off: spectra and norms are not for bfloat16."""
+    return torch.autocast(like.device.type, enabled=False)

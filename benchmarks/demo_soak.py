@@ -307,7 +307,7 @@ class Visitor:
         self.clip = self.voice  # its own from the first request on
         self.made = self.voice  # the last that was made from nothing but a prompt
 
-    def ask(self, wish: Wish) -> Answer:
+    def request(self, wish: Wish) -> Answer:
         """Send one request and check the answer."""
         from gradio_client.exceptions import AppError
         from httpx import HTTPStatusError
@@ -366,7 +366,7 @@ def run(config: Config, folder: Path) -> Soak:
         for wish in mine:
             if time.monotonic() > until:
                 return
-            answer = visitor.ask(wish)
+            answer = visitor.request(wish)
             with lock:
                 soak.answers.append(answer)
 

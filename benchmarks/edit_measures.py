@@ -103,7 +103,7 @@ def beat_scores(waveform: FloatArray, spec: MelSpec, tempo: float | None) -> lis
 
 
 @dataclass(frozen=True)
-class Places:
+class AbruptnessSample:
     """Abruptness of many places of one kind."""
 
     name: str

@@ -9,7 +9,7 @@ import numpy as np
 
 from audiodiff.atomic import atomic_file
 from audiodiff.metrics.stats import Interval, mean_interval
-from benchmarks.edit_measures import LARGEST, Likeness, Places, rank_correlation, rises
+from benchmarks.edit_measures import LARGEST, AbruptnessSample, Likeness, rank_correlation, rises
 
 TOLERANCE = 0.02
 """By how much of its whole range a curve may fall from one value to the next and still be called rising."""
@@ -78,9 +78,9 @@ class Findings:
     varied: Curves
     to_first: Curves
     to_second: Curves
-    joins: tuple[Places, ...]
+    joins: tuple[AbruptnessSample, ...]
     changed: int
-    meetings: tuple[Places, ...]
+    meetings: tuple[AbruptnessSample, ...]
     long_seconds: float
     seams: Mapping[str, Sequence[float]]
     references: tuple[Likeness, ...] = ()
@@ -117,7 +117,7 @@ def _interval(value: Interval) -> str:
     return f"{value.mean:.3f}{spread}"
 
 
-def place_table(rows: Sequence[Places]) -> str:
+def abruptness_table(rows: Sequence[AbruptnessSample]) -> str:
     """Abruptness of places, beside what is usual in the clips."""
     lines = [
         f"| place | count | jump: median | ≤ 1 | ≤ {LARGEST:g} | shift: median | ≤ 1 | ≤ {LARGEST:g} |",
@@ -219,10 +219,10 @@ def markdown(findings: Findings, conditions: str, notes: Sequence[str] = ()) -> 
         curve_table([("to the first, ", findings.to_first, False), ("to the second, ", findings.to_second, True)]),
         "Joins: change of the log-mel from frame to frame (jump) and across half a second (shift), in units of the "
         "clip's own 95th percentile:",
-        place_table(findings.joins),
+        abruptness_table(findings.joins),
         f"Samples that had to be kept and were changed: {findings.changed}.",
         f"Clips of {findings.long_seconds:g} s, where the windows of the denoiser meet:",
-        place_table(findings.meetings),
+        abruptness_table(findings.meetings),
         "Loops, the seam where the end meets the beginning in the same units:",
         seam_table(findings.seams),
         *_referring(findings),
@@ -250,7 +250,7 @@ def draw(findings: Findings, path: Path) -> None:
     _draw_curves(
         axes[1], "interpolate", [("to the first, ", findings.to_first), ("to the second, ", findings.to_second)]
     )
-    _draw_places(axes[2], [*findings.joins, *findings.meetings])
+    _draw_abruptness(axes[2], [*findings.joins, *findings.meetings])
     with atomic_file(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:], dpi=100, metadata={"Software": None})
 
@@ -272,7 +272,7 @@ def _draw_curves(axis: Any, title: str, rows: Sequence[tuple[str, Curves]]) -> N
     axis.legend(fontsize=7)
 
 
-def _draw_places(axis: Any, rows: Sequence[Places]) -> None:
+def _draw_abruptness(axis: Any, rows: Sequence[AbruptnessSample]) -> None:
     axis.boxplot([row.values("jump") for row in rows], orientation="horizontal", widths=0.6, showfliers=False)
     axis.set_yticks(range(1, len(rows) + 1), [row.name for row in rows], fontsize=7)
     axis.invert_yaxis()

@@ -30,22 +30,25 @@ from audiodiff.evaluation.music_clips import corpus_clips
 from audiodiff.metrics.embeddings import open_embedding
 from audiodiff.metrics.inputs import FloatArray, MissingPackageError, resampled
 from audiodiff.metrics.spectral import log_mel_l1
-from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings, InterpolateSettings, VarySettings
 from audiodiff.synthesis.files import apply
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.load import load_generator
 from audiodiff.synthesis.loop import seam_score
 from audiodiff.synthesis.settings import GenerateSettings, Sampling
+from audiodiff.synthesis.verbs.extend import ExtendSettings
+from audiodiff.synthesis.verbs.inpaint import InpaintSettings
+from audiodiff.synthesis.verbs.interpolate import InterpolateSettings
+from audiodiff.synthesis.verbs.vary import VarySettings
 from audiodiff.synthesis.windowed import window_starts
-from benchmarks.edit_measures import Abruptness, Likeness, Places, abruptness, beat_scores, pasted
+from benchmarks.edit_measures import Abruptness, AbruptnessSample, Likeness, abruptness, beat_scores, pasted
 from benchmarks.edit_report import (
     OTHER_BEATS,
     Curves,
     Findings,
+    abruptness_table,
     draw,
     likeness_table,
     markdown,
-    place_table,
     seam_table,
     summary,
 )
@@ -174,7 +177,7 @@ def between(bench: Bench, sources: Sequence[Source]) -> tuple[Curves, Curves]:
     return first, second
 
 
-def joins(bench: Bench, sources: Sequence[Source]) -> tuple[list[Places], int]:
+def joins(bench: Bench, sources: Sequence[Source]) -> tuple[list[AbruptnessSample], int]:
     """The joins of fills and of extensions; also how many samples that had to be kept were changed."""
     rate, spec = bench.rate, bench.spec
     start, stop = (round(edge * rate) for edge in REGION)
@@ -214,10 +217,10 @@ def joins(bench: Bench, sources: Sequence[Source]) -> tuple[list[Places], int]:
         measure(f"extend, {kind}", longer, (end, end + fade), clip)
         measure("the same places, nothing changed", clip, (end, end + fade), clip)
         measure("another clip put after", pasted(clip, other, end, len(clip)), (end, end + fade), clip)
-    return [Places(name, tuple(values)) for name, values in sorted(found.items())], changed
+    return [AbruptnessSample(name, tuple(values)) for name, values in sorted(found.items())], changed
 
 
-def meetings(bench: Bench, prompts: Sequence[str]) -> list[Places]:
+def meetings(bench: Bench, prompts: Sequence[str]) -> list[AbruptnessSample]:
     """Long clips where one window of the denoiser begins or ends, and halfway between these places."""
     synthesizer, seconds = bench.synthesizer, bench.config.seconds
     window = synthesizer.window_latents
@@ -232,7 +235,7 @@ def meetings(bench: Bench, prompts: Sequence[str]) -> list[Places]:
             for place in places:
                 at = place * per_latent
                 found[name].append(abruptness(clip, bench.spec, (at, at)))
-    return [Places(name, tuple(values)) for name, values in found.items() if values]
+    return [AbruptnessSample(name, tuple(values)) for name, values in found.items() if values]
 
 
 def seams(bench: Bench, prompts: Sequence[str]) -> dict[str, list[float]]:
@@ -263,10 +266,10 @@ def references(bench: Bench, recordings: Sequence[Source]) -> list[Likeness]:
     half = round(CLIP_SECONDS / 2 * bench.rate)
     targets = [source.waveform[half:] for source in recordings]
     found = []
-    for name, heard in (("--reference", True), ("the same without --reference", False)):
+    for name, referred in (("--reference", True), ("the same without --reference", False)):
         rows = []
         for index, source in enumerate(recordings):
-            reference = [(source.waveform[:half], bench.rate)] if heard else []
+            reference = [(source.waveform[:half], bench.rate)] if referred else []
             settings = bench.settings(400 + index, seconds=CLIP_SECONDS)
             clip = apply("generate", bench.synthesizer, reference, settings).waveform
             rows.append(tuple(bench.apart(target, clip) for target in targets))
@@ -297,9 +300,9 @@ def main(config: Config) -> Findings:
     prompts = [source.prompt for source in recordings]
     say(f"{len(sources)} clips")
     found_joins, changed = joins(bench, sources)
-    say("joins", place_table(found_joins))
+    say("joins", abruptness_table(found_joins))
     found_meetings = meetings(bench, spread(prompts, config.long_clips))
-    say("windows", place_table(found_meetings))
+    say("windows", abruptness_table(found_meetings))
     found_seams = seams(bench, spread(prompts, config.loops))
     say("loops", seam_table(found_seams))
     found_references = references(bench, recordings)

@@ -91,7 +91,7 @@ class Answer:
         return self.outcome not in (ACCEPTED, REFUSED)
 
 
-def ask(kind: str, number: int, action: Action, place: Path) -> Answer:
+def request(kind: str, number: int, action: Action, place: Path) -> Answer:
     """Do `action` in a process of its own, and judge how it ends."""
     log = place / "log"
     began = time.monotonic()
@@ -174,7 +174,7 @@ def run(config: Config, chosen: Sequence[Kind], on_answer: Callable[[Answer, Pat
             with tempfile.TemporaryDirectory(prefix="hostile-") as folder:
                 place = Path(folder) / "in"
                 place.mkdir()
-                answer = ask(kind.name, number, kind.make(chance, place), Path(folder))
+                answer = request(kind.name, number, kind.make(chance, place), Path(folder))
                 on_answer(answer, place)
             answers.append(answer)
     return answers

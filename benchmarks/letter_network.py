@@ -42,8 +42,8 @@ class LetterNetwork(nn.Module):
         there = (word > 0).unsqueeze(-1).float()
         hidden = self.embedding(word) * there
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            around = convolution((norm(hidden) * there).transpose(1, 2)).transpose(1, 2)
-            hidden = (hidden + self.dropout(functional.relu(around))) * there
+            mixed = convolution((norm(hidden) * there).transpose(1, 2)).transpose(1, 2)
+            hidden = (hidden + self.dropout(functional.relu(mixed))) * there
         return self.output(hidden) + self.allowed[word]
 
 

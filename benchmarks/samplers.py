@@ -199,7 +199,7 @@ def all_rows() -> list[Row]:
         raise SystemExit("k-diffusion is missing: pip install --no-deps k-diffusion")
     rows = [
         measure("audiodiff", sampler, grid, ours(sampler, grid))
-        for sampler in ("ddim", "heun", "dpmpp_2m", "unipc", "arc")
+        for sampler in ("ddim", "heun", "dpmpp_2m", "unipc", "adams_pc")
         for grid in GRIDS
     ]
     rows += [
@@ -273,7 +273,9 @@ def report(rows: list[Row]) -> str:
             line(["---"] * (len(CALLS) + 1)),
         ]
         groups = {
-            "audiodiff, `arc` on the angle grid": [r for r in mine if r.solver == "arc" and r.grid == "angle"],
+            "audiodiff, `adams_pc` on the angle grid": [
+                r for r in mine if r.solver == "adams_pc" and r.grid == "angle"
+            ],
             "audiodiff, any solver and grid": mine,
             "k-diffusion, any solver, its own grids": [r for r in own_grid if r.library == "k-diffusion"],
             "k-diffusion, any solver, our angle grid": [r for r in peers if r.grid == "angle"],
@@ -337,7 +339,7 @@ def picture(rows: list[Row], path: Path) -> None:
     figure, axes = plt.subplots(1, len(TARGETS), figsize=(14, 4.6), sharey=True)
     for axis, target in zip(axes, TARGETS, strict=True):
         shown = [
-            ("audiodiff", "arc", "angle", "C3", "-"),
+            ("audiodiff", "adams_pc", "angle", "C3", "-"),
             ("audiodiff", "unipc", "log-SNR from 0.02", "C1", "-"),
             ("audiodiff", "dpmpp_2m", "log-SNR from 0.02", "C8", "-"),
             ("k-diffusion", "dpmpp_2m", "log-SNR from 0.02", "C0", "--"),

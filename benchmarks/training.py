@@ -71,7 +71,7 @@ def lmnt_step(batch_size: int) -> Callable[[], float]:
 def our_step(batch_size: int, precision: str, run_dir: str) -> Callable[[], float]:
     """Return a function that does one step of the `diffwave-ljspeech` preset and gives the loss."""
     from audiodiff.cli.allocator import tune_allocator
-    from audiodiff.training.loop import LossOutput, Player, train_steps
+    from audiodiff.training.loop import LossOutput, ModelAndLoss, train_steps
     from audiodiff_recipes.vocoder import build_model, configure
 
     tune_allocator()
@@ -88,7 +88,7 @@ def our_step(batch_size: int, precision: str, run_dir: str) -> Callable[[], floa
         return LossOutput(loss.per_item.mean(), loss.terms)
 
     steps = train_steps(
-        [Player("vocoder", model, loss_fn)], config.train, run_dir, resume=False, export=lambda module, step: None
+        [ModelAndLoss("vocoder", model, loss_fn)], config.train, run_dir, resume=False, export=lambda module, step: None
     )
     return lambda: next(steps).loss
 

@@ -3,58 +3,58 @@
 import gradio as gr
 
 from . import api, tab_create, tab_edit, tab_inspect, tab_library, tab_upsample, tab_vocoder
+from .app_state import AppState, Models, open_state
 from .arguments import guard
 from .limits import Limits
 from .shown import as_markdown
-from .studio import Models, Studio, open_studio
 from .widgets import user_of
 
 TITLE = "audiodiff"
 
 MOST_QUEUED = 100
-"""Calls that Gradio lets wait; a job waits in the queue of the studio instead."""
+"""Calls that Gradio lets wait; a job waits in the queue of the demo instead."""
 
 
-def build_app(models: Models, limits: Limits | None = None, *, studio: Studio | None = None) -> gr.Blocks:
+def build_app(models: Models, limits: Limits | None = None, *, state: AppState | None = None) -> gr.Blocks:
     """Build the page.
 
     Args:
         models: what it serves.
         limits: how much of it; the usual when `None`.
-        studio: a demo that is set up already, with models and limits of its own.
+        state: a demo that is set up already, with models and limits of its own.
     """
-    studio = studio or open_studio(models, limits or Limits())
+    state = state or open_state(models, limits or Limits())
     with gr.Blocks(title=TITLE, analytics_enabled=False) as app:
-        api.build(studio)  # first, since names that are taken get a number
-        gr.Markdown(_heading(studio))
+        api.build(state)  # first, since names that are taken get a number
+        gr.Markdown(_heading(state))
         with gr.Tabs() as tabs:
             create = None
-            if studio.models.generator is not None:
+            if state.models.generator is not None:
                 with gr.Tab("Create", id="create"):
-                    create = tab_create.build(studio)
+                    create = tab_create.build(state)
                 with gr.Tab("Edit", id="edit"):
-                    tab_edit.build(studio, tabs, create.cards)
-            if studio.models.vocoder is not None:
+                    tab_edit.build(state, tabs, create.cards)
+            if state.models.vocoder is not None:
                 with gr.Tab("Vocoder", id="vocoder"):
-                    tab_vocoder.build(studio)
-            if studio.models.upsampler is not None:
+                    tab_vocoder.build(state)
+            if state.models.upsampler is not None:
                 with gr.Tab("Upsample", id="upsample"):
-                    tab_upsample.build(studio)
+                    tab_upsample.build(state)
             if create is not None:
                 with gr.Tab("Library", id="library"):
-                    tab_library.build(studio, create, tabs)
+                    tab_library.build(state, create, tabs)
             with gr.Tab("Inspect", id="inspect"):
-                tab_inspect.build(studio, create, tabs)
-        app.unload(_stopper(studio))
-    guard(app, studio.limits)
+                tab_inspect.build(state, create, tabs)
+        app.unload(_stopper(state))
+    guard(app, state.limits)
     return app.queue(max_size=MOST_QUEUED, default_concurrency_limit=4, api_open=False)
 
 
-def _heading(studio: Studio) -> str:
-    generator, vocoder, upsampler = studio.models.generator, studio.models.vocoder, studio.models.upsampler
+def _heading(state: AppState) -> str:
+    generator, vocoder, upsampler = state.models.generator, state.models.vocoder, state.models.upsampler
     said = []
     if generator is not None:
-        about = as_markdown(studio.models.about) or f"sound from a prompt, {generator.sample_rate / 1000:g} kHz"
+        about = as_markdown(state.models.about) or f"sound from a prompt, {generator.sample_rate / 1000:g} kHz"
         said.append(f"**{as_markdown(generator.identity[0].name)}**: {about}")
     if vocoder is not None:
         rate = f"{vocoder.sample_rate / 1000:g} kHz"
@@ -67,8 +67,8 @@ def _heading(studio: Studio) -> str:
     return f"# {TITLE}\n{'; '.join(said)}. What comes out is synthetic, and its files say so."
 
 
-def _stopper(studio: Studio) -> object:
+def _stopper(state: AppState) -> object:
     def leave(request: gr.Request) -> None:
-        studio.jobs.stop(user_of(request, studio).page)
+        state.jobs.stop(user_of(request, state).page)
 
     return leave

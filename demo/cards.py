@@ -8,10 +8,10 @@ from typing import Any
 
 import gradio as gr
 
+from .app_state import AppState
 from .handlers import Created, Report, Update
 from .jobs import Outcome, stream
 from .limits import CARDS
-from .studio import Studio
 from .widgets import as_error, picture, status, user_of
 
 AGAIN = {"subtle": "Vary a little", "strong": "Vary a lot", "extend": "Extend", "loop": "Loop"}
@@ -114,14 +114,14 @@ class Cards:
             yield failed
             raise as_error(error) from None
 
-    def connect(self, event: Any, studio: Studio) -> None:
+    def connect(self, event: Any, state: AppState) -> None:
         """Let the page ask for everything once more after an event that `run` answers.
 
         The changes of a stream are applied to parts of the page that may still be coming into being, and can get lost.
         """
 
         def settle(request: gr.Request) -> dict[Any, Any]:
-            return self.ends.take(user_of(request, studio).page) or {self.line: gr.skip()}
+            return self.ends.take(user_of(request, state).page) or {self.line: gr.skip()}
 
         event.then(settle, None, self.outputs, queue=False, show_progress="hidden", api_visibility="private")
 

@@ -10,9 +10,9 @@ from typing import Any
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import audio_info, read_blocks
 from audiodiff.signal.limits import MAX_CHANNELS
+from audiodiff.synthesis.mel_file import open_mel
 from audiodiff.synthesis.provenance import ProvenanceRecord, read_provenance
 from audiodiff.synthesis.settings import MAX_SEED, MIN_SECONDS, Sampling
-from audiodiff.synthesis.verbs.vocode import open_mel
 
 from .limits import CARDS, RATES, Limits
 
@@ -44,7 +44,7 @@ def public_message(error: AudiodiffError) -> str:
     text = _PATH.sub("", str(error))
     for flag, said in _FLAGS:
         text = text.replace(flag, said)
-    return text
+    return re.sub(r"(?<![\w-])--(?=[a-z])", "", text)
 
 
 def check_prompt(limits: Limits, what: str, text: object) -> str:
@@ -236,17 +236,17 @@ def check_record(limits: Limits, record: ProvenanceRecord, name: str) -> None:
         AudiodiffError: a setting in it is beyond the limits.
     """
     seconds = max(limits.seconds, limits.upload_seconds)
-    asked: Mapping[str, Any] = record.settings
+    settings: Mapping[str, Any] = record.settings
     for what, text in (("prompt", record.prompt), ("negative prompt", record.negative)):
         check_prompt(limits, f"{what} of {name}", text)
     bounds = {"seconds": limits.seconds, "steps": limits.steps, "vocoder_steps": limits.steps}
     for key, most in bounds.items():
-        value = asked.get(key)
+        value = settings.get(key)
         if value is not None and (not isinstance(value, int | float) or isinstance(value, bool) or not value <= most):
             raise AudiodiffError(f"{name} was made with {key} {_shown(value)}; this demo replays up to {most:g}.")
     # Around each piece the network sees its context again: in pieces of a frame a second of sound would take minutes.
     for key in ("piece_frames", "window_frames"):
-        value = asked.get(key)
+        value = settings.get(key)
         if value is not None and (not isinstance(value, int | float) or not value >= _LEAST_FRAMES):
             raise AudiodiffError(
                 f"{name} was made with {key} {_shown(value)}; this demo replays pieces of {_LEAST_FRAMES} or more."
@@ -259,7 +259,7 @@ def check_record(limits: Limits, record: ProvenanceRecord, name: str) -> None:
         raise AudiodiffError(
             f"{name} was computed in {record.machine.threads} threads; this demo replays with up to {most_threads}."
         )
-    _check_told(limits, asked, name)
+    _check_told(limits, settings, name)
 
 
 def _shown(value: object) -> str:

@@ -9,11 +9,11 @@ import gradio as gr
 
 from audiodiff.diffusion.names import SAMPLER_NAMES
 
+from .app_state import AppState
 from .fields import choices
 from .handlers import Compared
 from .jobs import Outcome, stream
 from .limits import Limits
-from .studio import Studio
 from .widgets import as_error, connect_stop, guarded, side, status, table, user_of
 
 Rows = list[tuple[str, str]]
@@ -30,7 +30,7 @@ class Comparison:
         action: what the button says.
         sides: what the two sounds are called.
         fields: lays the settings out; by the names of the arguments of `work`.
-        work: `work(studio, report, user=..., input=..., **settings)`, one of the handlers.
+        work: `work(state, report, user=..., input=..., **settings)`, one of the handlers.
         example: returns a copy of the example.
         rows: returns what to tell of the figures.
     """
@@ -41,16 +41,16 @@ class Comparison:
     sides: tuple[str, str]
     fields: Callable[[], Mapping[str, gr.components.Component]]
     work: Callable[..., Compared]
-    example: Callable[[Studio], Path]
+    example: Callable[[AppState], Path]
     rows: Callable[[Mapping[str, Any]], Rows]
 
 
-def build(studio: Studio, tab: Comparison) -> None:
+def build(state: AppState, tab: Comparison) -> None:
     """Lay a tab out and connect it."""
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             given = gr.Audio(
-                label=f"Recording, up to {studio.limits.upload_seconds:g} s",
+                label=f"Recording, up to {state.limits.upload_seconds:g} s",
                 sources=["upload", "microphone"],
                 type="filepath",
                 buttons=["download"],  # a replay needs it, and nobody else has the example or what was recorded here
@@ -77,7 +77,7 @@ def build(studio: Studio, tab: Comparison) -> None:
         }
         try:
             for item in stream(
-                lambda report: tab.work(studio, report, user=user_of(request, studio), input=path, **settings)
+                lambda report: tab.work(state, report, user=user_of(request, state), input=path, **settings)
             ):
                 if not isinstance(item, Outcome):
                     yield {line: status(item.text, item.fraction)}
@@ -97,7 +97,7 @@ def build(studio: Studio, tab: Comparison) -> None:
 
     @guarded
     def take() -> str:
-        return str(tab.example(studio))
+        return str(tab.example(state))
 
     run.click(
         compare,
@@ -108,7 +108,7 @@ def build(studio: Studio, tab: Comparison) -> None:
         api_visibility="private",
     )
     example.click(take, None, given, api_visibility="private")
-    connect_stop(stop, studio, line)
+    connect_stop(stop, state, line)
 
 
 def sampling_fields(limits: Limits, *, steps: int, sampler: str) -> dict[str, gr.components.Component]:

@@ -9,11 +9,11 @@ import gradio as gr
 from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 
 from . import prompts
+from .app_state import AppState
 from .cards import Card
 from .checks import FORMATS
 from .limits import CARDS
 from .provenance import seed_of
-from .studio import Studio
 from .widgets import guarded
 
 DICE = 2**31
@@ -25,9 +25,9 @@ def roll() -> int:
     return secrets.randbelow(DICE)
 
 
-def sources_of(studio: Studio) -> tuple[str, ...]:
+def sources_of(state: AppState) -> tuple[str, ...]:
     """Return the kinds of sound that the model tells apart."""
-    classes = studio.models.require_generator().model.config.classes
+    classes = state.models.require_generator().model.config.classes
     return next((known.values for known in classes if known.name == "source"), ())
 
 
@@ -41,7 +41,7 @@ def seed_fields() -> tuple[gr.Number, gr.Button, gr.Checkbox]:
 
 
 def connect_seed(
-    studio: Studio, seed: gr.Number, dice: gr.Button, new_seed: gr.Checkbox, cards: Sequence[Card]
+    state: AppState, seed: gr.Number, dice: gr.Button, new_seed: gr.Checkbox, cards: Sequence[Card]
 ) -> None:
     """Let the dice and the cards set the seed, which stays from then on."""
     quiet: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
@@ -49,7 +49,7 @@ def connect_seed(
 
     @guarded
     def keep(clip: str | None) -> tuple[int, bool]:
-        return seed_of(studio, clip), False
+        return seed_of(state, clip), False
 
     for card in cards:
         card.reuse.click(keep, card.player, [seed, new_seed], **quiet)
@@ -60,9 +60,9 @@ def count_field(value: int) -> gr.Slider:
     return gr.Slider(1, CARDS, value=value, step=1, precision=0, label="Clips", min_width=140)
 
 
-def sampling_fields(studio: Studio) -> dict[str, Any]:
+def sampling_fields(state: AppState) -> dict[str, Any]:
     """Lay out how to sample; the values are what the model recommends."""
-    synthesizer, limits = studio.models.require_generator(), studio.limits
+    synthesizer, limits = state.models.require_generator(), state.limits
     usual, config = synthesizer.defaults, synthesizer.model.config
     most = limits.steps
     fields: dict[str, Any] = {}
@@ -86,7 +86,7 @@ def sampling_fields(studio: Studio) -> dict[str, Any]:
         if any(known.name == "tempo" for known in config.numbers):
             # no field for numbers, which would show a 0 where there is none
             fields["tempo"] = gr.Textbox("", label="Tempo (bpm)", placeholder="as the prompt says", min_width=140)
-        if sources := sources_of(studio):
+        if sources := sources_of(state):
             listed = [("any", ""), *((name, name) for name in sources)]
             fields["source"] = gr.Dropdown(listed, value="", label="Source", min_width=140)
         fields["rescale"] = gr.Slider(

@@ -21,10 +21,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from audiodiff.errors import AudiodiffError
 
+from .app_state import AppState
 from .attempts import Attempts
 from .checks import check_content, public_message
 from .limits import CARDS, MOST_FILES
-from .studio import Studio
 from .visitors import is_loopback, person_at
 
 CLOSED = re.compile(r"/(process_recording|deep_link|component_server|stream|monitoring|dev|run-history|vibe|proxy=)")
@@ -44,16 +44,16 @@ class TooLarge(Exception):
 class Gate:
     """ASGI middleware in front of Gradio's app."""
 
-    def __init__(self, app: ASGIApp, studio: Studio, names: Iterable[str] | None) -> None:
+    def __init__(self, app: ASGIApp, state: AppState, names: Iterable[str] | None) -> None:
         """Stand before an app.
 
         Args:
             app: Gradio's.
-            studio: the demo, with its limits, its folder and who listens.
+            state: the demo, with its limits, its folder and who listens.
             names: names other than those of this computer under which it may be asked for; `None` for any.
         """
         self._app = app
-        self._studio = studio
+        self._state = state
         self._names = None if names is None else frozenset(name.lower() for name in names)
         self._attempts = Attempts()
         self._uploading: dict[object, int] = {}
@@ -69,29 +69,29 @@ class Gate:
         if refused is not None:
             await refused(scope, receive, send)
             return
-        begun = ended = False
+        started = ended = False
 
         async def watched(message: Message) -> None:
-            nonlocal begun, ended
-            begun = True
+            nonlocal started, ended
+            started = True
             ended = message["type"] == "http.response.body" and not message.get("more_body", False)
             await send(message)
 
         try:
             await self._hand_on(path, headers, scope, receive, watched)
         except TooLarge as error:
-            if not begun:
+            if not started:
                 await _sentence(413, str(error))(scope, receive, send)
         except Exception as error:
             cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ else error
-            if begun and not isinstance(cause, HTTPException):
+            if started and not isinstance(cause, HTTPException):
                 raise
             # Gradio found no words for it: an unknown function, a missing argument, an answer that nobody fetches
             told = ascii(f"{scope['method']} {scope['path']}")[:200]
             print(f"audiodiff: refused {told} ({type(cause).__name__})", file=sys.stderr)
-            if begun and not ended:
+            if started and not ended:
                 await send({"type": "http.response.body", "body": b""})
-            elif not begun:
+            elif not started:
                 text = "the request names no function of this demo, or its arguments do not fit; see /gradio_api/info."
                 await _sentence(400, text)(scope, receive, send)
 
@@ -122,7 +122,7 @@ class Gate:
 
     def _most(self, path: str) -> int:
         """Return how large the body of a request may be."""
-        limits = self._studio.limits
+        limits = self._state.limits
         return CARDS * limits.upload_bytes + _UPLOAD_OVERHEAD if path == "/upload" else limits.body_bytes
 
     async def _hand_on(self, path: str, headers: Headers, scope: Scope, receive: Receive, send: Send) -> None:
@@ -141,7 +141,7 @@ class Gate:
         elif scope["method"] == "POST" and path == "/login":
             await self._login(scope, measured, send)
         elif scope["method"] == "GET" and (name := _listener(path, scope)):
-            with self._studio.listeners.connected(name):
+            with self._state.listeners.connected(name):
                 await self._app(scope, measured, send)
             self._forget(scope, name)
         else:
@@ -150,24 +150,24 @@ class Gate:
     def _forget(self, scope: Scope, name: str) -> None:
         """Drop what Gradio remembers of a session that nobody is connected to: this demo keeps nothing there."""
         holder = getattr(scope.get("app"), "state_holder", None)
-        if holder is not None and not self._studio.listeners.is_connected(name):
+        if holder is not None and not self._state.listeners.is_connected(name):
             holder.session_data.pop(name, None)
             holder.time_last_used.pop(name, None)
 
     async def _upload(self, headers: Headers, scope: Scope, receive: Receive, send: Send) -> None:
         """Take files in if they are sounds, and if there is room for them."""
-        key, studio = object(), self._studio
+        key, state = object(), self._state
         self._uploading[key] = int(headers.get("content-length", self._most("/upload")))
         answer = _Held()
         try:
             try:
-                await anyio.to_thread.run_sync(studio.workspace.make_room, sum(self._uploading.values()))
+                await anyio.to_thread.run_sync(state.workspace.make_room, sum(self._uploading.values()))
             except AudiodiffError as error:
                 await _sentence(507, str(error), plain=True)(scope, receive, send)
                 return
             await self._app(scope, receive, answer)
             if answer.status == 200:
-                await anyio.to_thread.run_sync(_check_files, json.loads(answer.body), studio.workspace.folder)
+                await anyio.to_thread.run_sync(_check_files, json.loads(answer.body), state.workspace.folder)
         except AudiodiffError as error:
             await _sentence(415, public_message(error), plain=True)(scope, receive, send)
         else:

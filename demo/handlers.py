@@ -17,17 +17,17 @@ from torch import Tensor
 
 from audiodiff.signal.audio_io import read_audio
 from audiodiff.synthesis.clip import OnEstimate, OnProgress
-from audiodiff.synthesis.edit_settings import EditSettings
 from audiodiff.synthesis.files import FileReport, run_file
 from audiodiff.synthesis.latent import LatentSynthesizer
-from audiodiff.synthesis.settings import MAX_SEED, AudioLevel, GenerateSettings, Sampling, changed
+from audiodiff.synthesis.settings import MAX_SEED, GenerateSettings, built
+from audiodiff.synthesis.verbs import VERBS
 from audiodiff.text.prompt import parse_prompt
 
 from . import checks
+from .app_state import AppState
 from .jobs import Job, Stopped, User
 from .limits import Limits
 from .pictures import PreviewBudget, mel_image, sound_mel
-from .studio import Studio
 
 Result = TypeVar("Result")
 
@@ -36,7 +36,7 @@ REPORT_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
-class Made:
+class ClipResult:
     """A clip that was made.
 
     Attributes:
@@ -76,7 +76,7 @@ class Update:
     fraction: float
     index: int = 0
     preview: Image.Image | None = None
-    made: Made | None = None
+    made: ClipResult | None = None
 
 
 Report = Callable[[Update], None]
@@ -91,7 +91,7 @@ class Created:
         stopped: whether it was told to stop before the last.
     """
 
-    clips: tuple[Made, ...]
+    clips: tuple[ClipResult, ...]
     stopped: bool
 
 
@@ -112,7 +112,7 @@ class Compared:
     figures: dict[str, Any]
 
 
-class Pace:
+class ProgressReporter:
     """Tells how far a job is and how long it will take, a few times a second."""
 
     def __init__(self, job: Job, report: Report, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -160,7 +160,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ClipRequest:
     """What every command that makes clips takes, called as on the command line, and not checked yet.
 
     Attributes:
@@ -191,57 +191,43 @@ class Asked:
     level: str | None = None
     format: str = "flac"
 
-    def checked(
-        self, limits: Limits, *, level: AudioLevel, seconds: float = 10.0, loop: bool = False, same_seed: bool = False
-    ) -> list[GenerateSettings]:
-        """Return the settings of each clip.
+    def values(self, limits: Limits) -> dict[str, Any]:
+        """Return the settings of the first clip by name, without those that are left to the verb or the model.
 
         Args:
             limits: what may be asked for.
-            level: where none is asked for.
-            seconds: length, checked already.
-            loop: whether the ends meet.
-            same_seed: all clips have the first one's seed.
 
         Raises:
             AudiodiffError: a field is out of range.
         """
         count = checks.check_count(self.count)
-        first = checks.whole("seed", self.seed, 0, MAX_SEED - count)
-        prompt = checks.check_prompt(limits, "prompt", self.prompt)
+        prompt = None if self.prompt is None else checks.check_prompt(limits, "prompt", self.prompt)
         negative = checks.check_prompt(limits, "negative prompt", self.negative)
-        for text in (prompt, negative):
+        for text in (prompt or "", negative):
             parse_prompt(text)
-        for name in ("key", "source", "sampler", "grid", "precision", "level"):
+        words = ("key", "source", "sampler", "grid", "precision", "level")
+        for name in words:
             checks.check_word(name, getattr(self, name))
-        base = GenerateSettings(
-            prompt=prompt,
-            negative=negative,
-            seconds=seconds,
-            sampling=Sampling(
-                steps=checks.whole_or_none("steps", self.steps, 1, limits.steps),
-                sampler=self.sampler or None,
-                grid=self.grid or None,
-                precision=self.precision or None,  # type: ignore[arg-type]  # checked by the settings
-                guidance=checks.number_or_none("guidance", self.guidance, 0.0, 100.0),
-                rescale=checks.number_or_none("rescale", self.rescale, 0.0, 1.0),
-            ),
-            tempo=checks.number_or_none("tempo", self.tempo, 10.0, 400.0),
-            key=self.key or "",
-            source=self.source or "",
-            level=self.level or level,  # type: ignore[arg-type]  # checked by the settings
-            vocoder_steps=checks.whole_or_none("vocoder_steps", self.vocoder_steps, 1, limits.steps),
-            loop=bool(loop),
-        )
-        return [changed(base, {"seed": first if same_seed else first + index}) for index in range(count)]
+        found = {
+            "prompt": prompt,
+            "negative": negative,
+            "seed": checks.whole("seed", self.seed, 0, MAX_SEED - count),
+            "steps": checks.whole_or_none("steps", self.steps, 1, limits.steps),
+            "vocoder_steps": checks.whole_or_none("vocoder_steps", self.vocoder_steps, 1, limits.steps),
+            "guidance": checks.number_or_none("guidance", self.guidance, 0.0, 100.0),
+            "rescale": checks.number_or_none("rescale", self.rescale, 0.0, 1.0),
+            "tempo": checks.number_or_none("tempo", self.tempo, 10.0, 400.0),
+            **{name: getattr(self, name) or None for name in words},
+        }
+        return {name: value for name, value in found.items() if value is not None}
 
 
 def generate(
-    studio: Studio,
+    state: AppState,
     report: Report,
     *,
     user: User | str,
-    asked: Asked,
+    request: ClipRequest,
     seconds: float | None = None,
     loop: bool = False,
     reference: str | Path | None = None,
@@ -249,10 +235,10 @@ def generate(
     """Make clips from a prompt; what is finished when the job is stopped stays.
 
     Args:
-        studio: the demo.
+        state: the demo.
         report: called with what there is to show.
         user: who asks.
-        asked: prompt, seed and the rest.
+        request: prompt, seed and the rest.
         seconds: length of each clip (s); 10 when `None`, or as much as is allowed.
         loop: whether the end of each leads into its beginning.
         reference: a sound file to sound like, for a model that was trained for it.
@@ -260,23 +246,25 @@ def generate(
     Raises:
         AudiodiffError: an argument is out of range, the reference cannot be used, or the user has too many jobs.
     """
-    synthesizer = studio.models.require_generator()
-    source = checks.check_upload(studio.limits, reference) if reference else None
-    length = checks.check_seconds(studio.limits, seconds)
-    wanted = []
-    for settings in asked.checked(studio.limits, level="peak", seconds=length, loop=loop):
+    synthesizer = state.models.require_generator()
+    source = checks.check_upload(state.limits, reference) if reference else None
+    length = checks.check_seconds(state.limits, seconds)
+    jobs, verb = [], VERBS["generate"]
+    values = {**request.values(state.limits), "seconds": length, "loop": bool(loop)}
+    for index in range(int(request.count)):
+        settings = built(GenerateSettings, verb.variant(values, index, int(request.count))[1])
         name = f"{slug(settings.prompt)}{'-loop' if loop else ''}-seed{settings.sampling.seed}"
         make = partial(write, "generate", synthesizer, [] if source is None else [source], settings)
         steps = settings.sampling.steps or synthesizer.defaults.steps
-        wanted.append(Wanted(name, make, steps=steps, seconds=length))
-    return make_all(studio, report, user, wanted, asked.format, sources=[] if source is None else [source])
+        jobs.append(ClipJob(name, make, steps=steps, seconds=length))
+    return make_all(state, report, user, jobs, request.format, sources=[] if source is None else [source])
 
 
 def write(
     verb: str,
     synthesizer: LatentSynthesizer,
     sources: Sequence[Path],
-    settings: GenerateSettings | EditSettings,
+    settings: Any,
     target: Path,
     on_progress: OnProgress,
     on_estimate: OnEstimate,
@@ -286,7 +274,7 @@ def write(
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ClipJob:
     """A clip to make.
 
     Attributes:
@@ -303,12 +291,17 @@ class Wanted:
 
 
 def one_turn(
-    studio: Studio, report: Report, user: User | str, work: Callable[[Pace], Result], *, held: Sequence[Path] = ()
+    state: AppState,
+    report: Report,
+    user: User | str,
+    work: Callable[[ProgressReporter], Result],
+    *,
+    held: Sequence[Path] = (),
 ) -> Result:
     """Do something in a turn of its own.
 
     Args:
-        studio: the demo.
+        state: the demo.
         report: called with what there is to show.
         user: who asks.
         work: called when it is its turn.
@@ -318,21 +311,21 @@ def one_turn(
         AudiodiffError: it cannot be done, or the user has too many jobs.
         Stopped: the job was told to stop.
     """
-    with studio.jobs.admit(user) as job, studio.workspace.hold(*held):
-        pace = Pace(job, report)
+    with state.jobs.admit(user) as job, state.workspace.hold(*held):
+        progress = ProgressReporter(job, report)
 
         def begin() -> Result:
-            pace.begin()
-            return work(pace)
+            progress.begin()
+            return work(progress)
 
         return job.turn(begin, lambda ahead: report(Update(waiting(ahead), 0.0)))
 
 
 def make_all(
-    studio: Studio,
+    state: AppState,
     report: Report,
     user: User | str,
-    wanted: Sequence[Wanted],
+    jobs: Sequence[ClipJob],
     ending: str,
     *,
     sources: Sequence[Path] = (),
@@ -340,10 +333,10 @@ def make_all(
     """Make clips one after the other, each in a turn of its own; those that are finished when stopped stay.
 
     Args:
-        studio: the demo.
+        state: the demo.
         report: called with what there is to show.
         user: who asks.
-        wanted: the clips.
+        jobs: the clips.
         ending: of their files.
         sources: files that they are made from; they stay until all are made.
 
@@ -351,19 +344,19 @@ def make_all(
         AudiodiffError: one cannot be made, or the user has too many jobs.
     """
     ending = checks.check_format(ending)
-    clips: list[Made] = []
-    targets = [studio.workspace.new_file(f"{clip.name}.{ending}") for clip in wanted]
-    with studio.jobs.admit(user) as job, studio.workspace.hold(*sources, *(target.parent for target in targets)):
-        pace = Pace(job, report)
-        for index, (clip, target) in enumerate(zip(wanted, targets, strict=True)):
-            turn = _Turn(studio.models.require_generator(), clip, target, pace, report, index, len(wanted))
+    clips: list[ClipResult] = []
+    targets = [state.workspace.new_file(f"{clip.name}.{ending}") for clip in jobs]
+    with state.jobs.admit(user) as job, state.workspace.hold(*sources, *(target.parent for target in targets)):
+        progress = ProgressReporter(job, report)
+        for index, (clip, target) in enumerate(zip(jobs, targets, strict=True)):
+            turn = _Turn(state.models.require_generator(), clip, target, progress, report, index, len(jobs))
             try:
                 made = job.turn(turn.make, lambda ahead: report(Update(waiting(ahead), 0.0)))
             except Stopped:
                 return Created(tuple(clips), stopped=True)
             clips.append(made)
-            text = f"clip {index + 1} of {len(wanted)} is ready"
-            report(Update(text, (index + 1) / len(wanted), index=index, made=made))
+            text = f"clip {index + 1} of {len(jobs)} is ready"
+            report(Update(text, (index + 1) / len(jobs), index=index, made=made))
     return Created(tuple(clips), stopped=False)
 
 
@@ -372,16 +365,16 @@ class _Turn:
     """One clip of several."""
 
     synthesizer: LatentSynthesizer
-    wanted: Wanted
+    clip: ClipJob
     target: Path
-    pace: Pace
+    progress: ProgressReporter
     report: Report
     index: int
     count: int
 
-    def make(self) -> Made:
+    def make(self) -> ClipResult:
         """Make the clip and draw it."""
-        self.pace.begin()
+        self.progress.begin()
         budget = PreviewBudget()
         done_now = 0.0
 
@@ -389,9 +382,9 @@ class _Turn:
             nonlocal done_now
             done_now = done / total
             which = f"clip {self.index + 1} of {self.count}: " if self.count > 1 else ""
-            steps = total if self.wanted.steps is None else self.wanted.steps
+            steps = total if self.clip.steps is None else self.clip.steps
             doing = f"step {done:.0f} of {steps:.0f}" if done <= steps else "from mel to sound"
-            self.pace.say(which + doing, (self.index + done_now) / self.count)
+            self.progress.say(which + doing, (self.index + done_now) / self.count)
 
         def on_estimate(x0_hat: Tensor) -> None:
             if not budget.allows(done_now):
@@ -401,11 +394,11 @@ class _Turn:
             fraction = (self.index + done_now) / self.count
             self.report(Update("", fraction, index=self.index, preview=picture))
 
-        told = self.wanted.make(self.target, on_progress, on_estimate)
+        told = self.clip.make(self.target, on_progress, on_estimate)
         sound = read_audio(self.target)
         picture = mel_image(sound_mel(sound.waveform, sound.sample_rate, self.synthesizer.model.mel_spec))
-        self.pace.end()
-        return Made(
+        self.progress.end()
+        return ClipResult(
             path=self.target,
             seed=told.seed,
             seconds=told.seconds,
@@ -418,10 +411,10 @@ class _Turn:
 
     def _cut(self, log_mel: Tensor) -> Tensor:
         """Cut a preview to the length of the clip."""
-        if self.wanted.seconds is None:
+        if self.clip.seconds is None:
             return log_mel
         spec = self.synthesizer.model.mel_spec
-        return log_mel[:, : max(1, round(self.wanted.seconds * spec.sample_rate / spec.hop_length))]
+        return log_mel[:, : max(1, round(self.clip.seconds * spec.sample_rate / spec.hop_length))]
 
 
 def slug(text: str) -> str:

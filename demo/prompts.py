@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
+from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES, sampler_name
 from audiodiff.errors import AudiodiffError
 from audiodiff.printable import printable
-from audiodiff.synthesis.settings import MAX_SEED, MIN_SECONDS, AudioLevel
+from audiodiff.synthesis.settings import MAX_SEED, MIN_SECONDS, AudioLevel, GenerateSettings, built
 from audiodiff.text.library import SavedPrompt, get_prompt, remove_prompt, save_prompt, search_prompts
 
 from . import checks
-from .handlers import Asked
+from .app_state import AppState
+from .handlers import ClipRequest
 from .limits import Limits
-from .studio import Studio
 
 KEPT = (
     "seconds",
@@ -41,27 +41,27 @@ MOST_SHOWN = 200
 """Saved prompts that the page lists at a time."""
 
 
-def require_library(studio: Studio) -> Path:
+def require_library(state: AppState) -> Path:
     """Return the file of the saved prompts.
 
     Raises:
         AudiodiffError: this demo keeps none.
     """
-    if studio.library is None:
+    if state.library is None:
         raise AudiodiffError("this demo keeps no prompts; start it with --prompts FILE.")
-    return studio.library
+    return state.library
 
 
-def search(studio: Studio, words: str = "", tags: str = "") -> list[SavedPrompt]:
+def search(state: AppState, words: str = "", tags: str = "") -> list[SavedPrompt]:
     """Return the saved prompts in which all words occur and that have all tags, which commas part."""
-    if studio.library is None:
+    if state.library is None:
         return []
-    checks.check_prompt(studio.limits, "search", words)
-    return search_prompts(words or "", tags=split_tags(tags), path=studio.library)[:MOST_SHOWN]
+    checks.check_prompt(state.limits, "search", words)
+    return search_prompts(words or "", tags=split_tags(tags), path=state.library)[:MOST_SHOWN]
 
 
 def save(
-    studio: Studio,
+    state: AppState,
     *,
     name: str,
     tags: str = "",
@@ -76,14 +76,15 @@ def save(
     Raises:
         AudiodiffError: the name is taken, something is malformed, or the library cannot be written.
     """
-    library, limits = require_library(studio), studio.limits
+    library, limits = require_library(state), state.limits
     kept = {key: settings[key] for key in KEPT if settings.get(key) not in (None, "")}
     if "tempo" in kept:  # a field for text
         kept["tempo"] = checks.number_or_none("tempo", kept["tempo"], 10.0, 400.0)
     # what nobody may ask for is not kept either
-    asked = {key: value for key, value in kept.items() if key in Asked.__dataclass_fields__}
+    fields = {key: value for key, value in kept.items() if key in ClipRequest.__dataclass_fields__}
     length = checks.check_seconds(limits, kept.get("seconds"))
-    Asked(prompt, negative, **asked).checked(limits, level="peak", seconds=length, loop=bool(kept.get("loop")))
+    values = ClipRequest(prompt, negative, **fields).values(limits)
+    built(GenerateSettings, {**values, "seconds": length, "loop": bool(kept.get("loop"))})
     others = [known for known in search_prompts(path=library) if known.name != name]
     if len(others) >= limits.saved_prompts:
         raise AudiodiffError(f"the library has {limits.saved_prompts} prompts already; remove one first.")
@@ -98,13 +99,13 @@ def save(
     return save_prompt(saved, replace=bool(replace), path=library)
 
 
-def load(studio: Studio, name: str | None) -> Mapping[str, Any]:
+def load(state: AppState, name: str | None) -> Mapping[str, Any]:
     """Return prompt, negative, seed and settings of a saved prompt.
 
     Raises:
         AudiodiffError: there is none of that name.
     """
-    library = require_library(studio)
+    library = require_library(state)
     if not name:
         raise AudiodiffError("no prompt is chosen; choose one from the list.")
     saved = get_prompt(name, path=library)
@@ -112,13 +113,13 @@ def load(studio: Studio, name: str | None) -> Mapping[str, Any]:
     return values if saved.seed is None else {**values, "seed": saved.seed}
 
 
-def remove(studio: Studio, name: str | None) -> None:
+def remove(state: AppState, name: str | None) -> None:
     """Take a saved prompt out.
 
     Raises:
         AudiodiffError: there is none of that name.
     """
-    library = require_library(studio)
+    library = require_library(state)
     if not name:
         raise AudiodiffError("no prompt is chosen; choose one from the list.")
     remove_prompt(name, path=library)
@@ -168,6 +169,8 @@ def fields(limits: Limits, values: Mapping[str, Any], sources: Sequence[str] = (
     if isinstance(values.get("loop"), bool):
         fitting["loop"] = values["loop"]
     named = {"sampler": SAMPLER_NAMES, "grid": GRID_NAMES, "level": get_args(AudioLevel), "source": ("", *sources)}
+    if isinstance(values.get("sampler"), str):
+        values = {**values, "sampler": sampler_name(values["sampler"])}
     fitting |= {key: values[key] for key, known in named.items() if values.get(key) in known}
     return fitting
 

@@ -16,11 +16,11 @@ from audiodiff.synthesis.provenance import ProvenanceRecord, file_sha256, read_p
 from audiodiff.synthesis.replay import replay as replay_file
 
 from . import checks
-from .handlers import Pace, Report, one_turn, slug
+from .app_state import AppState
+from .handlers import ProgressReporter, Report, one_turn, slug
 from .jobs import User
 from .limits import MOST_FILES
 from .pictures import mel_image, mel_pictures, sound_mel
-from .studio import Studio
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,14 @@ class Replayed:
         return told
 
 
-def inspect(studio: Studio, *, input: str | Path | None) -> Inspected:
+def inspect(state: AppState, *, input: str | Path | None) -> Inspected:
     """Read the record of a sound file, or of the JSON beside one.
 
     Raises:
         AudiodiffError: the file cannot be used, or has a damaged record.
     """
-    path = _upload(studio, input)
-    return studio.jobs.beside(lambda: _inspected(path))
+    path = _upload(state, input)
+    return state.jobs.beside(lambda: _inspected(path))
 
 
 def _inspected(path: Path) -> Inspected:
@@ -105,7 +105,7 @@ def _inspected(path: Path) -> Inspected:
 
 
 def replay(
-    studio: Studio,
+    state: AppState,
     report: Report,
     *,
     user: User | str,
@@ -115,7 +115,7 @@ def replay(
     """Make a file again from its record, and compare.
 
     Args:
-        studio: the demo.
+        state: the demo.
         report: called with what there is to show.
         user: who asks.
         input: a sound file with a record, or the JSON beside one.
@@ -125,18 +125,18 @@ def replay(
         AudiodiffError: there is no record, or one that cannot be replayed here.
         Stopped: the job was told to stop.
     """
-    source = _upload(studio, input)
+    source = _upload(state, input)
     record = read_provenance(source)
-    checks.check_record(studio.limits, record, source.name)
-    originals = _originals(studio, record, recording)
+    checks.check_record(state.limits, record, source.name)
+    originals = _originals(state, record, recording)
     ending = source.suffix.lower() if source.suffix.lower().lstrip(".") in checks.FORMATS else ".flac"
-    target = studio.workspace.new_file(f"{slug(source.stem)}-replayed{ending}")
+    target = state.workspace.new_file(f"{slug(source.stem)}-replayed{ending}")
 
-    def work(pace: Pace) -> Replayed:
+    def work(progress: ProgressReporter) -> Replayed:
         def on_progress(done: float, total: float) -> None:
-            pace.say("making it again", done / total)
+            progress.say("making it again", done / total)
 
-        told = replay_file(source, target, model=model_of(studio, record), recording=originals, on_progress=on_progress)
+        told = replay_file(source, target, model=model_of(state, record), recording=originals, on_progress=on_progress)
         again = _mel(target)
         if source.suffix.lower() == ".json":
             pictures: tuple[Image.Image | None, Image.Image] = (None, mel_image(again))
@@ -148,13 +148,13 @@ def replay(
         return Replayed(target, told.identical, told.reasons, told.untouched, pictures)
 
     held = [source, target.parent, *([] if originals is None else [originals])]
-    return one_turn(studio, report, user, work, held=held)
+    return one_turn(state, report, user, work, held=held)
 
 
-def model_of(studio: Studio, record: ProvenanceRecord) -> str | None:
+def model_of(state: AppState, record: ProvenanceRecord) -> str | None:
     """Return the name of the served model that made a record's sound; `None` if it was none of them."""
     wanted = record.models[0].weights_sha256 if record.models else ""
-    generator, vocoder, upsampler = studio.models.generator, studio.models.vocoder, studio.models.upsampler
+    generator, vocoder, upsampler = state.models.generator, state.models.vocoder, state.models.upsampler
     served = []
     if generator is not None:
         served += [(generator.name, generator.identity[0]), (generator.vocoder.name, generator.vocoder.identity)]
@@ -165,27 +165,27 @@ def model_of(studio: Studio, record: ProvenanceRecord) -> str | None:
     return next((name for name, identity in served if wanted and identity.weights_sha256 == wanted), None)
 
 
-def settings_of_file(studio: Studio, path: str | Path | None) -> Mapping[str, Any]:
+def settings_of_file(state: AppState, path: str | Path | None) -> Mapping[str, Any]:
     """Return what of a file's record can be put into the fields of the page: prompt, negative, seed and settings.
 
     Raises:
         AudiodiffError: the file has no record.
     """
-    record = read_provenance(_upload(studio, path))
+    record = read_provenance(_upload(state, path))
     return {**record.settings, "prompt": record.prompt, "negative": record.negative, "seed": record.seed}
 
 
-def seed_of(studio: Studio, path: str | Path | None) -> int:
+def seed_of(state: AppState, path: str | Path | None) -> int:
     """Return the seed that a clip was made with.
 
     Raises:
         AudiodiffError: the file has no record.
     """
-    return read_provenance(_upload(studio, path)).seed
+    return read_provenance(_upload(state, path)).seed
 
 
 def _originals(
-    studio: Studio, record: ProvenanceRecord, recording: str | Path | Sequence[str | Path] | None
+    state: AppState, record: ProvenanceRecord, recording: str | Path | Sequence[str | Path] | None
 ) -> Path | None:
     """Return the folder of the files that went in, under the names that the record has for them.
 
@@ -198,11 +198,11 @@ def _originals(
     if len(given) > MOST_FILES:
         raise AudiodiffError(f"there are {len(given)} originals; this demo takes {MOST_FILES} at a time.")
     uploads = [
-        checks.check_upload(studio.limits, path, mel_seconds_per_frame=_frame_seconds(studio)) for path in given if path
+        checks.check_upload(state.limits, path, mel_seconds_per_frame=_frame_seconds(state)) for path in given if path
     ]
     if not uploads:
         return None
-    folder = studio.workspace.new_file("inputs")
+    folder = state.workspace.new_file("inputs")
     folder.mkdir()
     names = {item.sha256: item.name for item in record.inputs if item.name not in {"", ".", ".."}}
     for path in uploads:
@@ -210,11 +210,11 @@ def _originals(
     return folder
 
 
-def _upload(studio: Studio, path: str | Path | None) -> Path:
+def _upload(state: AppState, path: str | Path | None) -> Path:
     """Return an upload that may also be the JSON beside a sound."""
     if path is not None and Path(path).suffix.lower() == ".json":
-        return checks.check_size(studio.limits, path)
-    return checks.check_upload(studio.limits, path)
+        return checks.check_size(state.limits, path)
+    return checks.check_upload(state.limits, path)
 
 
 def _mel(path: Path) -> Any:
@@ -222,6 +222,6 @@ def _mel(path: Path) -> Any:
     return sound_mel(sound.waveform, sound.sample_rate)
 
 
-def _frame_seconds(studio: Studio) -> float | None:
-    vocoder = studio.models.vocoder
+def _frame_seconds(state: AppState) -> float | None:
+    vocoder = state.models.vocoder
     return None if vocoder is None else vocoder.mel_spec.hop_length / vocoder.sample_rate

@@ -9,8 +9,8 @@ import gradio as gr
 from audiodiff.signal.audio_io import read_audio
 
 from . import checks
+from .app_state import AppState
 from .pictures import mel_image, sound_mel
-from .studio import Studio
 
 _JPEG_QUALITY = 80
 
@@ -66,7 +66,7 @@ def picker(name: str, field: str) -> gr.HTML:
     return gr.HTML("", elem_id=name, js_on_load=_SCRIPT.replace("FIELD", field))
 
 
-def drawn(studio: Studio, path: str | Path | None) -> str:
+def drawn(state: AppState, path: str | Path | None) -> str:
     """Return the picture of a clip as HTML; nothing for no clip.
 
     Raises:
@@ -74,7 +74,7 @@ def drawn(studio: Studio, path: str | Path | None) -> str:
     """
     if path is None:
         return ""
-    sound = read_audio(checks.check_upload(studio.limits, path))
+    sound = read_audio(checks.check_upload(state.limits, path))
     seconds = sound.waveform.shape[-1] / sound.sample_rate
     buffer = io.BytesIO()
     mel_image(sound_mel(sound.waveform, sound.sample_rate)).save(buffer, "JPEG", quality=_JPEG_QUALITY)

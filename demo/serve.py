@@ -18,10 +18,10 @@ from audiodiff.signal.beats import warm_up
 from audiodiff.text.library import library_path
 
 from .app import build_app
+from .app_state import AppState, Models, load_models, open_state
 from .environment import NO_PROXY, environment
 from .gate import Gate
 from .limits import Limits
-from .studio import Models, Studio, load_models, open_studio
 from .visitors import is_loopback
 from .widgets import CSS
 
@@ -94,8 +94,8 @@ def serve(
             file=sys.stderr,
         )
     library = prompts or (None if place.public else library_path())
-    with closing(open_studio(models, limits, library=library)) as studio, studio.workspace:
-        app = open_page(models, studio, place)
+    with closing(open_state(models, limits, library=library)) as state, state.workspace:
+        app = open_page(models, state, place)
         threading.Thread(target=prepare_beats, args=(models,), daemon=True).start()
         try:
             app.block_thread()
@@ -110,20 +110,20 @@ def prepare_beats(models: Models) -> None:
             warm_up()
 
 
-def open_page(models: Models, studio: Studio, place: Place) -> gr.Blocks:
+def open_page(models: Models, state: AppState, place: Place) -> gr.Blocks:
     """Start to serve a demo in the background, and return its app.
 
-    Gradio keeps uploads and results in the studio's folder from now on, and hands out nothing from anywhere else.
+    Gradio keeps uploads and results in the demo's folder from now on, and hands out nothing from anywhere else.
 
     Raises:
         AudiodiffError: the port is taken.
     """
-    folder = studio.workspace.folder / "gradio"
+    folder = state.workspace.folder / "gradio"
     folder.mkdir(exist_ok=True)
     os.environ[GRADIO_FOLDER] = str(folder)
     for name, value in GRADIO.items():
         os.environ.setdefault(name, value)
-    app = build_app(models, studio=studio)
+    app = build_app(models, state=state)
     port = free_port(place.host, place.port)
     names = None if place.public else place.names
     try:
@@ -136,15 +136,15 @@ def open_page(models: Models, studio: Studio, place: Place) -> gr.Blocks:
                 inbrowser=False,
                 prevent_thread_lock=True,
                 show_error=False,
-                max_file_size=studio.limits.upload_bytes,
+                max_file_size=state.limits.upload_bytes,
                 allowed_paths=[],
-                blocked_paths=blocked_paths(studio),
+                blocked_paths=blocked_paths(state),
                 footer_links=["api", "settings"],
                 run_history=False,
                 ssr_mode=False,
                 css=CSS,
                 state_session_capacity=SESSIONS,
-                app_kwargs={"middleware": [Middleware(Gate, studio=studio, names=names)]},
+                app_kwargs={"middleware": [Middleware(Gate, state=state, names=names)]},
             )
     except Exception as error:
         app.close(verbose=False)
@@ -193,12 +193,12 @@ def free_port(host: str, port: int | None) -> int:
     )
 
 
-def blocked_paths(studio: Studio) -> list[str]:
+def blocked_paths(state: AppState) -> list[str]:
     """Return folders that nothing is handed out from, whatever a function returns: all that hold somebody's files."""
     candidates: Sequence[Path] = [Path.cwd(), Path.home(), Path(__file__).resolve().parents[1]]
-    if studio.library is not None:
-        candidates = [*candidates, studio.library.parent]
-    folder = studio.workspace.folder
+    if state.library is not None:
+        candidates = [*candidates, state.library.parent]
+    folder = state.workspace.folder
     resolved = [path.resolve() for path in candidates]
     return [str(path) for path in dict.fromkeys(resolved) if not folder.is_relative_to(path)]
 

@@ -9,11 +9,11 @@ import gradio as gr
 from audiodiff.synthesis.settings import MIN_SECONDS
 
 from . import cards, handlers, prompts
+from .app_state import AppState
 from .cards import Cards
 from .fields import connect_seed, count_field, roll, sampling_fields, seed_fields, sources_of
-from .handlers import Asked
+from .handlers import ClipRequest
 from .limits import CARDS, Limits
-from .studio import Studio
 from .widgets import connect_stop, user_of
 
 
@@ -49,15 +49,15 @@ class CreateTab:
         return [*updates, gr.update(value=False) if "seed" in fitting else gr.update()]
 
 
-def _takes_reference(studio: Studio) -> bool:
+def _takes_reference(state: AppState) -> bool:
     """Whether the model was trained to fit recordings."""
-    generator = studio.models.generator
+    generator = state.models.generator
     return generator is not None and generator.model.config.known
 
 
-def build(studio: Studio) -> CreateTab:
+def build(state: AppState) -> CreateTab:
     """Lay the tab out and connect it."""
-    limits = studio.limits
+    limits = state.limits
     controls: dict[str, Any] = {}
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
@@ -90,7 +90,7 @@ def build(studio: Studio) -> CreateTab:
             controls["loop"] = gr.Checkbox(False, label="Loop: the end leads into the beginning", container=False)
             controls["seed"], dice, new_seed = seed_fields()
             # Not one of the controls: what is kept with a prompt is no recording.
-            with gr.Accordion("Sound like a recording", open=False, visible=_takes_reference(studio)):
+            with gr.Accordion("Sound like a recording", open=False, visible=_takes_reference(state)):
                 reference = gr.Audio(
                     label="Its sound and style; the prompt may be empty",
                     sources=["upload", "microphone"],
@@ -99,7 +99,7 @@ def build(studio: Studio) -> CreateTab:
                     elem_id="create-reference",
                 )
             with gr.Accordion("Settings", open=False):
-                controls |= sampling_fields(studio)
+                controls |= sampling_fields(state)
                 controls["level"] = gr.Dropdown(
                     [("-1 dBFS peak", "peak"), ("-23 LUFS loudness", "loudness"), ("as it comes", "none")],
                     value="peak",
@@ -116,16 +116,16 @@ def build(studio: Studio) -> CreateTab:
         seconds, loop = given.pop("seconds"), given.pop("loop")
         yield from shown.run(
             lambda report: handlers.generate(
-                studio,
+                state,
                 report,
-                user=user_of(request, studio),
-                asked=Asked(**given),
+                user=user_of(request, state),
+                request=ClipRequest(**given),
                 seconds=seconds,
                 loop=loop,
                 reference=like,
             ),
             int(given["count"] or 1),
-            user_of(request, studio).page,
+            user_of(request, state).page,
             begin,
         )
 
@@ -138,7 +138,7 @@ def build(studio: Studio) -> CreateTab:
         concurrency_limit=None,
         api_visibility="private",
     )
-    shown.connect(event, studio)
-    connect_seed(studio, controls["seed"], dice, new_seed, shown.cards)
-    connect_stop(stop, studio, shown.line)
-    return CreateTab(controls, new_seed, shown, limits, sources_of(studio))
+    shown.connect(event, state)
+    connect_seed(state, controls["seed"], dice, new_seed, shown.cards)
+    connect_stop(stop, state, shown.line)
+    return CreateTab(controls, new_seed, shown, limits, sources_of(state))

@@ -10,16 +10,16 @@ from audiodiff.errors import AudiodiffError
 
 from . import cards, edits
 from . import region as region_picker
+from .app_state import AppState
 from .cards import Cards
 from .fields import connect_seed, count_field, roll, sampling_fields, seed_fields
-from .handlers import Asked, Created, Report
+from .handlers import ClipRequest, Created, Report
 from .jobs import User
 from .limits import CARDS
-from .studio import Studio
 from .widgets import connect_stop, guarded, user_of
 
-Work = Callable[[Report, User, Asked, Mapping[str, Any]], Created]
-"""`work(report, user, asked, given)` does an edit; `given` are the clip and the fields of the edit's own."""
+Work = Callable[[Report, User, ClipRequest, Mapping[str, Any]], Created]
+"""`work(report, user, request, given)` does an edit; `given` are the clip and the fields of the edit's own."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Edit:
     work: Work
 
 
-def build(studio: Studio, tabs: gr.Tabs, create: Cards) -> None:
+def build(state: AppState, tabs: gr.Tabs, create: Cards) -> None:
     """Lay the tab out and connect it, also to the cards of the tab that creates."""
-    limits = studio.limits
+    limits = state.limits
     shared: dict[str, Any] = {}
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
@@ -60,29 +60,29 @@ def build(studio: Studio, tabs: gr.Tabs, create: Cards) -> None:
                 label="Negative prompt", placeholder="what to avoid", max_lines=3, max_length=limits.prompt_chars
             )
             with gr.Tabs():
-                ways = [_vary(studio), _inpaint(studio, clip), _extend(studio), _interpolate(studio)]
+                ways = [_vary(state), _inpaint(state, clip), _extend(state), _interpolate(state)]
             shared["count"] = count_field(2)
             shared["seed"], dice, new_seed = seed_fields()
             with gr.Accordion("Settings", open=False):
-                shared |= sampling_fields(studio)
+                shared |= sampling_fields(state)
         with gr.Column(scale=3, min_width=320):
             shown = cards.build("edit", hint="Clips appear here; their button Edit takes one up again.")
 
     for way in ways:
         event = way.run.click(
-            _runner(studio, way, shared, shown),
+            _runner(state, way, shared, shown),
             [new_seed, clip, *shared.values(), *way.fields.values()],
             [shared["seed"], *shown.outputs],
             show_progress="hidden",
             concurrency_limit=None,
             api_visibility="private",
         )
-        shown.connect(event, studio)
-        connect_stop(way.stop, studio, shown.line)
+        shown.connect(event, state)
+        connect_stop(way.stop, state, shown.line)
 
     @guarded
     def bring(path: str | None) -> tuple[Any, Any]:
-        told = edits.prompts_of(studio, path)
+        told = edits.prompts_of(state, path)
         return (gr.skip(), gr.skip()) if told is None else told
 
     def turn_to(path: str | None) -> tuple[gr.Tabs, str | None]:
@@ -95,57 +95,59 @@ def build(studio: Studio, tabs: gr.Tabs, create: Cards) -> None:
         for what, button in card.again.items():
             # The page turns to the clip by an event of its own: in a stream, one change can be overtaken by the next.
             event = button.click(turn_to, card.player, [tabs, clip], queue=False, **quiet).then(
-                _maker(studio, what, shown), card.player, shown.outputs, concurrency_limit=None, **quiet
+                _maker(state, what, shown), card.player, shown.outputs, concurrency_limit=None, **quiet
             )
-            shown.connect(event, studio)
-    connect_seed(studio, shared["seed"], dice, new_seed, shown.cards)
+            shown.connect(event, state)
+    connect_seed(state, shared["seed"], dice, new_seed, shown.cards)
 
 
 def _runner(
-    studio: Studio, way: Edit, shared: Mapping[str, gr.components.Component], shown: Cards
+    state: AppState, way: Edit, shared: Mapping[str, gr.components.Component], shown: Cards
 ) -> Callable[..., Any]:
     def run_edit(request: gr.Request, draw: bool, path: str | None, *values: Any) -> Iterator[dict[Any, Any]]:
-        asked = dict(zip(shared, values[: len(shared)], strict=True))
+        fields = dict(zip(shared, values[: len(shared)], strict=True))
         given = dict(zip(way.fields, values[len(shared) :], strict=True))
         if draw:
-            asked["seed"] = roll()
-        if not any(asked.get(name) for name in ("prompt", "negative", "tempo", "source")):
-            asked["guidance"] = None  # nothing to guide to, so nothing to pay for
+            fields["seed"] = roll()
+        if not any(fields.get(name) for name in ("prompt", "negative", "tempo", "source")):
+            fields["guidance"] = None  # nothing to guide to, so nothing to pay for
         yield from shown.run(
-            lambda report: way.work(report, user_of(request, studio), Asked(**asked), {"clip": path, **given}),
-            int(asked["count"] or 1),
-            user_of(request, studio).page,
-            {shared["seed"]: gr.update(value=asked["seed"])},
+            lambda report: way.work(report, user_of(request, state), ClipRequest(**fields), {"clip": path, **given}),
+            int(fields["count"] or 1),
+            user_of(request, state).page,
+            {shared["seed"]: gr.update(value=fields["seed"])},
         )
 
     return run_edit
 
 
-def _maker(studio: Studio, what: str, shown: Cards) -> Callable[..., Any]:
+def _maker(state: AppState, what: str, shown: Cards) -> Callable[..., Any]:
     def make_again(request: gr.Request, path: str | None) -> Iterator[dict[Any, Any]]:
         yield from shown.run(
-            lambda report: edits.again(
-                studio, report, user=user_of(request, studio), clip=path, what=what, seed=roll()
-            ),
+            lambda report: edits.again(state, report, user=user_of(request, state), clip=path, what=what, seed=roll()),
             CARDS if what in edits.STRENGTHS else 1,
-            user_of(request, studio).page,
+            user_of(request, state).page,
         )
 
     return make_again
 
 
-def _vary(studio: Studio) -> Edit:
+def _worker(state: AppState, verb: str) -> Work:
+    def work(report: Report, user: User, request: ClipRequest, given: Mapping[str, Any]) -> Created:
+        return edits.edit(state, report, verb, user=user, request=request, **given)
+
+    return work
+
+
+def _vary(state: AppState) -> Edit:
     with gr.Tab("Vary"):
         strength = _strength(0.4, "how much of the clip is new")
         run, stop = _buttons("Vary")
 
-    def work(report: Report, user: User, asked: Asked, given: Mapping[str, Any]) -> Created:
-        return edits.vary(studio, report, user=user, asked=asked, **given)
-
-    return Edit(run, stop, {"strength": strength}, work)
+    return Edit(run, stop, {"strength": strength}, _worker(state, "vary"))
 
 
-def _inpaint(studio: Studio, clip: gr.Audio) -> Edit:
+def _inpaint(state: AppState, clip: gr.Audio) -> Edit:
     with gr.Tab("Inpaint"):
         picture = region_picker.picker("edit-picture", field="edit-region")
         region = gr.Textbox(
@@ -159,46 +161,40 @@ def _inpaint(studio: Studio, clip: gr.Audio) -> Edit:
 
     def show(path: str | None) -> str:
         try:
-            return region_picker.drawn(studio, path)
+            return region_picker.drawn(state, path)
         except AudiodiffError:  # which is said where the prompt is read
             return ""
 
     clip.change(show, clip, picture, api_visibility="private", show_progress="hidden")
 
-    def work(report: Report, user: User, asked: Asked, given: Mapping[str, Any]) -> Created:
-        return edits.inpaint(studio, report, user=user, asked=asked, **given)
-
-    return Edit(run, stop, {"region": region, "strength": strength}, work)
+    return Edit(run, stop, {"region": region, "strength": strength}, _worker(state, "inpaint"))
 
 
-def _extend(studio: Studio) -> Edit:
-    longest = studio.limits.seconds
+def _extend(state: AppState) -> Edit:
+    longest = state.limits.seconds
     with gr.Tab("Extend"):
         seconds = gr.Slider(0.5, longest, value=min(5.0, longest), step=0.5, label="Seconds", info="more of it")
         before = gr.Checkbox(False, label="Lead into the clip instead of going on", container=False)
         run, stop = _buttons("Extend")
 
-    def work(report: Report, user: User, asked: Asked, given: Mapping[str, Any]) -> Created:
-        return edits.extend(studio, report, user=user, asked=asked, **given)
-
-    return Edit(run, stop, {"seconds": seconds, "before": before}, work)
+    return Edit(run, stop, {"seconds": seconds, "before": before}, _worker(state, "extend"))
 
 
-def _interpolate(studio: Studio) -> Edit:
+def _interpolate(state: AppState) -> Edit:
     with gr.Tab("Interpolate"):
         other = gr.Audio(label="To this clip", sources=["upload"], type="filepath", buttons=[], elem_id="edit-other")
         prompt = gr.Textbox(
-            label="To this prompt", placeholder="the same", max_lines=3, max_length=studio.limits.prompt_chars
+            label="To this prompt", placeholder="the same", max_lines=3, max_length=state.limits.prompt_chars
         )
         strength = _strength(0.5, "how much of the clips is new")
         run, stop = _buttons("Interpolate")
 
-    def work(report: Report, user: User, asked: Asked, given: Mapping[str, Any]) -> Created:
+    def work(report: Report, user: User, request: ClipRequest, given: Mapping[str, Any]) -> Created:
         return edits.interpolate_between(
-            studio,
+            state,
             report,
             user=user,
-            asked=asked,
+            request=request,
             clips=(given["clip"], given["other"]),
             prompt=given["prompt_to"],
             strength=given["strength"],

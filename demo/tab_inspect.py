@@ -8,13 +8,13 @@ import gradio as gr
 from audiodiff.signal.audio_io import AUDIO_EXTENSIONS
 
 from . import provenance
+from .app_state import AppState
 from .jobs import Outcome, stream
-from .studio import Studio
 from .tab_create import CreateTab
 from .widgets import as_error, connect_stop, guarded, headline, side, status, table, user_of
 
 
-def build(studio: Studio, create: CreateTab | None, tabs: gr.Tabs) -> None:
+def build(state: AppState, create: CreateTab | None, tabs: gr.Tabs) -> None:
     """Lay the tab out and connect it."""
     endings = sorted({*AUDIO_EXTENSIONS, ".json"})
     gr.Markdown("Every file that audiodiff writes tells how it was made. Drop one, or the `.json` beside one.")
@@ -45,7 +45,7 @@ def build(studio: Studio, create: CreateTab | None, tabs: gr.Tabs) -> None:
         nothing = [gr.update(value=None), gr.update(value=None)]
         if path is None:
             return [status(), "", "", *nothing, *nothing]
-        found = provenance.inspect(studio, input=path)
+        found = provenance.inspect(state, input=path)
         sound = [gr.update(value=found.picture), gr.update(value=None if found.path is None else str(found.path))]
         return [status(), headline(found.headline) + table(found.lines), found.document, *sound, *nothing]
 
@@ -54,7 +54,7 @@ def build(studio: Studio, create: CreateTab | None, tabs: gr.Tabs) -> None:
         try:
             for item in stream(
                 lambda report: provenance.replay(
-                    studio, report, user=user_of(request, studio), input=path, recording=originals
+                    state, report, user=user_of(request, state), input=path, recording=originals
                 )
             ):
                 if not isinstance(item, Outcome):
@@ -83,14 +83,14 @@ def build(studio: Studio, create: CreateTab | None, tabs: gr.Tabs) -> None:
         concurrency_limit=None,
         api_visibility="private",
     )
-    connect_stop(stop, studio, line)
+    connect_stop(stop, state, line)
     if create is not None:
-        _connect_reuse(studio, create, tabs, given, reuse)
+        _connect_reuse(state, create, tabs, given, reuse)
 
 
-def _connect_reuse(studio: Studio, create: CreateTab, tabs: gr.Tabs, given: gr.File, reuse: gr.Button) -> None:
+def _connect_reuse(state: AppState, create: CreateTab, tabs: gr.Tabs, given: gr.File, reuse: gr.Button) -> None:
     @guarded
     def take(path: str | None) -> list[Any]:
-        return [gr.Tabs(selected="create"), *create.fill(provenance.settings_of_file(studio, path))]
+        return [gr.Tabs(selected="create"), *create.fill(provenance.settings_of_file(state, path))]
 
     reuse.click(take, given, [tabs, *create.filled], api_visibility="private", show_progress="hidden")

@@ -8,27 +8,27 @@ import gradio as gr
 from audiodiff.printable import printable
 
 from . import prompts
-from .studio import Studio
+from .app_state import AppState
 from .tab_create import CreateTab
 from .widgets import guarded
 
 _SHOWN_WORDS = 60
 
 
-def build(studio: Studio, create: CreateTab, tabs: gr.Tabs) -> None:
+def build(state: AppState, create: CreateTab, tabs: gr.Tabs) -> None:
     """Lay the tab out and connect it to the tab that creates."""
-    if studio.library is None:
+    if state.library is None:
         gr.Markdown("This demo keeps no prompts; `audiodiff demo --prompts FILE` does.")
     else:
-        _saved(studio, create, tabs)
-    _words(studio, create)
+        _saved(state, create, tabs)
+    _words(state, create)
 
 
-def _saved(studio: Studio, create: CreateTab, tabs: gr.Tabs) -> None:
+def _saved(state: AppState, create: CreateTab, tabs: gr.Tabs) -> None:
     names = list(create.controls)
 
     def listed(words: str, tags: str, chosen: str | None = None) -> Any:
-        found = prompts.search(studio, words, tags)
+        found = prompts.search(state, words, tags)
         kept = chosen if any(saved.name == chosen for saved in found) else None
         return gr.update(choices=[(prompts.describe(saved), saved.name) for saved in found], value=kept)
 
@@ -55,26 +55,26 @@ def _saved(studio: Studio, create: CreateTab, tabs: gr.Tabs) -> None:
 
     @guarded
     def put(title: str, its_tags: str, over: bool, wanted: str, with_tags: str, *values: Any) -> tuple[str, Any]:
-        asked = dict(zip(names, values, strict=True))
+        fields = dict(zip(names, values, strict=True))
         saved = prompts.save(
-            studio,
+            state,
             name=title,
             tags=its_tags,
             replace=over,
-            prompt=asked["prompt"] or "",
-            negative=asked["negative"] or "",
-            seed=asked["seed"],
-            settings=asked,
+            prompt=fields["prompt"] or "",
+            negative=fields["negative"] or "",
+            seed=fields["seed"],
+            settings=fields,
         )
         return "Saved.", listed(wanted, with_tags, saved.name)
 
     @guarded
     def take(title: str | None) -> list[Any]:
-        return [gr.Tabs(selected="create"), *create.fill(prompts.load(studio, title))]
+        return [gr.Tabs(selected="create"), *create.fill(prompts.load(state, title))]
 
     @guarded
     def drop(title: str | None, wanted: str, with_tags: str) -> tuple[str, Any]:
-        prompts.remove(studio, title)
+        prompts.remove(state, title)
         return "Removed.", listed(wanted, with_tags)
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -86,14 +86,14 @@ def _saved(studio: Studio, create: CreateTab, tabs: gr.Tabs) -> None:
     tabs.select(search, [words, tags], chosen, **quiet)
 
 
-def _words(studio: Studio, create: CreateTab) -> None:
+def _words(state: AppState, create: CreateTab) -> None:
     gr.Markdown(
         "### Words that the model knows\nThey were in the captions it was trained on. A click puts one into the prompt."
-        if studio.models.words
+        if state.models.words
         else "The model does not tell which words it knows."
     )
     prompt = create.controls["prompt"]
-    for kind, words in studio.models.words.items():
+    for kind, words in state.models.words.items():
         chips = gr.Dataset(
             label=printable(kind).capitalize(),
             components=[gr.Textbox(visible=False)],

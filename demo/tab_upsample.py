@@ -5,15 +5,15 @@ from typing import Any
 
 import gradio as gr
 
+from .app_state import AppState
 from .compare import Comparison, Rows, note_rows, sampling_fields, sampling_rows
 from .compare import build as build_comparison
-from .studio import Studio
 from .upsampling import take_example, upsample
 
 
-def build(studio: Studio) -> None:
+def build(state: AppState) -> None:
     """Lay the tab out and connect it."""
-    synthesizer = studio.models.require_upsampler()
+    synthesizer = state.models.require_upsampler()
     usual, bands = synthesizer.defaults, synthesizer.bands
     gr.Markdown(
         f"A recording at {bands.low_rate / 1000:g} kHz, such as a telephone call, keeps what it has, and "
@@ -22,7 +22,7 @@ def build(studio: Studio) -> None:
 
     def fields() -> Mapping[str, gr.components.Component]:
         return {
-            **sampling_fields(studio.limits, steps=usual.steps, sampler=usual.sampler),
+            **sampling_fields(state.limits, steps=usual.steps, sampler=usual.sampler),
             "augmentation": gr.Slider(
                 0.0,
                 synthesizer.model.config.augmentation_max,
@@ -44,7 +44,7 @@ def build(studio: Studio) -> None:
         example=take_example,
         rows=_rows,
     )
-    build_comparison(studio, tab)
+    build_comparison(state, tab)
 
 
 def _rows(figures: Mapping[str, Any]) -> Rows:

@@ -9,17 +9,17 @@ import gradio as gr
 
 from audiodiff.models.find import ASSETS
 
+from .app_state import AppState
 from .compare import Comparison, Rows, note_rows, sampling_fields, sampling_rows
 from .compare import build as build_comparison
-from .studio import Studio
 from .vocoding import vocode
 
 EXAMPLE = ASSETS / "example.flac"
 
 
-def build(studio: Studio) -> None:
+def build(state: AppState) -> None:
     """Lay the tab out and connect it."""
-    synthesizer = studio.models.require_vocoder()
+    synthesizer = state.models.require_vocoder()
     usual = synthesizer.defaults
     gr.Markdown(
         f"A recording becomes a log-mel of {synthesizer.mel_spec.n_mels} bands, and {synthesizer.name} makes a sound "
@@ -28,7 +28,7 @@ def build(studio: Studio) -> None:
 
     def fields() -> Mapping[str, gr.components.Component]:
         return {
-            **sampling_fields(studio.limits, steps=usual.steps, sampler=usual.sampler),
+            **sampling_fields(state.limits, steps=usual.steps, sampler=usual.sampler),
             "keep_level": gr.Checkbox(False, label="Do not match the level of the training audio"),
         }
 
@@ -42,7 +42,7 @@ def build(studio: Studio) -> None:
         example=_copy_of_example,
         rows=_rows,
     )
-    build_comparison(studio, tab)
+    build_comparison(state, tab)
 
 
 def _rows(figures: Mapping[str, Any]) -> Rows:
@@ -52,8 +52,8 @@ def _rows(figures: Mapping[str, Any]) -> Rows:
     return [("log-mel L1", told), *sampling_rows(figures), *note_rows(figures, silence=silence)]
 
 
-def _copy_of_example(studio: Studio) -> Path:
+def _copy_of_example(state: AppState) -> Path:
     """Return the package's example where the server may hand it out from."""
-    target = studio.workspace.new_file(EXAMPLE.name)
+    target = state.workspace.new_file(EXAMPLE.name)
     shutil.copyfile(EXAMPLE, target)
     return target

@@ -11,16 +11,16 @@ from audiodiff.synthesis.files import run_file
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 
 from . import checks
-from .handlers import Compared, Pace, Report, one_turn, slug
+from .app_state import AppState
+from .handlers import Compared, ProgressReporter, Report, one_turn, slug
 from .jobs import User
 from .pictures import mel_pictures, sound_spectrum
-from .studio import Studio
 
 EXAMPLE = ASSETS / "example.flac"
 
 
 def upsample(
-    studio: Studio,
+    state: AppState,
     report: Report,
     *,
     user: User | str,
@@ -39,7 +39,7 @@ def upsample(
     What went in is shown as the model hears it: at its low rate, interpolated.
 
     Args:
-        studio: the demo.
+        state: the demo.
         report: called with what there is to show.
         user: who asks.
         input: a sound file.
@@ -56,8 +56,8 @@ def upsample(
         AudiodiffError: an argument is out of range, the upload cannot be used, or the user has too many jobs.
         Stopped: the job was told to stop.
     """
-    synthesizer = studio.models.require_upsampler()
-    limits = studio.limits
+    synthesizer = state.models.require_upsampler()
+    limits = state.limits
     source = checks.check_upload(limits, input)
     most = synthesizer.model.config.augmentation_max
     settings = UpsampleSettings(
@@ -66,17 +66,17 @@ def upsample(
         replace=bool(replace),
     )
     ending = checks.check_format(format)
-    target = studio.workspace.new_file(f"{slug(source.stem)}-upsampled.{ending}")
+    target = state.workspace.new_file(f"{slug(source.stem)}-upsampled.{ending}")
 
-    def work(pace: Pace) -> Compared:
+    def work(progress: ProgressReporter) -> Compared:
         def on_progress(done: float, total: float) -> None:
-            pace.say(f"{done:.1f} of {total:.1f} s of sound", done / total)
+            progress.say(f"{done:.1f} of {total:.1f} s of sound", done / total)
 
         told = run_file("upsample", synthesizer, [source], target, settings, on_progress=on_progress)
         sound, given, rate = read_audio(target).waveform, read_audio(source), told.sample_rate
         low = resample(torch.from_numpy(given.waveform), given.sample_rate, synthesizer.low_rate)
         narrow = resample(low, synthesizer.low_rate, rate).numpy()[:, : sound.shape[-1]]
-        original = studio.workspace.new_file(f"{slug(source.stem)}-interpolated.flac")
+        original = state.workspace.new_file(f"{slug(source.stem)}-interpolated.flac")
         write_audio(original, narrow, rate)
         first, second = mel_pictures([sound_spectrum(narrow, rate), sound_spectrum(sound, rate)])
         used = told.sampling
@@ -104,18 +104,18 @@ def upsample(
             },
         )
 
-    return one_turn(studio, report, user, work, held=[source, target.parent])
+    return one_turn(state, report, user, work, held=[source, target.parent])
 
 
-def take_example(studio: Studio) -> Path:
+def take_example(state: AppState) -> Path:
     """Return the package's example at the upsampler's low rate, where the server may hand it out from."""
-    low_rate = studio.models.require_upsampler().low_rate
+    low_rate = state.models.require_upsampler().low_rate
 
     def work() -> Path:
         sound = read_audio(EXAMPLE)
-        target = studio.workspace.new_file(f"{EXAMPLE.stem}-{low_rate / 1000:g}k.flac")
+        target = state.workspace.new_file(f"{EXAMPLE.stem}-{low_rate / 1000:g}k.flac")
         narrow = resample(torch.from_numpy(sound.waveform), sound.sample_rate, low_rate)
         write_audio(target, narrow.numpy(), low_rate)
         return target
 
-    return studio.jobs.beside(work)
+    return state.jobs.beside(work)

@@ -11,18 +11,19 @@ from audiodiff.metrics.spectral import log_mel_l1
 from audiodiff.signal.audio_io import read_audio, write_audio
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.files import run_file
-from audiodiff.synthesis.settings import VocodeFileSettings, VocodeSettings
-from audiodiff.synthesis.verbs.vocode import open_mel
+from audiodiff.synthesis.mel_file import open_mel
+from audiodiff.synthesis.settings import VocodeSettings
+from audiodiff.synthesis.verbs.vocode import VocodeFileSettings
 
 from . import checks
-from .handlers import Compared, Pace, Report, one_turn, slug
+from .app_state import AppState
+from .handlers import Compared, ProgressReporter, Report, one_turn, slug
 from .jobs import User
 from .pictures import mel_pictures, sound_mel
-from .studio import Studio
 
 
 def vocode(
-    studio: Studio,
+    state: AppState,
     report: Report,
     *,
     user: User | str,
@@ -38,7 +39,7 @@ def vocode(
     """Reduce a recording to its log-mel, synthesise it again, and compare the log-mels of the two.
 
     Args:
-        studio: the demo.
+        state: the demo.
         report: called with what there is to show.
         user: who asks.
         input: a sound file, or a log-mel as `.npy`.
@@ -54,19 +55,19 @@ def vocode(
         AudiodiffError: an argument is out of range, the upload cannot be used, or the user has too many jobs.
         Stopped: the job was told to stop.
     """
-    synthesizer = studio.models.require_vocoder()
-    limits, spec = studio.limits, synthesizer.mel_spec
+    synthesizer = state.models.require_vocoder()
+    limits, spec = state.limits, synthesizer.mel_spec
     source = checks.check_upload(limits, input, mel_seconds_per_frame=spec.hop_length / spec.sample_rate)
     settings = VocodeSettings(
         checks.check_sampling(limits, steps, sampler, grid, precision, seed),
         level="keep" if keep_level else "match",
     )
     ending = checks.check_format(format)
-    target = studio.workspace.new_file(f"{slug(source.stem)}-vocoded.{ending}")
+    target = state.workspace.new_file(f"{slug(source.stem)}-vocoded.{ending}")
 
-    def work(pace: Pace) -> Compared:
+    def work(progress: ProgressReporter) -> Compared:
         def on_progress(done: float, total: float) -> None:
-            pace.say(f"{done:.1f} of {total:.1f} s of sound", done / total)
+            progress.say(f"{done:.1f} of {total:.1f} s of sound", done / total)
 
         told = run_file("vocode", synthesizer, [source], target, VocodeFileSettings(settings), on_progress=on_progress)
         sound = read_audio(target)
@@ -76,7 +77,7 @@ def vocode(
         else:
             given = read_audio(source)
             wanted = resample(_tensor(given.waveform), given.sample_rate, sound.sample_rate).numpy()
-            original = studio.workspace.new_file(f"{slug(source.stem)}-original.flac")
+            original = state.workspace.new_file(f"{slug(source.stem)}-original.flac")
             write_audio(original, wanted, sound.sample_rate)
             reference = sound_mel(wanted, sound.sample_rate, spec)
             if wanted.shape[-1] >= spec.n_fft:
@@ -105,7 +106,7 @@ def vocode(
             },
         )
 
-    return one_turn(studio, report, user, work, held=[source, target.parent])
+    return one_turn(state, report, user, work, held=[source, target.parent])
 
 
 def _tensor(array: Any) -> Tensor:

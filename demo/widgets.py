@@ -12,10 +12,10 @@ from gradio.context import LocalContext
 from audiodiff.errors import AudiodiffError
 from audiodiff.printable import printable
 
+from .app_state import AppState
 from .checks import public_message
 from .jobs import Stopped, User
 from .shown import as_html
-from .studio import Studio
 from .visitors import visitor
 
 Arguments = ParamSpec("Arguments")
@@ -52,9 +52,9 @@ table.ad-table { border: none; border-collapse: collapse; width: 100%; }
 """What Gradio's own style lacks; every colour is one of its variables, so that light and dark both work."""
 
 
-def user_of(request: gr.Request | None, studio: Studio) -> User:
+def user_of(request: gr.Request | None, state: AppState) -> User:
     """Return who asks."""
-    return visitor(request, studio.listeners, LocalContext.event_id.get(None))
+    return visitor(request, state.listeners, LocalContext.event_id.get(None))
 
 
 def as_error(error: Exception) -> Any:
@@ -134,11 +134,11 @@ def side(label: str, *, download: bool = False) -> tuple[gr.Image, gr.Audio]:
     return drawn, player
 
 
-def connect_stop(button: gr.Button, studio: Studio, line: gr.HTML) -> None:
+def connect_stop(button: gr.Button, state: AppState, line: gr.HTML) -> None:
     """Let a button stop everything that its user has under way."""
 
     def stop(request: gr.Request) -> str:
-        return status("stopping" if studio.jobs.stop(user_of(request, studio).page) else "nothing is running")
+        return status("stopping" if state.jobs.stop(user_of(request, state).page) else "nothing is running")
 
     button.click(stop, None, line, api_visibility="private", queue=False, show_progress="hidden")
 

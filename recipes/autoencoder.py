@@ -23,10 +23,10 @@ from audiodiff.models.find import find_checkpoint
 from audiodiff.signal import mel
 from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
-from audiodiff.training.loop import LossOutput, Player, TrainConfig
+from audiodiff.training.loop import LossOutput, ModelAndLoss, TrainConfig
 
 from .corpus import DataConfig, RandomCrops, describe_corpus, fit_length, open_corpus
-from .recipe import OnStep, Recipe, player
+from .recipe import OnStep, Recipe, RunSettings, with_loss
 from .session import run_steps
 
 # Crops that decide how log-mels and latents are standardised.
@@ -46,27 +46,13 @@ class ValidationConfig:
     seconds: float = 4.0
 
 
-@dataclass(frozen=True)
-class Config:
-    """A whole run. Any key can be set on the command line, nested ones with dots.
-
-    Attributes:
-        output: the run folder.
-        init: checkpoint folder to start the weights from; empty for random weights.
-        device: "auto", "cpu", "cuda", "mps".
-        description: one line for the checkpoint.
-        preset: what the settings started from.
-    """
+@dataclass(frozen=True, kw_only=True)
+class Config(RunSettings):
+    """A whole run."""
 
     model: MelAutoencoderConfig
-    train: TrainConfig
     data: DataConfig = field(default_factory=DataConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
-    output: str = ""
-    init: str = ""
-    device: str = "auto"
-    description: str = ""
-    preset: str = ""
 
     def __post_init__(self) -> None:
         """Refuse crops that do not fit the latents, and mels with empty bands."""
@@ -134,7 +120,7 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
 
     return run_steps(
         run,
-        [make_player(model, crops, config, devices)],
+        [model_with_loss(model, crops, config, devices)],
         train_set,
         export=export,
         validate=validate if config.validation.clips else None,
@@ -167,7 +153,7 @@ def build_model(config: Config, examples: Tensor, bandwidth_hz: Tensor | None = 
     return model
 
 
-def make_player(model: MelAutoencoder, crops: RandomCrops, config: Config, devices: Devices) -> Player:
+def model_with_loss(model: MelAutoencoder, crops: RandomCrops, config: Config, devices: Devices) -> ModelAndLoss:
     """Return the one who trains: crops at random gains are encoded, blurred by their variance, and decoded."""
     n_latents = config.data.crop_frames // model.frames_per_latent
 
@@ -178,7 +164,7 @@ def make_player(model: MelAutoencoder, crops: RandomCrops, config: Config, devic
         result = model.loss(log_mel, devices.shard(noise), devices.shard(bandwidth))
         return LossOutput(result.per_item.mean(), result.terms)
 
-    return player("autoencoder", model, loss, devices, config.train.accumulate)
+    return with_loss("autoencoder", model, loss, devices, config.train.accumulate)
 
 
 def _log_mels(waveform: Tensor, config: Config) -> Tensor:

@@ -18,7 +18,7 @@ from audiodiff.metrics.music import key_estimate
 from audiodiff.signal.audio_io import audio_info, read_blocks
 from audiodiff.signal.meters import loudness
 
-from .caption_words import TAG_MEANINGS, Heard, captions, moods
+from .caption_words import TAG_MEANINGS, ClipTraits, captions, moods
 
 TABLE_NAME = "metadata.csv"
 COLUMNS = (
@@ -107,11 +107,11 @@ def caption_folder(folder: str | Path, *, on_clip: Callable[[int, int], None] | 
     skipped = []
     for number, row in enumerate(todo):
         try:
-            heard = listen(folder / row["file_name"], taggers)
+            traits = listen(folder / row["file_name"], taggers)
         except AudiodiffError as error:
             skipped.append(str(error))
             continue
-        _fill(row, heard)
+        _fill(row, traits)
         if (number + 1) % _SAVE_EVERY == 0:
             write_table(table, columns, rows)
         if on_clip is not None:
@@ -134,7 +134,7 @@ def _taggers() -> tuple[tuple[MusicnnVGG, ...], str]:
     return tuple(one for one in found if isinstance(one, MusicnnVGG)), ""
 
 
-def listen(path: Path, taggers: tuple[MusicnnVGG, ...]) -> Heard:
+def listen(path: Path, taggers: tuple[MusicnnVGG, ...]) -> ClipTraits:
     """Hear what can be told for sure of a recording, by its middle if it is long.
 
     Raises:
@@ -145,7 +145,7 @@ def listen(path: Path, taggers: tuple[MusicnnVGG, ...]) -> Heard:
     pulse = find_pulse(mono, rate)
     key = key_estimate(mono, rate)
     level = loudness(torch.from_numpy(mono.copy()), rate)
-    heard = Heard(
+    traits = ClipTraits(
         tempo=pulse.tempo if pulse.is_sure else None,
         key=key.name if key.margin >= _SURE_KEY else "",
         loudness=level if np.isfinite(level) else -70.0,
@@ -159,8 +159,8 @@ def listen(path: Path, taggers: tuple[MusicnnVGG, ...]) -> Heard:
                 # By how far a tag is above what it needs, since some are given much more freely than others.
                 found[about][word] = max(found[about].get(word, 0.0), float(share) / least)
     best = {about: tuple(sorted(words, key=lambda word: -words[word])) for about, words in found.items()}
-    heard = replace(heard, instruments=best["instrument"][:4], genre=next(iter(best["genre"]), ""))
-    return replace(heard, moods=moods(best["mood"], heard))
+    traits = replace(traits, instruments=best["instrument"][:4], genre=next(iter(best["genre"]), ""))
+    return replace(traits, moods=moods(best["mood"], traits))
 
 
 def _middle(path: Path, rate: int) -> npt.NDArray[np.float32]:
@@ -176,19 +176,19 @@ def _middle(path: Path, rate: int) -> npt.NDArray[np.float32]:
     return np.concatenate(parts)
 
 
-def _fill(row: dict[str, str], heard: Heard) -> None:
+def _fill(row: dict[str, str], traits: ClipTraits) -> None:
     """Write what was heard into the empty columns of a row."""
-    texts = iter(text for text in captions(heard, row["file_name"]) if text != row.get("text"))
+    texts = iter(text for text in captions(traits, row["file_name"]) if text != row.get("text"))
     values = {
         **{name: next(texts, "") for name in COLUMNS if name.startswith("text") and not row.get(name)},
-        "genre": heard.genre,
-        "instrument": "; ".join(heard.instruments),
-        "mood": ", ".join(heard.moods),
-        "tempo": f"{heard.tempo:.1f}" if heard.tempo else "",
-        "key": heard.key,
-        "tempo_source": "estimated" if heard.tempo and not row.get("tempo") else "",
+        "genre": traits.genre,
+        "instrument": "; ".join(traits.instruments),
+        "mood": ", ".join(traits.moods),
+        "tempo": f"{traits.tempo:.1f}" if traits.tempo else "",
+        "key": traits.key,
+        "tempo_source": "estimated" if traits.tempo and not row.get("tempo") else "",
         "label_source": "tagger",
-        "loudness": f"{heard.loudness:.1f}",
-        "density": f"{heard.density:.2f}",
+        "loudness": f"{traits.loudness:.1f}",
+        "density": f"{traits.density:.2f}",
     }
     row.update({name: value for name, value in values.items() if not row.get(name)})

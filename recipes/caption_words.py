@@ -88,7 +88,7 @@ _HARD = frozenset(("metal", "heavy metal", "hard rock", "punk", "techno", "dance
 
 
 @dataclass(frozen=True)
-class Heard:
+class ClipTraits:
     """What is known of a clip; what is not sure is left out.
 
     Attributes:
@@ -134,29 +134,29 @@ class Heard:
 _CALM = frozenset(("calm", "relaxed", "mellow", "gentle", "beautiful"))
 
 
-def moods(tags: tuple[str, ...], heard: Heard) -> tuple[str, ...]:
+def moods(tags: tuple[str, ...], traits: ClipTraits) -> tuple[str, ...]:
     """Return the moods by tags, and those that density, loudness and mode speak for."""
     found = [*tags]
     # Onsets alone may be those of a soft harp: something has to drive them.
-    driven = "drums" in heard.instruments or heard.genre in _HARD or (heard.tempo or 0.0) >= 115.0
-    energetic = driven and heard.density >= _BUSY and heard.loudness > _MIDDLE and not heard.is_slow()
-    calm = heard.density < _SPARSE or (heard.is_slow() and heard.density < _BUSY) or heard.loudness < _QUIET
+    driven = "drums" in traits.instruments or traits.genre in _HARD or (traits.tempo or 0.0) >= 115.0
+    energetic = driven and traits.density >= _BUSY and traits.loudness > _MIDDLE and not traits.is_slow()
+    calm = traits.density < _SPARSE or (traits.is_slow() and traits.density < _BUSY) or traits.loudness < _QUIET
     if energetic and not _CALM & set(found):
         found.append("energetic")
     elif calm and "party" not in found:
         found.append("calm")
-        if heard.is_minor and "happy" not in found:
-            found.append("dark" if heard.genre in ("ambient", "experimental", "electronic") else "sad")
-    if heard.key.endswith("major") and heard.density >= _SPARSE and "sad" not in found:
+        if traits.is_minor and "happy" not in found:
+            found.append("dark" if traits.genre in ("ambient", "experimental", "electronic") else "sad")
+    if traits.key.endswith("major") and traits.density >= _SPARSE and "sad" not in found:
         found.append("cheerful")
     return tuple(dict.fromkeys(found))[:3]
 
 
-def _any(heard: Heard, *genres: str) -> bool:
-    return heard.genre in genres
+def _any(traits: ClipTraits, *genres: str) -> bool:
+    return traits.genre in genres
 
 
-_SCENES: tuple[tuple[tuple[str, ...], Callable[[Heard], bool]], ...] = (
+_SCENES: tuple[tuple[tuple[str, ...], Callable[[ClipTraits], bool]], ...] = (
     (
         ("boss fight", "boss battle music", "epic final battle"),
         lambda h: "energetic" in h.moods and (h.is_minor or _any(h, "metal", "heavy metal", "hard rock", "rock")),
@@ -206,9 +206,9 @@ _SCENES: tuple[tuple[tuple[str, ...], Callable[[Heard], bool]], ...] = (
 )
 
 
-def scenes(heard: Heard) -> tuple[str, ...]:
+def scenes(traits: ClipTraits) -> tuple[str, ...]:
     """Return what people may ask for when they want such music, the closest first; never nothing."""
-    found = tuple(phrase for phrases, fits in _SCENES if fits(heard) for phrase in phrases)
+    found = tuple(phrase for phrases, fits in _SCENES if fits(traits) for phrase in phrases)
     return found or ("background music", "music for a video game", "soundtrack")
 
 
@@ -230,7 +230,7 @@ _SENTENCES = (
 _SHORT = ("{mood} {genre}", "{genre}{comma_bpm}", "{players}", "{mood} {players}")
 
 
-def captions(heard: Heard, name: str) -> tuple[str, ...]:
+def captions(traits: ClipTraits, name: str) -> tuple[str, ...]:
     """Return captions: a full one, tags, a sentence, a short one, and two of what people say.
 
     Args:
@@ -238,14 +238,14 @@ def captions(heard: Heard, name: str) -> tuple[str, ...]:
         name: of its file; it chooses the wordings, so that they are the same every time.
     """
     rng = Random(f"audiodiff caption {name}")
-    mode = heard.key.split(" ")[-1] if heard.key else ""
-    dynamics = "loud" if heard.loudness > _LOUD else "quiet" if heard.loudness < _QUIET else ""
-    density = "busy" if heard.density >= _BUSY else "sparse" if heard.density < _SPARSE else ""
-    players = _listed(heard.instruments[:3])
-    mood = heard.moods[0] if heard.moods else ""
-    pace = tempo_word(heard.tempo) if heard.tempo else ""
-    bpm = f"{heard.tempo:.0f} bpm" if heard.tempo else ""
-    genre = heard.genre or "music"
+    mode = traits.key.split(" ")[-1] if traits.key else ""
+    dynamics = "loud" if traits.loudness > _LOUD else "quiet" if traits.loudness < _QUIET else ""
+    density = "busy" if traits.density >= _BUSY else "sparse" if traits.density < _SPARSE else ""
+    players = _listed(traits.instruments[:3])
+    mood = traits.moods[0] if traits.moods else ""
+    speed = tempo_word(traits.tempo) if traits.tempo else ""
+    bpm = f"{traits.tempo:.0f} bpm" if traits.tempo else ""
+    genre = traits.genre or "music"
     values = {
         "mood": mood,
         "genre": genre,
@@ -253,18 +253,18 @@ def captions(heard: Heard, name: str) -> tuple[str, ...]:
         "with_players": f" with {players}" if players else "",
         "comma_players": f", {players}" if players else "",
         "comma_mood": f", {mood}" if mood else "",
-        "pace": pace,
+        "pace": speed,
         "dynamics": rng.choice([word for word in (dynamics, density) if word] or [""]),
         "comma_bpm": f", {bpm}" if bpm else "",
-        "comma_key": f", {heard.key}" if heard.key else "",
-        "in_key": f" in {heard.key}" if heard.key else "",
+        "comma_key": f", {traits.key}" if traits.key else "",
+        "in_key": f" in {traits.key}" if traits.key else "",
         "comma_mode": f", {mode} key" if mode else "",
         "in_mode": f" in a {mode} key" if mode else "",
     }
     found = [_tidied(rng.choice(kind).format(**values)) for kind in (_FULL, _TAGS, _SENTENCES, _SHORT)]
-    asked = scenes(heard)
-    found.append(asked[rng.randrange(min(3, len(asked)))])
-    found.append(rng.choice(asked[:6]))
+    requests = scenes(traits)
+    found.append(requests[rng.randrange(min(3, len(requests)))])
+    found.append(rng.choice(requests[:6]))
     return tuple(dict.fromkeys(filter(None, found)))
 
 

@@ -41,13 +41,13 @@ def mel_settings(spec: MelSpec) -> dict[str, Any]:
     """
     mel.check_filters(spec)
     sizes = [max(spec.n_fft // part, 4) for part in (4, 2, 1)]
-    mean, deviation = _range(spec)
+    mean, std = _range(spec)
     return {
         "front_end.n_fft": spec.n_fft,
         "front_end.hop_length": spec.hop_length,
         "loss.resolutions": [[size, size // 4] for size in sizes],
         "head.mel_mean": mean,
-        "head.mel_deviation": deviation,
+        "head.mel_std": std,
         "wavenet.cond_channels": spec.n_mels,
     }
 

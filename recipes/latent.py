@@ -32,13 +32,13 @@ from audiodiff.models.mel_latent import MelLatent
 from audiodiff.nn.condition import Condition, drop_conditions, drop_parts
 from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
-from audiodiff.training.loop import LossOutput, Player, step_seed
+from audiodiff.training.loop import LossOutput, ModelAndLoss, step_seed
 
 from .gaps import with_gaps
 from .latent_config import RECIPE, Config, configure
 from .latent_shards import check_shards, describe_shards, open_shards, unknown_to
 from .latent_sounds import check_vocoder, show_sounds
-from .recipe import OnStep, check_shape, player
+from .recipe import OnStep, check_shape, with_loss
 from .session import run_steps
 from .validation import exported
 
@@ -96,7 +96,7 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
 
     return run_steps(
         run,
-        [make_player(model, train_set, config, devices)],
+        [model_with_loss(model, train_set, config, devices)],
         train_set,
         export=export,
         validate=validate if valid_set is not None else None,
@@ -130,7 +130,7 @@ def build_model(config: Config) -> MelLatent:
     return model
 
 
-def make_player(model: MelLatent, data: LatentDataset, config: Config, devices: Devices) -> Player:
+def model_with_loss(model: MelLatent, data: LatentDataset, config: Config, devices: Devices) -> ModelAndLoss:
     """Return the one who trains: crops of latents are mixed with noise, and the model says what they were.
 
     Conditions are withheld at random: everything (for guidance), the text, or single numbers and classes. Some items
@@ -170,7 +170,7 @@ def make_player(model: MelLatent, data: LatentDataset, config: Config, devices: 
         )
         return LossOutput(result.per_item.mean(), {})
 
-    return player("latent", model, loss, devices, config.train.accumulate)
+    return with_loss("latent", model, loss, devices, config.train.accumulate)
 
 
 def _batch(data: LatentDataset, config: Config, step: int) -> LatentBatch:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 from audiodiff.bounds import check_bounds
 from audiodiff.diffusion.times import QUANTILES
@@ -16,7 +17,7 @@ from audiodiff.models.mel_latent import (
 from audiodiff.signal import mel
 from audiodiff.training.loop import TrainConfig
 
-from .recipe import Recipe, check_sampling
+from .recipe import GuidedSampling, Recipe, RunSettings
 
 
 @dataclass(frozen=True)
@@ -47,24 +48,6 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
-class SamplingConfig:
-    """How the model is meant to be sampled; goes into the checkpoint.
-
-    Attributes:
-        steps, sampler, grid, precision: as in `audiodiff generate`.
-        guidance: scale of classifier-free guidance, 1 for none.
-        rescale: how far the guided estimate is brought back to the deviation of the plain one, 0 to 1.
-    """
-
-    steps: int = 20
-    sampler: str = "dpmpp_2m"
-    grid: str = "uniform"
-    precision: Literal["fp32", "bf16"] = "bf16"  # half the time of float32 on CPUs
-    guidance: float = 3.0
-    rescale: float = 0.5
-
-
-@dataclass(frozen=True)
 class ValidationConfig:
     """What is measured, and listened to, while training goes on.
 
@@ -83,41 +66,31 @@ class ValidationConfig:
     steps: int = 8
 
 
-@dataclass(frozen=True)
-class Config:
-    """A whole run. Any key can be set on the command line, nested ones with dots.
+@dataclass(frozen=True, kw_only=True)
+class Config(RunSettings):
+    """A whole run.
 
     Attributes:
         times: the quantile function of training times (`audiodiff.diffusion.times.QUANTILES`).
         autoencoder: checkpoint of the autoencoder that made the shards, or of a latent model that has it.
         vocoder: checkpoint of a vocoder for its mel, or of a latent model that has one, put beside the model; empty to
             leave that to Griffin-Lim.
-        output: the run folder.
-        init: checkpoint folder to start the weights from; empty for random weights.
-        device: "auto", "cpu", "cuda", "mps".
-        description: one line for the checkpoint.
-        preset: what the settings started from.
     """
 
     model: MelLatentConfig
-    train: TrainConfig
     data: DataConfig = field(default_factory=DataConfig)
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    sampling: GuidedSampling = field(  # in bfloat16 for half the time on CPUs
+        default_factory=partial(GuidedSampling, 20, "dpmpp_2m", "uniform", "bf16", 3.0, 0.5)
+    )
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     times: str = "logit_normal"
     autoencoder: str = ""
     vocoder: str = ""
-    output: str = ""
-    init: str = ""
-    device: str = "auto"
-    description: str = ""
-    preset: str = ""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
         if self.times not in QUANTILES:
             raise AudiodiffError(f"times is {self.times!r}; known: {', '.join(QUANTILES)}.")
-        check_sampling(self.sampling)
         for name in ("drop_all", "drop_text", "drop_number", "drop_beats", "complete", "complete_alone"):
             if not 0.0 <= getattr(self.data, name) <= 1.0:
                 raise AudiodiffError(f"data.{name} is {getattr(self.data, name)}; expected a share from 0 to 1.")
@@ -132,7 +105,6 @@ class Config:
             seconds=(1e-3, 3600.0),
             steps=(1, 10_000),
         )
-        check_bounds(self.sampling, "sampling", guidance=(-1e3, 1e3), rescale=(0.0, 1.0))
 
 
 def _with_codec(values: dict[str, Any], before: Mapping[str, Any], given: set[str]) -> dict[str, Any]:

@@ -1,21 +1,20 @@
 """What every recipe has, whatever it trains: settings in layers, a run to train in, a description of the weights."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
 
-from audiodiff.bounds import check_bounds
-from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict, model_config_to_dict
 from audiodiff.models.find import find_checkpoint
+from audiodiff.synthesis.settings import GUIDED, Resolved, Sampling
 from audiodiff.training.devices import Devices, open_devices
-from audiodiff.training.loop import LossOutput, Player, Step, TrainConfig
+from audiodiff.training.loop import LossOutput, ModelAndLoss, Step, TrainConfig
 
 from .description import describe_origins, run_command
 from .memory import TrainingMemory, expect_memory
@@ -27,35 +26,30 @@ OnStep = Callable[[Step], None]
 """Called after every training step."""
 
 
-class RunConfig(Protocol):
-    """The settings that every recipe's `Config` has."""
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """What the settings of every recipe hold. Any key can be set on the command line, nested ones with dots.
 
-    @property
-    def model(self) -> Any:
-        """The config of the model."""
+    Attributes:
+        model: the config of the model.
+        train: settings of the loop.
+        output: the run folder.
+        init: checkpoint folder to start the weights from; empty for random weights.
+        device: "auto", "cpu", "cuda", "mps".
+        description: one line for the checkpoint.
+        preset: what the settings started from.
+    """
 
-    @property
-    def train(self) -> TrainConfig:
-        """Settings of the loop."""
-
-    @property
-    def output(self) -> str:
-        """The run folder."""
-
-    @property
-    def device(self) -> str:
-        """Where to train."""
-
-    @property
-    def description(self) -> str:
-        """One line for the checkpoint."""
-
-    @property
-    def preset(self) -> str:
-        """What the settings started from."""
+    model: Any
+    train: TrainConfig
+    output: str = ""
+    init: str = ""
+    device: str = "auto"
+    description: str = ""
+    preset: str = ""
 
 
-C = TypeVar("C", bound=RunConfig)
+C = TypeVar("C", bound=RunSettings)
 
 Follow = Callable[[dict[str, Any], Mapping[str, Any], set[str]], dict[str, Any]]
 """Brings settings up to others that were changed: values, those of the preset, full keys that were given -> values."""
@@ -235,16 +229,27 @@ class Recipe(Generic[C]):
         return run_command(config.preset, preset, settings)
 
 
-def check_sampling(sampling: Any) -> None:
-    """Refuse steps, a sampler or a grid that there is not.
+@dataclass(frozen=True)
+class GuidedSampling(Resolved):
+    """How a model is meant to be sampled; goes into the checkpoint, which recommends no seed."""
 
-    Raises:
-        AudiodiffError: one of them is not known.
-    """
-    check_bounds(sampling, "sampling", steps=(1, 10_000))
-    for name, known in (("sampler", SAMPLER_NAMES), ("grid", GRID_NAMES)):
-        if getattr(sampling, name) not in known:
-            raise AudiodiffError(f"sampling.{name} is {getattr(sampling, name)!r}; known: {', '.join(known)}.")
+    seed: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be sampled with."""
+        try:
+            checked = Sampling(**{name: getattr(self, name) for name in GUIDED})
+        except AudiodiffError as error:
+            raise AudiodiffError(f"sampling.{error}") from error
+        object.__setattr__(self, "sampler", checked.sampler)
+
+
+@dataclass(frozen=True)
+class PlainSampling(GuidedSampling):
+    """The same of a model that takes no prompt."""
+
+    guidance: float = field(default=1.0, init=False)
+    rescale: float = field(default=0.0, init=False)
 
 
 def check_shape(
@@ -269,21 +274,21 @@ def check_shape(
             )
 
 
-def player(
+def with_loss(
     name: str,
     module: nn.Module,
     loss: Callable[[Devices, int, torch.Generator], LossOutput],
     devices: Devices,
     accumulate: int,
-) -> Player:
-    """Return the one who trains.
+) -> ModelAndLoss:
+    """Return a model with its loss, for `train_steps`.
 
     Args:
-        name: of the player.
+        name: of the model.
         module: what is trained.
         loss: makes the loss of the part of a step's batch that the devices shard.
         devices: of this process.
         accumulate: into how many parts a batch is divided.
     """
     first, *further = [partial(loss, part) for part in devices.parts(accumulate)]
-    return Player(name, module, first, further=further)
+    return ModelAndLoss(name, module, first, further=further)

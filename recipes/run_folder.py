@@ -29,6 +29,7 @@ _MAY_CHANGE = (
     "train.stop_after_seconds",
     "data.folder",
     "data.cache",
+    "model.dropout",
     "sampling.",
     "validation.",
     "output",

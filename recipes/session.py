@@ -13,7 +13,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import WEIGHTS_FILE, read_config, weights_hash
 from audiodiff.training.devices import peak_memory
 from audiodiff.training.logging import Board
-from audiodiff.training.loop import Player, Step, train_steps
+from audiodiff.training.loop import ModelAndLoss, Step, train_steps
 from audiodiff.training.progress import append_log, clock, follow
 from audiodiff.training.state import has_state, locked, saved_step
 
@@ -46,7 +46,7 @@ class Corpus(Protocol):
 
 def run_steps(
     run: Run,
-    players: Sequence[Player],
+    models: Sequence[ModelAndLoss],
     corpus: Corpus,
     *,
     export: Export,
@@ -57,7 +57,7 @@ def run_steps(
 
     Args:
         run: what `Recipe.open_run` has opened.
-        players: as for `train_steps`.
+        models: as for `train_steps`.
         corpus: what is learnt from.
         export: writes the averaged model.
         validate: measures the averaged model; what it returns goes into log and board, and the model with the lowest
@@ -69,7 +69,7 @@ def run_steps(
     """
     folder, config = run.folder, run.train
     if run.devices.rank:
-        for step in train_steps(players, config, folder, resume=run.resume, export=_ignore, name_batch=name_batch):
+        for step in train_steps(models, config, folder, resume=run.resume, export=_ignore, name_batch=name_batch):
             if run.on_step is not None:
                 run.on_step(step)
         return folder
@@ -79,7 +79,7 @@ def run_steps(
                 _say(f"going on with {key} = {now} (it was {before}).")
         write_settings(folder, run.settings)
         board = Board(folder, first_step=saved_step(folder) + 1)
-        _announce(players, run, corpus, board)
+        _announce(models, run, corpus, board)
         best = Best(folder / BEST_FOLDER, export)
 
         def on_validate(averaged: nn.Module, step: int) -> None:
@@ -90,7 +90,7 @@ def run_steps(
             best.offer(averaged, step, values)
 
         steps = train_steps(
-            players,
+            models,
             config,
             folder,
             resume=run.resume,
@@ -162,12 +162,12 @@ def _follow(steps: Iterator[Step], run: Run, board: Board) -> None:
             run.on_step(step)
 
 
-def _announce(players: Sequence[Player], run: Run, corpus: Corpus, board: Board) -> None:
-    parameters = [parameter for player in players for parameter in player.module.parameters()]
+def _announce(models: Sequence[ModelAndLoss], run: Run, corpus: Corpus, board: Board) -> None:
+    parameters = [parameter for model in models for parameter in model.module.parameters()]
     trained = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
-    averaged = sum(parameter.numel() for parameter in players[0].module.parameters() if parameter.requires_grad)
+    averaged = sum(parameter.numel() for parameter in models[0].module.parameters() if parameter.requires_grad)
     held = sum(parameter.numel() for parameter in parameters)
-    # Weights, and for what is trained a gradient and the two moments of AdamW; averages of the first player.
+    # Weights, and for what is trained a gradient and the two moments of AdamW; averages of the first model.
     state = 4 * (held + 3 * trained + averaged)
     n_processes = run.devices.n_processes
     where = str(run.devices.device) + (f", {n_processes} processes" if n_processes > 1 else "")

@@ -13,15 +13,22 @@ from typing import Any
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import check_nesting, parse_json
+from audiodiff.models.config import given_fields
 from audiodiff.signal import mel
 from audiodiff.signal.mel import MelSpec
 
 _MAX_BYTES = 256 * 1024  # the settings of a run are 5 KiB
 
 
+def given_types(kind: type) -> Iterator[tuple[str, Any]]:
+    """Yield name and type of the fields of a dataclass that can be given."""
+    hints = typing.get_type_hints(kind)
+    yield from ((field.name, hints[field.name]) for field in given_fields(kind))
+
+
 def leaves(kind: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield `(dotted key, type)` for every setting of a nested dataclass; nested ones come as a whole, too."""
-    for name, hint in typing.get_type_hints(kind).items():
+    for name, hint in given_types(kind):
         yield prefix + name, hint
         if dataclasses.is_dataclass(hint):
             yield from leaves(typing.cast(type, hint), f"{prefix}{name}.")
@@ -51,8 +58,8 @@ def explain(kind: type, values: Mapping[str, Any], prefix: str = "") -> Iterator
         values: nested values, as `dataclass_to_dict` gives them.
         prefix: of the keys.
     """
-    docs = attribute_docs(kind)
-    for name, hint in typing.get_type_hints(kind).items():
+    docs = {name: text for each in reversed(kind.__mro__) for name, text in attribute_docs(each).items()}
+    for name, hint in given_types(kind):
         if dataclasses.is_dataclass(hint):
             yield from explain(typing.cast(type, hint), values[name], f"{prefix}{name}.")
         else:

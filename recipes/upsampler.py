@@ -6,8 +6,9 @@ model is told, and the model says what the upper band was.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -28,10 +29,10 @@ from audiodiff.synthesis.upsample import UpsamplerSynthesizer
 from audiodiff.synthesis.upsample import load_upsampler as load_upsampler_synthesizer
 from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
-from audiodiff.training.loop import LossOutput, Player, TrainConfig, step_seed
+from audiodiff.training.loop import LossOutput, ModelAndLoss, TrainConfig, step_seed
 
 from .corpus import DataConfig, RandomCrops, describe_corpus, fit_length, open_corpus
-from .recipe import OnStep, Recipe, check_sampling, check_shape, player
+from .recipe import OnStep, PlainSampling, Recipe, RunSettings, check_shape, with_loss
 from .session import run_steps
 from .validation import beginnings, even_times, exported
 
@@ -40,17 +41,13 @@ _STATISTICS_CROPS = 128
 
 
 @dataclass(frozen=True)
-class SamplingConfig:
-    """How the model is meant to be sampled; goes into the checkpoint, and validation uses it.
+class UpsamplerSampling(PlainSampling):
+    """How the upsampler is meant to be sampled; validation uses it.
 
     Attributes:
-        steps, sampler, grid, precision, augmentation: as in `audiodiff upsample`.
+        augmentation: as in `audiodiff upsample`.
     """
 
-    steps: int = 8
-    sampler: str = "ddim"
-    grid: str = "uniform"
-    precision: Literal["fp32", "bf16"] = "fp32"
     augmentation: float = 0.05
 
 
@@ -69,30 +66,19 @@ class ValidationConfig:
     sounds: bool = True
 
 
-@dataclass(frozen=True)
-class Config:
-    """A whole run. Any key can be set on the command line, nested ones with dots.
+@dataclass(frozen=True, kw_only=True)
+class Config(RunSettings):
+    """A whole run.
 
     Attributes:
         full_noise: share of training items at t_max, where sampling starts.
-        output: the run folder.
-        init: checkpoint folder to start the weights from; empty for random weights.
-        device: "auto", "cpu", "cuda", "mps".
-        description: one line for the checkpoint.
-        preset: what the settings started from.
     """
 
     model: UpsamplerConfig
-    train: TrainConfig
     data: DataConfig = field(default_factory=DataConfig)
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    sampling: UpsamplerSampling = field(default_factory=partial(UpsamplerSampling, 8, "ddim", "uniform"))
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     full_noise: float = 0.1
-    output: str = ""
-    init: str = ""
-    device: str = "auto"
-    description: str = ""
-    preset: str = ""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
@@ -104,7 +90,6 @@ class Config:
         if not 0.0 <= self.full_noise <= 1.0:
             raise AudiodiffError(f"full_noise is {self.full_noise}; expected a share from 0 to 1.")
         check_bounds(self.validation, "validation", clips=(0, 10_000), seconds=(1e-3, 3600.0))
-        check_sampling(self.sampling)
         if not 0.0 <= self.sampling.augmentation <= self.model.augmentation_max:
             raise AudiodiffError(
                 f"sampling.augmentation is {self.sampling.augmentation}; expected 0 to model.augmentation_max = "
@@ -161,7 +146,7 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
 
     return run_steps(
         run,
-        [make_player(model, crops, config, devices)],
+        [model_with_loss(model, crops, config, devices)],
         train_set,
         export=export,
         validate=validate if config.validation.clips else None,
@@ -191,7 +176,7 @@ def build_model(config: Config, data: AudioDataset) -> Upsampler:
     return model
 
 
-def make_player(model: Upsampler, crops: RandomCrops, config: Config, devices: Devices) -> Player:
+def model_with_loss(model: Upsampler, crops: RandomCrops, config: Config, devices: Devices) -> ModelAndLoss:
     """Return the one who trains: crops at random gains, their upper band in noise, their lower band in a little."""
     count, shape = crops.count, config.model
 
@@ -208,7 +193,7 @@ def make_player(model: Upsampler, crops: RandomCrops, config: Config, devices: D
         result = model.loss(*(devices.shard(part) for part in parts))
         return LossOutput(result.per_item.mean(), result.terms)
 
-    return player("upsampler", model, loss, devices, config.train.accumulate)
+    return with_loss("upsampler", model, loss, devices, config.train.accumulate)
 
 
 @torch.no_grad()

@@ -8,8 +8,9 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,11 +32,11 @@ from audiodiff.signal import mel
 from audiodiff.synthesis.vocode import VocoderSynthesizer, load
 from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
-from audiodiff.training.loop import LossOutput, Player, TrainConfig, step_seed
+from audiodiff.training.loop import LossOutput, ModelAndLoss, TrainConfig, step_seed
 
 from .corpus import DataConfig, RandomCrops, describe_corpus, fit_length, open_corpus
 from .from_mel import follow_mel
-from .recipe import OnStep, Recipe, check_sampling, check_shape, player
+from .recipe import OnStep, PlainSampling, Recipe, RunSettings, check_shape, with_loss
 from .session import run_steps
 from .validation import beginnings, even_times, exported
 
@@ -73,19 +74,14 @@ class OutputConfig:
 
 
 @dataclass(frozen=True)
-class SamplingConfig:
-    """How the model is meant to be sampled; goes into the checkpoint, and validation sounds use it.
+class VocoderSampling(PlainSampling):
+    """How the vocoder is meant to be sampled; validation sounds use it.
 
     Attributes:
-        steps, sampler, grid, precision: as in `audiodiff vocode`.
         prior: the prior to sample from, where it is not the one of training; weights do not depend on it.
         output: the projections of the estimate, where they are not those of training; nor do weights depend on them.
     """
 
-    steps: int = 8
-    sampler: str = "ddim"
-    grid: str = "uniform"
-    precision: Literal["fp32", "bf16"] = "fp32"
     prior: PriorConfig | None = None
     output: OutputConfig | None = None
 
@@ -105,39 +101,27 @@ class ValidationConfig:
     sounds: bool = True
 
 
-@dataclass(frozen=True)
-class Config:
-    """A whole run. Any key can be set on the command line, nested ones with dots.
+@dataclass(frozen=True, kw_only=True)
+class Config(RunSettings):
+    """A whole run.
 
     Attributes:
         autoencoder: checkpoint of an autoencoder, or of a latent model, whose decoded mels the vocoder learns to read
             as well; empty for none.
         autoencoder_share: share of items whose mel goes through it.
-        output: the run folder.
-        init: checkpoint folder to start the weights from; empty for random weights.
-        device: "auto", "cpu", "cuda", "mps".
-        description: one line for the checkpoint.
-        preset: what the settings started from.
     """
 
     model: VocoderConfig
-    train: TrainConfig
     data: DataConfig = field(default_factory=DataConfig)
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    sampling: VocoderSampling = field(default_factory=partial(VocoderSampling, 8, "ddim", "uniform"))
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     autoencoder: str = ""
     autoencoder_share: float = 0.5
-    output: str = ""
-    init: str = ""
-    device: str = "auto"
-    description: str = ""
-    preset: str = ""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
         check_bounds(self.validation, "validation", clips=(0, 10_000), seconds=(1e-3, 3600.0))
-        check_sampling(self.sampling)
         check_bounds(
             self.adversarial,
             "adversarial",
@@ -218,7 +202,7 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
 
     return run_steps(
         run,
-        make_players(model, crops, config, devices),
+        models_with_losses(model, crops, config, devices),
         train_set,
         export=export,
         validate=validate if config.validation.clips else None,
@@ -243,7 +227,7 @@ def build_model(config: Config) -> Vocoder:
     return model
 
 
-def make_players(model: Vocoder, crops: RandomCrops, config: Config, devices: Devices) -> list[Player]:
+def models_with_losses(model: Vocoder, crops: RandomCrops, config: Config, devices: Devices) -> list[ModelAndLoss]:
     """Return who trains: the vocoder, and the discriminator of adversarial training.
 
     A step of the vocoder takes crops at random gains and mixes them with noise at random times (some at full noise);
@@ -282,7 +266,7 @@ def make_players(model: Vocoder, crops: RandomCrops, config: Config, devices: De
             terms |= {"adversarial": adversarial, "features": features}
         return LossOutput(total, terms)
 
-    players = [player("vocoder", model, vocoder_loss, devices, config.train.accumulate)]
+    models = [with_loss("vocoder", model, vocoder_loss, devices, config.train.accumulate)]
     if discriminator is not None:
         judge = discriminator
 
@@ -290,8 +274,8 @@ def make_players(model: Vocoder, crops: RandomCrops, config: Config, devices: De
             recording, estimate, band = judged
             return LossOutput(discriminator_loss(judge(recording, band), judge(estimate, band)), {})
 
-        players.append(Player("discriminator", judge, judge_loss, settings.discriminator_rate))
-    return players
+        models.append(ModelAndLoss("discriminator", judge, judge_loss, settings.discriminator_rate))
+    return models
 
 
 def decoded_mels(config: Config, devices: Devices) -> Callable[[Tensor, Tensor], Tensor] | None:

@@ -11,11 +11,11 @@ import torch
 
 from audiodiff import diffusion as d
 from audiodiff.signal.resample import resample
-from audiodiff.synthesis.edit_settings import VarySettings
 from audiodiff.synthesis.files import apply
 from audiodiff.synthesis.generator import Generator
 from audiodiff.synthesis.load import load_generator, load_vocoder
 from audiodiff.synthesis.settings import GenerateSettings, Sampling
+from audiodiff.synthesis.verbs.vary import VarySettings
 from audiodiff.torch_state import standard_state
 from tests.synthesis.latent_models import write_latent_model
 
@@ -116,7 +116,7 @@ def test_what_is_cached_in_a_state_is_of_use_afterwards(state: str) -> None:
     rates = (16000 + list(STATES).index(state), 22050)  # a filter that no other test asks for
     with STATES[state]():
         process = d.CosineVP()
-        d.SAMPLERS["arc"]()
+        d.SAMPLERS["adams_pc"]()
         resample(torch.from_numpy(NOISE), *rates)
     waveform = torch.from_numpy(NOISE).requires_grad_()
     resample(waveform, *rates).sum().backward()

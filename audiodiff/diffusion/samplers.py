@@ -1,8 +1,8 @@
 """Steppers, each a pure function of one step, and the one loop that runs them.
 
 A stepper moves the state from ``t`` to ``s < t`` and gets everything it remembers handed in as ``carry``, so a step can
-be run and tested alone. Where ``s = 0`` all but ``arc`` return ``x0_hat`` itself. ``lambda`` below is half of log-SNR:
-``log(alpha / sigma)``, the variable of the DPM-Solver papers.
+be run and tested alone. Where ``s = 0`` all but ``adams_pc`` return ``x0_hat`` itself. ``lambda`` below is half of
+log-SNR: ``log(alpha / sigma)``, the variable of the DPM-Solver papers.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Final, NamedTuple, cast
 import torch
 from torch import Tensor
 
+from audiodiff.diffusion.names import sampler_name
 from audiodiff.diffusion.process import Process
 from audiodiff.diffusion.times import check_grid
 from audiodiff.errors import AudiodiffError
@@ -252,8 +253,8 @@ def _corrected(carry: Carry, x0_hat: Tensor, at: Level) -> Tensor:
     return kept * carry.x + (at.alpha - last.alpha * kept) * (newest + correction)
 
 
-def arc(scale: float = 0.25) -> Step:
-    """Predictor-corrector of third order in the share of data in the state, one call a step.
+def adams_pc(scale: float = 0.25) -> Step:
+    """Adams predictor-corrector of third order in the share of data in the state, one call a step.
 
     The exact solution from ``t`` to ``s`` is ``sigma_s / sigma_t * x + sigma_s * integral of x0_hat dq`` over
     ``q = alpha / sigma``. The DPM-Solver family takes ``x0_hat`` for a polynomial in ``lambda``, which is infinite at
@@ -267,24 +268,26 @@ def arc(scale: float = 0.25) -> Step:
             data is a good choice, and 0.25 suits data scaled to 0.5. Goes with ``angle_grid`` of the same scale.
     """
     if not 0.0 < scale < math.inf:
-        raise AudiodiffError(f"the scale of arc must be positive, about half the deviation of the data, got {scale}.")
+        raise AudiodiffError(
+            f"the scale of adams_pc must be positive, about half the standard deviation of the data, got {scale}."
+        )
 
-    def arc_step(
+    def adams_pc_step(
         denoise: Denoise, process: Process, x: Tensor, t: Tensor, s: Tensor, carry: Carry | None, noise: Noise | None
     ) -> StepResult:
         x0_hat = _estimate(denoise, x, t)
         newest = Past(_level(process, t), x0_hat)
         past = carry.past if carry is not None else ()
         if carry is not None and carry.x is not None:
-            x = _arc_move(carry.x, past[0].level, newest.level, (newest, *past[:2]), scale)
+            x = _adams_move(carry.x, past[0].level, newest.level, (newest, *past[:2]), scale)
         known = (newest, *past[:1])
-        x_s = _arc_move(x, newest.level, _level(process, s), known, scale)
+        x_s = _adams_move(x, newest.level, _level(process, s), known, scale)
         return StepResult(x_s, x0_hat, Carry(known, x, len(known)))
 
-    return arc_step
+    return adams_pc_step
 
 
-def _arc_move(x: Tensor, at: Level, to: Level, known: tuple[Past, ...], scale: float) -> Tensor:
+def _adams_move(x: Tensor, at: Level, to: Level, known: tuple[Past, ...], scale: float) -> Tensor:
     """Integrate the polynomial in ``u`` through ``known`` from ``at`` to ``to``."""
 
     # u = tanh(p), q = sinh(p) / scale: smooth and finite from pure noise (p = 0) on
@@ -341,7 +344,7 @@ SAMPLERS: Final[dict[str, Callable[[], Step]]] = {
     "dpmpp_2m": lambda: dpmpp_2m,
     "dpmpp_2m_sde": lambda: dpmpp_2m_sde,
     "unipc": lambda: unipc,
-    "arc": arc,
+    "adams_pc": adams_pc,
     "consistency": lambda: consistency,
 }
 """Name -> function that makes the stepper with its default settings."""
@@ -362,7 +365,7 @@ def sample(
     """Run ``step`` along a grid: from ``x`` at ``times[0]`` to clean data at ``times[-1] = 0``.
 
     Args:
-        step: a name of ``SAMPLERS`` or the function of that name; ``ddim`` and ``arc`` may be called with settings.
+        step: a name of ``SAMPLERS`` or the function of that name; ``ddim`` and ``adams_pc`` may be given settings.
         denoise: ``denoise(x, t [batch])`` -> ``x0_hat``.
         process: the law of ``x_t``.
         x: state at ``times[0]``, ``[batch, ...]``; usually ``process.prior(noise)``.
@@ -390,10 +393,11 @@ def sample(
 
 def _stepper(step: Step | Callable[[], Step] | str) -> Step:
     if isinstance(step, str):
-        if step not in SAMPLERS:
+        name = sampler_name(step)
+        if name not in SAMPLERS:
             raise AudiodiffError(f"sampler {step!r} is unknown; choose one of {', '.join(SAMPLERS)}.")
-        return SAMPLERS[step]()
-    if step is ddim or step is arc:
+        return SAMPLERS[name]()
+    if step is ddim or step is adams_pc:
         return SAMPLERS[step.__name__]()  # with its usual settings
     if not callable(step):
         raise AudiodiffError(f"the sampler is {step!r}; give a name or a function of audiodiff.diffusion.SAMPLERS.")

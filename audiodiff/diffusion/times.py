@@ -15,7 +15,7 @@ from audiodiff.errors import AudiodiffError
 Grid = Callable[[Process, int], Tensor]
 """``grid(process, steps)`` -> float64 ``[steps + 1]``, from ``t_max`` down to exactly 0."""
 
-Quantile = Callable[[Process, Tensor], Tensor]
+TimeSampler = Callable[[Process, Tensor], Tensor]
 """``quantile(process, u)`` -> training times of the shape of ``u``."""
 
 
@@ -60,7 +60,7 @@ def angle_grid(process: Process, steps: int, scale: float = 0.25) -> Tensor:
     """Equal steps in the angle ``atan(sigma / (scale * alpha))``, from ``t_max`` to 0.
 
     Finite at both ends. Half of the steps are spent above ``sigma / alpha = scale`` and half below, so ``scale`` is
-    where the details of the data are decided: half its standard deviation is a good choice (see ``samplers.arc``).
+    where the details of the data are decided: half its standard deviation is a good choice (see ``samplers.adams_pc``).
     """
     _check_steps(steps)
     if not 0.0 < scale < math.inf:
@@ -187,7 +187,7 @@ def cosine_quantile(process: Process, u: Tensor) -> Tensor:
     return process.time_at(-2.0 * torch.log(torch.tan(0.5 * math.pi * u)))
 
 
-QUANTILES: Final[dict[str, Quantile]] = {
+QUANTILES: Final[dict[str, TimeSampler]] = {
     "uniform": uniform_quantile,
     "logit_normal": logit_normal_quantile,
     "log_normal": log_normal_quantile,

@@ -13,17 +13,18 @@ import numpy as np
 import numpy.typing as npt
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.evaluation.report import RECORDINGS, ClipResult, EvaluationReport, Progress
+from audiodiff.evaluation.report import RECORDINGS, ClipScores, EvaluationReport, Progress
 from audiodiff.metrics.baselines import System
 from audiodiff.metrics.inputs import MissingPackageError, resampled
 from audiodiff.metrics.scoring import MEASURES, named_measure
+from audiodiff.synthesis.settings import Sampling
 
 OnProgress = Callable[[float, float], None]
 """Called with (clips done times systems, all)."""
 
 
 @dataclass(frozen=True)
-class Clip:
+class EvaluationClip:
     """One recording to copy: `waveform` is float32 `[n_samples]` at `sample_rate` (Hz)."""
 
     name: str
@@ -39,7 +40,7 @@ class Clip:
 
 def evaluate(
     systems: Mapping[str, System],
-    clips: Iterable[Clip],
+    clips: Iterable[EvaluationClip],
     measures: Sequence[str] = tuple(MEASURES),
     *,
     recordings: bool = True,
@@ -72,7 +73,7 @@ def evaluate(
     runners: dict[str, System] = {RECORDINGS: _itself} if recordings else {}
     runners.update(systems)
     n_total = n_clips if n_clips is not None else (len(clips) if isinstance(clips, Sequence) else 0)
-    results: list[ClipResult] = []
+    results: list[ClipScores] = []
     notes: list[str] = []
     peaks: dict[str, float] = {}
     n_done = 0
@@ -144,9 +145,7 @@ class VocoderEvaluation:
         split: of them; "all" for every one.
         clips: at most so many of each group, evenly spread; None for all.
         seconds: only the first so many seconds of each; None for all.
-        steps: one row for each number of steps; what the model recommends if empty.
-        sampler, grid: of all rows; what the model recommends if None.
-        seed: of the noise.
+        sampling: ways to sample, one row for each number of steps; a vocoder takes no guidance.
         keep_level: do not scale the clips to a peak of 0.95.
         measures: names of `audiodiff.metrics.scoring.MEASURES`.
         baselines: add Griffin-Lim, WORLD and Opus.
@@ -156,10 +155,7 @@ class VocoderEvaluation:
     split: str = "test"
     clips: int | None = None
     seconds: float | None = None
-    steps: Sequence[int] = ()
-    sampler: str | None = None
-    grid: str | None = None
-    seed: int = 0
+    sampling: Sequence[Sampling] = (Sampling(),)
     keep_level: bool = False
     measures: Sequence[str] = tuple(MEASURES)
     baselines: bool = False
@@ -175,6 +171,9 @@ class VocoderEvaluation:
 
         for name in self.measures:
             named_measure(name)
+        first = self.sampling[0]
+        if first.guidance is not None:
+            raise AudiodiffError("a vocoder takes no guidance; leave it out.")
         split = None if self.split == "all" else self.split
         peak = None if self.keep_level else 0.95
         clips = folder_clips(self.data, split, limit=self.clips, max_seconds=self.seconds, peak=peak)
@@ -182,13 +181,13 @@ class VocoderEvaluation:
         defaults = synthesizer.defaults
         systems = {
             f"{Path(model).name or model}, {steps} step{'' if steps == 1 else 's'}": vocoder_system(
-                synthesizer, steps=steps, sampler=self.sampler, grid=self.grid, seed=self.seed
+                synthesizer, steps=steps, sampler=first.sampler, grid=first.grid, seed=first.seed
             )
-            for steps in self.steps or (defaults.steps,)
+            for steps in (sampling.steps or defaults.steps for sampling in self.sampling)
         }
         details = {
             "model": model,
-            "sampler": f"{self.sampler or defaults.sampler}, {self.grid or defaults.grid} grid, seed {self.seed}",
+            "sampler": f"{first.sampler or defaults.sampler}, {first.grid or defaults.grid} grid, seed {first.seed}",
             "clips": f"split {self.split} of {Path(self.data).name}, "
             + ("own level" if self.keep_level else "scaled to peak 0.95")
             + ("" if self.seconds is None else f", first {self.seconds:g} s"),
@@ -208,7 +207,7 @@ def folder_clips(
     limit: int | None = None,
     max_seconds: float | None = None,
     peak: float | None = 0.95,
-) -> list[Clip]:
+) -> list[EvaluationClip]:
     """Read the clips of a split of a folder of audio, grouped by whether the train split has their speaker.
 
     Args:
@@ -235,7 +234,7 @@ def folder_clips(
     grouped: dict[str, list[AudioItem]] = {}
     for item in sorted(items, key=lambda item: item.path):
         if not known or not item.speaker:
-            group = Clip.group
+            group = EvaluationClip.group
         else:
             group = "known speakers" if item.speaker in known else "unseen speakers"
         if item.n_samples:
@@ -255,7 +254,7 @@ def folder_clips(
                 waveform = waveform * np.float32(peak / loudest)
             inside = item.path.is_relative_to(folder)  # a manifest may name files anywhere
             name = (item.path.relative_to(folder) if inside else item.path).as_posix()
-            clips.append(Clip(name, waveform.astype(np.float32, copy=False), audio.sample_rate, group))
+            clips.append(EvaluationClip(name, waveform.astype(np.float32, copy=False), audio.sample_rate, group))
     return clips
 
 
@@ -263,7 +262,7 @@ def _itself(waveform: npt.NDArray[np.float32], sample_rate: int) -> npt.NDArray[
     return waveform
 
 
-def _warm_up(runners: Mapping[str, System], clip: Clip) -> None:
+def _warm_up(runners: Mapping[str, System], clip: EvaluationClip) -> None:
     """Run every system once on a second of audio: loading and first-call costs are not the system's speed."""
     for function in runners.values():
         try:
@@ -278,13 +277,13 @@ def _warm_up(runners: Mapping[str, System], clip: Clip) -> None:
 class _Outcome:
     """What became of one system on one clip."""
 
-    result: ClipResult | None
+    result: ClipScores | None
     notes: tuple[str, ...]
     peak_memory_mib: float | None = None
 
 
 def _run(
-    system: str, function: System, clip: Clip, measures: Mapping[str, Callable[[Any, Any, int], float]]
+    system: str, function: System, clip: EvaluationClip, measures: Mapping[str, Callable[[Any, Any, int], float]]
 ) -> _Outcome:
     _reset_peak_memory()
     wall, cpu = time.perf_counter(), time.process_time()
@@ -304,7 +303,7 @@ def _run(
             raise
         except AudiodiffError as error:
             notes.append(f"{clip.name}: {system} has no {MEASURES[name].label}: {error}")
-    result = ClipResult(system, clip.name, clip.group, clip.seconds, wall, cpu, scores)
+    result = ClipScores(system, clip.name, clip.group, clip.seconds, wall, cpu, scores)
     return _Outcome(result, tuple(notes), peak)
 
 

@@ -312,8 +312,8 @@ class LogMelStatistics:
         """Return the points `[n_windows, 128]`: 64 means, then 64 deviations (natural log)."""
         samples = _prepared(waveform, sample_rate, LOG_MEL.sample_rate, LOG_MEL.n_fft)
         batch = windows(log_mel(samples, LOG_MEL).T, 172, 86)
-        deviation, mean = torch.std_mean(batch, dim=1, correction=0)
-        return torch.cat([mean, deviation], dim=1).numpy()
+        std, mean = torch.std_mean(batch, dim=1, correction=0)
+        return torch.cat([mean, std], dim=1).numpy()
 
 
 @dataclass(frozen=True)

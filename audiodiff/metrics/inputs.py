@@ -16,8 +16,8 @@ class MissingPackageError(AudiodiffError):
     """A package of the `eval` extra is not installed; no clip will do any better."""
 
 
-def optional_package(name: str, distribution: str | None = None) -> ModuleType:
-    """Import a package of the `eval` extra.
+def optional_package(name: str, distribution: str | None = None, *, extra: str = "eval") -> ModuleType:
+    """Import a package of an extra.
 
     Raises:
         MissingPackageError: the package is not installed; the message names the extra.
@@ -27,7 +27,7 @@ def optional_package(name: str, distribution: str | None = None) -> ModuleType:
     except ImportError as error:
         raise MissingPackageError(
             f"this needs the package {distribution or name}, which could not be imported ({error}); "
-            "install the evaluation extra: pip install 'audiodiff-synth[eval]'."
+            f"install it with its extra: pip install 'audiodiff-synth[{extra}]'."
         ) from error
 
 

@@ -23,6 +23,7 @@ from audiodiff.json_reader import json_bytes, read_json_table
 from audiodiff.models.config import dataclass_from_dict, model_config_to_dict
 from audiodiff.models.kinds import GROUP, KINDS, Kind
 from audiodiff.models.memory import memory_bytes, without_weights
+from audiodiff.nn.names import former_name, with_current_names
 
 __all__ = [
     "CONFIG_FILE",
@@ -211,8 +212,9 @@ def _fill(model: nn.Module, folder: Path) -> None:
         raise AudiodiffError(f"{path} is missing; copy the whole checkpoint folder.")
     try:
         with safe_open(path, "pt") as file:
-            _check_header(path, {name: file.get_slice(name) for name in file.keys()}, expected)  # noqa: SIM118
-            state = {name: file.get_tensor(name).to(torch.float32, copy=True) for name in expected}
+            names = with_current_names({name: name for name in file.keys()}, expected)  # noqa: SIM118
+            _check_header(path, {name: file.get_slice(stored) for name, stored in names.items()}, expected)
+            state = {name: file.get_tensor(names[name]).to(torch.float32, copy=True) for name in expected}
     except (SafetensorError, OSError) as error:
         raise AudiodiffError(
             f"{path} ({path.stat().st_size} bytes) is truncated or not a safetensors file; copy the checkpoint again."
@@ -251,9 +253,12 @@ def _check_header(path: Path, found: Mapping[str, Any], expected: Mapping[str, l
 
 
 def autoencoder_hash(model: nn.Module) -> str:
-    """SHA-256 of an autoencoder's weights in float32, in hexadecimal: the same whatever checkpoint it lies in."""
+    """SHA-256 of an autoencoder's weights in float32, in hexadecimal: the same whatever checkpoint it lies in.
+
+    Encoded data sets keep it, so it goes by the names that tensors had when the first were made.
+    """
     digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
+    for name, value in sorted((former_name(name), value) for name, value in model.state_dict().items()):
         digest.update(f"{name} {list(value.shape)}\n".encode())
         digest.update(value.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -17,9 +17,12 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.signal import mel_spec
 from audiodiff.signal.mel_spec import MelSpec
 
-__all__ = ["dataclass_from_dict", "dataclass_to_dict", "model_config_to_dict"]
+__all__ = ["dataclass_from_dict", "dataclass_to_dict", "given_fields", "model_config_to_dict"]
 
 T = TypeVar("T")
+
+_FORMER_KEYS = {"mel_deviation": "mel_std"}
+"""Keys in files of earlier versions -> their names now."""
 
 
 def dataclass_from_dict(kind: type[T], values: Mapping[str, Any], where: str = "config") -> T:
@@ -27,8 +30,8 @@ def dataclass_from_dict(kind: type[T], values: Mapping[str, Any], where: str = "
 
     Args:
         kind: a dataclass.
-        values: a value for any of its fields; fields without one keep their default. A mel specification may be the
-            name of a preset, and is otherwise complete.
+        values: a value for any of its fields that can be given (`init`); the others keep their default. A mel
+            specification may be the name of a preset, and is otherwise complete.
         where: name of this level in error messages, such as "config.wavenet".
 
     Raises:
@@ -36,7 +39,8 @@ def dataclass_from_dict(kind: type[T], values: Mapping[str, Any], where: str = "
     """
     if not isinstance(values, Mapping):
         raise AudiodiffError(f"{where} is {_shown(values)}; expected a table of keys and values.")
-    fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, kind))}
+    fields = {field.name: field for field in given_fields(kind)}
+    values = {key if key in fields else _FORMER_KEYS.get(key, key): value for key, value in values.items()}
     hints = typing.get_type_hints(kind)
     for key in values:
         if key not in fields:
@@ -55,12 +59,17 @@ def dataclass_from_dict(kind: type[T], values: Mapping[str, Any], where: str = "
 
 
 def dataclass_to_dict(value: Any) -> Any:
-    """Turn a (nested) dataclass into JSON values; tuples become lists."""
+    """Turn the fields of a (nested) dataclass that can be given into JSON values; tuples become lists."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: dataclass_to_dict(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: dataclass_to_dict(getattr(value, field.name)) for field in given_fields(type(value))}
     if isinstance(value, (list, tuple)):
         return [dataclass_to_dict(item) for item in value]
     return value
+
+
+def given_fields(kind: Any) -> list[dataclasses.Field[Any]]:
+    """Return the fields of a dataclass that its constructor takes."""
+    return [field for field in dataclasses.fields(kind) if field.init]
 
 
 def model_config_to_dict(config: Any) -> dict[str, Any]:

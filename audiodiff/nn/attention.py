@@ -12,7 +12,6 @@ __all__ = [
     "KeysValues",
     "Rotary",
     "SelfAttention",
-    "full_precision",
     "layer_norm",
     "linear",
     "rotary_tables",
@@ -74,11 +73,6 @@ def layer_norm(x: Tensor) -> Tensor:
     """Zero mean and unit variance over the last axis, without parameters, in float32 at least."""
     x = x.to(torch.promote_types(x.dtype, torch.float32))
     return F.layer_norm(x, x.shape[-1:], eps=_EPS)
-
-
-def full_precision(like: Tensor) -> torch.autocast:
-    """Switch an enclosing autocast off."""
-    return torch.autocast(like.device.type, enabled=False)
 
 
 class _HeadNorm(nn.Module):

@@ -19,7 +19,6 @@ from audiodiff.nn.attention import (
     KeysValues,
     Rotary,
     SelfAttention,
-    full_precision,
     layer_norm,
     linear,
     rotary_tables,
@@ -36,6 +35,7 @@ from audiodiff.nn.condition import (
 )
 from audiodiff.nn.convolution import TimeConv
 from audiodiff.nn.embeddings import FourierEmbedding
+from audiodiff.torch_state import full_precision
 
 __all__ = ["DiT", "DiTConfig"]
 

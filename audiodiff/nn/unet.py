@@ -17,7 +17,6 @@ from audiodiff.nn.attention import (
     CrossAttention,
     KeysValues,
     SelfAttention,
-    full_precision,
     layer_norm,
     linear,
     rotary_tables,
@@ -33,6 +32,7 @@ from audiodiff.nn.condition import (
 )
 from audiodiff.nn.convolution import TimeConv
 from audiodiff.nn.embeddings import FourierEmbedding
+from audiodiff.torch_state import full_precision
 
 __all__ = ["UNet", "UNetConfig"]
 

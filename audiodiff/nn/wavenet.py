@@ -220,21 +220,21 @@ class FrameConditioner(nn.Module):
     Args:
         n_mels: input bands.
         channels: output channels.
-        mean, deviation: of the log-mel values; the input is standardised by them.
+        mean, std: of the log-mel values; the input is standardised by them.
     """
 
     context = 2
 
-    def __init__(self, n_mels: int, channels: int, mean: float, deviation: float) -> None:
+    def __init__(self, n_mels: int, channels: int, mean: float, std: float) -> None:
         super().__init__()
         self.mean = mean
-        self.deviation = deviation
+        self.std = std
         self.conv1 = nn.Conv1d(n_mels, channels, 3, padding=1)
         self.conv2 = nn.Conv1d(channels, channels, 3, padding=1)
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Map `[batch, n_mels, n_frames]` to `[batch, channels, n_frames]`."""
-        x = F.silu(self.conv1((log_mel - self.mean) / self.deviation))
+        x = F.silu(self.conv1((log_mel - self.mean) / self.std))
         return F.silu(self.conv2(x))
 
 

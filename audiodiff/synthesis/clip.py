@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 OnProgress = Callable[[float, float], None]
-"""Called with (work done, work in all), in sampling steps, first the model's and then the vocoder's."""
+"""Called with (work done, work in all): seconds, or sampling steps, first the model's and then the vocoder's."""
 
 OnEstimate = Callable[[Tensor], None]
 """Called after every step of the model with its estimate of the clean latents, `[1, channels, n_latents]`."""

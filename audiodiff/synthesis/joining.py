@@ -1,4 +1,4 @@
-"""New sound beside what is kept of a recording, sample for sample."""
+"""New sound next to what is kept of a recording, sample for sample."""
 
 import torch
 from torch import Tensor
@@ -10,20 +10,20 @@ from audiodiff.synthesis.clip import Clip, OnProgress, Waveform
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.recording import Recording, samples_per_latent
 from audiodiff.synthesis.resolved import ResolvedClip
-from audiodiff.synthesis.sampling import Plan
-from audiodiff.synthesis.windowed import PlacedDenoise, Places, with_places
+from audiodiff.synthesis.sampling import VocodePlan
+from audiodiff.synthesis.windowed import ConditionedDenoise, PositionConditions, with_conditions
 
 MATCH_SECONDS = 0.5
 """How much of what is kept beside a join tells how much louder or softer it is than the model's sound."""
 
 
-def fitting(guided: PlacedDenoise, latents: Tensor, keep: Tensor, beats: Tensor) -> Denoise:
+def fitting(guided: ConditionedDenoise, latents: Tensor, keep: Tensor, beats: Tensor) -> Denoise:
     """Return a `denoise` that keeps `latents [1, channels, n]` where `keep [n]` is 1, and makes the rest fit them.
 
-    A model that was trained for it is told the kept ones; every other finds them in the state, under its noise.
+    A model that was trained to inpaint takes the kept ones as a condition; any other finds them in the noised state.
     """
     known = latents[0].masked_fill(keep.to(latents.device) == 0.0, torch.nan)
-    return region_mask(with_places(guided, Places(beats, known)), latents, keep)
+    return region_mask(with_conditions(guided, PositionConditions(beats, known)), latents, keep)
 
 
 def edited(
@@ -53,7 +53,7 @@ def sound_of(
     latents: Tensor,
     start: int,
     recording: Recording,
-    plan: Plan,
+    plan: VocodePlan,
     on_progress: OnProgress | None,
 ) -> tuple[Tensor, int]:
     """The sound of latents from place `start` on, at the recording's rate and level, and its first sample's place."""

@@ -1,40 +1,39 @@
 """A trained latent model at work: latents by diffusion, a log-mel by the autoencoder, a waveform by the vocoder."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from audiodiff.diffusion.guidance import classifier_free, interval, rescale
 from audiodiff.diffusion.noise import positional_noise
 from audiodiff.diffusion.samplers import SAMPLERS, Denoise, sample
 from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.autoencoder import MelAutoencoder
 from audiodiff.models.find import public_name
 from audiodiff.models.mel_latent import MelLatent
 from audiodiff.signal.levels import Levelled, apply_level
 from audiodiff.signal.mel import value_range
 from audiodiff.synthesis.clip import FADE_SECONDS, OnEstimate, OnProgress
+from audiodiff.synthesis.guided import PromptConditions, encode_prompt, guided_denoise, labels_of
 from audiodiff.synthesis.machine import check_model
 from audiodiff.synthesis.provenance import ModelRecord
-from audiodiff.synthesis.resolved import ResolvedClip, Target, resolve_clip
-from audiodiff.synthesis.sampling import Plan, compute_dtype
+from audiodiff.synthesis.resolved import ResolvedClip, resolve_clip
+from audiodiff.synthesis.sampling import VocodePlan, compute_dtype
 from audiodiff.synthesis.settings import GenerateSettings, Resolved, Sampling, VocodeSettings
 from audiodiff.synthesis.streams import windows
 from audiodiff.synthesis.top_bands import limit_top_bands
 from audiodiff.synthesis.vocode import VocoderSynthesizer
-from audiodiff.synthesis.windowed import PlacedDenoise, Places, after, windowed, with_places
-from audiodiff.text.embed import embed_prompt
+from audiodiff.synthesis.windowed import ConditionedDenoise, PositionConditions, after, windowed, with_conditions
 from audiodiff.text.encoder import TextEncoder
 from audiodiff.text.encoders import open_encoder
 from audiodiff.text.prompt import Prompt
 from audiodiff.torch_state import standard_state
 
 SHORTEST_SECONDS = 3.0
-"""Clips shorter than this (s) are cut from one of this length, since models for music have never heard shorter ones;
+"""Clips shorter than this (s) are cut from one of this length, since models for music were trained on none that short;
 from one of the model's window if that is shorter still."""
 
 DECODE_LATENTS = 1024
@@ -49,8 +48,8 @@ TOLERANCE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Heard:
-    """A stretch of a recording that a clip is made beside (`audiodiff.synthesis.reference`).
+class ReferenceLatents:
+    """A stretch of a reference recording, as latents (`audiodiff.synthesis.reference`).
 
     Attributes:
         latents: clean, `[channels, n]`.
@@ -58,14 +57,6 @@ class Heard:
     """
 
     latents: Tensor
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A prompt as the network takes it: weighted conditions, and what of the text was dropped."""
-
-    conditions: tuple[tuple[float, Any], ...]
     notes: tuple[str, ...]
 
 
@@ -157,12 +148,12 @@ class LatentSynthesizer:
         n_latents: int,
         on_progress: OnProgress | None = None,
         *,
-        heard: Heard | None = None,
+        reference: ReferenceLatents | None = None,
         on_estimate: OnEstimate | None = None,
     ) -> tuple[Tensor, tuple[str, ...]]:
-        """Denoise `[1, channels, n_latents]`, beside what is `heard`; also returns notes about prompt and recording."""
-        guided, notes = self.guided(clip, heard=heard)
-        denoise = with_places(guided, Places(self.beats(clip.beat, 0, n_latents)))
+        """Denoise `[1, channels, n_latents]`, after a `reference` if there is one; also returns notes."""
+        guided, notes = self.guided(clip, reference=reference)
+        denoise = with_conditions(guided, PositionConditions(self.beats(clip.beat, 0, n_latents)))
         x = self.model.process.prior(self.noise(clip.sampling.seed, 0, 0, n_latents))
         times = self.times(clip.sampling)
         return self.sample(clip.sampling, denoise, x, times, on_progress=on_progress, on_estimate=on_estimate), notes
@@ -228,66 +219,38 @@ class LatentSynthesizer:
         return GRIDS[sampling.grid](self.model.process, sampling.steps)
 
     def guided(
-        self, clip: ResolvedClip, *, circular: bool = False, heard: Heard | None = None
-    ) -> tuple[PlacedDenoise, tuple[str, ...]]:
-        """Return the denoiser of a clip for states of any length, and notes about the prompts and what is heard.
+        self, clip: ResolvedClip, *, circular: bool = False, reference: ReferenceLatents | None = None
+    ) -> tuple[ConditionedDenoise, tuple[str, ...]]:
+        """Return the denoiser of a clip for states of any length, and notes about the prompts and the reference.
 
-        It goes towards the targets and away from what is unwanted. What is wanted comes with its beats and with what
-        it has to fit, what is unwanted without: guidance strengthens these too.
+        It goes towards the targets and away from the negative prompt. The targets are conditioned on beats and on what
+        is to be inpainted, the negative prompt is not: guidance strengthens these too.
 
-        Of a circle the whole is denoised as one, however long. What is `heard` goes before each window.
+        A circle is denoised as one, however long. The `reference` goes before each window.
         """
-        asked = [self.ask(target.text, target.prompt, *self._known(clip, target)) for target in clip.targets]
-        unwanted = self.ask(clip.negative, clip.unwanted)
-        notes = [note for each in (*asked, unwanted) for note in each.notes]
-        if heard is not None:
-            notes += heard.notes
+        seconds = min(max(clip.seconds, self.shortest_seconds), self.window_seconds)
+        prompts = [
+            self.encode_prompt(target.text, target.prompt, *labels_of(self.model.config, clip, target, seconds))
+            for target in clip.targets
+        ]
+        unwanted = self.encode_prompt(clip.negative, clip.unwanted)
+        notes = [note for each in (*prompts, unwanted) for note in each.notes]
+        if reference is not None:
+            notes += reference.notes
         elif len(clip.targets) == 1 and not clip.targets[0].text.strip():
             notes.append(EMPTY_PROMPT)
-        wanted = [
-            (target.share * share, cond)
-            for target, each in zip(clip.targets, asked, strict=True)
-            for share, cond in each.conditions
-            if target.share > 0.0
-        ]
-        guidance, amount = clip.sampling.guidance, clip.sampling.rescale
+        pairs = [(target, each) for target, each in zip(clip.targets, prompts, strict=True) if target.share > 0.0]
+        wanted = [(target.share * share, cond) for target, each in pairs for share, cond in each.conditions]
         denoiser = self.model.denoiser(compute_dtype(clip.sampling.precision), circular=circular)
-
-        def blended(x: Tensor, t: Tensor, cond: Sequence[tuple[float, Any]]) -> Tensor:
-            estimate: Tensor | None = None
-            for share, each in cond:
-                part = share * denoiser(x, t, each)
-                estimate = part if estimate is None else estimate + part
-            assert estimate is not None
-            return estimate
-
-        def denoise(x: Tensor, t: Tensor, places: Places) -> Tensor:
-            told: dict[str, Tensor] = {}
-            if self.model.config.beats:
-                told["beats"] = places.beats.expand(x.shape[0], -1)
-            if self.model.config.known and places.known is not None:
-                told["known"] = places.known.expand(x.shape[0], -1, -1)
-            conditions = tuple((share, cond._replace(**told)) for share, cond in wanted)
-            full = classifier_free(
-                blended,
-                conditions,
-                unwanted.conditions,
-                guidance,
-                adjust=rescale(amount) if amount and guidance > 1.0 else None,
-            )
-            if clip.guidance_interval is not None:
-                plain = classifier_free(blended, conditions, unwanted.conditions, 1.0)
-                full = interval(full, plain, *clip.guidance_interval)
-            return full(x, t)
-
+        denoise = guided_denoise(denoiser, self.model.config, wanted, unwanted.conditions, clip)
         if circular:
             return denoise, tuple(notes)
         window = self.window_latents
-        single: PlacedDenoise = denoise
-        if heard is not None:
-            count = heard.latents.shape[-1]
+        single = denoise
+        if reference is not None:
+            prefix, count = reference.latents, reference.latents.shape[-1]
             noise = self.noise(clip.sampling.seed, 0, -count, 0)
-            single = after(denoise, heard.latents, lambda t: self.model.process.mix(heard.latents[None], noise, t[:1]))
+            single = after(denoise, prefix, lambda t: self.model.process.mix(prefix[None], noise, t[:1]))
             window = max(1, window - count)
         return windowed(single, window, window // 3, tolerance=self.tolerance_latents), tuple(notes)
 
@@ -301,44 +264,20 @@ class LatentSynthesizer:
         """By how many latents a state may be longer than a window and still be denoised as one."""
         return round(self.tolerance_seconds * self.model.latents_per_second)
 
-    def _known(self, clip: ResolvedClip, target: Target) -> tuple[dict[str, float | None], dict[str, str]]:
-        """The numbers and classes that go with a target."""
-        numbers: dict[str, float | None] = {}
-        if target.tempo is not None:
-            numbers["tempo"] = target.tempo
-        if any(number.name == "seconds" for number in self.model.config.numbers):
-            numbers["seconds"] = min(max(clip.seconds, self.shortest_seconds), self.window_seconds)
-        classes = {"key": target.key, "source": clip.source}
-        return numbers, {name: value for name, value in classes.items() if value}
-
-    def ask(
+    def encode_prompt(
         self,
         text: str,
         prompt: Prompt,
         numbers: Mapping[str, float | None] | None = None,
         classes: Mapping[str, str] | None = None,
-    ) -> Asked:
+    ) -> PromptConditions:
         """Turn a prompt, as written and as read, with numbers and classes into conditions.
 
         Raises:
             AudiodiffError: it asks for what the model does not know.
         """
         encoder = self.encoder() if text.strip() else None
-        notes: list[str] = []
-        parts: list[tuple[float, Tensor]] = [(1.0, torch.zeros(0, self.model.config.text_width))]
-        if encoder is not None:
-            embedded = embed_prompt(prompt, encoder)
-            parts = [(part.weight, part.tokens) for part in embedded.parts] or parts
-            if embedded.n_dropped:
-                lost = " | ".join(embedded.dropped_text)
-                notes.append(
-                    f"the prompt is longer than the {encoder.max_tokens} tokens that the model reads; left out: {lost}"
-                )
-        conditions = []
-        for share, tokens in parts:
-            cond = self.model.condition([tokens], [dict(numbers or {})], [dict(classes or {})])
-            conditions.append((share, self.model.network.project_cond(cond)))
-        return Asked(tuple(conditions), tuple(notes))
+        return encode_prompt(self.model, encoder, prompt, dict(numbers or {}), dict(classes or {}))
 
     def encoder(self) -> TextEncoder:
         """The model's frozen text encoder, opened once.
@@ -353,14 +292,7 @@ class LatentSynthesizer:
     @standard_state()
     def mel(self, latents: Tensor) -> Tensor:
         """Decode `[1, channels, n_latents]` to log-mels `[n_mels, n_frames]`, in bounded memory."""
-        per_latent = self.model.autoencoder.frames_per_latent
-        context = -(-self.model.autoencoder.context_frames // per_latent)
-        parts = []
-        for piece in windows(latents.shape[-1], DECODE_LATENTS, context):
-            decoded = self.model.autoencoder.decode(latents[..., piece.start : piece.stop])[0]
-            first = (piece.core_start - piece.start) * per_latent
-            parts.append(decoded[:, first : first + (piece.core_stop - piece.core_start) * per_latent])
-        return self.limited(torch.cat(parts, dim=-1))
+        return self.limited(decode_mel(self.model.autoencoder, latents))
 
     def limited(self, log_mel: Tensor) -> Tensor:
         """Keep the highest bands of a decoded `[n_mels, n_frames]` from being louder than recordings have them."""
@@ -375,7 +307,7 @@ class LatentSynthesizer:
         return apply_level(faded(waveform, self.sample_rate), self.sample_rate, clip.level)
 
     @standard_state()
-    def waveform(self, latents: Tensor, plan: Plan, on_progress: OnProgress | None = None) -> Tensor:
+    def waveform(self, latents: Tensor, plan: VocodePlan, on_progress: OnProgress | None = None) -> Tensor:
         """Decode latents to a waveform `[n_samples]` on the CPU, at the level and with the ends that come out."""
         return self.vocoder.vocode_frames(self.mel(latents).cpu()[None], plan, on_progress)[0].float()
 
@@ -390,3 +322,14 @@ def faded(waveform: Tensor, sample_rate: int) -> Tensor:
     result[:n_fade] *= ramp
     result[-n_fade:] *= ramp.flip(0)
     return result
+
+
+def decode_mel(autoencoder: MelAutoencoder, latents: Tensor) -> Tensor:
+    """Decode `[1, channels, n_latents]` to log-mels `[n_mels, n_frames]`, a stretch at a time."""
+    per_latent = autoencoder.frames_per_latent
+    parts = []
+    for piece in windows(latents.shape[-1], DECODE_LATENTS, -(-autoencoder.context_frames // per_latent)):
+        decoded = autoencoder.decode(latents[..., piece.start : piece.stop])[0]
+        first = (piece.core_start - piece.start) * per_latent
+        parts.append(decoded[:, first : first + (piece.core_stop - piece.core_start) * per_latent])
+    return torch.cat(parts, dim=-1)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint, public_name
 from audiodiff.models.kinds import KINDS, imported
+from audiodiff.synthesis.machine import open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
 from audiodiff.synthesis.settings import GUIDED, Sampling, check_range, recommended_by
 from audiodiff.synthesis.top_bands import checked_limits
-from audiodiff.synthesis.vocode import VocoderSynthesizer, open_device
+from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.torch_state import standard_state
 
 if TYPE_CHECKING:

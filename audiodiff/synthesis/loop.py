@@ -11,14 +11,14 @@ from audiodiff.signal.mel import MelSpec, log_mel
 from audiodiff.synthesis.clip import OnProgress
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.resolved import ResolvedClip
-from audiodiff.synthesis.sampling import Plan
-from audiodiff.synthesis.windowed import PlacedDenoise, Places, with_places
+from audiodiff.synthesis.sampling import VocodePlan
+from audiodiff.synthesis.windowed import ConditionedDenoise, PositionConditions, with_conditions
 
 __all__ = [
     "SeamScore",
-    "around",
     "circular_denoise",
     "circular_waveform",
+    "circular_windowed",
     "rolled",
     "seam_score",
     "tiled",
@@ -68,18 +68,18 @@ def circular_denoise(
     as_one = n_latents <= window + synthesizer.tolerance_latents
     denoise, said = synthesizer.guided(clip, circular=as_one)
     if not as_one:
-        denoise = around(denoise, window, window // 3)
+        denoise = circular_windowed(denoise, window, window // 3)
     else:
-        # The model has never heard less than this; a short loop is shown to it several times over.
+        # The model was trained on nothing shorter; a short loop is repeated for it.
         shortest = synthesizer.shortest_seconds * synthesizer.model.latents_per_second
         denoise = tiled(denoise, math.ceil(shortest / n_latents))
     beats, note = _whole_beats(synthesizer, clip.beat, n_latents)
     notes = said if note is None else (*said, note)
-    return with_places(rolled(denoise, clip.sampling.seed), Places(beats)), notes
+    return with_conditions(rolled(denoise, clip.sampling.seed), PositionConditions(beats)), notes
 
 
 def circular_waveform(
-    synthesizer: LatentSynthesizer, latents: Tensor, plan: Plan, on_progress: OnProgress | None
+    synthesizer: LatentSynthesizer, latents: Tensor, plan: VocodePlan, on_progress: OnProgress | None
 ) -> Tensor:
     """Decode the latents of a loop to a waveform `[n_samples]` on the CPU."""
     mel = synthesizer.limited(synthesizer.model.autoencoder.decode(latents, circular=True)[0]).cpu()
@@ -98,39 +98,39 @@ def _whole_beats(synthesizer: LatentSynthesizer, wanted: float | None, n_latents
     return synthesizer.beats(tempo, 0, n_latents), note
 
 
-def rolled(denoise: PlacedDenoise, seed: int) -> PlacedDenoise:
+def rolled(denoise: ConditionedDenoise, seed: int) -> ConditionedDenoise:
     """Return a `denoise` that turns the circle by another angle at each call, so that no place is always at an end.
 
     Positions in the network lie on a line: without this, they would leave a seam at the line's ends.
     """
     generator = torch.Generator().manual_seed(seed)
 
-    def turned(x: Tensor, t: Tensor, places: Places) -> Tensor:
+    def turned(x: Tensor, t: Tensor, conditions: PositionConditions) -> Tensor:
         shift = int(torch.randint(x.shape[-1], (), generator=generator))
-        return denoise(x.roll(shift, dims=-1), t, places.roll(shift)).roll(-shift, dims=-1)
+        return denoise(x.roll(shift, dims=-1), t, conditions.roll(shift)).roll(-shift, dims=-1)
 
     return turned
 
 
-def tiled(denoise: PlacedDenoise, times: int) -> PlacedDenoise:
+def tiled(denoise: ConditionedDenoise, times: int) -> ConditionedDenoise:
     """Return a `denoise` that sees the state `times` over, one after another, and takes the mean of what it makes."""
     if times <= 1:
         return denoise
 
-    def repeated(x: Tensor, t: Tensor, places: Places) -> Tensor:
-        together = denoise(x.repeat(1, 1, times), t, places.repeat(times))
+    def repeated(x: Tensor, t: Tensor, conditions: PositionConditions) -> Tensor:
+        together = denoise(x.repeat(1, 1, times), t, conditions.repeat(times))
         return together.reshape(*x.shape[:-1], times, x.shape[-1]).mean(dim=-2)
 
     return repeated
 
 
-def around(denoise: PlacedDenoise, window: int, overlap: int) -> PlacedDenoise:
+def circular_windowed(denoise: ConditionedDenoise, window: int, overlap: int) -> ConditionedDenoise:
     """Return a `denoise` of circles longer than `window` positions: overlapping windows all the way round.
 
     As `audiodiff.synthesis.windowed.windowed`, where the last window overlaps the first.
     """
 
-    def joined(x: Tensor, t: Tensor, places: Places) -> Tensor:
+    def joined(x: Tensor, t: Tensor, conditions: PositionConditions) -> Tensor:
         length = x.shape[-1]
         count = math.ceil(length / (window - overlap))
         ramp = torch.arange(1, window + 1, dtype=x.dtype, device=x.device)
@@ -138,7 +138,7 @@ def around(denoise: PlacedDenoise, window: int, overlap: int) -> PlacedDenoise:
         total, weight = torch.zeros_like(x), torch.zeros(length, dtype=x.dtype, device=x.device)
         for index in range(count):
             part = (round(index * length / count) + torch.arange(window, device=x.device)) % length
-            total.index_add_(-1, part, denoise(x[..., part], t, places.at(part)) * ramp)
+            total.index_add_(-1, part, denoise(x[..., part], t, conditions.at(part)) * ramp)
             weight.index_add_(0, part, ramp)
         return total / weight
 
@@ -157,9 +157,9 @@ def seam_score(waveform: Tensor, spec: MelSpec) -> SeamScore:
     """
     reach = spec.n_fft // (2 * spec.hop_length) + 1
     half = 3 * reach * spec.hop_length
-    places = torch.arange(-half, half) % waveform.shape[-1]
-    there = _changes(waveform[places], spec)[2 * reach : -2 * reach]
-    # The frames at the ends of a line have heard what the analysis put beyond them.
+    conditions = torch.arange(-half, half) % waveform.shape[-1]
+    there = _changes(waveform[conditions], spec)[2 * reach : -2 * reach]
+    # The frames at the ends of a line see the padding of the analysis.
     elsewhere = _changes(waveform, spec)[reach:-reach]
     if len(elsewhere) > len(there):
         elsewhere = elsewhere.unfold(0, len(there), 1).amax(dim=-1)

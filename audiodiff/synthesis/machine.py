@@ -61,3 +61,24 @@ def check_model(model: object, name: str, device: torch.device) -> None:
                 f"the weights of {name} are on {parameter.device.type}, and it was loaded for {device.type}; load it "
                 "with the device that it is to compute on."
             )
+
+
+def open_device(name: str) -> torch.device:
+    """Return the device of a name; `auto` is CUDA, then MPS, then the CPU.
+
+    Raises:
+        AudiodiffError: there is no such device here.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        here = ["auto", "cpu"]
+        here += ["cuda"] if torch.cuda.is_available() else []
+        here += ["mps"] if torch.backends.mps.is_available() else []
+        raise AudiodiffError(f"device {name!r} cannot be used here; here are {', '.join(here)}.") from error
+    return device

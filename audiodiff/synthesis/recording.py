@@ -49,7 +49,7 @@ class Recording:
         return self.original.shape[-1] / self.sample_rate
 
 
-def prepared(synthesizer: LatentSynthesizer, waveform: Waveform, sample_rate: int, *, mono: bool) -> Recording:
+def load_init_audio(synthesizer: LatentSynthesizer, waveform: Waveform, sample_rate: int, *, mono: bool) -> Recording:
     """Take in a recording.
 
     Args:
@@ -87,12 +87,12 @@ def samples_per_latent(synthesizer: LatentSynthesizer) -> int:
 
 
 def shortest_latents(synthesizer: LatentSynthesizer) -> int:
-    """The fewest latents that are denoised: the model has never heard less."""
+    """The fewest latents that are denoised: the model was trained on none shorter."""
     return math.ceil(round(synthesizer.shortest_seconds * synthesizer.sample_rate) / samples_per_latent(synthesizer))
 
 
 @standard_state()
-def encoded(synthesizer: LatentSynthesizer, samples: Tensor, start: int, stop: int) -> Tensor:
+def encode_audio(synthesizer: LatentSynthesizer, samples: Tensor, start: int, stop: int) -> Tensor:
     """Latents `[1, channels, stop - start]` of places `start` to `stop` of `samples [n]`, from what lies around them.
 
     Beyond the end of the samples there is silence.
@@ -101,11 +101,11 @@ def encoded(synthesizer: LatentSynthesizer, samples: Tensor, start: int, stop: i
     per_latent = samples_per_latent(synthesizer)
     reach = autoencoder.context_frames * spec.hop_length + spec.n_fft
     first = max(0, start - math.ceil(reach / per_latent))
-    heard = samples[first * per_latent : stop * per_latent + reach]
-    missing = (stop - first) * per_latent - heard.shape[-1]
+    stretch = samples[first * per_latent : stop * per_latent + reach]
+    missing = (stop - first) * per_latent - stretch.shape[-1]
     if missing > 0:
-        heard = torch.nn.functional.pad(heard, (0, missing))
-    log_mel = torch.cat(list(mel_blocks([heard[None]], spec)), dim=-1)
+        stretch = torch.nn.functional.pad(stretch, (0, missing))
+    log_mel = torch.cat(list(mel_blocks([stretch[None]], spec)), dim=-1)
     return autoencoder.encode(log_mel.to(synthesizer.device))[..., start - first : stop - first]
 
 
@@ -115,7 +115,7 @@ def beats_of(
     """Beats that have passed at latents `start` to `stop`, `[stop - start]`, and what there is to say about them.
 
     They are those of the recording if it has the tempo that is asked for, and go on beyond its ends; else those of that
-    tempo from the recording's beginning on. Without a tempo, or for a model that is not told of beats: NaN.
+    tempo from the recording's beginning on. Without a tempo, or for a model without beats: NaN.
     """
     if tempo is None or not synthesizer.model.config.beats:
         return synthesizer.beats(None, start, stop), ()
@@ -151,7 +151,7 @@ def times_from(times: Tensor, start: float) -> Tensor:
     return torch.cat([torch.tensor([start], dtype=times.dtype), rest])
 
 
-def begun(
+def init_state(
     synthesizer: LatentSynthesizer, sampling: Resolved, latents: Tensor, strength: float, start: int = 0
 ) -> tuple[Tensor, Tensor]:
     """The state that denoising `latents [1, channels, n]` starts from, and the times from there on.

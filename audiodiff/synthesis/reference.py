@@ -1,4 +1,4 @@
-"""A recording that a new clip is made beside: its sound is heard, its notes are not repeated.
+"""A reference recording: a new clip takes its sound, and does not repeat its notes.
 
 A model that was trained to complete crops with gaps (`MelLatentConfig.known`) takes a stretch of the recording as what
 goes before: every window of the new clip is denoised after it, and the stretch itself is thrown away. That needs no
@@ -9,17 +9,17 @@ from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.clip import Sound
-from audiodiff.synthesis.latent import Heard, LatentSynthesizer
-from audiodiff.synthesis.recording import encoded, prepared, samples_per_latent
+from audiodiff.synthesis.latent import LatentSynthesizer, ReferenceLatents
+from audiodiff.synthesis.recording import encode_audio, load_init_audio, samples_per_latent
 from audiodiff.synthesis.resolved import ResolvedClip
 
-__all__ = ["heard_of", "loudest"]
+__all__ = ["encode_reference", "loudest"]
 
 SHARE = 3
 """A window is one part reference and two parts new: in training the gap is at most three quarters of a crop."""
 
 
-def heard_of(synthesizer: LatentSynthesizer, clip: ResolvedClip, reference: Sound) -> Heard:
+def encode_reference(synthesizer: LatentSynthesizer, clip: ResolvedClip, reference: Sound) -> ReferenceLatents:
     """Encode the loudest stretch of a recording, a third of the model's window or all there is.
 
     Args:
@@ -37,11 +37,11 @@ def heard_of(synthesizer: LatentSynthesizer, clip: ResolvedClip, reference: Soun
         )
     if clip.loop:
         raise AudiodiffError("a loop takes no reference; leave out one of the two.")
-    recording = prepared(synthesizer, *reference, mono=True)
+    recording = load_init_audio(synthesizer, *reference, mono=True)
     samples, per_latent = recording.samples[0], samples_per_latent(synthesizer)
     count = max(1, min(synthesizer.window_latents // SHARE, samples.shape[-1] // per_latent))
     start = loudest(samples, per_latent, count)
-    return Heard(encoded(synthesizer, samples, start, start + count)[0], recording.notes)
+    return ReferenceLatents(encode_audio(synthesizer, samples, start, start + count)[0], recording.notes)
 
 
 def loudest(samples: Tensor, unit: int, count: int) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.mel_latent import MelLatentConfig
-from audiodiff.synthesis.sampling import Plan
+from audiodiff.synthesis.sampling import VocodePlan
 from audiodiff.synthesis.settings import MAX_SECONDS, MIN_SECONDS, AudioLevel, GenerateSettings, Resolved, check_tempo
 from audiodiff.text.keys import find_key, key_name
 from audiodiff.text.prompt import Prompt, parse_prompt
@@ -58,7 +58,7 @@ class ResolvedClip:
     unwanted: Prompt
     seconds: float
     sampling: Resolved
-    vocoder: Plan
+    vocoder: VocodePlan
     guidance_interval: tuple[float, float] | None
     tempo: float | None
     key: str
@@ -109,7 +109,7 @@ def resolve_clip(
     settings: GenerateSettings,
     *,
     defaults: Resolved,
-    vocoder: Plan,
+    vocoder: VocodePlan,
     config: MelLatentConfig,
     name: str,
     between: tuple[tuple[str, str], float] | None = None,

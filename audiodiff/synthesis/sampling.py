@@ -5,7 +5,9 @@ with the same surroundings. So every call has one shape and one input, and the s
 in any window: arithmetic that rounds differently for another length (bfloat16 above all) cannot tell.
 """
 
-from collections.abc import Callable
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,12 +17,16 @@ from torch.nn import functional as F
 
 from audiodiff.diffusion.process import Process
 from audiodiff.diffusion.samplers import SAMPLERS, sample
+from audiodiff.diffusion.times import GRIDS
+from audiodiff.errors import AudiodiffError
 from audiodiff.signal.mel import MelSpec
+from audiodiff.signal.meters import LevelMeter
+from audiodiff.synthesis.clip import OnProgress
 from audiodiff.synthesis.settings import Precision, Resolved
 from audiodiff.synthesis.streams import Window
 from audiodiff.torch_state import standard_state
 
-__all__ = ["ConditionedDenoiser", "Grid", "Plan", "VocoderModel", "compute_dtype", "sample_window"]
+ENDLESS = 1 << 60
 
 
 class ConditionedDenoiser(Protocol):
@@ -76,7 +82,7 @@ class VocoderModel(Protocol):
 
 
 @dataclass(frozen=True)
-class Plan:
+class VocodePlan:
     """Settings resolved against a model: everything that sampling needs to know.
 
     Attributes:
@@ -107,13 +113,49 @@ class Plan:
         return compute_dtype(self.sampling.precision)
 
 
+def make_plan(
+    model: VocoderModel, sampling: Resolved, *, match_level: bool, call_seconds: float, window: tuple[float, bool]
+) -> VocodePlan:
+    """Resolve settings against a vocoder.
+
+    Args:
+        model: the vocoder.
+        sampling: how to sample.
+        match_level: whether the mel is brought to the level of the training audio.
+        call_seconds: the network sees this much new audio at a time.
+        window: seconds that are sampled as one signal, and whether it may be no more.
+
+    Raises:
+        AudiodiffError: sampler or grid do not fit the model's process.
+    """
+    times = GRIDS[sampling.grid](model.process, sampling.steps)
+    calls = count_network_calls(sampling.sampler, model.process, times)
+    frames_per_second = model.mel_spec.sample_rate / model.mel_spec.hop_length
+    piece = max(1, int(call_seconds * frames_per_second))
+    seconds, fixed = window
+    # new audio for at least eight times the context of one side, or the overlap would cost more than a quarter
+    least = 0.0 if fixed else 8.0 * calls * model.context_frames
+    frames = min(max(seconds * frames_per_second, least), float(ENDLESS))
+    return VocodePlan(
+        sampling=sampling,
+        match_level=match_level,
+        times=times,
+        network_calls=calls,
+        piece_frames=piece,
+        window_pieces=max(1, math.ceil(frames / piece)),
+        context_frames=model.context_frames,
+        call_context_frames=model.context_frames + model.condition_context_frames,
+        noise_context_frames=model.noise_context_frames,
+    )
+
+
 def compute_dtype(precision: Precision) -> torch.dtype | None:
     """Return what networks compute in; `None` leaves them in float32."""
     return torch.bfloat16 if precision == "bf16" else None
 
 
 @dataclass(frozen=True)
-class Grid:
+class ChunkLayout:
     """Where a signal is cut: at multiples of `piece_frames`, the last piece being half to one and a half as long."""
 
     n_frames: int
@@ -134,7 +176,7 @@ class Grid:
         first = min(last, max(0, start) // self.piece_frames)
         return range(first, min(last, (min(stop, self.n_frames) - 1) // self.piece_frames) + 1)
 
-    def around(self, piece: int, context: int) -> Window:
+    def with_context(self, piece: int, context: int) -> Window:
         """Return a piece with its surroundings."""
         core_start, core_stop = self.bound(piece), self.bound(piece + 1)
         return Window(max(0, core_start - context), min(self.n_frames, core_stop + context), core_start, core_stop)
@@ -156,13 +198,13 @@ class Grid:
         return found
 
 
-def plan_windows(grid: Grid, plan: Plan) -> list[Window]:
+def plan_windows(layout: ChunkLayout, plan: VocodePlan) -> list[Window]:
     """Return the windows of a signal; `start` to `stop` of each are the frames that `sample_window` takes."""
     margin = max(plan.call_context_frames, plan.noise_context_frames)
-    return grid.windows(plan.window_pieces, _reach(plan, 0), margin)
+    return layout.windows(plan.window_pieces, _reach(plan, 0), margin)
 
 
-def _reach(plan: Plan, call: int) -> int:
+def _reach(plan: VocodePlan, call: int) -> int:
     """Frames beyond a window's core where call number `call` must see the true state."""
     return (plan.network_calls - call) * plan.context_frames
 
@@ -172,8 +214,8 @@ def sample_window(
     model: VocoderModel,
     log_mel: Tensor,
     window: Window,
-    grid: Grid,
-    plan: Plan,
+    layout: ChunkLayout,
+    plan: VocodePlan,
     seed: int,
     report: Callable[[float], None],
 ) -> Tensor:
@@ -183,7 +225,7 @@ def sample_window(
         model: the vocoder.
         log_mel: frames `window.start` to `window.stop`, `[1, n_mels, n_frames]`, on the model's device.
         window: one of `plan_windows`.
-        grid: the cut of the whole signal.
+        layout: the cut of the whole signal.
         plan: the resolved settings.
         seed: of the channel's noise.
         report: called with the share that is done.
@@ -192,19 +234,19 @@ def sample_window(
         `[n_samples]` of the window's core.
     """
     hop = model.mel_spec.hop_length
-    span = grid.pieces(window.core_start - _reach(plan, 0), window.core_stop + _reach(plan, 0))
-    first, last = grid.bound(span.start), grid.bound(span.stop)
-    calls = {piece: grid.around(piece, plan.call_context_frames) for piece in span}
+    span = layout.pieces(window.core_start - _reach(plan, 0), window.core_stop + _reach(plan, 0))
+    first, last = layout.bound(span.start), layout.bound(span.stop)
+    calls = {piece: layout.with_context(piece, plan.call_context_frames) for piece in span}
     conds = {piece: model.prepare(_cut(log_mel, window.start, calls[piece]), plan.compute_dtype) for piece in span}
     draws = {}
     for piece in span:
-        at = grid.around(piece, plan.noise_context_frames)
+        at = layout.with_context(piece, plan.noise_context_frames)
         cond = conds[piece] if at == calls[piece] else None
         draws[piece] = at, model.noise(_cut(log_mel, window.start, at), seed, at.start, cond)
     denoiser = model.denoiser(plan.compute_dtype)
     # For every call the pieces whose state it must see; those whose estimate is needed are one call's reach fewer.
     needed = [
-        grid.pieces(window.core_start - _reach(plan, call), window.core_stop + _reach(plan, call))
+        layout.pieces(window.core_start - _reach(plan, call), window.core_stop + _reach(plan, call))
         for call in range(plan.network_calls + 1)
     ]
     n_calls = sum(len(pieces) for pieces in needed[1:])
@@ -257,3 +299,83 @@ def _cut(log_mel: Tensor, start: int, at: Window) -> Tensor:
 def _core(samples: Tensor, at: Window, hop: int) -> Tensor:
     """Cut the surroundings off the samples of a piece."""
     return samples[..., (at.core_start - at.start) * hop : (at.core_stop - at.start) * hop]
+
+
+def count_network_calls(sampler: str, process: Process, times: Tensor) -> int:
+    """Return how often `sampler` calls the network on the grid `times`, by letting it run on three numbers."""
+    calls = 0
+
+    def denoise(x: Tensor, t: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return torch.zeros_like(x)
+
+    x = torch.ones(1, 1, 3)
+    sample(SAMPLERS[sampler](), denoise, process, process.prior(x), times, noise=lambda draw: torch.ones_like(x))
+    return calls
+
+
+def channel_seed(seed: int, channel: int) -> int:
+    """Return the noise seed of a channel: the given one for the first, unrelated ones for the others."""
+    if channel == 0:
+        return seed
+    digest = hashlib.blake2b(f"{seed}:{channel}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 2
+
+
+def check_samples(output: Tensor, sampling: Resolved) -> None:
+    """Refuse what a model gave if there are values in it that are not finite.
+
+    Raises:
+        AudiodiffError: there are.
+    """
+    if not bool(torch.isfinite(output).all()):
+        raise AudiodiffError(
+            f"the model gave values that are not numbers ({sampling.steps} steps of {sampling.sampler} on the "
+            f"{sampling.grid} grid); try the recommended sampler and steps."
+        )
+
+
+def sample_channels(
+    at: Window,
+    gains: Sequence[float | None],
+    seconds_per_frame: float,
+    n_frames: float,
+    on_progress: OnProgress | None,
+    make: Callable[[int, float | None, Callable[[float], None]], Tensor],
+) -> Tensor:
+    """Make one window of every channel, one after the other.
+
+    Args:
+        at: the window.
+        gains: of each channel; `None` for a silent one.
+        seconds_per_frame: of all frames here.
+        n_frames: of the whole signal.
+        on_progress: called with the seconds done and the seconds in all.
+        make: makes `[n_samples]` of the channel of an index and a gain, and reports the share that is done.
+
+    Returns:
+        `[channels, n_samples]`.
+    """
+    outputs = []
+    for channel, gain in enumerate(gains):
+
+        def report(fraction: float, done: float = channel) -> None:
+            if on_progress is not None:
+                part = (done + fraction) / len(gains) * (at.core_stop - at.core_start)
+                on_progress((at.core_start + part) * seconds_per_frame, n_frames * seconds_per_frame)
+
+        outputs.append(make(channel, gain, report))
+        report(1.0)
+    return torch.stack(outputs)
+
+
+@standard_state()
+def measure_levels(blocks: Iterable[Tensor], spec: MelSpec) -> list[LevelMeter]:
+    """Return the level of every channel of a stream of log-mel blocks `[channels, n_mels, n_frames]`."""
+    meters: list[LevelMeter] = []
+    for block in blocks:
+        meters = meters or [LevelMeter(spec) for _ in range(block.shape[0])]
+        for meter, frames in zip(meters, block, strict=True):
+            meter.add(frames)
+    return meters

@@ -33,8 +33,8 @@ def band_limits(log_mel: Tensor, count: int) -> tuple[float, ...]:
     limits = []
     for band in range(log_mel.shape[0] - count, log_mel.shape[0]):
         below = _below(log_mel, band)
-        heard = below > AUDIBLE
-        limits.append(round(float((log_mel[band] - below)[heard].median()), 2) if bool(heard.any()) else 0.0)
+        audible = below > AUDIBLE
+        limits.append(round(float((log_mel[band] - below)[audible].median()), 2) if bool(audible.any()) else 0.0)
     return tuple(limits)
 
 

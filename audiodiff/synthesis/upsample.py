@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,20 @@ from audiodiff.signal.meters import BandMeter, RmsMeter
 from audiodiff.signal.resample import n_resampled, resample, resample_stream
 from audiodiff.synthesis.arrays import Array, check_rate, like_given, waveform_tensor
 from audiodiff.synthesis.band import Bands, input_notes
-from audiodiff.synthesis.machine import check_model
+from audiodiff.synthesis.clip import OnProgress
+from audiodiff.synthesis.machine import check_model, open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
-from audiodiff.synthesis.sampling import Grid, compute_dtype
-from audiodiff.synthesis.settings import RECOMMENDED, Resolved, Sampling, changed, recommended_by
+from audiodiff.synthesis.sampling import (
+    ChunkLayout,
+    channel_seed,
+    check_samples,
+    compute_dtype,
+    count_network_calls,
+    sample_channels,
+)
+from audiodiff.synthesis.settings import RECOMMENDED, Resolved, Sampling, recommended_by, with_given
 from audiodiff.synthesis.streams import FrameReader, Window
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
-from audiodiff.synthesis.vocode import OnProgress, channel_seed, count_network_calls, open_device
 from audiodiff.torch_state import standard_state
 
 WINDOW_SECONDS = 30.0
@@ -49,6 +57,7 @@ class UpsamplePlan:
         window_frames: usual new frames per window; the last is half to one and a half as long.
         context_frames: frames around a window that its samples depend on.
         output_rate: rate of what comes out (Hz).
+        kept_hz: up to where the band of the input is kept.
     """
 
     sampling: Resolved
@@ -59,6 +68,7 @@ class UpsamplePlan:
     window_frames: int
     context_frames: int
     output_rate: int
+    kept_hz: float
 
     def values(self) -> dict[str, Any]:
         """Return the settings as a file keeps them.
@@ -150,7 +160,17 @@ class UpsamplerSynthesizer:
         frames_per_second = self.sample_rate / model.hop_length
         # New audio for at least eight times the context of one side, or the overlap would cost more than a quarter.
         window = max(math.ceil(self._window_seconds * frames_per_second), 8 * context)
-        return UpsamplePlan(sampling, augmentation, settings.replace, times, calls, window, context, self.sample_rate)
+        return UpsamplePlan(
+            sampling,
+            augmentation,
+            settings.replace,
+            times,
+            calls,
+            window,
+            context,
+            self.sample_rate,
+            self.bands.kept_hz,
+        )
 
     def try_out(self, noise: Array) -> Array:
         """Process noise `[n_samples]` at the model's rate, as `audiodiff doctor` does: that it works, and how fast."""
@@ -193,9 +213,10 @@ class UpsamplerSynthesizer:
         Raises:
             AudiodiffError: the waveform is empty, of another shape, has values that are not numbers, or has the band.
         """
-        given = {"steps": steps, "sampler": sampler, "grid": grid, "seed": seed, "augmentation": augmentation}
-        changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-        plan = self.plan(changed(settings or UpsampleSettings(), changes))
+        chosen = settings or UpsampleSettings()
+        plan = self.plan(
+            with_given(chosen, steps=steps, sampler=sampler, grid=grid, seed=seed, augmentation=augmentation)
+        )
         samples, rate = waveform_tensor(waveform), check_rate(sample_rate)
         band = BandMeter(rate, self.low_rate / 2)
         band.add(samples)
@@ -231,35 +252,30 @@ class UpsamplerSynthesizer:
         n_samples = n_resampled(meter.n_samples, self.low_rate, rate)
         gains = meter.gains(self.model.config.level)
         fetch = FrameReader(resample_stream(low_blocks, self.low_rate, rate))
-        grid = Grid(-(-n_samples // hop), plan.window_frames)
-        for piece in range(grid.n_pieces):
-            at = grid.around(piece, plan.context_frames)
+        layout = ChunkLayout(-(-n_samples // hop), plan.window_frames)
+        for piece in range(layout.n_pieces):
+            at = layout.with_context(piece, plan.context_frames)
             base = fetch(at.start * hop, min(at.stop * hop, n_samples))
-            core = slice((at.core_start - at.start) * hop, (at.core_stop - at.start) * hop)
-            outputs = []
-            for channel, gain in enumerate(gains):
-
-                def report(fraction: float, done: float = channel, at: Window = at) -> None:
-                    if on_progress is not None:
-                        part = (done + fraction) / len(gains) * (at.core_stop - at.core_start)
-                        on_progress((at.core_start + part) * hop / rate, n_samples / rate)
-
-                if gain is None:
-                    outputs.append(base[channel, core])
-                else:
-                    made = self._window(base[channel] * gain, at, plan, channel, report) / gain
-                    outputs.append(made[core])
-                report(1.0)
-            yield torch.stack(outputs)
+            make = partial(self._window, base, at, plan)
+            yield sample_channels(at, gains, hop / rate, n_samples / hop, on_progress, make)
 
     @standard_state()
     def _window(
-        self, base: Tensor, at: Window, plan: UpsamplePlan, channel: int, report: Callable[[float], None]
+        self,
+        base: Tensor,
+        at: Window,
+        plan: UpsamplePlan,
+        channel: int,
+        gain: float | None,
+        report: Callable[[float], None],
     ) -> Tensor:
-        """Make the band of one window of one channel from `[n_samples]` at the model's level, on the CPU."""
+        """Widen one window of one channel of `[channels, n_samples]` -> its core `[n_samples]`, on the CPU."""
         model, sampling = self.model, plan.sampling
+        core = slice((at.core_start - at.start) * model.hop_length, (at.core_stop - at.start) * model.hop_length)
+        if gain is None:
+            return base[channel, core]
         seed = channel_seed(sampling.seed, channel)
-        shown = base[None].to(self.device)
+        shown = (base[channel] * gain)[None].to(self.device)
         level = torch.tensor([plan.augmentation], dtype=torch.float32, device=self.device)
         condition_noise = model.condition_noise(seed, at.start, at.stop).to(self.device)
         cond = model.condition(shown, level, condition_noise if plan.augmentation else None)
@@ -279,12 +295,8 @@ class UpsamplerSynthesizer:
         step = SAMPLERS[sampling.sampler]()
         state = sample(step, denoise, model.process, state, plan.times, noise=noise)  # its own draws count from 1
         output = model.decode(state, shown)[0].float().cpu()
-        if not bool(torch.isfinite(output).all()):
-            raise AudiodiffError(
-                f"the model gave values that are not numbers ({sampling.steps} steps of {sampling.sampler} on the "
-                f"{sampling.grid} grid); try the recommended sampler and steps."
-            )
-        return output
+        check_samples(output, sampling)
+        return (output / gain)[core]
 
 
 @standard_state()

@@ -6,14 +6,14 @@ from audiodiff.signal.levels import LevelPolicy, apply_level
 from audiodiff.synthesis.clip import Clip, OnProgress
 from audiodiff.synthesis.latent import EMPTY_PROMPT, LatentSynthesizer, faded
 from audiodiff.synthesis.loop import circular_waveform, seam_score
-from audiodiff.synthesis.recording import encoded, samples_per_latent, shortest_latents
+from audiodiff.synthesis.recording import encode_audio, samples_per_latent, shortest_latents
 from audiodiff.synthesis.resolved import ResolvedClip
 
 
-def encoded_whole(synthesizer: LatentSynthesizer, samples: Tensor, n_samples: int) -> Tensor:
+def encode_whole(synthesizer: LatentSynthesizer, samples: Tensor, n_samples: int) -> Tensor:
     """Latents of a recording from its beginning to its end, and a little silence where it is very short."""
     n_latents = max(-(-n_samples // samples_per_latent(synthesizer)), shortest_latents(synthesizer))
-    return encoded(synthesizer, samples, 0, n_latents)
+    return encode_audio(synthesizer, samples, 0, n_latents)
 
 
 def rendered(

@@ -9,63 +9,70 @@ from torch import Tensor
 from audiodiff.diffusion.samplers import Denoise
 from audiodiff.errors import AudiodiffError
 
-__all__ = ["PlacedDenoise", "Places", "after", "window_starts", "windowed", "with_places"]
+__all__ = ["ConditionedDenoise", "PositionConditions", "after", "window_starts", "windowed", "with_conditions"]
 
 
-class Places(NamedTuple):
-    """What there is to tell of each position of a state.
+class PositionConditions(NamedTuple):
+    """What is known of each position of a state: an input of the denoiser.
 
     Attributes:
         beats: that have passed, `[n]`; NaN where unknown.
-        known: clean latents that the others must fit, `[channels, n]`, NaN where unknown; None for none.
+        inpaint_condition: clean latents that the others must fit, `[channels, n]`, NaN where unknown; None for none.
     """
 
     beats: Tensor
-    known: Tensor | None = None
+    inpaint_condition: Tensor | None = None
 
-    def at(self, chosen: slice | Tensor) -> "Places":
+    def at(self, chosen: slice | Tensor) -> "PositionConditions":
         """These positions alone."""
-        return Places(self.beats[chosen], None if self.known is None else self.known[:, chosen])
+        return PositionConditions(
+            self.beats[chosen], None if self.inpaint_condition is None else self.inpaint_condition[:, chosen]
+        )
 
-    def roll(self, shift: int) -> "Places":
+    def roll(self, shift: int) -> "PositionConditions":
         """Turned by `shift` positions, on a circle."""
-        return Places(self.beats.roll(shift), None if self.known is None else self.known.roll(shift, dims=-1))
+        return PositionConditions(
+            self.beats.roll(shift),
+            None if self.inpaint_condition is None else self.inpaint_condition.roll(shift, dims=-1),
+        )
 
-    def repeat(self, times: int) -> "Places":
+    def repeat(self, times: int) -> "PositionConditions":
         """The whole `times` over."""
-        return Places(self.beats.repeat(times), None if self.known is None else self.known.repeat(1, times))
+        return PositionConditions(
+            self.beats.repeat(times),
+            None if self.inpaint_condition is None else self.inpaint_condition.repeat(1, times),
+        )
 
 
-PlacedDenoise = Callable[[Tensor, Tensor, Places], Tensor]
-"""As `Denoise`, with what there is to tell of each position of the state.
-
-That is an argument, since windows of a state are at other places of the piece.
-"""
+ConditionedDenoise = Callable[[Tensor, Tensor, PositionConditions], Tensor]
+"""As `Denoise`, with the conditions of the positions as an argument: each window of a state has its own."""
 
 
-def with_places(denoise: PlacedDenoise, places: Places) -> Denoise:
-    """Return a `denoise` for states at these places."""
-    return lambda x, t: denoise(x, t, places)
+def with_conditions(denoise: ConditionedDenoise, conditions: PositionConditions) -> Denoise:
+    """Return a `denoise` for states under these conditions."""
+    return lambda x, t: denoise(x, t, conditions)
 
 
-def after(denoise: PlacedDenoise, known: Tensor, state: Callable[[Tensor], Tensor]) -> PlacedDenoise:
-    """Return a `denoise` whose states follow `known` ones, which it hears and does not give back.
+def after(denoise: ConditionedDenoise, prefix: Tensor, state: Callable[[Tensor], Tensor]) -> ConditionedDenoise:
+    """Return a `denoise` whose states follow those of `prefix`, which it is conditioned on and does not return.
 
     Args:
         denoise: works on `[batch, channels, n]`.
-        known: clean latents `[channels, r]`; at no beat that is known.
+        prefix: clean latents `[channels, r]`; their beats are unknown.
         state: what they are under the noise of times `t`: `[1, channels, r]`.
     """
-    count = known.shape[-1]
+    count = prefix.shape[-1]
 
-    def following(x: Tensor, t: Tensor, places: Places) -> Tensor:
+    def following(x: Tensor, t: Tensor, conditions: PositionConditions) -> Tensor:
         before = state(t).to(x).expand(x.shape[0], -1, -1)
-        unknown = known.new_full((known.shape[0], x.shape[-1]), torch.nan)
-        told = Places(
-            torch.cat([places.beats.new_full((count,), torch.nan), places.beats]),
-            torch.cat([known, unknown if places.known is None else places.known], dim=-1),
+        unknown = prefix.new_full((prefix.shape[0], x.shape[-1]), torch.nan)
+        extended = PositionConditions(
+            torch.cat([conditions.beats.new_full((count,), torch.nan), conditions.beats]),
+            torch.cat(
+                [prefix, unknown if conditions.inpaint_condition is None else conditions.inpaint_condition], dim=-1
+            ),
         )
-        return denoise(torch.cat([before, x], dim=-1), t, told)[..., count:]
+        return denoise(torch.cat([before, x], dim=-1), t, extended)[..., count:]
 
     return following
 
@@ -85,7 +92,7 @@ def window_starts(length: int, window: int, overlap: int) -> list[int]:
     return [round(index * (length - window) / (count - 1)) for index in range(count)]
 
 
-def windowed(denoise: PlacedDenoise, window: int, overlap: int, *, tolerance: int = 0) -> PlacedDenoise:
+def windowed(denoise: ConditionedDenoise, window: int, overlap: int, *, tolerance: int = 0) -> ConditionedDenoise:
     """Return a `denoise` for states of any length from one for states of up to `window` positions.
 
     Each window is denoised by itself; where windows overlap, their estimates cross-fade linearly. Since all windows
@@ -98,10 +105,10 @@ def windowed(denoise: PlacedDenoise, window: int, overlap: int, *, tolerance: in
         tolerance: a state longer than `window` by no more than this is denoised as one, at half the cost of two.
     """
 
-    def joined(x: Tensor, t: Tensor, places: Places) -> Tensor:
+    def joined(x: Tensor, t: Tensor, conditions: PositionConditions) -> Tensor:
         length = x.shape[-1]
         if length <= window + tolerance:
-            return denoise(x, t, places)
+            return denoise(x, t, conditions)
         starts = window_starts(length, window, overlap)
         total = torch.zeros_like(x)
         weight = torch.zeros(length, dtype=x.dtype, device=x.device)
@@ -115,7 +122,7 @@ def windowed(denoise: PlacedDenoise, window: int, overlap: int, *, tolerance: in
                 shared = stop - starts[index + 1]
                 falling = 1 - (torch.arange(shared, dtype=x.dtype, device=x.device) + 1) / (shared + 1)
                 ramp[window - shared :] = torch.minimum(ramp[window - shared :], falling)
-            total[..., start:stop] += denoise(x[..., start:stop], t, places.at(slice(start, stop))) * ramp
+            total[..., start:stop] += denoise(x[..., start:stop], t, conditions.at(slice(start, stop))) * ramp
             weight[start:stop] += ramp
         return total / weight
 

@@ -19,7 +19,7 @@ PLACEHOLDER = "\ue000"
 
 _PAUSE = re.compile(r"\[\s*pause\b\s*([^\]\[\n]*?)\s*\]", re.IGNORECASE)
 _PAUSE_START = re.compile(r"\[\s*pause\b", re.IGNORECASE)
-_EMPHASIS = re.compile(r"(?<![\w*])\*(?=[^\s*])([^*\n]{0,200}?)(?<=[^\s*])\*(?![\w*])")
+_EMPHASIS = re.compile(rf"(?<![\w*])\*(?=[^\s*])([^*\n]{{0,200}}?(?:[^\s*]|{PLACEHOLDER} +))\*(?![\w*])")
 # Slashes are also "and/or", dates and paths: IPA has no space inside and at least one letter that English lacks.
 _IPA = re.compile(r"(?<![\w/])/([^/\s]*[^\x00-\x7f][^/\s]*)/(?![\w/])")
 _IPA_ONLY = frozenset("ˈˌːɑæəɚɝɛɪɔʊʌŋʃʒθðɹɡɾʔɐɒɜɨᵻøœɲʎβɣχçʁʤʧɫɥ")

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.nn.names import with_current_names
 
 WARM_UP_RATIO = 0.1
 """While training is young the half-life is this share of the items seen so far. The average then forgets the
@@ -88,6 +89,7 @@ def copy_tensors(source: Mapping[str, Tensor], target: Mapping[str, Tensor], wha
     Raises:
         AudiodiffError: the two do not have the same names and shapes.
     """
+    source = with_current_names(source, target)
     if source.keys() != target.keys():
         odd = sorted(source.keys() ^ target.keys())[:3]
         raise AudiodiffError(

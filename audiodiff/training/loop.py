@@ -1,7 +1,7 @@
 """The training loop: a generator of steps that knows neither models nor data.
 
-    players = [Player("vocoder", model, loss_fn)]
-    for step in train_steps(players, config, run_dir, resume=True, export=export):
+    models = [ModelAndLoss("vocoder", model, loss_fn)]
+    for step in train_steps(models, config, run_dir, resume=True, export=export):
         ...                                       # log, plot, stop early: the body belongs to the caller
 
 All randomness of a step is a function of `(config.seed, step)`, so a run that was killed and resumed ends
@@ -26,7 +26,7 @@ from audiodiff.training.state import SavedState, has_state, load_state, save_sta
 
 
 class Step(NamedTuple):
-    """One finished training step; `step` counts from 1. Loss, norm and rate are those of the first player."""
+    """One finished training step; `step` counts from 1. Loss, norm and rate are those of the first model."""
 
     step: int
     loss: float
@@ -108,27 +108,21 @@ class TrainConfig:
         divides = self.accumulate >= 1 and self.batch_size % self.accumulate == 0
         _expect(divides, "accumulate", self.accumulate, f"a divisor of batch_size {self.batch_size}")
         _expect(self.learning_rate > 0, "learning_rate", self.learning_rate, "a positive number")
-        _expect(self.warmup_steps >= 0, "warmup_steps", self.warmup_steps, "0 or more")
         ratio = self.final_learning_rate_ratio
         _expect(0 <= ratio <= 1, "final_learning_rate_ratio", ratio, "a number from 0 to 1")
         _expect(all(0 <= b < 1 for b in self.adam_betas), "adam_betas", self.adam_betas, "two numbers below 1")
-        _expect(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
         _expect(self.clip_norm > 0, "clip_norm", self.clip_norm, "a positive number (inf: no clipping)")
-        _expect(self.ema_half_life >= 0, "ema_half_life", self.ema_half_life, "0 (off) or more training items")
         _expect(self.precision in ("fp32", "bf16"), "precision", self.precision, "fp32 or bf16")
-        _expect(self.save_every_seconds >= 0, "save_every_seconds", self.save_every_seconds, "0 or more seconds")
-        _expect(self.log_every >= 1, "log_every", self.log_every, "1 or more steps")
-        _expect(self.validate_every >= 0, "validate_every", self.validate_every, "0 (never) or more steps")
 
 
 @dataclass(frozen=True)
-class Player:
+class ModelAndLoss:
     """A module, the loss that trains it, and its own learning rate (None: the config's).
 
-    A plain model is one player; adversarial training has two, which take turns in the order given. While one
-    player's loss is computed the parameters of the others need no gradients. `loss_fn(step, generator)`
+    Most training has one; adversarial training has two, which are trained in turn, in the order given. While one
+    model's loss is computed the parameters of the others need no gradients. `loss_fn(step, generator)`
     gets the step's number (from 0) and a fresh CPU generator seeded from `(seed, step)`, the same for each
-    player, so two players that draw alike see the same items, times and noise.
+    model, so two models that draw alike see the same items, times and noise.
 
     Where a batch is computed in parts, `loss_fn` is that of the first part and `further` has those of the others, each
     a mean over as many items; their gradients are averaged.
@@ -157,7 +151,7 @@ def step_seed(seed: int, step: int) -> int:
 
 
 def train_steps(
-    players: Sequence[Player],
+    models: Sequence[ModelAndLoss],
     config: TrainConfig,
     run_dir: Path | str,
     *,
@@ -166,14 +160,14 @@ def train_steps(
     on_validate: Callable[[nn.Module, int], None] | None = None,
     name_batch: Callable[[int], str] | None = None,
 ) -> Generator[Step, None, None]:
-    """Train the players and yield every finished step.
+    """Train the models and yield every finished step.
 
     Args:
-        players: who trains, in turn, within each step.
+        models: trained in turn within each step.
         config: the settings.
         run_dir: the run folder; the training state lives in `run_dir/state`.
         resume: go on from the state in `run_dir` if there is one. Without it such a folder is refused.
-        export: called with the first player's module (averaged weights, eval mode) and the number of steps
+        export: called with the first model's module (averaged weights, eval mode) and the number of steps
             done, whenever the state has been saved and at the end.
         on_validate: called in the same way every `validate_every` steps and after the last one.
         name_batch: describes the batch of a step (from 0) for the message of the NaN guard.
@@ -183,9 +177,9 @@ def train_steps(
             state saved last is kept), or the run folder is not fit for what was asked.
     """
     run_dir = Path(run_dir)
-    if not players:
-        raise AudiodiffError("train_steps was given no player; pass at least one Player.")
-    session = _Session(players, config, run_dir)
+    if not models:
+        raise AudiodiffError("train_steps was given no model; pass at least one ModelAndLoss.")
+    session = _Session(models, config, run_dir)
     present = session.agree(has_state(run_dir))
     if present and not resume:
         raise AudiodiffError(f"{run_dir} already holds a training run; resume it or choose another folder.")
@@ -200,9 +194,9 @@ def train_steps(
 
 @dataclass
 class _Trained:
-    """A player with its optimizer."""
+    """A model with its optimizer."""
 
-    player: Player
+    model: ModelAndLoss
     parameters: dict[str, nn.Parameter]
     optimizer: torch.optim.AdamW
     learning_rate: float
@@ -229,23 +223,23 @@ _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 class _Session:
     """Everything that is alive while a run is in memory."""
 
-    def __init__(self, players: Sequence[Player], config: TrainConfig, run_dir: Path) -> None:
+    def __init__(self, models: Sequence[ModelAndLoss], config: TrainConfig, run_dir: Path) -> None:
         self.config = config
         self.run_dir = run_dir
         self.done = 0
         self.elapsed = 0.0
-        self.trained = [_prepare(player, config) for player in players]
+        self.trained = [_prepare(model, config) for model in models]
         owners: dict[int, str] = {}
         for trained in self.trained:
             for parameter in trained.parameters.values():
-                other = owners.setdefault(id(parameter), trained.player.name)
-                if other != trained.player.name:
+                other = owners.setdefault(id(parameter), trained.model.name)
+                if other != trained.model.name:
                     raise AudiodiffError(
-                        f"players {other} and {trained.player.name} share parameters; give each its own module."
+                        f"models {other} and {trained.model.name} share parameters; give each its own module."
                     )
-        if len({trained.player.name for trained in self.trained}) != len(self.trained):
-            raise AudiodiffError("two players have the same name; give each its own.")
-        self.model = players[0].module
+        if len({trained.model.name for trained in self.trained}) != len(self.trained):
+            raise AudiodiffError("two models have the same name; give each its own.")
+        self.model = models[0].module
         self.ema = EMA(self.model, config.ema_half_life)
         self.device = next(iter(self.trained[0].parameters.values())).device
         self.n_processes = _n_processes()
@@ -308,18 +302,18 @@ class _Session:
                         parameter.requires_grad_(other is trained)
             for parameter in trained.parameters.values():
                 parameter.grad = None
-            output = self._gradients(trained.player, step, seed)
+            output = self._gradients(trained.model, step, seed)
             gradients = [p.grad for p in trained.parameters.values() if p.grad is not None]
             if self.n_processes > 1:
                 _average(gradients)
             norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-            prefix = "" if index == 0 else f"{trained.player.name}/"
+            prefix = "" if index == 0 else f"{trained.model.name}/"
             shown.append((f"{prefix}loss", output.loss))
             shown.append((f"{prefix}grad_norm", norm))
             shown.extend((prefix + name, value) for name, value in output.terms.items())
             loss_value, norm_value = torch.stack([output.loss.float(), norm.float()]).tolist()
             if not (math.isfinite(loss_value) and math.isfinite(norm_value)):
-                self._refuse(trained.player.name, step, loss_value, norm_value, name_batch)
+                self._refuse(trained.model.name, step, loss_value, norm_value, name_batch)
             if norm_value > config.clip_norm:
                 torch._foreach_mul_(gradients, config.clip_norm / norm_value)
             for group in trained.optimizer.param_groups:
@@ -348,9 +342,9 @@ class _Session:
             seconds_left=0.0,
         )
 
-    def _gradients(self, player: Player, step: int, seed: int) -> LossOutput:
+    def _gradients(self, model: ModelAndLoss, step: int, seed: int) -> LossOutput:
         """Add up the gradients of a batch, part by part; return the means of what the parts gave."""
-        parts = (player.loss_fn, *player.further)
+        parts = (model.loss_fn, *model.further)
         outputs = []
         for loss_fn in parts:
             # Dropout and the like draw from torch's own generator: tie that to the step as well.
@@ -363,12 +357,10 @@ class _Session:
         means = {name: torch.stack([each[name] for each in outputs]).mean(0) for name in outputs[0]}
         return LossOutput(means.pop(""), means)
 
-    def _refuse(
-        self, player: str, step: int, loss: float, norm: float, name_batch: Callable[[int], str] | None
-    ) -> None:
+    def _refuse(self, model: str, step: int, loss: float, norm: float, name_batch: Callable[[int], str] | None) -> None:
         batch = name_batch(step) if name_batch else f"seed {self.config.seed}, step {step}"
         raise AudiodiffError(
-            f"training of {player} stopped at step {step + 1}: loss {loss}, gradient norm {norm} (expected "
+            f"training of {model} stopped at step {step + 1}: loss {loss}, gradient norm {norm} (expected "
             f"finite numbers) on batch [{batch}]; the last good state is kept in {self.run_dir / 'state'}: "
             "resume with a lower learning rate, or without the clip at fault."
         )
@@ -383,8 +375,8 @@ class _Session:
 
     def _set_training(self, mode: bool) -> None:
         for trained in self.trained:
-            if trained.player.module.training is not mode:
-                trained.player.module.train(mode)
+            if trained.model.module.training is not mode:
+                trained.model.module.train(mode)
 
     def agree(self, wish: bool) -> bool:
         """Let the main process decide for all, since clocks differ."""
@@ -400,7 +392,7 @@ class _Session:
         if self.n_processes == 1:
             return
         for trained in self.trained:
-            for tensor in trained.player.module.state_dict().values():
+            for tensor in trained.model.module.state_dict().values():
                 torch.distributed.broadcast(tensor, src=0)
         self.ema = EMA(self.model, self.config.ema_half_life)
 
@@ -410,40 +402,40 @@ class _Session:
         weights: dict[str, Tensor] = {}
         optimizer: dict[str, Tensor] = {}
         for trained in self.trained:
-            for name, tensor in trained.player.module.state_dict().items():
-                weights[f"{trained.player.name}/{name}"] = tensor
+            for name, tensor in trained.model.module.state_dict().items():
+                weights[f"{trained.model.name}/{name}"] = tensor
             for name, parameter in trained.parameters.items():
                 for key, value in trained.optimizer.state.get(parameter, {}).items():
-                    optimizer[f"{trained.player.name}/{name}/{key}"] = value
+                    optimizer[f"{trained.model.name}/{name}/{key}"] = value
         scalars = {
             "step": self.done,
             "items_seen": self.ema.items_seen,
             "elapsed_seconds": self.elapsed,
             "config": asdict(self.config),
-            "players": [trained.player.name for trained in self.trained],
+            "players": [trained.model.name for trained in self.trained],
         }
         save_state(self.run_dir, scalars, {"weights": weights, "ema": self.ema.tensors(), "optimizer": optimizer})
         self.saved_step = self.done
 
     @torch.no_grad()
     def restore(self, saved: SavedState) -> None:
-        names = [trained.player.name for trained in self.trained]
+        names = [trained.model.name for trained in self.trained]
         if saved.scalars.get("players") != names:
             raise AudiodiffError(
-                f"the run in {self.run_dir} has players {saved.scalars.get('players')}, this one {names}; "
+                f"the run in {self.run_dir} has models {saved.scalars.get('players')}, this one {names}; "
                 "resume with the configuration that the run was started with."
             )
         weights = {
-            f"{trained.player.name}/{name}": tensor
+            f"{trained.model.name}/{name}": tensor
             for trained in self.trained
-            for name, tensor in trained.player.module.state_dict().items()
+            for name, tensor in trained.model.module.state_dict().items()
         }
         copy_tensors(saved.group("weights"), weights, "weights")
         self.ema.load(saved.group("ema"), int(saved.scalars["items_seen"]))
         moments = dict(saved.group("optimizer"))
         for trained in self.trained:
             for name, parameter in trained.parameters.items():
-                prefix = f"{trained.player.name}/{name}/"
+                prefix = f"{trained.model.name}/{name}/"
                 known = {key: moments.pop(prefix + key) for key in _MOMENTS if prefix + key in moments}
                 if not known:
                     continue  # no gradient has reached it yet
@@ -462,21 +454,21 @@ class _Session:
         self.saved_step = self.done
 
 
-def _prepare(player: Player, config: TrainConfig) -> _Trained:
-    parameters = {name: p for name, p in player.module.named_parameters() if p.requires_grad}
+def _prepare(model: ModelAndLoss, config: TrainConfig) -> _Trained:
+    parameters = {name: p for name, p in model.module.named_parameters() if p.requires_grad}
     if not parameters:
-        raise AudiodiffError(f"player {player.name} has no trainable parameters; pass a module that has some.")
+        raise AudiodiffError(f"model {model.name} has no trainable parameters; pass a module that has some.")
     # Biases and gains are not decayed: pulling them to zero regularises nothing.
     groups = [
         {"params": [p for p in parameters.values() if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters.values() if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    rate = config.learning_rate if player.learning_rate is None else player.learning_rate
+    rate = config.learning_rate if model.learning_rate is None else model.learning_rate
     # Fused AdamW is one pass over the memory; measured on two CPU cores it is also the fastest form.
     optimizer = torch.optim.AdamW(
         [group for group in groups if group["params"]], lr=rate, betas=config.adam_betas, fused=True
     )
-    return _Trained(player, parameters, optimizer, rate)
+    return _Trained(model, parameters, optimizer, rate)
 
 
 def _average(gradients: list[Tensor]) -> None:

@@ -8,7 +8,7 @@ from audiodiff.signal.mel import preset
 from audiodiff.synthesis.loop import seam_score
 from benchmarks.edit_measures import (
     Abruptness,
-    Places,
+    AbruptnessSample,
     abruptness,
     beat_scores,
     jumps,
@@ -108,7 +108,7 @@ def test_curves_rise_or_do_not() -> None:
 
 
 def test_places_are_summed_up() -> None:
-    places = Places("x", tuple(Abruptness(jump, 2.0) for jump in (0.5, 1.0, 1.2, 4.0)))
+    places = AbruptnessSample("x", tuple(Abruptness(jump, 2.0) for jump in (0.5, 1.0, 1.2, 4.0)))
     assert places.median("jump") == pytest.approx(1.1)
     assert places.share("jump") == 0.5
     assert places.share("jump", 1.25) == 0.75

@@ -7,16 +7,16 @@ import pytest
 
 from audiodiff.errors import AudiodiffError
 from benchmarks import edits
-from benchmarks.edit_measures import Abruptness, Likeness, Places
+from benchmarks.edit_measures import Abruptness, AbruptnessSample, Likeness
 from benchmarks.edit_report import (
     OTHER_BEATS,
     Curves,
     Findings,
+    abruptness_table,
     curve_table,
     draw,
     likeness_table,
     markdown,
-    place_table,
     seam_table,
     summary,
 )
@@ -31,7 +31,7 @@ def curves(*clips: list[float]) -> Curves:
 
 
 def findings() -> Findings:
-    places = (Places("inpaint", (Abruptness(0.5, 0.75), Abruptness(1.5, 0.25))),)
+    places = (AbruptnessSample("inpaint", (Abruptness(0.5, 0.75), Abruptness(1.5, 0.25))),)
     up, down = curves([1.0, 2.0, 3.0], [2.0, 3.0, 5.0]), curves([3.0, 2.0, 1.0], [4.0, 3.0, 2.0])
     return Findings((2, 1), up, up, down, places, 0, places, 30.0, {"--loop": [0.5, 1.5], OTHER_BEATS: [0.75]})
 
@@ -61,8 +61,8 @@ def test_the_table_of_a_knob_says_which_way_the_means_go() -> None:
 
 
 def test_places_and_seams_have_their_shares() -> None:
-    places = Places("x", (Abruptness(0.5, 2.0), Abruptness(1.2, 3.0), Abruptness(2.0, 1.0)))
-    assert place_table([places]).splitlines()[2] == "| x | 3 | 1.20 | 33 % | 67 % | 2.00 | 33 % | 33 % |"
+    places = AbruptnessSample("x", (Abruptness(0.5, 2.0), Abruptness(1.2, 3.0), Abruptness(2.0, 1.0)))
+    assert abruptness_table([places]).splitlines()[2] == "| x | 3 | 1.20 | 33 % | 67 % | 2.00 | 33 % | 33 % |"
     assert seam_table({"a": [0.5, 1.1, 3.0]}).splitlines()[2] == "| a | 3 | 1.10 | 3.00 | 33 % | 67 % |"
 
 
@@ -76,7 +76,7 @@ def test_the_report_has_every_part_and_says_what_was_changed(tmp_path: Path) -> 
 
 def test_the_summary_has_a_line_for_each_verb_and_none_for_what_was_not_measured() -> None:
     found = findings()
-    named = Places("inpaint, recordings", found.joins[0].found)
+    named = AbruptnessSample("inpaint, recordings", found.joins[0].found)
     lines = summary(replace(found, joins=(named,))).splitlines()
     assert "2 held-out recordings and 1 clips" in lines[0]
     assert "changed: 0." in lines[0]

@@ -105,7 +105,9 @@ class Visitor:
         self.foreign: list[str] = []
         self.failed: list[str] = []
         page.set_default_timeout(PATIENCE * 1000)
-        page.on("request", lambda asked: None if asked.url.startswith((url, "blob:", "data:")) else self._note(asked))
+        page.on(
+            "request", lambda request: None if request.url.startswith((url, "blob:", "data:")) else self._note(request)
+        )
         page.on("pageerror", lambda error: self.failed.append(str(error)))
         self.open()
 

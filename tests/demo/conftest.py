@@ -8,8 +8,8 @@ import pytest
 import soundfile
 
 from audiodiff.signal.resample import resample
+from demo.app_state import AppState, Models, load_models, open_state
 from demo.limits import Limits
-from demo.studio import Models, Studio, load_models, open_studio
 from tests.models.upsampler import cases as upsampler_cases
 from tests.synthesis.latent_models import RATE, write_latent_model
 
@@ -62,10 +62,10 @@ def limits() -> Limits:
 
 
 @pytest.fixture
-def studio(models: Models, limits: Limits, tmp_path: Path) -> Iterator[Studio]:
-    studio = open_studio(models, limits, library=tmp_path / "prompts.json", parent=tmp_path)
-    yield studio
-    studio.close()
+def state(models: Models, limits: Limits, tmp_path: Path) -> Iterator[AppState]:
+    state = open_state(models, limits, library=tmp_path / "prompts.json", parent=tmp_path)
+    yield state
+    state.close()
 
 
 @pytest.fixture(scope="session")

@@ -8,23 +8,24 @@ import pytest
 
 gr = pytest.importorskip("gradio", reason="the extra demo")
 
-from audiodiff.cli import extend, generate, inpaint, interpolate, upsample, vary, vocode  # noqa: E402
+from audiodiff.cli.verb_command import VerbCommand  # noqa: E402
 from audiodiff.errors import AudiodiffError  # noqa: E402
 from audiodiff.synthesis.provenance import read_provenance  # noqa: E402
+from audiodiff.synthesis.verbs import VERBS  # noqa: E402
 from demo import handlers, widgets  # noqa: E402
 from demo.app import build_app  # noqa: E402
-from demo.handlers import Asked  # noqa: E402
+from demo.app_state import AppState, Models, open_state  # noqa: E402
+from demo.handlers import ClipRequest  # noqa: E402
 from demo.jobs import Stopped  # noqa: E402
 from demo.limits import Limits  # noqa: E402
-from demo.studio import Models, Studio, open_studio  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def app(models: Models, limits: Limits, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("page")
-    studio = open_studio(models, limits, library=folder / "prompts.json", parent=folder)
-    yield build_app(models, studio=studio)
-    studio.close()
+    state = open_state(models, limits, library=folder / "prompts.json", parent=folder)
+    yield build_app(models, state=state)
+    state.close()
 
 
 WAYS = ["Vary", "Inpaint", "Extend", "Interpolate"]
@@ -40,52 +41,28 @@ def public(app: Any) -> list[str]:
 
 def test_the_page_has_its_tabs_and_its_api(app: Any) -> None:
     assert tabs(app) == ["Create", "Edit", *WAYS, "Vocoder", "Upsample", "Library", "Inspect"]
-    assert public(app) == [
-        "generate", "loop", "vary", "inpaint", "extend", "interpolate", "vocode", "upsample", "inspect", "replay",
-        "stop",
-    ]  # fmt: skip
+    assert public(app) == [*VERBS, "loop", "inspect", "replay", "stop"]
     assert not app.analytics_enabled
 
 
-@pytest.mark.parametrize(
-    ("module", "required"),
-    [
-        (generate, ["prompt"]),
-        (vary, ["clip"]),
-        (inpaint, ["clip", "region"]),
-        (extend, ["clip"]),
-        (interpolate, []),
-        (vocode, ["input"]),
-        (upsample, ["input"]),
-    ],
-)
-def test_the_arguments_of_the_api_are_those_of_the_command_line(app: Any, module: Any, required: list[str]) -> None:
-    name = module.__name__.rpartition(".")[2]
+REQUIRED = {"generate": ["prompt"], "inpaint": ["clip", "region"], "interpolate": [], "vocode": ["input"]}
+LOCAL = {"example", "guidance_interval", "rate", "mel"}
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_the_arguments_of_the_api_are_those_of_the_command_line(app: Any, name: str) -> None:
     subparsers = argparse.ArgumentParser().add_subparsers()
-    module.add_parser(subparsers)
+    VerbCommand(VERBS[name]).add_parser(subparsers)
     known = {action.dest: action for action in subparsers.choices[name]._actions}
-    parameters = app.get_api_info()["named_endpoints"][f"/{name}"]["parameters"]
-    for parameter in parameters:
-        called = parameter["parameter_name"]
-        if called == "format":  # -o has it in the name of the file
-            continue
-        assert called in known
-        if called not in ("count", *required) and parameter["parameter_default"] not in (None, ""):
-            assert parameter["parameter_default"] in (known[called].default, 8.0)
-    assert [p["parameter_name"] for p in parameters if not p["parameter_has_default"]] == required
-    left_out = {
-        "no_provenance",
-        "sidecar",
-        "model",
-        "device",
-        "output",
-        "help",
-        "example",
-        "guidance_interval",
-        "rate",
-        "mel",
+    parameters = {
+        each["parameter_name"]: each for each in app.get_api_info()["named_endpoints"][f"/{name}"]["parameters"]
     }
-    assert set(known) - {parameter["parameter_name"] for parameter in parameters} <= left_out
+    assert {*parameters} == VERBS[name].values - LOCAL | {"format"}  # which -o has in the name of the file
+    required = [called for called, each in parameters.items() if not each["parameter_has_default"]]
+    assert required == REQUIRED.get(name, [VERBS[name].arguments[0].name])
+    for called in {*parameters} - {*required, "format", "count"}:
+        default = parameters[called]["parameter_default"]
+        assert default in (None, "", known[called].default, 8.0), called
 
 
 @pytest.mark.parametrize(
@@ -96,9 +73,9 @@ def test_the_arguments_of_the_api_are_those_of_the_command_line(app: Any, module
         ("upsampler", ["Create", "Edit", *WAYS, "Vocoder", "Library", "Inspect"]),
     ],
 )
-def test_tabs_without_a_model_are_left_out(studio: Studio, missing: str, wanted: list[str]) -> None:
-    bare = replace(studio, models=replace(studio.models, **{missing: None}))
-    assert tabs(build_app(bare.models, studio=bare)) == wanted
+def test_tabs_without_a_model_are_left_out(state: AppState, missing: str, wanted: list[str]) -> None:
+    bare = replace(state, models=replace(state.models, **{missing: None}))
+    assert tabs(build_app(bare.models, state=bare)) == wanted
 
 
 def test_a_page_is_built_from_models_and_limits_alone(
@@ -109,10 +86,10 @@ def test_a_page_is_built_from_models_and_limits_alone(
     assert "Create" in tabs(app)
 
 
-def test_a_demo_that_keeps_no_prompts_says_so(studio: Studio) -> None:
-    bare = replace(studio, library=None)
+def test_a_demo_that_keeps_no_prompts_says_so(state: AppState) -> None:
+    bare = replace(state, library=None)
     texts = [
-        block.value for block in build_app(bare.models, studio=bare).blocks.values() if isinstance(block, gr.Markdown)
+        block.value for block in build_app(bare.models, state=bare).blocks.values() if isinstance(block, gr.Markdown)
     ]
     assert any("keeps no prompts" in str(text) for text in texts)
 
@@ -213,8 +190,12 @@ def visible_accordions(app: Any) -> list[str]:
     return [block.label for block in app.blocks.values() if isinstance(block, gr.Accordion) and block.visible]
 
 
-def test_the_buttons_of_a_card_make_more_of_its_clip(app: Any, studio: Studio) -> None:
-    clip = handlers.generate(studio, widgets.ignore, user="x", seconds=0.5, asked=Asked("flute", steps=2)).clips[0].path
+def test_the_buttons_of_a_card_make_more_of_its_clip(app: Any, state: AppState) -> None:
+    clip = (
+        handlers.generate(state, widgets.ignore, user="x", seconds=0.5, request=ClipRequest("flute", steps=2))
+        .clips[0]
+        .path
+    )
     makers = [fn for fn in app.fns.values() if fn.fn is not None and fn.fn.__name__ == "make_again"]
     assert len(makers) == 2 * 4 * 4  # two tabs of four cards with four buttons
     players = [
@@ -303,9 +284,11 @@ def test_the_tabs_of_recordings_have_an_example(app: Any) -> None:
     assert [Path(fn.fn()).name for fn in takers] == ["example.flac", "example-8k.flac"]
 
 
-def test_a_clip_brings_its_prompt(app: Any, studio: Studio, voice: Path) -> None:
+def test_a_clip_brings_its_prompt(app: Any, state: AppState, voice: Path) -> None:
     fn = event(app, "bring").fn
-    made = handlers.generate(studio, widgets.ignore, user="me", seconds=0.5, asked=Asked("flute", "drums")).clips[0]
+    made = handlers.generate(
+        state, widgets.ignore, user="me", seconds=0.5, request=ClipRequest("flute", "drums")
+    ).clips[0]
     assert fn(str(made.path)) == ("flute", "drums")
     assert "flute" not in str(fn(str(voice)))
     with pytest.raises(gr.Error, match="not on the server"):
@@ -358,10 +341,10 @@ def test_what_others_wrote_cannot_hide_or_turn_what_is_shown(capsys: pytest.Capt
     assert "\x1b" not in capsys.readouterr().err
 
 
-def test_the_card_of_a_model_is_text(studio: Studio) -> None:
+def test_the_card_of_a_model_is_text(state: AppState) -> None:
     about = "<img src=x> ![x](http://a.example/x.png) \u202e **music**"
-    bare = replace(studio, models=replace(studio.models, about=about))
-    blocks = build_app(bare.models, studio=bare).blocks.values()
+    bare = replace(state, models=replace(state.models, about=about))
+    blocks = build_app(bare.models, state=bare).blocks.values()
     (heading,) = (
         str(block.value) for block in blocks if isinstance(block, gr.Markdown) and "# audiodiff" in block.value
     )

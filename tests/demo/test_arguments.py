@@ -7,18 +7,18 @@ import pytest
 gr = pytest.importorskip("gradio", reason="the extra demo")
 
 from demo.app import build_app  # noqa: E402
+from demo.app_state import Models, open_state  # noqa: E402
 from demo.limits import Limits  # noqa: E402
-from demo.studio import Models, open_studio  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def app(models: Models, limits: Limits, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("page")
-    studio = open_studio(models, limits, library=folder / "prompts.json", parent=folder)
-    app = build_app(models, studio=studio)
+    state = open_state(models, limits, library=folder / "prompts.json", parent=folder)
+    app = build_app(models, state=state)
     app.has_launched, app.blocked_paths, app.allowed_paths = True, [], []  # else Gradio takes any file
     yield app
-    studio.close()
+    state.close()
 
 
 def call(app: Any, name: str, change: dict[str, Any], n_left_out: int = 0) -> str:

@@ -235,10 +235,10 @@ def test_a_newcomer_has_everything_within_two_minutes(
 ) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     load = os.getloadavg()[0]
-    begun, log = time.monotonic(), []
+    started, log = time.monotonic(), []
 
     def passed(what: str) -> None:
-        log.append(f"{what} after {time.monotonic() - begun:.1f} s")
+        log.append(f"{what} after {time.monotonic() - started:.1f} s")
 
     server = Server(tmp_path)
     try:
@@ -267,7 +267,7 @@ def test_a_newcomer_has_everything_within_two_minutes(
             visitor.expect("inspect-originals", varied.name[:8])
             visitor.run("replay", "inspect-status", "Identical")
             passed("replayed")
-            taken = time.monotonic() - begun
+            taken = time.monotonic() - started
     finally:
         server.end()
     with capsys.disabled():

@@ -8,8 +8,8 @@ import soundfile
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.provenance import read_provenance
 from demo import edits, handlers
-from demo.handlers import Asked, Created, Update
-from demo.studio import Studio
+from demo.app_state import AppState
+from demo.handlers import ClipRequest, Created, Update
 from tests.synthesis.latent_models import RATE
 
 TEXT = {"prompt": "flute", "steps": 2}
@@ -19,19 +19,20 @@ def ignore(update: Update) -> None:
     pass
 
 
-def edit(name: str, studio: Studio, clip: Path | str | None, report: Any = ignore, **given: Any) -> Created:
-    asked = {key: given.pop(key) for key in Asked.__dataclass_fields__ if key in given}
-    function = getattr(edits, name)
+def edit(name: str, state: AppState, clip: Path | str | None, report: Any = ignore, **given: Any) -> Created:
+    request = {key: given.pop(key) for key in ClipRequest.__dataclass_fields__ if key in given}
     own = {"clips": clip} if name == "interpolate" else {"clip": clip}
-    return function(studio, report, user="me", asked=Asked(**{"prompt": "", "steps": 2, **asked}), **own, **given)
+    return edits.edit(
+        state, report, name, user="me", request=ClipRequest(**{"prompt": "", "steps": 2, **request}), **own, **given
+    )
 
 
 def sound(created: Created, index: int = 0) -> np.ndarray:
     return soundfile.read(created.clips[index].path)[0]
 
 
-def test_variations_have_seeds_of_their_own_and_are_as_loud_as_the_clip(studio: Studio, voice: Path) -> None:
-    made = edit("vary", studio, voice, count=2, seed=4, strength=0.5)
+def test_variations_have_seeds_of_their_own_and_are_as_loud_as_the_clip(state: AppState, voice: Path) -> None:
+    made = edit("vary", state, voice, count=2, seed=4, strength=0.5)
     assert [clip.path.name for clip in made.clips] == ["my-voice-vary-seed4.flac", "my-voice-vary-seed5.flac"]
     first, second = sound(made, 0), sound(made, 1)
     assert first.shape == (RATE,)
@@ -41,20 +42,22 @@ def test_variations_have_seeds_of_their_own_and_are_as_loud_as_the_clip(studio: 
     assert record.inputs[0].name == "my voice.wav"
 
 
-def test_a_clip_brings_its_own_prompt_where_none_is_given(studio: Studio, voice: Path) -> None:
+def test_a_clip_brings_its_own_prompt_where_none_is_given(state: AppState, voice: Path) -> None:
     clip = (
-        handlers.generate(studio, ignore, user="me", seconds=1.0, asked=Asked("flute", "drums", steps=2)).clips[0].path
+        handlers.generate(state, ignore, user="me", seconds=1.0, request=ClipRequest("flute", "drums", steps=2))
+        .clips[0]
+        .path
     )
     for prompt, wanted in ((None, ("flute", "drums")), ("", ("", "")), ("harp", ("harp", ""))):
-        record = read_provenance(edit("vary", studio, clip, prompt=prompt).clips[0].path)
+        record = read_provenance(edit("vary", state, clip, prompt=prompt).clips[0].path)
         assert (record.prompt, record.negative) == wanted
-    assert edits.prompts_of(studio, clip) == ("flute", "drums")
-    assert edits.prompts_of(studio, voice) is None
-    assert edits.prompts_of(studio, None) is None
+    assert edits.prompts_of(state, clip) == ("flute", "drums")
+    assert edits.prompts_of(state, voice) is None
+    assert edits.prompts_of(state, None) is None
 
 
-def test_only_the_regions_change(studio: Studio, voice: Path) -> None:
-    made = sound(edit("inpaint", studio, voice, region="0.2:0.4, 0.7:0.8", strength=1.0))
+def test_only_the_regions_change(state: AppState, voice: Path) -> None:
+    made = sound(edit("inpaint", state, voice, region="0.2:0.4, 0.7:0.8", strength=1.0))
     before = soundfile.read(voice)[0]
     changed = np.flatnonzero(made != before) / RATE
     assert changed.min() >= 0.2
@@ -63,34 +66,34 @@ def test_only_the_regions_change(studio: Studio, voice: Path) -> None:
     assert changed.size > 0.2 * RATE
 
 
-def test_a_clip_goes_on_or_is_led_into(studio: Studio, voice: Path) -> None:
+def test_a_clip_goes_on_or_is_led_into(state: AppState, voice: Path) -> None:
     before = soundfile.read(voice)[0]
-    after = sound(edit("extend", studio, voice, seconds=1.5))
+    after = sound(edit("extend", state, voice, seconds=1.5))
     assert after.shape == (round(2.5 * RATE),)
     np.testing.assert_array_equal(after[:RATE], before)
-    led = sound(edit("extend", studio, voice, seconds=0.5, before=True))
+    led = sound(edit("extend", state, voice, seconds=0.5, before=True))
     np.testing.assert_array_equal(led[-RATE:], before)
 
 
-def test_the_fade_of_a_clip_of_ours_is_made_anew_unless_it_is_to_stay(studio: Studio) -> None:
-    clip = handlers.generate(studio, ignore, user="me", seconds=1.0, asked=Asked("flute", steps=2)).clips[0].path
+def test_the_fade_of_a_clip_of_ours_is_made_anew_unless_it_is_to_stay(state: AppState) -> None:
+    clip = handlers.generate(state, ignore, user="me", seconds=1.0, request=ClipRequest("flute", steps=2)).clips[0].path
     trims = [
-        read_provenance(edit("extend", studio, clip, seconds=0.5, trim=trim).clips[0].path).settings["trim"]
+        read_provenance(edit("extend", state, clip, seconds=0.5, trim=trim).clips[0].path).settings["trim"]
         for trim in (None, 0.0)
     ]
     assert trims == [0.01, 0.0]
 
 
-def test_clips_lie_between_two_and_have_one_seed(studio: Studio, voice: Path) -> None:
-    other = edit("vary", studio, voice, strength=1.0).clips[0].path
-    made = edit("interpolate", studio, [voice, other], count=3, seed=6, strength=0.2)
+def test_clips_lie_between_two_and_have_one_seed(state: AppState, voice: Path) -> None:
+    other = edit("vary", state, voice, strength=1.0).clips[0].path
+    made = edit("interpolate", state, [voice, other], count=3, seed=6, strength=0.2)
     assert [clip.seed for clip in made.clips] == [6, 6, 6]
     positions = [read_provenance(clip.path).settings["position"] for clip in made.clips]
     assert positions == [0.0, 0.5, 1.0]
 
 
-def test_prompts_are_gone_between_without_clips(studio: Studio) -> None:
-    made = edit("interpolate", studio, None, prompts=["flute", "drums"], seconds=1.0, count=2)
+def test_prompts_are_gone_between_without_clips(state: AppState) -> None:
+    made = edit("interpolate", state, None, prompts=["flute", "drums"], seconds=1.0, count=2)
     assert [clip.path.name for clip in made.clips] == ["prompts-1.flac", "prompts-2.flac"]
     assert [read_provenance(clip.path).prompt for clip in made.clips] == ["flute", "drums"]
 
@@ -99,11 +102,11 @@ def test_prompts_are_gone_between_without_clips(studio: Studio) -> None:
     ("prompt", "to", "wanted"), [("flute", "drums", ["flute", "drums"]), ("flute", "", ["flute", "flute"])]
 )
 def test_the_page_has_two_places_for_clips_and_two_for_prompts(
-    studio: Studio, voice: Path, prompt: str, to: str, wanted: list[str]
+    state: AppState, voice: Path, prompt: str, to: str, wanted: list[str]
 ) -> None:
-    asked = Asked(prompt, count=2, steps=2)
+    request = ClipRequest(prompt, count=2, steps=2)
     made = edits.interpolate_between(
-        studio, ignore, user="me", clips=(voice, voice), asked=asked, prompt=to, strength=0.5
+        state, ignore, user="me", clips=(voice, voice), request=request, prompt=to, strength=0.5
     )
     assert [read_provenance(clip.path).prompt for clip in made.clips] == wanted
 
@@ -112,7 +115,6 @@ def test_the_page_has_two_places_for_clips_and_two_for_prompts(
     ("name", "given", "message"),
     [
         ("vary", {"strength": 1.5}, "strength is 1.5"),
-        ("vary", {"strength": None}, "strength is missing"),
         ("vary", {"prompt": "(flute"}, "never closed"),
         ("vary", {"steps": 51}, "from 1 to 50"),
         ("inpaint", {"region": ""}, "no region is given"),
@@ -125,11 +127,11 @@ def test_the_page_has_two_places_for_clips_and_two_for_prompts(
     ],
 )
 def test_what_cannot_be_done_gets_a_sentence(
-    studio: Studio, voice: Path, name: str, given: dict[str, Any], message: str
+    state: AppState, voice: Path, name: str, given: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(AudiodiffError, match=message):
-        edit(name, studio, voice, **given)
-    assert list(studio.workspace.folder.rglob("*.flac")) == []
+        edit(name, state, voice, **given)
+    assert list(state.workspace.folder.rglob("*.flac")) == []
 
 
 @pytest.mark.parametrize(
@@ -138,50 +140,50 @@ def test_what_cannot_be_done_gets_a_sentence(
         ({"count": 1}, "from 2 to 4"),
         ({"clips": 1}, "give two"),
         ({"clips": 0}, "give two"),
-        ({"prompts": ["a"]}, "expected two texts"),
-        ({"prompts": "ab"}, "expected two texts"),
+        ({"prompts": ["a"]}, "expected 2 texts"),
+        ({"prompts": "ab"}, "expected 2 texts"),
         ({"prompts": ["a", 3]}, "must be text"),
         ({"prompts": ["a", "(b"]}, "never closed"),
-        ({"prompts": ["a", "b"], "prompt": "c"}, "leave the one out"),
+        ({"prompts": ["a", "b"], "prompt": "c"}, "give one of them"),
     ],
 )
-def test_what_has_no_middle_gets_a_sentence(studio: Studio, voice: Path, given: dict[str, Any], message: str) -> None:
+def test_what_has_no_middle_gets_a_sentence(state: AppState, voice: Path, given: dict[str, Any], message: str) -> None:
     clips = [voice] * given.pop("clips", 2)
     with pytest.raises(AudiodiffError, match=message):
-        edit("interpolate", studio, clips, **{"count": 2, **given})
+        edit("interpolate", state, clips, **{"count": 2, **given})
 
 
-def test_what_is_too_long_is_not_worked_through(studio: Studio, tmp_path: Path) -> None:
+def test_what_is_too_long_is_not_worked_through(state: AppState, tmp_path: Path) -> None:
     long = tmp_path / "long.flac"
     soundfile.write(long, np.zeros((10 * 8000, 2)), 8000)
     for name, given in (("vary", {}), ("extend", {"seconds": 5.0}), ("inpaint", {"region": "0:5"})):
         with pytest.raises(AudiodiffError, match="s of sound would be new"):
-            edit(name, studio, long, **given)
+            edit(name, state, long, **given)
     for name in ("vary", "extend"):
         with pytest.raises(AudiodiffError, match="no file was given"):
-            edit(name, studio, None)
+            edit(name, state, None)
 
 
-def test_an_edit_stops_at_its_next_step(studio: Studio, voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_edit_stops_at_its_next_step(state: AppState, voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handlers, "REPORT_SECONDS", 0.0)
     said: list[str] = []
 
     def report(update: Update) -> None:
         said.append(update.text)
         if "step 2 " in update.text:
-            studio.jobs.stop("me")
+            state.jobs.stop("me")
 
-    made = edit("vary", studio, voice, report, steps=40, strength=1.0)
+    made = edit("vary", state, voice, report, steps=40, strength=1.0)
     assert made.stopped
     assert len(said) == 2
 
 
-def test_one_click_makes_more_of_a_clip(studio: Studio, voice: Path) -> None:
-    asked = Asked("flute", "drums", seed=6, steps=2, level="loudness")
-    clip = handlers.generate(studio, ignore, user="me", seconds=1.0, asked=asked).clips[0].path
+def test_one_click_makes_more_of_a_clip(state: AppState, voice: Path) -> None:
+    request = ClipRequest("flute", "drums", seed=6, steps=2, level="loudness")
+    clip = handlers.generate(state, ignore, user="me", seconds=1.0, request=request).clips[0].path
 
     def again(what: str, source: Path = clip) -> list[Any]:
-        made = edits.again(studio, ignore, user="me", clip=source, what=what, seed=3).clips
+        made = edits.again(state, ignore, user="me", clip=source, what=what, seed=3).clips
         return [read_provenance(one.path) for one in made]
 
     subtle, strong = again("subtle"), again("strong")

@@ -17,8 +17,8 @@ from starlette.responses import JSONResponse, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from demo import gate
+from demo.app_state import AppState
 from demo.gate import Gate
-from demo.studio import Studio
 
 OK = JSONResponse({"ok": True})
 
@@ -56,9 +56,9 @@ def ask(app: ASGIApp, method: str, path: str, *, address: str = "127.0.0.1", **g
     ],
 )
 def test_a_demo_for_this_computer_answers_to_its_names_alone(
-    studio: Studio, headers: dict[str, str], names: tuple[str, ...] | None, status: int
+    state: AppState, headers: dict[str, str], names: tuple[str, ...] | None, status: int
 ) -> None:
-    assert ask(Gate(answer, studio, names), "POST", "/gradio_api/queue/join", headers=headers).status_code == status
+    assert ask(Gate(answer, state, names), "POST", "/gradio_api/queue/join", headers=headers).status_code == status
 
 
 def chunks(size: int) -> Any:
@@ -69,8 +69,8 @@ def chunks(size: int) -> Any:
     return stream()
 
 
-def test_requests_are_no_larger_than_four_prompts_and_uploads_than_four_files(studio: Studio) -> None:
-    app, most = Gate(answer, studio, ()), studio.limits.body_bytes
+def test_requests_are_no_larger_than_four_prompts_and_uploads_than_four_files(state: AppState) -> None:
+    app, most = Gate(answer, state, ()), state.limits.body_bytes
     for path in ("/gradio_api/queue/join", "/gradio_api/call/generate", "/login", "/gradio_api/upload_not"):
         assert ask(app, "POST", path, content=bytes(most)).json() == {"size": most}
         told = ask(app, "POST", path, content=bytes(most + 1))
@@ -84,8 +84,8 @@ def test_requests_are_no_larger_than_four_prompts_and_uploads_than_four_files(st
 @pytest.mark.parametrize(
     "path", ["process_recording", "deep_link", "component_server/", "stream/x", "proxy=http://a", "monitoring/x"]
 )
-def test_what_the_page_does_without_is_closed(studio: Studio, path: str) -> None:
-    assert ask(Gate(answer, studio, None), "POST", f"/gradio_api/{path}").status_code == 404
+def test_what_the_page_does_without_is_closed(state: AppState, path: str) -> None:
+    assert ask(Gate(answer, state, None), "POST", f"/gradio_api/{path}").status_code == 404
 
 
 def uploading(folder: Path, name: str, content: bytes) -> ASGIApp:
@@ -97,34 +97,34 @@ def uploading(folder: Path, name: str, content: bytes) -> ASGIApp:
     return app
 
 
-def test_uploads_are_sounds(studio: Studio, voice: Path) -> None:
-    folder = studio.workspace.folder
-    told = ask(Gate(uploading(folder, "fine.wav", voice.read_bytes()), studio, ()), "POST", "/gradio_api/upload")
+def test_uploads_are_sounds(state: AppState, voice: Path) -> None:
+    folder = state.workspace.folder
+    told = ask(Gate(uploading(folder, "fine.wav", voice.read_bytes()), state, ()), "POST", "/gradio_api/upload")
     assert (told.status_code, told.json()) == (200, [str(folder / "fine.wav")])
     for name in ("page.html", "page.wav", "page.json", "page.npy"):
-        told = ask(Gate(uploading(folder, name, b"<script>"), studio, ()), "POST", "/gradio_api/upload")
+        told = ask(Gate(uploading(folder, name, b"<script>"), state, ()), "POST", "/gradio_api/upload")
         assert told.status_code == 415
         assert name in told.text
         assert "/" not in told.text
         assert not (folder / name).exists()
     elsewhere = folder.parent / "kept.txt"
-    ask(Gate(uploading(folder.parent, "kept.txt", b"mine"), studio, ()), "POST", "/gradio_api/upload")
+    ask(Gate(uploading(folder.parent, "kept.txt", b"mine"), state, ()), "POST", "/gradio_api/upload")
     assert elsewhere.read_bytes() == b"mine"
 
 
-def test_what_is_kept_has_room_for_uploads(studio: Studio, voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = studio.workspace.folder
-    monkeypatch.setattr(studio.workspace, "_most_bytes", 100_000)
+def test_what_is_kept_has_room_for_uploads(state: AppState, voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = state.workspace.folder
+    monkeypatch.setattr(state.workspace, "_most_bytes", 100_000)
     (folder / "old").write_bytes(bytes(90_000))
-    app = Gate(uploading(folder, "fine.wav", voice.read_bytes()), studio, ())
-    with studio.workspace.hold(folder / "old"):
+    app = Gate(uploading(folder, "fine.wav", voice.read_bytes()), state, ())
+    with state.workspace.hold(folder / "old"):
         told = ask(app, "POST", "/gradio_api/upload", content=bytes(20_000))
         assert (told.status_code, "try again" in told.text) == (507, True)
     assert ask(app, "POST", "/gradio_api/upload", content=bytes(20_000)).status_code == 200
     assert not (folder / "old").exists()
 
 
-def test_wrong_passwords_are_slowed_down(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_passwords_are_slowed_down(state: AppState, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -135,7 +135,7 @@ def test_wrong_passwords_are_slowed_down(studio: Studio, monkeypatch: pytest.Mon
         await JSONResponse({}, 200 if right else 400)(scope, receive, send)
 
     monkeypatch.setattr(gate.asyncio, "sleep", sleep)
-    app = Gate(login, studio, None)
+    app = Gate(login, state, None)
 
     def guess(word: bytes, address: str = "10.0.0.1") -> int:
         return ask(app, "POST", "/login", content=word, address=address).status_code
@@ -166,14 +166,14 @@ def failing(make: Callable[[], Exception], *, late: bool = False) -> ASGIApp:
     return app
 
 
-def test_what_gradio_has_no_words_for_gets_a_sentence(studio: Studio, capsys: pytest.CaptureFixture[str]) -> None:
-    told = ask(Gate(failing(lambda: KeyError(99)), studio, ()), "POST", "/gradio_api/call/%1B[31m")
+def test_what_gradio_has_no_words_for_gets_a_sentence(state: AppState, capsys: pytest.CaptureFixture[str]) -> None:
+    told = ask(Gate(failing(lambda: KeyError(99)), state, ()), "POST", "/gradio_api/call/%1B[31m")
     assert (told.status_code, "names no function" in told.json()["error"]) == (400, True)
     logged = capsys.readouterr().err
     assert logged.count("\n") == 1
     assert "KeyError" in logged
     assert "\x1b" not in logged
-    told = ask(Gate(failing(lambda: HTTPException(404), late=True), studio, ()), "GET", "/gradio_api/queue/data")
+    told = ask(Gate(failing(lambda: HTTPException(404), late=True), state, ()), "GET", "/gradio_api/queue/data")
     assert (told.status_code, told.content) == (200, b"data")
 
 
@@ -187,33 +187,33 @@ class Holder:
     ("path", "name"),
     [("queue/data?session_hash=1f", "1f"), ("heartbeat/1f", "1f"), ("call/vary/ev", "ev"), ("call/v2/vary/ev", "ev")],
 )
-def test_who_is_connected_listens_and_is_forgotten_afterwards(studio: Studio, path: str, name: str) -> None:
+def test_who_is_connected_listens_and_is_forgotten_afterwards(state: AppState, path: str, name: str) -> None:
     seen, holder = [], Holder()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        seen.append(studio.listeners.is_connected(name))
+        seen.append(state.listeners.is_connected(name))
         await OK(scope, receive, send)
 
     async def outer(scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = type("App", (), {"state_holder": holder})
-        await Gate(app, studio, ())(scope, receive, send)
+        await Gate(app, state, ())(scope, receive, send)
 
     assert ask(outer, "GET", f"/gradio_api/{path}").status_code == 200
     assert seen == [True]
-    assert not studio.listeners.is_connected(name)
+    assert not state.listeners.is_connected(name)
     assert name not in holder.session_data
     assert len(holder.session_data) == len(holder.time_last_used) == 2
 
 
-def test_sounds_of_an_upload_are_all_removed_with_one_that_is_none(studio: Studio) -> None:
-    folder = studio.workspace.folder
+def test_sounds_of_an_upload_are_all_removed_with_one_that_is_none(state: AppState) -> None:
+    folder = state.workspace.folder
     soundfile.write(folder / "a.wav", np.zeros(8), 8000)
     (folder / "b.wav").write_text("no sound")
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await JSONResponse([str(folder / name) for name in ("a.wav", "b.wav")])(scope, receive, send)
 
-    assert ask(Gate(app, studio, ()), "POST", "/gradio_api/upload").status_code == 415
+    assert ask(Gate(app, state, ()), "POST", "/gradio_api/upload").status_code == 415
     assert not (folder / "a.wav").exists()
     for number in range(9):
         soundfile.write(folder / f"{number}.wav", np.zeros(8), 8000)
@@ -221,6 +221,6 @@ def test_sounds_of_an_upload_are_all_removed_with_one_that_is_none(studio: Studi
     async def many(scope: Scope, receive: Receive, send: Send) -> None:
         await JSONResponse([str(folder / f"{number}.wav") for number in range(9)])(scope, receive, send)
 
-    told = ask(Gate(many, studio, ()), "POST", "/gradio_api/upload")
+    told = ask(Gate(many, state, ()), "POST", "/gradio_api/upload")
     assert (told.status_code, told.text) == (415, "there are 9 files; this demo takes 8 at a time.")
     assert json.dumps(sorted(path.name for path in folder.glob("*.wav"))) == "[]"

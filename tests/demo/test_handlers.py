@@ -16,10 +16,10 @@ from audiodiff.synthesis.files import apply
 from audiodiff.synthesis.provenance import read_provenance
 from audiodiff.synthesis.settings import GenerateSettings, Sampling
 from demo import edits, handlers, provenance
-from demo.handlers import Asked, Created, Pace, Update
+from demo.app_state import AppState, Models, load_models
+from demo.handlers import ClipRequest, Created, ProgressReporter, Update
 from demo.jobs import Stopped
 from demo.pictures import PreviewBudget
-from demo.studio import Models, Studio, load_models
 from demo.upsampling import upsample
 from demo.vocoding import vocode
 from tests.synthesis.latent_models import RATE
@@ -29,18 +29,21 @@ def ignore(update: Update) -> None:
     pass
 
 
-def generate(studio: Studio, report: Any = ignore, **asked: Any) -> Created:
-    own = {name: asked.pop(name) for name in ("user", "seconds", "loop", "reference") if name in asked}
+def generate(state: AppState, report: Any = ignore, **request: Any) -> Created:
+    own = {name: request.pop(name) for name in ("user", "seconds", "loop", "reference") if name in request}
     return handlers.generate(
-        studio, report, **{"user": "me", "seconds": 1.0, **own}, asked=Asked(**{"prompt": "solo piano", **asked})
+        state,
+        report,
+        **{"user": "me", "seconds": 1.0, **own},
+        request=ClipRequest(**{"prompt": "solo piano", **request}),
     )
 
 
-def test_clips_are_those_of_the_command_line_and_tell_their_record(studio: Studio) -> None:
-    made = generate(studio, count=2, seed=7, steps=2, negative="drums", format="wav")
+def test_clips_are_those_of_the_command_line_and_tell_their_record(state: AppState) -> None:
+    made = generate(state, count=2, seed=7, steps=2, negative="drums", format="wav")
     assert [clip.seed for clip in made.clips] == [7, 8]
     assert not made.stopped
-    synthesizer = studio.models.require_generator()
+    synthesizer = state.models.require_generator()
     for clip in made.clips:
         samples, rate = soundfile.read(clip.path, dtype="float32")
         wanted = apply(
@@ -59,12 +62,12 @@ def test_clips_are_those_of_the_command_line_and_tell_their_record(studio: Studi
             2,
         )
     assert made.clips[0].path.name == "solo-piano-seed7.wav"
-    assert made.clips[0].path.is_relative_to(studio.workspace.folder)
+    assert made.clips[0].path.is_relative_to(state.workspace.folder)
 
 
-def test_clips_are_reported_as_they_are_finished_with_previews_before(studio: Studio) -> None:
+def test_clips_are_reported_as_they_are_finished_with_previews_before(state: AppState) -> None:
     seen: list[Update] = []
-    made = generate(studio, seen.append, count=2, steps=20)
+    made = generate(state, seen.append, count=2, steps=20)
     finished = [update for update in seen if update.made is not None]
     assert [(update.index, update.made) for update in finished] == [(0, made.clips[0]), (1, made.clips[1])]
     previews = [update for update in seen if update.preview is not None]
@@ -75,19 +78,19 @@ def test_clips_are_reported_as_they_are_finished_with_previews_before(studio: St
     assert fractions[-1] == 1.0
 
 
-def test_previews_change_nothing(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_previews_change_nothing(state: AppState, monkeypatch: pytest.MonkeyPatch) -> None:
     samples, drawn = [], []
     for share in (0.0, 1.0):
         monkeypatch.setattr(handlers, "PreviewBudget", partial(PreviewBudget, share))
         seen: list[Update] = []
-        samples.append(soundfile.read(generate(studio, seen.append, steps=10).clips[0].path)[0])
+        samples.append(soundfile.read(generate(state, seen.append, steps=10).clips[0].path)[0])
         drawn.append(sum(update.preview is not None for update in seen))
     np.testing.assert_array_equal(*samples)
     assert drawn[1] > 5 > drawn[0]
 
 
 def test_stop_ends_the_clip_at_its_next_step_and_keeps_those_before(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
+    state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(handlers, "REPORT_SECONDS", 0.0)
     said: list[str] = []
@@ -95,17 +98,17 @@ def test_stop_ends_the_clip_at_its_next_step_and_keeps_those_before(
     def report(update: Update) -> None:
         said.append(update.text)
         if update.text.startswith("clip 2 of 3: step 4"):
-            assert studio.jobs.stop("me") == 1
+            assert state.jobs.stop("me") == 1
 
-    made = generate(studio, report, count=3, steps=30)
+    made = generate(state, report, count=3, steps=30)
     assert made.stopped
     assert [clip.seed for clip in made.clips] == [0]
     assert any("step 4 of 30" in text for text in said)
     assert not any("clip 2 of 3: step 5" in text for text in said)
-    assert not generate(studio).stopped
+    assert not generate(state).stopped
 
 
-def test_a_report_that_raises_stops_the_work(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_that_raises_stops_the_work(state: AppState, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handlers, "REPORT_SECONDS", 0.0)
     said: list[str] = []
 
@@ -114,18 +117,18 @@ def test_a_report_that_raises_stops_the_work(studio: Studio, monkeypatch: pytest
         if "step 3 " in update.text:
             raise Stopped
 
-    made = generate(studio, report, steps=40)
+    made = generate(state, report, steps=40)
     assert made == Created((), stopped=True)
     assert "step 3 of 40" in said[-1]
-    assert list(studio.workspace.folder.rglob("*.flac")) == []
+    assert list(state.workspace.folder.rglob("*.flac")) == []
 
 
-def test_two_users_at_a_time_get_what_each_asked_for(studio: Studio) -> None:
-    begun = threading.Barrier(2)
+def test_two_users_at_a_time_get_what_each_asked_for(state: AppState) -> None:
+    started = threading.Barrier(2)
 
     def ask(user: str, prompt: str, seed: int) -> list[np.ndarray]:
-        begun.wait()
-        made = generate(studio, user=user, prompt=prompt, seed=seed, count=2, steps=4)
+        started.wait()
+        made = generate(state, user=user, prompt=prompt, seed=seed, count=2, steps=4)
         return [soundfile.read(clip.path)[0] for clip in made.clips]
 
     with ThreadPoolExecutor(2) as pool:
@@ -133,37 +136,39 @@ def test_two_users_at_a_time_get_what_each_asked_for(studio: Studio) -> None:
             future.result() for future in (pool.submit(ask, "a", "flute", 1), pool.submit(ask, "b", "drums", 9))
         ]
     alone = [
-        [soundfile.read(clip.path)[0] for clip in generate(studio, prompt=prompt, seed=seed, count=2, steps=4).clips]
+        [soundfile.read(clip.path)[0] for clip in generate(state, prompt=prompt, seed=seed, count=2, steps=4).clips]
         for prompt, seed in (("flute", 1), ("drums", 9))
     ]
     np.testing.assert_array_equal(together, alone)
     assert np.abs(together[0][0] - together[1][0]).max() > 1e-3
 
 
-def uploaded(studio: Studio, path: Path) -> Path:
+def uploaded(state: AppState, path: Path) -> Path:
     """A copy where the server keeps uploads."""
-    target = studio.workspace.new_file(path.name)
+    target = state.workspace.new_file(path.name)
     shutil.copyfile(path, target)
     return target
 
 
 @pytest.mark.parametrize("what", ["generate", "reference", "vary", "vocode", "upsample", "replay"])
 def test_a_job_that_waits_longer_than_files_are_kept_is_done_all_the_same(
-    studio: Studio, voice: Path, call: Path, what: str
+    state: AppState, voice: Path, call: Path, what: str
 ) -> None:
-    clip = vocode(studio, ignore, user="me", input=uploaded(studio, voice)).path if what == "replay" else None
+    clip = vocode(state, ignore, user="me", input=uploaded(state, voice)).path if what == "replay" else None
     jobs = {
-        "generate": lambda report: generate(studio, report, count=2).clips[1].path,
-        "reference": lambda report: generate(studio, report, reference=uploaded(studio, voice)).clips[0].path,
+        "generate": lambda report: generate(state, report, count=2).clips[1].path,
+        "reference": lambda report: generate(state, report, reference=uploaded(state, voice)).clips[0].path,
         "vary": lambda report: (
-            edits.vary(studio, report, user="me", clip=uploaded(studio, voice), asked=Asked("", steps=2)).clips[0].path
+            edits.edit(state, report, "vary", user="me", clip=uploaded(state, voice), request=ClipRequest("", steps=2))
+            .clips[0]
+            .path
         ),
-        "vocode": lambda report: vocode(studio, report, user="me", input=uploaded(studio, voice)).path,
-        "upsample": lambda report: upsample(studio, report, user="me", input=uploaded(studio, call)).path,
-        "replay": lambda report: provenance.replay(studio, report, user="me", input=clip, recording=voice).path,
+        "vocode": lambda report: vocode(state, report, user="me", input=uploaded(state, voice)).path,
+        "upsample": lambda report: upsample(state, report, user="me", input=uploaded(state, call)).path,
+        "replay": lambda report: provenance.replay(state, report, user="me", input=clip, recording=voice).path,
     }
     waits, free = threading.Event(), threading.Event()
-    before = studio.jobs.submit(lambda: free.wait(60.0))
+    before = state.jobs.submit(lambda: free.wait(60.0))
 
     def report(update: Update) -> None:
         if update.text == "waiting for 1 other":
@@ -172,40 +177,40 @@ def test_a_job_that_waits_longer_than_files_are_kept_is_done_all_the_same(
     with ThreadPoolExecutor(1) as pool:
         made = pool.submit(jobs[what], report)
         assert waits.wait(30.0)
-        studio.workspace.sweep(now=time.time() + 1e6)
+        state.workspace.sweep(now=time.time() + 1e6)
         free.set()
         assert soundfile.info(made.result()).frames > 0
     assert before.result()
 
 
-def test_a_loop_is_made_and_its_seam_is_told(studio: Studio) -> None:
-    clip = generate(studio, loop=True, seed=2).clips[0]
+def test_a_loop_is_made_and_its_seam_is_told(state: AppState) -> None:
+    clip = generate(state, loop=True, seed=2).clips[0]
     assert clip.path.name == "solo-piano-loop-seed2.flac"
     assert clip.seam is not None
     assert read_provenance(clip.path).settings["loop"] is True
-    assert generate(studio).clips[0].seam is None
+    assert generate(state).clips[0].seam is None
 
 
-def test_a_reference_is_heard_and_told(studio: Studio, voice: Path) -> None:
-    plain = generate(studio).clips[0].path
-    like = generate(studio, reference=uploaded(studio, voice)).clips[0].path
+def test_a_reference_is_heard_and_told(state: AppState, voice: Path) -> None:
+    plain = generate(state).clips[0].path
+    like = generate(state, reference=uploaded(state, voice)).clips[0].path
     assert read_provenance(like).inputs[0].name == voice.name
     assert np.abs(soundfile.read(like)[0] - soundfile.read(plain)[0]).max() > 1e-3
     assert read_provenance(plain).inputs == ()
     for reference, message in ((str(voice) + "x", "is not on the server"), (Path(__file__), "not audio")):
         with pytest.raises(AudiodiffError, match=message):
-            generate(studio, reference=reference)
+            generate(state, reference=reference)
 
 
-def test_empty_fields_are_the_models_own(studio: Studio) -> None:
+def test_empty_fields_are_the_models_own(state: AppState) -> None:
     numbers = dict.fromkeys(("steps", "guidance", "tempo", "vocoder_steps"))
     names = dict.fromkeys(("sampler", "grid", "source", "precision"), "")
-    record = read_provenance(generate(studio, **numbers, **names).clips[0].path)
+    record = read_provenance(generate(state, **numbers, **names).clips[0].path)
     assert (record.settings["steps"], record.settings["sampler"], record.settings["guidance"]) == (3, "dpmpp_2m", 2.0)
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("fields", "message"),
     [
         ({"prompt": "(warm"}, "never closed"),
         ({"prompt": "x" * 201}, "this demo takes 200"),
@@ -225,14 +230,14 @@ def test_empty_fields_are_the_models_own(studio: Studio) -> None:
         ({"format": "exe"}, "format is 'exe'"),
     ],
 )
-def test_what_is_beyond_the_limits_gets_a_sentence(studio: Studio, asked: dict[str, Any], message: str) -> None:
+def test_what_is_beyond_the_limits_gets_a_sentence(state: AppState, fields: dict[str, Any], message: str) -> None:
     with pytest.raises(AudiodiffError, match=message):
-        generate(studio, **asked)
-    assert list(studio.workspace.folder.rglob("*.*")) == []
+        generate(state, **fields)
+    assert list(state.workspace.folder.rglob("*.*")) == []
 
 
-def test_a_demo_without_the_model_says_so(studio: Studio, checkpoint: Path) -> None:
-    bare = replace(studio, models=Models())
+def test_a_demo_without_the_model_says_so(state: AppState, checkpoint: Path) -> None:
+    bare = replace(state, models=Models())
     with pytest.raises(AudiodiffError, match="--model"):
         generate(bare)
     with pytest.raises(AudiodiffError, match="--vocoder"):
@@ -247,20 +252,20 @@ def test_the_time_left_follows_the_work_and_not_the_queue() -> None:
         def check(self) -> None:
             pass
 
-    pace = Pace(Going(), lambda update: said.append(update.text), clock=lambda: now)  # type: ignore[arg-type]
+    progress = ProgressReporter(Going(), lambda update: said.append(update.text), clock=lambda: now)  # type: ignore[arg-type]
     now = 500.0  # in the queue
-    pace.begin()
+    progress.begin()
     now += 10.0
-    pace.say("half", 0.5)
+    progress.say("half", 0.5)
     now += 0.1
-    pace.say("too soon", 0.51)
-    pace.end()
+    progress.say("too soon", 0.51)
+    progress.end()
     now += 1000.0  # another user's turn
-    pace.begin()
+    progress.begin()
     now += 4.9
-    pace.say("three quarters", 0.75)
+    progress.say("three quarters", 0.75)
     now += 500.0
-    pace.say("slow", 0.5)
+    progress.say("slow", 0.5)
     assert said == ["half, about 10 s left", "three quarters, about 5 s left", "slow, about 9 min left"]
 
 

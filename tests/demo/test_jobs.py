@@ -20,11 +20,11 @@ def steps(job: Job, n_steps: int, log: list[str], name: str) -> str:
 def test_turns_never_overlap_and_users_take_them_in_turn() -> None:
     jobs = Jobs(per_user=1, waiting=5)
     log: list[str] = []
-    begun = threading.Barrier(2)
+    started = threading.Barrier(2)
 
     def work(name: str) -> list[str]:
         with jobs.admit(name) as job:
-            begun.wait()
+            started.wait()
             return [job.turn(lambda turn=turn: steps(job, 3, log, f"{name}{turn}.")) for turn in range(3)]
 
     with ThreadPoolExecutor(2) as pool:
@@ -179,7 +179,7 @@ def test_work_whose_reader_has_gone_is_stopped() -> None:
 
 def test_closing_stops_what_runs() -> None:
     jobs = Jobs(per_user=1, waiting=1)
-    begun = threading.Event()
+    started = threading.Event()
     ended: list[bool] = []
 
     def run() -> None:
@@ -187,7 +187,7 @@ def test_closing_stops_what_runs() -> None:
             with jobs.admit("a") as job:
 
                 def forever() -> None:
-                    begun.set()
+                    started.set()
                     while True:
                         job.check()
                         time.sleep(0.001)
@@ -198,7 +198,7 @@ def test_closing_stops_what_runs() -> None:
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert begun.wait(5.0)
+    assert started.wait(5.0)
     jobs.close()
     thread.join(5.0)
     assert ended == [True]
@@ -213,13 +213,13 @@ def test_a_turn_that_nobody_waits_for_is_followed_by_a_rest() -> None:
         rested.set()
 
     jobs = Jobs(per_user=2, waiting=5, on_idle=rest)
-    begun = threading.Event()
-    first = jobs.submit(begun.wait)
+    started = threading.Event()
+    first = jobs.submit(started.wait)
     last = jobs.submit(lambda: "last")
     given_up = jobs.submit(lambda: "never")
     assert given_up.cancel()
     assert rests == []
-    begun.set()
+    started.set()
     assert (first.result(), last.result()) == (True, "last")
     assert rested.wait(2.0)
     jobs.close()

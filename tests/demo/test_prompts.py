@@ -6,50 +6,50 @@ import pytest
 
 from audiodiff.errors import AudiodiffError
 from demo import prompts
+from demo.app_state import AppState
 from demo.limits import Limits
-from demo.studio import Studio
 
 SETTINGS = {"seconds": 5.0, "steps": 12, "guidance": 2.5, "sampler": "", "tempo": None, "count": 4, "format": "flac"}
 
 
-def save(studio: Studio, name: str = "evening", **changes: Any) -> None:
+def save(state: AppState, name: str = "evening", **changes: Any) -> None:
     given: dict[str, Any] = {"prompt": "slow piano", "seed": 3.0, "settings": SETTINGS, "tags": "calm, piano ,"}
-    prompts.save(studio, name=name, **{**given, **changes})
+    prompts.save(state, name=name, **{**given, **changes})
 
 
-def test_a_prompt_comes_back_with_its_settings_and_nothing_else(studio: Studio) -> None:
-    save(studio, negative="drums")
-    values = prompts.load(studio, "evening")
+def test_a_prompt_comes_back_with_its_settings_and_nothing_else(state: AppState) -> None:
+    save(state, negative="drums")
+    values = prompts.load(state, "evening")
     assert values == {
         "prompt": "slow piano", "negative": "drums", "seed": 3, "seconds": 5.0, "steps": 12, "guidance": 2.5
     }  # fmt: skip
     assert prompts.fields(Limits(), values) == values
 
 
-def test_a_tempo_is_saved_as_a_number(studio: Studio) -> None:
-    save(studio, settings={"tempo": "96.5"})
-    assert prompts.load(studio, "evening")["tempo"] == 96.5
+def test_a_tempo_is_saved_as_a_number(state: AppState) -> None:
+    save(state, settings={"tempo": "96.5"})
+    assert prompts.load(state, "evening")["tempo"] == 96.5
     with pytest.raises(AudiodiffError, match="tempo is 'fast'"):
-        save(studio, "other", settings={"tempo": "fast"})
+        save(state, "other", settings={"tempo": "fast"})
 
 
-def test_search_looks_for_words_and_tags(studio: Studio) -> None:
-    save(studio)
-    save(studio, "morning", prompt="birds", tags="calm")
-    assert [saved.name for saved in prompts.search(studio)] == ["evening", "morning"]
-    assert [saved.name for saved in prompts.search(studio, "slow")] == ["evening"]
-    assert [saved.name for saved in prompts.search(studio, "", "calm,piano")] == ["evening"]
-    assert prompts.search(studio, "", "loud") == []
-    prompts.remove(studio, "evening")
-    assert [saved.name for saved in prompts.search(studio)] == ["morning"]
+def test_search_looks_for_words_and_tags(state: AppState) -> None:
+    save(state)
+    save(state, "morning", prompt="birds", tags="calm")
+    assert [saved.name for saved in prompts.search(state)] == ["evening", "morning"]
+    assert [saved.name for saved in prompts.search(state, "slow")] == ["evening"]
+    assert [saved.name for saved in prompts.search(state, "", "calm,piano")] == ["evening"]
+    assert prompts.search(state, "", "loud") == []
+    prompts.remove(state, "evening")
+    assert [saved.name for saved in prompts.search(state)] == ["morning"]
 
 
-def test_names_are_taken_once_unless_replaced(studio: Studio) -> None:
-    save(studio)
+def test_names_are_taken_once_unless_replaced(state: AppState) -> None:
+    save(state)
     with pytest.raises(AudiodiffError, match="there is a prompt 'evening' already"):
-        save(studio, prompt="other")
-    save(studio, prompt="other", replace=True)
-    assert prompts.load(studio, "evening")["prompt"] == "other"
+        save(state, prompt="other")
+    save(state, prompt="other", replace=True)
+    assert prompts.load(state, "evening")["prompt"] == "other"
 
 
 @pytest.mark.parametrize(
@@ -63,20 +63,20 @@ def test_names_are_taken_once_unless_replaced(studio: Studio) -> None:
         ({"seed": -1}, "seed is"),
     ],
 )
-def test_what_cannot_be_saved_gets_a_sentence(studio: Studio, change: dict[str, Any], message: str) -> None:
+def test_what_cannot_be_saved_gets_a_sentence(state: AppState, change: dict[str, Any], message: str) -> None:
     with pytest.raises(AudiodiffError, match=message):
-        save(studio, **change)
-    assert prompts.search(studio) == []
+        save(state, **change)
+    assert prompts.search(state) == []
 
 
-def test_nothing_chosen_gets_a_sentence(studio: Studio) -> None:
+def test_nothing_chosen_gets_a_sentence(state: AppState) -> None:
     for act in (prompts.load, prompts.remove):
         with pytest.raises(AudiodiffError, match="no prompt is chosen"):
-            act(studio, None)
+            act(state, None)
 
 
-def test_a_demo_without_library_keeps_nothing(studio: Studio) -> None:
-    bare = replace(studio, library=None)
+def test_a_demo_without_library_keeps_nothing(state: AppState) -> None:
+    bare = replace(state, library=None)
     assert prompts.search(bare, "piano") == []
     with pytest.raises(AudiodiffError, match="keeps no prompts"):
         save(bare)
@@ -92,16 +92,16 @@ def test_values_that_do_not_fit_the_page_are_left_out() -> None:
         "vocoder_steps": None, "mel": {}, "path": "/etc/passwd",
     }  # fmt: skip
     assert prompts.fields(limits, odd, ("recorded",)) == {}
-    fine = {"steps": 5.0, "source": "recorded", "level": "none", "grid": "karras", "sampler": "heun", "seed": 2**53}
+    fine = {"steps": 5.0, "source": "recorded", "level": "none", "grid": "karras", "sampler": "adams_pc", "seed": 2**53}
     assert prompts.fields(limits, fine, ("recorded",)) == fine
     assert type(prompts.fields(limits, fine)["steps"]) is int
 
 
-def test_a_library_made_by_hand_cannot_break_the_page(studio: Studio) -> None:
-    assert studio.library is not None
-    studio.library.write_text(json.dumps({"audiodiff_prompts": 1, "prompts": [{"name": "a"}]}))
+def test_a_library_made_by_hand_cannot_break_the_page(state: AppState) -> None:
+    assert state.library is not None
+    state.library.write_text(json.dumps({"audiodiff_prompts": 1, "prompts": [{"name": "a"}]}))
     with pytest.raises(AudiodiffError, match="is damaged"):
-        prompts.search(studio)
+        prompts.search(state)
 
 
 @pytest.mark.parametrize(
@@ -112,9 +112,9 @@ def test_words_are_added_after_a_comma(prompt: str | None, wanted: str) -> None:
     assert prompts.add_word(prompt, "jazz") == wanted
 
 
-def test_a_saved_prompt_is_told_in_a_line(studio: Studio) -> None:
-    save(studio, prompt="piano " * 20)
-    line = prompts.describe(prompts.search(studio)[0])
+def test_a_saved_prompt_is_told_in_a_line(state: AppState) -> None:
+    save(state, prompt="piano " * 20)
+    line = prompts.describe(prompts.search(state)[0])
     assert line.startswith("evening — piano piano")
     assert line.endswith("…  [calm, piano]")
     assert len(line) < 110
@@ -137,15 +137,15 @@ def test_a_saved_prompt_is_told_in_a_line(studio: Studio) -> None:
         ({"tags": ",".join(str(number) for number in range(21))}, "21 tags; expected at most 20"),
     ],
 )
-def test_nothing_is_saved_that_nobody_may_ask_for(studio: Studio, change: dict[str, Any], message: str) -> None:
+def test_nothing_is_saved_that_nobody_may_ask_for(state: AppState, change: dict[str, Any], message: str) -> None:
     with pytest.raises(AudiodiffError, match=message) as raised:
-        save(studio, **change)
+        save(state, **change)
     assert len(str(raised.value)) < 400
-    assert prompts.search(studio) == []
+    assert prompts.search(state) == []
 
 
-def test_the_library_has_an_end(studio: Studio) -> None:
-    small = replace(studio, limits=replace(studio.limits, saved_prompts=2))
+def test_the_library_has_an_end(state: AppState) -> None:
+    small = replace(state, limits=replace(state.limits, saved_prompts=2))
     save(small)
     save(small, "morning")
     for over in (False, True):
@@ -157,8 +157,8 @@ def test_the_library_has_an_end(studio: Studio) -> None:
     assert [saved.name for saved in prompts.search(small)] == ["morning", "night"]
 
 
-def test_what_others_saved_is_shown_without_marks_of_theirs(studio: Studio) -> None:
-    save(studio, prompt="slow\u202e\x1b[31m piano\nsad")
-    (saved,) = prompts.search(studio)
+def test_what_others_saved_is_shown_without_marks_of_theirs(state: AppState) -> None:
+    save(state, prompt="slow\u202e\x1b[31m piano\nsad")
+    (saved,) = prompts.search(state)
     assert prompts.describe(saved) == "evening — slow\\u202e\\x1b[31m piano\\x0asad  [calm, piano]"
-    assert prompts.fields(studio.limits, prompts.load(studio, "evening"))["prompt"] == "slow\\u202e\\x1b[31m piano\nsad"
+    assert prompts.fields(state.limits, prompts.load(state, "evening"))["prompt"] == "slow\\u202e\\x1b[31m piano\nsad"

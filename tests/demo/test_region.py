@@ -7,21 +7,21 @@ pytest.importorskip("gradio", reason="the extra demo")
 
 from audiodiff.errors import AudiodiffError
 from demo import region
+from demo.app_state import AppState
 from demo.limits import Limits
-from demo.studio import Studio
 
 
-def test_a_clip_is_drawn_with_its_length(studio: Studio, voice: Path) -> None:
-    told = region.drawn(studio, voice)
+def test_a_clip_is_drawn_with_its_length(state: AppState, voice: Path) -> None:
+    told = region.drawn(state, voice)
     assert 'data-seconds="1.0000"' in told
     assert 'alt="the clip, 1.0 s"' in told
     assert len(told) < 100_000
     assert voice.name not in told  # which others may have chosen
-    assert region.drawn(studio, None) == ""
+    assert region.drawn(state, None) == ""
 
 
-def test_what_is_too_long_is_not_drawn(studio: Studio, voice: Path) -> None:
-    small = replace(studio, limits=Limits(upload_seconds=0.5))
+def test_what_is_too_long_is_not_drawn(state: AppState, voice: Path) -> None:
+    small = replace(state, limits=Limits(upload_seconds=0.5))
     with pytest.raises(AudiodiffError, match="this demo takes up to"):
         region.drawn(small, voice)
 

@@ -18,6 +18,7 @@ from gradio_client import Client, handle_file
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.provenance import read_provenance
+from demo.app_state import AppState, Models, open_state
 from demo.limits import Limits
 from demo.serve import (
     GRADIO_FOLDER,
@@ -31,7 +32,6 @@ from demo.serve import (
     prepare_beats,
     read_auth,
 )
-from demo.studio import Models, Studio, open_studio
 from tests.synthesis.latent_models import RATE
 
 pytestmark = [  # what Gradio asks of pandas
@@ -112,29 +112,29 @@ def test_flags_that_are_not_given_leave_the_limits_alone() -> None:
     assert limits_of({"seconds": 5.0, "steps": None}) == Limits(seconds=5.0)
 
 
-def test_nothing_is_handed_out_from_where_people_work(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocked = blocked_paths(studio)
+def test_nothing_is_handed_out_from_where_people_work(state: AppState, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocked = blocked_paths(state)
     assert str(Path(__file__).resolve().parents[2]) in blocked
-    assert not any(studio.workspace.folder.is_relative_to(path) for path in blocked)
-    monkeypatch.chdir(studio.workspace.folder.parent)
-    assert str(studio.workspace.folder.parent) not in blocked_paths(studio)
+    assert not any(state.workspace.folder.is_relative_to(path) for path in blocked)
+    monkeypatch.chdir(state.workspace.folder.parent)
+    assert str(state.workspace.folder.parent) not in blocked_paths(state)
 
 
 @pytest.fixture(scope="module")
-def server(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Studio]]:
+def server(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, AppState]]:
     folder = tmp_path_factory.mktemp("server")
     limits = Limits(upload_mb=1.0, upload_seconds=20.0, seconds=8.0, steps=4000, jobs=2)
-    studio = open_studio(models, limits, library=folder / "prompts.json", parent=folder)
+    state = open_state(models, limits, library=folder / "prompts.json", parent=folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(GRADIO_FOLDER, "")
-        app = open_page(models, studio, Place())
-        yield app.local_url, studio
+        app = open_page(models, state, Place())
+        yield app.local_url, state
         app.close(verbose=False)
-    studio.close()
+    state.close()
 
 
 @pytest.fixture
-def client(server: tuple[str, Studio], tmp_path: Path) -> Iterator[Client]:
+def client(server: tuple[str, AppState], tmp_path: Path) -> Iterator[Client]:
     client = Client(server[0], verbose=False, download_files=tmp_path / "downloads")
     yield client
     client.close()
@@ -239,7 +239,7 @@ def test_bad_input_gets_a_sentence_and_the_server_lives(client: Client, voice: P
 
 
 @pytest.mark.slow
-def test_a_job_is_stopped_by_its_own_client(client: Client, server: tuple[str, Studio]) -> None:
+def test_a_job_is_stopped_by_its_own_client(client: Client, server: tuple[str, AppState]) -> None:
     job = client.submit(prompt="flute", seconds=8.0, count=4, steps=4000, api_name="/generate")
     deadline = time.monotonic() + 20.0
     while not server[1].jobs._running and time.monotonic() < deadline:
@@ -253,7 +253,7 @@ def test_a_job_is_stopped_by_its_own_client(client: Client, server: tuple[str, S
 
 
 @pytest.mark.slow
-def test_two_clients_at_a_time_get_what_each_asked_for(server: tuple[str, Studio], tmp_path: Path) -> None:
+def test_two_clients_at_a_time_get_what_each_asked_for(server: tuple[str, AppState], tmp_path: Path) -> None:
     heard: dict[str, list[np.ndarray]] = {}
 
     def ask(prompt: str, name: str) -> None:
@@ -274,15 +274,15 @@ def test_two_clients_at_a_time_get_what_each_asked_for(server: tuple[str, Studio
 
 
 @pytest.mark.slow
-def test_no_file_of_the_server_can_be_read(server: tuple[str, Studio], client: Client, tmp_path: Path) -> None:
+def test_no_file_of_the_server_can_be_read(server: tuple[str, AppState], client: Client, tmp_path: Path) -> None:
     import httpx
 
-    url, studio = server
-    assert studio.library is not None
-    studio.library.write_text(json.dumps({"audiodiff_prompts": 1, "prompts": []}))
+    url, state = server
+    assert state.library is not None
+    state.library.write_text(json.dumps({"audiodiff_prompts": 1, "prompts": []}))
     secret = tmp_path / "secret.wav"
     secret.write_bytes(b"secret")
-    for path in ("/etc/passwd", __file__, studio.library, secret, "pyproject.toml", "../../etc/passwd"):
+    for path in ("/etc/passwd", __file__, state.library, secret, "pyproject.toml", "../../etc/passwd"):
         assert httpx.get(f"{url}gradio_api/file={path}").status_code in {403, 404}
     # nor by telling a function that it was uploaded
     body = {
@@ -301,7 +301,7 @@ def test_no_file_of_the_server_can_be_read(server: tuple[str, Studio], client: C
     told = client.predict(input=handle_file(record), api_name="/inspect")
     assert isinstance(told, str)
     assert "build-system" not in told
-    held = [path for path in studio.workspace.folder.rglob("*") if path.name == "pyproject.toml"]
+    held = [path for path in state.workspace.folder.rglob("*") if path.name == "pyproject.toml"]
     assert held == []
 
 
@@ -310,8 +310,8 @@ def test_a_password_is_asked_for(models: Models, tmp_path: Path, monkeypatch: py
     import httpx
 
     monkeypatch.setenv(GRADIO_FOLDER, "")
-    studio = open_studio(models, Limits(), parent=tmp_path)
-    app = open_page(models, studio, Place(auth=("ann", "secret")))
+    state = open_state(models, Limits(), parent=tmp_path)
+    app = open_page(models, state, Place(auth=("ann", "secret")))
     try:
         assert httpx.get(f"{app.local_url}config").status_code == 401
         client = Client(app.local_url, auth=("ann", "secret"), verbose=False, download_files=tmp_path / "d")
@@ -319,10 +319,10 @@ def test_a_password_is_asked_for(models: Models, tmp_path: Path, monkeypatch: py
         client.close()
         taken = int(app.local_url.rstrip("/").rpartition(":")[2])
         with pytest.raises(AudiodiffError, match="cannot be listened at"):
-            open_page(models, studio, Place(port=taken))
+            open_page(models, state, Place(port=taken))
     finally:
         app.close(verbose=False)
-        studio.close()
+        state.close()
 
 
 @pytest.mark.slow
@@ -335,19 +335,19 @@ def test_a_page_opens_behind_a_proxy(
 
     monkeypatch.setenv(GRADIO_FOLDER, "")
     monkeypatch.setenv(variable, proxy)
-    studio = open_studio(models, Limits(), parent=tmp_path)
-    app = open_page(models, studio, Place())
+    state = open_state(models, Limits(), parent=tmp_path)
+    app = open_page(models, state, Place())
     try:
         with httpx.Client(trust_env=False) as client:
             assert client.get(f"{app.local_url}config").status_code == 200
     finally:
         app.close(verbose=False)
-        studio.close()
+        state.close()
 
 
 @pytest.mark.slow
 def test_a_page_that_cannot_be_served_is_told_in_a_sentence(
-    models: Models, studio: Studio, monkeypatch: pytest.MonkeyPatch
+    models: Models, state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def launch(self: object, **given: object) -> None:
         raise RuntimeError("no way\nat all")
@@ -355,7 +355,7 @@ def test_a_page_that_cannot_be_served_is_told_in_a_sentence(
     monkeypatch.setenv(GRADIO_FOLDER, "")
     monkeypatch.setattr("gradio.Blocks.launch", launch)
     with pytest.raises(AudiodiffError, match=r"cannot be served at 127.0.0.1:\d+ \(RuntimeError: no way\)"):
-        open_page(models, studio, Place())
+        open_page(models, state, Place())
 
 
 def joined(url: str, session: str) -> int:
@@ -372,18 +372,18 @@ def joined(url: str, session: str) -> int:
 
 @pytest.mark.slow
 def test_one_person_is_not_twenty_and_nobody_has_to_be_waited_for(
-    server: tuple[str, Studio], monkeypatch: pytest.MonkeyPatch
+    server: tuple[str, AppState], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url, studio = server
-    monkeypatch.setattr(studio.listeners, "_patience", 3.0)
+    url, state = server
+    monkeypatch.setattr(state.listeners, "_patience", 3.0)
     assert [joined(url, f"invented {number}") for number in range(20)] == [200] * 20
     deadline = time.monotonic() + 20.0
-    while len(studio.jobs._running) < 2 and time.monotonic() < deadline:
+    while len(state.jobs._running) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert len(studio.jobs._running) == 2
-    while studio.jobs._running and time.monotonic() < deadline:
+    assert len(state.jobs._running) == 2
+    while state.jobs._running and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not studio.jobs._running
+    assert not state.jobs._running
 
 
 @pytest.mark.slow
@@ -392,8 +392,8 @@ def test_few_sessions_are_remembered_and_none_that_has_gone(models: Models, tmp_
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(GRADIO_FOLDER, "")
-        studio = open_studio(models, Limits(), parent=tmp_path)
-        app = open_page(models, studio, Place())
+        state = open_state(models, Limits(), parent=tmp_path)
+        app = open_page(models, state, Place())
     held = app.app.state_holder.session_data
     try:
         for number in range(SESSIONS + 20):
@@ -410,4 +410,4 @@ def test_few_sessions_are_remembered_and_none_that_has_gone(models: Models, tmp_
         assert name not in held
     finally:
         app.close(verbose=False)
-        studio.close()
+        state.close()

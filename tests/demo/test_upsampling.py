@@ -9,9 +9,9 @@ import soundfile
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.provenance import read_provenance
 from demo import handlers
+from demo.app_state import AppState, Models
 from demo.handlers import Compared, Update
 from demo.jobs import Stopped
-from demo.studio import Models, Studio
 from demo.upsampling import take_example, upsample
 from tests.models.upsampler.cases import voice as wide_voice
 
@@ -20,16 +20,16 @@ def ignore(update: Update) -> None:
     pass
 
 
-def run(studio: Studio, path: Path | str | None, report: Any = ignore, **given: Any) -> Compared:
-    return upsample(studio, report, user="me", input=path, **given)
+def run(state: AppState, path: Path | str | None, report: Any = ignore, **given: Any) -> Compared:
+    return upsample(state, report, user="me", input=path, **given)
 
 
-def test_a_call_gets_its_band_and_is_compared(studio: Studio, call: Path) -> None:
-    made = run(studio, str(call), steps=3, sampler="heun", seed=4, augmentation=0.2)
+def test_a_call_gets_its_band_and_is_compared(state: AppState, call: Path) -> None:
+    made = run(state, str(call), steps=3, sampler="heun", seed=4, augmentation=0.2)
     samples, rate = soundfile.read(made.path, dtype="float32")
     assert (samples.shape, rate) == ((8_000,), 16_000)
     assert made.path.name == "my-call-upsampled.flac"
-    wanted = studio.models.require_upsampler().upsample(
+    wanted = state.models.require_upsampler().upsample(
         soundfile.read(call, dtype="float32")[0], 8_000, steps=3, sampler="heun", seed=4, augmentation=0.2
     )
     np.testing.assert_allclose(samples, np.clip(wanted, -1, 1), atol=1 / 32768)
@@ -47,8 +47,8 @@ def test_a_call_gets_its_band_and_is_compared(studio: Studio, call: Path) -> Non
     assert (record.verb, record.seed, record.inputs[0].name) == ("upsample", 4, "my call.wav")
 
 
-def test_what_went_in_is_interpolated_and_shown_without_the_band(studio: Studio, call: Path) -> None:
-    made = run(studio, call)
+def test_what_went_in_is_interpolated_and_shown_without_the_band(state: AppState, call: Path) -> None:
+    made = run(state, call)
     assert made.original is not None
     narrow, rate = soundfile.read(made.original)
     assert (len(narrow), rate) == (8_000, 16_000)
@@ -57,18 +57,18 @@ def test_what_went_in_is_interpolated_and_shown_without_the_band(studio: Studio,
     assert above[1] > above[0] + 20
 
 
-def test_empty_fields_are_the_models_own(studio: Studio, call: Path) -> None:
+def test_empty_fields_are_the_models_own(state: AppState, call: Path) -> None:
     names = dict.fromkeys(("sampler", "grid", "precision"), "")
-    figures = run(studio, call, steps=None, augmentation=None, **names).figures
+    figures = run(state, call, steps=None, augmentation=None, **names).figures
     assert (figures["steps"], figures["sampler"], figures["augmentation"]) == (2, "ddim", 0.1)
 
 
-def test_a_recording_that_has_the_band_keeps_it_unless_asked_for(studio: Studio, tmp_path: Path) -> None:
+def test_a_recording_that_has_the_band_keeps_it_unless_asked_for(state: AppState, tmp_path: Path) -> None:
     path = tmp_path / "wide.wav"
     soundfile.write(path, np.stack([wide_voice(4_001)[0], np.zeros(4_001)], axis=1), 16_000)
     with pytest.raises(AudiodiffError, match="has sound above 4000 Hz already"):
-        run(studio, path)
-    made = run(studio, path, replace=True, format="wav")
+        run(state, path)
+    made = run(state, path, replace=True, format="wav")
     samples, rate = soundfile.read(made.path)
     assert (samples.shape, rate) == ((4_001, 2), 16_000)
     shown = soundfile.read(made.original)[0][:, 0]
@@ -80,41 +80,41 @@ def test_a_recording_that_has_the_band_keeps_it_unless_asked_for(studio: Studio,
 
 
 @pytest.mark.parametrize("n_samples", [1, 100])
-def test_a_click_is_no_trouble(studio: Studio, tmp_path: Path, n_samples: int) -> None:
+def test_a_click_is_no_trouble(state: AppState, tmp_path: Path, n_samples: int) -> None:
     path = tmp_path / "click.wav"
     soundfile.write(path, np.full(n_samples, 0.1), 11_025)
-    made = run(studio, path, replace=True)
+    made = run(state, path, replace=True)
     frames = -(-n_samples * 16_000 // 11_025)
     assert soundfile.info(made.path).frames == soundfile.info(made.original).frames == frames
 
 
-def test_the_example_lacks_the_band(studio: Studio) -> None:
-    path = take_example(studio)
-    assert path.is_relative_to(studio.workspace.folder)
+def test_the_example_lacks_the_band(state: AppState) -> None:
+    path = take_example(state)
+    assert path.is_relative_to(state.workspace.folder)
     assert (path.name, soundfile.info(path).samplerate) == ("example-8k.flac", 8_000)
-    made = run(studio, path)
+    made = run(state, path)
     assert made.figures["notes"] == []
     assert made.figures["seconds"] == pytest.approx(soundfile.info(path).duration, abs=1e-3)
 
 
-def test_an_upsampling_stops_too(studio: Studio, call: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upsampling_stops_too(state: AppState, call: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handlers, "REPORT_SECONDS", 0.0)
     said: list[Update] = []
 
     def report(update: Update) -> None:
         said.append(update)
-        studio.jobs.stop("me")
+        state.jobs.stop("me")
 
     with pytest.raises(Stopped):
-        run(studio, call, report, steps=40)
+        run(state, call, report, steps=40)
     assert len(said) == 1
     assert "of 0.5 s of sound" in said[0].text
     assert 0 < said[0].fraction < 0.1
-    assert list(studio.workspace.folder.rglob("*.flac")) == []
+    assert list(state.workspace.folder.rglob("*.flac")) == []
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("fields", "message"),
     [
         ({"steps": 51}, "from 1 to 50"),
         ({"seed": -1}, "seed is -1"),
@@ -126,23 +126,23 @@ def test_an_upsampling_stops_too(studio: Studio, call: Path, monkeypatch: pytest
     ],
 )
 def test_what_is_beyond_the_limits_gets_a_sentence(
-    studio: Studio, call: Path, asked: dict[str, Any], message: str
+    state: AppState, call: Path, fields: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(AudiodiffError, match=message):
-        run(studio, call, **asked)
-    assert list(studio.workspace.folder.rglob("*.*")) == []
+        run(state, call, **fields)
+    assert list(state.workspace.folder.rglob("*.*")) == []
 
 
-def test_a_bad_upload_and_a_missing_model_get_a_sentence(studio: Studio, call: Path, tmp_path: Path) -> None:
+def test_a_bad_upload_and_a_missing_model_get_a_sentence(state: AppState, call: Path, tmp_path: Path) -> None:
     path = tmp_path / "noise.wav"
     path.write_bytes(b"RIFF" + bytes(range(256)) * 20)
     with pytest.raises(AudiodiffError, match="not audio"):
-        run(studio, path)
+        run(state, path)
     long = tmp_path / "long.flac"
     soundfile.write(long, np.zeros(8_000 * 21), 8_000)
     with pytest.raises(AudiodiffError, match="21 s of sound"):
-        run(studio, long)
-    bare = replace(studio, models=Models())
+        run(state, long)
+    bare = replace(state, models=Models())
     for work in (lambda: run(bare, call), lambda: take_example(bare)):
         with pytest.raises(AudiodiffError, match="--upsampler"):
             work()

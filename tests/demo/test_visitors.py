@@ -8,8 +8,8 @@ from demo.visitors import is_loopback, person_at, visitor
 
 
 def request(username: str | None, session: str | None, address: str | None) -> Any:
-    asked = None if address is None else SimpleNamespace(client=SimpleNamespace(host=address))
-    return SimpleNamespace(username=username, session_hash=session, request=asked)
+    http = None if address is None else SimpleNamespace(client=SimpleNamespace(host=address))
+    return SimpleNamespace(username=username, session_hash=session, request=http)
 
 
 @pytest.mark.parametrize(
@@ -34,14 +34,14 @@ def test_pages_and_the_people_behind_them_are_told_apart(
 def test_who_asks_over_the_network_has_to_listen() -> None:
     now = [0.0]
     listeners = Listeners(patience=30.0, clock=lambda: now[0])
-    asked = [visitor(request(None, "1f", address), listeners, "event") for address in ("10.0.0.1", None)]
+    users = [visitor(request(None, "1f", address), listeners, "event") for address in ("10.0.0.1", None)]
     with listeners.connected("event"):
         now[0] = 1000.0
-        assert [user.listens() for user in asked] == [True, True]
+        assert [user.listens() for user in users] == [True, True]
     now[0] = 1029.0
-    assert asked[0].listens()
+    assert users[0].listens()
     now[0] = 1031.0
-    assert [user.listens() for user in asked] == [False, True]
+    assert [user.listens() for user in users] == [False, True]
     assert visitor(None, listeners).page == "local"
 
 

@@ -7,9 +7,9 @@ import soundfile
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.provenance import read_provenance
 from demo import handlers
+from demo.app_state import AppState
 from demo.handlers import Update
 from demo.jobs import Stopped
-from demo.studio import Studio
 from demo.vocoding import vocode
 from tests.synthesis.latent_models import RATE
 
@@ -18,8 +18,8 @@ def ignore(update: Update) -> None:
     pass
 
 
-def test_a_recording_is_resynthesised_and_compared(studio: Studio, voice: Path) -> None:
-    made = vocode(studio, ignore, user="me", input=str(voice), steps=2, sampler="ddim", seed=3)
+def test_a_recording_is_resynthesised_and_compared(state: AppState, voice: Path) -> None:
+    made = vocode(state, ignore, user="me", input=str(voice), steps=2, sampler="ddim", seed=3)
     samples, rate = soundfile.read(made.path)
     assert (samples.shape, rate) == ((RATE,), RATE)
     assert made.path.name == "my-voice-vocoded.flac"
@@ -33,46 +33,46 @@ def test_a_recording_is_resynthesised_and_compared(studio: Studio, voice: Path) 
     assert (record.verb, record.seed, record.inputs[0].name) == ("vocode", 3, "my voice.wav")
 
 
-def test_stereo_stays_stereo_and_other_rates_are_taken(studio: Studio, tmp_path: Path) -> None:
+def test_stereo_stays_stereo_and_other_rates_are_taken(state: AppState, tmp_path: Path) -> None:
     path = tmp_path / "wide.wav"
     soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal((4410, 2)), 44100)
-    made = vocode(studio, ignore, user="me", input=path)
+    made = vocode(state, ignore, user="me", input=path)
     assert soundfile.info(made.path).channels == 2
     assert soundfile.info(made.original).samplerate == RATE
     assert made.figures["channels"] == 2
 
 
-def test_a_mel_is_taken_too(studio: Studio, voice: Path, tmp_path: Path) -> None:
+def test_a_mel_is_taken_too(state: AppState, voice: Path, tmp_path: Path) -> None:
     samples, rate = soundfile.read(voice, dtype="float32")
     path = tmp_path / "mel.npy"
-    np.save(path, studio.models.require_vocoder().mel(samples, rate))
-    made = vocode(studio, ignore, user="me", input=path)
+    np.save(path, state.models.require_vocoder().mel(samples, rate))
+    made = vocode(state, ignore, user="me", input=path)
     assert made.original is None
     assert made.figures["log_mel_l1"] is None
     assert made.figures["seconds"] == pytest.approx(1.0, abs=0.02)
 
 
-def test_a_recording_too_short_to_compare_is_vocoded_all_the_same(studio: Studio, tmp_path: Path) -> None:
+def test_a_recording_too_short_to_compare_is_vocoded_all_the_same(state: AppState, tmp_path: Path) -> None:
     path = tmp_path / "click.wav"
     soundfile.write(path, np.ones(100) * 0.1, RATE)
-    assert vocode(studio, ignore, user="me", input=path).figures["log_mel_l1"] is None
+    assert vocode(state, ignore, user="me", input=path).figures["log_mel_l1"] is None
 
 
-def test_a_vocoding_stops_too(studio: Studio, voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_vocoding_stops_too(state: AppState, voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handlers, "REPORT_SECONDS", 0.0)
     said: list[str] = []
 
     def report(update: Update) -> None:
         said.append(update.text)
-        studio.jobs.stop("me")
+        state.jobs.stop("me")
 
     with pytest.raises(Stopped):
-        vocode(studio, report, user="me", input=voice, steps=40)
+        vocode(state, report, user="me", input=voice, steps=40)
     assert len(said) == 1
 
 
-def test_a_bad_upload_gets_a_sentence(studio: Studio, tmp_path: Path) -> None:
+def test_a_bad_upload_gets_a_sentence(state: AppState, tmp_path: Path) -> None:
     path = tmp_path / "noise.wav"
     path.write_bytes(b"RIFF" + bytes(range(256)) * 20)
     with pytest.raises(AudiodiffError, match="not audio"):
-        vocode(studio, ignore, user="me", input=path)
+        vocode(state, ignore, user="me", input=path)

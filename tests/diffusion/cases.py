@@ -41,7 +41,7 @@ PARAMETERIZATIONS: dict[str, Parameterization] = {
     "consistency": Consistency(0.5, 1e-4),
 }
 
-DETERMINISTIC = ["ddim", "euler", "heun", "dpmpp_2m", "unipc", "arc"]
+DETERMINISTIC = ["ddim", "euler", "heun", "dpmpp_2m", "unipc", "adams_pc"]
 STOCHASTIC = ["ddpm", "dpmpp_2m_sde", "consistency"]
 
 

@@ -95,8 +95,8 @@ def test_inputs_are_tame_and_labels_finite(name: str, row: str) -> None:
     t = process.t_max * torch.tensor([0.0, 0.001, 0.5, 1.0], dtype=torch.float64)
     coefficients = PARAMETERIZATIONS[row].coefficients(process, t)
     assert torch.isfinite(coefficients.c_noise).all()
-    deviation = coefficients.c_in * torch.sqrt(0.25 * process.alpha(t) ** 2 + process.sigma(t) ** 2)
-    assert deviation.max() <= 1.001
+    std = coefficients.c_in * torch.sqrt(0.25 * process.alpha(t) ** 2 + process.sigma(t) ** 2)
+    assert std.max() <= 1.001
 
 
 @pytest.mark.parametrize("process", [RectifiedFlow(), CosineVP(), PROCESSES["discrete_vp_zero_terminal"]])

@@ -22,8 +22,8 @@ from audiodiff.diffusion import (
     RectifiedFlow,
     Step,
     VarianceExploding,
+    adams_pc,
     angle_grid,
-    arc,
     consistency,
     ddim,
     ddpm,
@@ -39,7 +39,7 @@ from audiodiff.errors import AudiodiffError
 from tests.diffusion.cases import DETERMINISTIC, PARAMETERIZATIONS, PROCESSES, STOCHASTIC, defines_eps
 from tests.oracles import GAUSSIAN, OVERLAPPING, Mixture, quantile_grid
 
-ORDER = {"ddim": 1, "euler": 1, "heun": 2, "dpmpp_2m": 2, "unipc": 3, "arc": 3}
+ORDER = {"ddim": 1, "euler": 1, "heun": 2, "dpmpp_2m": 2, "unipc": 3, "adams_pc": 3}
 
 
 def time(value: float) -> Tensor:
@@ -108,7 +108,7 @@ def unequal_times(process: Process, h: float, ratio: float) -> list[Tensor]:
 STEPS = (0.06, 0.03, 0.015)
 
 
-@pytest.mark.parametrize("name", ["dpmpp_2m", "unipc", "arc"])
+@pytest.mark.parametrize("name", ["dpmpp_2m", "unipc", "adams_pc"])
 @pytest.mark.parametrize("ratio", [0.4, 2.5])
 @pytest.mark.parametrize("process", PROCESSES.values(), ids=PROCESSES.keys())
 def test_local_order_from_exact_history_with_unequal_steps(name: str, ratio: float, process: Process) -> None:
@@ -123,7 +123,7 @@ def test_local_order_from_exact_history_with_unequal_steps(name: str, ratio: flo
     assert slopes(errors)[-1] == pytest.approx(3.0, abs=0.2), errors
 
 
-@pytest.mark.parametrize("name", ["unipc", "arc"])
+@pytest.mark.parametrize("name", ["unipc", "adams_pc"])
 @pytest.mark.parametrize("ratio", [0.4, 2.5])
 @pytest.mark.parametrize("process", PROCESSES.values(), ids=PROCESSES.keys())
 def test_local_order_of_the_corrector(name: str, ratio: float, process: Process) -> None:
@@ -157,7 +157,7 @@ def test_first_corrector_of_unipc_is_second_order(process: Process) -> None:
 
 
 @pytest.mark.parametrize("process", PROCESSES.values(), ids=PROCESSES.keys())
-def test_arc_is_exact_on_gaussian_data_of_its_scale(process: Process) -> None:
+def test_adams_pc_is_exact_on_gaussian_data_of_its_scale(process: Process) -> None:
     """However long the steps, from pure noise on, given exact history."""
     data = Mixture((1.0,), (0.3,), (0.25,))
     times = angle_grid(process, 4)
@@ -165,7 +165,7 @@ def test_arc_is_exact_on_gaussian_data_of_its_scale(process: Process) -> None:
     earlier = data.flow(process, x, float(times[1]), float(times[0]))
     past = Past(level(process, times[0]), data.x0_hat(process, earlier, times[:1]))
     for s in times[2:]:
-        x_s = arc(0.25)(data.denoise(process), process, x, times[1], s, Carry((past,)), None).x_s
+        x_s = adams_pc(0.25)(data.denoise(process), process, x, times[1], s, Carry((past,)), None).x_s
         torch.testing.assert_close(x_s, data.flow(process, x, float(times[1]), float(s)), rtol=0, atol=2e-9)
 
 
@@ -396,7 +396,7 @@ def test_bad_settings_are_refused() -> None:
     with pytest.raises(AudiodiffError):
         ddim(1.5)
     with pytest.raises(AudiodiffError):
-        arc(0.0)
+        adams_pc(0.0)
 
 
 def test_diffwave_update_is_ddpm_on_a_fast_grid() -> None:

@@ -19,8 +19,9 @@ from audiodiff.models.checkpoint import WEIGHTS_FILE, load_checkpoint, read_conf
 from audiodiff.models.find import find_checkpoint, public_name
 from audiodiff.models.kinds import Kind
 from audiodiff.signal.mel import MelSpec, log_mel_to_mel, preset
+from audiodiff.synthesis.machine import open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
-from audiodiff.synthesis.vocode import VocoderSynthesizer, open_device
+from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.text.encoder import TextStates
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
+from audiodiff.models.vocoder.config import HeadConfig
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,12 @@ def test_round_trip_through_plain_values() -> None:
 
 def test_missing_fields_keep_their_defaults_and_whole_numbers_serve_as_floats() -> None:
     assert dataclass_from_dict(Outer, {"rate": 2}) == Outer(2.0)
+
+
+def test_keys_of_the_first_version_are_read_by_their_names_now() -> None:
+    values = dataclass_to_dict(HeadConfig(mel_std=2.5))
+    old = {"mel_deviation" if key == "mel_std" else key: value for key, value in values.items()}
+    assert dataclass_from_dict(HeadConfig, old) == HeadConfig(mel_std=2.5)
 
 
 @pytest.mark.parametrize(

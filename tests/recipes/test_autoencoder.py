@@ -33,7 +33,7 @@ def test_the_limit_of_a_clip_reaches_loss_and_validation(tmp_path: Path) -> None
     given = []
     whole = model.loss
     model.loss = lambda *parts: given.append(parts[2]) or whole(*parts)  # type: ignore[method-assign, assignment]
-    autoencoder.make_player(model, crops, config, devices).loss_fn(0, torch.Generator().manual_seed(0))
+    autoencoder.model_with_loss(model, crops, config, devices).loss_fn(0, torch.Generator().manual_seed(0))
     assert given[0].tolist() == [3000.0] * config.train.batch_size
 
     before, _ = reconstruct(model, data, config, devices)

@@ -2,12 +2,12 @@ import re
 
 import pytest
 
-from audiodiff_recipes.caption_words import Heard, captions, moods, scenes
+from audiodiff_recipes.caption_words import ClipTraits, captions, moods, scenes
 
-SAD = Heard(("piano", "strings"), "classical", ("sad",), 66.0, "A minor", -24.0, 1.5)
-BOSS = Heard(("guitar", "drums"), "heavy metal", ("energetic",), 168.0, "E minor", -10.0, 7.0)
-LOFI = Heard(("piano", "drums"), "hip hop", ("relaxed",), 82.0, "", -18.0, 2.5)
-UNKNOWN = Heard()
+SAD = ClipTraits(("piano", "strings"), "classical", ("sad",), 66.0, "A minor", -24.0, 1.5)
+BOSS = ClipTraits(("guitar", "drums"), "heavy metal", ("energetic",), 168.0, "E minor", -10.0, 7.0)
+LOFI = ClipTraits(("piano", "drums"), "hip hop", ("relaxed",), 82.0, "", -18.0, 2.5)
+UNKNOWN = ClipTraits()
 
 
 def test_people_ask_for_it_in_their_words() -> None:
@@ -23,11 +23,12 @@ def test_people_ask_for_it_in_their_words() -> None:
 
 
 @pytest.mark.parametrize(
-    "heard", [SAD, BOSS, LOFI, UNKNOWN, Heard(genre="ambient"), Heard(("flute",)), Heard(moods=("sad",))]
+    "traits",
+    [SAD, BOSS, LOFI, UNKNOWN, ClipTraits(genre="ambient"), ClipTraits(("flute",)), ClipTraits(moods=("sad",))],
 )
-def test_captions_read_well_whatever_is_unknown(heard: Heard) -> None:
+def test_captions_read_well_whatever_is_unknown(traits: ClipTraits) -> None:
     for number in range(40):
-        made = captions(heard, f"{number}.wav")
+        made = captions(traits, f"{number}.wav")
         assert len(made) == len(set(made)) >= 2
         for text in made:
             assert text == text.strip(" ,")
@@ -47,19 +48,19 @@ def test_only_what_is_sure_is_said() -> None:
     told = " ".join(text for number in range(40) for text in captions(SAD, f"{number}.wav"))
     assert "A minor" in told
     assert "66 bpm" in told
-    unsure = Heard(SAD.instruments, SAD.genre, SAD.moods, None, "", SAD.loudness, SAD.density)
+    unsure = ClipTraits(SAD.instruments, SAD.genre, SAD.moods, None, "", SAD.loudness, SAD.density)
     told = " ".join(text for number in range(40) for text in captions(unsure, f"{number}.wav"))
     assert not re.search(r"bpm|slow|minor|major", told)
 
 
 def test_moods() -> None:
-    busy = Heard(tempo=150.0, key="E minor", loudness=-10.0, density=7.0)
+    busy = ClipTraits(tempo=150.0, key="E minor", loudness=-10.0, density=7.0)
     assert moods((), busy) == ("energetic",)
     assert moods(("relaxed",), busy) == ("relaxed",)
-    assert "energetic" not in moods((), Heard(tempo=105.0, key="E minor", loudness=-10.0, density=7.0))
-    assert "energetic" in moods((), Heard(("drums",), tempo=105.0, loudness=-10.0, density=7.0))
-    slow = Heard(tempo=60.0, key="E minor", loudness=-20.0, density=1.0)
+    assert "energetic" not in moods((), ClipTraits(tempo=105.0, key="E minor", loudness=-10.0, density=7.0))
+    assert "energetic" in moods((), ClipTraits(("drums",), tempo=105.0, loudness=-10.0, density=7.0))
+    slow = ClipTraits(tempo=60.0, key="E minor", loudness=-20.0, density=1.0)
     assert moods((), slow) == ("calm", "sad")
-    assert moods((), Heard(genre="ambient", key="E minor", density=1.0)) == ("calm", "dark")
-    assert "cheerful" in moods((), Heard(key="C major", density=4.0))
-    assert "cheerful" not in moods(("sad",), Heard(key="C major", density=4.0))
+    assert moods((), ClipTraits(genre="ambient", key="E minor", density=1.0)) == ("calm", "dark")
+    assert "cheerful" in moods((), ClipTraits(key="C major", density=4.0))
+    assert "cheerful" not in moods(("sad",), ClipTraits(key="C major", density=4.0))

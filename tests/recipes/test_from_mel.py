@@ -19,7 +19,7 @@ def test_what_is_not_given_follows_the_mel() -> None:
     config = shape(**{"model.mel": "bigvgan-44k"})
     music = vocoder.RECIPE.preset("music-vocoder").model
     assert (config.front_end, config.loss.resolutions) == (music.front_end, music.loss.resolutions)
-    assert (config.head.mel_mean, config.head.mel_deviation) == (-4.0, 3.0)
+    assert (config.head.mel_mean, config.head.mel_std) == (-4.0, 3.0)
     assert config.wavenet.cond_channels == 128
     config = shape(**{"model.mel": "audioldm-16k"})
     assert (config.front_end.n_fft, config.front_end.hop_length) == (1024, 160)
@@ -34,7 +34,7 @@ def test_what_is_given_stays(tmp_path: Path) -> None:
     given = {"model.mel": "bigvgan-24k", "loss.resolutions": "[[64, 16]]", "mel_mean": "-3.5"}
     config = shape(**given)
     assert config.loss.resolutions == ((64, 16),)
-    assert (config.head.mel_mean, config.head.mel_deviation) == (-3.5, 3.0)
+    assert (config.head.mel_mean, config.head.mel_std) == (-3.5, 3.0)
     file = tmp_path / "mine.json"
     file.write_text('{"model": {"mel": "audioldm-16k", "loss": {"resolutions": [[64, 16]]}}}')
     config = vocoder.configure(file).model
@@ -47,7 +47,7 @@ def test_what_is_given_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", MELS)
 def test_every_mel_makes_a_vocoder_or_a_sentence(name: str) -> None:
     settings = mel_settings(MELS[name])
-    assert settings["head.mel_deviation"] > 0
+    assert settings["head.mel_std"] > 0
     if name == "riffusion-44k":  # 17640 - 441 is odd: such frames have no middle among the samples
         with pytest.raises(AudiodiffError, match="even n_fft - hop_length"):
             shape(**{"model.mel": name})

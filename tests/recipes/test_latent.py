@@ -346,7 +346,7 @@ def test_training_tells_a_model_its_beats_except_where_they_are_withheld(
 ) -> None:
     seen: list[torch.Tensor] = []
 
-    def player(share: float, beats: str) -> None:
+    def trained(share: float, beats: str) -> None:
         seen.clear()
         config = tiny(place, "told", **{"model.beats": beats, "data.drop_beats": str(share), "data.drop_all": "0"})
         data, model = open_shards(config, "train"), latent.build_model(config)
@@ -355,18 +355,18 @@ def test_training_tells_a_model_its_beats_except_where_they_are_withheld(
         monkeypatch.setattr(data, "batch", lambda *given: dataclasses.replace(draw(*given), beats=steady))
         loss = model.loss
         monkeypatch.setattr(model, "loss", lambda x, cond, *rest: seen.append(cond.beats) or loss(x, cond, *rest))
-        trained = latent.make_player(model, data, config, open_devices("cpu"))
+        trained = latent.model_with_loss(model, data, config, open_devices("cpu"))
         for step in range(10):
             trained.loss_fn(step, torch.Generator().manual_seed(step))
 
-    player(0.0, "true")
+    trained(0.0, "true")
     assert all(torch.equal(beats[0], torch.arange(16.0)) for beats in seen)
-    player(1.0, "true")
+    trained(1.0, "true")
     assert all(beats.shape[1] == 16 and beats.isnan().all() for beats in seen)
-    player(0.5, "true")
+    trained(0.5, "true")
     withheld = torch.cat([beats.isnan().all(dim=1) for beats in seen])
     assert 0.2 < float(withheld.float().mean()) < 0.8
-    player(0.0, "false")
+    trained(0.0, "false")
     assert all(beats.shape[1] == 0 for beats in seen)
 
 
@@ -396,9 +396,9 @@ def test_training_tells_a_model_what_it_has_to_fit_and_asks_for_the_rest(
             return result
 
         monkeypatch.setattr(model, "loss", spy)
-        player = latent.make_player(model, data, config, open_devices("cpu"))
+        trained = latent.model_with_loss(model, data, config, open_devices("cpu"))
         for step in range(10):
-            player.loss_fn(step, torch.Generator().manual_seed(step))
+            trained.loss_fn(step, torch.Generator().manual_seed(step))
         return torch.cat([(~cond.known.isnan()).any(dim=(1, 2)) for cond in seen])
 
     assert not told(complete="0").any()

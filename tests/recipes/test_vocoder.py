@@ -20,7 +20,7 @@ from audiodiff_recipes.vocoder import (
     RECIPE,
     Config,
     OutputConfig,
-    SamplingConfig,
+    VocoderSampling,
     build_model,
     configure,
     describe,
@@ -172,7 +172,9 @@ def items(*splits: str) -> list[AudioItem]:
 
 
 def test_the_exported_model_has_the_projections_that_are_meant_for_sampling() -> None:
-    sampling = SamplingConfig(prior=PriorConfig("shaped", 3, 0.5), output=OutputConfig(2, 5, 0.9))
+    sampling = VocoderSampling(
+        8, "ddim", "uniform", prior=PriorConfig("shaped", 3, 0.5), output=OutputConfig(2, 5, 0.9)
+    )
     config = dataclasses.replace(RECIPE.preset("tiny"), sampling=sampling)
     meant = for_sampling(Vocoder(config.model), config).config
     assert meant.prior == PriorConfig("shaped", 3, 0.5)

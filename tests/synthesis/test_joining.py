@@ -7,12 +7,11 @@ import torch
 from audiodiff.diffusion.guidance import region_mask
 from audiodiff.diffusion.samplers import Denoise
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings
 from audiodiff.synthesis.files import apply
 from audiodiff.synthesis.latent import LatentSynthesizer
-from audiodiff.synthesis.recording import encoded, prepared
-from audiodiff.synthesis.verbs.extend import _passes
-from audiodiff.synthesis.verbs.inpaint import _groups
+from audiodiff.synthesis.recording import encode_audio, load_init_audio
+from audiodiff.synthesis.verbs.extend import ExtendSettings, _passes
+from audiodiff.synthesis.verbs.inpaint import InpaintSettings, _groups
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
 
@@ -31,11 +30,11 @@ def test_outside_the_regions_every_sample_is_kept(tiny: LatentSynthesizer, rate:
     assert clip.sample_rate == rate
     assert clip.waveform.shape == sound.shape
     assert clip.waveform.dtype == np.float32
-    places = changed(sound, clip.waveform) / rate
-    assert places.min() >= 1.0
-    assert places.max() < 4.2
-    assert not ((places >= 2.0) & (places < 4.1)).any()
-    inside = ((places >= 1.0) & (places < 2.0)).sum() / rate
+    conditions = changed(sound, clip.waveform) / rate
+    assert conditions.min() >= 1.0
+    assert conditions.max() < 4.2
+    assert not ((conditions >= 2.0) & (conditions < 4.1)).any()
+    inside = ((conditions >= 1.0) & (conditions < 2.0)).sum() / rate
     assert inside > 0.98  # all of it is new
 
 
@@ -200,8 +199,8 @@ def test_short_and_silent_recordings_are_filled(tiny: LatentSynthesizer, seconds
         clip = apply("inpaint", tiny, [(sound, RATE)], InpaintSettings(((0.005, 0.025),), quick()))
         assert clip.waveform.shape == sound.shape
         assert np.isfinite(clip.waveform).all()
-        places = changed(sound, clip.waveform)
-        assert places.size == 0 or (places.min() >= 0.005 * RATE - 1 and places.max() <= 0.025 * RATE)
+        conditions = changed(sound, clip.waveform)
+        assert conditions.size == 0 or (conditions.min() >= 0.005 * RATE - 1 and conditions.max() <= 0.025 * RATE)
 
 
 def test_steps_of_all_regions_and_channels_are_reported(tiny: LatentSynthesizer) -> None:
@@ -253,10 +252,10 @@ def test_trimmed_samples_are_made_anew(tiny: LatentSynthesizer) -> None:
         clip = apply("extend", tiny, [(SOUND, RATE)], ExtendSettings(1.0, quick(), before, trim=0.25))
         assert clip.waveform.size == SOUND.size + RATE
         there = clip.waveform[RATE:] if before else clip.waveform[: SOUND.size]
-        places = changed(SOUND, there)
+        conditions = changed(SOUND, there)
         low, high = (0, trimmed) if before else (SOUND.size - trimmed, SOUND.size)
-        assert places.size > 0.95 * trimmed
-        assert low <= places.min() <= places.max() < high
+        assert conditions.size > 0.95 * trimmed
+        assert low <= conditions.min() <= conditions.max() < high
     with pytest.raises(AudiodiffError, match=r"trim is 7 s, but the recording has only 6\.00 s"):
         apply("extend", tiny, [(SOUND, RATE)], ExtendSettings(1.0, trim=7.0))
 
@@ -295,7 +294,7 @@ def test_each_window_goes_on_from_what_is_known(
     apply("extend", tiny, [(SOUND, RATE)], ExtendSettings(6.0, quick(), before))
     window = tiny.window_latents
     n_whole = (SOUND.size - 512) // 1024
-    latents = encoded(tiny, prepared(tiny, SOUND, RATE, mono=True).samples[0], 0, n_whole)[0]
+    latents = encode_audio(tiny, load_init_audio(tiny, SOUND, RATE, mono=True).samples[0], 0, n_whole)[0]
     assert len(seen) >= 3
     for index, (known, keep) in enumerate(seen):
         # As if time ran backwards, where the new sound comes before: what is known comes first.

@@ -9,10 +9,11 @@ import audiodiff
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.files import apply
 from audiodiff.synthesis.generator import Generator
+from audiodiff.synthesis.guided import labels_of
 from audiodiff.synthesis.latent import LatentSynthesizer, faded
 from audiodiff.synthesis.load import load_generator, load_vocoder
 from audiodiff.synthesis.settings import GenerateSettings, Sampling, changed
-from audiodiff.synthesis.windowed import Places, with_places
+from audiodiff.synthesis.windowed import PositionConditions, with_conditions
 from audiodiff.text.prompt import parse_prompt
 from tests.synthesis.latent_models import LATENTS_PER_SECOND, RATE, write_latent_model
 
@@ -67,14 +68,14 @@ def test_guidance_of_one_is_the_condition_alone(model: LatentSynthesizer) -> Non
     t = torch.full((1,), 0.5)
     settings = model.resolve(GenerateSettings(prompt="flute", sampling=Sampling(guidance=1.0)))
     beats = model.beats(100.0, 0, n_latents)
-    denoise = with_places(model.guided(settings)[0], Places(beats))
-    numbers, classes = model._known(settings, settings.targets[0])
-    (share, cond), *rest = model.ask("flute", parse_prompt("flute"), numbers, classes).conditions
+    denoise = with_conditions(model.guided(settings)[0], PositionConditions(beats))
+    numbers, classes = labels_of(model.model.config, settings, settings.targets[0], model.window_seconds)
+    (share, cond), *rest = model.encode_prompt("flute", parse_prompt("flute"), numbers, classes).conditions
     assert (share, rest) == (1.0, [])
     torch.testing.assert_close(
         denoise(x, t), model.model.denoiser()(x, t, cond._replace(beats=beats[None])), rtol=0, atol=1e-6
     )
-    silent = with_places(model.guided(settings)[0], Places(model.beats(None, 0, n_latents)))
+    silent = with_conditions(model.guided(settings)[0], PositionConditions(model.beats(None, 0, n_latents)))
     torch.testing.assert_close(silent(x, t), model.model.denoiser()(x, t, cond), rtol=0, atol=1e-6)
     assert not torch.allclose(silent(x, t), denoise(x, t), atol=1e-4)
 
@@ -85,8 +86,8 @@ def test_guidance_of_zero_is_the_null_condition_alone(model: LatentSynthesizer) 
     n_latents = model.n_latents(3.0)
     x = torch.randn(1, 4, n_latents, generator=torch.Generator().manual_seed(0))
     t = torch.full((1,), 0.5)
-    denoise = with_places(model.guided(settings)[0], Places(model.beats(100.0, 0, n_latents)))
-    ((_, null),) = model.ask("drums", parse_prompt("drums")).conditions
+    denoise = with_conditions(model.guided(settings)[0], PositionConditions(model.beats(100.0, 0, n_latents)))
+    ((_, null),) = model.encode_prompt("drums", parse_prompt("drums")).conditions
     torch.testing.assert_close(denoise(x, t), model.model.denoiser()(x, t, null), rtol=0, atol=1e-6)
 
 
@@ -112,7 +113,7 @@ def test_blended_prompts_lie_between_their_parts(model: LatentSynthesizer) -> No
 
     def estimate(prompt: str) -> torch.Tensor:
         guided, _ = model.guided(model.resolve(GenerateSettings(prompt=prompt, sampling=Sampling(guidance=1.0))))
-        return guided(x, t, Places(model.beats(None, 0, 40)))
+        return guided(x, t, PositionConditions(model.beats(None, 0, 40)))
 
     wanted = 0.75 * estimate("flute") + 0.25 * estimate("drums")
     torch.testing.assert_close(estimate("flute:0.75 | drums:0.25"), wanted, rtol=0, atol=1e-5)
@@ -130,7 +131,7 @@ def test_a_key_in_the_prompt_is_asked_for(model: LatentSynthesizer) -> None:
     assert model.resolve(GenerateSettings(prompt="waltz in D major", key="db minor")).key == "C# minor"
     assert model.resolve(GenerateSettings(prompt="a minor waltz")).key == ""
     asked, none, other = (
-        model.ask("", parse_prompt(""), {}, {"key": key} if key else {}).conditions[0][1].vector
+        model.encode_prompt("", parse_prompt(""), {}, {"key": key} if key else {}).conditions[0][1].vector
         for key in (resolved.targets[0].key, "", "F# minor")
     )
     assert not torch.equal(asked, none)

@@ -4,12 +4,12 @@ import torch
 from torch import Tensor
 
 from audiodiff.nn.condition import ProjectedCondition
+from audiodiff.synthesis.circular_padding import pad_circle
 from audiodiff.synthesis.files import apply
 from audiodiff.synthesis.latent import LatentSynthesizer
-from audiodiff.synthesis.loop import around, rolled, seam_score, tiled
+from audiodiff.synthesis.loop import circular_windowed, rolled, seam_score, tiled
 from audiodiff.synthesis.settings import Sampling, VocodeSettings
-from audiodiff.synthesis.turn import around as turn_around
-from audiodiff.synthesis.windowed import Places
+from audiodiff.synthesis.windowed import PositionConditions
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
 
@@ -72,11 +72,11 @@ def test_the_waveform_goes_on_at_its_beginning_as_it_ended(tiny: LatentSynthesiz
     mel = tiny.model.autoencoder.decode(torch.randn(1, 4, 50), circular=True)[0].detach()
     loop = tiny.vocoder.vocode_mel(mel, steps=2, circular=True)
     plan = tiny.vocoder.plan(VocodeSettings(Sampling(steps=2)))
-    turn = turn_around(mel.shape[-1], plan)
-    longer = tiny.vocoder.vocode_mel(mel[:, turn.frames], steps=2)
-    hop, stop = 256, (turn.first + mel.shape[-1]) * 256
+    padding = pad_circle(mel.shape[-1], plan)
+    longer = tiny.vocoder.vocode_mel(mel[:, padding.frames], steps=2)
+    hop, stop = 256, (padding.first + mel.shape[-1]) * 256
     # the end is what stands before the end of a longer signal, and the first sample what follows it there
-    torch.testing.assert_close(loop[turn.overlap * hop :], longer[(turn.first + turn.overlap) * hop : stop])
+    torch.testing.assert_close(loop[padding.overlap * hop :], longer[(padding.first + padding.overlap) * hop : stop])
     torch.testing.assert_close(loop[:1], longer[stop : stop + 1], rtol=0, atol=2e-3)
     straight = tiny.vocoder.vocode_mel(mel, steps=2)
     assert float((straight[:256] - loop[:256]).abs().max()) > 1e-3
@@ -93,32 +93,34 @@ def test_short_windows_of_a_loop_give_the_same_samples(tiny: LatentSynthesizer) 
 def test_the_circle_is_turned_at_every_call_and_turned_back() -> None:
     seen: list[Tensor] = []
 
-    def denoise(x: Tensor, t: Tensor, places: Places) -> Tensor:
-        assert torch.equal(x[0, 0], places.beats)  # what is known of a place goes with it
+    def denoise(x: Tensor, t: Tensor, conditions: PositionConditions) -> Tensor:
+        assert torch.equal(x[0, 0], conditions.beats)  # what is known of a place goes with it
         seen.append(x.clone())
         return 2.0 * x
 
     x = torch.arange(12.0).reshape(1, 1, 12)
     turning = rolled(denoise, seed=0)
     for _ in range(6):
-        assert torch.equal(turning(x, T, Places(x[0, 0])), 2.0 * x)
+        assert torch.equal(turning(x, T, PositionConditions(x[0, 0])), 2.0 * x)
     assert len({int(state[0, 0, 0]) for state in seen}) > 2
     assert all(torch.equal(state.sort().values, x) for state in seen)
     first = [int(state[0, 0, 0]) for state in seen]
     seen.clear()
     again = rolled(denoise, seed=0)
     for _ in range(6):
-        again(x, T, Places(x[0, 0]))
+        again(x, T, PositionConditions(x[0, 0]))
     assert [int(state[0, 0, 0]) for state in seen] == first  # the seed decides
 
 
 def test_short_loops_are_shown_several_times_over() -> None:
-    def denoise(x: Tensor, t: Tensor, places: Places) -> Tensor:
-        assert torch.equal(x[0, 0], places.beats)
+    def denoise(x: Tensor, t: Tensor, conditions: PositionConditions) -> Tensor:
+        assert torch.equal(x[0, 0], conditions.beats)
         return x + torch.arange(x.shape[-1], dtype=x.dtype)
 
     x = torch.randn(1, 2, 4)
-    torch.testing.assert_close(tiled(denoise, 3)(x, T, Places(x[0, 0])), x + torch.tensor([4.0, 5.0, 6.0, 7.0]))
+    torch.testing.assert_close(
+        tiled(denoise, 3)(x, T, PositionConditions(x[0, 0])), x + torch.tensor([4.0, 5.0, 6.0, 7.0])
+    )
     assert tiled(denoise, 1) is denoise
 
 
@@ -126,23 +128,23 @@ def test_short_loops_are_shown_several_times_over() -> None:
 def test_windows_go_round_the_circle(length: int, window: int, overlap: int) -> None:
     sizes: list[int] = []
 
-    def local(x: Tensor, t: Tensor, places: Places) -> Tensor:
-        assert torch.equal(x[0, 0], places.beats)
+    def local(x: Tensor, t: Tensor, conditions: PositionConditions) -> Tensor:
+        assert torch.equal(x[0, 0], conditions.beats)
         sizes.append(x.shape[-1])
         return 3.0 * x
 
     x = torch.randn(1, 2, length)
-    torch.testing.assert_close(around(local, window, overlap)(x, T, Places(x[0, 0])), 3.0 * x)
+    torch.testing.assert_close(circular_windowed(local, window, overlap)(x, T, PositionConditions(x[0, 0])), 3.0 * x)
     assert set(sizes) == {window}
 
-    def ends(x: Tensor, t: Tensor, places: Places) -> Tensor:
+    def ends(x: Tensor, t: Tensor, conditions: PositionConditions) -> Tensor:
         """Wrong by 1 at the ends of a window, as networks are worst there."""
         wrong = torch.zeros_like(x)
         wrong[..., 0] = wrong[..., -1] = 1.0
         return x + wrong
 
     if overlap:
-        error = (around(ends, window, overlap)(x, T, Places(x[0, 0])) - x)[0, 0]
+        error = (circular_windowed(ends, window, overlap)(x, T, PositionConditions(x[0, 0])) - x)[0, 0]
         assert float(error.max()) < 0.6  # every end lies inside another window
         assert float(error[[0, -1]].max()) <= float(error.max())
 

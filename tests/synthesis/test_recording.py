@@ -11,9 +11,9 @@ from audiodiff.synthesis.clip import part_of
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.recording import (
     ENCODE_RMS,
-    begun,
-    encoded,
-    prepared,
+    encode_audio,
+    init_state,
+    load_init_audio,
     samples_per_latent,
     start_time,
     times_from,
@@ -63,19 +63,19 @@ def test_less_noise_takes_fewer_steps() -> None:
 
 def test_a_recording_is_brought_to_the_level_and_rate_of_the_model(tiny: LatentSynthesizer) -> None:
     sound = 0.05 * np.stack([tones(1.0, 44100), tones(1.0, 44100, seed=1)])
-    recording = prepared(tiny, sound, 44100, mono=False)
+    recording = load_init_audio(tiny, sound, 44100, mono=False)
     assert recording.samples.shape == (2, RATE)
     assert float(recording.samples.square().mean().sqrt()) == pytest.approx(ENCODE_RMS, rel=1e-3)
     assert recording.notes == ()
     np.testing.assert_array_equal(recording.original.numpy(), sound)
-    mixed = prepared(tiny, sound, 44100, mono=True)
+    mixed = load_init_audio(tiny, sound, 44100, mono=True)
     assert mixed.original.shape == (1, 44100)
     assert "2 channels" in mixed.notes[0]
 
 
 @pytest.mark.parametrize("sound", [np.zeros(500, np.float32), 1e-6 * tones(0.1, RATE)])
 def test_silence_is_said_and_not_amplified(tiny: LatentSynthesizer, sound: np.ndarray) -> None:
-    recording = prepared(tiny, sound, RATE, mono=True)
+    recording = load_init_audio(tiny, sound, RATE, mono=True)
     assert recording.gain == 1.0
     assert "silence" in recording.notes[0]
 
@@ -95,25 +95,25 @@ def test_silence_is_said_and_not_amplified(tiny: LatentSynthesizer, sound: np.nd
 )
 def test_what_is_no_recording_is_refused(tiny: LatentSynthesizer, sound: np.ndarray, rate: int, message: str) -> None:
     with pytest.raises(AudiodiffError, match=message):
-        prepared(tiny, sound, rate, mono=True)
+        load_init_audio(tiny, sound, rate, mono=True)
 
 
 def test_a_piece_is_encoded_as_within_the_whole(tiny: LatentSynthesizer) -> None:
     samples = torch.from_numpy(tones(6.0, RATE))
-    whole = encoded(tiny, samples, 0, 120)
+    whole = encode_audio(tiny, samples, 0, 120)
     for start, stop in ((0, 30), (7, 8), (40, 90), (100, 120)):
-        torch.testing.assert_close(encoded(tiny, samples, start, stop), whole[..., start:stop], rtol=0, atol=1e-4)
-    assert encoded(tiny, samples, 500, 503).shape == (1, 4, 3)  # silence beyond the end
-    assert encoded(tiny, samples[:1], 0, 2).shape == (1, 4, 2)
+        torch.testing.assert_close(encode_audio(tiny, samples, start, stop), whole[..., start:stop], rtol=0, atol=1e-4)
+    assert encode_audio(tiny, samples, 500, 503).shape == (1, 4, 3)  # silence beyond the end
+    assert encode_audio(tiny, samples[:1], 0, 2).shape == (1, 4, 2)
 
 
 def test_where_denoising_begins(tiny: LatentSynthesizer) -> None:
     latents = torch.randn(1, 4, 30, generator=torch.Generator().manual_seed(0))
     noise = tiny.noise(3, 0, 5, 35)
-    state, times = begun(tiny, tiny.resolve(quick(seed=3, steps=10)).sampling, latents, 0.25, start=5)
+    state, times = init_state(tiny, tiny.resolve(quick(seed=3, steps=10)).sampling, latents, 0.25, start=5)
     torch.testing.assert_close(state, 0.75 * latents + 0.25 * noise)
     assert float(times[0]) == pytest.approx(0.25, abs=1e-12)
-    state, times = begun(tiny, tiny.resolve(quick(seed=3, steps=10)).sampling, latents, 1.0, start=5)
+    state, times = init_state(tiny, tiny.resolve(quick(seed=3, steps=10)).sampling, latents, 1.0, start=5)
     torch.testing.assert_close(state, noise)
     assert len(times) == 11
 

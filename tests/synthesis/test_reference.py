@@ -10,9 +10,9 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.files import apply
 from audiodiff.synthesis.generator import Generator
 from audiodiff.synthesis.latent import LatentSynthesizer
-from audiodiff.synthesis.recording import encoded, prepared, samples_per_latent
-from audiodiff.synthesis.reference import heard_of, loudest
-from audiodiff.synthesis.windowed import Places, with_places
+from audiodiff.synthesis.recording import encode_audio, load_init_audio, samples_per_latent
+from audiodiff.synthesis.reference import encode_reference, loudest
+from audiodiff.synthesis.windowed import PositionConditions, with_conditions
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
 
@@ -29,14 +29,14 @@ def test_the_loudest_stretch_is_found() -> None:
 def test_a_third_of_the_window_is_heard_as_the_codec_has_it(tiny: LatentSynthesizer) -> None:
     waveform = tones(6.0, RATE)
     waveform[: 4 * RATE] *= 0.01
-    heard = heard_of(tiny, tiny.resolve(quick()), (waveform, RATE))
+    reference = encode_reference(tiny, tiny.resolve(quick()), (waveform, RATE))
     count = tiny.window_latents // 3
-    assert heard.latents.shape == (tiny.model.channels, count)
-    recording = prepared(tiny, waveform, RATE, mono=True)
+    assert reference.latents.shape == (tiny.model.channels, count)
+    recording = load_init_audio(tiny, waveform, RATE, mono=True)
     start = loudest(recording.samples[0], samples_per_latent(tiny), count)
     assert start > 0
-    torch.testing.assert_close(heard.latents[None], encoded(tiny, recording.samples[0], start, start + count))
-    short = heard_of(tiny, tiny.resolve(quick()), (tones(0.5, RATE), RATE)).latents
+    torch.testing.assert_close(reference.latents[None], encode_audio(tiny, recording.samples[0], start, start + count))
+    short = encode_reference(tiny, tiny.resolve(quick()), (tones(0.5, RATE), RATE)).latents
     assert 1 <= short.shape[-1] < count
 
 
@@ -44,8 +44,8 @@ def test_every_window_follows_the_reference_and_is_told_so(
     tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = tiny.resolve(quick(prompt="flute", guidance=1.0))
-    heard = heard_of(tiny, settings, (tones(6.0, RATE), RATE))
-    count, n = heard.latents.shape[-1], tiny.window_latents + 5
+    reference = encode_reference(tiny, settings, (tones(6.0, RATE), RATE))
+    count, n = reference.latents.shape[-1], tiny.window_latents + 5
     seen: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def denoiser(*given: object, **named: object):  # type: ignore[no-untyped-def]
@@ -57,14 +57,14 @@ def test_every_window_follows_the_reference_and_is_told_so(
 
     monkeypatch.setattr(tiny.model, "denoiser", denoiser)
     x, t = torch.randn(1, tiny.model.channels, n), torch.tensor([0.25])
-    denoise = with_places(tiny.guided(settings, heard=heard)[0], Places(tiny.beats(90.0, 0, n)))
+    denoise = with_conditions(tiny.guided(settings, reference=reference)[0], PositionConditions(tiny.beats(90.0, 0, n)))
     torch.testing.assert_close(denoise(x, t), x)
     assert len(seen) > 1
     noise = tiny.noise(settings.sampling.seed, 0, -count, 0)
     for state, known, beats in seen:
         assert state.shape[-1] <= tiny.window_latents
-        torch.testing.assert_close(state[0, :, :count], (0.75 * heard.latents + 0.25 * noise)[0])
-        torch.testing.assert_close(known[:, :count], heard.latents)
+        torch.testing.assert_close(state[0, :, :count], (0.75 * reference.latents + 0.25 * noise)[0])
+        torch.testing.assert_close(known[:, :count], reference.latents)
         assert bool(known[:, count:].isnan().all())
         assert bool(beats[:count].isnan().all())
         assert bool(beats[count:].isfinite().all())

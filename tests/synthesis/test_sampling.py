@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiodiff.diffusion.names import SAMPLER_NAMES
-from audiodiff.synthesis.sampling import Grid
+from audiodiff.synthesis.sampling import ENDLESS, ChunkLayout
 from audiodiff.synthesis.settings import Sampling, VocodeSettings
 from audiodiff.synthesis.streams import Window
-from audiodiff.synthesis.vocode import ENDLESS, load
+from audiodiff.synthesis.vocode import load
 from tests.synthesis.vocoder_fakes import FakeVocoder, recording, synthesizer
 
 WHOLE = VocodeSettings(window_seconds=math.inf)
@@ -18,23 +18,23 @@ WHOLE = VocodeSettings(window_seconds=math.inf)
 
 @given(n_frames=st.integers(1, 500), piece_frames=st.integers(1, 60))
 def test_pieces_cover_the_signal_and_are_of_a_size(n_frames: int, piece_frames: int) -> None:
-    grid = Grid(n_frames, piece_frames)
-    bounds = [grid.bound(piece) for piece in range(grid.n_pieces + 1)]
+    layout = ChunkLayout(n_frames, piece_frames)
+    bounds = [layout.bound(piece) for piece in range(layout.n_pieces + 1)]
     lengths = np.diff(bounds)
     assert (bounds[0], bounds[-1]) == (0, n_frames)
     assert (lengths[:-1] == piece_frames).all()
     assert lengths[-1] < 1.5 * piece_frames + 1
-    assert grid.n_pieces == 1 or lengths[-1] >= piece_frames / 2
-    for piece in range(grid.n_pieces):
-        assert grid.pieces(bounds[piece], bounds[piece + 1]) == range(piece, piece + 1)
-    assert grid.pieces(-5, n_frames + 5) == range(grid.n_pieces)
+    assert layout.n_pieces == 1 or lengths[-1] >= piece_frames / 2
+    for piece in range(layout.n_pieces):
+        assert layout.pieces(bounds[piece], bounds[piece + 1]) == range(piece, piece + 1)
+    assert layout.pieces(-5, n_frames + 5) == range(layout.n_pieces)
 
 
 def test_a_window_has_whole_pieces_around_it() -> None:
-    grid = Grid(100, 10)
-    assert grid.windows(4, 0, 3) == [Window(0, 43, 0, 40), Window(37, 83, 40, 80), Window(77, 100, 80, 100)]
-    assert grid.windows(4, 1, 3) == [Window(0, 53, 0, 40), Window(27, 93, 40, 80), Window(67, 100, 80, 100)]
-    assert Grid(100, ENDLESS).windows(1, 7, 3) == [Window(0, 100, 0, 100)]
+    layout = ChunkLayout(100, 10)
+    assert layout.windows(4, 0, 3) == [Window(0, 43, 0, 40), Window(37, 83, 40, 80), Window(77, 100, 80, 100)]
+    assert layout.windows(4, 1, 3) == [Window(0, 53, 0, 40), Window(27, 93, 40, 80), Window(67, 100, 80, 100)]
+    assert ChunkLayout(100, ENDLESS).windows(1, 7, 3) == [Window(0, 100, 0, 100)]
 
 
 @pytest.mark.parametrize("sampler", SAMPLER_NAMES)

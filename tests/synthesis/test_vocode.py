@@ -18,9 +18,11 @@ from audiodiff.signal.meters import LevelMeter
 from audiodiff.signal.resample import n_resampled, resample
 from audiodiff.synthesis import vocode
 from audiodiff.synthesis.arrays import check_rate
+from audiodiff.synthesis.machine import open_device
+from audiodiff.synthesis.sampling import channel_seed, count_network_calls, measure_levels
 from audiodiff.synthesis.settings import Sampling, VocodeSettings, changed
 from audiodiff.synthesis.streams import FrameReader
-from audiodiff.synthesis.vocode import VocoderSynthesizer, channel_seed, count_network_calls, open_device
+from audiodiff.synthesis.vocode import VocoderSynthesizer
 from tests.synthesis.vocoder_fakes import SPEC, FakeVocoder, recording, synthesizer
 
 
@@ -256,8 +258,8 @@ def test_what_comes_out_lies_where_it_lay_in_the_recording(name: str, n_extra: i
     assert output.shape == waveform.shape
     shifts = []
     for burst in range(count):
-        around = slice(burst * period, (burst + 1) * period)
-        energies = [x[around].square() for x in (waveform, output)]
+        part = slice(burst * period, (burst + 1) * period)
+        energies = [x[part].square() for x in (waveform, output)]
         places = [float((energy * torch.arange(period)).sum() / energy.sum()) for energy in energies]
         shifts.append(places[1] - places[0])
     assert abs(sum(shifts) / count) < 40.0  # half a hop is 128
@@ -274,7 +276,7 @@ def test_a_delayed_state_is_the_same_in_any_pieces(n_frames: int) -> None:
     whole = synth.vocode_mel(mel, steps=1)
     assert whole.shape == (256 * n_frames,)
     plan = synth.plan(VocodeSettings(Sampling(steps=1), window_seconds=0.3))
-    meters = synth.measure([mel[None]])
+    meters = measure_levels([mel[None]], synth.mel_spec)
     blocks = list(synth.stream(FrameReader([mel[None]]), n_frames, meters, plan))
     assert torch.equal(torch.cat(blocks, dim=-1)[0], whole)
     assert synth.vocode_mel(mel, steps=1, circular=True).shape == whole.shape

@@ -7,12 +7,12 @@ import torch
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis import recording
-from audiodiff.synthesis.edit_settings import InterpolateSettings, VarySettings
 from audiodiff.synthesis.files import apply
 from audiodiff.synthesis.latent import LatentSynthesizer
-from audiodiff.synthesis.recording import encoded
+from audiodiff.synthesis.recording import encode_audio
 from audiodiff.synthesis.settings import GenerateSettings, Sampling, changed
-from audiodiff.synthesis.verbs.interpolate import slerp
+from audiodiff.synthesis.verbs.interpolate import InterpolateSettings, slerp
+from audiodiff.synthesis.verbs.vary import VarySettings
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
 
@@ -139,7 +139,7 @@ def test_the_ends_are_variations_of_the_two(tiny: LatentSynthesizer) -> None:
 
 def test_latents_go_from_one_to_the_other(tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
     other = tones(5.0, RATE, seed=1)
-    ends = [encoded(tiny, torch.from_numpy(sound[: SOUND.size]), 0, 76) for sound in (SOUND, other)]
+    ends = [encode_audio(tiny, torch.from_numpy(sound[: SOUND.size]), 0, 76) for sound in (SOUND, other)]
     seen = caught_latents(tiny, monkeypatch)
     for position in (0.1, 0.3, 0.5, 0.7, 0.9):
         clip = apply("interpolate", tiny, [(SOUND, RATE), (other, RATE)], InterpolateSettings(position, quick(), 0.2))

@@ -6,17 +6,17 @@ import torch
 from torch import nn
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.training.loop import LossOutput, Player, TrainConfig, lr_schedule, step_seed, train_steps
+from audiodiff.training.loop import LossOutput, ModelAndLoss, TrainConfig, lr_schedule, step_seed, train_steps
 from audiodiff.training.progress import follow, read_log
 from audiodiff.training.state import load_state
-from tests.training.toy_run import toy_config, toy_players
+from tests.training.toy_run import toy_config, toy_models
 
 
 def ignore(module: nn.Module, step: int) -> None:
     pass
 
 
-def line_player(loss: str = "square", name: str = "line") -> Player:
+def line_model(loss: str = "square", name: str = "line") -> ModelAndLoss:
     torch.manual_seed(0)
     module = nn.Linear(4, 1)
 
@@ -29,7 +29,7 @@ def line_player(loss: str = "square", name: str = "line") -> Player:
             error = error + (module.weight - module.weight.detach()).abs().sqrt().sum()
         return LossOutput(error, {"half": error / 2})
 
-    return Player(name, module, loss_fn)
+    return ModelAndLoss(name, module, loss_fn)
 
 
 def line_config(steps: int = 30, **changes: object) -> TrainConfig:
@@ -38,8 +38,8 @@ def line_config(steps: int = 30, **changes: object) -> TrainConfig:
 
 
 def test_steps_learn_and_report(tmp_path: Path) -> None:
-    player = line_player()
-    steps = list(train_steps([player], line_config(200), tmp_path, resume=False, export=ignore))
+    model = line_model()
+    steps = list(train_steps([model], line_config(200), tmp_path, resume=False, export=ignore))
     assert [step.step for step in steps] == list(range(1, 201))
     assert steps[-1].loss < 1e-2 * steps[0].loss
     assert steps[0].terms["half"] == pytest.approx(steps[0].loss / 2)
@@ -70,66 +70,66 @@ def test_weight_decay_shrinks_matrices_alone_by_the_learning_rate_times_it(tmp_p
         return LossOutput(0.0 * (module.weight.sum() + module.bias.sum()), {})
 
     config = line_config(1, warmup_steps=0, learning_rate=0.1, weight_decay=0.5)
-    list(train_steps([Player("still", module, no_gradient)], config, tmp_path, resume=False, export=ignore))
+    list(train_steps([ModelAndLoss("still", module, no_gradient)], config, tmp_path, resume=False, export=ignore))
     torch.testing.assert_close(module.weight.detach(), matrix * (1.0 - 0.1 * 0.5))
     torch.testing.assert_close(module.bias.detach(), bias)
 
 
 def test_clipping_bounds_the_gradient(tmp_path: Path) -> None:
-    player = line_player()
+    model = line_model()
     norms = []
-    for step in train_steps([player], line_config(3, clip_norm=1e-3), tmp_path, resume=False, export=ignore):
-        norms.append(math.hypot(*(p.grad.norm().item() for p in player.module.parameters() if p.grad is not None)))
+    for step in train_steps([model], line_config(3, clip_norm=1e-3), tmp_path, resume=False, export=ignore):
+        norms.append(math.hypot(*(p.grad.norm().item() for p in model.module.parameters() if p.grad is not None)))
         assert step.grad_norm > 0.1
     assert norms == pytest.approx([1e-3] * 3, rel=1e-4)
 
 
-def test_each_step_has_its_own_seed_and_players_share_it(tmp_path: Path) -> None:
+def test_each_step_has_its_own_seed_and_models_share_it(tmp_path: Path) -> None:
     seeds = {step_seed(seed, step) for seed in range(10) for step in range(100)}
     assert len(seeds) == 1000
     drawn: dict[str, list[float]] = {"a": [], "b": []}
 
-    def player(name: str) -> Player:
+    def model(name: str) -> ModelAndLoss:
         module = nn.Linear(1, 1)
 
         def loss_fn(step: int, generator: torch.Generator) -> LossOutput:
             drawn[name].append(torch.rand((), generator=generator).item())
             return LossOutput(module(torch.ones(1, 1)).square().sum(), {})
 
-        return Player(name, module, loss_fn)
+        return ModelAndLoss(name, module, loss_fn)
 
-    list(train_steps([player("a"), player("b")], line_config(5), tmp_path, resume=False, export=ignore))
+    list(train_steps([model("a"), model("b")], line_config(5), tmp_path, resume=False, export=ignore))
     assert drawn["a"] == drawn["b"]
     assert len(set(drawn["a"])) == 5
 
 
-def test_only_the_active_player_gets_gradients(tmp_path: Path) -> None:
-    players = toy_players()
+def test_only_the_active_model_gets_gradients(tmp_path: Path) -> None:
+    models = toy_models()
     seen: list[tuple[bool, bool]] = []
 
-    def watched(player: Player) -> Player:
+    def watched(model: ModelAndLoss) -> ModelAndLoss:
         def loss_fn(step: int, generator: torch.Generator) -> LossOutput:
-            flags = tuple(all(p.requires_grad for p in other.module.parameters()) for other in players)
+            flags = tuple(all(p.requires_grad for p in other.module.parameters()) for other in models)
             seen.append((flags[0], flags[1]))
-            return player.loss_fn(step, generator)
+            return model.loss_fn(step, generator)
 
-        return Player(player.name, player.module, loss_fn, player.learning_rate)
+        return ModelAndLoss(model.name, model.module, loss_fn, model.learning_rate)
 
-    before = [p.module.state_dict()["0.weight" if i == 0 else "weight"].clone() for i, p in enumerate(players)]
-    steps = list(train_steps([watched(p) for p in players], toy_config(2), tmp_path, resume=False, export=ignore))
+    before = [p.module.state_dict()["0.weight" if i == 0 else "weight"].clone() for i, p in enumerate(models)]
+    steps = list(train_steps([watched(p) for p in models], toy_config(2), tmp_path, resume=False, export=ignore))
     assert seen == [(True, False), (False, True)] * 2
     assert {"error", "critic/loss", "critic/grad_norm"} == steps[0].terms.keys()
-    after = [p.module.state_dict()["0.weight" if i == 0 else "weight"] for i, p in enumerate(players)]
+    after = [p.module.state_dict()["0.weight" if i == 0 else "weight"] for i, p in enumerate(models)]
     assert not any(torch.equal(a, b) for a, b in zip(before, after, strict=True))
-    assert all(p.requires_grad for player in players for p in player.module.parameters())
+    assert all(p.requires_grad for model in models for p in model.module.parameters())
 
 
 @pytest.mark.parametrize("loss", ["nan at 7", "infinite gradient at 7"])
 def test_nan_guard_names_step_and_batch_and_keeps_the_state(tmp_path: Path, loss: str) -> None:
-    player = line_player(loss)
+    model = line_model(loss)
     config = line_config(30, save_every_seconds=0.0)
     steps = train_steps(
-        [player], config, tmp_path, resume=False, export=ignore, name_batch=lambda step: f"clip-{step}.wav"
+        [model], config, tmp_path, resume=False, export=ignore, name_batch=lambda step: f"clip-{step}.wav"
     )
     with pytest.raises(AudiodiffError, match=r"step 8.*clip-7\.wav"):
         list(steps)
@@ -137,16 +137,16 @@ def test_nan_guard_names_step_and_batch_and_keeps_the_state(tmp_path: Path, loss
     assert saved.scalars["step"] == 7
     assert all(bool(t.isfinite().all()) for group in saved.tensors.values() for t in group.values())
     # and the run can go on from there
-    rest = list(train_steps([line_player()], config, tmp_path, resume=True, export=ignore))
+    rest = list(train_steps([line_model()], config, tmp_path, resume=True, export=ignore))
     assert rest[0].step == 8
 
 
 def test_a_run_is_not_overwritten_by_accident(tmp_path: Path) -> None:
-    list(train_steps([line_player()], line_config(2), tmp_path, resume=False, export=ignore))
+    list(train_steps([line_model()], line_config(2), tmp_path, resume=False, export=ignore))
     with pytest.raises(AudiodiffError, match="already holds"):
-        next(train_steps([line_player()], line_config(2), tmp_path, resume=False, export=ignore))
-    with pytest.raises(AudiodiffError, match="players"):
-        next(train_steps([line_player(name="other")], line_config(4), tmp_path, resume=True, export=ignore))
+        next(train_steps([line_model()], line_config(2), tmp_path, resume=False, export=ignore))
+    with pytest.raises(AudiodiffError, match="models"):
+        next(train_steps([line_model(name="other")], line_config(4), tmp_path, resume=True, export=ignore))
 
 
 @pytest.mark.parametrize("change", ["renamed", "part", "shape", "none"])
@@ -154,7 +154,7 @@ def test_an_optimizer_state_of_another_model_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     """Moments would start from zero without a word: states without checksums are looked at, too."""
-    list(train_steps([line_player()], line_config(2), tmp_path, resume=False, export=ignore))
+    list(train_steps([line_model()], line_config(2), tmp_path, resume=False, export=ignore))
     saved = load_state(tmp_path)
     moments = saved.tensors["optimizer"]
     if change == "renamed":
@@ -167,40 +167,40 @@ def test_an_optimizer_state_of_another_model_is_refused(
         moments.clear()
     monkeypatch.setattr("audiodiff.training.loop.load_state", lambda run_dir: saved)
     with pytest.raises(AudiodiffError, match="optimizer state"):
-        next(train_steps([line_player()], line_config(4), tmp_path, resume=True, export=ignore))
+        next(train_steps([line_model()], line_config(4), tmp_path, resume=True, export=ignore))
 
 
 def test_a_finished_run_goes_on_with_more_steps(tmp_path: Path) -> None:
-    list(train_steps([line_player()], line_config(10), tmp_path, resume=False, export=ignore))
+    list(train_steps([line_model()], line_config(10), tmp_path, resume=False, export=ignore))
     exported: list[int] = []
     again = train_steps(
-        [line_player()], line_config(10), tmp_path, resume=True, export=lambda module, step: exported.append(step)
+        [line_model()], line_config(10), tmp_path, resume=True, export=lambda module, step: exported.append(step)
     )
     assert list(again) == []
     assert exported == [10]
-    more = list(train_steps([line_player()], line_config(15), tmp_path, resume=True, export=ignore))
+    more = list(train_steps([line_model()], line_config(15), tmp_path, resume=True, export=ignore))
     assert [step.step for step in more] == [11, 12, 13, 14, 15]
 
 
 def test_stopping_early_keeps_everything_and_resumes_exactly(tmp_path: Path) -> None:
     config = line_config(20)
-    whole = line_player()
+    whole = line_model()
     list(train_steps([whole], config, tmp_path / "whole", resume=False, export=ignore))
 
     exported: list[int] = []
     for step in train_steps(
-        [line_player()], config, tmp_path / "run", resume=False, export=lambda module, step: exported.append(step)
+        [line_model()], config, tmp_path / "run", resume=False, export=lambda module, step: exported.append(step)
     ):
         if step.step == 7:
             break
     assert exported == [7]
     list(
         train_steps(
-            [line_player()], line_config(20, stop_after_seconds=0.0), tmp_path / "run", resume=True, export=ignore
+            [line_model()], line_config(20, stop_after_seconds=0.0), tmp_path / "run", resume=True, export=ignore
         )
     )
     assert load_state(tmp_path / "run").scalars["step"] == 8
-    last = line_player()
+    last = line_model()
     list(train_steps([last], config, tmp_path / "run", resume=True, export=ignore))
     for a, b in zip(whole.module.parameters(), last.module.parameters(), strict=True):
         assert torch.equal(a, b)
@@ -210,22 +210,22 @@ def test_stopping_early_keeps_everything_and_resumes_exactly(tmp_path: Path) -> 
 def test_a_signal_in_the_middle_of_a_step_keeps_the_steps_before_it(
     tmp_path: Path, signal: type[BaseException]
 ) -> None:
-    player = line_player()
+    model = line_model()
 
     def loss_fn(step: int, generator: torch.Generator) -> LossOutput:
         if step == 5:
             raise signal
-        return player.loss_fn(step, generator)
+        return model.loss_fn(step, generator)
 
-    stopped = Player("line", player.module, loss_fn)
+    stopped = ModelAndLoss("line", model.module, loss_fn)
     with pytest.raises(signal):
         list(train_steps([stopped], line_config(20), tmp_path, resume=False, export=ignore))
     assert load_state(tmp_path).scalars["step"] == 5
 
 
 def test_export_and_validation_see_the_average_in_eval_mode(tmp_path: Path) -> None:
-    player = line_player()
-    weights = player.module.get_parameter("weight")
+    model = line_model()
+    weights = model.module.get_parameter("weight")
     shown: list[tuple[str, int]] = []
 
     def see(what: str) -> "object":
@@ -240,14 +240,14 @@ def test_export_and_validation_see_the_average_in_eval_mode(tmp_path: Path) -> N
     average: list[torch.Tensor] = []
     config = line_config(25, validate_every=10, ema_half_life=1000.0)
     for _ in train_steps(
-        [player],
+        [model],
         config,
         tmp_path,
         resume=False,
         export=see("export"),  # type: ignore[arg-type]
         on_validate=see("validate"),  # type: ignore[arg-type]
     ):
-        assert player.module.training or shown[-1][1] in (10, 20)
+        assert model.module.training or shown[-1][1] in (10, 20)
     assert shown == [("validate", 10), ("validate", 20), ("export", 25), ("validate", 25)]
     assert torch.equal(average[2], load_state(tmp_path).tensors["ema"]["weight"])
     assert not torch.equal(average[2], weights)
@@ -271,22 +271,22 @@ def test_impossible_settings_are_refused(changes: dict[str, object]) -> None:
         line_config(**{"steps": 3, **changes})  # type: ignore[arg-type]
 
 
-def test_players_that_cannot_train_are_refused(tmp_path: Path) -> None:
-    frozen = line_player()
+def test_models_that_cannot_train_are_refused(tmp_path: Path) -> None:
+    frozen = line_model()
     frozen.module.requires_grad_(False)
-    one = line_player()
-    for players, message in (
-        ([], "no player"),
+    one = line_model()
+    for models, message in (
+        ([], "no model"),
         ([frozen], "no trainable"),
-        ([one, Player("twin", one.module, one.loss_fn)], "share"),
-        ([line_player(), line_player()], "same name"),
+        ([one, ModelAndLoss("twin", one.module, one.loss_fn)], "share"),
+        ([line_model(), line_model()], "same name"),
     ):
         with pytest.raises(AudiodiffError, match=message):
-            next(train_steps(players, line_config(2), tmp_path, resume=False, export=ignore))
+            next(train_steps(models, line_config(2), tmp_path, resume=False, export=ignore))
 
 
 def test_the_log_is_readable_and_means_its_interval(tmp_path: Path) -> None:
-    steps = train_steps([line_player()], line_config(25), tmp_path, resume=False, export=ignore)
+    steps = train_steps([line_model()], line_config(25), tmp_path, resume=False, export=ignore)
     losses = [step.loss for step in follow(steps, tmp_path, total=25, log_every=10)]
     log = read_log(tmp_path)
     assert [line["step"] for line in log] == [10, 20, 25]
@@ -294,6 +294,6 @@ def test_the_log_is_readable_and_means_its_interval(tmp_path: Path) -> None:
     with (tmp_path / "log.jsonl").open("a") as file:
         file.write('{"step": 40, "lo')  # a kill in the middle of a line
     assert len(read_log(tmp_path)) == 3
-    more = train_steps([line_player()], line_config(30), tmp_path, resume=True, export=ignore)
+    more = train_steps([line_model()], line_config(30), tmp_path, resume=True, export=ignore)
     list(follow(more, tmp_path, total=30, log_every=10))
     assert [line["step"] for line in read_log(tmp_path)] == [10, 20, 25, 30]

@@ -1,4 +1,4 @@
-"""A run small enough to be killed often: two players, dropout, bf16.
+"""A run small enough to be killed often: two models, dropout, bf16.
 
 `python -m tests.training.toy_run WHOLE KILLED STEPS` trains the run WHOLE in one life and the run KILLED in many, each
 ended by SIGKILL at a random moment. The lives are forks of one process, so torch is imported only once.
@@ -15,12 +15,12 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from audiodiff.training.loop import LossOutput, Player, TrainConfig, train_steps
+from audiodiff.training.loop import LossOutput, ModelAndLoss, TrainConfig, train_steps
 from audiodiff.training.progress import follow
 from audiodiff.training.state import load_state
 
 
-def toy_players(dropout: float = 0.1) -> list[Player]:
+def toy_models(dropout: float = 0.1) -> list[ModelAndLoss]:
     torch.manual_seed(0)
     model = nn.Sequential(
         nn.Conv1d(1, 16, 3, padding=1), nn.Dropout(dropout), nn.SiLU(), nn.Conv1d(16, 1, 3, padding=1)
@@ -37,7 +37,7 @@ def toy_players(dropout: float = 0.1) -> list[Player]:
         x = torch.randn(4, 1, 64, generator=generator)
         return LossOutput((critic(model(x)) - 1.0).square().mean() + critic(x).square().mean(), {})
 
-    return [Player("model", model, model_loss), Player("critic", critic, critic_loss, learning_rate=1e-3)]
+    return [ModelAndLoss("model", model, model_loss), ModelAndLoss("critic", critic, critic_loss, learning_rate=1e-3)]
 
 
 def toy_config(steps: int) -> TrainConfig:
@@ -55,17 +55,17 @@ def toy_config(steps: int) -> TrainConfig:
 def run_toy(run_dir: str, steps: int, seconds_per_step: float) -> None:
     """Train to the end, or until killed; leaves `final.safetensors` with all weights and the averages."""
     torch.set_num_threads(1)
-    players = toy_players()
+    models = toy_models()
     folder = Path(run_dir)
 
     def export(module: nn.Module, step: int) -> None:
         if step == steps:
             save_file(module.state_dict(), str(folder / "average.safetensors"))
 
-    all_steps = train_steps(players, toy_config(steps), folder, resume=True, export=export)
+    all_steps = train_steps(models, toy_config(steps), folder, resume=True, export=export)
     for _ in follow(all_steps, folder, total=steps, log_every=5):
         time.sleep(seconds_per_step)
-    weights = {f"{p.name}/{name}": value for p in players for name, value in p.module.state_dict().items()}
+    weights = {f"{p.name}/{name}": value for p in models for name, value in p.module.state_dict().items()}
     save_file(weights, str(folder / "final.safetensors"))
 
 

@@ -25,14 +25,14 @@ class AutoencoderLoss(NamedTuple):
 class MelAutoencoder(nn.Module):
     """A mel autoencoder as its config describes it.
 
-    Besides its weights it keeps how log-mels and latents are distributed (`mel_mean`, `mel_deviation` by band,
-    `latent_mean`, `latent_deviation` by channel), so that its latents have mean 0 and deviation 1.
+    Besides its weights it keeps how log-mels and latents are distributed (`mel_mean`, `mel_std` by band,
+    `latent_mean`, `latent_std` by channel), so that its latents have mean 0 and deviation 1.
     """
 
     mel_mean: Tensor
-    mel_deviation: Tensor
+    mel_std: Tensor
     latent_mean: Tensor
-    latent_deviation: Tensor
+    latent_std: Tensor
 
     def __init__(self, config: MelAutoencoderConfig) -> None:
         super().__init__()
@@ -41,9 +41,9 @@ class MelAutoencoder(nn.Module):
         self.encoder = MelEncoder(config.mel.n_mels, config.network)
         self.decoder = MelDecoder(config.mel.n_mels, config.network)
         self.register_buffer("mel_mean", torch.full((config.mel.n_mels,), -5.0))
-        self.register_buffer("mel_deviation", torch.full((config.mel.n_mels,), 2.0))
+        self.register_buffer("mel_std", torch.full((config.mel.n_mels,), 2.0))
         self.register_buffer("latent_mean", torch.zeros(config.network.latent_channels))
-        self.register_buffer("latent_deviation", torch.ones(config.network.latent_channels))
+        self.register_buffer("latent_std", torch.ones(config.network.latent_channels))
 
     @property
     def latent_channels(self) -> int:
@@ -75,13 +75,13 @@ class MelAutoencoder(nn.Module):
         if missing:
             log_mel = torch.cat([log_mel, log_mel[..., -1:].expand(-1, -1, missing)], dim=-1)
         mean, _ = self.encoder(self._standardised(log_mel), circular=circular)
-        latents: Tensor = (mean.float() - self.latent_mean[:, None]) / self.latent_deviation[:, None]
+        latents: Tensor = (mean.float() - self.latent_mean[:, None]) / self.latent_std[:, None]
         return latents
 
     def decode(self, latents: Tensor, *, circular: bool = False) -> Tensor:
         """Return log-mels `[batch, n_mels, n_latents * frames_per_latent]` of standardised latents."""
-        z = latents * self.latent_deviation[:, None] + self.latent_mean[:, None]
-        values = self.decoder(z, circular=circular).float() * self.mel_deviation[:, None] + self.mel_mean[:, None]
+        z = latents * self.latent_std[:, None] + self.latent_mean[:, None]
+        values = self.decoder(z, circular=circular).float() * self.mel_std[:, None] + self.mel_mean[:, None]
         low, high = mel.value_range(self.mel_spec)
         clamped: Tensor = values.clamp(low, high)
         return clamped
@@ -113,7 +113,7 @@ class MelAutoencoder(nn.Module):
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).mean(dim=(1, 2))
         settings = self.config.loss
         per_item = level + settings.change * change + settings.kl * divergence
-        reconstruction = output * self.mel_deviation[:, None] + self.mel_mean[:, None]
+        reconstruction = output * self.mel_std[:, None] + self.mel_mean[:, None]
         terms = {
             "level": level.detach().mean(),
             "change": change.detach().mean(),
@@ -143,7 +143,7 @@ class MelAutoencoder(nn.Module):
         mean = (log_mel * counted).sum(dim=(0, 2)) / count
         variance = ((log_mel - mean[:, None]).square() * counted).sum(dim=(0, 2)) / (count - 1.0).clamp_min(1.0)
         self.mel_mean.copy_(mean)
-        self.mel_deviation.copy_(variance.sqrt().clamp_min(0.1))
+        self.mel_std.copy_(variance.sqrt().clamp_min(0.1))
 
     @torch.no_grad()
     def fit_latent_statistics(self, log_mel: Tensor) -> None:
@@ -151,7 +151,7 @@ class MelAutoencoder(nn.Module):
         mean, _ = self.encoder(self._standardised(log_mel))
         self.latent_mean.copy_(mean.float().mean(dim=(0, 2)))
         # A channel that the divergence has switched off stays near 0 instead of being blown up to noise.
-        self.latent_deviation.copy_(mean.float().std(dim=(0, 2)).clamp_min(0.02))
+        self.latent_std.copy_(mean.float().std(dim=(0, 2)).clamp_min(0.02))
 
     def _standardised(self, log_mel: Tensor) -> Tensor:
-        return (log_mel - self.mel_mean[:, None]) / self.mel_deviation[:, None]
+        return (log_mel - self.mel_mean[:, None]) / self.mel_std[:, None]

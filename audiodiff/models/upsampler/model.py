@@ -27,6 +27,7 @@ from audiodiff.models.upsampler.config import UpsamplerConfig
 from audiodiff.nn.wavenet import FrameConditioner, WaveNet
 from audiodiff.signal.frames import STFT
 from audiodiff.signal.resample import resample
+from audiodiff.torch_state import full_precision
 
 __all__ = ["Upsampler", "UpsamplerLoss"]
 
@@ -56,9 +57,9 @@ class Upsampler(nn.Module):
     """
 
     low_mean: Tensor
-    low_deviation: Tensor
+    low_std: Tensor
     high_mean: Tensor
-    high_deviation: Tensor
+    high_std: Tensor
 
     def __init__(self, config: UpsamplerConfig) -> None:
         super().__init__()
@@ -71,7 +72,7 @@ class Upsampler(nn.Module):
         self.conditioner = FrameConditioner(config.n_kept + 1, config.wavenet.cond_channels, 0.0, 1.0)
         for name, size in (("low", config.n_kept), ("high", config.bands)):
             self.register_buffer(f"{name}_mean", torch.full((size,), -5.0))
-            self.register_buffer(f"{name}_deviation", torch.full((size,), 2.0))
+            self.register_buffer(f"{name}_std", torch.full((size,), 2.0))
         self.register_buffer("triangles", _triangles(config.bands, config.n_made), persistent=False)
         # Fails here rather than in the first step if the row is undefined on the process.
         Denoiser(self._network, self.process, self.parameterization)
@@ -113,7 +114,7 @@ class Upsampler(nn.Module):
 
     def encode(self, waveform: Tensor) -> Tensor:
         """The state of a full-band waveform: `[batch, n_samples]` to `[batch, bands, n_frames]`."""
-        return (self._high_logs(waveform) - self.high_mean[:, None]) / self.high_deviation[:, None]
+        return (self._high_logs(waveform) - self.high_mean[:, None]) / self.high_std[:, None]
 
     def condition(
         self, base: Tensor, augmentation: Tensor, noise: Tensor | None = None
@@ -125,7 +126,7 @@ class Upsampler(nn.Module):
             augmentation: level of the noise on the condition, `[batch]`, in deviations.
             noise: standard normal, `[batch, n_kept, n_frames]`; may be left out where the level is 0.
         """
-        features = (self._low_logs(base) - self.low_mean[:, None]) / self.low_deviation[:, None]
+        features = (self._low_logs(base) - self.low_mean[:, None]) / self.low_std[:, None]
         level = augmentation.to(features)[:, None, None]
         if noise is not None:
             features = (features + level * noise) * torch.rsqrt(1.0 + level.square())
@@ -167,8 +168,8 @@ class Upsampler(nn.Module):
             `[batch, n_samples]`: `base`, and above its band what the state says.
         """
         config, n_samples = self.config, base.shape[-1]
-        with _full_precision(base):
-            logs = state.float() * self.high_deviation[:, None] + self.high_mean[:, None]
+        with full_precision(base):
+            logs = state.float() * self.high_std[:, None] + self.high_mean[:, None]
             kept = self.stft.spectrum(base)[:, : config.n_kept]
             # Rectifying a voice continues its harmonics; they are many bands too loud or too soft, but in place.
             rough = base.abs()
@@ -205,7 +206,7 @@ class Upsampler(nn.Module):
                 f"Training crops have {waveform.shape[-1]} samples; they must be a multiple of the hop "
                 f"{self.hop_length}."
             )
-        with torch.no_grad(), _full_precision(waveform):
+        with torch.no_grad(), full_precision(waveform):
             base = self.narrow(waveform)
             target = self.encode(waveform)
         cond = self.condition(base, augmentation, condition_noise)
@@ -213,7 +214,7 @@ class Upsampler(nn.Module):
         heard = centres[None] <= bandwidth_hz[:, None]
         denoised = denoising_loss(self.denoiser(), target, cond, t, noise, mask=heard[:, :, None])
         with torch.no_grad():
-            error = ((denoised.x0_hat - target).abs() * self.high_deviation[:, None] * heard[:, :, None]).mean()
+            error = ((denoised.x0_hat - target).abs() * self.high_std[:, None] * heard[:, :, None]).mean()
         terms = {"denoising": denoised.per_item.detach().mean(), "log_magnitude_l1": error}
         return UpsamplerLoss(denoised.per_item, terms, denoised.x0_hat)
 
@@ -222,9 +223,9 @@ class Upsampler(nn.Module):
         """Set the standardisation of log-magnitudes from full-band examples `[batch, n_samples]`."""
         low, high = self._low_logs(self.narrow(waveform)), self._high_logs(waveform)
         self.low_mean.copy_(low.mean(dim=(0, 2)))
-        self.low_deviation.copy_(low.std(dim=(0, 2)).clamp_min(0.1))
+        self.low_std.copy_(low.std(dim=(0, 2)).clamp_min(0.1))
         self.high_mean.copy_(high.mean(dim=(0, 2)))
-        self.high_deviation.copy_(high.std(dim=(0, 2)).clamp_min(0.1))
+        self.high_std.copy_(high.std(dim=(0, 2)).clamp_min(0.1))
 
     def _network(self, x: Tensor, c_noise: Tensor, cond: Any) -> Tensor:
         output: Tensor = self.wavenet(x, c_noise, cond)
@@ -232,13 +233,13 @@ class Upsampler(nn.Module):
 
     def _low_logs(self, waveform: Tensor) -> Tensor:
         """Log-magnitudes of the bins that are kept, `[batch, n_kept, n_frames]`."""
-        with _full_precision(waveform):
+        with full_precision(waveform):
             magnitude = self.stft.spectrum(waveform.float())[:, : self.config.n_kept].abs()
             return (magnitude + self.config.floor).log()
 
     def _high_logs(self, waveform: Tensor) -> Tensor:
         """Log-magnitudes of the bands that are made, `[batch, bands, n_frames]`."""
-        with _full_precision(waveform):
+        with full_precision(waveform):
             power = self.stft.spectrum(waveform.float())[:, self.config.n_kept :].abs().square()
             triangles = self.get_buffer("triangles")
             means = torch.matmul(triangles / triangles.sum(dim=1, keepdim=True), power)
@@ -252,8 +253,3 @@ def _triangles(bands: int, n_bins: int) -> Tensor:
     centres = torch.linspace(0.0, n_bins - 1.0, bands)
     distance = (torch.arange(n_bins)[None] - centres[:, None]).abs()
     return (1.0 - distance * (bands - 1) / (n_bins - 1)).clamp_min(0.0)
-
-
-def _full_precision(like: Tensor) -> torch.autocast:
-    """Spectra are not for bfloat16: switch an enclosing autocast off."""
-    return torch.autocast(like.device.type, enabled=False)

@@ -1,21 +1,36 @@
-"""The network of an anchored vocoder as it is sampled on processors: packed weights, spectra as rows, no gradients."""
+"""The anchored head of a vocoder: as it is trained, and packed, as it is sampled on processors."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from audiodiff.models.vocoder.config import HeadConfig
 from audiodiff.nn.packed import PackedCond, PackedWaveNet
 from audiodiff.nn.wavenet import FrameConditioner, WaveNet
 from audiodiff.signal.frames import STFT
-from audiodiff.signal.projection import Projector
-
-__all__ = ["INPUT_LIMIT", "LOG_GAIN_RANGE", "AnchoredNetwork", "PreparedMel"]
+from audiodiff.signal.projection import Projector, half_rate
+from audiodiff.torch_state import full_precision
 
 # Network inputs are spectra in units of the mel envelope; beyond this they carry no more information.
 INPUT_LIMIT = 10.0
 # The anchored magnitude may leave the mel's by these factors (natural log).
 LOG_GAIN_RANGE = (-4.0, 3.0)
+
+
+class VocoderCondition(NamedTuple):
+    """What denoising needs of a mel, computed once per utterance.
+
+    Attributes:
+        hidden: the network's condition, ready for all steps.
+        anchor: STFT magnitude by pseudo-inverse, `[batch, n_bins, n_frames]`.
+        envelope: smooth STFT magnitude with a floor, `[batch, n_bins, n_frames]`.
+    """
+
+    hidden: Tensor | tuple[tuple[Tensor, Tensor], ...]
+    anchor: Tensor | None
+    envelope: Tensor | None
 
 
 @dataclass
@@ -48,10 +63,7 @@ class AnchoredNetwork:
         stft: the mel's own.
         wavenet: as trained; copied.
         conditioner: what turns the mel into the network's condition.
-        input_projections: see `HeadConfig`, as for the next.
-        output_projections: of the estimate.
-        output_half_projections: of the lower half of its spectrum, before those.
-        output_momentum: of both.
+        head: how many projections.
         dtype: of the WaveNet; spectra are always float32.
     """
 
@@ -60,19 +72,12 @@ class AnchoredNetwork:
         stft: STFT,
         wavenet: WaveNet,
         conditioner: FrameConditioner,
-        *,
-        input_projections: int,
-        output_projections: int,
-        output_half_projections: int,
-        output_momentum: float,
+        head: HeadConfig,
         dtype: torch.dtype,
     ) -> None:
         self.stft = stft
         self.dtype = dtype
-        self.input_projections = input_projections
-        self.output_projections = output_projections
-        self.output_half_projections = output_half_projections
-        self.output_momentum = output_momentum
+        self._head = head
         self._conditioner = conditioner
         self._n_bins = stft.n_fft // 2 + 1
         # The trained order is real parts, then imaginary parts; here they take turns, as in the memory of a spectrum.
@@ -98,7 +103,7 @@ class AnchoredNetwork:
         projector = Projector(self.stft, n_frames, batch, x.device)
         noisy = projector.spectrum(x[:, 0].float())
         start = noisy
-        for _ in range(self.input_projections):
+        for _ in range(self._head.input_projections):
             start = projector.spectrum(projector.waveform(projector.with_magnitude(start, mel.anchor)))
         start = projector.with_magnitude(start, mel.ratio)
         noisy.mul_(mel.scale)
@@ -111,16 +116,66 @@ class AnchoredNetwork:
         output = self._packed(features, c_noise, mel.terms)
         phase += output[..., :width]
         magnitude = output[..., width:].float().clamp_(*LOG_GAIN_RANGE).exp_().mul_(mel.anchor)
-        waveform = projector.project(
-            start,
-            magnitude,
-            self.output_projections,
-            self.output_momentum,
-            half_iterations=self.output_half_projections,
-        )[1]
+        iterations, half = self._head.output_projections, self._head.output_half_projections
+        waveform = projector.project(start, magnitude, iterations, self._head.output_momentum, half_iterations=half)[1]
         return waveform[:, None]
 
 
 def _sides(spectrum: Tensor) -> Tensor:
     """Real and imaginary parts in turn, `[batch, n_frames, 2 * n_bins]`, in the same memory."""
     return torch.view_as_real(spectrum).flatten(2)
+
+
+def anchored_estimate(
+    wavenet: WaveNet, stft: STFT, head: HeadConfig, x: Tensor, c_noise: Tensor, cond: VocoderCondition
+) -> Tensor:
+    """Estimate the clean waveform `[batch, 1, n_samples]` from `x` of that shape at noise levels `[batch]`."""
+    n_samples = x.shape[-1]
+    assert cond.anchor is not None
+    assert cond.envelope is not None
+    with full_precision(x):
+        noisy = stft.spectrum(x[:, 0].float())
+        start = _projected(noisy, cond.anchor, stft, n_samples, head.input_projections, 0.0)
+        start = _with_magnitude(start, cond.anchor)
+        inverse_scale = 1.0 / cond.envelope
+        # Joined along the last axis of time-major views: already channels-last for the network.
+        parts = [_scaled(part, inverse_scale).transpose(1, 2) for part in (noisy, start)]
+        features = torch.cat([side for part in parts for side in (part.real, part.imag)], dim=2)
+        features = features.clamp(-INPUT_LIMIT, INPUT_LIMIT).transpose(1, 2)
+    real, imaginary, log_gain = wavenet(features, c_noise, cond.hidden).chunk(3, dim=1)
+    with full_precision(x):
+        correction = torch.complex(real.float() * cond.envelope, imaginary.float() * cond.envelope)
+        magnitude = cond.anchor * torch.exp(log_gain.float().clamp(*LOG_GAIN_RANGE))
+        spectrum, momentum = start + correction, head.output_momentum
+        if head.output_half_projections:
+            half, n_low = half_rate(stft), stft.n_fft // 4 + 1
+            low, times = (spectrum[:, :n_low], magnitude[:, :n_low]), head.output_half_projections
+            low_spectrum = _projected(*low, half, n_samples // 2, times, momentum)
+            spectrum = torch.cat([low_spectrum, spectrum[:, n_low:]], dim=1)
+        spectrum = _projected(spectrum, magnitude, stft, n_samples, head.output_projections, momentum)
+        return stft.waveform(_with_magnitude(spectrum, magnitude), n_samples)[:, None]
+
+
+def _scaled(spectrum: Tensor, factor: Tensor) -> Tensor:
+    """Complex times real. Multiplying two complex tensors is vectorised, complex by real is not: twice as fast."""
+    return spectrum * torch.complex(factor, torch.zeros_like(factor))
+
+
+def _with_magnitude(spectrum: Tensor, magnitude: Tensor) -> Tensor:
+    """The phases of `spectrum` with another magnitude; 0 stays 0, with a finite gradient."""
+    squares = torch.view_as_real(spectrum).square()
+    return _scaled(spectrum, magnitude * torch.rsqrt(squares[..., 0] + squares[..., 1] + 1e-14))
+
+
+def _projected(
+    spectrum: Tensor, magnitude: Tensor, stft: STFT, n_samples: int, iterations: int, momentum: float
+) -> Tensor:
+    """Fast Griffin-Lim on `[batch, n_bins, n_frames]`, as `Projector` does it, with gradients."""
+    previous: Tensor | None = None
+    for _ in range(iterations):
+        consistent = stft.spectrum(stft.waveform(_with_magnitude(spectrum, magnitude), n_samples))
+        spectrum = consistent
+        if previous is not None and momentum:
+            spectrum = consistent + momentum * (consistent - previous)
+        previous = consistent
+    return spectrum

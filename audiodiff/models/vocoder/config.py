@@ -52,7 +52,7 @@ class HeadConfig:
         output_half_projections: projections of the lower half of its spectrum alone, before those, at half their cost.
         output_momentum: how far beyond each projection the next one starts, as in fast Griffin-Lim.
         envelope_floor: smallest scale of network inputs, in STFT magnitude (full scale is about `n_fft / 4`).
-        mel_mean, mel_deviation: standardisation of the log-mel.
+        mel_mean, mel_std: standardisation of the log-mel.
     """
 
     name: Literal["plain", "anchored"] = "anchored"
@@ -62,7 +62,7 @@ class HeadConfig:
     output_momentum: float = 0.0
     envelope_floor: float = 3e-3
     mel_mean: float = -4.0
-    mel_deviation: float = 3.0
+    mel_std: float = 3.0
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no estimate."""
@@ -75,7 +75,7 @@ class HeadConfig:
             output_momentum=(0.0, 10.0),
             envelope_floor=(1e-12, 1e6),
             mel_mean=(-1e6, 1e6),
-            mel_deviation=(1e-6, 1e6),
+            mel_std=(1e-6, 1e6),
         )
 
 

@@ -5,7 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["band_mask", "magnitude_distance"]
+from audiodiff.signal.frames import STFT
+from audiodiff.torch_state import full_precision
 
 
 def band_mask(bandwidth_hz: Tensor, sample_rate: int, n_fft: int) -> Tensor:
@@ -42,3 +43,22 @@ def _frame_magnitude(waveform: Tensor, n_fft: int, hop_length: int, window: Tens
     spectrum = torch.fft.rfft(waveform.unfold(-1, n_fft, hop_length) * window)
     magnitude: Tensor = (spectrum.real.square() + spectrum.imag.square() + 1e-9).sqrt()
     return magnitude
+
+
+def spectral_error(stft: STFT, envelope: Tensor, weight: Tensor, difference: Tensor) -> Tensor:
+    """Return the error `[batch, n_bins, n_frames]` of a waveform's spectrum in units of an envelope of that shape.
+
+    Args:
+        stft: of the mel.
+        envelope: magnitudes.
+        weight: of each bin, `[batch, n_bins, 1]`.
+        difference: of two waveforms, `[batch, 1, n_samples]`.
+    """
+    with full_precision(difference):
+        spectrum = stft.spectrum(difference[:, 0].float())
+        return (spectrum.real.square() + spectrum.imag.square()) / envelope.square() * weight
+
+
+def time_major(x: Tensor) -> Tensor:
+    """The same `[batch, n_bins, n_frames]`, stored frame after frame as spectra are."""
+    return x.transpose(1, 2).contiguous().transpose(1, 2)

@@ -13,6 +13,7 @@ that of the noisy waveform. Before and after the network, spectra pass a few tim
 import dataclasses
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,36 +22,23 @@ from torch import Tensor, nn
 
 from audiodiff.diffusion.config import parameterization_from_dict, process_from_dict
 from audiodiff.diffusion.denoiser import Denoiser
-from audiodiff.diffusion.losses import MinSNR, denoising_loss, uniform_weight
+from audiodiff.diffusion.losses import Metric, MinSNR, denoising_loss, uniform_weight
 from audiodiff.diffusion.noise import positional_noise
 from audiodiff.diffusion.parameterization import Parameterization
 from audiodiff.diffusion.process import Process
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.vocoder.anchored import INPUT_LIMIT, LOG_GAIN_RANGE, AnchoredNetwork, PreparedMel
+from audiodiff.models.vocoder.anchored import AnchoredNetwork, PreparedMel, VocoderCondition, anchored_estimate
 from audiodiff.models.vocoder.config import FrontEndConfig, VocoderConfig
-from audiodiff.models.vocoder.loss import band_mask, magnitude_distance
+from audiodiff.models.vocoder.loss import band_mask, magnitude_distance, spectral_error, time_major
 from audiodiff.models.vocoder.prior import PriorConfig, ShapedNoise, prior_context, shape_white_noise
 from audiodiff.nn.packed import packable
 from audiodiff.nn.wavenet import FrameConditioner, MelUpsampler, WaveNet, upsample_factors
 from audiodiff.signal import mel
 from audiodiff.signal.frames import STFT, Folds, FrontEnd, Samples
-from audiodiff.signal.projection import Projector, half_rate
+from audiodiff.signal.projection import Projector
+from audiodiff.torch_state import full_precision
 
 __all__ = ["Vocoder", "VocoderCondition", "VocoderLoss"]
-
-
-class VocoderCondition(NamedTuple):
-    """What denoising needs of a mel, computed once per utterance.
-
-    Attributes:
-        hidden: the network's condition, ready for all steps.
-        anchor: STFT magnitude by pseudo-inverse, `[batch, n_bins, n_frames]`.
-        envelope: smooth STFT magnitude with a floor, `[batch, n_bins, n_frames]`.
-    """
-
-    hidden: Tensor | tuple[tuple[Tensor, Tensor], ...]
-    anchor: Tensor | None
-    envelope: Tensor | None
 
 
 class VocoderLoss(NamedTuple):
@@ -77,20 +65,16 @@ class Vocoder(nn.Module):
         self.front_end: FrontEnd = _front_end(config.front_end)
         self.stft = STFT(config.mel.n_fft, config.mel.hop_length)
         n_bins = config.mel.n_fft // 2 + 1
-        wavenet = config.wavenet
-        if config.head.name == "anchored":
-            self.wavenet = WaveNet(wavenet, 4 * n_bins, 3 * n_bins)
-        else:
-            self.wavenet = WaveNet(wavenet, self.front_end.channels, self.front_end.channels)
+        anchored = config.head.name == "anchored"
+        sizes = (4 * n_bins, 3 * n_bins) if anchored else (self.front_end.channels, self.front_end.channels)
+        self.wavenet = WaveNet(config.wavenet, *sizes)
         self.spectrogram_upsampler: MelUpsampler | None = None
         self.conditioner: FrameConditioner | None = None
         if config.front_end.name == "samples":
             self.spectrogram_upsampler = MelUpsampler(upsample_factors(config.mel.hop_length))
         else:
-            head = config.head
-            self.conditioner = FrameConditioner(
-                config.mel.n_mels, wavenet.cond_channels, head.mel_mean, head.mel_deviation
-            )
+            spread = config.head.mel_mean, config.head.mel_std
+            self.conditioner = FrameConditioner(config.mel.n_mels, config.wavenet.cond_channels, *spread)
         self.register_buffer("envelope_matrix", _envelope_matrix(config.mel), persistent=False)
         self._packed: dict[torch.dtype, tuple[Any, AnchoredNetwork]] = {}
         # Fails here rather than in the first step if the row is undefined on the process.
@@ -127,11 +111,10 @@ class Vocoder(nn.Module):
     @property
     def context_frames(self) -> int:
         """Mel frames on each side that one network call reaches."""
-        config = self.config
-        hops_per_frame = config.mel.hop_length // self.front_end.hop_length
+        head = self.config.head
+        hops_per_frame = self.config.mel.hop_length // self.front_end.hop_length
         reach = self.config.wavenet.context + 2 * self.front_end.context
-        if config.head.name == "anchored":
-            head = config.head
+        if head.name == "anchored":
             projections = head.input_projections + head.output_half_projections + head.output_projections
             reach += projections * 2 * self.stft.context
         return math.ceil(reach / hops_per_frame) + 1
@@ -169,10 +152,8 @@ class Vocoder(nn.Module):
         Args:
             log_mel: `[batch, n_mels, n_frames]` by `self.mel_spec`.
         """
-        anchor: Tensor | None = None
-        envelope: Tensor | None = None
-        if self.config.head.name == "anchored" or self.config.prior.name == "shaped":
-            anchor, envelope = self._magnitudes(log_mel)
+        needed = self.config.head.name == "anchored" or self.config.prior.name == "shaped"
+        anchor, envelope = self._magnitudes(log_mel) if needed else (None, None)
         if self.spectrogram_upsampler is not None:
             return VocoderCondition(self.spectrogram_upsampler(log_mel), anchor, envelope)
         assert self.conditioner is not None
@@ -199,7 +180,7 @@ class Vocoder(nn.Module):
         batch, _, n_samples = noise.shape
         projector = Projector(self.stft, self.stft.n_frames(n_samples), batch, noise.device)
         rows = (cond.anchor.transpose(1, 2), cond.envelope.transpose(1, 2))
-        with _full_precision(noise):
+        with full_precision(noise):
             return shape_white_noise(noise[:, 0], self.config.prior, projector, *rows)[1][:, None]
 
     def prepare(self, log_mel: Tensor, compute_dtype: torch.dtype | None = None) -> PreparedMel | VocoderCondition:
@@ -209,7 +190,9 @@ class Vocoder(nn.Module):
             log_mel: `[batch, n_mels, n_frames]` by `self.mel_spec`.
             compute_dtype: of the network's layers; None for float32.
         """
-        if not self._samples_packed(log_mel.device):
+        # On other devices the layers' own kernels are better.
+        packs = self.config.head.name == "anchored" and packable(self.config.wavenet)
+        if log_mel.device.type != "cpu" or not packs:
             return self.condition(log_mel)
         with torch.no_grad():
             anchor, envelope = self._magnitudes(log_mel)
@@ -253,15 +236,11 @@ class Vocoder(nn.Module):
         Raises:
             AudiodiffError: the length is not a multiple of the hop.
         """
-        settings = self.config.loss
-        n_samples = waveform.shape[-1]
-        if n_samples % self.mel_spec.hop_length:
-            raise AudiodiffError(
-                f"Training crops have {n_samples} samples; they must be a multiple of the hop "
-                f"{self.mel_spec.hop_length}."
-            )
-        with _full_precision(waveform), torch.no_grad():
-            own_mel = mel.log_mel(waveform, self.config.state_mel)[..., : n_samples // self.mel_spec.hop_length]
+        settings, n_samples, hop = self.config.loss, waveform.shape[-1], self.mel_spec.hop_length
+        if n_samples % hop:
+            raise AudiodiffError(f"Training crops have {n_samples} samples; they must be a multiple of the hop {hop}.")
+        with full_precision(waveform), torch.no_grad():
+            own_mel = mel.log_mel(waveform, self.config.state_mel)[..., : n_samples // hop]
         cond = self.condition(own_mel if log_mel is None else log_mel)
         with torch.no_grad():
             shaped = self.shape_noise(noise, cond)
@@ -277,7 +256,7 @@ class Vocoder(nn.Module):
         per_item = settings.denoising * denoised.per_item
         terms = {"denoising": denoised.per_item.detach().mean()}
         if settings.magnitude:
-            with _full_precision(waveform):
+            with full_precision(waveform):
                 distance = magnitude_distance(
                     denoised.x0_hat[:, 0], waveform, bandwidth_hz, self.sample_rate, settings.resolutions
                 )
@@ -285,60 +264,21 @@ class Vocoder(nn.Module):
             terms["magnitude"] = distance.detach().mean()
         return VocoderLoss(per_item, terms, denoised.x0_hat)
 
-    def _metric(self, log_mel: Tensor, bandwidth_hz: Tensor) -> Any:
-        name = self.config.loss.metric
-
-        def spectral(difference: Tensor) -> Tensor:
-            with _full_precision(difference):
-                # In units of what is really there: a mel that is wrong about silence would make errors there huge.
-                envelope = self._envelope(log_mel).clamp_min(self.config.head.envelope_floor)
-                spectrum = self.stft.spectrum(difference[:, 0].float())
-                error = (spectrum.real.square() + spectrum.imag.square()) / envelope.square()
-                mask = band_mask(bandwidth_hz, self.sample_rate, self.mel_spec.n_fft)
-                return error * (mask / mask.mean(dim=1, keepdim=True))
-
-        return {"l1": torch.abs, "l2": torch.square, "spectral": spectral}[name]
+    def _metric(self, log_mel: Tensor, bandwidth_hz: Tensor) -> Metric:
+        if self.config.loss.metric != "spectral":
+            return {"l1": torch.abs, "l2": torch.square}[self.config.loss.metric]
+        with full_precision(log_mel):
+            # In units of what is really there: a mel that is wrong about silence would make errors there huge.
+            envelope = self._envelope(log_mel).clamp_min(self.config.head.envelope_floor)
+        mask = band_mask(bandwidth_hz, self.sample_rate, self.mel_spec.n_fft)
+        return partial(spectral_error, self.stft, envelope, mask / mask.mean(dim=1, keepdim=True))
 
     def _network(self, x: Tensor, c_noise: Tensor, cond: VocoderCondition) -> Tensor:
         n_samples = x.shape[-1]
         if self.config.head.name == "plain":
             frames = self.front_end.analysis(x[:, 0])
             return self.front_end.synthesis(self.wavenet(frames, c_noise, cond.hidden).float(), n_samples)[:, None]
-        assert cond.anchor is not None
-        assert cond.envelope is not None
-        with _full_precision(x):
-            noisy = self.stft.spectrum(x[:, 0].float())
-            start = _projected(noisy, cond.anchor, self.stft, n_samples, self.config.head.input_projections, 0.0)
-            start = _with_magnitude(start, cond.anchor)
-            inverse_scale = 1.0 / cond.envelope
-            # Joined along the last axis of time-major views: already channels-last for the network.
-            parts = [_scaled(part, inverse_scale).transpose(1, 2) for part in (noisy, start)]
-            features = torch.cat([side for part in parts for side in (part.real, part.imag)], dim=2)
-            features = features.clamp(-INPUT_LIMIT, INPUT_LIMIT).transpose(1, 2)
-        real, imaginary, log_gain = self.wavenet(features, c_noise, cond.hidden).chunk(3, dim=1)
-        with _full_precision(x):
-            correction = torch.complex(real.float() * cond.envelope, imaginary.float() * cond.envelope)
-            magnitude = cond.anchor * torch.exp(log_gain.float().clamp(*LOG_GAIN_RANGE))
-            spectrum, head = start + correction, self.config.head
-            if head.output_half_projections:
-                half, n_low = half_rate(self.stft), self.mel_spec.n_fft // 4 + 1
-                low = _projected(
-                    spectrum[:, :n_low],
-                    magnitude[:, :n_low],
-                    half,
-                    n_samples // 2,
-                    head.output_half_projections,
-                    head.output_momentum,
-                )
-                spectrum = torch.cat([low, spectrum[:, n_low:]], dim=1)
-            spectrum = _projected(
-                spectrum, magnitude, self.stft, n_samples, head.output_projections, head.output_momentum
-            )
-            return self.stft.waveform(_with_magnitude(spectrum, magnitude), n_samples)[:, None]
-
-    def _samples_packed(self, device: torch.device) -> bool:
-        """Whether `prepare` has a faster form than `condition`; on other devices the layers' own kernels are better."""
-        return device.type == "cpu" and self.config.head.name == "anchored" and packable(self.config.wavenet)
+        return anchored_estimate(self.wavenet, self.stft, self.config.head, x, c_noise, cond)
 
     def _packed_network(self, dtype: torch.dtype) -> AnchoredNetwork:
         """The packed network, made anew when weights have changed since the last time."""
@@ -346,35 +286,27 @@ class Vocoder(nn.Module):
         known = self._packed.get(dtype)
         if known is None or known[0] != state:
             assert self.conditioner is not None
-            head = self.config.head
-            network = AnchoredNetwork(
-                self.stft,
-                self.wavenet,
-                self.conditioner,
-                input_projections=head.input_projections,
-                output_projections=head.output_projections,
-                output_half_projections=head.output_half_projections,
-                output_momentum=head.output_momentum,
-                dtype=dtype,
-            )
+            network = AnchoredNetwork(self.stft, self.wavenet, self.conditioner, self.config.head, dtype)
             known = self._packed[dtype] = (state, network)
         return known[1]
 
     def _magnitudes(self, log_mel: Tensor) -> tuple[Tensor, Tensor]:
         """Anchor and envelope (with its floor), `[batch, n_bins, n_frames]`."""
-        with _full_precision(log_mel):
+        with full_precision(log_mel):
             envelope = self._envelope(log_mel)
-            return self._anchor(log_mel, envelope), envelope.clamp_min(self.config.head.envelope_floor)
+            return _anchor(log_mel, envelope, self.mel_spec), envelope.clamp_min(self.config.head.envelope_floor)
 
     def _envelope(self, log_mel: Tensor) -> Tensor:
         mel_values = mel.log_mel_to_mel(log_mel, self.mel_spec)
-        return _time_major(torch.matmul(self.get_buffer("envelope_matrix"), mel_values))
+        return time_major(self.get_buffer("envelope_matrix") @ mel_values)
 
-    def _anchor(self, log_mel: Tensor, envelope: Tensor) -> Tensor:
-        anchor = torch.maximum(mel.mel_to_magnitude(log_mel, self.mel_spec), 0.03 * envelope)
-        # Above the last band the mel says nothing: go on at the level of its last band.
-        covered = math.floor(self.mel_spec.f_max * self.mel_spec.n_fft / self.mel_spec.sample_rate) - 2
-        return _time_major(torch.cat([anchor[:, :covered], envelope[:, covered:].clamp_min(1e-5)], dim=1))
+
+def _anchor(log_mel: Tensor, envelope: Tensor, spec: mel.MelSpec) -> Tensor:
+    """The magnitude that a mel says, `[batch, n_bins, n_frames]`, by its pseudo-inverse."""
+    anchor = torch.maximum(mel.mel_to_magnitude(log_mel, spec), 0.03 * envelope)
+    # Above the last band the mel says nothing: go on at the level of its last band.
+    covered = math.floor(spec.f_max * spec.n_fft / spec.sample_rate) - 2
+    return time_major(torch.cat([anchor[:, :covered], envelope[:, covered:].clamp_min(1e-5)], dim=1))
 
 
 def _front_end(config: FrontEndConfig) -> FrontEnd:
@@ -394,38 +326,3 @@ def _envelope_matrix(spec: mel.MelSpec) -> Tensor:
     for column, unit in zip(np.flatnonzero(used), np.eye(len(centres)), strict=True):
         matrix[:, column] = np.interp(bins, centres, unit) / total[column]
     return torch.from_numpy(matrix).float()
-
-
-def _time_major(x: Tensor) -> Tensor:
-    """The same `[batch, n_bins, n_frames]`, stored frame after frame as spectra are."""
-    return x.transpose(1, 2).contiguous().transpose(1, 2)
-
-
-def _scaled(spectrum: Tensor, factor: Tensor) -> Tensor:
-    """Complex times real. Multiplying two complex tensors is vectorised, complex by real is not: twice as fast."""
-    return spectrum * torch.complex(factor, torch.zeros_like(factor))
-
-
-def _with_magnitude(spectrum: Tensor, magnitude: Tensor) -> Tensor:
-    """The phases of `spectrum` with another magnitude; 0 stays 0, with a finite gradient."""
-    squares = torch.view_as_real(spectrum).square()
-    return _scaled(spectrum, magnitude * torch.rsqrt(squares[..., 0] + squares[..., 1] + 1e-14))
-
-
-def _projected(
-    spectrum: Tensor, magnitude: Tensor, stft: STFT, n_samples: int, iterations: int, momentum: float
-) -> Tensor:
-    """Fast Griffin-Lim on `[batch, n_bins, n_frames]`, as `Projector` does it, with gradients."""
-    previous: Tensor | None = None
-    for _ in range(iterations):
-        consistent = stft.spectrum(stft.waveform(_with_magnitude(spectrum, magnitude), n_samples))
-        spectrum = consistent
-        if previous is not None and momentum:
-            spectrum = consistent + momentum * (consistent - previous)
-        previous = consistent
-    return spectrum
-
-
-def _full_precision(like: Tensor) -> torch.autocast:
-    """Spectra are not for bfloat16: switch an enclosing autocast off."""
-    return torch.autocast(like.device.type, enabled=False)

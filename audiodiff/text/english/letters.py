@@ -82,8 +82,8 @@ class Network(NamedTuple):
             centred = hidden - hidden.mean(axis=1, keepdims=True)
             normal = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5) * gain + shift
             padded = np.pad(normal, ((KERNEL // 2, KERNEL // 2), (0, 0)))
-            around = np.concatenate([padded[tap : tap + len(hidden)] for tap in range(KERNEL)], axis=1)
-            hidden = hidden + np.maximum(around @ kernel + bias, 0.0)
+            neighbours = np.concatenate([padded[tap : tap + len(hidden)] for tap in range(KERNEL)], axis=1)
+            hidden = hidden + np.maximum(neighbours @ kernel + bias, 0.0)
         scores: Floats = (hidden @ self.output + self.output_bias)[1:-1]
         return scores
 

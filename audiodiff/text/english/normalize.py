@@ -202,8 +202,8 @@ def _quantity(reader: Reader, position: int) -> int:
     for pattern, reading in QUANTITIES:
         match = pattern.match(text, position)
         if match and match.end() > position:
-            around = Neighbours(reader.before.lower(), text[match.end() : match.end() + 40])
-            words_ = reading(match, around)
+            neighbours = Neighbours(reader.before.lower(), text[match.end() : match.end() + 40])
+            words_ = reading(match, neighbours)
             if words_ is not None and not (_mixed_end(text, match.end())):
                 return reader.say(words_, position, match.end())
     return position

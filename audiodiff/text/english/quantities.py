@@ -67,10 +67,15 @@ def _plural(words: str) -> str:
     return head + per + tail
 
 
-def _attributive(around: Neighbours) -> bool:
+def _attributive(neighbours: Neighbours) -> bool:
     """Whether a measure stands before its noun, so that it has no plural: "a 5 km run"."""
-    word = around.next_word
-    return around.before in _DETERMINERS and word.islower() and around.after[:1] in " -" and word not in _FUNCTION_WORDS
+    word = neighbours.next_word
+    return (
+        neighbours.before in _DETERMINERS
+        and word.islower()
+        and neighbours.after[:1] in " -"
+        and word not in _FUNCTION_WORDS
+    )
 
 
 def _month(name: str) -> str:
@@ -88,17 +93,17 @@ def _date(month: str, day: str, year_: str | None) -> str:
     return f"{month} {ordinal(int(day))}" + (f" {_year(year_)}" if year_ else "")
 
 
-def _month_first(found: re.Match[str], around: Neighbours) -> str:
+def _month_first(found: re.Match[str], neighbours: Neighbours) -> str:
     return _date(_month(found["month"]), found["day"], found["year"])
 
 
-def _day_first(found: re.Match[str], around: Neighbours) -> str:
-    article = "" if around.before == "the" else "the "
+def _day_first(found: re.Match[str], neighbours: Neighbours) -> str:
+    article = "" if neighbours.before == "the" else "the "
     spoken = f"{article}{ordinal(int(found['day']))} of {_month(found['month'])}"
     return spoken + (f" {_year(found['year'])}" if found["year"] else "")
 
 
-def _figures_date(found: re.Match[str], around: Neighbours) -> str | None:
+def _figures_date(found: re.Match[str], neighbours: Neighbours) -> str | None:
     """12/25/2020 and 25/12/2020; ISO dates; with dots the day comes first. Month first where both would do."""
     if "iso" in found.re.groupindex:
         month, day, year_ = int(found["month"]), found["day"], found["iso"]
@@ -115,7 +120,7 @@ def _half_day(text: str | None) -> str:
     return " ".join(letter.upper() for letter in text if letter in "apmAPM") if text else ""
 
 
-def _time(found: re.Match[str], around: Neighbours) -> str | None:
+def _time(found: re.Match[str], neighbours: Neighbours) -> str | None:
     hour, minute, second = int(found["hour"]), found["minute"], found["second"]
     half = _half_day(found["half"])
     if hour > 24 or (half and not 1 <= hour <= 12):
@@ -130,12 +135,12 @@ def _time(found: re.Match[str], around: Neighbours) -> str | None:
     return " ".join([*words, *([half] if half else [])]).replace("o'clock and", "and")
 
 
-def _hour(found: re.Match[str], around: Neighbours) -> str | None:
+def _hour(found: re.Match[str], neighbours: Neighbours) -> str | None:
     hour = int(found["hour"])
     return f"{cardinal(hour)} {_half_day(found['half'])}" if 1 <= hour <= 12 else None
 
 
-def _money(found: re.Match[str], around: Neighbours) -> str:
+def _money(found: re.Match[str], neighbours: Neighbours) -> str:
     groups = found.groupdict()
     sign = groups.get("sign") or CURRENCY_CODES[found["code"]]
     one, many, cent, cents = CURRENCIES[sign]
@@ -150,7 +155,7 @@ def _money(found: re.Match[str], around: Neighbours) -> str:
         "HK": "hong kong ",
     }.get(groups.get("country") or "", "")
     minus = "minus " if groups.get("minus") else ""
-    one_only = _attributive(around)
+    one_only = _attributive(neighbours)
     if found["scale"]:
         scale = SCALES.get(found["scale"]) or SCALES[found["scale"].lower()]
         return f"{minus}{decimal(amount)} {scale} {country}{one if one_only else many}"
@@ -165,17 +170,17 @@ def _money(found: re.Match[str], around: Neighbours) -> str:
     return minus + " and ".join(parts)
 
 
-def _cents(found: re.Match[str], around: Neighbours) -> str:
+def _cents(found: re.Match[str], neighbours: Neighbours) -> str:
     return f"{decimal(found['amount'])} {'cent' if found['amount'] == '1' else 'cents'}"
 
 
-def _measure(found: re.Match[str], around: Neighbours) -> str | None:
+def _measure(found: re.Match[str], neighbours: Neighbours) -> str | None:
     amount, unit = found["amount"], found["unit"]
     # "5K", "1A", "2N" written together are names as often as measures; and "at 5 A man ..." is none.
-    if (unit in ("A", "K", "N", "J") and found["gap"] == "") or (unit == "A" and around.next_word):
+    if (unit in ("A", "K", "N", "J") and found["gap"] == "") or (unit == "A" and neighbours.next_word):
         return None
     words = _raised(UNITS[unit], found["square"])
-    one = (amount == "1" and not found["half"]) or _attributive(around)
+    one = (amount == "1" and not found["half"]) or _attributive(neighbours)
     spoken = _amount(amount, found["half"])
     words = words if one else _plural(words)
     if found["per"]:
@@ -199,24 +204,24 @@ _HALVES = {
 _HALF = "|".join(map(re.escape, _HALVES))
 
 
-def _mixed(found: re.Match[str], around: Neighbours) -> str:
+def _mixed(found: re.Match[str], neighbours: Neighbours) -> str:
     return _amount(found["amount"], found["half"])
 
 
-def _feet(found: re.Match[str], around: Neighbours) -> str:
+def _feet(found: re.Match[str], neighbours: Neighbours) -> str:
     return f"{cardinal(int(found['feet']))} foot {cardinal(int(found['inches']))}"
 
 
-def _percent(found: re.Match[str], around: Neighbours) -> str:
+def _percent(found: re.Match[str], neighbours: Neighbours) -> str:
     return f"{'minus ' if found['minus'] else ''}{decimal(found['amount'])} percent"
 
 
-def _phone(found: re.Match[str], around: Neighbours) -> str:
+def _phone(found: re.Match[str], neighbours: Neighbours) -> str:
     groups = re.findall(r"\d+", found[0])
     return " , ".join(digits(group) for group in groups)
 
 
-def _sides(found: re.Match[str], around: Neighbours) -> str:
+def _sides(found: re.Match[str], neighbours: Neighbours) -> str:
     return f"{decimal(found['first'])} by {decimal(found['second'])}"
 
 
@@ -231,7 +236,7 @@ _FAMILIAR = {
 }
 
 
-def _fraction(found: re.Match[str], around: Neighbours) -> str:
+def _fraction(found: re.Match[str], neighbours: Neighbours) -> str:
     if found[0] in _FAMILIAR:
         return _FAMILIAR[found[0]]
     first, second = int(found["first"]), int(found["second"])
@@ -242,17 +247,17 @@ def _fraction(found: re.Match[str], around: Neighbours) -> str:
     return f"{cardinal(first)} over {cardinal(second)}"
 
 
-def _ratio(found: re.Match[str], around: Neighbours) -> str:
+def _ratio(found: re.Match[str], neighbours: Neighbours) -> str:
     return f"{cardinal(int(found['first']))} to {cardinal(int(found['second']))}"
 
 
-def _ordinal(found: re.Match[str], around: Neighbours) -> str:
+def _ordinal(found: re.Match[str], neighbours: Neighbours) -> str:
     return ordinal(int(found["amount"].replace(",", "")))
 
 
-def _decade(found: re.Match[str], around: Neighbours) -> str | None:
+def _decade(found: re.Match[str], neighbours: Neighbours) -> str | None:
     text = found["year"]
-    if len(text) == 2 and found[0][0].isdecimal() and around.before not in _BEFORE_DECADES:
+    if len(text) == 2 and found[0][0].isdecimal() and neighbours.before not in _BEFORE_DECADES:
         return None  # "30s" are seconds as well
     spoken = _year(text) if len(text) == 4 else cardinal(int(text))
     if text in ("00",):
@@ -260,7 +265,7 @@ def _decade(found: re.Match[str], around: Neighbours) -> str | None:
     return f"{spoken[:-1]}ies" if spoken.endswith("y") else f"{spoken}s"
 
 
-def _dotted(found: re.Match[str], around: Neighbours) -> str:
+def _dotted(found: re.Match[str], neighbours: Neighbours) -> str:
     """Versions "3.2.1", and internet addresses digit by digit."""
     parts = found[0].split(".")
     address = len(parts) == 4 and any(len(part) == 3 for part in parts)
@@ -269,13 +274,13 @@ def _dotted(found: re.Match[str], around: Neighbours) -> str:
     )
 
 
-def _number(found: re.Match[str], around: Neighbours) -> str:
+def _number(found: re.Match[str], neighbours: Neighbours) -> str:
     text = found["amount"]
     sign = {"-": "minus ", "−": "minus ", "+": "plus ", "±": "plus or minus "}.get(found["minus"] or "", "")
-    first_year = 1001 if around.before in _BEFORE_YEARS else 1100
-    if not sign and len(text) == 4 and text.isdecimal() and first_year <= int(text) <= 2099 and not _counts(around):
+    first_year = 1001 if neighbours.before in _BEFORE_YEARS else 1100
+    if not sign and len(text) == 4 and text.isdecimal() and first_year <= int(text) <= 2099 and not _counts(neighbours):
         return year(int(text))
-    if text in _FAMILIAR and not sign and not _counts(around):
+    if text in _FAMILIAR and not sign and not _counts(neighbours):
         return _FAMILIAR[text]
     if text.isdecimal() and len(text) > 1 and text[0] == "0":
         return sign + digits(text)
@@ -284,9 +289,9 @@ def _number(found: re.Match[str], around: Neighbours) -> str:
     return sign + decimal(text)
 
 
-def _counts(around: Neighbours) -> bool:
+def _counts(neighbours: Neighbours) -> bool:
     """Whether a four-figure number counts things, and is no year: "1500 people", "over 1200 votes"."""
-    word = around.next_word
+    word = neighbours.next_word
     if word in _QUANTITY_WORDS:
         return True
     return (

@@ -100,23 +100,36 @@ def utterances(
             break
         first.append(following)
     check_language(" ".join(sentence.text for sentence in first))
-    said = False
+    # An utterance waits until it is known what follows: a pause without words belongs to the one before it.
+    waiting: Utterance | None = None
+    silence = 0.0
     dropped: tuple[str, ...] = ()
     for number, sentence in enumerate(itertools.chain(first, stream)):
         try:
-            one = phonemes(sentence.text, own_words=own_words, usual=usual, skip_unreadable=said or number > 0)
+            one = phonemes(sentence.text, own_words=own_words, usual=usual, skip_unreadable=number > 0)
         except NothingToSayError:
-            if any(letter.isalpha() for letter in sentence.text):
+            if any(letter.isalpha() for letter in read_markup(sentence.text).text):
                 dropped = (*dropped, f"left out, since it cannot be read: {sentence.text[:60]}")
+            pause = sum(read_markup(sentence.text).pauses.values())
+            if waiting is None:
+                silence += pause
+            else:
+                waiting = _followed(waiting, pause, sentence.ends_paragraph)
             continue
         except AudiodiffError as error:
             place = f"in the sentence that begins at character {sentence.start + 1}: " if sentence.start else ""
             raise AudiodiffError(f"{place}{error}") from error
-        said = True
+        if waiting is not None:
+            yield waiting
         notes, dropped = (*dropped, *one.notes), ()
-        yield dataclasses.replace(one, notes=notes, offset=sentence.start, ends_paragraph=sentence.ends_paragraph)
-    if not said:
+        lead = min((one.lead or 0.0) + silence, MAX_PAUSE) if silence else one.lead
+        silence = 0.0
+        waiting = dataclasses.replace(
+            one, lead=lead, notes=notes, offset=sentence.start, ends_paragraph=sentence.ends_paragraph
+        )
+    if waiting is None:
         raise NothingToSayError("the text has no word to say; write what is to be said.")
+    yield waiting
 
 
 def pronunciations(word: str, *, own_words: Mapping[str, Phones] = _NONE) -> tuple[Phones, ...]:
@@ -201,6 +214,16 @@ def _linked(word: Word, following: list[Word]) -> Word:
     if word.text == "a" and word.emphasis:
         return dataclasses.replace(word, phones=("EY1",))
     return word
+
+
+def _followed(utterance: Utterance, pause: float, ends_paragraph: bool) -> Utterance:
+    """The same with a longer pause after its last word, or the end of a paragraph."""
+    *words, last = utterance.words
+    if pause:
+        last = dataclasses.replace(last, pause=min((last.pause or 0.0) + pause, MAX_PAUSE))
+    return dataclasses.replace(
+        utterance, words=(*words, last), ends_paragraph=utterance.ends_paragraph or ends_paragraph
+    )
 
 
 def _with_pauses(words: list[Word], pauses: Mapping[int, float]) -> tuple[float | None, tuple[Word, ...]]:

@@ -91,11 +91,11 @@ def test_training_lowers_the_loss_and_its_parts_are_named() -> None:
 def test_the_noise_of_the_latents_has_their_standard_deviation() -> None:
     autoencoder = model()
     log_mel, noise = mels(), torch.randn(4, 6, 8, generator=torch.Generator().manual_seed(1))
-    target = (log_mel - autoencoder.mel_mean[:, None]) / autoencoder.mel_deviation[:, None]
+    target = (log_mel - autoencoder.mel_mean[:, None]) / autoencoder.mel_std[:, None]
     mean, log_variance = autoencoder.encoder(target)
     assert float(log_variance.std()) > 0.01
     latents = mean + noise * log_variance.exp().sqrt()
-    expected = autoencoder.decoder(latents) * autoencoder.mel_deviation[:, None] + autoencoder.mel_mean[:, None]
+    expected = autoencoder.decoder(latents) * autoencoder.mel_std[:, None] + autoencoder.mel_mean[:, None]
     torch.testing.assert_close(autoencoder.loss(log_mel, noise).log_mel, expected, rtol=0, atol=1e-4)
 
 
@@ -130,17 +130,17 @@ def last_weights(autoencoder: MelAutoencoder) -> torch.Tensor:
 def test_a_wall_does_not_count_in_the_statistics() -> None:
     autoencoder, full = model(), mels(16, 64)
     autoencoder.fit_mel_statistics(full)
-    mean, deviation = autoencoder.mel_mean.clone(), autoencoder.mel_deviation.clone()
+    mean, std = autoencoder.mel_mean.clone(), autoencoder.mel_std.clone()
     limit = torch.full((32,), CONFIG.mel.sample_rate / 2)
     limit[16:] = 3_000.0
     walled = torch.where(autoencoder.heard(full, limit[16:]) > 0.0, full, torch.tensor(-11.5))
     autoencoder.fit_mel_statistics(torch.cat([full, walled]), limit)
     torch.testing.assert_close(autoencoder.mel_mean, mean, rtol=0, atol=1e-4)
-    torch.testing.assert_close(autoencoder.mel_deviation, deviation, rtol=1e-2, atol=0)
+    torch.testing.assert_close(autoencoder.mel_std, std, rtol=1e-2, atol=0)
     # Nobody holds the upper bands: then they are as empty as they are.
     autoencoder.fit_mel_statistics(walled, limit[16:])
     assert float(autoencoder.mel_mean[-1]) == pytest.approx(-11.5)
-    assert bool(autoencoder.mel_deviation.isfinite().all())
+    assert bool(autoencoder.mel_std.isfinite().all())
 
 
 def test_crops_that_are_no_whole_number_of_latents_are_refused() -> None:

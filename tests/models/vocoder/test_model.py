@@ -345,7 +345,7 @@ def test_diffwave_needs_a_hop_that_its_upsampler_can_make() -> None:
         ("mel.scale", float("nan")),
         ("front_end.hop_length", 0),
         ("head.input_projections", 10**9),
-        ("head.mel_deviation", float("inf")),
+        ("head.mel_std", float("inf")),
         ("prior.projections", -1),
         ("prior.momentum", float("nan")),
         ("prior.half_projections", 10**18),

@@ -108,7 +108,7 @@ def load_models(
 
 
 @dataclass(frozen=True)
-class Studio:
+class AppState:
     """One running demo.
 
     Attributes:
@@ -133,7 +133,7 @@ class Studio:
         self.workspace.close()
 
 
-def open_studio(models: Models, limits: Limits, *, library: Path | None = None, parent: Path | None = None) -> Studio:
+def open_state(models: Models, limits: Limits, *, library: Path | None = None, parent: Path | None = None) -> AppState:
     """Set a demo up.
 
     Args:
@@ -142,7 +142,7 @@ def open_studio(models: Models, limits: Limits, *, library: Path | None = None, 
         library: file of the saved prompts; `None` for none.
         parent: where its folder is made; the system's folder for temporary files when `None`.
     """
-    return Studio(
+    return AppState(
         models=models,
         limits=limits,
         jobs=Jobs(per_user=limits.jobs, waiting=limits.waiting, on_idle=release_memory),

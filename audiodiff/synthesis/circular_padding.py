@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from audiodiff.synthesis.sampling import Plan
+from audiodiff.synthesis.sampling import VocodePlan
 
 LOOP_FADE_FRAMES = 4
 """Frames over which the end of a loop fades into its beginning: 46 ms at 86 frames a second."""
 
 
 @dataclass(frozen=True)
-class Turn:
+class CircularPadding:
     """A loop laid out on a line with some of its end before it and some of its beginning behind.
 
     Attributes:
@@ -40,9 +40,9 @@ class Turn:
         return loop
 
 
-def around(n_frames: int, plan: Plan) -> Turn:
+def pad_circle(n_frames: int, plan: VocodePlan) -> CircularPadding:
     """Lay a loop of `n_frames` out so that every frame of it has its surroundings."""
     overlap = min(LOOP_FADE_FRAMES, n_frames)
     context = plan.network_calls * plan.context_frames + plan.noise_context_frames
     order = torch.arange(-context, n_frames + overlap + context) % n_frames
-    return Turn(order, context, n_frames, overlap)
+    return CircularPadding(order, context, n_frames, overlap)
