@@ -18,6 +18,7 @@ from audiodiff.evaluation import evaluate as module
 from audiodiff.evaluation.evaluate import EvaluationClip, evaluate, folder_clips
 from audiodiff.evaluation.report import RECORDINGS, ClipScores, EvaluationReport
 from audiodiff.metrics.inputs import MissingPackageError
+from audiodiff.models.kinds import KINDS
 from audiodiff.signal.mel import PRESETS
 from tests.refusals import refused
 
@@ -235,6 +236,7 @@ def _run_command(monkeypatch, fake, *arguments):
     from audiodiff.synthesis import load
 
     monkeypatch.setattr(load, "load_vocoder", lambda name, device: fake)
+    monkeypatch.setattr(command, "_model_and_kind", lambda name, part: (name, KINDS["vocoder"]))
     parser = argparse.ArgumentParser()
     command.add_parser(parser.add_subparsers())
     return command.run(parser.parse_args(["evaluate", *map(str, arguments)]))

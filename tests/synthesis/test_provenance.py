@@ -180,7 +180,7 @@ def test_bad_files_are_one_sentence(tmp_path) -> None:
     (tmp_path / "other.json").write_text('{"tempo": 120}')
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "deep.json").write_text("[" * 100_000)
-    (tmp_path / "long.json").write_text(json.dumps(RECORD.to_dict() | {"prompt": "x" * 2**20}))
+    (tmp_path / "long.json").write_text(json.dumps(RECORD.to_dict() | {"prompt": "x" * 2**23}))
     for name, words in (
         ("nothing.wav", "does not exist"),
         ("nothing.json", "cannot be read"),
@@ -191,7 +191,7 @@ def test_bad_files_are_one_sentence(tmp_path) -> None:
         ("other.json", "not an audiodiff provenance record"),
         ("binary.json", "damaged"),
         ("deep.json", "damaged"),
-        ("long.json", "longer than 1048576 bytes"),
+        ("long.json", "longer than 8388608 bytes"),
     ):
         with pytest.raises(AudiodiffError, match=words) as caught:
             read_provenance(tmp_path / name)
