@@ -254,7 +254,8 @@ class Job:
             return None
         identity: ModelRecord | tuple[ModelRecord, ...] = self.synthesizer.identity
         is_clip = isinstance(resolved, ResolvedClip)
-        words = {name: getattr(resolved, name) for name in ("prompt", "negative", "made_by") if hasattr(resolved, name)}
+        words = {"made_by": MADE_BY if self._is_synthetic() else MADE_FROM}
+        words |= {name: getattr(resolved, name) for name in ("prompt", "negative", "made_by") if hasattr(resolved, name)}
         return partial(
             ProvenanceRecord,
             self.verb.name,
@@ -263,7 +264,6 @@ class Job:
             seed_of(resolved),
             machine=this_machine(self.synthesizer.device),
             inputs=tuple(source.identity for source in self.sources),
-            made_by=MADE_BY if self._is_synthetic() else MADE_FROM,
             **words,
         )
 
