@@ -30,10 +30,11 @@ from audiodiff.evaluation.music import HELD_OUT, Bench, copy_checks, named_suspe
 from audiodiff.evaluation.music_clips import Array, MusicClip, PointCache, corpus_clips, spread
 from audiodiff.evaluation.music_report import MusicReport, markdown
 from audiodiff.evaluation.music_scores import SetScores
-from audiodiff.evaluation.music_systems import Model, Settings, Workshop, generated, model_identity, parts_of
+from audiodiff.evaluation.music_systems import Model, Workshop, generated, label, model_identity, parts_of
 from audiodiff.metrics.copies import PASSAGE_SECONDS
 from audiodiff.metrics.distribution import CopyCheck
 from audiodiff.metrics.embeddings import EMBEDDINGS
+from audiodiff.synthesis.settings import Sampling
 from benchmarks.music_report import draw, readme, verdicts
 from benchmarks.music_rungs import MEL, RUNGS, class_means, through_griffin_lim
 from benchmarks.vocoder_speed import RESULTS, processor, replace_text
@@ -125,14 +126,12 @@ def model_rows(config: Config, bench: Bench, model: Model, shop: Workshop) -> tu
             rows.append(bench.score(name, clips))
     main: list[MusicClip] = []
     for scale in config.guidance:
-        settings = Settings(config.steps, scale)
-        with progress_bar(f"generating, {settings.label()}", "clips") as on_progress:
+        sampling = Sampling(steps=config.steps, guidance=scale)
+        with progress_bar(f"generating, {label(sampling)}", "clips") as on_progress:
             shop.on_progress = on_progress
-            clips = shop.clips(
-                settings.label(), bench.prompts, config.seeds, generated(model, settings, config.seconds)
-            )
+            clips = shop.clips(label(sampling), bench.prompts, config.seeds, generated(model, sampling, config.seconds))
         main = main or clips
-        rows.append(bench.score(f"ours, {settings.label()}", clips))
+        rows.append(bench.score(f"ours, {label(sampling)}", clips))
     shop.on_progress = None
     if parts is not None:
         clips = shop.clips(
@@ -154,8 +153,8 @@ def sweep_rows(config: Config, bench: Bench, model: Model, shop: Workshop) -> li
     rows = []
     for sampler in config.sweep_samplers:
         for steps in config.sweep_steps:
-            settings = Settings(steps, config.guidance[0], sampler)
-            clips = shop.clips(settings.label(), prompts, 1, generated(model, settings, config.seconds))
+            sampling = Sampling(steps=steps, sampler=sampler, guidance=config.guidance[0])
+            clips = shop.clips(label(sampling), prompts, 1, generated(model, sampling, config.seconds))
             rows.append(bench.score(f"{sampler}, {steps} steps", clips))
     return rows
 
@@ -167,9 +166,9 @@ def compare_rows(config: Config, bench: Bench) -> list[SetScores]:
     for name, place in config.compare:
         other = open_model(place)
         shop = Workshop(config.work / "clips", model_identity(place), config.seconds)
-        settings = Settings(config.steps, config.guidance[0])
+        sampling = Sampling(steps=config.steps, guidance=config.guidance[0])
         rows.append(
-            bench.score(name, shop.clips(settings.label(), prompts, 1, generated(other, settings, config.seconds)))
+            bench.score(name, shop.clips(label(sampling), prompts, 1, generated(other, sampling, config.seconds)))
         )
     return rows
 

@@ -3,6 +3,7 @@
 import argparse
 import os
 from dataclasses import fields
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from audiodiff.cli.output import tell
 from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES, sampler_name
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.kinds import KINDS, Kind, imported
-from audiodiff.synthesis.settings import MAX_STEPS
+from audiodiff.synthesis.settings import MAX_STEPS, Sampling
 
 
 def add_parser(subparsers: Any) -> None:
@@ -46,7 +47,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--sampler", type=sampler_name, choices=SAMPLER_NAMES, help="sampler (default: the model's)")
     parser.add_argument("--grid", choices=GRID_NAMES, help="spacing of the steps (default: the model's)")
-    parser.add_argument("--seed", type=int, help="seed of the noise (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the noise (default: 0)")
     vocoder = parser.add_argument_group("vocoders only")
     vocoder.add_argument(
         "--keep-level", action="store_true", default=None, help="do not scale the clips to a peak of 0.95"
@@ -66,7 +67,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
 
 
-NOT_OPTIONS = {"command", "debug", "model", "part", "device"}
+SAMPLING = {"steps", "sampler", "grid", "seed", "guidance"}
+NOT_FIELDS = {"command", "debug", "model", "part", "device", *SAMPLING}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,11 +81,15 @@ def run(args: argparse.Namespace) -> int:
         raise AudiodiffError(f"{args.model} is {kind.label}, which is not evaluated; give a vocoder or a latent model.")
     evaluation = imported(kind.evaluation)
     taken = {field.name for field in fields(evaluation)}
-    given = {name: value for name, value in vars(args).items() if value is not None and name not in NOT_OPTIONS}
+    given = {name: value for name, value in vars(args).items() if value is not None and name not in NOT_FIELDS}
     wrong = [f"--{name.replace('_', '-')}" for name in given if name not in {*taken, "output"}]
     if wrong:
         raise AudiodiffError(f"{', '.join(wrong)} does not apply: {args.model} is {kind.label}; leave it out.")
-    settings = evaluation(**{name: value for name, value in given.items() if name in taken})
+    sampling = tuple(
+        Sampling(steps=steps, sampler=args.sampler, grid=args.grid, seed=args.seed, guidance=guidance)
+        for steps, guidance in product(args.steps or (None,), args.guidance or (None,))
+    )
+    settings = evaluation(sampling=sampling, **{name: value for name, value in given.items() if name in taken})
     report = settings.run(model, device=args.device, progress=progress_bar)
     tell(report.markdown(), end="")
     if args.output is not None:

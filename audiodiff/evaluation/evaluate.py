@@ -17,6 +17,7 @@ from audiodiff.evaluation.report import RECORDINGS, ClipScores, EvaluationReport
 from audiodiff.metrics.baselines import System
 from audiodiff.metrics.inputs import MissingPackageError, resampled
 from audiodiff.metrics.scoring import MEASURES, named_measure
+from audiodiff.synthesis.settings import Sampling
 
 OnProgress = Callable[[float, float], None]
 """Called with (clips done times systems, all)."""
@@ -144,9 +145,7 @@ class VocoderEvaluation:
         split: of them; "all" for every one.
         clips: at most so many of each group, evenly spread; None for all.
         seconds: only the first so many seconds of each; None for all.
-        steps: one row for each number of steps; what the model recommends if empty.
-        sampler, grid: of all rows; what the model recommends if None.
-        seed: of the noise.
+        sampling: ways to sample, one row for each number of steps; a vocoder takes no guidance.
         keep_level: do not scale the clips to a peak of 0.95.
         measures: names of `audiodiff.metrics.scoring.MEASURES`.
         baselines: add Griffin-Lim, WORLD and Opus.
@@ -156,10 +155,7 @@ class VocoderEvaluation:
     split: str = "test"
     clips: int | None = None
     seconds: float | None = None
-    steps: Sequence[int] = ()
-    sampler: str | None = None
-    grid: str | None = None
-    seed: int = 0
+    sampling: Sequence[Sampling] = (Sampling(),)
     keep_level: bool = False
     measures: Sequence[str] = tuple(MEASURES)
     baselines: bool = False
@@ -175,6 +171,9 @@ class VocoderEvaluation:
 
         for name in self.measures:
             named_measure(name)
+        first = self.sampling[0]
+        if first.guidance is not None:
+            raise AudiodiffError("a vocoder takes no guidance; leave it out.")
         split = None if self.split == "all" else self.split
         peak = None if self.keep_level else 0.95
         clips = folder_clips(self.data, split, limit=self.clips, max_seconds=self.seconds, peak=peak)
@@ -182,13 +181,13 @@ class VocoderEvaluation:
         defaults = synthesizer.defaults
         systems = {
             f"{Path(model).name or model}, {steps} step{'' if steps == 1 else 's'}": vocoder_system(
-                synthesizer, steps=steps, sampler=self.sampler, grid=self.grid, seed=self.seed
+                synthesizer, steps=steps, sampler=first.sampler, grid=first.grid, seed=first.seed
             )
-            for steps in self.steps or (defaults.steps,)
+            for steps in (sampling.steps or defaults.steps for sampling in self.sampling)
         }
         details = {
             "model": model,
-            "sampler": f"{self.sampler or defaults.sampler}, {self.grid or defaults.grid} grid, seed {self.seed}",
+            "sampler": f"{first.sampler or defaults.sampler}, {first.grid or defaults.grid} grid, seed {first.seed}",
             "clips": f"split {self.split} of {Path(self.data).name}, "
             + ("own level" if self.keep_level else "scaled to peak 0.95")
             + ("" if self.seconds is None else f", first {self.seconds:g} s"),

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
 from pathlib import Path
 
 from audiodiff.data.items import select_split
@@ -22,7 +21,7 @@ from audiodiff.evaluation.music_scores import (
     suspects,
     train_ears,
 )
-from audiodiff.evaluation.music_systems import ModelParts, Settings, Workshop, generated, model_identity
+from audiodiff.evaluation.music_systems import ModelParts, Workshop, generated, label, model_identity
 from audiodiff.evaluation.report import Progress
 from audiodiff.metrics.copies import passage_print
 from audiodiff.metrics.distribution import CopyCheck
@@ -132,9 +131,7 @@ class MusicEvaluation:
         train_clips: at most so many recordings of the train split, with which the floor, the classifier of families
             and the search for copies work.
         seconds: length of the clips (s).
-        steps, guidance: one row for each pair; what the model recommends if empty.
-        sampler, grid: of all rows; what the model recommends if None.
-        seed: of the noise.
+        sampling: ways to sample, one row for each; the seed is that of the first.
         output: folder in which the clips are kept; None keeps none.
     """
 
@@ -143,11 +140,7 @@ class MusicEvaluation:
     clips: int | None = 30
     train_clips: int | None = 100
     seconds: float = 10.0
-    steps: Sequence[int] = ()
-    guidance: Sequence[float] = ()
-    sampler: str | None = None
-    grid: str | None = None
-    seed: int = 0
+    sampling: Sequence[Sampling] = (Sampling(),)
     output: Path | None = None
 
     def __post_init__(self) -> None:
@@ -158,8 +151,6 @@ class MusicEvaluation:
                 raise AudiodiffError(f"{name.replace('_', ' ')} is {value}; distances between sets need 2 or more.")
         if not SHORTEST <= self.seconds <= MOST_SECONDS:
             raise AudiodiffError(f"the clips last {self.seconds:g} s; expected {SHORTEST:g} to {MOST_SECONDS:g} s.")
-        for steps, guidance in product(self.steps or (None,), self.guidance or (None,)):
-            Sampling(steps=steps, guidance=guidance, sampler=self.sampler, grid=self.grid, seed=self.seed)
 
     def run(self, model: str, *, device: str, progress: Progress) -> MusicReport:
         """Make and score the clips.
@@ -175,18 +166,20 @@ class MusicEvaluation:
         train, held_out, notes = self.recordings(progress)
         cache = PointCache(None, EMBEDDINGS)
         bench = prepare(train, held_out, cache, progress)
-        shop = Workshop(
-            None if self.output is None else self.output / "clips", model_identity(model), self.seconds, seed=self.seed
-        )
+        kept = None if self.output is None else self.output / "clips"
+        first = self.sampling[0]
+        shop = Workshop(kept, model_identity(model), self.seconds, seed=first.seed)
         rows = [bench.recordings()]
         main: list[MusicClip] = []
         defaults = generator.defaults
-        for steps, guidance in product(self.steps or (defaults.steps,), self.guidance or (defaults.guidance,)):
-            settings = Settings(steps, guidance, self.sampler, self.grid)
-            with progress(f"generating, {settings.label()}", "clips") as shop.on_progress:
-                clips = shop.clips(settings.label(), bench.prompts, 1, generated(generator, settings, self.seconds))
+        for asked in self.sampling:
+            guidance = defaults.guidance if asked.guidance is None else asked.guidance
+            sampling = replace(asked, steps=asked.steps or defaults.steps, guidance=guidance)
+            name = label(sampling)
+            with progress(f"generating, {name}", "clips") as shop.on_progress:
+                clips = shop.clips(name, bench.prompts, 1, generated(generator, sampling, self.seconds))
             main = main or clips
-            rows.append(bench.score(f"ours, {settings.label()}", clips))
+            rows.append(bench.score(f"ours, {name}", clips))
         checks: dict[str, CopyCheck] = {}
         if len(train) > 1:
             parts = ModelParts(generator.synthesizer)
@@ -208,9 +201,9 @@ class MusicEvaluation:
                 "held_out_recordings": len(held_out),
                 "clips_per_prompt": 1,
                 "seconds": self.seconds,
-                "seed": self.seed,
-                "sampler": self.sampler or defaults.sampler,
-                "grid": self.grid or defaults.grid,
+                "seed": first.seed,
+                "sampler": first.sampler or defaults.sampler,
+                "grid": first.grid or defaults.grid,
             },
         )
 

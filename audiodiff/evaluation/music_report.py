@@ -291,7 +291,7 @@ def markdown(report: MusicReport, targets: Sequence[str] = ()) -> str:
             f"- Tempo is asked for in {trusted}: where the estimator is right on 85 % of training recordings. On them: "
             f"{found}."
         )
-    plain = ", ".join(f"{key} {value}" for key, value in conditions.items() if key != "versions")
+    plain = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in conditions.items() if key != "versions")
     remarks += [*(f"- {note}" for note in report.notes), f"- Conditions: {plain}."]
     if "versions" in conditions:
         remarks.append("- Versions: " + ", ".join(f"{k} {v}" for k, v in conditions["versions"].items()) + ".")

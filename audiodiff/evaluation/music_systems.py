@@ -12,6 +12,7 @@ import torch
 
 from audiodiff.evaluation.music_clips import Array, MusicClip, OnProgress
 from audiodiff.signal.audio_io import read_mono, write_audio
+from audiodiff.synthesis.settings import Sampling
 
 
 class Model(Protocol):
@@ -54,22 +55,13 @@ class Parts(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How a system samples; None is what the model recommends."""
-
-    steps: int | None = None
-    guidance: float | None = None
-    sampler: str | None = None
-    grid: str | None = None
-
-    def label(self) -> str:
-        """For tables: "20 steps, guidance 3, heun"."""
-        parts = [] if self.steps is None else [f"{self.steps} step{'' if self.steps == 1 else 's'}"]
-        parts += [] if self.guidance is None else [f"guidance {self.guidance:g}"]
-        parts += [] if self.sampler is None else [self.sampler]
-        parts += [] if self.grid is None else [f"{self.grid} grid"]
-        return ", ".join(parts) or "as recommended"
+def label(sampling: Sampling) -> str:
+    """What is asked for, for tables: "20 steps, guidance 3, heun"."""
+    parts = [] if sampling.steps is None else [f"{sampling.steps} step{'' if sampling.steps == 1 else 's'}"]
+    parts += [] if sampling.guidance is None else [f"guidance {sampling.guidance:g}"]
+    parts += [] if sampling.sampler is None else [sampling.sampler]
+    parts += [] if sampling.grid is None else [f"{sampling.grid} grid"]
+    return ", ".join(parts) or "as recommended"
 
 
 @dataclass(frozen=True)
@@ -175,18 +167,18 @@ class Workshop:
         return self.folder / slug / f"{source.name}-{seed}-{digest}.flac"
 
 
-def generated(model: Model, settings: Settings, seconds: float) -> Callable[[MusicClip, int], tuple[Array, int]]:
-    """A maker of clips for `Workshop.clips`: the model at some settings."""
+def generated(model: Model, sampling: Sampling, seconds: float) -> Callable[[MusicClip, int], tuple[Array, int]]:
+    """A maker of clips for `Workshop.clips`: the model, sampled in some way from the seed that is given."""
 
     def make(source: MusicClip, seed: int) -> tuple[Array, int]:
         waveform = model.generate(
             source.prompt,
             seconds=seconds,
             seed=seed,
-            steps=settings.steps,
-            sampler=settings.sampler,
-            grid=settings.grid,
-            guidance=settings.guidance,
+            steps=sampling.steps,
+            sampler=sampling.sampler,
+            grid=sampling.grid,
+            guidance=sampling.guidance,
         )
         return np.asarray(waveform, np.float32), model.sample_rate
 

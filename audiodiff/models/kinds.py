@@ -41,7 +41,7 @@ class Kind:
             has them.
         recipe: name of what trains it in the group of entry points `audiodiff.recipes`; empty if nothing does.
         evaluation: import path of the frozen dataclass that says how it is evaluated; empty if it is not. Its fields
-            are the options of `audiodiff evaluate` that it takes, `data` among them; its method
+            are the options of `audiodiff evaluate` that it takes, and `data` and `sampling`; its method
             `run(model, *, device, progress)` returns a report with `markdown()` and `write(folder)`.
         parts: folder inside a checkpoint -> kind of the checkpoint that lies there.
         embeds: kind -> attribute of `module` that is a model of that kind; the field of that name has its settings.

@@ -22,10 +22,11 @@ from audiodiff.evaluation.music_scores import (
     real_floor,
     suspects,
 )
-from audiodiff.evaluation.music_systems import ModelParts, Settings, Workshop, parts_of
+from audiodiff.evaluation.music_systems import ModelParts, Workshop, label, parts_of
 from audiodiff.metrics.distribution import CopyCheck
 from audiodiff.synthesis.generator import Generator
 from audiodiff.synthesis.load import load_generator
+from audiodiff.synthesis.settings import Sampling
 from benchmarks import music
 from benchmarks.music import Config, main, parse, run
 from benchmarks.music_report import readme, verdicts
@@ -279,8 +280,8 @@ def test_small_things() -> None:
     assert str(Share(11, 13)) == "84.6 % (11/13)"
     assert str(Share(3, 3)) == "100 % (3/3)"
     assert str(Share(0, 0)) == "–"
-    assert Settings(20, 3.0, "heun").label() == "20 steps, guidance 3, heun"
-    assert Settings().label() == "as recommended"
+    assert label(Sampling(steps=20, sampler="heun", guidance=3.0)) == "20 steps, guidance 3, heun"
+    assert label(Sampling()) == "as recommended"
     p = np.array([0.2, 0.9])
     assert bernoulli_divergence(p, p) == 0.0
     expected = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75)
