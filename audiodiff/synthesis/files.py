@@ -19,7 +19,15 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import check_extension
 from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
 from audiodiff.synthesis.machine import this_machine
-from audiodiff.synthesis.provenance import AudioRecord, ModelRecord, ProvenanceRecord, TaggedAudioWriter, check_sidecar
+from audiodiff.synthesis.provenance import (
+    MADE_BY,
+    MADE_FROM,
+    AudioRecord,
+    ModelRecord,
+    ProvenanceRecord,
+    TaggedAudioWriter,
+    check_sidecar,
+)
 from audiodiff.synthesis.resolved import ResolvedClip
 from audiodiff.synthesis.settings import GenerateSettings, Resolved, changed, values_of
 from audiodiff.synthesis.source import Source
@@ -255,8 +263,14 @@ class Job:
             seed_of(resolved),
             machine=this_machine(self.synthesizer.device),
             inputs=tuple(source.identity for source in self.sources),
+            made_by=MADE_BY if self._is_synthetic() else MADE_FROM,
             **words,
         )
+
+    def _is_synthetic(self) -> bool:
+        """Whether a model has made the sound, or what it is made from."""
+        records = [source.record for source in self.sources if not self.verb.n_models]
+        return self.verb.n_models > 0 or any(record is not None and record.made_by == MADE_BY for record in records)
 
     def _clip_values(self, settings: Any, clip: ResolvedClip) -> dict[str, Any]:
         """Settings as the record of a clip keeps them: the verb's own, those of the clip, and those of the model."""
