@@ -7,8 +7,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from audiodiff.data.phone_model import PhoneModel
+from audiodiff.models.find import PHONE_MODEL_FILE
 from audiodiff.synthesis.word_times import (
-    PHONE_MODEL_FILE,
     WordTimes,
     load_voice_phones,
     to_json,
