@@ -32,9 +32,7 @@ def build(state: AppState) -> None:
         if state.models.upsampler is not None:
             _upsample(state)
         _provenance(state)
-        _endpoint(
-            state, "stop", "Stop all that this client has under way.", {}, [gr.Number(label="jobs")], _stopper(state)
-        )
+        _endpoint(state, "stop", "Stop all jobs of this client.", {}, [gr.Number(label="jobs")], _stopper(state))
 
 
 def _endpoint(
@@ -159,7 +157,7 @@ def _generate(state: AppState) -> None:
     _endpoint(
         state,
         "loop",
-        f"Make clips whose ends lead into their beginnings; {returned}",
+        f"Make loops; {returned}",
         inputs(),
         _clips(),
         loop,
@@ -187,7 +185,7 @@ def _edits(state: AppState) -> None:
     _endpoint(
         state,
         "vary",
-        "Make variations of a clip; without a prompt, of the one that it tells.",
+        "Make variations of a clip; the default prompt is the one in its record.",
         {**inputs(), "strength": gr.Number(0.4, label="strength"), **_asked()},
         _clips(),
         vary,
@@ -195,7 +193,7 @@ def _edits(state: AppState) -> None:
     _endpoint(
         state,
         "inpaint",
-        "Make regions of a clip anew, such as 2:4 (seconds); several are parted by spaces.",
+        "Replace regions of a clip, such as 2:4 (seconds); separate several by spaces.",
         {
             "clip": gr.File(label="clip"),
             "region": gr.Textbox(label="region"),
@@ -210,7 +208,7 @@ def _edits(state: AppState) -> None:
     _endpoint(
         state,
         "extend",
-        "Let a clip go on, or lead into it.",
+        "Extend a clip at its end or its beginning.",
         {
             **inputs(),
             "seconds": gr.Number(min(10.0, longest), label="seconds"),
@@ -225,7 +223,7 @@ def _edits(state: AppState) -> None:
     _endpoint(
         state,
         "interpolate",
-        "Make clips on the way from one clip to another, from one prompt to another (JSON list of two), or both.",
+        "Interpolate between two clips, between two prompts (JSON list of two), or both.",
         {
             "clips": gr.File(None, label="clips", file_count="multiple"),
             "prompts": gr.JSON(None, label="prompts"),
@@ -279,7 +277,7 @@ def _upsample(state: AppState) -> None:
         "replace": gr.Checkbox(False, label="replace"),
         "format": gr.Textbox("flac", label="format"),
     }
-    told = "Give a narrow-band sound file the band it lacks; returns the file and, as JSON, figures."
+    told = "Upsample a narrow-band sound file; returns the file and, as JSON, figures."
     _endpoint(state, "upsample", told, inputs, [gr.File(label="sound"), gr.Textbox(label="figures")], upsample)
 
 
@@ -295,7 +293,7 @@ def _provenance(state: AppState) -> None:
     _endpoint(
         state,
         "inspect",
-        "Return what made a sound file, as JSON.",
+        "Return the provenance record of a sound file, as JSON.",
         {"input": gr.File(label="input")},
         [gr.Textbox(label="provenance")],
         inspect_file,
@@ -303,7 +301,8 @@ def _provenance(state: AppState) -> None:
     _endpoint(
         state,
         "replay",
-        "Make a sound file again from its record, and from the originals if it had any; returns the file and, as JSON, "
+        "Replay a sound file from its provenance record, and from its original inputs if it had any; returns the "
+        "file and, as JSON, "
         "whether it became the same.",
         {"input": gr.File(label="input"), "recording": gr.File(None, label="recording", file_count="multiple")},
         [gr.File(label="sound"), gr.Textbox(label="report")],

@@ -59,7 +59,7 @@ def build(state: AppState, tab: Comparison) -> None:
             with gr.Row():
                 run = gr.Button(tab.action, variant="primary", min_width=140, elem_id=tab.verb)
                 stop = gr.Button("Stop", variant="stop", min_width=90)
-            example = gr.Button("Take the example", size="sm", elem_id=f"{tab.name}-example")
+            example = gr.Button("Use the example", size="sm", elem_id=f"{tab.name}-example")
             with gr.Accordion("Settings", open=False):
                 fields = tab.fields()
         with gr.Column(scale=3, min_width=320):

@@ -79,7 +79,7 @@ def inpaint(
     strength: float = 1.0,
     crossfade: float = 0.05,
 ) -> Created:
-    """Make parts of a clip anew; arguments as for `vary`.
+    """Replace parts of a clip; arguments as for `vary`.
 
     Args:
         state: the demo.
@@ -120,7 +120,7 @@ def extend(
     crossfade: float = 0.05,
     trim: float | None = None,
 ) -> Created:
-    """Let a clip go on, or lead into it.
+    """Extend a clip at its end or its beginning.
 
     Args:
         state: the demo.
@@ -131,7 +131,7 @@ def extend(
         seconds: how much longer it becomes (s); 10 when `None`, or as much as is allowed.
         before: lead into the clip instead of following it.
         crossfade: how long the clip fades into the new sound (s).
-        trim: how much of the end is made anew (s); the fade of a clip of ours when `None`, else nothing.
+        trim: how much of the end is replaced (s); the fade of a clip by audiodiff when `None`, else nothing.
 
     Raises:
         AudiodiffError: as `vary`.

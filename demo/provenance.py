@@ -118,7 +118,7 @@ def replay(
         state: the demo.
         report: called with what there is to show.
         user: who asks.
-        input: a sound file with a record, or the JSON beside one.
+        input: a sound file with a provenance record, or the JSON beside one.
         recording: the file or files that went in, where the record names any.
 
     Raises:

@@ -82,5 +82,5 @@ def drawn(state: AppState, path: str | Path | None) -> str:
     return (
         f'<div class="ad-region" data-seconds="{seconds:.4f}">'
         f'<img src="data:image/jpeg;base64,{source}" alt="the clip, {seconds:.1f} s" draggable="false"></div>'
-        '<p class="ad-notes">Drag over what is to be made anew; with Shift, over more than one part.</p>'
+        '<p class="ad-notes">Drag over what to replace; hold Shift to add regions.</p>'
     )

@@ -49,7 +49,7 @@ def upsample(
         seed: seed of the noise.
         precision: what the network computes in.
         augmentation: noise on the condition, 0 to what the model has learnt; its recommendation when `None`.
-        replace: make the upper band anew even if the input has one.
+        replace: replace the upper band even if the input has one.
         format: of the file to write.
 
     Raises:

@@ -36,7 +36,7 @@ COLUMNS = (
     "loudness",
     "density",
 )
-"""What a table that is written anew has; further columns of one that exists are kept."""
+"""Columns of a new table; further columns of one that exists are kept."""
 
 LONGEST = 60.0
 """Of a longer recording (s) the middle is listened to."""

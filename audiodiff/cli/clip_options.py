@@ -37,9 +37,7 @@ def add_output(parser: argparse.ArgumentParser, default: str | None = None) -> N
 
 def add_prompt(parser: argparse.ArgumentParser) -> None:
     """Add the prompt of a command that has a recording to go by."""
-    parser.add_argument(
-        "--prompt", help='what to hear (default: what the clip was made from, if it tells; "" for nothing)'
-    )
+    parser.add_argument("--prompt", help='prompt (default: the one in the record of the clip; "" for none)')
 
 
 def add_clip_settings(parser: argparse.ArgumentParser, verb: Verb, *, skip: Collection[str] = ()) -> None:
@@ -61,8 +59,10 @@ def add_count(parser: argparse.ArgumentParser) -> None:
 
 def add_model(parser: argparse.ArgumentParser, name: str) -> None:
     """Add what to keep in the file, with which model to make it, and where; `name` is the usual one."""
-    parser.add_argument("--no-provenance", action="store_true", help="do not keep in the file what made it")
-    parser.add_argument("--sidecar", action="store_true", help="also write what made it beside the file, as .json")
+    parser.add_argument("--no-provenance", action="store_true", help="write no provenance record into the file")
+    parser.add_argument(
+        "--sidecar", action="store_true", help="also write the provenance record as .json next to the file"
+    )
     parser.add_argument("--model", default=name, help=f"name, checkpoint folder or hf:ORG/NAME (default: {name})")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
 
@@ -155,7 +155,7 @@ def targets_of(output: Path | None, names: Sequence[str], default: str) -> list[
     targets = [base.with_name(f"{base.stem}-{name}{base.suffix}") if several else base for name in names]
     for target in targets:
         if output is None and target.exists():
-            raise AudiodiffError(f"{target} exists; say with -o what to write.")
+            raise AudiodiffError(f"{target} exists; choose another output with -o.")
         check_output(None, target)
     return targets
 

@@ -1,4 +1,4 @@
-"""`audiodiff evaluate`: score a vocoder on recordings, beside baselines, as a table, CSV and JSON."""
+"""`audiodiff evaluate`: score a vocoder on recordings, next to baselines, as a table, CSV and JSON."""
 
 import argparse
 import os
@@ -15,7 +15,7 @@ def add_parser(subparsers: Any) -> None:
     """Add the command to the command line."""
     parser = subparsers.add_parser(
         "evaluate",
-        help="score a vocoder on recordings, beside baselines",
+        help="score a vocoder on recordings, next to baselines",
         description="Copy recordings through a vocoder and score the copies: PESQ, STOI, DistillMOS, spectral and "
         "pitch distances, real-time factor and memory, each with a 95 % interval. Speakers that the train split of "
         "the folder has and those it lacks are reported apart. Needs the extra `eval`.",

@@ -45,7 +45,7 @@ def add_parser(subparsers: Any) -> None:
         "--trim",
         type=float,
         metavar="SECONDS",
-        help="make this much of the end anew, such as a fade (default: the fade of a clip of ours, else 0)",
+        help="replace this much of the end, such as a fade (default: the fade of a clip by audiodiff, else 0)",
     )
     add_count(parser)
     add_clip_settings(parser, VERB, skip=SKIP)
@@ -67,8 +67,9 @@ def run(args: argparse.Namespace) -> int:
         trim = source.fade(before=args.before)
         if trim:
             tell(
-                f"audiodiff: {args.clip.name} is a clip of ours and fades for {1000 * trim:g} ms at its {end}, which "
-                "is made anew; --trim 0 keeps it.",
+                f"audiodiff: {args.clip.name} was made by audiodiff and fades for {1000 * trim:g} ms at its {end}, "
+                "which "
+                "is replaced; --trim 0 keeps it.",
                 file=sys.stderr,
             )
     targets = targets_of(args.output, seed_names(args.seed, args.count), f"{args.clip.stem}-extend")

@@ -1,4 +1,4 @@
-"""`audiodiff inpaint`: parts of a clip made anew."""
+"""`audiodiff inpaint`: parts of a clip replaced."""
 
 import argparse
 from collections.abc import Callable
@@ -32,9 +32,10 @@ def add_parser(subparsers: Any) -> None:
     """Add the command to the command line."""
     parser = subparsers.add_parser(
         "inpaint",
-        help="make parts of a clip anew",
+        help="replace parts of a clip",
         description=(
-            "Make regions of a clip anew, fitting their surroundings. Rate, channels and every sample outside the "
+            "Replace regions of a clip by new sound that fits its surroundings. Rate, channels and every sample "
+            "outside the "
             "regions are kept."
         ),
         epilog=PROMPT_SYNTAX,
@@ -45,7 +46,7 @@ def add_parser(subparsers: Any) -> None:
         action="append",
         required=True,
         metavar="START:STOP",
-        help="seconds to make anew, e.g. 2:4; may be given several times",
+        help="seconds to replace, e.g. 2:4; may be given several times",
     )
     add_output(parser, "CLIP-inpaint.wav, here")
     add_prompt(parser)

@@ -217,7 +217,7 @@ def _left_out(root: Path, files: list[Path], closed: list[Path], items: list[Aud
         and Path(os.path.normpath(path)).with_suffix("") in stems
         and path not in tables
     ]
-    note(beside, f"files beside clips, since captions are taken from {source}")
+    note(beside, f"files next to clips, since captions are taken from {source}")
     note([path for path in closed if path != root], "folders that may not be read")
     if root in closed:
         notes.append(f"{root}, which may not be read")

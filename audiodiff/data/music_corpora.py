@@ -226,7 +226,7 @@ def fma_items(root: str | Path, *, download: bool = False, part: str | None = No
         raise AudiodiffError(f"{root / _FMA_TABLE} does not exist; give the folder that holds fma_metadata.")
     part = part or next((name for name in reversed(FMA_PARTS) if (root / name).is_dir()), FMA_PARTS[0])
     if not (root / part).is_dir():
-        raise AudiodiffError(f"{root / part} does not exist; unpack it beside fma_metadata.")
+        raise AudiodiffError(f"{root / part} does not exist; unpack it next to fma_metadata.")
     # A part holds those below it. The table knows no "full": that is the uncut "large".
     subsets = {name.removeprefix("fma_") for name in FMA_PARTS[: FMA_PARTS.index(part) + 1]}
     items = []

@@ -45,7 +45,7 @@ class InpaintSettings:
     """Settings of new sound inside a recording.
 
     Attributes:
-        regions: what is made anew, as (start, stop) in seconds; all else is kept sample for sample. In order, and
+        regions: what is replaced, as (start, stop) in seconds; all else is kept sample for sample. In order, and
             joined where they overlap.
         clip: prompt, seed, sampler and the rest; its `seconds` and `level` are those of the recording.
         strength: how much is new inside the regions, from 0 (nothing) to 1 (everything), as in `VarySettings`.
@@ -88,7 +88,7 @@ class ExtendSettings:
         before: lead into the recording instead of following it.
         crossfade: how long the recording fades into the new sound, beyond its end (s). What fades is what it would have
             gone on with; the recording itself is kept sample for sample.
-        trim: seconds to make anew at the end that is extended, such as a fade; the only part that is not kept.
+        trim: seconds to replace at the end that is extended, such as a fade; the only part that is not kept.
     """
 
     seconds: float = 10.0

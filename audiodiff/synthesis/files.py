@@ -307,7 +307,7 @@ def settings_of(record: ProvenanceRecord) -> Any:
     missing = [name for name in own if name not in values]
     if missing:
         raise AudiodiffError(
-            f"the provenance record lacks the setting {missing[0]}, without which nothing can be made again."
+            f"the provenance record lacks the setting {missing[0]}, so the sound cannot be made again."
         )
     clip = {**told, **{name: value for name, value in values.items() if name not in own}}
     odd = sorted(set(clip) - set(values_of(GenerateSettings())))

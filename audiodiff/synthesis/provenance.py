@@ -194,10 +194,10 @@ class ProvenanceRecord:
     def sentence(self) -> str:
         """Return the record in a sentence, for the comment that players show."""
         names = ", ".join(f"{model.role} {model.name}" for model in self.models)
-        told = f"{self.made_by[:1].upper()}{self.made_by[1:]}: audiodiff {self.verb}, {names}, seed {self.seed}"
+        text = f"{self.made_by[:1].upper()}{self.made_by[1:]}: audiodiff {self.verb}, {names}, seed {self.seed}"
         if self.inputs:
-            told += ", from " + ", ".join(item.name for item in self.inputs)
-        return _one_line(told + f". `audiodiff inspect` tells all in the tag {TAG}.")
+            text += ", from " + ", ".join(item.name for item in self.inputs)
+        return _one_line(text + f". All settings: tag {TAG}, `audiodiff inspect`.")
 
 
 _TOP_LEVEL = tuple(item.name for item in dataclasses.fields(ProvenanceRecord) if item.name not in {"format", "unknown"})

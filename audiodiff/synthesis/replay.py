@@ -114,7 +114,7 @@ class ReplayContext:
         if self.recording is not None:
             raise AudiodiffError(f"{places[0]} does not exist or is not a file; give the original with --input.")
         raise AudiodiffError(
-            f"{self.source} was made from {wanted.name} (sha256 {wanted.sha256[:_SHOWN]}), which is not beside it; "
+            f"{self.source} was made from {wanted.name} (sha256 {wanted.sha256[:_SHOWN]}), which is not next to it; "
             "give the original with --input."
         )
 
@@ -152,7 +152,7 @@ def replay(
     """Make a sound again from the record in its file: the same samples, bit for bit, on the same kind of machine.
 
     Args:
-        source: a sound file with a record, or the JSON beside one.
+        source: a sound file with a provenance record, or the JSON beside one.
         target: `.wav`, `.flac` or `.ogg`; appears only when complete.
         model: name or folder of the model; `None` takes the one of the package that the record names.
         recording: what went in, or its folder; `None` looks for a file of its name beside `source`.

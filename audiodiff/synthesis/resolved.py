@@ -186,5 +186,5 @@ def _key(settings: GenerateSettings, prompt: str, config: MelLatentConfig, name:
         raise AudiodiffError(f'key is "{settings.key}"; expected a major or minor key such as "F# minor".')
     knows_key = any(kind.name == "key" for kind in config.classes)
     if named and not knows_key:
-        raise AudiodiffError(f"the model {name} knows keys only by the prompt; say it there.")
+        raise AudiodiffError(f"the model {name} takes a key only in the prompt; write it there.")
     return named or (find_key(prompt) if knows_key else "")

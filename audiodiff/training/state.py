@@ -176,7 +176,7 @@ def _current(run_dir: Path) -> Path:
     except (OSError, ValueError) as error:
         raise _damaged(pointer, f"it cannot be read: {error}") from error
     if not re.fullmatch(r"\d{8,20}-[0-9a-f]{6}", name) or not pointer.with_name(name).is_dir():
-        raise _damaged(pointer, f"it names {name[:80]!r}, which is no state folder beside it")
+        raise _damaged(pointer, f"it names {name[:80]!r}, which is no state folder next to it")
     return pointer.with_name(name)
 
 

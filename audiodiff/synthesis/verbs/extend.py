@@ -70,7 +70,7 @@ def make(
     window = synthesizer.window_latents
     low, known_low, known_high, high = _canvas(synthesizer, recording, added, trim, before=settings.before)
     if known_high == known_low:
-        notes.append(f"{recording.seconds:.2f} s are too short to be continued; the new sound knows nothing of them")
+        notes.append(f"{recording.seconds:.2f} s are too short to be continued; the new sound does not depend on them")
     beats, about = beats_of(synthesizer, recording, clip.beat, low, high)
     notes += about
     windows = list(_passes(known_high - known_low, high - low, window, window // 2))

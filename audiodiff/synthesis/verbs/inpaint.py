@@ -34,7 +34,7 @@ def make(
     on_progress: OnProgress | None = None,
     on_estimate: OnEstimate | None = None,
 ) -> Clip:
-    """Make regions of a recording anew; every sample outside them is kept.
+    """Replace regions of a recording; every sample outside them is kept.
 
     Each channel is filled by itself from the same noise, so equal channels stay equal.
 
