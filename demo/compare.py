@@ -121,7 +121,7 @@ def sampling_fields(limits: Limits, *, steps: int, sampler: str) -> dict[str, gr
 
 
 def sampling_rows(figures: Mapping[str, Any]) -> Rows:
-    """Return what is told of speed, sound and sampling, whatever was made."""
+    """Return the rows about speed, sound and sampling that all kinds share."""
     return [
         ("real-time factor", f"{figures['real_time_factor']:.3f} (below 1 is faster than real time)"),
         ("sound", f"{figures['seconds']:.2f} s at {figures['sample_rate']} Hz, {figures['channels']} channel(s)"),

@@ -1,4 +1,4 @@
-"""The picture of a clip on which a region is drawn with the mouse or a finger; the field for text beside it rules."""
+"""The picture of a clip on which a region is drawn with the mouse or a finger; the field for text next to it rules."""
 
 import base64
 import io

@@ -28,7 +28,7 @@ class Edit:
 
     Attributes:
         run: the button.
-        stop: the button beside it.
+        stop: the button next to it.
         fields: its own fields, by the names of the command line's arguments.
         work: what it does.
     """

@@ -54,7 +54,7 @@ def upsample(
 
     Raises:
         AudiodiffError: an argument is out of range, the upload cannot be used, or the user has too many jobs.
-        Stopped: the job was told to stop.
+        Stopped: the job was stopped.
     """
     synthesizer = state.models.require_upsampler()
     limits = state.limits
@@ -118,4 +118,4 @@ def take_example(state: AppState) -> Path:
         write_audio(target, narrow.numpy(), low_rate)
         return target
 
-    return state.jobs.beside(work)
+    return state.jobs.off_queue(work)

@@ -106,7 +106,7 @@ def run_file(
         target: `.wav`, `.flac` or `.ogg`; appears only when complete.
         settings: of the class of the verb.
         provenance: keep in the file what made it.
-        sidecar: write that as JSON beside the file, too.
+        sidecar: write that as JSON next to the file, too.
         on_progress: called with the work done and the work in all.
         on_estimate: called after every step with the latents that a generated clip seems to become.
 
@@ -300,7 +300,7 @@ def settings_of(record: ProvenanceRecord) -> Any:
         AudiodiffError: a setting is missing, unknown, or out of range.
     """
     kind = VERBS[record.verb].settings
-    # Two prompts are told in the settings; what stands as the prompt then is their mixture, in words.
+    # Two prompts stand in the settings; the prompt of the record is then their mixture, in words.
     told = {"prompt": record.prompt, "negative": record.negative, "seed": record.seed}
     values = {key: _tuples(value) for key, value in record.settings.items() if key not in _OF_MODEL}
     own = [item.name for item in fields(kind) if item.name != "clip"] if kind is not GenerateSettings else []

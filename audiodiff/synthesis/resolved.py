@@ -47,7 +47,7 @@ class ResolvedClip:
         guidance_interval: process times at which to guide, low and high; everywhere when `None`.
         tempo: beats per minute as they are kept in the file; `None` for any.
         key: as it is kept in the file; empty for any.
-        beat: tempo of the beats that the network is told of; `None` for none.
+        beat: tempo of the beats that condition the network; `None` for none.
         source: class of that name; empty for any.
         level: what to do with the level.
         loop: the end leads into the beginning.

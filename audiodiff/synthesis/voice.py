@@ -131,7 +131,7 @@ class VoiceSynthesizer:
     ) -> Spoken:
         """Say an utterance, up to its log-mel.
 
-        The same for the same seed, whatever else is said before or beside it.
+        The same for the same seed, whatever else is said before or next to it.
 
         Args:
             utterance: what to say.

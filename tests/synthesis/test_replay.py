@@ -213,7 +213,7 @@ def test_the_recording_must_be_the_one(tmp_path, checkpoint, clip) -> None:
     (tmp_path / "there").mkdir()
     run_file("vocode", load(checkpoint), [clip], tmp_path / "there" / "out.wav", VocodeFileSettings())
     source = tmp_path / "there" / "out.wav"
-    refused(source, r"made from in\.wav .*not beside it.*--input", model=checkpoint)
+    refused(source, r"made from in\.wav .*not next to it.*--input", model=checkpoint)
     refused(source, "does not exist", model=checkpoint, recording=tmp_path / "nothing.wav")
     soundfile.write(tmp_path / "there" / "in.wav", recording(0.5, RATE, seed=1), RATE)
     refused(source, r"in\.wav is not the in\.wav .*content differs", model=checkpoint)

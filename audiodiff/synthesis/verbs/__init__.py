@@ -1,4 +1,4 @@
-"""What a user does with a model: one table, and a file beside it for the work of each verb. Imports no torch."""
+"""What a user does with a model: one table, and a file next to it for the work of each verb. Imports no torch."""
 
 from dataclasses import dataclass
 from importlib import import_module
