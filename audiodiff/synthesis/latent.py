@@ -1,33 +1,32 @@
 """A trained latent model at work: latents by diffusion, a log-mel by the autoencoder, a waveform by the vocoder."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from audiodiff.diffusion.guidance import classifier_free, interval, rescale
 from audiodiff.diffusion.noise import positional_noise
 from audiodiff.diffusion.samplers import SAMPLERS, Denoise, sample
 from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.autoencoder import MelAutoencoder
 from audiodiff.models.find import public_name
 from audiodiff.models.mel_latent import MelLatent
 from audiodiff.signal.levels import Levelled, apply_level
 from audiodiff.signal.mel import value_range
 from audiodiff.synthesis.clip import FADE_SECONDS, OnEstimate, OnProgress
+from audiodiff.synthesis.guided import PromptConditions, encode_prompt, guided_denoise, labels_of
 from audiodiff.synthesis.machine import check_model
 from audiodiff.synthesis.provenance import ModelRecord
-from audiodiff.synthesis.resolved import ResolvedClip, Target, resolve_clip
+from audiodiff.synthesis.resolved import ResolvedClip, resolve_clip
 from audiodiff.synthesis.sampling import VocodePlan, compute_dtype
 from audiodiff.synthesis.settings import GenerateSettings, Resolved, Sampling, VocodeSettings
 from audiodiff.synthesis.streams import windows
 from audiodiff.synthesis.top_bands import limit_top_bands
 from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.synthesis.windowed import ConditionedDenoise, PositionConditions, after, windowed, with_conditions
-from audiodiff.text.embed import embed_prompt
 from audiodiff.text.encoder import TextEncoder
 from audiodiff.text.encoders import open_encoder
 from audiodiff.text.prompt import Prompt
@@ -58,14 +57,6 @@ class ReferenceLatents:
     """
 
     latents: Tensor
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class PromptConditions:
-    """A prompt as the network takes it: weighted conditions, and what of the text was dropped."""
-
-    conditions: tuple[tuple[float, Any], ...]
     notes: tuple[str, ...]
 
 
@@ -237,8 +228,10 @@ class LatentSynthesizer:
 
         A circle is denoised as one, however long. The `reference` goes before each window.
         """
+        seconds = min(max(clip.seconds, self.shortest_seconds), self.window_seconds)
         prompts = [
-            self.encode_prompt(target.text, target.prompt, *self._labels(clip, target)) for target in clip.targets
+            self.encode_prompt(target.text, target.prompt, *labels_of(self.model.config, clip, target, seconds))
+            for target in clip.targets
         ]
         unwanted = self.encode_prompt(clip.negative, clip.unwanted)
         notes = [note for each in (*prompts, unwanted) for note in each.notes]
@@ -246,41 +239,14 @@ class LatentSynthesizer:
             notes += reference.notes
         elif len(clip.targets) == 1 and not clip.targets[0].text.strip():
             notes.append(EMPTY_PROMPT)
-        wanted = [
-            (target.share * share, cond)
-            for target, each in zip(clip.targets, prompts, strict=True)
-            for share, cond in each.conditions
-            if target.share > 0.0
-        ]
-        guidance, amount = clip.sampling.guidance, clip.sampling.rescale
+        pairs = [(target, each) for target, each in zip(clip.targets, prompts, strict=True) if target.share > 0.0]
+        wanted = [(target.share * share, cond) for target, each in pairs for share, cond in each.conditions]
         denoiser = self.model.denoiser(compute_dtype(clip.sampling.precision), circular=circular)
-
-        def blended(x: Tensor, t: Tensor, cond: Sequence[tuple[float, Any]]) -> Tensor:
-            estimate: Tensor | None = None
-            for share, each in cond:
-                part = share * denoiser(x, t, each)
-                estimate = part if estimate is None else estimate + part
-            assert estimate is not None
-            return estimate
-
-        def denoise(x: Tensor, t: Tensor, conditions: PositionConditions) -> Tensor:
-            given: dict[str, Tensor] = {}
-            if self.model.config.beats:
-                given["beats"] = conditions.beats.expand(x.shape[0], -1)
-            if self.model.config.known and conditions.inpaint_condition is not None:
-                given["known"] = conditions.inpaint_condition.expand(x.shape[0], -1, -1)
-            targets = tuple((share, cond._replace(**given)) for share, cond in wanted)
-            adjust = rescale(amount) if amount and guidance > 1.0 else None
-            full = classifier_free(blended, targets, unwanted.conditions, guidance, adjust=adjust)
-            if clip.guidance_interval is not None:
-                plain = classifier_free(blended, targets, unwanted.conditions, 1.0)
-                full = interval(full, plain, *clip.guidance_interval)
-            return full(x, t)
-
+        denoise = guided_denoise(denoiser, self.model.config, wanted, unwanted.conditions, clip)
         if circular:
             return denoise, tuple(notes)
         window = self.window_latents
-        single: ConditionedDenoise = denoise
+        single = denoise
         if reference is not None:
             prefix, count = reference.latents, reference.latents.shape[-1]
             noise = self.noise(clip.sampling.seed, 0, -count, 0)
@@ -298,16 +264,6 @@ class LatentSynthesizer:
         """By how many latents a state may be longer than a window and still be denoised as one."""
         return round(self.tolerance_seconds * self.model.latents_per_second)
 
-    def _labels(self, clip: ResolvedClip, target: Target) -> tuple[dict[str, float | None], dict[str, str]]:
-        """The numbers and classes that go with a target."""
-        numbers: dict[str, float | None] = {}
-        if target.tempo is not None:
-            numbers["tempo"] = target.tempo
-        if any(number.name == "seconds" for number in self.model.config.numbers):
-            numbers["seconds"] = min(max(clip.seconds, self.shortest_seconds), self.window_seconds)
-        classes = {"key": target.key, "source": clip.source}
-        return numbers, {name: value for name, value in classes.items() if value}
-
     def encode_prompt(
         self,
         text: str,
@@ -321,21 +277,7 @@ class LatentSynthesizer:
             AudiodiffError: it asks for what the model does not know.
         """
         encoder = self.encoder() if text.strip() else None
-        notes: list[str] = []
-        parts: list[tuple[float, Tensor]] = [(1.0, torch.zeros(0, self.model.config.text_width))]
-        if encoder is not None:
-            embedded = embed_prompt(prompt, encoder)
-            parts = [(part.weight, part.tokens) for part in embedded.parts] or parts
-            if embedded.n_dropped:
-                lost = " | ".join(embedded.dropped_text)
-                notes.append(
-                    f"the prompt is longer than the {encoder.max_tokens} tokens that the model reads; left out: {lost}"
-                )
-        conditions = []
-        for share, tokens in parts:
-            cond = self.model.condition([tokens], [dict(numbers or {})], [dict(classes or {})])
-            conditions.append((share, self.model.network.project_cond(cond)))
-        return PromptConditions(tuple(conditions), tuple(notes))
+        return encode_prompt(self.model, encoder, prompt, dict(numbers or {}), dict(classes or {}))
 
     def encoder(self) -> TextEncoder:
         """The model's frozen text encoder, opened once.
@@ -350,14 +292,7 @@ class LatentSynthesizer:
     @standard_state()
     def mel(self, latents: Tensor) -> Tensor:
         """Decode `[1, channels, n_latents]` to log-mels `[n_mels, n_frames]`, in bounded memory."""
-        per_latent = self.model.autoencoder.frames_per_latent
-        context = -(-self.model.autoencoder.context_frames // per_latent)
-        parts = []
-        for piece in windows(latents.shape[-1], DECODE_LATENTS, context):
-            decoded = self.model.autoencoder.decode(latents[..., piece.start : piece.stop])[0]
-            first = (piece.core_start - piece.start) * per_latent
-            parts.append(decoded[:, first : first + (piece.core_stop - piece.core_start) * per_latent])
-        return self.limited(torch.cat(parts, dim=-1))
+        return self.limited(decode_mel(self.model.autoencoder, latents))
 
     def limited(self, log_mel: Tensor) -> Tensor:
         """Keep the highest bands of a decoded `[n_mels, n_frames]` from being louder than recordings have them."""
@@ -387,3 +322,14 @@ def faded(waveform: Tensor, sample_rate: int) -> Tensor:
     result[:n_fade] *= ramp
     result[-n_fade:] *= ramp.flip(0)
     return result
+
+
+def decode_mel(autoencoder: MelAutoencoder, latents: Tensor) -> Tensor:
+    """Decode `[1, channels, n_latents]` to log-mels `[n_mels, n_frames]`, a stretch at a time."""
+    per_latent = autoencoder.frames_per_latent
+    parts = []
+    for piece in windows(latents.shape[-1], DECODE_LATENTS, -(-autoencoder.context_frames // per_latent)):
+        decoded = autoencoder.decode(latents[..., piece.start : piece.stop])[0]
+        first = (piece.core_start - piece.start) * per_latent
+        parts.append(decoded[:, first : first + (piece.core_stop - piece.core_start) * per_latent])
+    return torch.cat(parts, dim=-1)

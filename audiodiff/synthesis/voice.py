@@ -33,8 +33,8 @@ __all__ = ["DEFAULTS", "Spoken", "VoiceSynthesizer", "load_voice"]
 DEFAULTS = Resolved(steps=8, sampler="euler", grid="uniform")
 """What a voice recommends whose checkpoint says nothing."""
 
-VARIATION = 0.4
-"""Share of the noise that takes start from, where a checkpoint says nothing."""
+VARIATION, TEXTURE = 0.8, 0.4
+"""Shares of the noise that prosody starts from, and the mel at a variation of 1, where a checkpoint says nothing."""
 
 _PROSODY_STEPS = 8
 _DURATION_DRAW, _F0_DRAW = -1, -2
@@ -74,6 +74,7 @@ class VoiceSynthesizer:
         identity: tuple[ModelRecord, ...] = (),
         defaults: Resolved = DEFAULTS,
         variation: float = VARIATION,
+        texture: float = TEXTURE,
         pronunciations: Mapping[str, tuple[str, ...]] | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -85,7 +86,8 @@ class VoiceSynthesizer:
             name: how it was asked for.
             identity: what the stories of its files say of it and of the vocoder.
             defaults: what it recommends.
-            variation: share of the noise that takes start from, as it recommends.
+            variation: share of the noise that durations and pitch start from, as it recommends.
+            texture: share of the noise that the mel starts from where that is 1.
             pronunciations: how the speaker usually says words that the dictionary gives several pronunciations for.
             device: where it computes.
         """
@@ -95,6 +97,7 @@ class VoiceSynthesizer:
         self.identity = identity or (ModelRecord(public_name(name), "", role="voice"), vocoder.identity)
         self.defaults = defaults
         self.variation = variation
+        self.texture = texture
         self.pronunciations = dict(pronunciations or {})
         self.device = torch.device(device)
 
@@ -138,8 +141,8 @@ class VoiceSynthesizer:
             sampling: steps, sampler and grid of the mel, precision, and the seed.
             speed: 1 as the speaker, 2 twice as fast.
             pitch: semitones above the speaker's own.
-            variation: share of the noise that durations, pitch and mel start from, 0 for the same take whatever the
-                seed; `None` for what the voice recommends.
+            variation: how much takes differ: the share of the noise that durations and pitch start from, 1 for as much
+                as the recordings, 0 for one take whatever the seed; `None` for what the voice recommends.
             speaker: one of `speakers`; empty for the first.
             durations: frames of each symbol, instead of the model's.
 
@@ -162,7 +165,7 @@ class VoiceSynthesizer:
                 lengths, pauses = _given(durations, utterance), {}
             frames = frames_of(torch.tensor([lengths], device=self.device))
             expanded = self.model.expand(states, frames)
-            noise = self._noise(sampling.seed, variation, expanded.shape[1], 2)(_F0_DRAW)
+            noise = self.model.f0_noise(self._noise(sampling.seed, variation, expanded.shape[1], 2)(_F0_DRAW))
             state = self._flow(self.model.f0_denoiser(), (expanded, frames.mask), noise)
             log_hertz, voiced = self.model.f0_of_state(state, number)
             low, high = math.log2(self.model.config.f0_min), math.log2(self.model.config.f0_max)
@@ -295,7 +298,7 @@ class VoiceSynthesizer:
             estimate = denoiser(x, t, (condition, frames.mask))
             return estimate if given is None else torch.where(given[0], given[1], estimate)
 
-        noise = self._noise(sampling.seed, variation, *mean.shape[1:])
+        noise = self._noise(sampling.seed, self.texture * min(variation, 1.0), *mean.shape[1:])
         times = GRIDS[sampling.grid](model.process, sampling.steps)
         x = sample(SAMPLERS[sampling.sampler](), denoise, model.process, model.process.prior(noise(0)), times, noise)
         log_mel = model.mel_of_states(mean, x)[0]
@@ -380,10 +383,12 @@ def load_voice(name_or_path: str | Path = "kathleen", *, device: str = "auto") -
     folder, chosen = find_checkpoint(name_or_path), open_device(device)
     config = read_config(folder, "voice")
     metadata = config["metadata"]
-    sampling = Sampling.from_metadata(metadata, folder, known=RECOMMENDED, others=("variation",))
-    variation = metadata.get("sampling", {}).get("variation", VARIATION)
+    sampling = Sampling.from_metadata(metadata, folder, known=RECOMMENDED, others=("variation", "texture"))
+    table = metadata.get("sampling", {})
+    variation, texture = table.get("variation", VARIATION), table.get("texture", TEXTURE)
     with recommended_by(folder):
         check_range("variation", variation, 0.0, 2.0, "(0 for no variation)")
+        check_range("texture", texture, 0.0, 2.0, "(0 for the likeliest mel)")
     pronunciations = _pronunciations(metadata.get("pronunciations", {}), folder)
     model = load_checkpoint(folder, Voice)
     inside = (folder / VOCODER_FOLDER).is_dir()
@@ -401,6 +406,7 @@ def load_voice(name_or_path: str | Path = "kathleen", *, device: str = "auto") -
         identity=(identity, behind),
         defaults=sampling.resolve(DEFAULTS),
         variation=variation,
+        texture=texture,
         pronunciations=pronunciations,
         device=chosen,
     )

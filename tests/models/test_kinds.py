@@ -25,6 +25,7 @@ from audiodiff.text.encoders import open_encoder
 from audiodiff_recipes.presets import PRESETS
 from tests.models.upsampler.cases import make as make_upsampler
 from tests.models.vocoder.cases import CONFIGS, make
+from tests.models.voice.cases import make as make_voice
 from tests.synthesis.latent_models import latent_model, write_latent_model
 
 ENTRY_POINTS = """
@@ -42,6 +43,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "autoencoder": lambda: latent_model().autoencoder,
     "mel_latent": latent_model,
     "upsampler": make_upsampler,
+    "voice": make_voice,
 }
 
 

@@ -6,6 +6,7 @@ from audiodiff.models.memory import memory_bytes, without_weights
 from audiodiff.models.vocoder import Vocoder
 from tests.models.upsampler.cases import make as make_upsampler
 from tests.models.vocoder.cases import CONFIGS, make
+from tests.models.voice.cases import make as make_voice
 from tests.synthesis.latent_models import latent_model
 
 
@@ -19,7 +20,7 @@ def test_a_model_without_weights_has_names_and_shapes_and_none_of_the_memory() -
     assert not torch.empty(1).is_meta
 
 
-@pytest.mark.parametrize("kind", ["vocoder", "diffwave", "autoencoder", "mel_latent", "upsampler"])
+@pytest.mark.parametrize("kind", ["vocoder", "diffwave", "autoencoder", "mel_latent", "upsampler", "voice"])
 def test_every_kind_is_loaded_whole(kind: str, tmp_path) -> None:
     model = {
         "vocoder": lambda: make(CONFIGS["anchored"]),
@@ -27,6 +28,7 @@ def test_every_kind_is_loaded_whole(kind: str, tmp_path) -> None:
         "autoencoder": lambda: latent_model().autoencoder,
         "mel_latent": latent_model,
         "upsampler": make_upsampler,
+        "voice": make_voice,
     }[kind]()
     save_checkpoint(tmp_path / "model", model, {})
     loaded = load_checkpoint(tmp_path / "model", type(model))

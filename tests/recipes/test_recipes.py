@@ -13,6 +13,7 @@ from audiodiff.models.kinds import KINDS
 from audiodiff.models.mel_latent import MelLatent
 from audiodiff.models.upsampler import Upsampler
 from audiodiff.models.vocoder import Vocoder
+from audiodiff.models.voice import Voice
 from audiodiff.training.progress import read_log
 from audiodiff_recipes import autoencoder, latent
 from audiodiff_recipes.encode import encode_for
@@ -20,6 +21,7 @@ from audiodiff_recipes.latent_shards import open_shards
 from audiodiff_recipes.presets import PRESETS
 from tests.data.corpus import clip
 from tests.recipes.latent_corpus import write_music
+from tests.recipes.voice_corpus import write_voices
 
 README = Path(__file__).parents[2] / "recipes" / "README.md"
 WORDS = ("zero", "seven", "yes")
@@ -54,6 +56,7 @@ CASES = (
         {"channels": "8", "layers": "2", "train.batch_size": "2", "crop_frames": "16", "validation.clips": "0"},
     ),
     Case("upsampler", "tiny-upsampler", "music", Upsampler, {"channels": "8", "validation.clips": "0"}),
+    Case("voice", "tiny-voice", "voices", Voice, {}),
     Case("autoencoder", "tiny-autoencoder", "music", MelAutoencoder, {}),
     Case("latent", "tiny-latent", "shards/music", MelLatent, {"autoencoder": "codec"}),
     Case(
@@ -75,6 +78,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Corpora of music and of spoken words, a codec that has seen a step, and its shards of both."""
     place = tmp_path_factory.mktemp("recipes")
     write_music(place / "music")
+    write_voices(place / "voices")
     words = place / "SpeechCommands" / "speech_commands_v0.02"
     for word in WORDS:
         for number in range(3):

@@ -9,6 +9,7 @@ import audiodiff
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.files import apply
 from audiodiff.synthesis.generator import Generator
+from audiodiff.synthesis.guided import labels_of
 from audiodiff.synthesis.latent import LatentSynthesizer, faded
 from audiodiff.synthesis.load import load_generator, load_vocoder
 from audiodiff.synthesis.settings import GenerateSettings, Sampling, changed
@@ -68,7 +69,7 @@ def test_guidance_of_one_is_the_condition_alone(model: LatentSynthesizer) -> Non
     settings = model.resolve(GenerateSettings(prompt="flute", sampling=Sampling(guidance=1.0)))
     beats = model.beats(100.0, 0, n_latents)
     denoise = with_conditions(model.guided(settings)[0], PositionConditions(beats))
-    numbers, classes = model._labels(settings, settings.targets[0])
+    numbers, classes = labels_of(model.model.config, settings, settings.targets[0], model.window_seconds)
     (share, cond), *rest = model.encode_prompt("flute", parse_prompt("flute"), numbers, classes).conditions
     assert (share, rest) == (1.0, [])
     torch.testing.assert_close(

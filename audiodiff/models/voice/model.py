@@ -23,6 +23,9 @@ __all__ = ["Draws", "Voice", "VoiceLoss"]
 _RESIDUAL_MEMORY = 0.01
 """Share of the residual's variance that a training step renews."""
 
+_CONTOUR_FRAMES, _CONTOUR_REACH = 12.0, 48
+"""How slowly the noise of pitch moves (frames), and where its filter is cut off."""
+
 _WEIGHTS = {"mean": 1.0, "durations": 0.2, "f0": 0.2, "residual": 1.0}
 """What the parts of the loss count for. Gradients of the residual never meet the others."""
 
@@ -63,6 +66,7 @@ class Voice(nn.Module):
     f0_deviation: Tensor
     residual_variance: Tensor
     harmonics: Tensor
+    contour: Tensor
 
     def __init__(self, config: VoiceConfig) -> None:
         super().__init__()
@@ -101,6 +105,9 @@ class Voice(nn.Module):
         ):
             self.register_buffer(name, torch.full(sizes, value))
         self.register_buffer("harmonics", harmonic_table(config.mel, config.f0_min, config.f0_max), persistent=False)
+        away = torch.arange(-_CONTOUR_REACH, _CONTOUR_REACH + 1).abs() / _CONTOUR_FRAMES
+        kernel = torch.exp(-away) + 0.5 * (away == 0)
+        self.register_buffer("contour", kernel / kernel.square().sum().sqrt(), persistent=False)
 
     def encode(self, ids: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor]:
         """States of symbols.
@@ -184,6 +191,18 @@ class Voice(nn.Module):
         low, high = math.log2(self.config.f0_min), math.log2(self.config.f0_max)
         return log_hertz.clamp(low, high), (state[..., 1] > 0).float()
 
+    def f0_noise(self, white: Tensor) -> Tensor:
+        """Noise of the flow of F0 `[batch, n_frames, 2]` from white noise: its height moves as slowly as pitch does.
+
+        In white noise there is next to nothing of a contour, so that the first step of any sampler would settle on the
+        mean one.
+        """
+        height = nn.functional.pad(white[..., 0], (_CONTOUR_REACH, _CONTOUR_REACH))
+        inside = nn.functional.pad(torch.ones_like(white[:1, :, 0]), (_CONTOUR_REACH, _CONTOUR_REACH))
+        slow = nn.functional.conv1d(height[:, None], self.contour[None, None])[:, 0]
+        power = nn.functional.conv1d(inside[:, None], self.contour.square()[None, None])[:, 0]
+        return torch.stack([slow * power.rsqrt(), white[..., 1]], dim=-1)
+
     def mel_of_states(self, mean: Tensor, residual: Tensor | None = None) -> Tensor:
         """Log-mel `[batch, n_mels, n_frames]` of a mean and a state of the residual `[batch, n_frames, n_mels]`."""
         if residual is not None:
@@ -220,14 +239,15 @@ class Voice(nn.Module):
         frames = frames_of(durations)
         x_0 = self.durations_to_state(durations, ids, draws.within)
         of_durations = denoising_loss(
-            self.duration_denoiser(), x_0, (states, mask), draws.t[:, 0], draws.durations, mask=mask
+            self.duration_denoiser(), x_0, (states.detach(), mask), draws.t[:, 0], draws.durations, mask=mask
         ).per_item
         expanded = self.expand(states, frames)
         x_0 = self.f0_to_state(log_hertz, voiced, speaker)
         # where nothing is voiced its pitch is a line that nobody hears
         counts = frames.mask * torch.stack([0.05 + 0.95 * voiced, torch.ones_like(voiced)], dim=-1)
+        noise = self.f0_noise(draws.f0)
         of_f0 = denoising_loss(
-            self.f0_denoiser(), x_0, (expanded, frames.mask), draws.t[:, 1], draws.f0, mask=counts
+            self.f0_denoiser(), x_0, (expanded, frames.mask), draws.t[:, 1], noise, mask=counts
         ).per_item
         target = (log_mel - self.mel_mean) / self.mel_deviation
         mean, condition = self.decode(expanded, frames, log_hertz, voiced)

@@ -62,7 +62,7 @@ def test_the_loss_teaches_every_weight_and_padding_has_no_part_in_it() -> None:
     assert set(result.terms) == {"mean", "durations", "f0", "residual", "mean_l1"}
     model.eval()
     before = model.loss(*parts, draws).per_item
-    for part in (*parts[2:5], draws.f0, draws.mel):
+    for part in (*parts[2:5], draws.mel):
         part[1, 16:] = 7.0
     draws.durations[1, 4], draws.within[1, 4] = 7.0, 0.4
     assert torch.allclose(model.loss(*parts, draws).per_item, before, atol=1e-5)
@@ -92,6 +92,15 @@ def test_states_of_durations_pitch_and_mel_turn_back() -> None:
     mean = torch.randn(2, 20, 80)
     residual = model.residual_of_mel(log_mel.transpose(1, 2), mean)
     assert torch.allclose(model.mel_of_states(mean, residual), log_mel.transpose(1, 2), atol=1e-4)
+
+
+def test_noise_of_pitch_is_slow_and_of_unit_power() -> None:
+    white = torch.randn(64, 200, 2, generator=torch.Generator().manual_seed(0))
+    noise = make().f0_noise(white)
+    assert torch.equal(noise[..., 1], white[..., 1])
+    height = noise[..., 0]
+    assert height[:, [0, 100, 199]].std(dim=0).tolist() == pytest.approx([1.0] * 3, abs=0.25)
+    assert (height[:, 10:] * height[:, :-10]).mean().item() > 0.4
 
 
 def test_statistics_come_from_the_corpus() -> None:
