@@ -280,7 +280,7 @@ def test_what_is_not_identical_is_explained(tmp_path, checkpoint, clip) -> None:
     if not torch.cuda.is_available():
         assert "device cuda, now cpu" in report.reasons or "device cuda, now mps" in report.reasons
     assert differences(record, record) == (
-        "all that the record says is the same; processors of another make round otherwise",
+        "everything recorded is the same; other processors may round differently",
     )
     changed = replace(record, models=(replace(record.models[0], config_sha256="9" * 64),))
     assert differences(record, changed)[0].startswith("config of tiny ")
