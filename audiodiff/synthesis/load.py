@@ -20,6 +20,7 @@ from audiodiff.torch_state import standard_state
 if TYPE_CHECKING:
     from audiodiff.synthesis.generator import Generator
     from audiodiff.synthesis.latent import LatentSynthesizer
+    from audiodiff.synthesis.speaker import Speaker
     from audiodiff.synthesis.upsample import UpsamplerSynthesizer
 
 _OTHERS = ("window_seconds", "band_limits")
@@ -28,8 +29,8 @@ _OTHERS = ("window_seconds", "band_limits")
 @standard_state()
 def load(
     name_or_path: str | Path = "speech", *, device: str = "auto"
-) -> "VocoderSynthesizer | Generator | UpsamplerSynthesizer":
-    """Load a model, ready to vocode, to generate or to upsample.
+) -> "VocoderSynthesizer | Generator | UpsamplerSynthesizer | Speaker":
+    """Load a model, ready to vocode, to generate, to upsample or to speak.
 
     Args:
         name_or_path: a model that comes with the package (`pretrained_names`), a checkpoint folder, or
@@ -48,7 +49,7 @@ def load(
             f'{folder} holds a model of kind "{kind.name}", which makes no sound by itself; give a vocoder or a latent '
             "model."
         )
-    model: VocoderSynthesizer | Generator | UpsamplerSynthesizer
+    model: VocoderSynthesizer | Generator | UpsamplerSynthesizer | Speaker
     model = imported(kind.synthesizer)(name_or_path, device=device)
     return model
 

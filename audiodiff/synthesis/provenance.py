@@ -36,7 +36,8 @@ _KEY = "audiodiff_provenance"
 _KEY_1 = "audiodiff_story"
 """The key of format 1; everything else is as in format 2."""
 
-_LONGEST = 1 << 20
+_LONGEST = 1 << 23
+"""Bytes of a document: a text of a million characters with its phonemes has half of that."""
 
 Part = TypeVar("Part")
 
