@@ -29,12 +29,15 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.embeddings import open_embedding
 from audiodiff.metrics.inputs import FloatArray, MissingPackageError, resampled
 from audiodiff.metrics.spectral import log_mel_l1
-from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings, InterpolateSettings, VarySettings
 from audiodiff.synthesis.files import apply
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.load import load_generator
 from audiodiff.synthesis.loop import seam_score
 from audiodiff.synthesis.settings import GenerateSettings, Sampling
+from audiodiff.synthesis.verbs.extend import ExtendSettings
+from audiodiff.synthesis.verbs.inpaint import InpaintSettings
+from audiodiff.synthesis.verbs.interpolate import InterpolateSettings
+from audiodiff.synthesis.verbs.vary import VarySettings
 from audiodiff.synthesis.windowed import window_starts
 from benchmarks.edit_measures import Abruptness, AbruptnessSample, Likeness, abruptness, beat_scores, pasted
 from benchmarks.edit_report import (

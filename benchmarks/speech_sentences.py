@@ -12,7 +12,7 @@ import numpy as np
 from audiodiff.data.items import AudioItem
 from audiodiff.data.manifest import load_items
 from audiodiff.errors import AudiodiffError
-from audiodiff.evaluation.evaluate import Clip
+from audiodiff.evaluation.evaluate import EvaluationClip
 from audiodiff.signal.audio_io import read_mono
 
 TEXTS = Path(__file__).with_name("speech_sentences.tsv")
@@ -80,7 +80,7 @@ class Sentence:
     name: str
     kind: str
     text: str
-    recording: Clip | None = None
+    recording: EvaluationClip | None = None
 
 
 def corpus_sentences(
@@ -111,11 +111,13 @@ def corpus_sentences(
     return [Sentence(item.path.stem, split, item.text, _clip(item)) for item in spread_out(found, limit)]
 
 
-def _clip(item: AudioItem) -> Clip:
+def _clip(item: AudioItem) -> EvaluationClip:
     audio = read_mono(item.path)
     waveform = audio.waveform[0]
     scale = PEAK / max(float(np.abs(waveform).max(initial=0.0)), 1e-6)
-    return Clip(item.path.stem, (waveform * np.float32(scale)).astype(np.float32), audio.sample_rate, item.speaker)
+    return EvaluationClip(
+        item.path.stem, (waveform * np.float32(scale)).astype(np.float32), audio.sample_rate, item.speaker
+    )
 
 
 def spread_out(items: Sequence[T], limit: int | None) -> list[T]:

@@ -27,7 +27,7 @@ import torch
 
 from audiodiff.cli.progress import progress_bar
 from audiodiff.errors import AudiodiffError
-from audiodiff.evaluation.evaluate import Clip, folder_clips
+from audiodiff.evaluation.evaluate import EvaluationClip, folder_clips
 from audiodiff.metrics.spectral import log_spectral_distance
 from audiodiff.metrics.stats import mean_interval, paired_difference
 from audiodiff.metrics.table import interval_cell, markdown_table
@@ -118,20 +118,20 @@ def systems(synthesizer: UpsamplerSynthesizer, config: Config) -> dict[str, Syst
     return found
 
 
-def prepared(clips: Sequence[Clip], rate: int) -> list[Clip]:
+def low_rate_clips(clips: Sequence[EvaluationClip], rate: int) -> list[EvaluationClip]:
     """The clips at the model's rate, those too short to be scored left out."""
     found = []
     for clip in clips:
         waveform = resample(torch.from_numpy(clip.waveform), clip.sample_rate, rate).numpy()
         if len(waveform) >= SHORTEST * rate:
-            found.append(Clip(clip.name, waveform, rate, clip.group))
+            found.append(EvaluationClip(clip.name, waveform, rate, clip.group))
     if not found:
         raise AudiodiffError(f"no clip has {SHORTEST:g} s or more; give a folder of recordings.")
     return found
 
 
 def measure(
-    clips: Sequence[Clip],
+    clips: Sequence[EvaluationClip],
     made_by: dict[str, System],
     above_hz: float,
     *,
@@ -172,7 +172,9 @@ LABELS = {
 }
 
 
-def report(rows: Sequence[Row], clips: Sequence[Clip], synthesizer: UpsamplerSynthesizer, config: Config) -> str:
+def report(
+    rows: Sequence[Row], clips: Sequence[EvaluationClip], synthesizer: UpsamplerSynthesizer, config: Config
+) -> str:
     """The tables, and what the differences to sinc interpolation are."""
     above_hz = synthesizer.low_rate / 2
     defaults = synthesizer.defaults
@@ -223,7 +225,7 @@ def main(config: Config) -> list[Row]:
     """Measure, and write the files."""
     synthesizer = load_upsampler(config.model, device="cpu")
     given = folder_clips(config.data, config.split, limit=config.limit, max_seconds=config.seconds)
-    clips = prepared(given, synthesizer.sample_rate)
+    clips = low_rate_clips(given, synthesizer.sample_rate)
     with progress_bar("measuring", "clips x systems") as on_progress:
         rows = measure(
             clips,

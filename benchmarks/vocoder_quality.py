@@ -23,7 +23,7 @@ import numpy as np
 from audiodiff.atomic import atomic_file
 from audiodiff.cli.progress import progress_bar
 from audiodiff.errors import AudiodiffError
-from audiodiff.evaluation.evaluate import Clip, evaluate, folder_clips, vocoder_system
+from audiodiff.evaluation.evaluate import EvaluationClip, evaluate, folder_clips, vocoder_system
 from audiodiff.evaluation.report import RECORDINGS, EvaluationReport
 from audiodiff.metrics.baselines import System, baselines
 from audiodiff.metrics.scoring import MEASURES
@@ -55,7 +55,7 @@ def system_name(steps: int) -> str:
     return f"ours, {steps} step{'' if steps == 1 else 's'}"
 
 
-def measure(config: Config) -> tuple[EvaluationReport, list[Clip], dict[str, System]]:
+def measure(config: Config) -> tuple[EvaluationReport, list[EvaluationClip], dict[str, System]]:
     """Score the model and the baselines."""
     from audiodiff.synthesis.vocode import load
 
@@ -124,7 +124,7 @@ def _comparisons(report: EvaluationReport, steps: Sequence[int], group: str) -> 
     return lines
 
 
-def draw_mels(clip: Clip, copies: dict[str, Any], path: Path) -> None:
+def draw_mels(clip: EvaluationClip, copies: dict[str, Any], path: Path) -> None:
     """Draw the log-mels of a recording and its copies below each other."""
     import torch
     from matplotlib.figure import Figure

@@ -3,9 +3,14 @@
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+
+from audiodiff.synthesis.described import choices, without_none
+from audiodiff.synthesis.verb import Argument, Verb
+from audiodiff.synthesis.verbs import VERBS
 
 from . import edits, handlers, provenance, upsampling, vocoding
 from .app_state import AppState
@@ -17,20 +22,24 @@ from .widgets import guarded, ignore, user_of
 Given = dict[str, Any]
 Inputs = Mapping[str, gr.components.Component]
 
-REQUIRED = ("clip", "input", "region")
-"""Arguments that have no default; `prompt` is another, where there is no clip to tell one."""
+LEFT_OUT = ("rate",)
+"""Settings that the functions do not take."""
 
 
 def build(state: AppState) -> None:
     """Add the functions to the app, with components that nobody sees."""
     with gr.Column(visible=False):
+        served = {
+            "": state.models.generator,
+            "music": state.models.generator,
+            "speech": state.models.vocoder,
+            "upsample-speech": state.models.upsampler,
+        }
+        for verb in VERBS.values():
+            if served.get(verb.model) is not None:
+                _verb(state, verb)
         if state.models.generator is not None:
-            _generate(state)
-            _edits(state)
-        if state.models.vocoder is not None:
-            _vocode(state)
-        if state.models.upsampler is not None:
-            _upsample(state)
+            _loop(state)
         _provenance(state)
         _endpoint(
             state, "stop", "Stop all that this client has under way.", {}, [gr.Number(label="jobs")], _stopper(state)
@@ -45,7 +54,7 @@ def _endpoint(
     outputs: list[gr.components.Component],
     work: Callable[[User, Given], Any],
     *,
-    required: tuple[str, ...] = REQUIRED,
+    required: tuple[str, ...] = ("input",),
 ) -> None:
     """Add one function.
 
@@ -79,36 +88,15 @@ def _endpoint(
         outputs,
         api_name=name,
         api_description=told,
-        # jobs wait in the queue of the demo; what is no job, in Gradio's
+        # jobs wait in the queue of the state; what is no job, in Gradio's
         concurrency_limit="default" if name == "inspect" else None,
         show_progress="hidden",
         queue=name != "stop",  # which must not wait for what it stops
     )
 
 
-def _asked(*, level: bool = True) -> dict[str, Any]:
-    """Components of the fields of `Asked` but the prompt; `level` not where a recording keeps its own."""
-    return {
-        "negative": gr.Textbox("", label="negative"),
-        "count": gr.Number(1, label=f"count, 1 to {CARDS}", precision=0),
-        "seed": gr.Number(0, label="seed", precision=0),
-        "steps": gr.Number(None, label="steps", precision=0),
-        "guidance": gr.Number(None, label="guidance"),
-        "rescale": gr.Number(None, label="rescale"),
-        "tempo": gr.Number(None, label="tempo"),
-        "key": gr.Textbox("", label="key"),
-        "source": gr.Textbox("", label="source"),
-        "sampler": gr.Textbox("", label="sampler"),
-        "grid": gr.Textbox("", label="grid"),
-        "vocoder_steps": gr.Number(None, label="vocoder_steps", precision=0),
-        "precision": gr.Textbox("", label="precision"),
-        **({"level": gr.Textbox("", label="level")} if level else {}),
-        "format": gr.Textbox("flac", label="format"),
-    }
-
-
 def _take(given: Given) -> ClipRequest:
-    """Take the fields of `Asked` out of the arguments."""
+    """Take the fields of `ClipRequest` out of the arguments."""
     return ClipRequest(**{name: given.pop(name) for name in ClipRequest.__dataclass_fields__ if name in given})
 
 
@@ -135,152 +123,66 @@ def _report(created: Created) -> tuple[list[str], str]:
     return [str(clip.path) for clip in created.clips], json.dumps(report)
 
 
-def _generate(state: AppState) -> None:
-    def generate(user: User, given: Given) -> tuple[list[str], str]:
-        return _report(handlers.generate(state, ignore, user=user, request=_take(given), **given))
+def _inputs(state: AppState, verb: Verb) -> dict[str, Any]:
+    """Return a component for every argument of a verb, by name."""
+    inputs = {each.name: _component(state, each) for each in verb.arguments if not each.local}
+    for name, (annotation, default, _) in verb.options().items():
+        kind = str if choices(name, annotation) else without_none(annotation)
+        if name not in LEFT_OUT and isinstance(kind, type):
+            usual = "" if kind is str else default
+            inputs[name] = _component(state, Argument(name, "", "--", type=kind, default=usual))
+    return {**inputs, "format": gr.Textbox("flac", label="format")}
 
+
+def _component(state: AppState, argument: Argument) -> gr.components.Component:
+    name, default = argument.name, argument.default
+    if argument.type is Path:
+        return gr.File(None, label=name, file_count="multiple" if argument.nargs == "*" else "single")
+    if argument.type is bool:
+        return gr.Checkbox(False, label=name)
+    if isinstance(argument.nargs, int):
+        return gr.JSON(None, label=name)
+    if argument.type is str:
+        return gr.Textbox(default, label=name)
+    if name == "seconds" and default is not None:
+        default = min(default, state.limits.seconds)
+    if name == "count":
+        return gr.Number(min(default, CARDS), label=f"count, up to {CARDS}", precision=0)
+    return gr.Number(default, label=name, precision=0 if argument.type is int else None)
+
+
+def _verb(state: AppState, verb: Verb) -> None:
+    compared: dict[str, Callable[..., Compared]] = {"vocode": vocoding.vocode, "upsample": upsampling.upsample}
+
+    def clips(user: User, given: Given) -> tuple[list[str], str]:
+        request = _take(given)
+        if verb.name == "generate":
+            return _report(handlers.generate(state, ignore, user=user, request=request, **given))
+        return _report(edits.edit(state, ignore, verb.name, user=user, request=request, **given))
+
+    def recording(user: User, given: Given) -> tuple[str, str]:
+        made = compared[verb.name](state, ignore, user=user, **given)
+        return str(made.path), json.dumps(made.figures)
+
+    required = tuple(each.name for each in verb.arguments if each.needed or each.name == "input")
+    inputs = _inputs(state, verb)
+    if verb.name in compared:
+        outputs: list[gr.components.Component] = [gr.File(label="sound"), gr.Textbox(label="figures")]
+        told = f"{verb.description} Returns the file and, as JSON, figures."
+        _endpoint(state, verb.name, told, inputs, outputs, recording, required=required)
+        return
+    told = f"{verb.description} Returns the files and, as JSON, a report on each."
+    _endpoint(state, verb.name, told, inputs, _clips(), clips, required=required)
+
+
+def _loop(state: AppState) -> None:
     def loop(user: User, given: Given) -> tuple[list[str], str]:
-        return generate(user, {**given, "loop": True})
+        return _report(handlers.generate(state, ignore, user=user, request=_take(given), **given, loop=True))
 
-    def inputs() -> dict[str, Any]:
-        seconds = gr.Number(min(10.0, state.limits.seconds), label="seconds")
-        return {"prompt": gr.Textbox(label="prompt"), "seconds": seconds, **_asked()}
-
-    returned = "returns the files and, as JSON, a report on each."
-    _endpoint(
-        state,
-        "generate",
-        f"Make clips from a prompt, and like a reference recording where the model takes one; {returned}",
-        {**inputs(), "loop": gr.Checkbox(False, label="loop"), "reference": gr.File(None, label="reference")},
-        _clips(),
-        generate,
-        required=("prompt",),
-    )
-    _endpoint(
-        state,
-        "loop",
-        f"Make clips whose ends lead into their beginnings; {returned}",
-        inputs(),
-        _clips(),
-        loop,
-        required=("prompt",),
-    )
-
-
-def _edits(state: AppState) -> None:
-    def vary(user: User, given: Given) -> Any:
-        return _report(edits.vary(state, ignore, user=user, request=_take(given), **given))
-
-    def inpaint(user: User, given: Given) -> Any:
-        return _report(edits.inpaint(state, ignore, user=user, request=_take(given), **given))
-
-    def extend(user: User, given: Given) -> Any:
-        return _report(edits.extend(state, ignore, user=user, request=_take(given), **given))
-
-    def interpolate(user: User, given: Given) -> Any:
-        return _report(edits.interpolate(state, ignore, user=user, request=_take(given), **given))
-
-    def inputs() -> dict[str, Any]:
-        return {"clip": gr.File(label="clip"), "prompt": gr.Textbox(None, label="prompt")}
-
-    longest = state.limits.seconds
-    _endpoint(
-        state,
-        "vary",
-        "Make variations of a clip; without a prompt, of the one that it tells.",
-        {**inputs(), "strength": gr.Number(0.4, label="strength"), **_asked()},
-        _clips(),
-        vary,
-    )
-    _endpoint(
-        state,
-        "inpaint",
-        "Make regions of a clip anew, such as 2:4 (seconds); several are parted by spaces.",
-        {
-            "clip": gr.File(label="clip"),
-            "region": gr.Textbox(label="region"),
-            "prompt": gr.Textbox(None, label="prompt"),
-            "strength": gr.Number(1.0, label="strength"),
-            "crossfade": gr.Number(0.05, label="crossfade"),
-            **_asked(level=False),
-        },
-        _clips(),
-        inpaint,
-    )
-    _endpoint(
-        state,
-        "extend",
-        "Let a clip go on, or lead into it.",
-        {
-            **inputs(),
-            "seconds": gr.Number(min(10.0, longest), label="seconds"),
-            "before": gr.Checkbox(False, label="before"),
-            "crossfade": gr.Number(0.05, label="crossfade"),
-            "trim": gr.Number(None, label="trim"),
-            **_asked(level=False),
-        },
-        _clips(),
-        extend,
-    )
-    _endpoint(
-        state,
-        "interpolate",
-        "Make clips on the way from one clip to another, from one prompt to another (JSON list of two), or both.",
-        {
-            "clips": gr.File(None, label="clips", file_count="multiple"),
-            "prompts": gr.JSON(None, label="prompts"),
-            "prompt": gr.Textbox(None, label="prompt"),
-            "strength": gr.Number(0.5, label="strength"),
-            "seconds": gr.Number(min(10.0, longest), label="seconds"),
-            **_asked(),
-            "count": gr.Number(3, label=f"count, 2 to {CARDS}", precision=0),
-        },
-        _clips(),
-        interpolate,
-    )
-
-
-def _recording() -> dict[str, Any]:
-    """Components of the arguments of whatever is done to a recording."""
-    return {
-        "input": gr.File(label="input"),
-        "steps": gr.Number(None, label="steps", precision=0),
-        "sampler": gr.Textbox("", label="sampler"),
-        "grid": gr.Textbox("", label="grid"),
-        "seed": gr.Number(0, label="seed", precision=0),
-        "precision": gr.Textbox("", label="precision"),
-    }
-
-
-def _compared(made: Compared) -> tuple[str, str]:
-    return str(made.path), json.dumps(made.figures)
-
-
-def _vocode(state: AppState) -> None:
-    def vocode(user: User, given: Given) -> tuple[str, str]:
-        return _compared(vocoding.vocode(state, ignore, user=user, **given))
-
-    inputs = {
-        **_recording(),
-        "keep_level": gr.Checkbox(False, label="keep_level"),
-        "format": gr.Textbox("flac", label="format"),
-    }
-    told = "Resynthesise a sound file, or a log-mel as .npy; returns the file and, as JSON, figures."
-    _endpoint(state, "vocode", told, inputs, [gr.File(label="sound"), gr.Textbox(label="figures")], vocode)
-
-
-def _upsample(state: AppState) -> None:
-    def upsample(user: User, given: Given) -> tuple[str, str]:
-        return _compared(upsampling.upsample(state, ignore, user=user, **given))
-
-    inputs = {
-        **_recording(),
-        "augmentation": gr.Number(None, label="augmentation"),
-        "replace": gr.Checkbox(False, label="replace"),
-        "format": gr.Textbox("flac", label="format"),
-    }
-    told = "Give a narrow-band sound file the band it lacks; returns the file and, as JSON, figures."
-    _endpoint(state, "upsample", told, inputs, [gr.File(label="sound"), gr.Textbox(label="figures")], upsample)
+    inputs = _inputs(state, VERBS["generate"])
+    told = "Make clips whose ends lead into their beginnings; returns the files and, as JSON, a report on each."
+    inputs = {name: component for name, component in inputs.items() if name not in {"loop", "reference"}}
+    _endpoint(state, "loop", told, inputs, _clips(), loop, required=("prompt",))
 
 
 def _provenance(state: AppState) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import audio_info, read_blocks
 from audiodiff.signal.limits import MAX_CHANNELS
+from audiodiff.synthesis.mel_file import open_mel
 from audiodiff.synthesis.provenance import ProvenanceRecord, read_provenance
 from audiodiff.synthesis.settings import MAX_SEED, MIN_SECONDS, Sampling
-from audiodiff.synthesis.verbs.vocode import open_mel
 
 from .limits import CARDS, RATES, Limits
 
@@ -44,7 +44,7 @@ def public_message(error: AudiodiffError) -> str:
     text = _PATH.sub("", str(error))
     for flag, said in _FLAGS:
         text = text.replace(flag, said)
-    return text
+    return re.sub(r"(?<![\w-])--(?=[a-z])", "", text)
 
 
 def check_prompt(limits: Limits, what: str, text: object) -> str:

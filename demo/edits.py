@@ -1,22 +1,19 @@
 """What is done with clips that are there, as plain functions like those of `handlers`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.printable import printable
 from audiodiff.signal.audio_io import audio_info
-from audiodiff.synthesis.edit_settings import (
-    ExtendSettings,
-    InpaintSettings,
-    InterpolateSettings,
-    VarySettings,
-    parse_region,
-)
 from audiodiff.synthesis.provenance import read_provenance
+from audiodiff.synthesis.settings import built
 from audiodiff.synthesis.source import Source
+from audiodiff.synthesis.verb import Verb
+from audiodiff.synthesis.verbs import VERBS
 from audiodiff.text.prompt import parse_prompt
 
 from . import checks
@@ -35,170 +32,42 @@ EXTEND_SECONDS = 5.0
 """How much one click makes a clip longer."""
 
 
-def vary(
-    state: AppState,
-    report: Report,
-    *,
-    user: User | str,
-    clip: str | Path | None,
-    request: ClipRequest,
-    strength: float = 0.4,
+def edit(
+    state: AppState, report: Report, name: str, *, user: User | str, request: ClipRequest, **given: Any
 ) -> Created:
-    """Make variations of a clip.
+    """Do what a verb does with clips.
 
     Args:
         state: the demo.
         report: called with what there is to show.
+        name: of the verb.
         user: who asks.
-        clip: any sound file.
         request: prompt, seed and the rest.
-        strength: how much is new, 0 to 1.
+        given: the verb's other arguments, called as on the command line.
 
     Raises:
-        AudiodiffError: an argument is out of range, the clip cannot be used, or the user has too many jobs.
+        AudiodiffError: an argument is out of range, a clip cannot be used, or the user has too many jobs.
     """
-    synthesizer, source = state.models.require_generator(), _clip(state, clip, all_new=True)
-    jobs = [
-        ClipJob(
-            f"{slug(source.stem)}-vary-seed{settings.sampling.seed}",
-            partial(write, "vary", synthesizer, [source], VarySettings(settings, strength)),
-        )
-        for settings in _with_prompt(request, [source]).checked(state.limits, level="none")
-    ]
-    return make_all(state, report, user, jobs, request.format, sources=[source])
-
-
-def inpaint(
-    state: AppState,
-    report: Report,
-    *,
-    user: User | str,
-    clip: str | Path | None,
-    region: str,
-    request: ClipRequest,
-    strength: float = 1.0,
-    crossfade: float = 0.05,
-) -> Created:
-    """Make parts of a clip anew; arguments as for `vary`.
-
-    Args:
-        state: the demo.
-        report: called with what there is to show.
-        user: who asks.
-        clip: any sound file.
-        region: `START:STOP` in seconds; several are parted by spaces or commas.
-        request: prompt, seed and the rest.
-        strength: how much is new in the regions, 0 to 1.
-        crossfade: how long old and new fade into each other, inside the regions (s).
-
-    Raises:
-        AudiodiffError: as `vary`.
-    """
-    synthesizer, source = state.models.require_generator(), _clip(state, clip)
-    regions = tuple(parse_region(text) for text in str(region or "").replace(",", " ").split())
-    new = sum(stop - start for start, stop in regions) * audio_info(source).channels
-    _check_new(state, new)
-    jobs = [
-        ClipJob(
-            f"{slug(source.stem)}-inpaint-seed{settings.sampling.seed}",
-            partial(write, "inpaint", synthesizer, [source], InpaintSettings(regions, settings, strength, crossfade)),
-        )
-        for settings in _with_prompt(request, [source]).checked(state.limits, level="none")
-    ]
-    return make_all(state, report, user, jobs, request.format, sources=[source])
-
-
-def extend(
-    state: AppState,
-    report: Report,
-    *,
-    user: User | str,
-    clip: str | Path | None,
-    request: ClipRequest,
-    seconds: float | None = None,
-    before: bool = False,
-    crossfade: float = 0.05,
-    trim: float | None = None,
-) -> Created:
-    """Let a clip go on, or lead into it.
-
-    Args:
-        state: the demo.
-        report: called with what there is to show.
-        user: who asks.
-        clip: any sound file.
-        request: prompt, seed and the rest.
-        seconds: how much longer it becomes (s); 10 when `None`, or as much as is allowed.
-        before: lead into the clip instead of following it.
-        crossfade: how long the clip fades into the new sound (s).
-        trim: how much of the end is made anew (s); the fade of a clip of ours when `None`, else nothing.
-
-    Raises:
-        AudiodiffError: as `vary`.
-    """
-    synthesizer, source = state.models.require_generator(), _clip(state, clip)
-    length = checks.check_seconds(state.limits, seconds)
-    _check_new(state, length * audio_info(source).channels)
-    cut = Source(source).fade(before=bool(before)) if trim is None else trim
-    jobs = [
-        ClipJob(
-            f"{slug(source.stem)}-extend-seed{settings.sampling.seed}",
-            partial(
-                write, "extend", synthesizer, [source], ExtendSettings(length, settings, bool(before), crossfade, cut)
-            ),
-        )
-        for settings in _with_prompt(request, [source]).checked(state.limits, level="none")
-    ]
-    return make_all(state, report, user, jobs, request.format, sources=[source])
-
-
-def interpolate(
-    state: AppState,
-    report: Report,
-    *,
-    user: User | str,
-    clips: Sequence[str | Path] | None,
-    request: ClipRequest,
-    prompts: Sequence[str] | None = None,
-    strength: float = 0.5,
-    seconds: float | None = None,
-) -> Created:
-    """Make clips of one seed on the way from one clip to another, from one prompt to another, or both.
-
-    Args:
-        state: the demo.
-        report: called with what there is to show.
-        user: who asks.
-        clips: two sound files, or none.
-        request: prompt, seed and the rest; its count are the clips, both ends included.
-        prompts: two prompts to go between; then there is no other.
-        strength: how much of the clips is new, 0 to 1.
-        seconds: length without clips (s); as for `extend`.
-
-    Raises:
-        AudiodiffError: as `vary`.
-    """
-    synthesizer, limits = state.models.require_generator(), state.limits
-    sources = [_clip(state, clip, all_new=True) for clip in clips or ()]
-    between = _two_prompts(state, prompts)
-    if len(sources) not in {0, 2} or (not sources and between is None):
-        raise AudiodiffError("interpolating goes from one clip to another, or from one prompt to another; give two.")
-    if between is not None and (request.prompt or "").strip():
-        raise AudiodiffError("there are two prompts to go between and one for all clips; leave the one out.")
-    count = checks.whole("count", request.count, 2, CARDS)
-    request = replace(request, prompt="") if between is not None else request
-    if sources and between is None:
-        found = [_with_prompt(request, [source]) for source in sources]
-        request = found[0]
-        if found[0].prompt != found[1].prompt:
-            between = (found[0].prompt or "", found[1].prompt or "")
-    length = checks.check_seconds(limits, None if sources else seconds)
-    name = "-".join(slug(source.stem)[:20] for source in sources) or "prompts"
+    verb, limits, synthesizer = VERBS[name], state.limits, state.models.require_generator()
+    settings = request.values(limits)
+    if "prompt" in settings and not (given.get("prompts") and not settings["prompt"].strip()):
+        given["prompt"] = settings["prompt"]
+    files, own = verb.read(_checked(state, verb, given))
+    sources = [Source(file) for file in files]
+    values = verb.complete({**settings, **own}, sources, lambda said: None)
+    if "seconds" in verb.values:
+        values["seconds"] = checks.check_seconds(limits, values.get("seconds"))
+    count = checks.whole("count", request.count, verb.least_count, CARDS)
+    variants = [verb.variant(values, index, count) for index in range(count)]
+    base = "-".join(slug(file.stem)[:20] for file in files) or "prompts"
+    base = f"{slug(files[0].stem)}-{name}" if len(files) == 1 else base
     jobs = []
-    for index, settings in enumerate(request.checked(limits, level="peak", seconds=length, same_seed=True)):
-        edit = InterpolateSettings(index / (count - 1), settings, strength, between)
-        jobs.append(ClipJob(f"{name}-{index + 1}", partial(write, "interpolate", synthesizer, sources, edit)))
-    return make_all(state, report, user, jobs, request.format, sources=sources)
+    for title, variant in variants:
+        edit_settings: Any = built(verb.settings, variant)
+        for file in files:
+            _check_new(state, verb.new_seconds(edit_settings, audio_info(file)))
+        jobs.append(ClipJob(f"{base}-{title}", partial(write, name, synthesizer, files, edit_settings)))
+    return make_all(state, report, user, jobs, request.format, sources=files)
 
 
 def interpolate_between(
@@ -227,9 +96,10 @@ def interpolate_between(
     """
     there = [clip for clip in clips if clip]
     pair = [request.prompt or "", prompt] if prompt and prompt.strip() else None
-    return interpolate(
+    return edit(
         state,
         report,
+        "interpolate",
         user=user,
         clips=there,
         request=request if pair is None else replace(request, prompt=""),
@@ -256,11 +126,13 @@ def again(
     """
     if what == "extend":
         length = min(EXTEND_SECONDS, state.limits.seconds)
-        return extend(state, report, user=user, clip=clip, request=ClipRequest(prompt=None, seed=seed), seconds=length)
+        request = ClipRequest(prompt=None, seed=seed)
+        return edit(state, report, "extend", user=user, clip=clip, request=request, seconds=length)
     if what in STRENGTHS:
         request = ClipRequest(prompt=None, count=CARDS, seed=seed)
-        return vary(state, report, user=user, clip=clip, request=request, strength=STRENGTHS[what])
-    source = _clip(state, clip, all_new=True)
+        return edit(state, report, "vary", user=user, clip=clip, request=request, strength=STRENGTHS[what])
+    source = checks.check_upload(state.limits, clip)
+    _check_new(state, audio_info(source).seconds)
     record = read_provenance(source)
     told = {name: record.settings[name] for name in ClipRequest.__dataclass_fields__ if name in record.settings}
     if record.verb != "generate":  # edits keep the level of their clip, which was set then
@@ -276,16 +148,31 @@ def prompts_of(state: AppState, clip: str | Path | None) -> tuple[str, str] | No
     Raises:
         AudiodiffError: the clip cannot be used.
     """
-    told = None if clip is None else Source(_clip(state, clip)).prompts
+    told = None if clip is None else Source(checks.check_upload(state.limits, clip)).prompts
     return None if told is None else (printable(told[0], lines=True), printable(told[1], lines=True))
 
 
-def _clip(state: AppState, path: str | Path | None, *, all_new: bool = False) -> Path:
-    """Return a clip that is short enough to work with; `all_new` if all of it passes through the model."""
-    source = checks.check_upload(state.limits, path)
-    if all_new:
-        _check_new(state, audio_info(source).seconds)
-    return source
+def _checked(state: AppState, verb: Verb, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments with their files looked at, and their texts, if there are several in one, read.
+
+    Raises:
+        AudiodiffError: one cannot be used.
+    """
+    checked = dict(given)
+    for argument in verb.arguments:
+        value = given.get(argument.name)
+        if argument.type is Path and (value or argument.needed):
+            paths = value if argument.nargs == "*" else [value]
+            checked[argument.name] = [checks.check_upload(state.limits, path) for path in paths or ()]
+        elif isinstance(argument.nargs, int) and value:
+            if not isinstance(value, list | tuple) or len(value) != argument.nargs:
+                raise AudiodiffError(f"{argument.name} is {str(value)[:60]!r}; expected {argument.nargs} texts.")
+            checked[argument.name] = [checks.check_prompt(state.limits, "prompt", text) for text in value]
+            for text in checked[argument.name]:
+                parse_prompt(text)
+        elif not value and argument.type is not bool and not isinstance(value, str | int | float):
+            checked.pop(argument.name, None)
+    return checked
 
 
 def _check_new(state: AppState, seconds: float) -> None:
@@ -294,22 +181,3 @@ def _check_new(state: AppState, seconds: float) -> None:
         raise AudiodiffError(
             f"{seconds:.1f} s of sound would be new, all channels together; this demo makes up to {most:g} s at a time."
         )
-
-
-def _with_prompt(request: ClipRequest, sources: Sequence[Path]) -> ClipRequest:
-    """Return what was asked for with the prompt that the clip was made from, where none was given."""
-    if request.prompt is not None:
-        return request
-    prompt, negative = Source(sources[0]).prompts or ("", "")
-    return replace(request, prompt=prompt, negative=request.negative or negative)
-
-
-def _two_prompts(state: AppState, prompts: Sequence[str] | None) -> tuple[str, str] | None:
-    if not prompts:
-        return None
-    if not isinstance(prompts, list | tuple) or len(prompts) != 2:
-        raise AudiodiffError(f"prompts is {str(prompts)[:60]!r}; expected two texts.")
-    first, second = (checks.check_prompt(state.limits, "prompt", text) for text in prompts)
-    for text in (first, second):
-        parse_prompt(text)
-    return first, second

@@ -17,10 +17,10 @@ from torch import Tensor
 
 from audiodiff.signal.audio_io import read_audio
 from audiodiff.synthesis.clip import OnEstimate, OnProgress
-from audiodiff.synthesis.edit_settings import EditSettings
 from audiodiff.synthesis.files import FileReport, run_file
 from audiodiff.synthesis.latent import LatentSynthesizer
-from audiodiff.synthesis.settings import MAX_SEED, AudioLevel, GenerateSettings, Sampling, changed
+from audiodiff.synthesis.settings import MAX_SEED, GenerateSettings, built
+from audiodiff.synthesis.verbs import VERBS
 from audiodiff.text.prompt import parse_prompt
 
 from . import checks
@@ -191,49 +191,35 @@ class ClipRequest:
     level: str | None = None
     format: str = "flac"
 
-    def checked(
-        self, limits: Limits, *, level: AudioLevel, seconds: float = 10.0, loop: bool = False, same_seed: bool = False
-    ) -> list[GenerateSettings]:
-        """Return the settings of each clip.
+    def values(self, limits: Limits) -> dict[str, Any]:
+        """Return the settings of the first clip by name, without those that are left to the verb or the model.
 
         Args:
             limits: what may be asked for.
-            level: where none is asked for.
-            seconds: length, checked already.
-            loop: whether the ends meet.
-            same_seed: all clips have the first one's seed.
 
         Raises:
             AudiodiffError: a field is out of range.
         """
         count = checks.check_count(self.count)
-        first = checks.whole("seed", self.seed, 0, MAX_SEED - count)
-        prompt = checks.check_prompt(limits, "prompt", self.prompt)
+        prompt = None if self.prompt is None else checks.check_prompt(limits, "prompt", self.prompt)
         negative = checks.check_prompt(limits, "negative prompt", self.negative)
-        for text in (prompt, negative):
+        for text in (prompt or "", negative):
             parse_prompt(text)
-        for name in ("key", "source", "sampler", "grid", "precision", "level"):
+        words = ("key", "source", "sampler", "grid", "precision", "level")
+        for name in words:
             checks.check_word(name, getattr(self, name))
-        base = GenerateSettings(
-            prompt=prompt,
-            negative=negative,
-            seconds=seconds,
-            sampling=Sampling(
-                steps=checks.whole_or_none("steps", self.steps, 1, limits.steps),
-                sampler=self.sampler or None,
-                grid=self.grid or None,
-                precision=self.precision or None,  # type: ignore[arg-type]  # checked by the settings
-                guidance=checks.number_or_none("guidance", self.guidance, 0.0, 100.0),
-                rescale=checks.number_or_none("rescale", self.rescale, 0.0, 1.0),
-            ),
-            tempo=checks.number_or_none("tempo", self.tempo, 10.0, 400.0),
-            key=self.key or "",
-            source=self.source or "",
-            level=self.level or level,  # type: ignore[arg-type]  # checked by the settings
-            vocoder_steps=checks.whole_or_none("vocoder_steps", self.vocoder_steps, 1, limits.steps),
-            loop=bool(loop),
-        )
-        return [changed(base, {"seed": first if same_seed else first + index}) for index in range(count)]
+        found = {
+            "prompt": prompt,
+            "negative": negative,
+            "seed": checks.whole("seed", self.seed, 0, MAX_SEED - count),
+            "steps": checks.whole_or_none("steps", self.steps, 1, limits.steps),
+            "vocoder_steps": checks.whole_or_none("vocoder_steps", self.vocoder_steps, 1, limits.steps),
+            "guidance": checks.number_or_none("guidance", self.guidance, 0.0, 100.0),
+            "rescale": checks.number_or_none("rescale", self.rescale, 0.0, 1.0),
+            "tempo": checks.number_or_none("tempo", self.tempo, 10.0, 400.0),
+            **{name: getattr(self, name) or None for name in words},
+        }
+        return {name: value for name, value in found.items() if value is not None}
 
 
 def generate(
@@ -263,8 +249,10 @@ def generate(
     synthesizer = state.models.require_generator()
     source = checks.check_upload(state.limits, reference) if reference else None
     length = checks.check_seconds(state.limits, seconds)
-    jobs = []
-    for settings in request.checked(state.limits, level="peak", seconds=length, loop=loop):
+    jobs, verb = [], VERBS["generate"]
+    values = {**request.values(state.limits), "seconds": length, "loop": bool(loop)}
+    for index in range(int(request.count)):
+        settings = built(GenerateSettings, verb.variant(values, index, int(request.count))[1])
         name = f"{slug(settings.prompt)}{'-loop' if loop else ''}-seed{settings.sampling.seed}"
         make = partial(write, "generate", synthesizer, [] if source is None else [source], settings)
         steps = settings.sampling.steps or synthesizer.defaults.steps
@@ -276,7 +264,7 @@ def write(
     verb: str,
     synthesizer: LatentSynthesizer,
     sources: Sequence[Path],
-    settings: GenerateSettings | EditSettings,
+    settings: Any,
     target: Path,
     on_progress: OnProgress,
     on_estimate: OnEstimate,

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from audiodiff.signal.mel import MelSpec, preset
 from audiodiff.signal.resample import resample
-from audiodiff.signal.spectral import Resolution, stft
 from audiodiff.synthesis.streams import mel_blocks
 from audiodiff.training.logging import mel_picture
 
@@ -74,7 +73,11 @@ def sound_spectrum(waveform: NDArray[np.float32], sample_rate: int) -> Tensor:
     """
     hop = max(1, round(sample_rate * SPECTRUM_SECONDS / 4))
     mono = torch.from_numpy(waveform.mean(axis=0, keepdims=True, dtype=np.float32))
-    return stft(mono, Resolution(4 * hop, hop))[0].abs().clamp_min(SPECTRUM_FLOOR).log()
+    size, window = 4 * hop, torch.hann_window(4 * hop)
+    spectrum = torch.stft(mono, size, hop, window=window, pad_mode="constant", return_complex=True)[0]
+    # White noise of variance 1 has a spectrum of variance 1.
+    magnitude: Tensor = spectrum.abs() / window.norm()
+    return magnitude.clamp_min(SPECTRUM_FLOOR).log()
 
 
 def _narrowed(log_mel: Tensor) -> Tensor:

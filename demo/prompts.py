@@ -7,7 +7,7 @@ from typing import Any, get_args
 from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES, sampler_name
 from audiodiff.errors import AudiodiffError
 from audiodiff.printable import printable
-from audiodiff.synthesis.settings import MAX_SEED, MIN_SECONDS, AudioLevel
+from audiodiff.synthesis.settings import MAX_SEED, MIN_SECONDS, AudioLevel, GenerateSettings, built
 from audiodiff.text.library import SavedPrompt, get_prompt, remove_prompt, save_prompt, search_prompts
 
 from . import checks
@@ -83,7 +83,8 @@ def save(
     # what nobody may ask for is not kept either
     fields = {key: value for key, value in kept.items() if key in ClipRequest.__dataclass_fields__}
     length = checks.check_seconds(limits, kept.get("seconds"))
-    ClipRequest(prompt, negative, **fields).checked(limits, level="peak", seconds=length, loop=bool(kept.get("loop")))
+    values = ClipRequest(prompt, negative, **fields).values(limits)
+    built(GenerateSettings, {**values, "seconds": length, "loop": bool(kept.get("loop"))})
     others = [known for known in search_prompts(path=library) if known.name != name]
     if len(others) >= limits.saved_prompts:
         raise AudiodiffError(f"the library has {limits.saved_prompts} prompts already; remove one first.")

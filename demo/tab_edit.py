@@ -132,15 +132,19 @@ def _maker(state: AppState, what: str, shown: Cards) -> Callable[..., Any]:
     return make_again
 
 
+def _worker(state: AppState, verb: str) -> Work:
+    def work(report: Report, user: User, request: ClipRequest, given: Mapping[str, Any]) -> Created:
+        return edits.edit(state, report, verb, user=user, request=request, **given)
+
+    return work
+
+
 def _vary(state: AppState) -> Edit:
     with gr.Tab("Vary"):
         strength = _strength(0.4, "how much of the clip is new")
         run, stop = _buttons("Vary")
 
-    def work(report: Report, user: User, request: ClipRequest, given: Mapping[str, Any]) -> Created:
-        return edits.vary(state, report, user=user, request=request, **given)
-
-    return Edit(run, stop, {"strength": strength}, work)
+    return Edit(run, stop, {"strength": strength}, _worker(state, "vary"))
 
 
 def _inpaint(state: AppState, clip: gr.Audio) -> Edit:
@@ -163,10 +167,7 @@ def _inpaint(state: AppState, clip: gr.Audio) -> Edit:
 
     clip.change(show, clip, picture, api_visibility="private", show_progress="hidden")
 
-    def work(report: Report, user: User, request: ClipRequest, given: Mapping[str, Any]) -> Created:
-        return edits.inpaint(state, report, user=user, request=request, **given)
-
-    return Edit(run, stop, {"region": region, "strength": strength}, work)
+    return Edit(run, stop, {"region": region, "strength": strength}, _worker(state, "inpaint"))
 
 
 def _extend(state: AppState) -> Edit:
@@ -176,10 +177,7 @@ def _extend(state: AppState) -> Edit:
         before = gr.Checkbox(False, label="Lead into the clip instead of going on", container=False)
         run, stop = _buttons("Extend")
 
-    def work(report: Report, user: User, request: ClipRequest, given: Mapping[str, Any]) -> Created:
-        return edits.extend(state, report, user=user, request=request, **given)
-
-    return Edit(run, stop, {"seconds": seconds, "before": before}, work)
+    return Edit(run, stop, {"seconds": seconds, "before": before}, _worker(state, "extend"))
 
 
 def _interpolate(state: AppState) -> Edit:

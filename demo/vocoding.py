@@ -11,8 +11,9 @@ from audiodiff.metrics.spectral import log_mel_l1
 from audiodiff.signal.audio_io import read_audio, write_audio
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.files import run_file
-from audiodiff.synthesis.settings import VocodeFileSettings, VocodeSettings
-from audiodiff.synthesis.verbs.vocode import open_mel
+from audiodiff.synthesis.mel_file import open_mel
+from audiodiff.synthesis.settings import VocodeSettings
+from audiodiff.synthesis.verbs.vocode import VocodeFileSettings
 
 from . import checks
 from .app_state import AppState

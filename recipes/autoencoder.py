@@ -26,7 +26,7 @@ from audiodiff.training.logging import Board
 from audiodiff.training.loop import LossOutput, ModelAndLoss, TrainConfig
 
 from .corpus import DataConfig, RandomCrops, describe_corpus, fit_length, open_corpus
-from .recipe import OnStep, Recipe, with_loss
+from .recipe import OnStep, Recipe, RunSettings, with_loss
 from .session import run_steps
 
 # Crops that decide how log-mels and latents are standardised.
@@ -46,27 +46,13 @@ class ValidationConfig:
     seconds: float = 4.0
 
 
-@dataclass(frozen=True)
-class Config:
-    """A whole run. Any key can be set on the command line, nested ones with dots.
-
-    Attributes:
-        output: the run folder.
-        init: checkpoint folder to start the weights from; empty for random weights.
-        device: "auto", "cpu", "cuda", "mps".
-        description: one line for the checkpoint.
-        preset: what the settings started from.
-    """
+@dataclass(frozen=True, kw_only=True)
+class Config(RunSettings):
+    """A whole run."""
 
     model: MelAutoencoderConfig
-    train: TrainConfig
     data: DataConfig = field(default_factory=DataConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
-    output: str = ""
-    init: str = ""
-    device: str = "auto"
-    description: str = ""
-    preset: str = ""
 
     def __post_init__(self) -> None:
         """Refuse crops that do not fit the latents, and mels with empty bands."""

@@ -17,7 +17,7 @@ from audiodiff.models.mel_latent import (
 from audiodiff.signal import mel
 from audiodiff.training.loop import TrainConfig
 
-from .recipe import GuidedSampling, Recipe
+from .recipe import GuidedSampling, Recipe, RunSettings
 
 
 @dataclass(frozen=True)
@@ -66,24 +66,18 @@ class ValidationConfig:
     steps: int = 8
 
 
-@dataclass(frozen=True)
-class Config:
-    """A whole run. Any key can be set on the command line, nested ones with dots.
+@dataclass(frozen=True, kw_only=True)
+class Config(RunSettings):
+    """A whole run.
 
     Attributes:
         times: the quantile function of training times (`audiodiff.diffusion.times.QUANTILES`).
         autoencoder: checkpoint of the autoencoder that made the shards, or of a latent model that has it.
         vocoder: checkpoint of a vocoder for its mel, or of a latent model that has one, put beside the model; empty to
             leave that to Griffin-Lim.
-        output: the run folder.
-        init: checkpoint folder to start the weights from; empty for random weights.
-        device: "auto", "cpu", "cuda", "mps".
-        description: one line for the checkpoint.
-        preset: what the settings started from.
     """
 
     model: MelLatentConfig
-    train: TrainConfig
     data: DataConfig = field(default_factory=DataConfig)
     sampling: GuidedSampling = field(  # in bfloat16 for half the time on CPUs
         default_factory=partial(GuidedSampling, 20, "dpmpp_2m", "uniform", "bf16", 3.0, 0.5)
@@ -92,11 +86,6 @@ class Config:
     times: str = "logit_normal"
     autoencoder: str = ""
     vocoder: str = ""
-    output: str = ""
-    init: str = ""
-    device: str = "auto"
-    description: str = ""
-    preset: str = ""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
@@ -26,35 +26,30 @@ OnStep = Callable[[Step], None]
 """Called after every training step."""
 
 
-class RunConfig(Protocol):
-    """The settings that every recipe's `Config` has."""
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """What the settings of every recipe hold. Any key can be set on the command line, nested ones with dots.
 
-    @property
-    def model(self) -> Any:
-        """The config of the model."""
+    Attributes:
+        model: the config of the model.
+        train: settings of the loop.
+        output: the run folder.
+        init: checkpoint folder to start the weights from; empty for random weights.
+        device: "auto", "cpu", "cuda", "mps".
+        description: one line for the checkpoint.
+        preset: what the settings started from.
+    """
 
-    @property
-    def train(self) -> TrainConfig:
-        """Settings of the loop."""
-
-    @property
-    def output(self) -> str:
-        """The run folder."""
-
-    @property
-    def device(self) -> str:
-        """Where to train."""
-
-    @property
-    def description(self) -> str:
-        """One line for the checkpoint."""
-
-    @property
-    def preset(self) -> str:
-        """What the settings started from."""
+    model: Any
+    train: TrainConfig
+    output: str = ""
+    init: str = ""
+    device: str = "auto"
+    description: str = ""
+    preset: str = ""
 
 
-C = TypeVar("C", bound=RunConfig)
+C = TypeVar("C", bound=RunSettings)
 
 Follow = Callable[[dict[str, Any], Mapping[str, Any], set[str]], dict[str, Any]]
 """Brings settings up to others that were changed: values, those of the preset, full keys that were given -> values."""

@@ -36,7 +36,7 @@ from audiodiff.training.loop import LossOutput, ModelAndLoss, TrainConfig, step_
 
 from .corpus import DataConfig, RandomCrops, describe_corpus, fit_length, open_corpus
 from .from_mel import follow_mel
-from .recipe import OnStep, PlainSampling, Recipe, check_shape, with_loss
+from .recipe import OnStep, PlainSampling, Recipe, RunSettings, check_shape, with_loss
 from .session import run_steps
 from .validation import beginnings, even_times, exported
 
@@ -101,34 +101,23 @@ class ValidationConfig:
     sounds: bool = True
 
 
-@dataclass(frozen=True)
-class Config:
-    """A whole run. Any key can be set on the command line, nested ones with dots.
+@dataclass(frozen=True, kw_only=True)
+class Config(RunSettings):
+    """A whole run.
 
     Attributes:
         autoencoder: checkpoint of an autoencoder, or of a latent model, whose decoded mels the vocoder learns to read
             as well; empty for none.
         autoencoder_share: share of items whose mel goes through it.
-        output: the run folder.
-        init: checkpoint folder to start the weights from; empty for random weights.
-        device: "auto", "cpu", "cuda", "mps".
-        description: one line for the checkpoint.
-        preset: what the settings started from.
     """
 
     model: VocoderConfig
-    train: TrainConfig
     data: DataConfig = field(default_factory=DataConfig)
     sampling: VocoderSampling = field(default_factory=partial(VocoderSampling, 8, "ddim", "uniform"))
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     autoencoder: str = ""
     autoencoder_share: float = 0.5
-    output: str = ""
-    init: str = ""
-    device: str = "auto"
-    description: str = ""
-    preset: str = ""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""

@@ -29,7 +29,7 @@ from audiodiff.training.logging import Board
 from audiodiff.training.loop import LossOutput, ModelAndLoss, TrainConfig, step_seed
 
 from .corpus import DataConfig, describe_corpus, open_dataset, read_corpus, split_items
-from .recipe import OnStep, PlainSampling, Recipe, check_shape, with_loss
+from .recipe import OnStep, PlainSampling, Recipe, RunSettings, check_shape, with_loss
 from .session import run_steps
 from .validation import N_TIMES, even_times
 
@@ -39,12 +39,13 @@ class VoiceSampling(PlainSampling):
     """How the voice is meant to be sampled; goes into the checkpoint.
 
     Attributes:
-        variation: share of the noise that durations and pitch start from.
-        texture: share of the noise that the mel starts from where that is 1.
+        variation: share of the noise that pitch starts from.
+        rhythm, texture: shares of the noise that durations and mel start from where that is 1.
         vocoder_steps: sampling steps of the vocoder.
     """
 
-    variation: float = 0.8
+    variation: float = 0.9
+    rhythm: float = 0.4
     texture: float = 0.3
     vocoder_steps: int = 4
 
@@ -60,35 +61,31 @@ class ValidationConfig:
     clips: int = 24
 
 
-@dataclass(frozen=True)
-class Config:
-    """A whole run. Any key can be set on the command line, nested ones with dots.
+@dataclass(frozen=True, kw_only=True)
+class Config(RunSettings):
+    """A whole run.
 
     Attributes:
         speaker: whose clips are learnt; empty for all clips as one voice, "all" for each speaker as a voice of its own.
-        output: the run folder.
-        init: checkpoint folder to start the weights from; empty for random weights.
-        device: "auto", "cpu", "cuda", "mps".
-        description: one line for the checkpoint.
-        preset: what the settings started from.
     """
 
     model: VoiceConfig
-    train: TrainConfig
     data: DataConfig = field(default_factory=lambda: DataConfig(crop_frames=1200, gain_db=(0.0, 0.0)))
     sampling: VoiceSampling = field(default_factory=partial(VoiceSampling, 8, "euler", "uniform", "bf16"))
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     speaker: str = ""
-    output: str = ""
-    init: str = ""
-    device: str = "auto"
-    description: str = ""
-    preset: str = ""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
         check_bounds(self.validation, "validation", clips=(0, 10_000))
-        check_bounds(self.sampling, "sampling", variation=(0.0, 2.0), texture=(0.0, 2.0), vocoder_steps=(1, 10_000))
+        check_bounds(
+            self.sampling,
+            "sampling",
+            variation=(0.0, 2.0),
+            rhythm=(0.0, 2.0),
+            texture=(0.0, 2.0),
+            vocoder_steps=(1, 10_000),
+        )
         if self.data.normalize != "rms" or self.data.gain_db != (0.0, 0.0):
             raise AudiodiffError(
                 f"data.normalize is {self.data.normalize!r} and data.gain_db {self.data.gain_db}; a voice is learnt at "

@@ -75,7 +75,7 @@ print("DONE")
 def test_a_record_is_told_without_torch() -> None:
     code = """
 from audiodiff.cli.main import main
-from audiodiff.cli.vocode import EXAMPLE
+from audiodiff.synthesis.verbs.vocode import EXAMPLE
 assert main(["inspect", str(EXAMPLE)]) == 0
 """
     loaded, printed = run_fresh(code.strip())

@@ -11,11 +11,11 @@ import torch
 
 from audiodiff import diffusion as d
 from audiodiff.signal.resample import resample
-from audiodiff.synthesis.edit_settings import VarySettings
 from audiodiff.synthesis.files import apply
 from audiodiff.synthesis.generator import Generator
 from audiodiff.synthesis.load import load_generator, load_vocoder
 from audiodiff.synthesis.settings import GenerateSettings, Sampling
+from audiodiff.synthesis.verbs.vary import VarySettings
 from audiodiff.torch_state import standard_state
 from tests.synthesis.latent_models import write_latent_model
 

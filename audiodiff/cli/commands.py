@@ -13,20 +13,15 @@ from importlib import import_module
 from importlib.metadata import EntryPoint
 from typing import Any, Protocol, cast
 
+from audiodiff.cli.verb_command import VerbCommand
 from audiodiff.errors import AudiodiffError
 from audiodiff.plugins import OWN_DISTRIBUTION, broken, load_plugin, owner, plugins
+from audiodiff.synthesis.verbs import VERBS
 
 GROUP = "audiodiff.commands"
 """The group of entry points that are commands."""
 
 COMMANDS = {
-    "generate": "audiodiff.cli.generate",
-    "vary": "audiodiff.cli.vary",
-    "inpaint": "audiodiff.cli.inpaint",
-    "extend": "audiodiff.cli.extend",
-    "interpolate": "audiodiff.cli.interpolate",
-    "vocode": "audiodiff.cli.vocode",
-    "upsample": "audiodiff.cli.upsample",
     "prepare": "audiodiff.cli.prepare",
     "check": "audiodiff.cli.check",
     "evaluate": "audiodiff.cli.evaluate",
@@ -38,13 +33,16 @@ COMMANDS = {
     "inspect-mel": "audiodiff.cli.inspect_mel",
     "doctor": "audiodiff.cli.doctor",
 }
-"""Command name -> module, for the commands of this package."""
+"""Command name -> module, for the commands of this package that are no verbs."""
+
+OWN = {*VERBS, *COMMANDS}
+"""The commands of this package."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
 class Command(Protocol):
-    """The module of a command."""
+    """A verb, or the module of another command."""
 
     def add_parser(self, subparsers: Any) -> None:
         """Add the command, under its name, to the command line."""
@@ -58,7 +56,7 @@ def registered() -> dict[str, EntryPoint]:
 
     Nobody replaces a command of this package; of others that want one name the first by the package's name has it.
     """
-    return {name: entry for name, entry in plugins(GROUP).items() if _NAME.fullmatch(name) and name not in COMMANDS}
+    return {name: entry for name, entry in plugins(GROUP).items() if _NAME.fullmatch(name) and name not in OWN}
 
 
 def add_commands(subparsers: Any, chosen: str) -> None:
@@ -71,6 +69,8 @@ def add_commands(subparsers: Any, chosen: str) -> None:
     Raises:
         AudiodiffError: the chosen command cannot be loaded.
     """
+    for verb in VERBS.values():
+        VerbCommand(verb).add_parser(subparsers)
     for module in COMMANDS.values():
         import_module(module).add_parser(subparsers)
     for name, entry in sorted(registered().items()):
@@ -91,6 +91,8 @@ def load_command(name: str) -> Command:
     Raises:
         AudiodiffError: a registered one cannot be imported, or is no module of a command.
     """
+    if name in VERBS:
+        return VerbCommand(VERBS[name])
     if name in COMMANDS:
         return cast(Command, import_module(COMMANDS[name]))
     entry = registered()[name]

@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from audiodiff.errors import AudiodiffError
     from audiodiff.signal.mel_convert import guess_preset
     from audiodiff.signal.mel_spec import PRESETS, describe
-    from audiodiff.synthesis.verbs.vocode import open_mel
+    from audiodiff.synthesis.mel_file import open_mel
 
     frames = torch.from_numpy(np.array(open_mel(args.input)[..., :MAX_FRAMES], dtype=np.float32))
     if not bool(torch.isfinite(frames).all()):

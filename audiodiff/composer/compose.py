@@ -7,7 +7,7 @@ from random import Random
 
 from audiodiff.composer.instruments import INSTRUMENTS
 from audiodiff.composer.moods import MOODS
-from audiodiff.composer.plan import Plan, Span
+from audiodiff.composer.plan import HarmonicPlan, Span
 from audiodiff.composer.score import BEATS_OF_MINUTE_US, Control, Instrument, Note, Part, Score
 from audiodiff.composer.styles import STYLES
 from audiodiff.composer.styles.base import Layer, Style
@@ -130,7 +130,7 @@ def compose(seed: int, index: int, seconds: float = 10.0) -> Piece:
 
 def _plan(
     rng: Random, style: Style, key: Key, us_per_beat: int, n_bars: int, energy: float, final_bar: int | None
-) -> Plan:
+) -> HarmonicPlan:
     """Lay out the chords; the bar of the last chord is the tonic."""
     length = float(rng.choice(style.chord_beats) or style.beats_per_bar)
     beats = n_bars * style.beats_per_bar
@@ -142,7 +142,7 @@ def _plan(
         is_last = final_bar is not None and start >= final_bar * style.beats_per_bar - 1e-6
         spans.append(Span(start, min(length, beats - start), _chord(style, key, 0 if is_last else degree)))
     bpm = BEATS_OF_MINUTE_US / us_per_beat
-    return Plan(key, bpm, style.beats_per_bar, n_bars, tuple(spans), colour, energy)
+    return HarmonicPlan(key, bpm, style.beats_per_bar, n_bars, tuple(spans), colour, energy)
 
 
 def _chord(style: Style, key: Key, degree: int) -> Chord:
@@ -151,7 +151,7 @@ def _chord(style: Style, key: Key, degree: int) -> Chord:
     return diatonic(key, degree, sevenths=style.sevenths, harmonic=style.harmonic)
 
 
-def _finish(plan: Plan, notes: list[Note], instrument: Instrument, final: float) -> list[Note]:
+def _finish(plan: HarmonicPlan, notes: list[Note], instrument: Instrument, final: float) -> list[Note]:
     """Stop at beat `final` and hold the last chord's notes nearest to where each player was."""
     kept = [
         Note(n.start, min(n.length, max(final - n.start, 0.1)), n.pitch, n.velocity)
@@ -180,7 +180,13 @@ def _swung(beat: float, share: float) -> float:
 
 
 def _perform(
-    rng: Random, style: Style, layer: Layer, plan: Plan, instrument: Instrument, notes: list[Note], energy: float
+    rng: Random,
+    style: Style,
+    layer: Layer,
+    plan: HarmonicPlan,
+    instrument: Instrument,
+    notes: list[Note],
+    energy: float,
 ) -> tuple[Note, ...]:
     """Turn the written notes into played ones: swing, small deviations of time and strength, phrasing."""
     beat_seconds = 60.0 / plan.bpm
@@ -200,7 +206,7 @@ def _perform(
     return tuple(played)
 
 
-def _controls(rng: Random, style: Style, plan: Plan, instrument: Instrument) -> tuple[Control, ...]:
+def _controls(rng: Random, style: Style, plan: HarmonicPlan, instrument: Instrument) -> tuple[Control, ...]:
     """Pedal through each chord, and swells of whoever can swell."""
     controls = []
     if style.pedal and not instrument.sustained and not instrument.drums:

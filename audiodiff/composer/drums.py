@@ -2,7 +2,7 @@
 
 from random import Random
 
-from audiodiff.composer.plan import Plan, onsets
+from audiodiff.composer.plan import HarmonicPlan, onsets
 from audiodiff.composer.score import Instrument, Note
 
 KICK, RIM, SNARE, CLAP, CLOSED, PEDAL, OPEN, CRASH, RIDE, BELL = 36, 37, 38, 39, 42, 44, 46, 49, 51, 53
@@ -125,7 +125,7 @@ GROOVES: dict[str, tuple[Lines, ...]] = {
 _VELOCITY = {"X": 108, "x": 88, "o": 48}
 
 
-def drums(rng: Random, plan: Plan, instrument: Instrument, figure: str) -> list[Note]:
+def drums(rng: Random, plan: HarmonicPlan, instrument: Instrument, figure: str) -> list[Note]:
     """Play a groove of `GROOVES` with small variations and a fill before every fifth bar.
 
     Args:

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from audiodiff.composer.plan import Plan
+from audiodiff.composer.plan import HarmonicPlan
 from audiodiff.composer.score import Instrument, Note
 from audiodiff.composer.theory import Chord, ladder
 
@@ -95,7 +95,7 @@ def snap(chord: Chord, rungs: list[int], index: int, reach: int = 2) -> int:
     return index
 
 
-def melody(rng: Random, plan: Plan, instrument: Instrument, figure: str) -> list[Note]:
+def melody(rng: Random, plan: HarmonicPlan, instrument: Instrument, figure: str) -> list[Note]:
     """Compose a melody over the plan.
 
     Args:

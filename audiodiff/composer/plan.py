@@ -17,7 +17,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Plan:
+class HarmonicPlan:
     """What is fixed before anybody plays.
 
     Attributes:
@@ -77,7 +77,7 @@ class Onset:
     sign: str
 
 
-def onsets(figure: str, plan: Plan) -> Iterator[Onset]:
+def onsets(figure: str, plan: HarmonicPlan) -> Iterator[Onset]:
     """Repeat a rhythm string over the whole plan.
 
     Each character is an equal share of a bar (of two bars if there is a "|" in the middle): "." is silence, "-" holds

@@ -5,11 +5,11 @@ from random import Random
 
 from audiodiff.composer.drums import drums
 from audiodiff.composer.melody import melody
-from audiodiff.composer.plan import Plan, onsets
+from audiodiff.composer.plan import HarmonicPlan, onsets
 from audiodiff.composer.score import Instrument, Note
 from audiodiff.composer.theory import Chord, lead_voices, nearest
 
-Texture = Callable[[Random, Plan, Instrument, str], list[Note]]
+Texture = Callable[[Random, HarmonicPlan, Instrument, str], list[Note]]
 """(random source, plan, instrument, figure) -> notes; what a figure means is said by each texture."""
 
 _ACCENTS = {"X": 96, "x": 82, "o": 64}
@@ -21,7 +21,7 @@ def _register(instrument: Instrument, low: int, high: int) -> tuple[int, int]:
     return (low, max(high, low + 18)) if low + 18 <= instrument.high else (instrument.high - 18, instrument.high)
 
 
-def chords(rng: Random, plan: Plan, instrument: Instrument, figure: str) -> list[Note]:
+def chords(rng: Random, plan: HarmonicPlan, instrument: Instrument, figure: str) -> list[Note]:
     """Play voice-led chords in a rhythm.
 
     The figure is a rhythm string (X loud, x normal, o soft; d and u are strokes of a strummed guitar), perhaps with
@@ -44,7 +44,7 @@ def chords(rng: Random, plan: Plan, instrument: Instrument, figure: str) -> list
     return notes
 
 
-def _until_chord_changes(plan: Plan, start: float, length: float) -> list[tuple[float, float, int]]:
+def _until_chord_changes(plan: HarmonicPlan, start: float, length: float) -> list[tuple[float, float, int]]:
     """Cut a stretch at the chord changes inside it: (start, length, index of the span)."""
     pieces = []
     end = start + length
@@ -56,7 +56,7 @@ def _until_chord_changes(plan: Plan, start: float, length: float) -> list[tuple[
     return pieces
 
 
-def power(rng: Random, plan: Plan, instrument: Instrument, figure: str) -> list[Note]:
+def power(rng: Random, plan: HarmonicPlan, instrument: Instrument, figure: str) -> list[Note]:
     """Play root, fifth and octave in a rhythm string; "m" is a muted short stroke."""
     notes = []
     for onset in onsets(figure, plan):
@@ -80,7 +80,7 @@ def _rungs(chord: Chord, base: int, count: int) -> list[int]:
     return rungs
 
 
-def arpeggio(rng: Random, plan: Plan, instrument: Instrument, figure: str) -> list[Note]:
+def arpeggio(rng: Random, plan: HarmonicPlan, instrument: Instrument, figure: str) -> list[Note]:
     """Break chords: "PATTERN/STEPS_PER_BEAT/BASE", pattern digits are rungs of the chord (0 = bass), "." a rest.
 
     Notes ring until the chord changes if the figure ends in "~".
@@ -106,7 +106,7 @@ def arpeggio(rng: Random, plan: Plan, instrument: Instrument, figure: str) -> li
     return notes
 
 
-def bass(rng: Random, plan: Plan, instrument: Instrument, figure: str) -> list[Note]:
+def bass(rng: Random, plan: HarmonicPlan, instrument: Instrument, figure: str) -> list[Note]:
     """Play a bass line from a rhythm string.
 
     Signs: r root, f fifth, F fifth below, o octave, t third, s the chord's last note (seventh or fifth), n a step of
@@ -134,7 +134,7 @@ def bass(rng: Random, plan: Plan, instrument: Instrument, figure: str) -> list[N
     return notes
 
 
-def _approach(rng: Random, plan: Plan, chord: Chord, root: int, following: Chord, low: int) -> int:
+def _approach(rng: Random, plan: HarmonicPlan, chord: Chord, root: int, following: Chord, low: int) -> int:
     """Return the note of the scale just below or above the next root."""
     target = nearest((following.root,), root, low, low + 14)
     classes = plan.key.pitch_classes()
@@ -142,7 +142,7 @@ def _approach(rng: Random, plan: Plan, chord: Chord, root: int, following: Chord
     return chord.adjust(rng.choice(steps)) if steps else target
 
 
-def walking(rng: Random, plan: Plan, instrument: Instrument, figure: str) -> list[Note]:
+def walking(rng: Random, plan: HarmonicPlan, instrument: Instrument, figure: str) -> list[Note]:
     """Walk in quarter notes: the root on a new chord, chord notes and steps between, an approach before the next."""
     low = instrument.low + 3
     classes = plan.key.pitch_classes()
@@ -167,7 +167,7 @@ def walking(rng: Random, plan: Plan, instrument: Instrument, figure: str) -> lis
     return notes
 
 
-def drone(rng: Random, plan: Plan, instrument: Instrument, figure: str) -> list[Note]:
+def drone(rng: Random, plan: HarmonicPlan, instrument: Instrument, figure: str) -> list[Note]:
     """Sound tonic and fifth in a rhythm string, whatever the chord."""
     tonic = nearest((plan.key.tonic,), instrument.low + 10, instrument.low, instrument.low + 18)
     notes = []
@@ -177,7 +177,7 @@ def drone(rng: Random, plan: Plan, instrument: Instrument, figure: str) -> list[
     return notes
 
 
-def chorale(rng: Random, plan: Plan, instrument: Instrument, figure: str) -> list[Note]:
+def chorale(rng: Random, plan: HarmonicPlan, instrument: Instrument, figure: str) -> list[Note]:
     """Four-part hymn: voice-led upper voices, a bass on roots and thirds, passing notes where a voice moves a third.
 
     The figure "pedal" adds the bass an octave lower, as organ pedals do.
@@ -205,7 +205,7 @@ def chorale(rng: Random, plan: Plan, instrument: Instrument, figure: str) -> lis
     return notes
 
 
-def line(rng: Random, plan: Plan, instrument: Instrument, figure: str) -> list[Note]:
+def line(rng: Random, plan: HarmonicPlan, instrument: Instrument, figure: str) -> list[Note]:
     """Play one voice of the shared voicing: "VOICE:RHYTHM", voice 0 (lowest) to 2, moved into the player's range."""
     voice, _, rhythm = figure.partition(":")
     voicings = lead_voices(plan.chords, 3, 52, 74, bass_apart=True)
@@ -221,7 +221,7 @@ def line(rng: Random, plan: Plan, instrument: Instrument, figure: str) -> list[N
     return notes
 
 
-def ostinato(rng: Random, plan: Plan, instrument: Instrument, figure: str) -> list[Note]:
+def ostinato(rng: Random, plan: HarmonicPlan, instrument: Instrument, figure: str) -> list[Note]:
     """Repeat a pattern of eighths (or "16" sixteenths) made for this clip, following the chords."""
     per_beat = 4 if figure == "16" else 2
     steps = plan.beats_per_bar * per_beat
@@ -243,7 +243,7 @@ def ostinato(rng: Random, plan: Plan, instrument: Instrument, figure: str) -> li
     return notes
 
 
-def riff(rng: Random, plan: Plan, instrument: Instrument, figure: str) -> list[Note]:
+def riff(rng: Random, plan: HarmonicPlan, instrument: Instrument, figure: str) -> list[Note]:
     """Repeat a syncopated bar of bass notes made for this clip, moved to the root of each chord.
 
     The figure is the number of steps in a bar.

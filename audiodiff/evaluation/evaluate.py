@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.evaluation.report import RECORDINGS, ClipResult, EvaluationReport
+from audiodiff.evaluation.report import RECORDINGS, ClipScores, EvaluationReport
 from audiodiff.metrics.baselines import System
 from audiodiff.metrics.inputs import MissingPackageError, resampled
 from audiodiff.metrics.scoring import MEASURES, named_measure
@@ -23,7 +23,7 @@ OnProgress = Callable[[float, float], None]
 
 
 @dataclass(frozen=True)
-class Clip:
+class EvaluationClip:
     """One recording to copy: `waveform` is float32 `[n_samples]` at `sample_rate` (Hz)."""
 
     name: str
@@ -39,7 +39,7 @@ class Clip:
 
 def evaluate(
     systems: Mapping[str, System],
-    clips: Iterable[Clip],
+    clips: Iterable[EvaluationClip],
     measures: Sequence[str] = tuple(MEASURES),
     *,
     recordings: bool = True,
@@ -72,7 +72,7 @@ def evaluate(
     runners: dict[str, System] = {RECORDINGS: _itself} if recordings else {}
     runners.update(systems)
     n_total = n_clips if n_clips is not None else (len(clips) if isinstance(clips, Sequence) else 0)
-    results: list[ClipResult] = []
+    results: list[ClipScores] = []
     notes: list[str] = []
     peaks: dict[str, float] = {}
     n_done = 0
@@ -142,7 +142,7 @@ def folder_clips(
     limit: int | None = None,
     max_seconds: float | None = None,
     peak: float | None = 0.95,
-) -> list[Clip]:
+) -> list[EvaluationClip]:
     """Read the clips of a split of a folder of audio, grouped by whether the train split has their speaker.
 
     Args:
@@ -169,7 +169,7 @@ def folder_clips(
     grouped: dict[str, list[AudioItem]] = {}
     for item in sorted(items, key=lambda item: item.path):
         if not known or not item.speaker:
-            group = Clip.group
+            group = EvaluationClip.group
         else:
             group = "known speakers" if item.speaker in known else "unseen speakers"
         if item.n_samples:
@@ -189,7 +189,7 @@ def folder_clips(
                 waveform = waveform * np.float32(peak / loudest)
             inside = item.path.is_relative_to(folder)  # a manifest may name files anywhere
             name = (item.path.relative_to(folder) if inside else item.path).as_posix()
-            clips.append(Clip(name, waveform.astype(np.float32, copy=False), audio.sample_rate, group))
+            clips.append(EvaluationClip(name, waveform.astype(np.float32, copy=False), audio.sample_rate, group))
     return clips
 
 
@@ -197,7 +197,7 @@ def _itself(waveform: npt.NDArray[np.float32], sample_rate: int) -> npt.NDArray[
     return waveform
 
 
-def _warm_up(runners: Mapping[str, System], clip: Clip) -> None:
+def _warm_up(runners: Mapping[str, System], clip: EvaluationClip) -> None:
     """Run every system once on a second of audio: loading and first-call costs are not the system's speed."""
     for function in runners.values():
         try:
@@ -212,13 +212,13 @@ def _warm_up(runners: Mapping[str, System], clip: Clip) -> None:
 class _Outcome:
     """What became of one system on one clip."""
 
-    result: ClipResult | None
+    result: ClipScores | None
     notes: tuple[str, ...]
     peak_memory_mib: float | None = None
 
 
 def _run(
-    system: str, function: System, clip: Clip, measures: Mapping[str, Callable[[Any, Any, int], float]]
+    system: str, function: System, clip: EvaluationClip, measures: Mapping[str, Callable[[Any, Any, int], float]]
 ) -> _Outcome:
     _reset_peak_memory()
     wall, cpu = time.perf_counter(), time.process_time()
@@ -238,7 +238,7 @@ def _run(
             raise
         except AudiodiffError as error:
             notes.append(f"{clip.name}: {system} has no {MEASURES[name].label}: {error}")
-    result = ClipResult(system, clip.name, clip.group, clip.seconds, wall, cpu, scores)
+    result = ClipScores(system, clip.name, clip.group, clip.seconds, wall, cpu, scores)
     return _Outcome(result, tuple(notes), peak)
 
 

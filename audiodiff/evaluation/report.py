@@ -20,7 +20,7 @@ RECORDINGS = "recordings"
 
 
 @dataclass(frozen=True)
-class ClipResult:
+class ClipScores:
     """Scores of one system on one clip.
 
     Attributes:
@@ -81,7 +81,7 @@ class EvaluationReport:
     """
 
     measures: tuple[str, ...]
-    results: tuple[ClipResult, ...]
+    results: tuple[ClipScores, ...]
     peak_memory_mib: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     details: Mapping[str, str] = field(default_factory=dict)

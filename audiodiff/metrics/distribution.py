@@ -36,22 +36,6 @@ def frechet_distance(first: Points, second: Points) -> float:
     return max(distance, 0.0)  # rounding leaves about -1e-14 of the variance for equal sets
 
 
-def small_sample_note(n_first: int, n_second: int, dim: int) -> str:
-    """One sentence of warning where a Frechet distance rests on too few points, "" where it does not.
-
-    A covariance of `dim` dimensions from no more than `dim` points is singular, and up to some ten times as many the
-    distance is visibly too large.
-    """
-    fewest = min(n_first, n_second)
-    if fewest > 10 * dim:
-        return ""
-    how = "singular" if fewest <= dim else "noisy"
-    return (
-        f"{fewest} points of {dim} dimensions make a {how} covariance: the Frechet distance is too large, and only "
-        "comparable with one from as many points."
-    )
-
-
 def kernel_distance(
     first: Points,
     second: Points,

@@ -22,7 +22,7 @@ __all__ = ["dataclass_from_dict", "dataclass_to_dict", "given_fields", "model_co
 T = TypeVar("T")
 
 _FORMER_KEYS = {"mel_deviation": "mel_std"}
-"""Keys in files of version 0.1.0 -> their names now."""
+"""Keys in files of earlier versions -> their names now."""
 
 
 def dataclass_from_dict(kind: type[T], values: Mapping[str, Any], where: str = "config") -> T:

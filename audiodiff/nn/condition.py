@@ -18,10 +18,8 @@ __all__ = [
     "EmbeddedCondition",
     "KnownEmbedding",
     "ProjectedCondition",
-    "concat_conditions",
     "drop_conditions",
     "drop_parts",
-    "null_condition_like",
     "repeat_condition",
     "told_places",
 ]
@@ -93,18 +91,6 @@ def told_places(cond: Condition | None) -> tuple[Tensor | None, Tensor | None]:
     return cond.beats if cond.beats.shape[1] else None, cond.known if cond.known.shape[2] else None
 
 
-def null_condition_like(cond: Condition) -> Condition:
-    """The condition that says nothing, in the shapes of `cond`: for guidance, or as a negative prompt left empty."""
-    return Condition(
-        torch.zeros_like(cond.tokens),
-        torch.zeros_like(cond.mask),
-        torch.full_like(cond.numbers, torch.nan),
-        torch.zeros_like(cond.classes),
-        torch.full_like(cond.beats, torch.nan),
-        torch.full_like(cond.known, torch.nan),
-    )
-
-
 def drop_conditions(cond: Condition, drop: Tensor) -> Condition:
     """Forget everything about the items where `drop`, bool `[batch]`, is True."""
     rows = drop[:, None]
@@ -137,23 +123,6 @@ def drop_parts(
 def repeat_condition(cond: Condition, times: int) -> Condition:
     """The whole batch `times` over: items 0, 1, 2, 0, 1, 2 for three items twice."""
     return Condition(*(part.repeat(times, *([1] * (part.ndim - 1))) for part in cond))
-
-
-def concat_conditions(*conditions: Condition) -> Condition:
-    """Stack batches; shorter texts get masked tokens at their end, missing beats and latents are unknown ones.
-
-    With `null_condition_like` both halves of guidance run as one batch.
-    """
-    longest = max(cond.tokens.shape[1] for cond in conditions)
-    n_latents = max(max(cond.beats.shape[1], cond.known.shape[2]) for cond in conditions)
-    padded = []
-    for cond in conditions:
-        missing = longest - cond.tokens.shape[1]
-        tokens, mask = F.pad(cond.tokens, (0, 0, 0, missing)), F.pad(cond.mask, (0, missing))
-        beats = F.pad(cond.beats, (0, n_latents - cond.beats.shape[1]), value=torch.nan)
-        known = F.pad(cond.known, (0, n_latents - cond.known.shape[2]), value=torch.nan)
-        padded.append(cond._replace(tokens=tokens, mask=mask, beats=beats, known=known))
-    return Condition(*(torch.cat(parts) for parts in zip(*padded, strict=True)))
 
 
 class ConditionEmbedding(nn.Module):

@@ -11,7 +11,7 @@ _ENDING, _FORMER_ENDING = "_std", "_deviation"
 
 
 def former_name(name: str) -> str:
-    """Return the name that version 0.1.0 had for a tensor."""
+    """Return the name that earlier versions had for a tensor."""
     return name.removesuffix(_ENDING) + _FORMER_ENDING if name.endswith(_ENDING) else name
 
 

@@ -1,93 +1,13 @@
-"""Distances between spectrograms at several resolutions, and phase by fast Griffin-Lim.
-
-The distances are differentiable and per item; each may leave out the frequencies that an item's source never held.
-"""
+"""Phase by fast Griffin-Lim, and which bands of a mel an item can hold."""
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.mel import MelSpec, filterbank, mel_to_magnitude, n_frames
-
-Distance = Literal["complex", "magnitude", "log-magnitude", "convergence"]
-
-# A resampling filter falls off below the limit of its source; bins this close to it are left out as well.
-_GUARD = 0.06
-
-
-@dataclass(frozen=True)
-class Resolution:
-    """One STFT of a multi-resolution distance.
-
-    Attributes:
-        n_fft: FFT size, and length of the periodic Hann window, in samples.
-        hop_length: samples between frames.
-    """
-
-    n_fft: int
-    hop_length: int
-
-    def __post_init__(self) -> None:
-        """Refuse sizes below 1 and hops that leave samples unseen."""
-        if not 1 <= self.hop_length <= self.n_fft:
-            raise AudiodiffError(
-                f"Resolution n_fft {self.n_fft}, hop_length {self.hop_length}: need 1 <= hop_length <= n_fft."
-            )
-
-
-RESOLUTIONS = (Resolution(256, 64), Resolution(512, 128), Resolution(1024, 256))
-
-
-@lru_cache(maxsize=16)
-def _window(n_fft: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    return torch.hann_window(n_fft, periodic=True, dtype=torch.float64).to(device=device, dtype=dtype)
-
-
-def stft(waveform: Tensor, resolution: Resolution) -> Tensor:
-    """Complex STFT, divided by the root of the window's energy (white noise of variance 1 gives variance 1).
-
-    Args:
-        waveform: `[batch, n_samples]`; zeros beyond both ends.
-        resolution: the sizes.
-
-    Returns:
-        `[batch, n_fft // 2 + 1, n_samples // hop_length + 1]`.
-    """
-    waveform = waveform if waveform.dtype == torch.float64 else waveform.float()
-    window = _window(resolution.n_fft, waveform.device, waveform.dtype)
-    spectrum = torch.stft(
-        waveform,
-        resolution.n_fft,
-        resolution.hop_length,
-        resolution.n_fft,
-        window,
-        center=True,
-        pad_mode="constant",
-        return_complex=True,
-    )
-    return spectrum / math.sqrt(0.375 * resolution.n_fft)
-
-
-def band_mask(bandwidth_hz: Tensor, n_fft: int, sample_rate: int, guard: float = _GUARD) -> Tensor:
-    """Weights `[batch, n_fft // 2 + 1, 1]`, 1 for bins that an item's source could hold and 0 above.
-
-    Args:
-        bandwidth_hz: `[batch]` (Hz). Half the sample rate or more keeps every bin.
-        n_fft: FFT size.
-        sample_rate: of the STFT (Hz).
-        guard: for a lower bandwidth, the part of it just below the limit that is left out too (the resampling
-            filter's slope).
-    """
-    bins = torch.arange(n_fft // 2 + 1, device=bandwidth_hz.device, dtype=torch.float64) * (sample_rate / n_fft)
-    bandwidth = bandwidth_hz.double()
-    limit = torch.where(bandwidth >= sample_rate / 2, math.inf, bandwidth * (1.0 - guard))
-    return (bins[None, :, None] <= limit[:, None, None]).float()
 
 
 def mel_band_mask(bandwidth_hz: Tensor, spec: MelSpec) -> Tensor:
@@ -99,56 +19,6 @@ def mel_band_mask(bandwidth_hz: Tensor, spec: MelSpec) -> Tensor:
     tops = ((filterbank(spec) > 0.0) * bins).amax(dim=1).to(bandwidth_hz.device)
     limit = torch.where(bandwidth_hz >= spec.sample_rate / 2, math.inf, bandwidth_hz)
     return (tops[None, :, None] <= limit[:, None, None]).float()
-
-
-def _mean(error: Tensor, mask: Tensor | None) -> Tensor:
-    """Mean over the bins kept and all frames, per item."""
-    if mask is None:
-        return error.mean(dim=(1, 2))
-    kept = mask.sum(dim=(1, 2)).clamp_min(1.0) * error.shape[-1]
-    return (error * mask).sum(dim=(1, 2)) / kept
-
-
-def _magnitude(spectrum: Tensor) -> Tensor:
-    # The gradient of a plain root is infinite at digital silence.
-    return (spectrum.real.square() + spectrum.imag.square() + 1e-14).sqrt()
-
-
-def stft_distance(
-    estimate: Tensor, target: Tensor, kind: Distance, *, mask: Tensor | None = None, floor: float | Tensor = 1e-4
-) -> Tensor:
-    """Distance of two complex spectrograms, per item.
-
-    Args:
-        estimate: complex `[batch, n_bins, n_frames]`.
-        target: the same shape.
-        kind: "complex" mean |E - T|^2; "magnitude" mean ||E| - |T||; "log-magnitude" mean
-            |ln(|E| + floor) - ln(|T| + floor)|; "convergence" Frobenius norm of |E| - |T| over that of |T|
-            (S. Arik et al., 2018, eq. 2).
-        mask: weights `[batch, n_bins, 1]`, as from `band_mask`.
-        floor: added inside the log and, times the number of values, under the convergence; a number or `[batch]`.
-
-    Returns:
-        `[batch]`.
-    """
-    if estimate.shape != target.shape:
-        raise AudiodiffError(
-            f"Spectrograms of shapes {list(estimate.shape)} and {list(target.shape)} cannot be compared."
-        )
-    if kind == "complex":
-        difference = estimate - target
-        return _mean(difference.real.square() + difference.imag.square(), mask)
-    level = floor[:, None, None] if isinstance(floor, Tensor) else floor
-    ours, theirs = _magnitude(estimate), _magnitude(target)
-    if kind == "magnitude":
-        return _mean((ours - theirs).abs(), mask)
-    if kind == "log-magnitude":
-        return _mean(((ours + level).log() - (theirs + level).log()).abs(), mask)
-    if kind == "convergence":
-        error, energy = _mean((ours - theirs).square(), mask), _mean(theirs.square(), mask)
-        return ((error + 1e-14) / (energy + (floor**2))).sqrt()
-    known = "'complex', 'magnitude', 'log-magnitude', 'convergence'"
-    raise AudiodiffError(f"Unknown distance {kind!r}; expected one of {known}.")
 
 
 def _transforms(spec: MelSpec, n_samples: int) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:

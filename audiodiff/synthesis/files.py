@@ -18,16 +18,14 @@ from audiodiff.atomic import check_target
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import check_extension
 from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
-from audiodiff.synthesis.edit_settings import EditSettings, InterpolateSettings, VarySettings, clip_of_edit
-from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.machine import this_machine
 from audiodiff.synthesis.provenance import AudioRecord, ModelRecord, ProvenanceRecord, TaggedAudioWriter, check_sidecar
-from audiodiff.synthesis.recording import samples_per_latent
 from audiodiff.synthesis.resolved import ResolvedClip
 from audiodiff.synthesis.settings import GenerateSettings, Resolved, changed, values_of
 from audiodiff.synthesis.source import Source
 from audiodiff.synthesis.streams import Stream
-from audiodiff.synthesis.verbs import VERBS, Verb
+from audiodiff.synthesis.verb import Verb
+from audiodiff.synthesis.verbs import VERBS
 from audiodiff.torch_state import standard_state
 
 WAV_BYTES = (1 << 32) - (1 << 16)
@@ -47,6 +45,7 @@ class FileReport:
         seconds: its length.
         sample_rate: Hz.
         channels: of the file.
+        settings: what was asked for.
         resolved: every setting as it was used.
         clipped: samples beyond full scale, which were cut to it.
         notes: sentences about what was not done as asked, or what an input lacks.
@@ -60,6 +59,7 @@ class FileReport:
     seconds: float
     sample_rate: int
     channels: int
+    settings: Any
     resolved: Any
     clipped: int
     notes: tuple[str, ...]
@@ -76,8 +76,8 @@ class FileReport:
 
     @property
     def seed(self) -> int:
-        """Seed of the noise."""
-        return self.sampling.seed
+        """Seed of the noise; 0 where there is none."""
+        return seed_of(self.resolved)
 
     @property
     def real_time_factor(self) -> float:
@@ -116,14 +116,14 @@ def run_file(
     verb, opened = VERBS[name], [each if isinstance(each, Source) else Source(each) for each in sources]
     job = Job(verb, synthesizer, opened, Path(target), provenance=provenance, sidecar=sidecar)
     job.check()
-    settings = settled(synthesizer, settings, opened)
-    resolved = verb.resolve(synthesizer, settings) if verb.streams else resolve_clip(synthesizer, settings)
-    return job.run(settings, resolved, on_progress, on_estimate)
+    settings = verb.settle(synthesizer, settings, opened)
+    return job.run(settings, verb.resolve(synthesizer, settings), on_progress, on_estimate)
 
 
+@standard_state()
 def apply(
     name: str,
-    synthesizer: LatentSynthesizer,
+    synthesizer: Any,
     sounds: Sequence[Sound],
     settings: Any,
     on_progress: OnProgress | None = None,
@@ -144,27 +144,9 @@ def apply(
     """
     verb = VERBS[name]
     _check_inputs(verb, len(sounds))
-    clip: Clip = verb.make(synthesizer, sounds, settings, resolve_clip(synthesizer, settings), on_progress, on_estimate)
+    resolved = verb.resolve(synthesizer, settings)
+    clip: Clip = verb.make(synthesizer, sounds, settings, resolved, on_progress, on_estimate)
     return clip
-
-
-def settled(synthesizer: Any, settings: Any, sources: Sequence[Source]) -> Any:
-    """Return settings with what the files decide: a variation of a loop that was made by audiodiff is one."""
-    if isinstance(settings, VarySettings) and any(
-        source.loops(synthesizer.sample_rate, samples_per_latent(synthesizer)) for source in sources
-    ):
-        return changed(settings, {"loop": True})
-    return settings
-
-
-def resolve_clip(synthesizer: LatentSynthesizer, settings: GenerateSettings | EditSettings) -> ResolvedClip:
-    """Return a clip with what the model recommends filled in."""
-    if isinstance(settings, GenerateSettings):
-        return synthesizer.resolve(settings)
-    between = None
-    if isinstance(settings, InterpolateSettings) and settings.prompts is not None:
-        between = (settings.prompts, settings.position)
-    return synthesizer.resolve(clip_of_edit(settings), between=between)
 
 
 def check_output(source: Path | None, target: Path) -> None:
@@ -242,6 +224,7 @@ class Job:
             seconds=written / made.sample_rate,
             sample_rate=made.sample_rate,
             channels=channels,
+            settings=settings,
             resolved=resolved,
             clipped=made.clipped if isinstance(made, Clip) else clipped,
             notes=(*made.notes, *notes),
@@ -256,13 +239,14 @@ class Job:
         if not self.provenance:
             return None
         identity: ModelRecord | tuple[ModelRecord, ...] = self.synthesizer.identity
-        words = {"prompt": resolved.prompt, "negative": resolved.negative} if not self.verb.streams else {}
+        is_clip = isinstance(resolved, ResolvedClip)
+        words = {"prompt": resolved.prompt, "negative": resolved.negative} if is_clip else {}
         return partial(
             ProvenanceRecord,
             self.verb.name,
             identity if isinstance(identity, tuple) else (identity,),
-            resolved.values() if self.verb.streams else self._clip_values(settings, resolved),
-            resolved.sampling.seed,
+            self._clip_values(settings, resolved) if is_clip else resolved.values(),
+            seed_of(resolved),
             machine=this_machine(self.synthesizer.device),
             inputs=tuple(source.identity for source in self.sources),
             **words,
@@ -288,35 +272,44 @@ class Job:
             )
 
 
-def own_values(settings: EditSettings) -> dict[str, Any]:
+def seed_of(resolved: Any) -> int:
+    """The seed of resolved settings, 0 of those of a verb without noise."""
+    sampling: Resolved | None = getattr(resolved, "sampling", None)
+    return 0 if sampling is None else sampling.seed
+
+
+def own_values(settings: Any) -> dict[str, Any]:
     """The settings of an edit besides those of its clip, as JSON values."""
     return {item.name: _lists(getattr(settings, item.name)) for item in fields(settings) if item.name != "clip"}
 
 
 def settings_of(record: ProvenanceRecord) -> Any:
-    """The settings that the record of a clip tells of, of the class of its verb.
+    """The settings that the provenance record of a clip tells of, of the class of its verb.
 
     Raises:
         AudiodiffError: a setting is missing, unknown, or out of range.
     """
     kind = VERBS[record.verb].settings
+    names = [item.name for item in fields(kind)]
     # Two prompts are told in the settings; what stands as the prompt then is their mixture, in words.
     told = {"prompt": record.prompt, "negative": record.negative, "seed": record.seed}
     values = {key: _tuples(value) for key, value in record.settings.items() if key not in _OF_MODEL}
-    own = [item.name for item in fields(kind) if item.name != "clip"] if kind is not GenerateSettings else []
+    own = [] if kind is GenerateSettings else [name for name in names if name != "clip"]
     missing = [name for name in own if name not in values]
     if missing:
         raise AudiodiffError(
             f"the provenance record lacks the setting {missing[0]}, without which nothing can be made again."
         )
-    clip = {**told, **{name: value for name, value in values.items() if name not in own}}
-    odd = sorted(set(clip) - set(values_of(GenerateSettings())))
+    clip = {name: value for name, value in values.items() if name not in own}
+    odd = sorted({*clip} - ({*values_of(GenerateSettings())} if own == [] or "clip" in names else set()))
     if odd:
         raise AudiodiffError(
             f"the provenance record has the setting {odd[0]}, which this audiodiff does not know; update audiodiff."
         )
-    resolved = changed(GenerateSettings(), clip)
-    return resolved if kind is GenerateSettings else kind(clip=resolved, **{name: values[name] for name in own})
+    if own and "clip" not in names:
+        return kind(**values)
+    resolved = changed(GenerateSettings(), {**told, **clip})
+    return kind(clip=resolved, **{name: values[name] for name in own}) if own else resolved
 
 
 def _check_inputs(verb: Verb, count: int) -> None:

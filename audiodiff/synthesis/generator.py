@@ -1,18 +1,19 @@
 """A loaded model that makes clips: what `audiodiff.load("music")` gives."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiodiff.synthesis.clip import Clip, OnProgress, Sound, Waveform
-from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings, InterpolateSettings, VarySettings
+from audiodiff.synthesis.clip import OnProgress, Sound, Waveform
 from audiodiff.synthesis.files import apply
 from audiodiff.synthesis.latent import LatentSynthesizer
-from audiodiff.synthesis.settings import AudioLevel, GenerateSettings, Precision, Resolved, changed
+from audiodiff.synthesis.settings import AudioLevel, Precision, Resolved, built
 from audiodiff.synthesis.source import Source
+from audiodiff.synthesis.verbs import VERBS
 from audiodiff.synthesis.vocode import VocoderSynthesizer
 
 Given = Waveform | Sound | str | Path
@@ -90,8 +91,7 @@ class Generator:
             reference: a recording to sound like, for a model that was trained for it.
             options: see `ClipOptions`.
         """
-        given = [] if reference is None else [reference]
-        return self._make("generate", given, GenerateSettings(prompt=prompt, seconds=seconds), options).waveform
+        return self.apply("generate", reference, prompt=prompt, seconds=seconds, **options)
 
     def vary(
         self, clip: Given, *, prompt: str = "", strength: float = 0.4, **options: Unpack[ClipOptions]
@@ -104,7 +104,7 @@ class Generator:
             strength: how much is new, 0 to 1.
             options: see `ClipOptions`.
         """
-        return self._make("vary", [clip], VarySettings(strength=strength), {"prompt": prompt, **options}).waveform
+        return self.apply("vary", clip, prompt=prompt, strength=strength, **options)
 
     def inpaint(
         self,
@@ -126,8 +126,8 @@ class Generator:
             crossfade: how long old and new fade into each other, inside the regions (s).
             options: see `ClipOptions`.
         """
-        settings = InpaintSettings(tuple(regions), strength=strength, crossfade=crossfade)
-        return self._make("inpaint", [clip], settings, {"prompt": prompt, **options}).waveform
+        own = {"regions": tuple(regions), "strength": strength, "crossfade": crossfade}
+        return self.apply("inpaint", clip, prompt=prompt, **own, **options)
 
     def extend(
         self,
@@ -151,8 +151,8 @@ class Generator:
             trim: how much of its end is made anew, such as a fade (s).
             options: see `ClipOptions`.
         """
-        settings = ExtendSettings(seconds=seconds, before=before, crossfade=crossfade, trim=trim)
-        return self._make("extend", [clip], settings, {"prompt": prompt, **options}).waveform
+        own = {"seconds": seconds, "before": before, "crossfade": crossfade, "trim": trim}
+        return self.apply("extend", clip, prompt=prompt, **own, **options)
 
     def interpolate(
         self,
@@ -176,14 +176,28 @@ class Generator:
             strength: how much of the clips is new, 0 to 1.
             options: see `ClipOptions`.
         """
-        settings = InterpolateSettings(position, strength=strength, prompts=prompts)
-        given = [clip for clip in (first, second) if clip is not None]
-        return self._make("interpolate", given, settings, {"prompt": prompt, **options}).waveform
+        own = {"position": position, "prompts": prompts, "strength": strength}
+        return self.apply("interpolate", first, second, prompt=prompt, **own, **options)
 
-    def _make(self, verb: str, given: Sequence[Given], settings: Any, options: Any) -> Clip:
-        values = {name: value for name, value in options.items() if name != "on_progress"}
-        sounds = [self._sound(each) for each in given]
-        return apply(verb, self.synthesizer, sounds, changed(settings, values), options.get("on_progress"))
+    def apply(
+        self, verb: str, *given: Given | None, on_progress: OnProgress | None = None, **values: Any
+    ) -> NDArray[np.float32]:
+        """Do what a verb does; `music.apply("vary", clip, strength=0.3)` is `music.vary(clip, strength=0.3)`.
+
+        Args:
+            verb: one of `audiodiff.synthesis.verbs.VERBS` that make clips; each of them is a method, too.
+            given: the recordings that go in; `None` is none.
+            on_progress: called with the steps done and the steps in all.
+            values: its settings by name; what is not given is as usual.
+        """
+        sounds = [self._sound(each) for each in given if each is not None]
+        return apply(verb, self.synthesizer, sounds, built(VERBS[verb].settings, values), on_progress).waveform
+
+    def __getattr__(self, name: str) -> Callable[..., NDArray[np.float32]]:
+        """Return the method of a verb that is not written out above."""
+        if name not in VERBS or VERBS[name].streams:
+            raise AttributeError(f"a {type(self).__name__} has no {name!r}")
+        return partial(self.apply, name)
 
     def _sound(self, given: Given) -> Sound:
         if isinstance(given, str | Path):

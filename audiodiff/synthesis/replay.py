@@ -5,10 +5,8 @@ recording) is refused before anything is written.
 """
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -16,13 +14,11 @@ from audiodiff._version import __version__
 from audiodiff.diffusion.names import sampler_name
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import ASSETS, find_checkpoint, pretrained_names
-from audiodiff.signal.limits import HIGHEST_RATE, LOWEST_RATE
-from audiodiff.signal.mel import from_dict
+from audiodiff.models.kinds import imported
 from audiodiff.signal.sample_hash import samples_sha256
 from audiodiff.synthesis.clip import OnProgress
-from audiodiff.synthesis.files import Job, check_output, resolve_clip, settings_of, settled
+from audiodiff.synthesis.files import Job, check_output, settings_of
 from audiodiff.synthesis.latent import LatentSynthesizer
-from audiodiff.synthesis.load import load_generator, load_vocoder
 from audiodiff.synthesis.machine import threads
 from audiodiff.synthesis.provenance import (
     FORMAT,
@@ -32,11 +28,9 @@ from audiodiff.synthesis.provenance import (
     file_sha256,
     read_provenance,
 )
-from audiodiff.synthesis.settings import Sampling, VocodeFileSettings, VocodeSettings
 from audiodiff.synthesis.source import Source
+from audiodiff.synthesis.told import setting
 from audiodiff.synthesis.top_bands import checked_limits
-from audiodiff.synthesis.upsample import load_upsampler
-from audiodiff.synthesis.upsample_settings import UpsampleSettings
 from audiodiff.synthesis.verbs import VERBS
 
 _COUNTS = ("no", "one", "two")
@@ -67,7 +61,7 @@ class ReplayContext:
     def find_model(self, wanted: ModelRecord) -> str | Path:
         """Return the name or folder of a model with the very weights that the record names.
 
-        Only models of the package are found by themselves: a record may come from anybody, and must not make this
+        Only models of the package are found by themselves: a record is written by anybody, and must not make this
         machine fetch what it names.
 
         Raises:
@@ -126,7 +120,7 @@ class ReplayReport:
     Attributes:
         path: the file written.
         record: the record that was followed.
-        again: the record of the file written.
+        again: the provenance record of the file written.
         identical: whether the samples are the same bit for bit, as decoded or as given to the encoder.
         reasons: if they are not, what differs that may have caused it.
         untouched: whether the samples in the original are still those of its record; `None` if only the record is here.
@@ -167,8 +161,7 @@ def replay(
     if record.format > FORMAT:
         raise AudiodiffError(
             f"the provenance record of {source} has format {record.format} (audiodiff {record.audiodiff_version}), "
-            "and this "
-            f"audiodiff {__version__} replays up to {FORMAT}; update audiodiff."
+            f"and this audiodiff {__version__} replays up to {FORMAT}; update audiodiff."
         )
     if record.verb not in VERBS:
         raise AudiodiffError(
@@ -217,87 +210,40 @@ def differences(record: ProvenanceRecord, again: ProvenanceRecord) -> tuple[str,
     cores = os.cpu_count() or 1
     if record.machine.threads > cores:
         found.append(f"{record.machine.threads} threads, but {cores} cores here")
-    return tuple(found or ["all that the record says is the same; processors of another make round otherwise"])
+    return tuple(found or ["all that the record tells is the same; processors of another make round otherwise"])
 
 
 def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord:
-    """Do what a record names once more."""
+    """Do what a record tells of once more."""
     verb = VERBS[record.verb]
-    n_models = 1 if verb.streams else 2
-    if len(record.models) != n_models or len(record.inputs) not in verb.inputs:
+    if len(record.models) != verb.n_models or len(record.inputs) not in verb.inputs:
         inputs = " or ".join(_COUNTS[number] for number in verb.inputs)
         raise AudiodiffError(
-            f"the provenance record of {context.source} is damaged: {verb.name} takes {_COUNTS[n_models]} model"
-            f"{'s' if n_models > 1 else ''} and {inputs} input{'s' if verb.inputs[-1] > 1 else ''}."
+            f"the provenance record of {context.source} is damaged: {verb.name} takes {_COUNTS[verb.n_models]} model"
+            f"{'' if verb.n_models == 1 else 's'} and {inputs} input{'s' if verb.inputs[-1] > 1 else ''}."
         )
     if len(record.inputs) > 1 and context.recording is not None and not context.recording.is_dir():
         raise AudiodiffError(f"{context.source} was made from two files; give the folder where both are with --input.")
-    prepare = {"vocode": _vocoding, "upsample": _upsampling}.get(verb.name, _clip)
-    load = prepare(record, context)
+    settings, resolve = (settings_of(record), None) if verb.remake is None else verb.remake(record)
+    chosen = context.find_model(record.models[0]) if record.models else ""
     sources = [Source(context.find_input(item)) for item in record.inputs]
-    synthesizer, settings, resolved = load()
+    synthesizer = imported(verb.loader)(chosen, device=context.device)
+    if isinstance(synthesizer, LatentSynthesizer):
+        _set_up(synthesizer, record, context)
     job = Job(verb, synthesizer, sources, context.target)
     job.check()
-    if resolved is None:
-        settings = settled(synthesizer, settings, sources)
-        resolved = resolve_clip(synthesizer, settings)
+    if resolve is None:
+        settings = verb.settle(synthesizer, settings, sources)
+        resolved = verb.resolve(synthesizer, settings)
+    else:
+        resolved = resolve(synthesizer)
     again = job.run(settings, resolved, context.on_progress).record
     assert again is not None
     return again
 
 
-Loader = Callable[[], tuple[Any, Any, Any]]
-"""Loads the model, and returns it with the settings, and with these resolved where the record says more of them."""
-
-
-def _clip(record: ProvenanceRecord, context: ReplayContext) -> Loader:
-    settings, chosen = settings_of(record), context.find_model(record.models[0])
-    return lambda: (_latent_synthesizer(record, context, chosen), settings, None)
-
-
-def _vocoding(record: ProvenanceRecord, context: ReplayContext) -> Loader:
-    settings = VocodeSettings(_sampling(record), level=setting(record, "level", str))
-    piece_frames, rate = setting(record, "piece_frames", int), setting(record, "output_rate", int)
-    mel = setting(record, "mel", dict, optional=True)
-    level = setting(record, "reference_level_db", float, optional=True)
-    if piece_frames < 1 or not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        raise AudiodiffError(
-            f"the provenance record of {context.source} is damaged: its pieces or its rate are out of range."
-        )
-    chosen = context.find_model(record.models[0])
-
-    def load() -> tuple[Any, Any, Any]:
-        synthesizer = load_vocoder(chosen, device=context.device)
-        synthesizer.reference_level_db = level
-        resolved = VERBS["vocode"].resolve(
-            synthesizer, VocodeFileSettings(settings, None if mel is None else from_dict(mel), rate)
-        )
-        return synthesizer, settings, replace(resolved, plan=replace(resolved.plan, piece_frames=piece_frames))
-
-    return load
-
-
-def _upsampling(record: ProvenanceRecord, context: ReplayContext) -> Loader:
-    settings = UpsampleSettings(
-        _sampling(record),
-        augmentation=setting(record, "augmentation", float),
-        replace=setting(record, "replace", bool),
-    )
-    window_frames = setting(record, "window_frames", int)
-    if window_frames < 1:
-        raise AudiodiffError(f"the provenance record of {context.source} is damaged: its windows are out of range.")
-    chosen = context.find_model(record.models[0])
-
-    def load() -> tuple[Any, Any, Any]:
-        synthesizer = load_upsampler(chosen, device=context.device)
-        return synthesizer, settings, replace(synthesizer.plan(settings), window_frames=window_frames)
-
-    return load
-
-
-def _latent_synthesizer(record: ProvenanceRecord, context: ReplayContext, chosen: str | Path) -> LatentSynthesizer:
-    """The latent model and the vocoder of a record."""
-    synthesizer = load_generator(chosen, device=context.device)
+def _set_up(synthesizer: LatentSynthesizer, record: ProvenanceRecord, context: ReplayContext) -> None:
+    """Hold the vocoder of a latent model against that of the record, and set what the record names the model."""
     theirs, ours = record.models[1].weights_sha256, synthesizer.identity[1].weights_sha256
     if theirs != ours:
         raise AudiodiffError(
@@ -313,38 +259,9 @@ def _latent_synthesizer(record: ProvenanceRecord, context: ReplayContext, chosen
     limits = setting(record, "band_limits", list) if "band_limits" in record.settings else []
     synthesizer.tolerance_seconds = tolerance
     synthesizer.band_limits = checked_limits(limits, synthesizer.model.mel_spec.n_mels)
-    return synthesizer
-
-
-def _sampling(record: ProvenanceRecord) -> Sampling:
-    """How a model without guidance sampled."""
-    return Sampling(
-        steps=setting(record, "steps", int),
-        sampler=setting(record, "sampler", str),
-        grid=setting(record, "grid", str),
-        precision=setting(record, "precision", str),
-        seed=record.seed,
-    )
-
-
-def setting(record: ProvenanceRecord, name: str, kind: type, *, optional: bool = False) -> Any:
-    """Return one setting of a record; a record may come from anybody, so its type is looked at.
-
-    Raises:
-        AudiodiffError: it is missing, or of another type.
-    """
-    value = record.settings.get(name)
-    if kind is float and type(value) is int:
-        value = float(value)
-    if not (type(value) is kind or (optional and value is None and name in record.settings)):
-        raise AudiodiffError(
-            f"the provenance record has the setting {name} {str(value)[:60]!r}; expected a value of type "
-            f"{kind.__name__}."
-        )
-    return value
 
 
 def _same_device(kind: str) -> str:
-    """Return the kind of device that a record names if there is one here, else what is best here."""
+    """Return the kind of device that a record tells of if there is one here, else what is best here."""
     here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     return kind if here.get(kind, False) else "auto"

@@ -8,14 +8,12 @@ import math
 import numbers
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, get_args
 
 from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES, sampler_name
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.limits import HIGHEST_RATE, LOWEST_RATE
-from audiodiff.signal.mel_spec import MelSpec
 
 Precision = Literal["fp32", "bf16"]
 Level = Literal["match", "keep"]
@@ -174,30 +172,6 @@ class VocodeSettings:
 
 
 @dataclass(frozen=True)
-class VocodeFileSettings:
-    """Settings of a file that is vocoded into another.
-
-    Attributes:
-        vocode: how.
-        mel: how a log-mel that goes in was computed; as the model takes it when `None`.
-        rate: rate of the output (Hz); the model's when `None`.
-    """
-
-    vocode: VocodeSettings = field(default_factory=VocodeSettings)
-    mel: MelSpec | None = None
-    rate: int | None = None
-
-    def __post_init__(self) -> None:
-        """Check every field.
-
-        Raises:
-            AudiodiffError: the rate is out of range.
-        """
-        make_plain(self)
-        check_range("rate", self.rate, LOWEST_RATE, HIGHEST_RATE, "Hz")
-
-
-@dataclass(frozen=True)
 class GenerateSettings:
     """Settings of one generated clip.
 
@@ -292,6 +266,22 @@ def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
         mine = {name: values[name] for name in values_of(inner) if name in values and name not in hidden}
         own |= {item.name: changed(inner, mine)} if mine else {}
     return replace(settings, **own)  # type: ignore[type-var]
+
+
+def built(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
+    """Return settings of a class with the values given, each found by its name as `values_of` gives them.
+
+    `None` leaves a value to its default.
+
+    Raises:
+        AudiodiffError: a value is missing, unknown or out of range.
+    """
+    given = {name: value for name, value in values.items() if value is not None}
+    needed = [item.name for item in fields(kind) if item.default is item.default_factory is MISSING]  # type: ignore[arg-type]
+    missing = [name for name in needed if name not in given]
+    if missing:
+        raise AudiodiffError(f"{missing[0]} is missing; give it.")
+    return changed(kind(**{name: given[name] for name in needed}), given)
 
 
 def with_given(settings: Settings, **values: Any) -> Settings:

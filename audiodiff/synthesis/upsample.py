@@ -57,6 +57,7 @@ class UpsamplePlan:
         window_frames: usual new frames per window; the last is half to one and a half as long.
         context_frames: frames around a window that its samples depend on.
         output_rate: rate of what comes out (Hz).
+        kept_hz: up to where the band of the input is kept.
     """
 
     sampling: Resolved
@@ -67,6 +68,7 @@ class UpsamplePlan:
     window_frames: int
     context_frames: int
     output_rate: int
+    kept_hz: float
 
     def values(self) -> dict[str, Any]:
         """Return the settings as a file keeps them.
@@ -158,7 +160,17 @@ class UpsamplerSynthesizer:
         frames_per_second = self.sample_rate / model.hop_length
         # New audio for at least eight times the context of one side, or the overlap would cost more than a quarter.
         window = max(math.ceil(self._window_seconds * frames_per_second), 8 * context)
-        return UpsamplePlan(sampling, augmentation, settings.replace, times, calls, window, context, self.sample_rate)
+        return UpsamplePlan(
+            sampling,
+            augmentation,
+            settings.replace,
+            times,
+            calls,
+            window,
+            context,
+            self.sample_rate,
+            self.bands.kept_hz,
+        )
 
     def try_out(self, noise: Array) -> Array:
         """Process noise `[n_samples]` at the model's rate, as `audiodiff doctor` does: that it works, and how fast."""

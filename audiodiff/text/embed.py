@@ -40,11 +40,6 @@ class Embedded:
     n_dropped: int
     dropped_text: tuple[str, ...]
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether the prompt says nothing, so that generation is unconditional."""
-        return all(not len(part.tokens) for part in self.parts)
-
 
 def embed_prompt(prompt: Prompt, encoder: TextEncoder) -> Embedded:
     """Encode a prompt; parts of weight 0 are left out.

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiodiff.cli.vocode import EXAMPLE
 from audiodiff.models import find
 from audiodiff.signal.tags import write_tags
+from audiodiff.synthesis.verbs.vocode import EXAMPLE
 
 
 @pytest.fixture

@@ -1,26 +1,21 @@
 """Options come from the settings of the verbs, and their help from the docstrings."""
 
 import argparse
+from pathlib import Path
 
 import pytest
 
 from audiodiff.cli.main import build_parser
-from audiodiff.cli.settings_options import add_settings, attribute_docs, described, option_values
-from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings, InterpolateSettings
-from audiodiff.synthesis.settings import GenerateSettings, changed, values_of
+from audiodiff.cli.settings_options import given
+from audiodiff.synthesis.described import attribute_docs, described
+from audiodiff.synthesis.settings import GenerateSettings, built, changed
 from audiodiff.synthesis.verbs import VERBS
+from audiodiff.synthesis.verbs.extend import ExtendSettings
+from audiodiff.synthesis.verbs.inpaint import InpaintSettings
+from audiodiff.synthesis.verbs.vocode import EXAMPLE
 
-IN_OTHER_WORDS = {
-    "generate": {"prompt"},
-    "vary": {"loop"},
-    "inpaint": {"regions"},
-    "interpolate": {"position"},
-    "vocode": {"guidance", "rescale", "window_seconds", "level"},
-    "upsample": {"guidance", "rescale"},
-}
-"""Values that are arguments, options of another name, or none at all."""
-
-BASES = {"inpaint": InpaintSettings(((1, 2),)), "interpolate": InterpolateSettings(0.5)}
+GIVEN = {"interpolate": {"prompts": ["a", "b"]}, "vocode": {"input": EXAMPLE}}
+"""What makes a command line complete."""
 
 
 def parser_of(verb: str) -> argparse.ArgumentParser:
@@ -28,37 +23,39 @@ def parser_of(verb: str) -> argparse.ArgumentParser:
     return action.choices[verb]
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_options_are_the_values_of_the_settings(verb: str) -> None:
-    base = BASES.get(verb) or VERBS[verb].settings()
-    own = {*vars(base)} if verb != "generate" else set()
-    wanted = {*values_of(base)} - (set(VERBS[verb].from_input) - own) - IN_OTHER_WORDS.get(verb, set())
-    options = {action.dest: action for action in parser_of(verb)._actions}
-    assert wanted <= {*options}
-    for name in wanted:
-        assert options[name].help, name
-    about_files = {"help", "debug", "output", "model", "device", "no_provenance", "sidecar", "count"}
-    inputs = {"clip", "clips", "input", "example", "reference", "region", "keep_level", "prompt"}
-    assert {*options} - about_files - inputs == wanted - inputs
+@pytest.mark.parametrize("name", VERBS)
+def test_options_are_the_values_of_the_settings(name: str) -> None:
+    verb = VERBS[name]
+    actions = {action.dest: action for action in parser_of(name)._actions}
+    about_files = {"help", "debug", "output", "no_provenance", "sidecar", *(("model", "device") if verb.model else ())}
+    assert {*actions} - about_files == verb.values
+    assert all(action.help for action in actions.values())
+    settings = {*described(verb.settings)}
+    assert {*verb.hidden} <= settings
+    missing = settings - verb.values - {*verb.hidden} - {*verb.from_input}
+    assert not missing
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_without_options_the_settings_are_the_usual_ones(verb: str) -> None:
-    base = BASES.get(verb) or VERBS[verb].settings()
-    skip = {"regions", "position", "prompts", "mel"}
-    parser = argparse.ArgumentParser()
-    add_settings(parser, VERBS[verb].settings, skip=skip)
-    assert changed(base, option_values(parser.parse_args([]), VERBS[verb].settings, skip=skip)) == base
+@pytest.mark.parametrize("name", VERBS)
+def test_without_options_the_settings_are_the_usual_ones(name: str) -> None:
+    verb = VERBS[name]
+    words = [word for each in verb.arguments if each.needed for word in ([each.flag] if each.flag else []) + ["0:1"]]
+    words += ["-o", "out.wav"]
+    _, values = verb.read({**given(parser_of(name).parse_args(words), verb), **GIVEN.get(name, {})})
+    usual = InpaintSettings(((0.0, 1.0),)) if name == "inpaint" else verb.settings()
+    values.pop("count", None)
+    settings = built(verb.settings, values)
+    assert settings == changed(usual, {key: values[key] for key in ("prompt", "prompts") if key in values})
 
 
 def test_options_reach_the_settings_that_they_are_of() -> None:
-    parser = argparse.ArgumentParser()
-    add_settings(parser, ExtendSettings)
-    words = ["--steps", "3", "--seconds", "2", "--interval", "0.1", "0.5", "--before", "--sampler", "arc"]
-    words += ["--level", "peak", "--key", "A"]
-    settings = changed(ExtendSettings(), option_values(parser.parse_args(words), ExtendSettings))
-    assert (settings.seconds, settings.before, settings.clip.seconds) == (2.0, True, 10.0)
-    assert (settings.clip.guidance_interval, settings.clip.level, settings.clip.key) == ((0.1, 0.5), "peak", "A")
+    words = ["clip.wav", "--steps", "3", "--seconds", "2", "--interval", "0.1", "0.5", "--before", "--sampler", "arc"]
+    words += ["--key", "A", "--trim", "0.5"]
+    files, values = VERBS["extend"].read(given(parser_of("extend").parse_args(words), VERBS["extend"]))
+    settings = built(ExtendSettings, {key: value for key, value in values.items() if key != "count"})
+    assert files == [Path("clip.wav")]
+    assert (settings.seconds, settings.before, settings.trim, settings.clip.seconds) == (2.0, True, 0.5, 10.0)
+    assert (settings.clip.guidance_interval, settings.clip.key) == ((0.1, 0.5), "A")
     assert (settings.clip.sampling.steps, settings.clip.sampling.sampler) == (3, "adams_pc")
 
 

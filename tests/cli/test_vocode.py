@@ -15,10 +15,10 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from audiodiff.cli import main as main_module
-from audiodiff.cli import vocode as vocode_command
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.mel import MelSpec, log_mel, preset
 from audiodiff.synthesis import vocode
+from audiodiff.synthesis.verbs.vocode import EXAMPLE
 
 RATE = 22050
 
@@ -65,7 +65,7 @@ def test_the_seed_is_heard(command, checkpoint, clip, tmp_path) -> None:
 def test_the_example_of_the_package(command, checkpoint, tmp_path) -> None:
     done = command("vocode", "--example", "-o", tmp_path / "out.wav", "--model", checkpoint, "--steps", 1)
     assert done.status == 0
-    assert soundfile.info(tmp_path / "out.wav").frames == soundfile.info(vocode_command.EXAMPLE).frames
+    assert soundfile.info(tmp_path / "out.wav").frames == soundfile.info(EXAMPLE).frames
 
 
 @pytest.mark.parametrize(("rate", "n_samples"), [(16000, 8001), (44100, 9999), (8000, 1), (22050, 1), (48000, 2)])

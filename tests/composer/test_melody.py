@@ -4,12 +4,14 @@ import pytest
 
 from audiodiff.composer.instruments import INSTRUMENTS
 from audiodiff.composer.melody import FIGURES, melody
-from audiodiff.composer.plan import Plan, Span
+from audiodiff.composer.plan import HarmonicPlan, Span
 from audiodiff.composer.score import Note
 from audiodiff.composer.theory import Key, diatonic
 
 KEY = Key(0, "major")
-PLAN = Plan(KEY, 100.0, 4, 8, tuple(Span(4.0 * bar, 4.0, diatonic(KEY, (0, 3, 4, 0)[bar % 4])) for bar in range(8)))
+PLAN = HarmonicPlan(
+    KEY, 100.0, 4, 8, tuple(Span(4.0 * bar, 4.0, diatonic(KEY, (0, 3, 4, 0)[bar % 4])) for bar in range(8))
+)
 
 
 def bar_of(notes: list[Note], bar: int) -> list[tuple[float, int]]:

@@ -8,9 +8,10 @@ import pytest
 
 gr = pytest.importorskip("gradio", reason="the extra demo")
 
-from audiodiff.cli import extend, generate, inpaint, interpolate, upsample, vary, vocode  # noqa: E402
+from audiodiff.cli.verb_command import VerbCommand  # noqa: E402
 from audiodiff.errors import AudiodiffError  # noqa: E402
 from audiodiff.synthesis.provenance import read_provenance  # noqa: E402
+from audiodiff.synthesis.verbs import VERBS  # noqa: E402
 from demo import handlers, widgets  # noqa: E402
 from demo.app import build_app  # noqa: E402
 from demo.app_state import AppState, Models, open_state  # noqa: E402
@@ -40,52 +41,28 @@ def public(app: Any) -> list[str]:
 
 def test_the_page_has_its_tabs_and_its_api(app: Any) -> None:
     assert tabs(app) == ["Create", "Edit", *WAYS, "Vocoder", "Upsample", "Library", "Inspect"]
-    assert public(app) == [
-        "generate", "loop", "vary", "inpaint", "extend", "interpolate", "vocode", "upsample", "inspect", "replay",
-        "stop",
-    ]  # fmt: skip
+    assert public(app) == [*VERBS, "loop", "inspect", "replay", "stop"]
     assert not app.analytics_enabled
 
 
-@pytest.mark.parametrize(
-    ("module", "required"),
-    [
-        (generate, ["prompt"]),
-        (vary, ["clip"]),
-        (inpaint, ["clip", "region"]),
-        (extend, ["clip"]),
-        (interpolate, []),
-        (vocode, ["input"]),
-        (upsample, ["input"]),
-    ],
-)
-def test_the_arguments_of_the_api_are_those_of_the_command_line(app: Any, module: Any, required: list[str]) -> None:
-    name = module.__name__.rpartition(".")[2]
+REQUIRED = {"generate": ["prompt"], "inpaint": ["clip", "region"], "interpolate": [], "vocode": ["input"]}
+LOCAL = {"example", "guidance_interval", "rate", "mel"}
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_the_arguments_of_the_api_are_those_of_the_command_line(app: Any, name: str) -> None:
     subparsers = argparse.ArgumentParser().add_subparsers()
-    module.add_parser(subparsers)
+    VerbCommand(VERBS[name]).add_parser(subparsers)
     known = {action.dest: action for action in subparsers.choices[name]._actions}
-    parameters = app.get_api_info()["named_endpoints"][f"/{name}"]["parameters"]
-    for parameter in parameters:
-        called = parameter["parameter_name"]
-        if called == "format":  # -o has it in the name of the file
-            continue
-        assert called in known
-        if called not in ("count", *required) and parameter["parameter_default"] not in (None, ""):
-            assert parameter["parameter_default"] in (known[called].default, 8.0)
-    assert [p["parameter_name"] for p in parameters if not p["parameter_has_default"]] == required
-    left_out = {
-        "no_provenance",
-        "sidecar",
-        "model",
-        "device",
-        "output",
-        "help",
-        "example",
-        "guidance_interval",
-        "rate",
-        "mel",
+    parameters = {
+        each["parameter_name"]: each for each in app.get_api_info()["named_endpoints"][f"/{name}"]["parameters"]
     }
-    assert set(known) - {parameter["parameter_name"] for parameter in parameters} <= left_out
+    assert {*parameters} == VERBS[name].values - LOCAL | {"format"}  # which -o has in the name of the file
+    required = [called for called, each in parameters.items() if not each["parameter_has_default"]]
+    assert required == REQUIRED.get(name, [VERBS[name].arguments[0].name])
+    for called in {*parameters} - {*required, "format", "count"}:
+        default = parameters[called]["parameter_default"]
+        assert default in (None, "", known[called].default, 8.0), called
 
 
 @pytest.mark.parametrize(

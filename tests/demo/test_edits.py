@@ -21,10 +21,9 @@ def ignore(update: Update) -> None:
 
 def edit(name: str, state: AppState, clip: Path | str | None, report: Any = ignore, **given: Any) -> Created:
     request = {key: given.pop(key) for key in ClipRequest.__dataclass_fields__ if key in given}
-    function = getattr(edits, name)
     own = {"clips": clip} if name == "interpolate" else {"clip": clip}
-    return function(
-        state, report, user="me", request=ClipRequest(**{"prompt": "", "steps": 2, **request}), **own, **given
+    return edits.edit(
+        state, report, name, user="me", request=ClipRequest(**{"prompt": "", "steps": 2, **request}), **own, **given
     )
 
 
@@ -116,7 +115,6 @@ def test_the_page_has_two_places_for_clips_and_two_for_prompts(
     ("name", "given", "message"),
     [
         ("vary", {"strength": 1.5}, "strength is 1.5"),
-        ("vary", {"strength": None}, "strength is missing"),
         ("vary", {"prompt": "(flute"}, "never closed"),
         ("vary", {"steps": 51}, "from 1 to 50"),
         ("inpaint", {"region": ""}, "no region is given"),
@@ -142,11 +140,11 @@ def test_what_cannot_be_done_gets_a_sentence(
         ({"count": 1}, "from 2 to 4"),
         ({"clips": 1}, "give two"),
         ({"clips": 0}, "give two"),
-        ({"prompts": ["a"]}, "expected two texts"),
-        ({"prompts": "ab"}, "expected two texts"),
+        ({"prompts": ["a"]}, "expected 2 texts"),
+        ({"prompts": "ab"}, "expected 2 texts"),
         ({"prompts": ["a", 3]}, "must be text"),
         ({"prompts": ["a", "(b"]}, "never closed"),
-        ({"prompts": ["a", "b"], "prompt": "c"}, "leave the one out"),
+        ({"prompts": ["a", "b"], "prompt": "c"}, "give one of them"),
     ],
 )
 def test_what_has_no_middle_gets_a_sentence(state: AppState, voice: Path, given: dict[str, Any], message: str) -> None:

@@ -159,7 +159,7 @@ def test_a_job_that_waits_longer_than_files_are_kept_is_done_all_the_same(
         "generate": lambda report: generate(state, report, count=2).clips[1].path,
         "reference": lambda report: generate(state, report, reference=uploaded(state, voice)).clips[0].path,
         "vary": lambda report: (
-            edits.vary(state, report, user="me", clip=uploaded(state, voice), request=ClipRequest("", steps=2))
+            edits.edit(state, report, "vary", user="me", clip=uploaded(state, voice), request=ClipRequest("", steps=2))
             .clips[0]
             .path
         ),

@@ -122,12 +122,12 @@ def test_an_upsampled_call_is_made_again_from_its_original(state: AppState, call
 def test_edits_are_made_again_from_the_clips_that_they_were_made_of(
     state: AppState, clip: Path, tmp_path: Path
 ) -> None:
-    varied = edits.vary(state, ignore, user="me", clip=clip, request=ClipRequest(None, seed=1)).clips[0].path
+    varied = edits.edit(state, ignore, "vary", user="me", clip=clip, request=ClipRequest(None, seed=1)).clips[0].path
     renamed = tmp_path / "upload_1.flac"
     renamed.write_bytes(clip.read_bytes())
     assert provenance.replay(state, ignore, user="me", input=varied, recording=[str(renamed)]).identical
     between = (
-        edits.interpolate(state, ignore, user="me", clips=[clip, varied], request=ClipRequest("flute", count=2))
+        edits.edit(state, ignore, "interpolate", user="me", clips=[clip, varied], request=ClipRequest("flute", count=2))
         .clips[1]
         .path
     )

@@ -15,8 +15,8 @@ from audiodiff.cli import evaluate as command
 from audiodiff.data.prepare import prepare
 from audiodiff.errors import AudiodiffError
 from audiodiff.evaluation import evaluate as module
-from audiodiff.evaluation.evaluate import Clip, evaluate, folder_clips
-from audiodiff.evaluation.report import RECORDINGS, ClipResult, EvaluationReport
+from audiodiff.evaluation.evaluate import EvaluationClip, evaluate, folder_clips
+from audiodiff.evaluation.report import RECORDINGS, ClipScores, EvaluationReport
 from audiodiff.metrics.inputs import MissingPackageError
 from audiodiff.signal.mel import PRESETS
 
@@ -27,7 +27,7 @@ CHEAP = ("log_mel_l1", "mr_stft")
 
 def clip(name="a.wav", seconds=0.3, sample_rate=16_000, group="all clips", seed=0):
     samples = 0.1 * np.random.default_rng(seed).standard_normal(round(seconds * sample_rate))
-    return Clip(name, samples.astype(np.float32), sample_rate, group)
+    return EvaluationClip(name, samples.astype(np.float32), sample_rate, group)
 
 
 def halve(waveform, sample_rate):
@@ -113,7 +113,7 @@ def test_progress_counts_systems_and_clips():
 
 def _report():
     results = [
-        ClipResult(system, name, "g", 2.0, 0.5, 0.25, {"pesq_wb": score, "distill_mos": 2 * score})
+        ClipScores(system, name, "g", 2.0, 0.5, 0.25, {"pesq_wb": score, "distill_mos": 2 * score})
         for system, scores in ((RECORDINGS, (2.0, 2.0, 2.5)), ("ours", (1.0, 1.5, 1.25)))
         for name, score in zip("abc", scores, strict=True)
     ]

@@ -10,10 +10,8 @@ from audiodiff.nn.condition import (
     Condition,
     ConditionEmbedding,
     KnownEmbedding,
-    concat_conditions,
     drop_conditions,
     drop_parts,
-    null_condition_like,
     repeat_condition,
 )
 
@@ -44,7 +42,7 @@ def test_nothing_known_is_the_same_however_it_is_said() -> None:
     everything = torch.ones(3, dtype=torch.bool)
     loud = cond._replace(tokens=torch.full_like(cond.tokens, torch.inf))
     without = network(None, 3)
-    for null in (null_condition_like(cond), drop_conditions(cond, everything), drop_conditions(loud, everything)):
+    for null in (drop_conditions(cond, everything), drop_conditions(loud, everything)):
         embedded = network(null, 3)
         torch.testing.assert_close(embedded.vector, without.vector)
         assert embedded.tokens is not None
@@ -84,21 +82,6 @@ def test_dropping_parts_takes_each_part_by_itself() -> None:
     assert dropped.classes.tolist() == [[1, 2], [1, 2], [0, 2]]
     assert dropped.beats.isnan().any(dim=1).tolist() == [False, True, False]
     assert dropped.known.isnan().all(dim=(1, 2)).tolist() == [False, False, True]
-
-
-def test_conditions_of_different_lengths_stack() -> None:
-    short, long = condition(1, 2), condition(2, 5)
-    both = concat_conditions(short, long, null_condition_like(short))
-    assert both.tokens.shape == (4, 5, 6)
-    assert both.mask[0].tolist() == [True, True, False, False, False]
-    assert torch.equal(both.mask[1:3], long.mask)
-    assert not both.mask[3].any()
-    unknown = short._replace(beats=short.beats[:, :0])
-    assert concat_conditions(unknown, long).beats.isnan().all(dim=1).tolist() == [True, False, False]
-    unknown = short._replace(known=short.known[..., :0])
-    assert concat_conditions(unknown, long).known.isnan().all(dim=(1, 2)).tolist() == [True, False, False]
-    torch.testing.assert_close(vector(both, 4)[:1], vector(short, 1))
-    torch.testing.assert_close(vector(both, 4)[3:], vector(None, 1))
 
 
 def test_repeating_goes_through_the_batch_again_and_again() -> None:

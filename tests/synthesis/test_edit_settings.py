@@ -3,15 +3,12 @@ import math
 import pytest
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.edit_settings import (
-    ExtendSettings,
-    InpaintSettings,
-    InterpolateSettings,
-    VarySettings,
-    clip_of_edit,
-    parse_region,
-)
+from audiodiff.synthesis.edit_settings import clip_of_edit
 from audiodiff.synthesis.settings import GenerateSettings, Sampling
+from audiodiff.synthesis.verbs.extend import ExtendSettings
+from audiodiff.synthesis.verbs.inpaint import InpaintSettings, parse_region
+from audiodiff.synthesis.verbs.interpolate import InterpolateSettings
+from audiodiff.synthesis.verbs.vary import VarySettings
 
 
 def test_regions_come_in_order_and_joined() -> None:
@@ -85,5 +82,4 @@ def test_without_anything_asked_for_there_is_no_guidance() -> None:
     for asked in ({"prompt": "flute"}, {"negative": "drums"}, {"tempo": 90.0}, {"source": "recorded"}):
         assert clip_of_edit(VarySettings(GenerateSettings(**asked))).sampling.guidance is None  # type: ignore[arg-type]
     assert clip_of_edit(VarySettings(GenerateSettings(sampling=Sampling(guidance=4.0)))).sampling.guidance == 4.0
-    assert clip_of_edit(InterpolateSettings(0.5, prompts=("flute", "drums"))).sampling.guidance is None
     assert clip_of_edit(InterpolateSettings(0.5)).sampling.guidance == 1.0

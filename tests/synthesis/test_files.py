@@ -10,13 +10,7 @@ import soundfile
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.tags import write_tags
 from audiodiff.synthesis.clip import FADE_SECONDS
-from audiodiff.synthesis.edit_settings import (
-    EditSettings,
-    ExtendSettings,
-    InpaintSettings,
-    InterpolateSettings,
-    VarySettings,
-)
+from audiodiff.synthesis.edit_settings import EditSettings
 from audiodiff.synthesis.files import FileReport, run_file, settings_of
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.provenance import read_provenance
@@ -24,6 +18,10 @@ from audiodiff.synthesis.replay import replay
 from audiodiff.synthesis.resolved import resolve_clip
 from audiodiff.synthesis.settings import GenerateSettings, Sampling, changed
 from audiodiff.synthesis.source import Source
+from audiodiff.synthesis.verbs.extend import ExtendSettings
+from audiodiff.synthesis.verbs.inpaint import InpaintSettings
+from audiodiff.synthesis.verbs.interpolate import InterpolateSettings
+from audiodiff.synthesis.verbs.vary import VarySettings
 from audiodiff.text.prompt import Prompt, parse_prompt
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones

@@ -7,12 +7,11 @@ import torch
 from audiodiff.diffusion.guidance import region_mask
 from audiodiff.diffusion.samplers import Denoise
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings
 from audiodiff.synthesis.files import apply
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.recording import encode_audio, load_init_audio
-from audiodiff.synthesis.verbs.extend import _passes
-from audiodiff.synthesis.verbs.inpaint import _groups
+from audiodiff.synthesis.verbs.extend import ExtendSettings, _passes
+from audiodiff.synthesis.verbs.inpaint import InpaintSettings, _groups
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
 

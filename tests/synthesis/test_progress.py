@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from audiodiff.synthesis.clip import OnProgress, stages
-from audiodiff.synthesis.edit_settings import ExtendSettings, InpaintSettings, InterpolateSettings, VarySettings
 from audiodiff.synthesis.files import apply
 from audiodiff.synthesis.latent import LatentSynthesizer
+from audiodiff.synthesis.verbs.extend import ExtendSettings
+from audiodiff.synthesis.verbs.inpaint import InpaintSettings
+from audiodiff.synthesis.verbs.interpolate import InterpolateSettings
+from audiodiff.synthesis.verbs.vary import VarySettings
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
 

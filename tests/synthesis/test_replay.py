@@ -32,7 +32,8 @@ from audiodiff.synthesis.provenance import (
     sidecar_path,
 )
 from audiodiff.synthesis.replay import ReplayContext, differences, replay
-from audiodiff.synthesis.settings import Sampling, VocodeFileSettings, VocodeSettings
+from audiodiff.synthesis.settings import Sampling, VocodeSettings
+from audiodiff.synthesis.verbs.vocode import VocodeFileSettings
 from audiodiff.synthesis.vocode import VocoderSynthesizer, load
 from tests.synthesis.records import RECORD, write, write_provenance
 from tests.synthesis.vocoder_fakes import recording, synthesizer

@@ -7,12 +7,12 @@ import torch
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis import recording
-from audiodiff.synthesis.edit_settings import InterpolateSettings, VarySettings
 from audiodiff.synthesis.files import apply
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.recording import encode_audio
 from audiodiff.synthesis.settings import GenerateSettings, Sampling, changed
-from audiodiff.synthesis.verbs.interpolate import slerp
+from audiodiff.synthesis.verbs.interpolate import InterpolateSettings, slerp
+from audiodiff.synthesis.verbs.vary import VarySettings
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
 

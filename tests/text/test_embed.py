@@ -18,7 +18,6 @@ def test_a_plain_prompt_is_its_states():
     ((weight, tokens),) = embedded.parts
     assert weight == 1.0
     assert torch.equal(tokens, encoder.encode(["warm piano"])[0].tokens)
-    assert not embedded.is_empty
     assert (embedded.n_dropped, embedded.dropped_text) == (0, ())
 
 
@@ -28,7 +27,6 @@ def test_the_empty_prompt_has_no_tokens(text):
     ((weight, tokens),) = embedded.parts
     assert weight == 1.0
     assert tokens.shape == (0, 6)
-    assert embedded.is_empty
 
 
 def test_weights_move_states_from_and_to_the_empty_text():

@@ -80,11 +80,6 @@ class ShardIndex:
             if len(set(names)) != len(names):
                 raise AudiodiffError(f"A shard index names one of {what} twice: {', '.join(names)}.")
 
-    @property
-    def class_sizes(self) -> tuple[int, ...]:
-        """Number of classes of each kind, the unknown class among them."""
-        return tuple(len(labels) + 1 for labels in self.classes.values())
-
     def row(self, numbers: Mapping[str, float], classes: Mapping[str, str]) -> tuple[list[float], list[int]]:
         """Return the columns of one clip: numbers with NaN, and classes with 0, where nothing is known.
 

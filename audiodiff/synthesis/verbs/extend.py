@@ -2,40 +2,70 @@
 
 import math
 from collections.abc import Iterator, Sequence
-
-import torch
-from torch import Tensor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.join import continuation, crossfade, matching_gain
-from audiodiff.synthesis.clip import FADE_SECONDS, Clip, OnEstimate, OnProgress, Sound, part_of, stages
-from audiodiff.synthesis.edit_settings import ExtendSettings
-from audiodiff.synthesis.joining import MATCH_SECONDS, cut_out, distinct, edited, fitting, sound_of
-from audiodiff.synthesis.latent import EMPTY_PROMPT, LatentSynthesizer
-from audiodiff.synthesis.recording import (
-    Recording,
-    beats_of,
-    encode_audio,
-    init_state,
-    load_init_audio,
-    samples_per_latent,
-    shortest_latents,
-)
-from audiodiff.synthesis.resolved import ResolvedClip
-from audiodiff.torch_state import standard_state
+from audiodiff.synthesis.edit_settings import MAX_CROSSFADE, as_it_comes, check_no_loop, check_number
+from audiodiff.synthesis.settings import MAX_SECONDS, GenerateSettings, make_plain
+from audiodiff.synthesis.verb import CLIP, COUNT, PROMPT, Argument, Say, Values, Verb, summary_of_clip, with_prompts
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from audiodiff.signal.audio_io import AudioInfo
+    from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
+    from audiodiff.synthesis.latent import LatentSynthesizer
+    from audiodiff.synthesis.recording import Recording
+    from audiodiff.synthesis.resolved import ResolvedClip
+    from audiodiff.synthesis.source import Source
+
+MIN_SECONDS_ADDED = 0.1
 CONTINUED_SECONDS = 0.25
 
 
-@standard_state()
+@dataclass(frozen=True)
+class ExtendSettings:
+    """Settings of a recording that goes on.
+
+    Attributes:
+        seconds: how much longer it becomes (s).
+        clip: prompt, seed, sampler and the rest; its `seconds` and `level` are those of the recording.
+        before: lead into the recording instead of following it.
+        crossfade: how long the recording fades into the new sound, beyond its end (s). What fades is what it would have
+            gone on with; the recording itself is kept sample for sample.
+        trim: seconds to make anew at the end that is extended, such as a fade; the only part that is not kept.
+    """
+
+    seconds: float = 10.0
+    clip: GenerateSettings = field(default_factory=as_it_comes)
+    before: bool = False
+    crossfade: float = 0.05
+    trim: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            AudiodiffError: a field is out of range.
+        """
+        make_plain(self)
+        check_no_loop(self.clip)
+        check_number("seconds", self.seconds, MIN_SECONDS_ADDED, MAX_SECONDS, "s")
+        check_number("crossfade", self.crossfade, 0.0, MAX_CROSSFADE, "s")
+        check_number("trim", self.trim, 0.0, MAX_SECONDS, "s")
+        if not isinstance(self.before, bool):
+            raise AudiodiffError(f"before is {self.before!r}; it must be true or false.")
+
+
 def make(
-    synthesizer: LatentSynthesizer,
-    sounds: Sequence[Sound],
+    synthesizer: "LatentSynthesizer",
+    sounds: Sequence["Sound"],
     settings: ExtendSettings,
-    clip: ResolvedClip,
-    on_progress: OnProgress | None = None,
-    on_estimate: OnEstimate | None = None,
-) -> Clip:
+    clip: "ResolvedClip",
+    on_progress: "OnProgress | None" = None,
+    on_estimate: "OnEstimate | None" = None,
+) -> "Clip":
     """Let a recording go on, or lead into it; every sample of it is kept.
 
     The model continues what it hears at the end, as much at a time as it can hear at once, half of it known. Each
@@ -55,6 +85,13 @@ def make(
     Raises:
         AudiodiffError: a recording or a setting that cannot be used.
     """
+    import torch
+
+    from audiodiff.synthesis.clip import part_of, stages
+    from audiodiff.synthesis.joining import distinct, edited, fitting, sound_of
+    from audiodiff.synthesis.latent import EMPTY_PROMPT
+    from audiodiff.synthesis.recording import beats_of, encode_audio, init_state, load_init_audio
+
     waveform, sample_rate = sounds[0]
     recording = load_init_audio(synthesizer, waveform, sample_rate, mono=False)
     n_samples, rate = recording.original.shape[-1], recording.sample_rate
@@ -117,9 +154,11 @@ def make(
 
 
 def _canvas(
-    synthesizer: LatentSynthesizer, recording: Recording, added: int, trim: int, *, before: bool
+    synthesizer: "LatentSynthesizer", recording: "Recording", added: int, trim: int, *, before: bool
 ) -> tuple[int, int, int, int]:
-    """Places of latents, counted from the recording's first sample: (low, known low, known high, high)."""
+    """PositionConditions of latents, counted from the recording's first sample: (low, known low, known high, high)."""
+    from audiodiff.synthesis.recording import samples_per_latent, shortest_latents
+
     per_latent, margin = samples_per_latent(synthesizer), synthesizer.model.mel_spec.n_fft // 2
     scale = synthesizer.sample_rate / recording.sample_rate
     context, shortest = synthesizer.window_latents // 2, shortest_latents(synthesizer)
@@ -145,7 +184,7 @@ def _passes(known: int, total: int, window: int, context: int) -> Iterator[tuple
         yield near, done
 
 
-def _following(kept: Tensor, piece: Tensor, join: int, n_samples: int, seconds: float, rate: int) -> Tensor:
+def _following(kept: "Tensor", piece: "Tensor", join: int, n_samples: int, seconds: float, rate: int) -> "Tensor":
     """New samples after `kept [n]`, faded out at their end.
 
     Args:
@@ -156,6 +195,12 @@ def _following(kept: Tensor, piece: Tensor, join: int, n_samples: int, seconds: 
         seconds: of the cross-fade.
         rate: Hz.
     """
+    import torch
+
+    from audiodiff.signal.join import continuation, crossfade, matching_gain
+    from audiodiff.synthesis.clip import FADE_SECONDS
+    from audiodiff.synthesis.joining import MATCH_SECONDS, cut_out
+
     reach = min(round(MATCH_SECONDS * rate), join, len(kept))
     gain = matching_gain(kept[len(kept) - reach :], piece[join - reach : join]) if reach > 0 else 1.0
     new = cut_out(piece, join, join + n_samples) * gain
@@ -165,3 +210,60 @@ def _following(kept: Tensor, piece: Tensor, join: int, n_samples: int, seconds: 
     n_end = min(round(FADE_SECONDS * rate), n_samples // 2)
     new[n_samples - n_end :] *= ((torch.arange(n_end) + 0.5) / max(n_end, 1)).flip(-1)
     return new
+
+
+def complete(values: Values, sources: Sequence["Source"], say: Say) -> Values:
+    """Take prompt and fade of a clip that audiodiff made; the fade is made anew."""
+    values, source, before = with_prompts(values, sources, say), sources[0], bool(values.get("before"))
+    if "trim" in values or not source.fade(before=before):
+        return values
+    trim = source.fade(before=before)
+    say(
+        f"{source.path.name} is a clip of ours and fades for {1000 * trim:g} ms at its {_end(before)}, which is made "
+        "anew; --trim 0 keeps it."
+    )
+    return {**values, "trim": trim}
+
+
+def new_seconds(settings: ExtendSettings, info: "AudioInfo") -> float:
+    """Return how much sound is made, all channels together (s)."""
+    return settings.seconds * info.channels
+
+
+def summary(report: Any) -> str:
+    """Say what is new."""
+    used = report.settings
+    new = f"{used.seconds:g} s new at the {_end(used.before)}, {1000 * used.crossfade:g} ms cross-fade beyond the clip"
+    return summary_of_clip(report, new)
+
+
+def _end(before: bool) -> str:
+    return "beginning" if before else "end"
+
+
+VERB = Verb(
+    "extend",
+    ExtendSettings,
+    make,
+    help="let a clip go on, or lead into it",
+    description="Let a clip go on where it ends, or lead into its beginning. Rate, channels and samples are kept.",
+    doing="extending",
+    arguments=(
+        CLIP,
+        PROMPT,
+        Argument(
+            "trim",
+            "make this much of the end anew, such as a fade (default: the fade of a clip of ours, else 0)",
+            "--trim",
+            type=float,
+            metavar="SECONDS",
+        ),
+        COUNT,
+    ),
+    from_input=("loop", "seconds", "level"),
+    output="CLIP-extend.wav, here",
+    keeps_samples=True,
+    complete=complete,
+    new_seconds=new_seconds,
+    summary=summary,
+)

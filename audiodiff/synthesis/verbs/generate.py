@@ -1,26 +1,26 @@
 """A clip from a prompt, with or without a reference recording; or a loop."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from audiodiff.signal.levels import apply_level
-from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound, stages
-from audiodiff.synthesis.latent import LatentSynthesizer
-from audiodiff.synthesis.loop import circular_denoise, circular_waveform, seam_score
-from audiodiff.synthesis.reference import encode_reference
-from audiodiff.synthesis.resolved import ResolvedClip
 from audiodiff.synthesis.settings import GenerateSettings
-from audiodiff.torch_state import standard_state
+from audiodiff.synthesis.verb import COUNT, Argument, Verb, as_given
+
+if TYPE_CHECKING:
+    from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
+    from audiodiff.synthesis.latent import LatentSynthesizer
+    from audiodiff.synthesis.resolved import ResolvedClip
 
 
-@standard_state()
 def make(
-    synthesizer: LatentSynthesizer,
-    sounds: Sequence[Sound],
+    synthesizer: "LatentSynthesizer",
+    sounds: Sequence["Sound"],
     settings: GenerateSettings,
-    clip: ResolvedClip,
-    on_progress: OnProgress | None = None,
-    on_estimate: OnEstimate | None = None,
-) -> Clip:
+    clip: "ResolvedClip",
+    on_progress: "OnProgress | None" = None,
+    on_estimate: "OnEstimate | None" = None,
+) -> "Clip":
     """Make one clip.
 
     Args:
@@ -38,6 +38,9 @@ def make(
     Raises:
         AudiodiffError: the model knows no such source, or the recording cannot be used.
     """
+    from audiodiff.synthesis.clip import Clip, stages
+    from audiodiff.synthesis.reference import encode_reference
+
     reference = encode_reference(synthesizer, clip, sounds[0]) if sounds else None
     if clip.loop:
         return _loop(synthesizer, clip, on_progress, on_estimate=on_estimate)
@@ -58,12 +61,12 @@ def make(
 
 
 def _loop(
-    synthesizer: LatentSynthesizer,
-    clip: ResolvedClip,
-    on_progress: OnProgress | None = None,
+    synthesizer: "LatentSynthesizer",
+    clip: "ResolvedClip",
+    on_progress: "OnProgress | None" = None,
     *,
-    on_estimate: OnEstimate | None = None,
-) -> Clip:
+    on_estimate: "OnEstimate | None" = None,
+) -> "Clip":
     """Make a clip whose end leads into its beginning; its length is a whole number of latents, and it has no fades.
 
     Args:
@@ -72,6 +75,10 @@ def _loop(
         on_progress: called with the steps done and the steps in all.
         on_estimate: called after every step with the latents that the loop seems to become.
     """
+    from audiodiff.signal.levels import apply_level
+    from audiodiff.synthesis.clip import Clip, stages
+    from audiodiff.synthesis.loop import circular_denoise, circular_waveform, seam_score
+
     rate = synthesizer.sample_rate
     per_latent = synthesizer.model.mel_spec.hop_length * synthesizer.model.autoencoder.frames_per_latent
     n_latents = max(1, round(clip.seconds * rate / per_latent))
@@ -102,3 +109,36 @@ def _loop(
         notes=tuple(notes),
         seam=seam.ratio,
     )
+
+
+def resolve(synthesizer: "LatentSynthesizer", settings: GenerateSettings) -> "ResolvedClip":
+    """Fill in what the model recommends.
+
+    Raises:
+        AudiodiffError: a setting does not fit the model.
+    """
+    return synthesizer.resolve(settings)
+
+
+VERB = Verb(
+    "generate",
+    GenerateSettings,
+    make,
+    help="make clips from a prompt",
+    description="Make one or several clips from a prompt. The same seed gives the same samples.",
+    doing="generating",
+    inputs=(0, 1),
+    arguments=(
+        Argument("prompt", 'what to hear, e.g. "solo piano, slow, minor key"; "" for anything'),
+        Argument(
+            "reference",
+            "a sound file to sound like, for a model that was trained to fit recordings; the prompt may be empty",
+            "--reference",
+            type=Path,
+            metavar="CLIP",
+        ),
+        COUNT,
+    ),
+    complete=as_given,
+    resolve=resolve,
+)

@@ -1,39 +1,110 @@
 """New sound inside a recording, with every sample of the rest kept."""
 
 import math
-from collections.abc import Sequence
-
-import torch
-from torch import Tensor
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.join import crossfade, matching_gain
-from audiodiff.synthesis.clip import FADE_SECONDS, Clip, OnEstimate, OnProgress, Sound, part_of, stages
-from audiodiff.synthesis.edit_settings import InpaintSettings
-from audiodiff.synthesis.joining import MATCH_SECONDS, cut_out, distinct, edited, fitting, sound_of
-from audiodiff.synthesis.latent import EMPTY_PROMPT, LatentSynthesizer
-from audiodiff.synthesis.recording import (
-    Recording,
-    beats_of,
-    encode_audio,
-    init_state,
-    load_init_audio,
-    samples_per_latent,
-    shortest_latents,
-)
-from audiodiff.synthesis.resolved import ResolvedClip
-from audiodiff.torch_state import standard_state
+from audiodiff.synthesis.edit_settings import MAX_CROSSFADE, as_it_comes, check_no_loop, check_number
+from audiodiff.synthesis.settings import GenerateSettings, make_plain
+from audiodiff.synthesis.verb import CLIP, COUNT, PROMPT, Argument, Values, Verb, files_and_values, summary_of_clip
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from audiodiff.signal.audio_io import AudioInfo
+    from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
+    from audiodiff.synthesis.latent import LatentSynthesizer
+    from audiodiff.synthesis.recording import Recording
+    from audiodiff.synthesis.resolved import ResolvedClip
+
+MIN_REGION_SECONDS = 0.02
 
 
-@standard_state()
+@dataclass(frozen=True)
+class InpaintSettings:
+    """Settings of new sound inside a recording.
+
+    Attributes:
+        regions: what is made anew, as (start, stop) in seconds; all else is kept sample for sample. In order, and
+            joined where they overlap.
+        clip: prompt, seed, sampler and the rest; its `seconds` and `level` are those of the recording.
+        strength: how much is new inside the regions, from 0 (nothing) to 1 (everything), as in `VarySettings`.
+        crossfade: how long old and new fade into each other, inside the regions (s).
+    """
+
+    regions: tuple[tuple[float, float], ...]
+    clip: GenerateSettings = field(default_factory=as_it_comes)
+    strength: float = 1.0
+    crossfade: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Check every field, and bring the regions in order.
+
+        Raises:
+            AudiodiffError: a field is out of range, or there is no region.
+        """
+        make_plain(self)
+        check_no_loop(self.clip)
+        check_number("strength", self.strength, 0.0, 1.0, "(1 keeps nothing of a region)")
+        check_number("crossfade", self.crossfade, 0.0, MAX_CROSSFADE, "s")
+        if not isinstance(self.regions, tuple | list) or not self.regions:
+            raise AudiodiffError("no region is given, so nothing would change; give a start and a stop in seconds.")
+        joined: list[tuple[float, float]] = []
+        for start, stop in sorted(_region(each) for each in self.regions):
+            if joined and start <= joined[-1][1]:
+                joined[-1] = (joined[-1][0], max(stop, joined[-1][1]))
+            else:
+                joined.append((start, stop))
+        object.__setattr__(self, "regions", tuple(joined))
+
+
+def parse_region(text: str) -> tuple[float, float]:
+    """Read a region such as "2:4" or "1:02.5:1:10": start and stop, each in seconds or as minutes:seconds.
+
+    Raises:
+        AudiodiffError: it is none.
+    """
+    parts = text.split(":")
+    if len(parts) not in {2, 4}:
+        raise AudiodiffError(f"region {text!r} cannot be read; write START:STOP in seconds, such as 2:4 or 0.5:1.25.")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError as error:
+        raise AudiodiffError(
+            f"region {text!r} cannot be read; write START:STOP in seconds, such as 2:4 or 0.5:1.25."
+        ) from error
+    if len(parts) == 4:
+        numbers = [60.0 * numbers[0] + numbers[1], 60.0 * numbers[2] + numbers[3]]
+    return _region((numbers[0], numbers[1]))
+
+
+def _region(region: tuple[float, float]) -> tuple[float, float]:
+    if not isinstance(region, tuple | list) or len(region) != 2:
+        raise AudiodiffError(f"region {region!r} is not a start and a stop in seconds.")
+    start, stop = region
+    for edge in region:
+        if isinstance(edge, bool) or not isinstance(edge, int | float) or not math.isfinite(edge):
+            raise AudiodiffError(f"region {start}:{stop} is not two numbers of seconds.")
+    if start < 0.0:
+        raise AudiodiffError(f"region {start:g}:{stop:g} begins before the recording; the earliest start is 0.")
+    if stop - start < MIN_REGION_SECONDS:
+        raise AudiodiffError(
+            f"region {start:g}:{stop:g} is empty; its stop must be {MIN_REGION_SECONDS:g} s or more after its start."
+        )
+    return float(start), float(stop)
+
+
 def make(
-    synthesizer: LatentSynthesizer,
-    sounds: Sequence[Sound],
+    synthesizer: "LatentSynthesizer",
+    sounds: Sequence["Sound"],
     settings: InpaintSettings,
-    clip: ResolvedClip,
-    on_progress: OnProgress | None = None,
-    on_estimate: OnEstimate | None = None,
-) -> Clip:
+    clip: "ResolvedClip",
+    on_progress: "OnProgress | None" = None,
+    on_estimate: "OnEstimate | None" = None,
+) -> "Clip":
     """Make regions of a recording anew; every sample outside them is kept.
 
     Each channel is filled by itself from the same noise, so equal channels stay equal.
@@ -52,6 +123,20 @@ def make(
     Raises:
         AudiodiffError: a region outside of the recording, or a recording that cannot be used.
     """
+    import torch
+
+    from audiodiff.synthesis.clip import part_of, stages
+    from audiodiff.synthesis.joining import distinct, edited, fitting, sound_of
+    from audiodiff.synthesis.latent import EMPTY_PROMPT
+    from audiodiff.synthesis.recording import (
+        beats_of,
+        encode_audio,
+        init_state,
+        load_init_audio,
+        samples_per_latent,
+        shortest_latents,
+    )
+
     waveform, sample_rate = sounds[0]
     recording = load_init_audio(synthesizer, waveform, sample_rate, mono=False)
     regions, notes = _regions_inside(settings.regions, recording)
@@ -106,7 +191,7 @@ def make(
 
 
 def _regions_inside(
-    wanted: tuple[tuple[float, float], ...], recording: Recording
+    wanted: tuple[tuple[float, float], ...], recording: "Recording"
 ) -> tuple[list[tuple[int, int]], list[str]]:
     """Regions in samples of the recording."""
     n_samples, rate = recording.original.shape[-1], recording.sample_rate
@@ -124,12 +209,14 @@ def _regions_inside(
     return regions, notes
 
 
-def _next_start(regions: list[tuple[int, int]], index: int, recording: Recording) -> tuple[int]:
+def _next_start(regions: list[tuple[int, int]], index: int, recording: "Recording") -> tuple[int]:
     return (regions[index + 1][0] if index + 1 < len(regions) else recording.original.shape[-1],)
 
 
-def _latents_of(synthesizer: LatentSynthesizer, start: float, stop: float) -> tuple[int, int]:
+def _latents_of(synthesizer: "LatentSynthesizer", start: float, stop: float) -> tuple[int, int]:
     """Latents that depend on any of the samples `start` to `stop` (at the model's rate) through their own frames."""
+    from audiodiff.synthesis.recording import samples_per_latent
+
     per_latent, margin = samples_per_latent(synthesizer), synthesizer.model.mel_spec.n_fft // 2
     return max(0, math.floor((start - margin) / per_latent)), math.ceil((stop + margin) / per_latent)
 
@@ -145,7 +232,9 @@ def _groups(holes: list[tuple[int, int]], context: int) -> list[list[int]]:
     return groups
 
 
-def _filled(original: Tensor, piece: Tensor, first: int, edges: tuple[int, ...], seconds: float, rate: int) -> Tensor:
+def _filled(
+    original: "Tensor", piece: "Tensor", first: int, edges: tuple[int, ...], seconds: float, rate: int
+) -> "Tensor":
     """New samples for a region.
 
     Args:
@@ -156,6 +245,12 @@ def _filled(original: Tensor, piece: Tensor, first: int, edges: tuple[int, ...],
         seconds: of the cross-fades.
         rate: Hz.
     """
+    import torch
+
+    from audiodiff.signal.join import crossfade, matching_gain
+    from audiodiff.synthesis.clip import FADE_SECONDS
+    from audiodiff.synthesis.joining import MATCH_SECONDS, cut_out
+
     before, start, stop, after = edges
     reach = round(MATCH_SECONDS * rate)
     left, right = (max(before, start - reach, first), start), (stop, min(after, stop + reach))
@@ -180,3 +275,53 @@ def _filled(original: Tensor, piece: Tensor, first: int, edges: tuple[int, ...],
     else:
         new[len(new) - n_end :] *= ramp.flip(-1)
     return new
+
+
+def read(given: Mapping[str, Any]) -> tuple[list[Path], Values]:
+    """Read the regions: a list of texts, or one in which they are parted by spaces or commas."""
+    files, values = files_and_values(given)
+    region = values.pop("region", "")
+    texts = region.replace(",", " ").split() if isinstance(region, str) else region
+    return files, {**values, "regions": tuple(parse_region(text) for text in texts)}
+
+
+def new_seconds(settings: InpaintSettings, info: "AudioInfo") -> float:
+    """Return how much sound is made, all channels together (s)."""
+    return sum(stop - start for start, stop in settings.regions) * info.channels
+
+
+def summary(report: Any) -> str:
+    """Say what was kept."""
+    new = ", ".join(f"{start:g}:{stop:g}" for start, stop in report.settings.regions)
+    return summary_of_clip(report, f"new in {new}, {1000 * report.settings.crossfade:g} ms cross-fades inside")
+
+
+VERB = Verb(
+    "inpaint",
+    InpaintSettings,
+    make,
+    help="make parts of a clip anew",
+    description="Make regions of a clip anew, fitting their surroundings. Rate, channels and every sample outside the "
+    "regions are kept.",
+    doing="filling",
+    arguments=(
+        CLIP,
+        Argument(
+            "region",
+            "seconds to make anew, e.g. 2:4; may be given several times",
+            "--region",
+            metavar="START:STOP",
+            required=True,
+            repeated=True,
+        ),
+        PROMPT,
+        COUNT,
+    ),
+    hidden=("regions",),
+    from_input=("loop", "seconds", "level"),
+    output="CLIP-inpaint.wav, here",
+    keeps_samples=True,
+    read=read,
+    new_seconds=new_seconds,
+    summary=summary,
+)

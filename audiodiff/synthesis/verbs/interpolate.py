@@ -1,30 +1,71 @@
 """A clip between two others, or between two prompts."""
 
 import math
-from collections.abc import Sequence
-
-from torch import Tensor
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound, stages
-from audiodiff.synthesis.edit_settings import InterpolateSettings
-from audiodiff.synthesis.latent import LatentSynthesizer
-from audiodiff.synthesis.recording import init_state, load_init_audio
-from audiodiff.synthesis.resolved import ResolvedClip
-from audiodiff.synthesis.whole import all_new, encode_whole, rendered, without_empty
-from audiodiff.synthesis.windowed import PositionConditions, with_conditions
-from audiodiff.torch_state import standard_state
+from audiodiff.synthesis.edit_settings import check_no_loop, check_number, clip_of_edit
+from audiodiff.synthesis.settings import GenerateSettings, make_plain
+from audiodiff.synthesis.verb import PROMPT, Argument, Say, Values, Verb, files_and_values, with_prompts
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
+    from audiodiff.synthesis.latent import LatentSynthesizer
+    from audiodiff.synthesis.resolved import ResolvedClip
+    from audiodiff.synthesis.source import Source
 
 
-@standard_state()
+@dataclass(frozen=True)
+class InterpolateSettings:
+    """Settings of one clip between two recordings, two prompts, or both.
+
+    Attributes:
+        position: 0 is the first, 1 the second.
+        clip: seed, sampler and the rest, and the prompt, unless there are two. Between recordings its `seconds` are
+            those of the shorter one.
+        strength: how much of the recordings is new, from 0 (nothing) to 1 (everything), as in `VarySettings`.
+        prompts: to go from one to the other; there is no other prompt then.
+    """
+
+    position: float = 0.5
+    clip: GenerateSettings = field(default_factory=GenerateSettings)
+    strength: float = 0.5
+    prompts: tuple[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            AudiodiffError: a field is out of range.
+        """
+        make_plain(self)
+        check_no_loop(self.clip)
+        check_number("position", self.position, 0.0, 1.0, "(0 is the first, 1 the second)")
+        check_number("strength", self.strength, 0.0, 1.0, "(1 keeps nothing)")
+        if self.prompts is not None and not (
+            isinstance(self.prompts, tuple | list)
+            and len(self.prompts) == 2
+            and all(isinstance(prompt, str) for prompt in self.prompts)
+        ):
+            raise AudiodiffError(f"prompts is {self.prompts!r}; it must be two texts.")
+        if self.prompts is not None and self.clip.prompt:
+            # Nothing may be read from it, such as a tempo.
+            object.__setattr__(self, "clip", replace(self.clip, prompt=""))
+
+
 def make(
-    synthesizer: LatentSynthesizer,
-    sounds: Sequence[Sound],
+    synthesizer: "LatentSynthesizer",
+    sounds: Sequence["Sound"],
     settings: InterpolateSettings,
-    clip: ResolvedClip,
-    on_progress: OnProgress | None = None,
-    on_estimate: OnEstimate | None = None,
-) -> Clip:
+    clip: "ResolvedClip",
+    on_progress: "OnProgress | None" = None,
+    on_estimate: "OnEstimate | None" = None,
+) -> "Clip":
     """Make a clip between two recordings, two prompts, or both.
 
     Between recordings, the states that their variations start from are interpolated along the great circle, so position
@@ -45,6 +86,11 @@ def make(
     Raises:
         AudiodiffError: nothing to go between, or a recording that cannot be used.
     """
+    from audiodiff.synthesis.clip import stages
+    from audiodiff.synthesis.recording import init_state, load_init_audio
+    from audiodiff.synthesis.whole import all_new, encode_whole, rendered, without_empty
+    from audiodiff.synthesis.windowed import PositionConditions, with_conditions
+
     if not sounds and settings.prompts is None:
         raise AudiodiffError("there is nothing to interpolate; give two recordings, or two prompts.")
     at, notes, gain = settings.position, list[str](), 1.0
@@ -80,7 +126,7 @@ def make(
     return rendered(synthesizer, latents, n_samples, gain, clip, notes, vocoding)
 
 
-def slerp(first: Tensor, second: Tensor, position: float) -> Tensor:
+def slerp(first: "Tensor", second: "Tensor", position: float) -> "Tensor":
     """Interpolate along the great circle (Shoemake 1985): between noises, each mixture is as strong as they are.
 
     Args:
@@ -95,3 +141,73 @@ def slerp(first: Tensor, second: Tensor, position: float) -> Tensor:
         return (1.0 - position) * first + position * second
     weights = [math.sin((1.0 - position) * angle) / math.sin(angle), math.sin(position * angle) / math.sin(angle)]
     return weights[0] * first + weights[1] * second
+
+
+def read(given: Mapping[str, Any]) -> tuple[list[Path], Values]:
+    """Check what goes together.
+
+    Raises:
+        AudiodiffError: it is neither two clips nor two prompts, or they say the same in two ways.
+    """
+    files, values = files_and_values(given)
+    if len(files) not in {0, 2} or not (files or "prompts" in values):
+        raise AudiodiffError('give two sound files to interpolate, or --prompts "A" "B".')
+    if "prompts" in values and "prompt" in values:
+        raise AudiodiffError("--prompt is one for all clips and --prompts are two to go between; give one of them.")
+    if files and "seconds" in values:
+        raise AudiodiffError("the clips say how long the result is; leave --seconds out.")
+    return files, {name: tuple(value) if name == "prompts" else value for name, value in values.items()}
+
+
+def complete(values: Values, sources: Sequence["Source"], say: Say) -> Values:
+    """Go from the prompt of one clip to that of the other, where these tell them."""
+    if "prompts" in values or not sources:
+        return values
+    first, second = (with_prompts(values, [source], say) for source in sources)
+    pair = first.get("prompt", ""), second.get("prompt", "")
+    return first if pair[0] == pair[1] else {**first, "prompts": pair}
+
+
+def variant(values: Values, index: int, count: int) -> tuple[str, Values]:
+    """Return the name and the values of clip `index` of `count`, all of one seed."""
+    return f"{index + 1:0{len(str(count))}}", {**values, "position": index / (count - 1)}
+
+
+def resolve(synthesizer: "LatentSynthesizer", settings: InterpolateSettings) -> "ResolvedClip":
+    """Fill in what the model recommends.
+
+    Raises:
+        AudiodiffError: a setting does not fit the model.
+    """
+    if settings.prompts is None:
+        return synthesizer.resolve(clip_of_edit(settings))
+    return synthesizer.resolve(settings.clip, between=(settings.prompts, settings.position))
+
+
+VERB = Verb(
+    "interpolate",
+    InterpolateSettings,
+    make,
+    help="make clips on the way from one clip, or prompt, to another",
+    description=(
+        "Make several clips of one seed on the way from one clip to another, from one prompt to "
+        "another, or both. The first and the last are variations of the two clips."
+    ),
+    doing="interpolating",
+    inputs=(0, 2),
+    arguments=(
+        Argument("clips", "two sound files", type=Path, nargs="*", metavar="CLIP"),
+        Argument("prompts", "two prompts to go between", "--prompts", nargs=2, metavar=("A", "B")),
+        PROMPT,
+        Argument("count", "clips, both ends included (default: 5)", "--count", type=int, default=5),
+        Argument("seconds", "length without clips (default: 10)", "--seconds", type=float),
+    ),
+    hidden=("position",),
+    from_input=("loop",),
+    output="A-B.wav, here; the place of each is put behind the name",
+    least_count=2,
+    read=read,
+    complete=complete,
+    variant=variant,
+    resolve=resolve,
+)

@@ -1,30 +1,56 @@
 """A variation of a clip."""
 
 from collections.abc import Sequence
-
-from torch import Tensor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound, stages
-from audiodiff.synthesis.edit_settings import VarySettings
-from audiodiff.synthesis.latent import LatentSynthesizer
-from audiodiff.synthesis.loop import circular_denoise
-from audiodiff.synthesis.recording import beats_of, encode_audio, init_state, load_init_audio, samples_per_latent
-from audiodiff.synthesis.resolved import ResolvedClip
-from audiodiff.synthesis.whole import all_new, encode_whole, rendered, without_empty
-from audiodiff.synthesis.windowed import PositionConditions, with_conditions
-from audiodiff.torch_state import standard_state
+from audiodiff.synthesis.edit_settings import as_it_comes, check_number
+from audiodiff.synthesis.settings import GenerateSettings, changed, make_plain
+from audiodiff.synthesis.verb import Verb
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
+    from audiodiff.synthesis.latent import LatentSynthesizer
+    from audiodiff.synthesis.resolved import ResolvedClip
+    from audiodiff.synthesis.source import Source
 
 
-@standard_state()
+@dataclass(frozen=True)
+class VarySettings:
+    """Settings of a variation.
+
+    Attributes:
+        clip: prompt, seed, sampler and the rest; its `seconds` are those of the recording. Its level "none" is as
+            loud as the recording, or as loud as full scale allows. Its `loop` says that the recording is a loop, and
+            is to stay one.
+        strength: how much is new, from 0 (nothing) to 1 (everything). It is the share of noise in the state that
+            denoising starts from.
+    """
+
+    clip: GenerateSettings = field(default_factory=as_it_comes)
+    strength: float = 0.4
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            AudiodiffError: a field is out of range.
+        """
+        make_plain(self)
+        check_number("strength", self.strength, 0.0, 1.0, "(1 keeps nothing)")
+
+
 def make(
-    synthesizer: LatentSynthesizer,
-    sounds: Sequence[Sound],
+    synthesizer: "LatentSynthesizer",
+    sounds: Sequence["Sound"],
     settings: VarySettings,
-    clip: ResolvedClip,
-    on_progress: OnProgress | None = None,
-    on_estimate: OnEstimate | None = None,
-) -> Clip:
+    clip: "ResolvedClip",
+    on_progress: "OnProgress | None" = None,
+    on_estimate: "OnEstimate | None" = None,
+) -> "Clip":
     """Make a variation of a recording: its latents are noised in part, and denoised again.
 
     Args:
@@ -41,6 +67,12 @@ def make(
     Raises:
         AudiodiffError: a recording that cannot be used, or a loop that is no whole number of latents.
     """
+    from audiodiff.synthesis.clip import stages
+    from audiodiff.synthesis.loop import circular_denoise
+    from audiodiff.synthesis.recording import beats_of, init_state, load_init_audio
+    from audiodiff.synthesis.whole import all_new, encode_whole, rendered, without_empty
+    from audiodiff.synthesis.windowed import PositionConditions, with_conditions
+
     recording = load_init_audio(synthesizer, *sounds[0], mono=True)
     clip = clip.lasting(recording.seconds)
     n_samples = recording.samples.shape[-1]
@@ -64,12 +96,14 @@ def make(
     return rendered(synthesizer, latents, n_samples, recording.gain, clip, notes, vocoding)
 
 
-def _encode_circle(synthesizer: LatentSynthesizer, samples: Tensor, n_samples: int) -> Tensor:
+def _encode_circle(synthesizer: "LatentSynthesizer", samples: "Tensor", n_samples: int) -> "Tensor":
     """Latents of a loop, each encoded with its surroundings on the circle.
 
     Raises:
         AudiodiffError: the loop is no whole number of latents.
     """
+    from audiodiff.synthesis.recording import encode_audio, samples_per_latent
+
     per_latent = samples_per_latent(synthesizer)
     n_latents, rest = divmod(n_samples, per_latent)
     if rest:
@@ -81,3 +115,29 @@ def _encode_circle(synthesizer: LatentSynthesizer, samples: Tensor, n_samples: i
     turns = -(-(autoencoder.context_frames * spec.hop_length + spec.n_fft) // n_samples)
     repeated = samples.repeat(2 * turns + 2)
     return encode_audio(synthesizer, repeated, turns * n_latents, (turns + 1) * n_latents)
+
+
+def settle(synthesizer: "LatentSynthesizer", settings: VarySettings, sources: Sequence["Source"]) -> VarySettings:
+    """Keep a loop that was made by audiodiff a loop."""
+    from audiodiff.synthesis.recording import samples_per_latent
+
+    if sources[0].loops(synthesizer.sample_rate, samples_per_latent(synthesizer)):
+        return changed(settings, {"loop": True})
+    return settings
+
+
+VERB = Verb(
+    "vary",
+    VarySettings,
+    make,
+    help="make variations of a clip",
+    description=(
+        "Make variations of a clip, as long as it is: noise takes a part of it away, and the "
+        "model puts something else there."
+    ),
+    doing="varying",
+    output="CLIP-vary.wav, here",
+    hidden=("loop",),  # which the clip tells by itself
+    from_input=("seconds",),
+    settle=settle,
+)

@@ -1,33 +1,56 @@
 """A recording or a log-mel through the vocoder, in memory that does not grow with its length."""
 
-import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import audio_info, read_blocks
-from audiodiff.signal.mel_convert import check_mel, convert_log_mel
-from audiodiff.signal.mel_spec import MelSpec, to_dict
-from audiodiff.signal.npy import read_npy_header
-from audiodiff.signal.resample import n_resampled, resample_stream
-from audiodiff.signal.truncation import truncation_notes
-from audiodiff.synthesis.clip import OnProgress
-from audiodiff.synthesis.sampling import VocodePlan, measure_levels
-from audiodiff.synthesis.settings import RECOMMENDED, Resolved, VocodeFileSettings
-from audiodiff.synthesis.source import Source
-from audiodiff.synthesis.streams import READ_SAMPLES, FrameReader, Stream, cut_stream, mel_blocks
-from audiodiff.synthesis.vocode import VocoderSynthesizer
+from audiodiff.models.find import ASSETS
+from audiodiff.signal.limits import HIGHEST_RATE, LOWEST_RATE
+from audiodiff.signal.mel_spec import MelSpec
+from audiodiff.synthesis.settings import RECOMMENDED, Resolved, VocodeSettings, check_range, make_plain
+from audiodiff.synthesis.told import sampling_of, setting
+from audiodiff.synthesis.verb import Argument, Values, Verb, files_and_values, summary_of_stream
 
-READ_FRAMES = 8192
-LEAST_NEPERS = 6.0
-"""A log10 mel with the usual floor of 1e-5 spans less, taken for natural logarithms."""
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from audiodiff.synthesis.clip import OnProgress
+    from audiodiff.synthesis.provenance import ProvenanceRecord
+    from audiodiff.synthesis.sampling import VocodePlan
+    from audiodiff.synthesis.source import Source
+    from audiodiff.synthesis.streams import Stream
+    from audiodiff.synthesis.vocode import VocoderSynthesizer
+
+EXAMPLE = ASSETS / "example.flac"
+"""The speech clip that comes with the package."""
+
+
+@dataclass(frozen=True)
+class VocodeFileSettings:
+    """Settings of a file that is vocoded into another.
+
+    Attributes:
+        vocode: how.
+        mel: how a log-mel that goes in was computed; as the model takes it when `None`.
+        rate: rate of the output (Hz); the model's when `None`.
+    """
+
+    vocode: VocodeSettings = field(default_factory=VocodeSettings)
+    mel: MelSpec | None = None
+    rate: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            AudiodiffError: the rate is out of range.
+        """
+        make_plain(self)
+        check_range("rate", self.rate, LOWEST_RATE, HIGHEST_RATE, "Hz")
 
 
 @dataclass(frozen=True)
@@ -41,7 +64,7 @@ class Vocoding:
         reference_level_db: level of the audio that the model was trained on (dBFS).
     """
 
-    plan: VocodePlan
+    plan: "VocodePlan"
     mel: MelSpec | None
     rate: int
     reference_level_db: float | None
@@ -56,6 +79,8 @@ class Vocoding:
 
         The length of pieces is among them because where they are cut decides the last bits.
         """
+        from audiodiff.signal.mel_spec import to_dict
+
         return {
             **{name: getattr(self.sampling, name) for name in RECOMMENDED},
             "level": "match" if self.plan.match_level else "keep",
@@ -66,7 +91,7 @@ class Vocoding:
         }
 
 
-def resolve(synthesizer: VocoderSynthesizer, settings: VocodeFileSettings) -> Vocoding:
+def resolve(synthesizer: "VocoderSynthesizer", settings: VocodeFileSettings) -> Vocoding:
     """Fill in what the model recommends.
 
     Raises:
@@ -77,8 +102,11 @@ def resolve(synthesizer: VocoderSynthesizer, settings: VocodeFileSettings) -> Vo
 
 
 def make(
-    synthesizer: VocoderSynthesizer, sources: Sequence[Source], vocoding: Vocoding, on_progress: OnProgress | None
-) -> Stream:
+    synthesizer: "VocoderSynthesizer",
+    sources: Sequence["Source"],
+    vocoding: Vocoding,
+    on_progress: "OnProgress | None" = None,
+) -> "Stream":
     """Vocode a sound file, or a log-mel stored as `.npy`.
 
     A sound file is read twice, once for its level and length and once for its mel; neither it nor its mel is ever held
@@ -93,6 +121,12 @@ def make(
     Raises:
         AudiodiffError: any input that cannot be worked with.
     """
+    from audiodiff.signal.resample import n_resampled, resample_stream
+    from audiodiff.signal.truncation import truncation_notes
+    from audiodiff.synthesis.mel_file import mel_notes, read_mel
+    from audiodiff.synthesis.sampling import measure_levels
+    from audiodiff.synthesis.streams import FrameReader, Stream, cut_stream
+
     path, spec = sources[0].path, vocoding.mel
     lengths: list[int] | None = None
     if path.suffix.lower() == ".npy":
@@ -119,9 +153,15 @@ def make(
 
 
 def _mel_reader(
-    path: Path, frames: NDArray[np.float32], model_spec: MelSpec, spec: MelSpec | None
-) -> Callable[[], Iterator[Tensor]]:
-    def blocks() -> Iterator[Tensor]:
+    path: Path, frames: "NDArray[np.float32]", model_spec: MelSpec, spec: MelSpec | None
+) -> Callable[[], Iterator["Tensor"]]:
+    import numpy as np
+    import torch
+
+    from audiodiff.signal.mel_convert import convert_log_mel
+    from audiodiff.synthesis.mel_file import READ_FRAMES
+
+    def blocks() -> Iterator["Tensor"]:
         for start in range(0, frames.shape[-1], READ_FRAMES):
             part = torch.from_numpy(np.array(frames[..., start : start + READ_FRAMES], dtype=np.float32))
             if not bool(torch.isfinite(part).all()):
@@ -131,10 +171,18 @@ def _mel_reader(
     return blocks
 
 
-def _sound_reader(path: Path, synthesizer: VocoderSynthesizer, lengths: list[int]) -> Callable[[], Iterator[Tensor]]:
+def _sound_reader(
+    path: Path, synthesizer: "VocoderSynthesizer", lengths: list[int]
+) -> Callable[[], Iterator["Tensor"]]:
+    import torch
+
+    from audiodiff.signal.audio_io import audio_info, read_blocks
+    from audiodiff.signal.resample import resample_stream
+    from audiodiff.synthesis.streams import READ_SAMPLES, mel_blocks
+
     file_rate = audio_info(path).sample_rate
 
-    def blocks() -> Iterator[Tensor]:
+    def blocks() -> Iterator["Tensor"]:
         decoded = (torch.from_numpy(block) for block in read_blocks(path, READ_SAMPLES))
         counted = resample_stream(decoded, file_rate, synthesizer.sample_rate)
         yield from mel_blocks(_counting(counted, lengths), synthesizer.mel_spec)
@@ -142,75 +190,95 @@ def _sound_reader(path: Path, synthesizer: VocoderSynthesizer, lengths: list[int
     return blocks
 
 
-def open_mel(path: Path) -> NDArray[np.float32]:
-    """Open a log-mel stored as `.npy`; its values stay in the file until they are used.
-
-    Returns:
-        `[1, n_mels, n_frames]`.
-
-    Raises:
-        AudiodiffError: missing, empty, or not a `.npy` array of floating-point numbers in two axes.
-    """
-    if not path.exists():
-        raise AudiodiffError(f"{path} does not exist; give the path of a .npy log-mel.")
-    if not path.is_file() or path.stat().st_size == 0:
-        raise AudiodiffError(f"{path} is empty or not a file; give the path of a .npy log-mel.")
-    try:
-        with path.open("rb") as file:
-            _, dtype = read_npy_header(file, path.stat().st_size, str(path))
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError) as error:
-        if isinstance(error, AudiodiffError):
-            raise
-        raise AudiodiffError(f"{path} is not a .npy array of numbers; save the log-mel with numpy.save.") from error
-    if dtype.kind != "f":
-        raise AudiodiffError(f"{path} does not hold floating-point numbers; save the log-mel as float32.")
-    if array.ndim == 2:
-        array = array[None]
-    if array.ndim != 3 or array.shape[0] != 1 or 0 in array.shape:
-        raise AudiodiffError(
-            f"{path} has shape {list(array.shape)}; expected [n_mels, n_frames] or [1, n_mels, n_frames] with at "
-            "least one frame."
-        )
-    stored: NDArray[np.float32] = array
-    return stored
-
-
-def read_mel(path: Path, model_spec: MelSpec, spec: MelSpec | None) -> NDArray[np.float32]:
-    """Open a log-mel for a model that takes `model_spec`; it was computed with `spec`, or with the same if `None`.
-
-    Returns:
-        `[1, n_mels, n_frames]`.
-
-    Raises:
-        AudiodiffError: as `open_mel`; or it is not a mel of `spec`, or cannot become one of `model_spec`.
-    """
-    array = open_mel(path)
-    head = torch.from_numpy(np.array(array[..., :READ_FRAMES], dtype=np.float32))
-    try:
-        check_mel(head, spec or model_spec)
-        if spec is not None:
-            convert_log_mel(head, spec, model_spec)
-    except AudiodiffError as error:
-        raise AudiodiffError(f"{path}: {error}") from error
-    return array
-
-
-def mel_notes(frames: NDArray[np.float32], path: Path, spec: MelSpec) -> tuple[str, ...]:
-    """Say what is odd about a log-mel that could be one of `spec`: its values may be log10, which no preset has."""
-    head = np.asarray(frames[..., :READ_FRAMES], dtype=np.float32)
-    nepers = float(head.max() - head.min()) * spec.scale
-    if spec.log != "ln" or not 0.0 < nepers < LEAST_NEPERS:
-        return ()
-    return (
-        f"the values of {path.name} span only {nepers:.1f} nepers, where recordings span about 11; if they are log10, "
-        f"multiply them by {math.log(10.0):.4f}",
-    )
-
-
-def _counting(blocks: Iterator[Tensor], lengths: list[int]) -> Iterator[Tensor]:
+def _counting(blocks: Iterator["Tensor"], lengths: list[int]) -> Iterator["Tensor"]:
     """Pass the blocks on and note their lengths, afresh on every pass."""
     lengths.clear()
     for block in blocks:
         lengths.append(block.shape[-1])
         yield block
+
+
+def read(given: Mapping[str, Any]) -> tuple[list[Path], Values]:
+    """Check the input, and read how its mel was computed.
+
+    Raises:
+        AudiodiffError: there is no input, or more than one, or it is no mel.
+    """
+    files, values = files_and_values(given)
+    if values.pop("example", False) == bool(files):
+        raise AudiodiffError("give one input: a sound file or .npy mel, or --example for the clip of the package.")
+    (source,) = files or [EXAMPLE]
+    if not source.exists():
+        raise AudiodiffError(f"{source} does not exist; give the path of a sound file or a .npy log-mel.")
+    if "mel" in values and source.suffix.lower() != ".npy":
+        raise AudiodiffError(f"--mel describes a .npy log-mel, but {source} is not one; leave --mel out.")
+    if not LOWEST_RATE <= values.get("rate", LOWEST_RATE) <= HIGHEST_RATE:
+        raise AudiodiffError(f"--rate is {values['rate']} Hz; expected {LOWEST_RATE} to {HIGHEST_RATE}.")
+    values["level"] = "keep" if values.pop("keep_level", False) else "match"
+    return [source], values
+
+
+def complete(values: Values, sources: Sequence["Source"], say: Any) -> Values:
+    """Look up how the mel was computed.
+
+    Raises:
+        AudiodiffError: there is no such preset.
+    """
+    from audiodiff.signal.mel import preset
+
+    return {**values, "mel": preset(values["mel"])} if "mel" in values else values
+
+
+def remake(record: "ProvenanceRecord") -> tuple[VocodeFileSettings, Callable[["VocoderSynthesizer"], Vocoding]]:
+    """Read the settings in a file that was made.
+
+    Raises:
+        AudiodiffError: one is missing or out of range.
+    """
+    from audiodiff.signal.mel import from_dict
+
+    vocoding = VocodeSettings(sampling_of(record), level=setting(record, "level", str))
+    piece_frames, rate = setting(record, "piece_frames", int), setting(record, "output_rate", int)
+    mel = setting(record, "mel", dict, optional=True)
+    level = setting(record, "reference_level_db", float, optional=True)
+    if piece_frames < 1 or not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise AudiodiffError("the provenance record is damaged: its pieces or its rate are out of range.")
+    settings = VocodeFileSettings(vocoding, None if mel is None else from_dict(mel), rate)
+
+    def resolved(synthesizer: "VocoderSynthesizer") -> Vocoding:
+        synthesizer.reference_level_db = level
+        found = resolve(synthesizer, settings)
+        return replace(found, plan=replace(found.plan, piece_frames=piece_frames))
+
+    return settings, resolved
+
+
+def summary(report: Any) -> str:
+    """Say how it was made."""
+    return summary_of_stream(report, "so silence was written")
+
+
+VERB = Verb(
+    "vocode",
+    VocodeFileSettings,
+    make,
+    help="turn a recording or a log-mel into the vocoder's waveform",
+    description="Reduce a recording to its log-mel and synthesise it again, or synthesise a log-mel from .npy.",
+    doing="vocoding",
+    arguments=(
+        Argument("input", "any sound file, or a log-mel as .npy [n_mels, n_frames]", type=Path, nargs="?"),
+        Argument("example", "use the speech clip that comes with the package", "--example", type=bool, local=True),
+        Argument("keep_level", "do not match the level of the training audio", "--keep-level", type=bool),
+        Argument("mel", "how the mel in a .npy was computed, e.g. hifigan-22k", "--mel", metavar="PRESET", local=True),
+    ),
+    hidden=("guidance", "rescale", "level", "window_seconds"),
+    streams=True,
+    model="speech",
+    loader="audiodiff.synthesis.load:load_vocoder",
+    n_models=1,
+    read=read,
+    complete=complete,
+    resolve=resolve,
+    remake=remake,
+    summary=summary,
+)

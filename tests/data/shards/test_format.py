@@ -74,7 +74,6 @@ def test_an_index_is_checked(change, words):
 
 
 def test_columns_of_a_clip():
-    assert INDEX.class_sizes == (3, 3)
     numbers, classes = INDEX.row({"seconds": 2}, {"key": "D", "genre": ""})
     assert np.isnan(numbers[0])
     assert numbers[1] == 2.0

@@ -7,17 +7,17 @@ import soundfile
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis import verbs
-from audiodiff.synthesis.edit_settings import InpaintSettings, InterpolateSettings
-from audiodiff.synthesis.files import resolve_clip, run_file, settings_of
+from audiodiff.synthesis.files import run_file, settings_of
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.replay import replay
 from audiodiff.synthesis.settings import changed, values_of
 from audiodiff.synthesis.verbs import VERBS
+from audiodiff.synthesis.verbs.inpaint import InpaintSettings
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import tones
 
 CLIPS = sorted(name for name, verb in VERBS.items() if not verb.streams)
-BASES = {"inpaint": InpaintSettings(((0.2, 0.6),)), "interpolate": InterpolateSettings(0.5)}
+BASES = {"inpaint": InpaintSettings(((0.2, 0.6),))}
 
 
 def test_the_table_and_the_folder_agree() -> None:
@@ -25,8 +25,7 @@ def test_the_table_and_the_folder_agree() -> None:
     assert {path.stem for path in folder.glob("*.py")} - {"__init__"} == {*VERBS}
     for name, verb in VERBS.items():
         assert verb.name == name
-        assert callable(verb.make)
-        assert callable(verb.resolve) is True if verb.streams else not hasattr(verb, "resolve")
+        assert (verb.remake is not None) == verb.streams
         assert {*verb.from_input} <= {*values_of(BASES.get(name) or verb.settings())}
 
 
@@ -53,7 +52,7 @@ def test_a_file_tells_its_settings_and_is_made_again(
     told = settings_of(report.record)
     assert type(told) is verb.settings
     own = {*vars(settings)} if name != "generate" else set()
-    used = {key: value for key, value in resolve_clip(tiny, settings).values().items() if key not in own}
+    used = {key: value for key, value in verb.resolve(tiny, settings).values().items() if key not in own}
     wanted = {**values_of(settings), **used, "guidance_interval": (0.1, 1.0)}
     kept = {*wanted} - ({*verb.from_input} - own)
     assert {key: values_of(told)[key] for key in kept} == {key: wanted[key] for key in kept}

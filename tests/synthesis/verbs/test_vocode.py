@@ -12,9 +12,10 @@ from audiodiff.signal.mel import MelSpec, preset
 from audiodiff.signal.resample import n_resampled
 from audiodiff.synthesis import streams
 from audiodiff.synthesis.files import run_file
-from audiodiff.synthesis.settings import Sampling, VocodeFileSettings, VocodeSettings
+from audiodiff.synthesis.mel_file import open_mel
+from audiodiff.synthesis.settings import Sampling, VocodeSettings
 from audiodiff.synthesis.verbs import vocode
-from audiodiff.synthesis.verbs.vocode import open_mel
+from audiodiff.synthesis.verbs.vocode import VocodeFileSettings
 from audiodiff.synthesis.vocode import DEFAULTS, VocoderSynthesizer, read_reference_level
 from tests.synthesis.vocoder_fakes import SPEC, FakeVocoder, recording, synthesizer
 

@@ -1,0 +1,105 @@
+"""The command of a verb: its arguments, and what is printed about each file that it makes."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audiodiff.cli.output import note, tell
+from audiodiff.cli.settings_options import add_arguments, given
+from audiodiff.errors import AudiodiffError
+from audiodiff.models.kinds import imported
+from audiodiff.synthesis.settings import built
+from audiodiff.synthesis.verb import Verb
+
+MAX_COUNT = 100
+PROMPT_SYNTAX = "Prompts: (warm:1.3) weighs words, `piano | distant choir:0.5` blends prompts, \\( is a parenthesis."
+
+
+@dataclass(frozen=True)
+class VerbCommand:
+    """The command of a verb."""
+
+    verb: Verb
+
+    def add_parser(self, subparsers: Any) -> None:
+        """Add the command to the command line."""
+        verb = self.verb
+        prompted = any(argument.name == "prompt" for argument in verb.arguments)
+        parser = subparsers.add_parser(
+            verb.name, help=verb.help, description=verb.description, epilog=PROMPT_SYNTAX if prompted else None
+        )
+        said = "file to write: .wav, .flac or .ogg"
+        said += f" (default: {verb.output})" if verb.output else ""
+        parser.add_argument("-o", "--output", type=Path, required=not verb.output, help=said)
+        add_arguments(parser, verb)
+        parser.add_argument("--no-provenance", action="store_true", help="do not keep in the file what made it")
+        parser.add_argument("--sidecar", action="store_true", help="also write what made it beside the file, as .json")
+        if verb.model:
+            said = f"name, checkpoint folder or hf:ORG/NAME (default: {verb.model})"
+            parser.add_argument("--model", default=verb.model, help=said)
+            parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Make the files, with a progress bar, and print notes and a line about each."""
+        verb, arguments = self.verb, given(args, self.verb)
+        count = arguments.pop("count", 1)
+        if not verb.least_count <= count <= MAX_COUNT:
+            raise AudiodiffError(f"--count is {count}; expected {verb.least_count} to {MAX_COUNT}.")
+        if args.sidecar and args.no_provenance:
+            raise AudiodiffError("--sidecar writes what --no-provenance leaves out; give one of them.")
+        files, values = verb.read(arguments)
+        if "mel" not in values:  # refused before anything is imported
+            built(verb.settings, verb.variant(values, 0, count)[1])
+        from audiodiff.cli.progress import progress_bar
+        from audiodiff.synthesis.files import check_output, run_file
+        from audiodiff.synthesis.source import Source
+        from audiodiff.text.prompt import parse_prompt
+
+        sources = [Source(file) for file in files]
+        values = verb.complete(values, sources, note)
+        for text in (values.get("prompt", ""), values.get("negative", ""), *values.get("prompts", ())):
+            parse_prompt(text)
+        variants = [verb.variant(values, index, count) for index in range(count)]
+        targets = self._targets(args.output, files, [name for name, _ in variants])
+        for file in files:
+            check_output(file, targets[0])
+        model = imported(verb.loader)(*([args.model] if verb.model else []), device=getattr(args, "device", "cpu"))
+        said: set[str] = set()
+        for (_, variant), target in zip(variants, targets, strict=True):
+            with progress_bar(f"{verb.doing} {target.name}", "s" if verb.streams else "steps") as on_progress:
+                report = run_file(
+                    verb.name,
+                    model,
+                    sources,
+                    target,
+                    built(verb.settings, variant),
+                    provenance=not args.no_provenance,
+                    sidecar=args.sidecar,
+                    on_progress=on_progress,
+                )
+            for remark in report.notes:
+                if remark not in said:
+                    note(f"{remark}.")
+                    said.add(remark)
+            tell(f"{report.path}: {report.seconds:.2f} s at {report.sample_rate} Hz{verb.summary(report)}")
+        return 0
+
+    def _targets(self, output: Path | None, files: Sequence[Path], names: Sequence[str]) -> list[Path]:
+        """The files to write; the names are appended to the one that is given if there are several.
+
+        Raises:
+            AudiodiffError: one cannot be written, or has the default name and exists.
+        """
+        from audiodiff.synthesis.files import check_output
+
+        default = "-".join(file.stem for file in files) or "prompts"
+        base = Path(f"{default}-{self.verb.name}.wav" if len(files) == 1 else f"{default}.wav")
+        base = base if output is None else output
+        targets = [base.with_name(f"{base.stem}-{name}{base.suffix}") if names[1:] else base for name in names]
+        for target in targets:
+            if output is None and target.exists():
+                raise AudiodiffError(f"{target} exists; say with -o what to write.")
+            check_output(None, target)
+        return targets
