@@ -7,6 +7,9 @@ from typing import Any
 import gradio as gr
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.synthesis.described import without_none
+from audiodiff.synthesis.verb import Verb
+from audiodiff.synthesis.verbs import VERBS
 
 from . import cards, edits
 from . import region as region_picker
@@ -28,7 +31,7 @@ class Edit:
 
     Attributes:
         run: the button.
-        stop: the button beside it.
+        stop: the button next to it.
         fields: its own fields, by the names of the command line's arguments.
         work: what it does.
     """
@@ -50,7 +53,7 @@ def build(state: AppState, tabs: gr.Tabs, create: Cards) -> None:
             )
             shared["prompt"] = gr.Textbox(
                 label="Prompt",
-                info="A clip of ours brings its own. Without any, the clip alone tells what fits.",
+                info="A clip by audiodiff brings its own. Without a prompt, the model follows the clip alone.",
                 lines=2,
                 max_lines=6,
                 max_length=limits.prompt_chars,
@@ -61,12 +64,13 @@ def build(state: AppState, tabs: gr.Tabs, create: Cards) -> None:
             )
             with gr.Tabs():
                 ways = [_vary(state), _inpaint(state, clip), _extend(state), _interpolate(state)]
+                ways += [_plain(state, verb) for verb in plain_verbs()]
             shared["count"] = count_field(2)
             shared["seed"], dice, new_seed = seed_fields()
             with gr.Accordion("Settings", open=False):
                 shared |= sampling_fields(state)
         with gr.Column(scale=3, min_width=320):
-            shown = cards.build("edit", hint="Clips appear here; their button Edit takes one up again.")
+            shown = cards.build("edit", hint="Clips appear here; the button Edit opens one.")
 
     for way in ways:
         event = way.run.click(
@@ -153,7 +157,7 @@ def _inpaint(state: AppState, clip: gr.Audio) -> Edit:
         region = gr.Textbox(
             label="Region",
             placeholder="2:4",
-            info="start:stop in seconds; several are parted by spaces. The rest is kept as it is.",
+            info="start:stop in seconds; separate several by spaces. The rest is kept.",
             elem_id="edit-region",
         )
         strength = _strength(1.0, "how much is new there")
@@ -174,7 +178,7 @@ def _extend(state: AppState) -> Edit:
     longest = state.limits.seconds
     with gr.Tab("Extend"):
         seconds = gr.Slider(0.5, longest, value=min(5.0, longest), step=0.5, label="Seconds", info="more of it")
-        before = gr.Checkbox(False, label="Lead into the clip instead of going on", container=False)
+        before = gr.Checkbox(False, label="Extend at the beginning", container=False)
         run, stop = _buttons("Extend")
 
     return Edit(run, stop, {"seconds": seconds, "before": before}, _worker(state, "extend"))
@@ -201,6 +205,27 @@ def _interpolate(state: AppState) -> Edit:
         )
 
     return Edit(run, stop, {"other": other, "prompt_to": prompt, "strength": strength}, work)
+
+
+def plain_verbs() -> list[Verb]:
+    """Return the verbs for one clip that are laid out field by field, as their settings say."""
+    clip_verbs = [verb for verb in VERBS.values() if not verb.streams and verb.model in {"", "music"}]
+    return [verb for verb in clip_verbs if verb.name not in {"generate", "vary", "inpaint", "extend", "interpolate"}]
+
+
+def _plain(state: AppState, verb: Verb) -> Edit:
+    shared = {*ClipRequest.__dataclass_fields__} if verb.n_models else set()
+    fields: dict[str, gr.components.Component] = {}
+    with gr.Tab(verb.name.capitalize()):
+        gr.Markdown(verb.description)
+        for name, (annotation, default, said) in verb.options().items():
+            label, told = name.replace("_", " ").capitalize(), said.partition(". ")[0].replace("`", "")
+            if name not in shared and without_none(annotation) is bool:
+                fields[name] = gr.Checkbox(False, label=label, info=told)
+            elif name not in shared:
+                fields[name] = gr.Textbox("" if default is None else str(default), label=label, info=told)
+        run, stop = _buttons(verb.name.capitalize())
+    return Edit(run, stop, fields, _worker(state, verb.name))
 
 
 def _buttons(label: str) -> tuple[gr.Button, gr.Button]:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from audiodiff.cli.output import tell
 
+MAX_SHOWN = 400
+"""Characters of a prompt or a setting that are shown; texts that are spoken may be as long as books."""
+
 if TYPE_CHECKING:
     from audiodiff.signal.audio_io import AudioInfo
     from audiodiff.synthesis.provenance import ProvenanceRecord
@@ -19,11 +22,11 @@ def add_parser(subparsers: Any) -> None:
         "inspect",
         help="print what made a sound file, or what a model is",
         description=(
-            "Print the record that audiodiff keeps in the files it writes: model, prompt, seed, settings, input. "
-            "A file from elsewhere is told from its header; a model, from its card."
+            "Print the provenance record that audiodiff writes into its files: model, prompt, seed, settings, input. "
+            "Of other files it prints the header; of a model, the card."
         ),
     )
-    parser.add_argument("input", help="sound file, the .json beside one, or a model (folder, or name in the package)")
+    parser.add_argument("input", help="sound file, the .json next to one, or a model (folder, or name in the package)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -123,7 +126,8 @@ def provenance_lines(
         for model in record.models
     ]
     lines += [("input", f"{item.name}, sha256 {item.sha256[:12]}") for item in record.inputs]
-    lines += [(label, text) for label, text in (("prompt", record.prompt), ("negative", record.negative)) if text]
+    texts = (("prompt", record.prompt), ("negative", record.negative))
+    lines += [(label, _value(text)) for label, text in texts if text]
     lines.append(("seed", str(record.seed)))
     settings = (f"{name} {_value(value)}" for name, value in record.settings.items() if value not in (None, ""))
     lines.append(("settings", ", ".join(settings)))
@@ -144,7 +148,10 @@ def provenance_lines(
 
 
 def _value(value: object) -> str:
-    return json.dumps(value) if isinstance(value, dict | list) else str(value)
+    text = json.dumps(value) if isinstance(value, dict | list) else str(value)
+    return (
+        text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}... ({len(text)} characters, all of them with --json)"
+    )
 
 
 def _print_model(folder: Path, *, as_json: bool) -> None:
@@ -160,7 +167,7 @@ def _print_model(folder: Path, *, as_json: bool) -> None:
     tell(f"{folder}: a model of kind {config.get('kind', 'unknown')}" + (f", {described}" if described else ""))
     stated, weights = config.get("weights_sha256"), folder / "model.safetensors"
     if weights.is_file() and isinstance(stated, str):
-        said = "as config.json says" if file_sha256(weights) == stated else "NOT those that config.json tells of"
+        said = "as config.json says" if file_sha256(weights) == stated else "NOT those named in config.json"
         tell(f"  weights   {weights.stat().st_size / 2**20:.1f} MiB, sha256 {stated[:12]}, {said}")
     tell(f"  written   by audiodiff {config.get('audiodiff_version', '(unknown)')}")
     card = folder / "MODEL_CARD.md"

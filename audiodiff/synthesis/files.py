@@ -19,11 +19,20 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import check_extension
 from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
 from audiodiff.synthesis.machine import this_machine
-from audiodiff.synthesis.provenance import AudioRecord, ModelRecord, ProvenanceRecord, TaggedAudioWriter, check_sidecar
+from audiodiff.synthesis.provenance import (
+    MADE_BY,
+    MADE_FROM,
+    AudioRecord,
+    ModelRecord,
+    ProvenanceRecord,
+    TaggedAudioWriter,
+    check_sidecar,
+)
 from audiodiff.synthesis.resolved import ResolvedClip
 from audiodiff.synthesis.settings import GenerateSettings, Resolved, changed, values_of
 from audiodiff.synthesis.source import Source
 from audiodiff.synthesis.streams import Stream
+from audiodiff.synthesis.subtitles import Caption
 from audiodiff.synthesis.verb import Verb
 from audiodiff.synthesis.verbs import VERBS
 from audiodiff.torch_state import standard_state
@@ -53,6 +62,7 @@ class FileReport:
         record: what the file tells about itself; `None` without provenance.
         silent_channels: channels of a vocoded or upsampled input that were silence and came out as silence.
         seam: of a loop, how abrupt its seam is (`audiodiff.synthesis.loop.SeamScore.ratio`).
+        captions: of speech, what is said when.
     """
 
     path: Path
@@ -67,6 +77,7 @@ class FileReport:
     record: ProvenanceRecord | None
     silent_channels: int = 0
     seam: float | None = None
+    captions: Sequence[Caption] = ()
 
     @property
     def sampling(self) -> Resolved:
@@ -106,7 +117,7 @@ def run_file(
         target: `.wav`, `.flac` or `.ogg`; appears only when complete.
         settings: of the class of the verb.
         provenance: keep in the file what made it.
-        sidecar: write that as JSON beside the file, too.
+        sidecar: write that as JSON next to the file, too.
         on_progress: called with the work done and the work in all.
         on_estimate: called after every step with the latents that a generated clip seems to become.
 
@@ -219,7 +230,7 @@ class Job:
                 written += block.shape[-1]
                 clipped += int((np.abs(block) > 1.0).sum())
                 writer.write(block if encoding in FLOAT_ENCODINGS else block.clip(-1.0, 1.0))
-        return FileReport(
+        report = FileReport(
             path=self.target,
             seconds=written / made.sample_rate,
             sample_rate=made.sample_rate,
@@ -232,7 +243,10 @@ class Job:
             record=writer.record,
             silent_channels=0 if isinstance(made, Clip) else made.silent_channels,
             seam=made.seam if isinstance(made, Clip) else None,
+            captions=() if isinstance(made, Clip) else made.captions,
         )
+        self.verb.finish(report)
+        return report
 
     def _record_maker(self, settings: Any, resolved: Any) -> Callable[[AudioRecord], ProvenanceRecord] | None:
         """Return what makes the record from the samples. The inputs are looked at now: they may change meanwhile."""
@@ -240,7 +254,10 @@ class Job:
             return None
         identity: ModelRecord | tuple[ModelRecord, ...] = self.synthesizer.identity
         is_clip = isinstance(resolved, ResolvedClip)
-        words = {"prompt": resolved.prompt, "negative": resolved.negative} if is_clip else {}
+        words: dict[str, Any] = {"made_by": self._made_by()}
+        words |= {
+            name: getattr(resolved, name) for name in ("prompt", "negative", "made_by") if hasattr(resolved, name)
+        }
         return partial(
             ProvenanceRecord,
             self.verb.name,
@@ -251,6 +268,13 @@ class Job:
             inputs=tuple(source.identity for source in self.sources),
             **words,
         )
+
+    def _made_by(self) -> str:
+        """Say in words what has made the sound; without a model, what has made the sound that it is made from."""
+        if self.verb.n_models:
+            return MADE_BY
+        records = (source.record for source in self.sources)
+        return next((record.made_by for record in records if record is not None), MADE_FROM)
 
     def _clip_values(self, settings: Any, clip: ResolvedClip) -> dict[str, Any]:
         """Settings as the record of a clip keeps them: the verb's own, those of the clip, and those of the model."""
@@ -264,8 +288,8 @@ class Job:
             "band_limits": list(model.band_limits),
         }
 
-    def _check_size(self, n_samples: int, channels: int, rate: int) -> None:
-        if self.target.suffix.lower() == ".wav" and n_samples * channels * 2 > WAV_BYTES:
+    def _check_size(self, n_samples: int | None, channels: int, rate: int) -> None:
+        if n_samples is not None and self.target.suffix.lower() == ".wav" and n_samples * channels * 2 > WAV_BYTES:
             raise AudiodiffError(
                 f"{self.target} would have {n_samples / rate / 3600:.1f} hours in {channels} channels, more than the "
                 "4 GiB that a WAV can hold; write .flac instead."
@@ -291,14 +315,14 @@ def settings_of(record: ProvenanceRecord) -> Any:
     """
     kind = VERBS[record.verb].settings
     names = [item.name for item in fields(kind)]
-    # Two prompts are told in the settings; what stands as the prompt then is their mixture, in words.
+    # Two prompts stand in the settings; the prompt of the record is then their mixture, in words.
     told = {"prompt": record.prompt, "negative": record.negative, "seed": record.seed}
     values = {key: _tuples(value) for key, value in record.settings.items() if key not in _OF_MODEL}
     own = [] if kind is GenerateSettings else [name for name in names if name != "clip"]
     missing = [name for name in own if name not in values]
     if missing:
         raise AudiodiffError(
-            f"the provenance record lacks the setting {missing[0]}, without which nothing can be made again."
+            f"the provenance record lacks the setting {missing[0]}, so the sound cannot be made again."
         )
     clip = {name: value for name, value in values.items() if name not in own}
     odd = sorted({*clip} - ({*values_of(GenerateSettings())} if own == [] or "clip" in names else set()))
@@ -320,8 +344,8 @@ def _check_inputs(verb: Verb, count: int) -> None:
         )
 
 
-def _blocks(made: Clip | Stream) -> tuple[Iterator[NDArray[np.float32]], int, int]:
-    """Return what was made as blocks `[channels, n]`, with the channels and the samples in all."""
+def _blocks(made: Clip | Stream) -> tuple[Iterator[NDArray[np.float32]], int, int | None]:
+    """Return what was made as blocks `[channels, n]`, with the channels and the samples in all if they are known."""
     if isinstance(made, Stream):
         return (block.numpy() for block in made.blocks), made.channels, made.n_samples
     waveform = made.waveform if made.waveform.ndim == 2 else made.waveform[None]

@@ -7,6 +7,7 @@ recording) is refused before anything is written.
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -46,7 +47,7 @@ class ReplayContext:
         source: the file with the record.
         target: the file to write.
         model: model given by the user; `None` takes the one that the record names, if it comes with the package.
-        recording: input given by the user, or the folder where the inputs are; `None` looks beside `source`.
+        recording: input given by the user, or the folder where the inputs are; `None` looks next to `source`.
         device: where to compute.
         on_progress: called with the seconds done and the seconds in all.
     """
@@ -87,7 +88,7 @@ class ReplayContext:
         return chosen
 
     def find_input(self, wanted: InputRecord) -> Path:
-        """Return the very file that went in: the given one, or one of its name beside `source` or in the package.
+        """Return the very file that went in: the given one, or one of its name next to `source` or in the package.
 
         Raises:
             AudiodiffError: it is not there, or is another one.
@@ -108,7 +109,7 @@ class ReplayContext:
         if self.recording is not None:
             raise AudiodiffError(f"{places[0]} does not exist or is not a file; give the original with --input.")
         raise AudiodiffError(
-            f"{self.source} was made from {wanted.name} (sha256 {wanted.sha256[:_SHOWN]}), which is not beside it; "
+            f"{self.source} was made from {wanted.name} (sha256 {wanted.sha256[:_SHOWN]}), which is not next to it; "
             "give the original with --input."
         )
 
@@ -146,10 +147,10 @@ def replay(
     """Make a sound again from the record in its file: the same samples, bit for bit, on the same kind of machine.
 
     Args:
-        source: a sound file with a record, or the JSON beside one.
+        source: a sound file with a provenance record, or the JSON next to one.
         target: `.wav`, `.flac` or `.ogg`; appears only when complete.
         model: name or folder of the model; `None` takes the one of the package that the record names.
-        recording: what went in, or its folder; `None` looks for a file of its name beside `source`.
+        recording: what went in, or its folder; `None` looks for a file of its name next to `source`.
         device: `auto` takes the kind that the record names, if it is here.
         on_progress: called with the seconds done and the seconds in all.
 
@@ -210,7 +211,7 @@ def differences(record: ProvenanceRecord, again: ProvenanceRecord) -> tuple[str,
     cores = os.cpu_count() or 1
     if record.machine.threads > cores:
         found.append(f"{record.machine.threads} threads, but {cores} cores here")
-    return tuple(found or ["all that the record tells is the same; processors of another make round otherwise"])
+    return tuple(found or ["everything recorded is the same; other processors may round differently"])
 
 
 def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord:
@@ -228,6 +229,8 @@ def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord
     chosen = context.find_model(record.models[0]) if record.models else ""
     sources = [Source(context.find_input(item)) for item in record.inputs]
     synthesizer = imported(verb.loader)(chosen, device=context.device)
+    if len(record.models) == 2:
+        _check_vocoder(synthesizer, record, context)
     if isinstance(synthesizer, LatentSynthesizer):
         _set_up(synthesizer, record, context)
     job = Job(verb, synthesizer, sources, context.target)
@@ -242,14 +245,18 @@ def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord
     return again
 
 
-def _set_up(synthesizer: LatentSynthesizer, record: ProvenanceRecord, context: ReplayContext) -> None:
-    """Hold the vocoder of a latent model against that of the record, and set what the record names the model."""
+def _check_vocoder(synthesizer: Any, record: ProvenanceRecord, context: ReplayContext) -> None:
+    """Refuse a vocoder with other weights than that of the record."""
     theirs, ours = record.models[1].weights_sha256, synthesizer.identity[1].weights_sha256
     if theirs != ours:
         raise AudiodiffError(
             f"the vocoder of {synthesizer.name} is not the one that made {context.source} ({ours[:_SHOWN]}, not "
             f"{theirs[:_SHOWN]}); give the model it was made with, {record.models[0].name}, with --model."
         )
+
+
+def _set_up(synthesizer: LatentSynthesizer, record: ProvenanceRecord, context: ReplayContext) -> None:
+    """Set what the record tells of a latent model."""
     # Records that do not name these are from before they existed.
     tolerance = setting(record, "tolerance_seconds", float) if "tolerance_seconds" in record.settings else 0.0
     if not 0.0 <= tolerance <= synthesizer.window_seconds:

@@ -136,9 +136,7 @@ class VoiceSynthesizer:
         speaker: str = "",
         durations: Sequence[int] | None = None,
     ) -> Spoken:
-        """Say an utterance, up to its log-mel.
-
-        The same for the same seed, whatever else is said before or beside it.
+        """Say an utterance, up to its log-mel: the same for the same seed, whatever else is said around it.
 
         Args:
             utterance: what to say.
