@@ -10,6 +10,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from audiodiff.atomic import atomic_file
 from audiodiff.errors import AudiodiffError
 from audiodiff.text.phones import CONSONANTS, VOWELS, base
 
@@ -86,7 +87,8 @@ class PhoneModel:
     def save(self, path: str | Path) -> None:
         """Write the model as safetensors."""
         arrays = {"means": self.means.astype(np.float32), "whiteners": self.whiteners.astype(np.float32)}
-        save_file(arrays, path, {"states": " ".join(STATES)})
+        with atomic_file(path) as temporary:
+            save_file(arrays, temporary, {"states": " ".join(STATES)})
 
 
 def load_phone_model(path: str | Path) -> PhoneModel:
