@@ -22,6 +22,7 @@ GROUP = "audiodiff.commands"
 """The group of entry points that are commands."""
 
 COMMANDS = {
+    "align": "audiodiff.cli.align",
     "prepare": "audiodiff.cli.prepare",
     "check": "audiodiff.cli.check",
     "evaluate": "audiodiff.cli.evaluate",

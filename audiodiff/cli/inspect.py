@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from audiodiff.cli.output import tell
 
+MAX_SHOWN = 400
+"""Characters of a prompt or a setting that are shown; texts that are spoken may be as long as books."""
+
 if TYPE_CHECKING:
     from audiodiff.signal.audio_io import AudioInfo
     from audiodiff.synthesis.provenance import ProvenanceRecord
@@ -123,7 +126,8 @@ def provenance_lines(
         for model in record.models
     ]
     lines += [("input", f"{item.name}, sha256 {item.sha256[:12]}") for item in record.inputs]
-    lines += [(label, text) for label, text in (("prompt", record.prompt), ("negative", record.negative)) if text]
+    texts = (("prompt", record.prompt), ("negative", record.negative))
+    lines += [(label, _value(text)) for label, text in texts if text]
     lines.append(("seed", str(record.seed)))
     settings = (f"{name} {_value(value)}" for name, value in record.settings.items() if value not in (None, ""))
     lines.append(("settings", ", ".join(settings)))
@@ -144,7 +148,10 @@ def provenance_lines(
 
 
 def _value(value: object) -> str:
-    return json.dumps(value) if isinstance(value, dict | list) else str(value)
+    text = json.dumps(value) if isinstance(value, dict | list) else str(value)
+    return (
+        text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}... ({len(text)} characters, all of them with --json)"
+    )
 
 
 def _print_model(folder: Path, *, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from audiodiff.diffusion.names import sampler_name
 from audiodiff.synthesis.described import choices, without_none
 from audiodiff.synthesis.verb import Argument, Verb
 
-METAVARS = {"negative": "PROMPT", "tempo": "BPM", "crossfade": "SECONDS", "rate": "HZ"}
+METAVARS = {"negative": "PROMPT", "tempo": "BPM", "crossfade": "SECONDS", "rate": "HZ", "pitch": "SEMITONES"}
 FLAGS = {"guidance_interval": "--interval"}
 """Options that have another name than their value."""
 
@@ -38,7 +38,8 @@ def _declare(parser: argparse.ArgumentParser, argument: Argument) -> None:
         parser.add_argument(name, action="store_true", **options)
         return
     options |= {"type": argument.type, "metavar": argument.metavar, "default": argument.default}
-    options |= {"action": "append"} if argument.repeated else {"nargs": argument.nargs}
+    options |= {"action": "append"} if argument.repeated else {}
+    options |= {} if argument.nargs is None else {"nargs": argument.nargs}
     parser.add_argument(name, **options)
 
 
@@ -56,7 +57,7 @@ def _add(parser: argparse.ArgumentParser, name: str, annotation: Any, default: A
         if name == "sampler":
             options["type"] = sampler_name  # takes aliases
     else:
-        options |= {"type": plain, "metavar": METAVARS.get(name)}
+        options |= {"type": plain, "metavar": METAVARS.get(name.removeprefix("from_"))}
     parser.add_argument(flag, default=default, **options)
 
 

@@ -1,6 +1,7 @@
 """The command of a verb: its arguments, and what is printed about each file that it makes."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from audiodiff.synthesis.settings import built
 from audiodiff.synthesis.verb import Verb
 
 MAX_COUNT = 100
+STANDARD = Path("-")
 PROMPT_SYNTAX = "Prompts: (warm:1.3) weighs words, `piano | distant choir:0.5` blends prompts, \\( is a parenthesis."
 
 
@@ -30,7 +32,7 @@ class VerbCommand:
         parser = subparsers.add_parser(
             verb.name, help=verb.help, description=verb.description, epilog=PROMPT_SYNTAX if prompted else None
         )
-        said = "file to write: .wav, .flac or .ogg"
+        said = "file to write: .wav, .flac or .ogg" + ("; - writes WAV to standard output" if verb.pipe else "")
         said += f" (default: {verb.output})" if verb.output else ""
         parser.add_argument("-o", "--output", type=Path, required=not verb.output, help=said)
         add_arguments(parser, verb)
@@ -40,7 +42,8 @@ class VerbCommand:
         )
         if verb.model:
             said = f"name, checkpoint folder or hf:ORG/NAME (default: {verb.model})"
-            parser.add_argument("--model", default=verb.model, help=said)
+            flag = verb.model_option
+            parser.add_argument(flag, dest="model", metavar=flag[2:].upper(), default=verb.model, help=said)
             parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
 
     def run(self, args: argparse.Namespace) -> int:
@@ -51,9 +54,11 @@ class VerbCommand:
             raise AudiodiffError(f"--count is {count}; expected {verb.least_count} to {MAX_COUNT}.")
         if args.sidecar and args.no_provenance:
             raise AudiodiffError("--sidecar writes what --no-provenance leaves out; give one of them.")
+        if verb.pipe is not None and args.output == STANDARD:
+            return self._pipe(args, arguments, count)
         files, values = verb.read(arguments)
         if "mel" not in values:  # refused before anything is imported
-            built(verb.settings, verb.variant(values, 0, count)[1])
+            built(verb.settings, verb.variants(values, count)[0][1])
         from audiodiff.cli.progress import progress_bar
         from audiodiff.synthesis.files import check_output, run_file
         from audiodiff.synthesis.source import Source
@@ -63,11 +68,11 @@ class VerbCommand:
         values = verb.complete(values, sources, note)
         for text in (values.get("prompt", ""), values.get("negative", ""), *values.get("prompts", ())):
             parse_prompt(text)
-        variants = [verb.variant(values, index, count) for index in range(count)]
+        variants = verb.variants(values, count)
         targets = self._targets(args.output, files, [name for name, _ in variants])
         for file in files:
             check_output(file, targets[0])
-        model = imported(verb.loader)(*([args.model] if verb.model else []), device=getattr(args, "device", "cpu"))
+        model = imported(verb.loader)(getattr(args, "model", ""), device=getattr(args, "device", "cpu"))
         said: set[str] = set()
         for (_, variant), target in zip(variants, targets, strict=True):
             with progress_bar(f"{verb.doing} {target.name}", "s" if verb.streams else "steps") as on_progress:
@@ -86,6 +91,22 @@ class VerbCommand:
                     note(f"{remark}.")
                     said.add(remark)
             tell(f"{report.path}: {report.seconds:.2f} s at {report.sample_rate} Hz{verb.summary(report)}")
+        return 0
+
+    def _pipe(self, args: argparse.Namespace, arguments: dict[str, Any], count: int) -> int:
+        """Write to standard output while it is being made.
+
+        Raises:
+            AudiodiffError: files are asked for as well, or standard output is a terminal.
+        """
+        verb = self.verb
+        if count != 1 or args.sidecar or arguments.get("srt"):
+            raise AudiodiffError("--count, --sidecar and --srt need a file; name one with -o.")
+        if sys.stdout.isatty():
+            raise AudiodiffError("-o - writes a WAV to standard output, which is a terminal; redirect it.")
+        settings: Any = built(verb.settings, verb.read(arguments)[1])
+        assert verb.pipe is not None
+        verb.pipe(imported(verb.loader)(args.model, device=args.device), settings, sys.stdout.buffer, note)
         return 0
 
     def _targets(self, output: Path | None, files: Sequence[Path], names: Sequence[str]) -> list[Path]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from audiodiff.data.phone_model import Floats, PhoneModel, estimate, features, states_of
+from audiodiff.data.phone_model import SILENCE, STATE_INDEX, Floats, PhoneModel, estimate, features, states_of
 from audiodiff.errors import AudiodiffError
 from audiodiff.text.utterance import Utterance
 
@@ -33,6 +33,9 @@ Phones = tuple[str, ...]
 
 _SILENCE_COST = 6.0
 """Cost of a silence after a word without punctuation (nats): closures of plosives are quiet, too."""
+
+_BEAM = 1000.0
+"""Paths that are less likely than the best by more (nats) are given up."""
 
 _SHORT_GAP = 12
 """Quiet stretches of fewer frames inside of speech are closures, no pauses, when training starts."""
@@ -160,28 +163,39 @@ def _graph(text: Transcript, usual_only: bool) -> _Graph:
     return _Graph(states, owner, phone, variant, table, np.array(cost), marks[0], marks[1])
 
 
-def _viterbi(scores: Floats, graph: _Graph) -> tuple[Ints, float]:
-    """Best path through the graph, a node for each frame, and its log-likelihood."""
-    emissions = scores[:, graph.states]
-    count, n_nodes = emissions.shape
+def _viterbi(scores: Floats, graph: _Graph, beam: float = _BEAM) -> tuple[Ints, float]:
+    """Best path through the graph, a node for each frame, and its log-likelihood.
+
+    Only nodes between those within the beam are looked at, so that time and memory grow with the length of a clip, not
+    with its square.
+    """
+    count, n_nodes = len(scores), len(graph.states)
+    nodes = np.arange(n_nodes)[:, None]
+    reach = int((nodes - np.where(graph.before < n_nodes, graph.before, nodes)).max())
     best = np.full(n_nodes + 1, -np.inf)
-    best[:n_nodes] = np.where(graph.starts, emissions[0], -np.inf)
-    back = np.empty((count, n_nodes), np.int16)
-    rows = np.arange(n_nodes)
+    best[:n_nodes][graph.starts] = scores[0, graph.states[graph.starts]]
+    back: list[tuple[int, npt.NDArray[np.int16]]] = []
     stay = np.zeros(graph.before.shape)
     stay[:, 1:] -= graph.cost[:, None]
     for frame in range(1, count):
-        candidates = best[graph.before] + stay
+        alive = np.flatnonzero(best > max(best.max() - beam, -np.finfo(np.float64).max))
+        low, high = int(alive[0]), min(n_nodes, int(alive[-1]) + reach + 1)
+        candidates = best[graph.before[low:high]] + stay[low:high]
         choice = candidates.argmax(axis=1)
-        back[frame] = choice
-        best[:n_nodes] = candidates[rows, choice] + emissions[frame]
+        back.append((low, choice.astype(np.int16)))
+        best[:low] = best[high:] = -np.inf
+        best[low:high] = candidates[np.arange(high - low), choice] + scores[frame, graph.states[low:high]]
     last = int(np.argmax(np.where(graph.ends, best[:n_nodes], -np.inf)))
+    total = float(best[last])
+    if not np.isfinite(total):  # no path that was kept reaches the end, as with a text that hardly fits in
+        return _viterbi(scores, graph, np.inf)
     path = np.empty(count, np.int64)
     for frame in range(count - 1, -1, -1):
         path[frame] = last
         if frame:
-            last = int(graph.before[last, back[frame, last]])
-    return path, float(best[path[-1]])
+            low, choice = back[frame - 1]
+            last = int(graph.before[last, choice[last - low]])
+    return path, total
 
 
 def _aligned(text: Transcript, graph: _Graph, path: Ints, total: float, ceiling: float) -> Alignment:
@@ -211,19 +225,27 @@ def _check_length(name: str, log_mel: npt.NDArray[np.float32], text: Transcript)
         )
 
 
-def align(model: PhoneModel, log_mel: npt.NDArray[np.float32], text: Transcript) -> Alignment:
+def align(model: PhoneModel, log_mel: npt.NDArray[np.float32], text: Transcript, *, adaptations: int = 0) -> Alignment:
     """Align a clip to its text.
 
     Args:
         model: of this speaker, or of one that sounds alike.
         log_mel: `[n_mels, n_frames]`, natural logarithm.
         text: what is said.
+        adaptations: how often to align again with the mean of the speech moved to that of the model, for clips of other
+            speakers and microphones.
 
     Raises:
         AudiodiffError: the clip is too short for the text.
     """
     _check_length("the recording", log_mel, text)
-    return _align(model.scores(features(log_mel)), text, usual_only=False)[0]
+    clip = features(log_mel)
+    found, states = _align(model.scores(clip), text, usual_only=False)
+    for _ in range(adaptations):
+        speech = states != STATE_INDEX[SILENCE]
+        clip = clip - (clip - model.means[states])[speech].mean(axis=0)
+        found, states = _align(model.scores(clip), text, usual_only=False)
+    return found
 
 
 def _align(scores: Floats, text: Transcript, usual_only: bool) -> tuple[Alignment, Ints]:

@@ -26,7 +26,8 @@ def described(kind: type) -> dict[str, tuple[Any, Any, str]]:
                 if name not in own
             }
         else:
-            found[item.name] = (item.type, item.default, said.get(item.name, ""))
+            default = item.default_factory() if callable(item.default_factory) else item.default
+            found[item.name] = (item.type, default, said.get(item.name, ""))
     return found
 
 

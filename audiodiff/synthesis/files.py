@@ -19,11 +19,20 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import check_extension
 from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
 from audiodiff.synthesis.machine import this_machine
-from audiodiff.synthesis.provenance import AudioRecord, ModelRecord, ProvenanceRecord, TaggedAudioWriter, check_sidecar
+from audiodiff.synthesis.provenance import (
+    MADE_BY,
+    MADE_FROM,
+    AudioRecord,
+    ModelRecord,
+    ProvenanceRecord,
+    TaggedAudioWriter,
+    check_sidecar,
+)
 from audiodiff.synthesis.resolved import ResolvedClip
 from audiodiff.synthesis.settings import GenerateSettings, Resolved, changed, values_of
 from audiodiff.synthesis.source import Source
 from audiodiff.synthesis.streams import Stream
+from audiodiff.synthesis.subtitles import Caption
 from audiodiff.synthesis.verb import Verb
 from audiodiff.synthesis.verbs import VERBS
 from audiodiff.torch_state import standard_state
@@ -53,6 +62,7 @@ class FileReport:
         record: what the file tells about itself; `None` without provenance.
         silent_channels: channels of a vocoded or upsampled input that were silence and came out as silence.
         seam: of a loop, how abrupt its seam is (`audiodiff.synthesis.loop.SeamScore.ratio`).
+        captions: of speech, what is said when.
     """
 
     path: Path
@@ -67,6 +77,7 @@ class FileReport:
     record: ProvenanceRecord | None
     silent_channels: int = 0
     seam: float | None = None
+    captions: Sequence[Caption] = ()
 
     @property
     def sampling(self) -> Resolved:
@@ -219,7 +230,7 @@ class Job:
                 written += block.shape[-1]
                 clipped += int((np.abs(block) > 1.0).sum())
                 writer.write(block if encoding in FLOAT_ENCODINGS else block.clip(-1.0, 1.0))
-        return FileReport(
+        report = FileReport(
             path=self.target,
             seconds=written / made.sample_rate,
             sample_rate=made.sample_rate,
@@ -232,7 +243,10 @@ class Job:
             record=writer.record,
             silent_channels=0 if isinstance(made, Clip) else made.silent_channels,
             seam=made.seam if isinstance(made, Clip) else None,
+            captions=() if isinstance(made, Clip) else made.captions,
         )
+        self.verb.finish(report)
+        return report
 
     def _record_maker(self, settings: Any, resolved: Any) -> Callable[[AudioRecord], ProvenanceRecord] | None:
         """Return what makes the record from the samples. The inputs are looked at now: they may change meanwhile."""
@@ -240,7 +254,7 @@ class Job:
             return None
         identity: ModelRecord | tuple[ModelRecord, ...] = self.synthesizer.identity
         is_clip = isinstance(resolved, ResolvedClip)
-        words = {"prompt": resolved.prompt, "negative": resolved.negative} if is_clip else {}
+        words = {name: getattr(resolved, name) for name in ("prompt", "negative", "made_by") if hasattr(resolved, name)}
         return partial(
             ProvenanceRecord,
             self.verb.name,
@@ -249,8 +263,14 @@ class Job:
             seed_of(resolved),
             machine=this_machine(self.synthesizer.device),
             inputs=tuple(source.identity for source in self.sources),
+            made_by=MADE_BY if self._is_synthetic() else MADE_FROM,
             **words,
         )
+
+    def _is_synthetic(self) -> bool:
+        """Whether a model has made the sound, or what it is made from."""
+        records = [source.record for source in self.sources if not self.verb.n_models]
+        return self.verb.n_models > 0 or any(record is not None and record.made_by == MADE_BY for record in records)
 
     def _clip_values(self, settings: Any, clip: ResolvedClip) -> dict[str, Any]:
         """Settings as the record of a clip keeps them: the verb's own, those of the clip, and those of the model."""
@@ -264,8 +284,8 @@ class Job:
             "band_limits": list(model.band_limits),
         }
 
-    def _check_size(self, n_samples: int, channels: int, rate: int) -> None:
-        if self.target.suffix.lower() == ".wav" and n_samples * channels * 2 > WAV_BYTES:
+    def _check_size(self, n_samples: int | None, channels: int, rate: int) -> None:
+        if n_samples is not None and self.target.suffix.lower() == ".wav" and n_samples * channels * 2 > WAV_BYTES:
             raise AudiodiffError(
                 f"{self.target} would have {n_samples / rate / 3600:.1f} hours in {channels} channels, more than the "
                 "4 GiB that a WAV can hold; write .flac instead."
@@ -320,8 +340,8 @@ def _check_inputs(verb: Verb, count: int) -> None:
         )
 
 
-def _blocks(made: Clip | Stream) -> tuple[Iterator[NDArray[np.float32]], int, int]:
-    """Return what was made as blocks `[channels, n]`, with the channels and the samples in all."""
+def _blocks(made: Clip | Stream) -> tuple[Iterator[NDArray[np.float32]], int, int | None]:
+    """Return what was made as blocks `[channels, n]`, with the channels and the samples in all if they are known."""
     if isinstance(made, Stream):
         return (block.numpy() for block in made.blocks), made.channels, made.n_samples
     waveform = made.waveform if made.waveform.ndim == 2 else made.waveform[None]

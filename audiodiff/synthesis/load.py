@@ -1,9 +1,11 @@
 """Loading a model of any kind by name."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint, public_name
@@ -18,6 +20,7 @@ from audiodiff.torch_state import standard_state
 if TYPE_CHECKING:
     from audiodiff.synthesis.generator import Generator
     from audiodiff.synthesis.latent import LatentSynthesizer
+    from audiodiff.synthesis.speaker import Speaker
     from audiodiff.synthesis.upsample import UpsamplerSynthesizer
 
 _OTHERS = ("window_seconds", "band_limits")
@@ -26,8 +29,8 @@ _OTHERS = ("window_seconds", "band_limits")
 @standard_state()
 def load(
     name_or_path: str | Path = "speech", *, device: str = "auto"
-) -> "VocoderSynthesizer | Generator | UpsamplerSynthesizer":
-    """Load a model, ready to vocode, to generate or to upsample.
+) -> "VocoderSynthesizer | Generator | UpsamplerSynthesizer | Speaker":
+    """Load a model, ready to vocode, to generate, to upsample or to speak.
 
     Args:
         name_or_path: a model that comes with the package (`pretrained_names`), a checkpoint folder, or
@@ -46,7 +49,7 @@ def load(
             f'{folder} holds a model of kind "{kind.name}", which makes no sound by itself; give a vocoder or a latent '
             "model."
         )
-    model: VocoderSynthesizer | Generator | UpsamplerSynthesizer
+    model: VocoderSynthesizer | Generator | UpsamplerSynthesizer | Speaker
     model = imported(kind.synthesizer)(name_or_path, device=device)
     return model
 
@@ -81,6 +84,19 @@ def load_vocoder(name_or_path: str | Path = "speech", *, device: str = "auto") -
     if not isinstance(model, VocoderSynthesizer):
         raise AudiodiffError(f"{name_or_path} is {KINDS[kind].label}; give a vocoder or a latent model that has one.")
     return model
+
+
+@dataclass(frozen=True)
+class NoModel:
+    """In the place of a model, for a verb that needs none."""
+
+    identity: tuple[ModelRecord, ...] = ()
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+
+def no_model(name: str = "", *, device: str = "cpu") -> NoModel:
+    """Load nothing."""
+    return NoModel()
 
 
 @standard_state()

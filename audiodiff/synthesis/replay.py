@@ -7,6 +7,7 @@ recording) is refused before anything is written.
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -228,6 +229,8 @@ def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord
     chosen = context.find_model(record.models[0]) if record.models else ""
     sources = [Source(context.find_input(item)) for item in record.inputs]
     synthesizer = imported(verb.loader)(chosen, device=context.device)
+    if len(record.models) == 2:
+        _check_vocoder(synthesizer, record, context)
     if isinstance(synthesizer, LatentSynthesizer):
         _set_up(synthesizer, record, context)
     job = Job(verb, synthesizer, sources, context.target)
@@ -242,14 +245,18 @@ def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord
     return again
 
 
-def _set_up(synthesizer: LatentSynthesizer, record: ProvenanceRecord, context: ReplayContext) -> None:
-    """Hold the vocoder of a latent model against that of the record, and set what the record names the model."""
+def _check_vocoder(synthesizer: Any, record: ProvenanceRecord, context: ReplayContext) -> None:
+    """Refuse a vocoder with other weights than that of the record."""
     theirs, ours = record.models[1].weights_sha256, synthesizer.identity[1].weights_sha256
     if theirs != ours:
         raise AudiodiffError(
             f"the vocoder of {synthesizer.name} is not the one that made {context.source} ({ours[:_SHOWN]}, not "
             f"{theirs[:_SHOWN]}); give the model it was made with, {record.models[0].name}, with --model."
         )
+
+
+def _set_up(synthesizer: LatentSynthesizer, record: ProvenanceRecord, context: ReplayContext) -> None:
+    """Set what the record tells of a latent model."""
     # Records that do not name these are from before they existed.
     tolerance = setting(record, "tolerance_seconds", float) if "tolerance_seconds" in record.settings else 0.0
     if not 0.0 <= tolerance <= synthesizer.window_seconds:

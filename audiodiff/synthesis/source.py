@@ -14,6 +14,7 @@ MAX_VALUES = 1 << 27
 """Samples over all channels that are held at once, 512 MiB: ten minutes of stereo at 96 kHz."""
 
 _FADED_BY = frozenset({"generate", "vary", "interpolate"})
+_SAID_BY = frozenset({"speak", "respeak"})
 _LOOPS = frozenset({"generate", "vary"})
 
 
@@ -71,6 +72,18 @@ class Source:
         """The prompt and the negative prompt that it was made from; `None` if it does not tell."""
         record = self.record
         return (record.prompt, record.negative) if record is not None and record.prompt.strip() else None
+
+    @property
+    def said(self) -> str:
+        """What it tells that is said in it.
+
+        Raises:
+            AudiodiffError: it does not tell.
+        """
+        record = self.record
+        if record is None or record.verb not in _SAID_BY:
+            raise AudiodiffError(f"{self.path} does not tell what is said in it; give that with --text or --file.")
+        return record.prompt
 
     def fade(self, *, before: bool) -> float:
         """Length of the fade (s) that audiodiff gave its end, or its beginning; 0 if it has none."""

@@ -1,12 +1,13 @@
 """Audio of any length in bounded memory: mel analysis block by block, equal to doing it in one go."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from audiodiff.signal.mel import MelSpec, log_mel
+from audiodiff.synthesis.subtitles import Caption
 
 MEL_BLOCK_FRAMES = 2048
 
@@ -100,23 +101,25 @@ def windows(n_frames: int, core: int, context: int) -> Iterator[Window]:
 
 @dataclass(frozen=True)
 class Stream:
-    """What a verb makes of a file of any length.
+    """What a verb makes of an input of any length.
 
     Attributes:
         blocks: `[channels, n]` each, one after the other, not clipped.
         sample_rate: Hz.
         channels: number of channels.
-        n_samples: samples per channel in all.
         notes: sentences about what the input lost or lacks.
+        n_samples: samples per channel in all; `None` if that is known at the end only.
         silent_channels: channels that were silence, and come out as they are.
+        captions: of speech, what is said when; grows with the blocks.
     """
 
     blocks: Iterator[Tensor]
     sample_rate: int
     channels: int
-    n_samples: int
     notes: tuple[str, ...]
-    silent_channels: int
+    n_samples: int | None = None
+    silent_channels: int = 0
+    captions: Sequence[Caption] = ()
 
 
 def cut_stream(blocks: Iterator[Tensor], n_samples: int) -> Iterator[Tensor]:

@@ -7,7 +7,7 @@ demo, the methods of a loaded model, the files runner and replay are made from i
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from audiodiff.synthesis.described import described
 from audiodiff.synthesis.edit_settings import resolve_edit
@@ -149,7 +149,9 @@ class Verb:
         keeps_samples: whether samples of its input are in what it makes, which then has an encoding that holds them.
         streams: whether it works on files of any length, a part at a time, instead of making a clip.
         model: name of the usual model; empty if it needs none.
-        loader: import path of the function that loads a model, `loader(name, device=...)`.
+        model_option: option of the command line that names the model.
+        loader: import path of the function that loads a model, `loader(name, device=...)`; `load:no_model` of one that
+            needs none.
         n_models: how many models a file tells of.
         read: takes the arguments by name, and returns the files that go in and the values of the settings.
         complete: adds what the files tell to the values.
@@ -160,6 +162,9 @@ class Verb:
             function that resolves them for the loaded model.
         new_seconds: `new_seconds(settings, info)` is how much sound a model makes for a file, all channels together.
         summary: what the command line says of a file that was made, behind its rate.
+        finish: called with the report of each file, to write what goes beside it.
+        pipe: `pipe(synthesizer, settings, stream, say)` writes a WAV to standard output while it is being made; `None`
+            if that is not possible.
     """
 
     name: str
@@ -177,6 +182,7 @@ class Verb:
     keeps_samples: bool = False
     streams: bool = False
     model: str = "music"
+    model_option: str = "--model"
     loader: str = "audiodiff.synthesis.load:load_generator"
     n_models: int = 2
     read: Callable[[Mapping[str, Any]], tuple[list[Path], Values]] = files_and_values
@@ -187,12 +193,20 @@ class Verb:
     remake: Callable[[Any], tuple[Any, Callable[[Any], Any]]] | None = None
     new_seconds: Callable[[Any, Any], float] = lambda settings, info: float(info.seconds)
     summary: Callable[[Any], str] = summary_of_clip
+    finish: Callable[[Any], None] = lambda report: None
+    pipe: Callable[[Any, Any, BinaryIO, Say], None] | None = None
 
     def options(self) -> dict[str, tuple[Any, Any, str]]:
         """Return type, default and description of every setting that is an argument as it stands, by name."""
         own = {item.name for item in fields(self.settings)}
         taken = {*self.hidden, *(argument.name for argument in self.arguments), *({*self.from_input} - own)}
         return {name: said for name, said in described(self.settings).items() if name not in taken}
+
+    def variants(self, values: Values, count: int) -> list[tuple[str, Values]]:
+        """Return the name and the values of every clip, nameless of a verb that makes one."""
+        if "count" not in self.values:
+            return [("", values)]
+        return [self.variant(values, index, count) for index in range(count)]
 
     @property
     def values(self) -> set[str]:

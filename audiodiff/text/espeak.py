@@ -3,21 +3,42 @@
 Its IPA goes to the nearest English phonemes, so that a voice trained on English says the language with an accent.
 """
 
+import dataclasses
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.text.markup import PLACEHOLDER, check_characters, read_markup
 from audiodiff.text.phones import from_ipa
+from audiodiff.text.sentences import sentences
 from audiodiff.text.utterance import BOUNDARY_OF, NothingToSayError, Utterance, Word, stronger
 
-__all__ = ["espeak_phonemes"]
+__all__ = ["espeak_phonemes", "espeak_utterances"]
 
 _WORD = re.compile(rf"[^\W_]+(?:['’.,-][^\W_]+)*|{PLACEHOLDER}|[.,;:!?…—–]")
 _SWITCH = re.compile(r"\([a-z-]+\)")
 _MARKS = {"…": ".", "—": "-", "–": "-"}
 _SECONDS = 60.0
+
+
+def espeak_utterances(text: str, language: str) -> Iterator[Utterance]:
+    """Utterances of a text of any length in a language that espeak-ng knows, sentence by sentence.
+
+    Raises:
+        AudiodiffError: as `espeak_phonemes`; that there is nothing to say is known at the end.
+    """
+    said = False
+    for sentence in sentences(text):
+        try:
+            one = espeak_phonemes(sentence.text, language)
+        except NothingToSayError:
+            continue
+        said = True
+        yield dataclasses.replace(one, offset=sentence.start, ends_paragraph=sentence.ends_paragraph)
+    if not said:
+        raise NothingToSayError("the text has no word to say; write what is to be said.")
 
 
 def espeak_phonemes(text: str, language: str) -> Utterance:

@@ -4,7 +4,7 @@ import codecs
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.text.phones import word_set
@@ -121,33 +121,41 @@ def _stripped(text: str, start: int, ends_paragraph: bool) -> Sentence:
     return Sentence(text.strip(), start + len(text) - len(text.lstrip()), ends_paragraph)
 
 
-def text_blocks(path: str | Path, size: int = 1 << 16) -> Iterator[str]:
-    """A UTF-8 text file in blocks.
+def text_blocks(source: str | Path | BinaryIO, size: int = 1 << 16) -> Iterator[str]:
+    """A UTF-8 text in blocks.
 
     Args:
-        path: the file; a byte order mark is passed over.
+        source: a file, or a stream such as `sys.stdin.buffer`; a byte order mark is passed over.
         size: bytes of a block.
 
     Raises:
         AudiodiffError: it cannot be opened, or is not UTF-8.
     """
+    if isinstance(source, str | Path):
+        try:
+            with Path(source).open("rb") as file:
+                yield from _decoded(file, str(source), size)
+        except OSError as error:
+            raise AudiodiffError(f"{source} cannot be read: {error.strerror}.") from error
+    else:
+        yield from _decoded(source, "standard input", size)
+
+
+def _decoded(file: BinaryIO, name: str, size: int) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder("utf-8")()
     position = 0
     try:
-        with Path(path).open("rb") as file:
-            while True:
-                raw = file.read(size)
-                if position == 0 and raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                    raise AudiodiffError(f"{path} is UTF-16, and texts are read as UTF-8; save it as UTF-8.")
-                if position == 0:
-                    raw = raw.removeprefix(codecs.BOM_UTF8) if len(raw) > 3 else raw.replace(codecs.BOM_UTF8, b"")
-                yield decoder.decode(raw, final=not raw)
-                if not raw:
-                    return
-                position += len(raw)
+        while True:
+            raw = file.read(size)
+            if position == 0 and raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+                raise AudiodiffError(f"{name} is UTF-16, and texts are read as UTF-8; save it as UTF-8.")
+            if position == 0:
+                raw = raw.removeprefix(codecs.BOM_UTF8) if len(raw) > 3 else raw.replace(codecs.BOM_UTF8, b"")
+            yield decoder.decode(raw, final=not raw)
+            if not raw:
+                return
+            position += len(raw)
     except UnicodeDecodeError as error:
         raise AudiodiffError(
-            f"{path} is not UTF-8: the byte at about {position + error.start} cannot be read; save it as UTF-8."
+            f"{name} is not UTF-8: the byte at about {position + error.start} cannot be read; save it as UTF-8."
         ) from error
-    except OSError as error:
-        raise AudiodiffError(f"{path} cannot be read: {error.strerror}.") from error

@@ -14,7 +14,12 @@ from audiodiff.synthesis.verbs.extend import ExtendSettings
 from audiodiff.synthesis.verbs.inpaint import InpaintSettings
 from audiodiff.synthesis.verbs.vocode import EXAMPLE
 
-GIVEN = {"interpolate": {"prompts": ["a", "b"]}, "vocode": {"input": EXAMPLE}}
+GIVEN = {
+    "interpolate": {"prompts": ["a", "b"]},
+    "vocode": {"input": EXAMPLE},
+    "speak": {"text": "Hello."},
+    "respeak": {"replace": [["a", "b"]]},
+}
 """What makes a command line complete."""
 
 
@@ -45,7 +50,9 @@ def test_without_options_the_settings_are_the_usual_ones(name: str) -> None:
     usual = InpaintSettings(((0.0, 1.0),)) if name == "inpaint" else verb.settings()
     values.pop("count", None)
     settings = built(verb.settings, values)
-    assert settings == changed(usual, {key: values[key] for key in ("prompt", "prompts") if key in values})
+    assert settings == changed(
+        usual, {key: values[key] for key in ("prompt", "prompts", "text", "replace") if key in values}
+    )
 
 
 def test_options_reach_the_settings_that_they_are_of() -> None:

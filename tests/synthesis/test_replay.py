@@ -279,9 +279,7 @@ def test_what_is_not_identical_is_explained(tmp_path, checkpoint, clip) -> None:
     assert any("cores here" in reason for reason in report.reasons)
     if not torch.cuda.is_available():
         assert "device cuda, now cpu" in report.reasons or "device cuda, now mps" in report.reasons
-    assert differences(record, record) == (
-        "everything recorded is the same; other processors may round differently",
-    )
+    assert differences(record, record) == ("everything recorded is the same; other processors may round differently",)
     changed = replace(record, models=(replace(record.models[0], config_sha256="9" * 64),))
     assert differences(record, changed)[0].startswith("config of tiny ")
 

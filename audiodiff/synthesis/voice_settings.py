@@ -1,0 +1,127 @@
+"""How to speak: the one settings class that the command line, Python and the demo share. Imports no torch."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.synthesis.settings import Sampling, check_range, check_steps, check_unguided, make_plain
+
+LONGEST_TEXT = 1_000_000
+"""Most characters of one text: 18 hours or so, which is less than a WAV holds."""
+
+
+@dataclass(frozen=True)
+class SpeakSettings:
+    """Settings of a text that is spoken.
+
+    Attributes:
+        text: what to say, with `[pause 0.5]`, `*emphasis*`, `{HH AH0 L OW1}` and `/həˈloʊ/` where wanted.
+        speed: how fast, 1 as the speaker does.
+        pitch: semitones above the speaker's own voice, or below if negative.
+        variation: how much takes differ: 0 is the most likely reading, 1 is as varied as the recordings.
+        speaker: name of a speaker, for a voice that has several.
+        language: read the text by espeak-ng, as the language of that name (such as de); English when empty.
+        lexicon: pronunciations that count before all others, by word in lower case.
+        phonemes: the text as `audiodiff.text.transcription` writes it, which is said instead of reading the text.
+        sampling: how to sample; each sentence has a seed of its own, made from that.
+        vocoder_steps: sampling steps of the vocoder; its own recommendation when `None`.
+        srt: also write subtitles beside the file, as .srt.
+    """
+
+    text: str = ""
+    speed: float = 1.0
+    pitch: float = 0.0
+    variation: float | None = None
+    speaker: str = ""
+    language: str = ""
+    lexicon: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    phonemes: str = ""
+    sampling: Sampling = field(default_factory=Sampling)
+    vocoder_steps: int | None = None
+    srt: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            AudiodiffError: a field is out of range, or the text is too long.
+        """
+        make_plain(self)
+        check_unguided(self.sampling)
+        for name in ("text", "speaker", "language", "phonemes"):
+            if not isinstance(getattr(self, name), str):
+                raise AudiodiffError(f"{name} is {getattr(self, name)!r}; it must be text.")
+        check_text_length(len(self.text))
+        check_range("speed", self.speed, 0.25, 4.0, "(1 means as the speaker does)")
+        check_range("pitch", self.pitch, -12.0, 12.0, "semitones")
+        check_range("variation", self.variation, 0.0, 2.0, "(0 means none)")
+        check_steps("vocoder_steps", self.vocoder_steps)
+
+
+@dataclass(frozen=True)
+class RespeakSettings:
+    """Settings of a recording in which other words are said.
+
+    Attributes:
+        text: what is said in it, all of it.
+        replace: words, and what is said in their place; nothing to leave them out.
+        variation: how much takes differ: 0 is the most likely reading, 1 is as varied as the recordings.
+        speaker: name of a speaker, for a voice that has several.
+        sampling: how to sample.
+        vocoder_steps: sampling steps of the vocoder; its own recommendation when `None`.
+    """
+
+    text: str = ""
+    replace: tuple[tuple[str, str], ...] = ()
+    variation: float | None = None
+    speaker: str = ""
+    sampling: Sampling = field(default_factory=Sampling)
+    vocoder_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            AudiodiffError: a field is out of range, or words to be replaced are not in the text.
+        """
+        make_plain(self)
+        check_unguided(self.sampling)
+        for text in (self.text, self.speaker, *(word for pair in self.replace for word in pair)):
+            if not isinstance(text, str):
+                raise AudiodiffError(f"{text!r} is no text; texts, words and the name of a speaker are.")
+        object.__setattr__(self, "replace", tuple(tuple(pair) for pair in self.replace))
+        check_range("variation", self.variation, 0.0, 2.0, "(0 means none)")
+        check_steps("vocoder_steps", self.vocoder_steps)
+        if self.replace and self.text and self.new_text.split() == self.text.split():
+            raise AudiodiffError("the new words are the old ones, so nothing would change; give others.")
+
+    @property
+    def new_text(self) -> str:
+        """What is said afterwards.
+
+        Raises:
+            AudiodiffError: words to be replaced are not in the text.
+        """
+        text = self.text
+        for old, new in self.replace:
+            pattern = rf"(?<!\w){re.escape(old.strip())}(?!\w)"
+            if not old.strip() or not re.search(pattern, text):
+                raise AudiodiffError(
+                    f'"{old}" is not in the text "{text[:60]}"; give words of it, as they stand there.'
+                )
+            text = re.sub(pattern, lambda _, new=new: new.strip(), text)  # type: ignore[misc]
+        return text
+
+
+def check_text_length(count: int) -> None:
+    """Refuse a text of more characters than one file can say.
+
+    Raises:
+        AudiodiffError: it is too long.
+    """
+    if count > LONGEST_TEXT:
+        raise AudiodiffError(
+            f"the text has {count} characters or more, and at most {LONGEST_TEXT} are spoken into one file; give it "
+            "chapter by chapter."
+        )
