@@ -10,6 +10,7 @@ from audiodiff.synthesis.settings import Resolved
 from audiodiff.synthesis.voice import VoiceSynthesizer, load_voice
 from audiodiff.text.english import phonemes
 from tests.models.voice.cases import make
+from tests.refusals import refused
 
 METADATA = {
     "vocoder": "speech",
@@ -135,5 +136,4 @@ def test_what_cannot_be_said_is_refused(voice: VoiceSynthesizer, settings: dict[
 )
 def test_checkpoints_with_nonsense_are_refused(tmp_path: Path, metadata: dict[str, object], message: str) -> None:
     save_checkpoint(tmp_path, make(), json.loads(json.dumps(metadata)))
-    with pytest.raises(AudiodiffError, match=message):
-        load_voice(tmp_path, device="cpu")
+    refused(message, lambda: load_voice(tmp_path, device="cpu"))
