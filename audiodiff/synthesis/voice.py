@@ -396,9 +396,7 @@ def load_voice(name_or_path: str | Path = "kathleen", *, device: str = "auto") -
     folder, chosen = find_checkpoint(name_or_path), open_device(device)
     config = read_config(folder, "voice")
     metadata = config["metadata"]
-    sampling = Sampling.from_metadata(
-        metadata, folder, known=RECOMMENDED, others=("variation", "texture", "vocoder_steps")
-    )
+    sampling = Sampling.from_metadata(metadata, folder, known=RECOMMENDED, others=(*_SHARES, "vocoder_steps"))
     table = metadata.get("sampling", {})
     shares = {name: table.get(name, value) for name, value in _SHARES.items()}
     with recommended_by(folder):
