@@ -254,7 +254,7 @@ class Job:
             return None
         identity: ModelRecord | tuple[ModelRecord, ...] = self.synthesizer.identity
         is_clip = isinstance(resolved, ResolvedClip)
-        words: dict[str, Any] = {"made_by": MADE_BY if self._is_synthetic() else MADE_FROM}
+        words: dict[str, Any] = {"made_by": self._made_by()}
         words |= {
             name: getattr(resolved, name) for name in ("prompt", "negative", "made_by") if hasattr(resolved, name)
         }
@@ -269,10 +269,12 @@ class Job:
             **words,
         )
 
-    def _is_synthetic(self) -> bool:
-        """Whether a model has made the sound, or what it is made from."""
-        records = [source.record for source in self.sources if not self.verb.n_models]
-        return self.verb.n_models > 0 or any(record is not None and record.made_by != MADE_FROM for record in records)
+    def _made_by(self) -> str:
+        """Say in words what has made the sound; without a model, what has made the sound that it is made from."""
+        if self.verb.n_models:
+            return MADE_BY
+        records = (source.record for source in self.sources)
+        return next((record.made_by for record in records if record is not None), MADE_FROM)
 
     def _clip_values(self, settings: Any, clip: ResolvedClip) -> dict[str, Any]:
         """Settings as the record of a clip keeps them: the verb's own, those of the clip, and those of the model."""
