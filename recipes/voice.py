@@ -39,12 +39,13 @@ class VoiceSampling(PlainSampling):
     """How the voice is meant to be sampled; goes into the checkpoint.
 
     Attributes:
-        variation: share of the noise that durations and pitch start from.
-        texture: share of the noise that the mel starts from where that is 1.
+        variation: share of the noise that pitch starts from.
+        rhythm, texture: shares of the noise that durations and mel start from where that is 1.
         vocoder_steps: sampling steps of the vocoder.
     """
 
-    variation: float = 0.8
+    variation: float = 0.9
+    rhythm: float = 0.4
     texture: float = 0.3
     vocoder_steps: int = 4
 
@@ -77,7 +78,14 @@ class Config(RunSettings):
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
         check_bounds(self.validation, "validation", clips=(0, 10_000))
-        check_bounds(self.sampling, "sampling", variation=(0.0, 2.0), texture=(0.0, 2.0), vocoder_steps=(1, 10_000))
+        check_bounds(
+            self.sampling,
+            "sampling",
+            variation=(0.0, 2.0),
+            rhythm=(0.0, 2.0),
+            texture=(0.0, 2.0),
+            vocoder_steps=(1, 10_000),
+        )
         if self.data.normalize != "rms" or self.data.gain_db != (0.0, 0.0):
             raise AudiodiffError(
                 f"data.normalize is {self.data.normalize!r} and data.gain_db {self.data.gain_db}; a voice is learnt at "

@@ -37,7 +37,10 @@ def add_parser(subparsers: Any) -> None:
         help="prepared folder, or one of audio whose metadata.csv may name split and speaker; for music also text, "
         "instrument, tempo and key",
     )
-    parser.add_argument("--split", help="split to score, or `all` (default: test; of music valid and test)")
+    parser.add_argument(
+        "--split",
+        help="split to score, or `all` (default: test, of music valid and test; all where there are no splits)",
+    )
     parser.add_argument(
         "--clips", "--limit", type=int, metavar="N", help="at most N clips, evenly spread (default: all; of music 30)"
     )

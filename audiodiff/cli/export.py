@@ -17,7 +17,7 @@ def add_parser(subparsers: Any) -> None:
     """Add the command to the command line."""
     parser = subparsers.add_parser(
         "export",
-        help="write a checkpoint to hand on: smaller, or converted from lmnt's DiffWave",
+        help="write a checkpoint to share: smaller, or converted from lmnt's DiffWave",
         description=(
             "Write a checkpoint folder from a run folder (inference weights only, no training state; a latent model "
             "with its vocoder) or from the "

@@ -59,7 +59,7 @@ def evaluate(
         measures: names of `audiodiff.metrics.scoring.MEASURES`.
         recordings: add a row for the recordings themselves.
         n_clips: number of clips if `clips` does not know its length, for the progress.
-        details: what to print beside the tables.
+        details: what to print next to the tables.
         on_progress: called after every system and clip.
 
     Raises:
@@ -142,7 +142,7 @@ class VocoderEvaluation:
 
     Attributes:
         data: folder of recordings.
-        split: of them; "all" for every one.
+        split: of them; "all" for every one; None for test, or every one where there are no splits.
         clips: at most so many of each group, evenly spread; None for all.
         seconds: only the first so many seconds of each; None for all.
         sampling: ways to sample, one row for each number of steps; a vocoder takes no guidance.
@@ -152,7 +152,7 @@ class VocoderEvaluation:
     """
 
     data: str
-    split: str = "test"
+    split: str | None = None
     clips: int | None = None
     seconds: float | None = None
     sampling: Sequence[Sampling] = (Sampling(),)
@@ -166,6 +166,7 @@ class VocoderEvaluation:
         Raises:
             AudiodiffError: the model, the folder or a setting cannot be used, or a package of a measure is missing.
         """
+        from audiodiff.data.manifest import load_items
         from audiodiff.metrics.baselines import baselines, opus_available
         from audiodiff.synthesis.load import load_vocoder
 
@@ -174,9 +175,11 @@ class VocoderEvaluation:
         first = self.sampling[0]
         if first.guidance is not None:
             raise AudiodiffError("a vocoder takes no guidance; leave it out.")
-        split = None if self.split == "all" else self.split
+        split = self.split or ("test" if any(item.split for item in load_items(self.data)) else "all")
         peak = None if self.keep_level else 0.95
-        clips = folder_clips(self.data, split, limit=self.clips, max_seconds=self.seconds, peak=peak)
+        clips = folder_clips(
+            self.data, None if split == "all" else split, limit=self.clips, max_seconds=self.seconds, peak=peak
+        )
         synthesizer = load_vocoder(model, device=device)
         defaults = synthesizer.defaults
         systems = {
@@ -188,7 +191,7 @@ class VocoderEvaluation:
         details = {
             "model": model,
             "sampler": f"{first.sampler or defaults.sampler}, {first.grid or defaults.grid} grid, seed {first.seed}",
-            "clips": f"split {self.split} of {Path(self.data).name}, "
+            "clips": f"split {split} of {Path(self.data).name}, "
             + ("own level" if self.keep_level else "scaled to peak 0.95")
             + ("" if self.seconds is None else f", first {self.seconds:g} s"),
         }

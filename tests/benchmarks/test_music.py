@@ -32,6 +32,7 @@ from benchmarks.music import Config, main, parse, run
 from benchmarks.music_report import readme, verdicts
 from benchmarks.music_rungs import RUNGS, mean_mel_clip, shuffled
 from tests.benchmarks.music_fakes import RATE, SECONDS, Copying, Obedient, Stubborn, drums, piano, write_corpus
+from tests.refusals import refused
 from tests.synthesis.latent_models import RATE as MODEL_RATE
 from tests.synthesis.latent_models import write_latent_model
 
@@ -205,8 +206,7 @@ def test_a_corpus_is_read_with_its_pieces(corpus: Path) -> None:
     assert clips[0].piece == clips[0].name.removesuffix("_0")
     assert clips[0].exact
     assert len(corpus_clips(corpus, ("train",), 5)) == 5
-    with pytest.raises(AudiodiffError, match="no clips of the splits"):
-        corpus_clips(corpus, ("elsewhere",))
+    refused("no clips of the splits", lambda: corpus_clips(corpus, ("elsewhere",)))
 
 
 def test_rungs_keep_the_length_and_the_shuffle_keeps_the_samples() -> None:
@@ -300,5 +300,4 @@ def test_the_command_line() -> None:
     assert parse(["--data", "d", "--work", "w", "--sweep-steps", "5,10"]).sweep_steps == (5, 10)
     with pytest.raises(SystemExit):
         parse(["--data", "d", "--work", "w", "--compare", "nothing"])
-    with pytest.raises(AudiodiffError, match="1 or more"):
-        run(Config(Path("d"), Path("w"), seeds=0))
+    refused("1 or more", lambda: run(Config(Path("d"), Path("w"), seeds=0)))

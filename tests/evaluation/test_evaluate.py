@@ -262,6 +262,14 @@ def test_the_command_prints_tables_and_writes_files(monkeypatch, corpus, tmp_pat
     assert len(os.listdir(tmp_path / "report")) == 4
 
 
+def test_a_folder_without_splits_is_scored_whole(monkeypatch, corpus, capsys):
+    (corpus / "metadata.csv").unlink()
+    assert _run_command(monkeypatch, FakeSynthesizer(), "--data", corpus, "--measures", "log_mel_l1") == 0
+    text = capsys.readouterr().out
+    assert "### all clips: 10 clips" in text
+    assert "split all of corpus" in text
+
+
 def test_the_command_runs_the_baselines(monkeypatch, corpus, capsys):
     pytest.importorskip("pyworld")
     arguments = ("--data", corpus, "--limit", 1, "--seconds", 0.3, "--measures", "log_mel_l1", "--baselines")

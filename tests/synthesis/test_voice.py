@@ -10,10 +10,11 @@ from audiodiff.synthesis.settings import Resolved
 from audiodiff.synthesis.voice import VoiceSynthesizer, load_voice
 from audiodiff.text.english import phonemes
 from tests.models.voice.cases import make
+from tests.refusals import refused
 
 METADATA = {
     "vocoder": "speech",
-    "sampling": {"steps": 2, "variation": 0.5, "vocoder_steps": 3},
+    "sampling": {"steps": 2, "variation": 0.5, "rhythm": 0.6, "vocoder_steps": 3},
     "pronunciations": {"either": "IY1 DH ER0"},
 }
 SAMPLING = Resolved(steps=2, sampler="euler", grid="uniform")
@@ -28,7 +29,7 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> VoiceSynthesizer:
 
 
 def test_a_checkpoint_says_how_to_speak(voice: VoiceSynthesizer) -> None:
-    assert (voice.defaults.steps, voice.variation, voice.vocoder.defaults.steps) == (2, 0.5, 3)
+    assert (voice.defaults.steps, voice.variation, voice.rhythm, voice.vocoder.defaults.steps) == (2, 0.5, 0.6, 3)
     assert voice.sample_rate == 22_050
     assert voice.speakers == ("ann", "bob")
     assert [model.role for model in voice.identity] == ["voice", "vocoder"]
@@ -135,5 +136,4 @@ def test_what_cannot_be_said_is_refused(voice: VoiceSynthesizer, settings: dict[
 )
 def test_checkpoints_with_nonsense_are_refused(tmp_path: Path, metadata: dict[str, object], message: str) -> None:
     save_checkpoint(tmp_path, make(), json.loads(json.dumps(metadata)))
-    with pytest.raises(AudiodiffError, match=message):
-        load_voice(tmp_path, device="cpu")
+    refused(message, lambda: load_voice(tmp_path, device="cpu"))
