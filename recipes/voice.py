@@ -44,8 +44,8 @@ class VoiceSampling(PlainSampling):
         vocoder_steps: sampling steps of the vocoder.
     """
 
-    variation: float = 0.9
-    rhythm: float = 0.4
+    variation: float = 0.8
+    rhythm: float = 0.15
     texture: float = 0.3
     vocoder_steps: int = 4
 

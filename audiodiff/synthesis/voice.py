@@ -33,7 +33,7 @@ __all__ = ["DEFAULTS", "Spoken", "VoiceSynthesizer", "load_voice"]
 DEFAULTS = Resolved(steps=8, sampler="euler", grid="uniform", precision="bf16")
 """What a voice recommends whose checkpoint says nothing."""
 
-VARIATION, RHYTHM, TEXTURE = 0.9, 0.4, 0.3
+VARIATION, RHYTHM, TEXTURE = 0.8, 0.15, 0.3
 """Shares of the noise that pitch starts from, and durations and mel at a variation of 1, where a checkpoint says
 nothing."""
 
