@@ -66,7 +66,7 @@ def edit(
         edit_settings: Any = built(verb.settings, variant)
         for file in files:
             _check_new(state, verb.new_seconds(edit_settings, audio_info(file)))
-        jobs.append(ClipJob(f"{base}-{title}", partial(write, name, synthesizer, files, edit_settings)))
+        jobs.append(ClipJob(f"{base}-{title}", partial(write, name, synthesizer, files, edit_settings), synthesizer))
     return make_all(state, report, user, jobs, request.format, sources=files)
 
 
