@@ -26,6 +26,7 @@ import torch
 
 from audiodiff.cli.allocator import tune_allocator
 from audiodiff.errors import AudiodiffError
+from audiodiff.evaluation.music_clips import corpus_clips
 from audiodiff.metrics.embeddings import open_embedding
 from audiodiff.metrics.inputs import FloatArray, MissingPackageError, resampled
 from audiodiff.metrics.spectral import log_mel_l1
@@ -51,7 +52,6 @@ from benchmarks.edit_report import (
     seam_table,
     summary,
 )
-from benchmarks.music_clips import corpus_clips
 from benchmarks.vocoder_speed import RESULTS, processor, replace_text
 
 STRENGTHS = tuple(round(0.1 * k, 1) for k in range(11))

@@ -17,34 +17,26 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from audiodiff.cli.progress import progress_bar
 from audiodiff.errors import AudiodiffError
-from audiodiff.metrics.copies import PASSAGE_SECONDS, passage_print
+from audiodiff.evaluation.music import HELD_OUT, Bench, copy_checks, named_suspects, prepare
+from audiodiff.evaluation.music_clips import Array, MusicClip, PointCache, corpus_clips, spread
+from audiodiff.evaluation.music_report import MusicReport, markdown
+from audiodiff.evaluation.music_scores import SetScores
+from audiodiff.evaluation.music_systems import Model, Workshop, generated, label, model_identity, parts_of
+from audiodiff.metrics.copies import PASSAGE_SECONDS
 from audiodiff.metrics.distribution import CopyCheck
-from benchmarks.music_clips import MEL, RUNGS, Array, MusicClip, PointCache, corpus_clips, through_griffin_lim
-from benchmarks.music_report import Report, draw, markdown, readme
-from benchmarks.music_scores import (
-    EMBEDDINGS,
-    Accused,
-    Ears,
-    Judge,
-    SetScores,
-    asks_tempo,
-    copies,
-    deciding,
-    real_floor,
-    suspects,
-    train_ears,
-)
-from benchmarks.music_systems import Model, Settings, Workshop, class_means, generated, model_identity, parts_of
+from audiodiff.metrics.embeddings import EMBEDDINGS
+from audiodiff.synthesis.settings import Sampling
+from benchmarks.music_report import draw, readme, verdicts
+from benchmarks.music_rungs import MEL, RUNGS, class_means, through_griffin_lim
 from benchmarks.vocoder_speed import RESULTS, processor, replace_text
 
 PLANTED_COPIES = 40
@@ -93,37 +85,7 @@ class Config:
     output: Path = RESULTS
 
 
-@dataclass
-class Bench:
-    """Everything that the systems are scored with."""
-
-    config: Config
-    cache: PointCache
-    train: list[MusicClip]
-    prompts: list[MusicClip]
-    judge: Judge
-    train_points: Mapping[str, list[Any]]
-    floors: dict[int, tuple[dict[str, list[float]], dict[str, list[float]]]] = field(default_factory=dict)
-
-    def floor(self, n_clips: int) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-        """Distances of that many training recordings from the held-out ones."""
-        n_clips = min(n_clips, len(self.train))
-        if n_clips not in self.floors:
-            self.floors[n_clips] = real_floor(self.train_points, self.judge.held_out_points, n_clips)
-        return self.floors[n_clips]
-
-
-def asked_prompts(held_out: Sequence[MusicClip], ears: Ears) -> list[MusicClip]:
-    """The held-out recordings with the prompts that are asked for: a tempo is added where it will be listened for."""
-    return [
-        replace(clip, prompt=f"{clip.prompt}, {clip.tempo:.0f} bpm")
-        if asks_tempo(clip, ears) and "bpm" not in clip.prompt
-        else clip
-        for clip in held_out
-    ]
-
-
-def prepare(config: Config) -> Bench:
+def read_corpus(config: Config) -> Bench:
     """Read the corpus, embed it, train the classifier.
 
     Raises:
@@ -131,21 +93,7 @@ def prepare(config: Config) -> Bench:
     """
     cache = PointCache(config.cache or config.work / "points", EMBEDDINGS)
     train = corpus_clips(config.data, ("train",), config.train_clips)
-    held_out = corpus_clips(config.data, ("valid", "test"), config.clips)
-    with progress_bar("embedding recordings", "clips") as on_progress:
-        every = cache.all_points([*train, *held_out], on_progress)
-    train_points = {name: arrays[: len(train)] for name, arrays in every.items()}
-    held_points = {name: arrays[len(train) :] for name, arrays in every.items()}
-    ears = train_ears(train, train_points)
-    return Bench(
-        config, cache, train, asked_prompts(held_out, ears), Judge(ears, held_out, held_points, cache), train_points
-    )
-
-
-def score(bench: Bench, name: str, clips: Sequence[MusicClip]) -> SetScores:
-    """Score a set with a progress bar."""
-    with progress_bar(name, "clips") as on_progress:
-        return replace(bench.judge, on_progress=on_progress).score(name, clips)
+    return prepare(train, corpus_clips(config.data, HELD_OUT, config.clips), cache, progress_bar)
 
 
 def rung_rows(bench: Bench) -> list[SetScores]:
@@ -157,16 +105,15 @@ def rung_rows(bench: Bench) -> list[SetScores]:
             replace(clip, name=f"{clip.name}@{name}", waveform=degrade(clip, seed))
             for seed, clip in enumerate(bench.judge.held_out)
         ]
-        rows.append(score(bench, name, clips))
+        rows.append(bench.score(name, clips))
     return rows
 
 
-def model_rows(bench: Bench, model: Model, shop: Workshop) -> tuple[list[SetScores], list[MusicClip]]:
+def model_rows(config: Config, bench: Bench, model: Model, shop: Workshop) -> tuple[list[SetScores], list[MusicClip]]:
     """The ceiling, ours at each guidance, and the baselines; also the clips that the verdicts are about."""
-    config, judge = bench.config, bench.judge
     rows: list[SetScores] = []
     parts = parts_of(model)
-    held_out = list(judge.held_out)
+    held_out = list(bench.judge.held_out)
     if parts is not None:
         ceilings = {
             "vocoder on real mels": parts.vocode,
@@ -176,90 +123,66 @@ def model_rows(bench: Bench, model: Model, shop: Workshop) -> tuple[list[SetScor
             clips = shop.clips(
                 name, held_out, 1, lambda c, _, f=copy: (f(c.waveform, c.sample_rate), model.sample_rate)
             )
-            rows.append(score(bench, name, clips))
+            rows.append(bench.score(name, clips))
     main: list[MusicClip] = []
     for scale in config.guidance:
-        settings = Settings(config.steps, scale)
-        with progress_bar(f"generating, {settings.label()}", "clips") as on_progress:
+        sampling = Sampling(steps=config.steps, guidance=scale)
+        with progress_bar(f"generating, {label(sampling)}", "clips") as on_progress:
             shop.on_progress = on_progress
-            clips = shop.clips(
-                settings.label(), bench.prompts, config.seeds, generated(model, settings, config.seconds)
-            )
+            clips = shop.clips(label(sampling), bench.prompts, config.seeds, generated(model, sampling, config.seconds))
         main = main or clips
-        rows.append(score(bench, f"ours, {settings.label()}", clips))
+        rows.append(bench.score(f"ours, {label(sampling)}", clips))
     shop.on_progress = None
     if parts is not None:
         clips = shop.clips(
             "random latents", held_out, 1, lambda _, seed: (parts.random(config.seconds, seed), model.sample_rate)
         )
-        rows.append(score(bench, "random latents", clips))
+        rows.append(bench.score("random latents", clips))
     return rows, main
 
 
 def class_mean_row(bench: Bench, shop: Workshop) -> SetScores:
     """The mean mel of the asked family, through Griffin-Lim."""
     make = class_means(bench.train, MEL.sample_rate)
-    return score(bench, "class-mean mel", shop.clips("class-mean mel", list(bench.judge.held_out), 1, make))
+    return bench.score("class-mean mel", shop.clips("class-mean mel", list(bench.judge.held_out), 1, make))
 
 
-def sweep_rows(bench: Bench, model: Model, shop: Workshop) -> list[SetScores]:
+def sweep_rows(config: Config, bench: Bench, model: Model, shop: Workshop) -> list[SetScores]:
     """Every number of steps with every solver, on fewer prompts."""
-    config = bench.config
     prompts = spread(bench.prompts, config.sweep_clips)
     rows = []
     for sampler in config.sweep_samplers:
         for steps in config.sweep_steps:
-            settings = Settings(steps, config.guidance[0], sampler)
-            clips = shop.clips(settings.label(), prompts, 1, generated(model, settings, config.seconds))
-            rows.append(score(bench, f"{sampler}, {steps} steps", clips))
+            sampling = Sampling(steps=steps, sampler=sampler, guidance=config.guidance[0])
+            clips = shop.clips(label(sampling), prompts, 1, generated(model, sampling, config.seconds))
+            rows.append(bench.score(f"{sampler}, {steps} steps", clips))
     return rows
 
 
-def compare_rows(bench: Bench) -> list[SetScores]:
+def compare_rows(config: Config, bench: Bench) -> list[SetScores]:
     """Other models, each as it recommends."""
-    config = bench.config
     prompts = spread(bench.prompts, config.sweep_clips)
     rows = []
     for name, place in config.compare:
         other = open_model(place)
         shop = Workshop(config.work / "clips", model_identity(place), config.seconds)
-        settings = Settings(config.steps, config.guidance[0])
+        sampling = Sampling(steps=config.steps, guidance=config.guidance[0])
         rows.append(
-            score(bench, name, shop.clips(settings.label(), prompts, 1, generated(other, settings, config.seconds)))
+            bench.score(name, shop.clips(label(sampling), prompts, 1, generated(other, sampling, config.seconds)))
         )
     return rows
 
 
-def spread(clips: Sequence[MusicClip], count: int) -> list[MusicClip]:
-    """That many of the clips, evenly from the whole list."""
-    count = min(count, len(clips))
-    return [clips[i * len(clips) // count] for i in range(count)]
-
-
-def copy_checks(bench: Bench, model: Model, shop: Workshop, main: Sequence[MusicClip]) -> dict[str, CopyCheck]:
-    """Compare the clips with the training recordings; known copies are such recordings through the model's decoder."""
-    chosen = spread(bench.train, PLANTED_COPIES)
-    originals = [bench.train.index(clip) for clip in chosen]
+def planted(model: Model) -> Callable[[MusicClip, int], tuple[Array, int]]:
+    """What makes known copies: the model's decoder, or Griffin-Lim for a model that does not show its own."""
     parts = parts_of(model)
 
-    def make(clip: MusicClip, _: int) -> tuple[Any, int]:
+    def make(clip: MusicClip, _: int) -> tuple[Array, int]:
         if parts is None:
             return through_griffin_lim(clip.waveform, clip.sample_rate), clip.sample_rate
         return parts.reconstruct(clip.waveform, clip.sample_rate), model.sample_rate
 
-    planted = shop.clips("planted copies", chosen, 1, make)
-    return copies(
-        Accused(bench.cache.all_points(main), prints(main)),
-        Accused(bench.train_points, prints(bench.train)),
-        Accused(bench.judge.held_out_points, prints(bench.judge.held_out)),
-        Accused(bench.cache.all_points(planted), prints(planted)),
-        originals,
-    )
-
-
-def prints(clips: Sequence[MusicClip]) -> list[Array]:
-    """What is compared of the passages of clips."""
-    return [passage_print(clip.waveform, clip.sample_rate) for clip in clips]
+    return make
 
 
 def open_model(name: str) -> Model:
@@ -274,7 +197,7 @@ def open_model(name: str) -> Model:
     return Generator(load_generator(name, device="cpu"))
 
 
-def run(config: Config, model: Model | None = None, identity: str | None = None) -> Report:
+def run(config: Config, model: Model | None = None, identity: str | None = None) -> MusicReport:
     """Measure everything.
 
     Args:
@@ -286,8 +209,8 @@ def run(config: Config, model: Model | None = None, identity: str | None = None)
         raise AudiodiffError("seeds and sweep-clips must be 1 or more, and there must be a guidance.")
     torch.set_num_threads(config.threads)
     load_before = os.getloadavg()[0]
-    bench = prepare(config)
-    rows = [replace(bench.judge, on_progress=None).score("held-out recordings", bench.prompts, same=True)]
+    bench = read_corpus(config)
+    rows = [bench.recordings()]
     main: list[MusicClip] = []
     checks: dict[str, CopyCheck] = {}
     sweep: list[SetScores] = []
@@ -296,19 +219,18 @@ def run(config: Config, model: Model | None = None, identity: str | None = None)
     if config.model is not None:
         model = model or open_model(config.model)
         own = Workshop(config.work / "clips", identity or model_identity(config.model), config.seconds)
-        found, main = model_rows(bench, model, own)
+        found, main = model_rows(config, bench, model, own)
         rows += [*found, class_mean_row(bench, shop)]
         if config.seconds >= PASSAGE_SECONDS:
-            checks = copy_checks(bench, model, own, main)
-        sweep, compared = sweep_rows(bench, model, own), compare_rows(bench)
+            checks = copy_checks(bench, main, PLANTED_COPIES, own, planted(model))
+        sweep, compared = sweep_rows(config, bench, model, own), compare_rows(config, bench)
     else:
         rows.append(class_mean_row(bench, shop))
     if config.rungs:
         rows += rung_rows(bench)
     n_main = len(main) or len(bench.prompts)
     small = min(config.sweep_clips, len(bench.prompts))
-    accused, judges = suspects(checks), list(deciding(checks).values())
-    return Report(
+    return MusicReport(
         rows=rows,
         floor=bench.floor(n_main),
         sweep=sweep,
@@ -316,7 +238,7 @@ def run(config: Config, model: Model | None = None, identity: str | None = None)
         sweep_floor=bench.floor(small) if sweep or compared else ({}, {}),
         ears=bench.judge.ears,
         checks=checks,
-        suspects=[(main[i].name, bench.train[int(judges[0].nearest[i])].name) for i in accused],
+        suspects=named_suspects(bench, checks, main),
         notes=bench.cache.notes,
         conditions={
             "model": None if config.model is None else Path(config.model).name,
@@ -351,9 +273,10 @@ def main(config: Config) -> Path:
     report = run(config)
     folder = config.output / "music"
     folder.mkdir(parents=True, exist_ok=True)
-    text = markdown(report)
+    targets = verdicts(report)
+    text = markdown(report, targets or ["- none without a model."])
     print(text)
-    replace_text(folder / "music.json", json.dumps(report.to_dict(), indent=2) + "\n")
+    replace_text(folder / "music.json", json.dumps({**report.to_dict(), "verdicts": targets}, indent=2) + "\n")
     replace_text(folder / "music.md", text)
     replace_text(folder / "readme.md", readme(report))
     draw(report, folder / "music.png")

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 
 SOURCES = {
+    "speech": "speech.md",
     "vocoder-quality": "vocoder_quality/readme.md",
     "vocoder-speed": "vocoder_speed.md",
     "samplers": "samplers.md",

@@ -19,8 +19,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -196,7 +196,7 @@ def draw(config: Config, folder: Path) -> None:
 
 
 def main(config: Config) -> Path:
-    """Measure, merge with what an earlier run left, and write."""
+    """Measure part by part, merge each with what an earlier run left, and write."""
     if config.pictures is not None:
         draw(config, config.pictures)
         return config.pictures
@@ -204,36 +204,58 @@ def main(config: Config) -> Path:
     if config.voice is not None:
         models = open_voice(config.voice).identity
         identity = {model.role: {"name": model.name, "sha256": model.weights_sha256} for model in models}
-    scores, takes, notes = measure(config)
-    speed = measure_speed(config) if "speed" in config.parts and config.voice is not None else {}
+    config.output.mkdir(parents=True, exist_ok=True)
+    text = ""
+    for part in config.parts:
+        one = replace(config, parts=(part,))
+        scores, takes, notes = measure(one)
+        speed = measure_speed(one) if part == "speed" and config.voice is not None else {}
+        text = merge(config, identity, scores, takes, speed)
+        for note in notes:
+            print(f"note: {note}", file=sys.stderr)
+    print(text)
+    return config.output / "speech.json"
+
+
+def merge(
+    config: Config,
+    identity: Mapping[str, Any],
+    scores: Sequence[Score],
+    takes: Sequence[Mapping[str, Any]],
+    speed: Mapping[str, float],
+) -> str:
+    """Put new scores in the place of old ones of the same parts and systems, write both files, return the report."""
     path = config.output / "speech.json"
     if path.is_file():
         old = json.loads(path.read_text("utf-8"))
         new = {(found.part, found.system) for found in scores}
-        same = not identity or old["models"] == identity
+        # A run without the voice says nothing of its weights.
+        identity = identity or old["models"]
+        same = identity == old["models"]
         kept = [Score.from_record(row) for row in old["scores"]]
-        scores = [
-            found for found in kept if (found.part, found.system) not in new and (same or found.system != VOICE)
-        ] + scores
+        kept = [found for found in kept if (found.part, found.system) not in new and (same or found.system != VOICE)]
+        scores = [*kept, *scores]
         if same:
-            identity, takes, speed = old["models"], takes or old["takes"], speed or old["speed"]
+            takes, speed = takes or old["takes"], speed or old["speed"]
     order = list(openers("any"))
-    scores.sort(key=lambda found: (PARTS.index(found.part), order.index(found.system)))
-    config.output.mkdir(parents=True, exist_ok=True)
+    scores = sorted(scores, key=lambda found: (PARTS.index(found.part), order.index(found.system)))
     command = "python -m benchmarks.speech --data CORPUS" + (
         f" --voice {public_name(config.voice)}" if config.voice is not None else ""
     )
-    record = {"command": command, "speaker": config.speaker, "models": identity, "speed": speed, "takes": takes}
+    record = {
+        "command": command,
+        "speaker": config.speaker,
+        "models": dict(identity),
+        "speed": dict(speed),
+        "takes": list(takes),
+    }
     rows = ",\n".join(json.dumps(_lean(asdict(found))) for found in scores)
     with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(record, indent=1)[:-2] + f',\n "scores": [\n{rows}\n]}}\n', encoding="utf-8")
     text = report(record, scores)
     with atomic_file(config.output / "speech.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
-    print(text)
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
-    return path
+    return text
 
 
 def _lean(row: dict[str, Any]) -> dict[str, Any]:

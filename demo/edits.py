@@ -1,5 +1,6 @@
 """What is done with clips that are there, as plain functions like those of `handlers`."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Any
 from audiodiff.errors import AudiodiffError
 from audiodiff.printable import printable
 from audiodiff.signal.audio_io import audio_info
+from audiodiff.synthesis.described import described, without_none
 from audiodiff.synthesis.provenance import read_provenance
 from audiodiff.synthesis.settings import built
 from audiodiff.synthesis.source import Source
@@ -50,23 +52,24 @@ def edit(
     """
     verb, limits, synthesizer = VERBS[name], state.limits, state.models.require_generator()
     settings = request.values(limits)
-    if "prompt" in settings and not (given.get("prompts") and not settings["prompt"].strip()):
+    if "prompt" in verb.values & settings.keys() and not (given.get("prompts") and not settings["prompt"].strip()):
         given["prompt"] = settings["prompt"]
     files, own = verb.read(_checked(state, verb, given))
     sources = [Source(file) for file in files]
+    settings = {name: value for name, value in settings.items() if name in described(verb.settings)}
     values = verb.complete({**settings, **own}, sources, lambda said: None)
     if "seconds" in verb.values:
         values["seconds"] = checks.check_seconds(limits, values.get("seconds"))
     count = checks.whole("count", request.count, verb.least_count, CARDS)
-    variants = [verb.variant(values, index, count) for index in range(count)]
     base = "-".join(slug(file.stem)[:20] for file in files) or "prompts"
     base = f"{slug(files[0].stem)}-{name}" if len(files) == 1 else base
     jobs = []
-    for title, variant in variants:
+    for title, variant in verb.variants(values, count):
         edit_settings: Any = built(verb.settings, variant)
         for file in files:
             _check_new(state, verb.new_seconds(edit_settings, audio_info(file)))
-        jobs.append(ClipJob(f"{base}-{title}", partial(write, name, synthesizer, files, edit_settings), synthesizer))
+        make = partial(write, name, synthesizer, files, edit_settings)
+        jobs.append(ClipJob(f"{base}-{title}".rstrip("-"), make, synthesizer))
     return make_all(state, report, user, jobs, request.format, sources=files)
 
 
@@ -172,6 +175,9 @@ def _checked(state: AppState, verb: Verb, given: Mapping[str, Any]) -> dict[str,
                 parse_prompt(text)
         elif not value and argument.type is not bool and not isinstance(value, str | int | float):
             checked.pop(argument.name, None)
+    for name, (annotation, _, _) in verb.options().items():
+        if isinstance(given.get(name), str) and without_none(annotation) in (int, float):
+            checked[name] = checks.number_or_none(name, given[name], -math.inf, math.inf)
     return checked
 
 

@@ -125,8 +125,7 @@ def _make_all(
 ) -> Created:
     verb, synthesizer, jobs = VERBS[name], state.models.require_voice(voice), []
     base = f"{slug(files[0].stem)}-{name}" if files else slug(values["text"])
-    for index in range(int(request.count)):
-        title, variant = verb.variant(values, index, int(request.count))
+    for title, variant in verb.variants(values, int(request.count)):
         make = partial(write, name, synthesizer, files, built(verb.settings, variant))
         jobs.append(ClipJob(f"{base}-{title}", make, counted="part"))
     return make_all(state, report, user, jobs, request.format, sources=files)

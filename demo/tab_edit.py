@@ -7,6 +7,9 @@ from typing import Any
 import gradio as gr
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.synthesis.described import without_none
+from audiodiff.synthesis.verb import Verb
+from audiodiff.synthesis.verbs import VERBS
 
 from . import cards, edits
 from . import region as region_picker
@@ -61,6 +64,7 @@ def build(state: AppState, tabs: gr.Tabs, create: Cards) -> None:
             )
             with gr.Tabs():
                 ways = [_vary(state), _inpaint(state, clip), _extend(state), _interpolate(state)]
+                ways += [_plain(state, verb) for verb in plain_verbs()]
             shared["count"] = count_field(2)
             shared["seed"], dice, new_seed = seed_fields()
             with gr.Accordion("Settings", open=False):
@@ -202,6 +206,27 @@ def _interpolate(state: AppState) -> Edit:
         )
 
     return Edit(run, stop, {"other": other, "prompt_to": prompt, "strength": strength}, work)
+
+
+def plain_verbs() -> list[Verb]:
+    """Return the verbs for one clip that are laid out field by field, as their settings say."""
+    clip_verbs = [verb for verb in VERBS.values() if not verb.streams and verb.model in {"", "music"}]
+    return [verb for verb in clip_verbs if verb.name not in {"generate", "vary", "inpaint", "extend", "interpolate"}]
+
+
+def _plain(state: AppState, verb: Verb) -> Edit:
+    shared = {*ClipRequest.__dataclass_fields__} if verb.n_models else set()
+    fields: dict[str, gr.components.Component] = {}
+    with gr.Tab(verb.name.capitalize()):
+        gr.Markdown(verb.description)
+        for name, (annotation, default, said) in verb.options().items():
+            label, told = name.replace("_", " ").capitalize(), said.partition(". ")[0].replace("`", "")
+            if name not in shared and without_none(annotation) is bool:
+                fields[name] = gr.Checkbox(False, label=label, info=told)
+            elif name not in shared:
+                fields[name] = gr.Textbox("" if default is None else str(default), label=label, info=told)
+        run, stop = _buttons(verb.name.capitalize())
+    return Edit(run, stop, fields, _worker(state, verb.name))
 
 
 def _buttons(label: str) -> tuple[gr.Button, gr.Button]:

@@ -199,19 +199,19 @@ UPSAMPLER = COMMON | {
 # --- voices -----------------------------------------------------------------------------------------------------------
 
 VOICE = COMMON | {
-    "train.steps": 20_000,
+    "train.steps": 12_800,
     "train.batch_size": 6,  # utterances of three or four seconds
     "train.learning_rate": 1.5e-3,
-    "train.warmup_steps": 300,
+    "train.warmup_steps": 200,
     "train.weight_decay": 0.02,
     "train.clip_norm": 2.0,
     "train.ema_half_life": 8_000.0,
-    "train.validate_every": 500,
+    "train.validate_every": 400,
     "train.save_every_seconds": 180.0,
     "train.log_every": 100,
     "data.crop_frames": 1_200,  # fourteen seconds
     "data.gain_db": (0.0, 0.0),
-    "model.dropout": 0.3,  # an hour of speech is soon known by heart
+    "model.dropout": 0.35,  # an hour of speech is soon known by heart
 }
 
 VOICE_LONG = VOICE | {

@@ -39,12 +39,15 @@ class VoiceSampling(PlainSampling):
     """How the voice is meant to be sampled; goes into the checkpoint.
 
     Attributes:
-        variation: share of the noise that durations and pitch start from.
-        texture: share of the noise that the mel starts from where that is 1.
+        variation: share of the noise that pitch starts from.
+        rhythm, texture: shares of the noise that durations and mel start from where that is 1.
+        vocoder_steps: sampling steps of the vocoder.
     """
 
-    variation: float = 0.8
-    texture: float = 0.4
+    variation: float = 0.9
+    rhythm: float = 0.4
+    texture: float = 0.3
+    vocoder_steps: int = 4
 
 
 @dataclass(frozen=True)
@@ -68,14 +71,21 @@ class Config(RunSettings):
 
     model: VoiceConfig
     data: DataConfig = field(default_factory=lambda: DataConfig(crop_frames=1200, gain_db=(0.0, 0.0)))
-    sampling: VoiceSampling = field(default_factory=partial(VoiceSampling, 8, "euler", "uniform"))
+    sampling: VoiceSampling = field(default_factory=partial(VoiceSampling, 8, "euler", "uniform", "bf16"))
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     speaker: str = ""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
         check_bounds(self.validation, "validation", clips=(0, 10_000))
-        check_bounds(self.sampling, "sampling", variation=(0.0, 2.0), texture=(0.0, 2.0))
+        check_bounds(
+            self.sampling,
+            "sampling",
+            variation=(0.0, 2.0),
+            rhythm=(0.0, 2.0),
+            texture=(0.0, 2.0),
+            vocoder_steps=(1, 10_000),
+        )
         if self.data.normalize != "rms" or self.data.gain_db != (0.0, 0.0):
             raise AudiodiffError(
                 f"data.normalize is {self.data.normalize!r} and data.gain_db {self.data.gain_db}; a voice is learnt at "
@@ -279,7 +289,8 @@ def validation_losses(model: Voice, corpus: Corpus, devices: Devices) -> dict[st
         draws = Draws(*(part.to(devices.device) for part in draw(times, batch, generator)))
         batch = VoiceBatch(*(part.to(devices.device) for part in batch))
         result = model.loss(*batch, draws)
-        values = {"loss": result.per_item.mean(), **result.terms}
+        # The mean mel comes first, by which the best is told: the loss of the residual is in units that change.
+        values = {**result.terms, "loss": result.per_item.mean()}
         for name, value in values.items():
             totals[name] = totals.get(name, 0.0) + value.item() / len(corpus)
     return totals

@@ -6,6 +6,7 @@ import pytest
 from audiodiff import json_reader
 from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import MAX_DEPTH, check_nesting, json_bytes, parse_json, read_json, read_json_table, take
+from tests.refusals import refused
 
 
 @pytest.mark.parametrize(
@@ -42,29 +43,24 @@ def test_large_files_are_refused_before_they_are_read(tmp_path: Path, monkeypatc
     huge = tmp_path / "huge.json"
     with huge.open("wb") as file:
         file.truncate(1 << 40)
-    with pytest.raises(AudiodiffError, match="larger than"):
-        read_json(huge)
-    with pytest.raises(AudiodiffError, match="100 lists and tables"):
-        parse_json("[" + ",".join(["[]"] * 100) + "]", "x")
+    refused("larger than", lambda: read_json(huge))
+    refused("100 lists and tables", lambda: parse_json("[" + ",".join(["[]"] * 100) + "]", "x"))
 
 
 def test_aliases_count_as_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     value: list[object] = ["laugh"]
     for _ in range(30):
         value = [value] * 9
-    with pytest.raises(AudiodiffError, match="lists and tables"):
-        check_nesting(value, "x")
+    refused("lists and tables", lambda: check_nesting(value, "x"))
     value.append(value)
-    with pytest.raises(AudiodiffError, match="lists"):
-        check_nesting(value, "x")
+    refused("lists", lambda: check_nesting(value, "x"))
 
 
 def test_files_that_are_not_there_or_hold_no_table_are_named(tmp_path: Path) -> None:
     path = tmp_path / "list.json"
     path.write_text("[1]")
     assert read_json(path) == [1]
-    with pytest.raises(AudiodiffError, match=r"list\.json is not a table"):
-        read_json_table(path)
+    refused(r"list\.json is not a table", lambda: read_json_table(path))
     for absent in (tmp_path / "absent.json", tmp_path, tmp_path / "a\0b"):
         with pytest.raises(AudiodiffError, match="cannot be read"):
             read_json(absent)
@@ -86,8 +82,7 @@ def test_files_that_are_not_there_or_hold_no_table_are_named(tmp_path: Path) -> 
     ],
 )
 def test_values_of_another_type_are_refused(value: object, kind: type, words: str) -> None:
-    with pytest.raises(AudiodiffError, match=f'^x: "a" is .*{words}'):
-        take({"a": value}, "a", kind, "x")
+    refused(f'^x: "a" is .*{words}', lambda: take({"a": value}, "a", kind, "x"))
 
 
 def test_half_characters_survive() -> None:
@@ -99,5 +94,4 @@ def test_half_characters_survive() -> None:
 def test_values_of_the_type_and_defaults() -> None:
     assert take({"a": 3}, "a", float, "x") == 3.0
     assert take({}, "a", str, "x", "none") == "none"
-    with pytest.raises(AudiodiffError, match='"a" is missing'):
-        take({}, "a", int, "x")
+    refused('"a" is missing', lambda: take({}, "a", int, "x"))

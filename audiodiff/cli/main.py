@@ -35,7 +35,7 @@ def build_parser(chosen: str = "") -> argparse.ArgumentParser:
     """
     parser = Parser(
         prog="audiodiff",
-        description="Diffusion for audio on a laptop: vocode, train and measure.",
+        description="Diffusion for audio on a laptop: make and edit music, speak, vocode, train and measure.",
         epilog="`audiodiff COMMAND --help` explains one command. Sizes are in seconds, Hz and dB.",
     )
     parser.add_argument("--version", action="version", version=f"audiodiff {__version__}")

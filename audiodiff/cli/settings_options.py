@@ -57,7 +57,7 @@ def _add(parser: argparse.ArgumentParser, name: str, annotation: Any, default: A
         if name == "sampler":
             options["type"] = sampler_name  # takes aliases
     else:
-        options |= {"type": plain, "metavar": METAVARS.get(name)}
+        options |= {"type": plain, "metavar": METAVARS.get(name.removeprefix("from_"))}
     parser.add_argument(flag, default=default, **options)
 
 

@@ -56,7 +56,7 @@ class VerbCommand:
             return self._pipe(args, arguments, count)
         files, values = verb.read(arguments)
         if "mel" not in values:  # refused before anything is imported
-            built(verb.settings, verb.variant(values, 0, count)[1])
+            built(verb.settings, verb.variants(values, count)[0][1])
         from audiodiff.cli.progress import progress_bar
         from audiodiff.synthesis.files import check_output, run_file
         from audiodiff.synthesis.source import Source
@@ -66,11 +66,11 @@ class VerbCommand:
         values = verb.complete(values, sources, note)
         for text in (values.get("prompt", ""), values.get("negative", ""), *values.get("prompts", ())):
             parse_prompt(text)
-        variants = [verb.variant(values, index, count) for index in range(count)]
+        variants = verb.variants(values, count)
         targets = self._targets(args.output, files, [name for name, _ in variants])
         for file in files:
             check_output(file, targets[0])
-        model = imported(verb.loader)(*([args.model] if verb.model else []), device=getattr(args, "device", "cpu"))
+        model = imported(verb.loader)(getattr(args, "model", ""), device=getattr(args, "device", "cpu"))
         said: set[str] = set()
         for (_, variant), target in zip(variants, targets, strict=True):
             with progress_bar(f"{verb.doing} {target.name}", "s" if verb.streams else "steps") as on_progress:

@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.evaluation.report import RECORDINGS, ClipScores, EvaluationReport
+from audiodiff.evaluation.report import RECORDINGS, ClipScores, EvaluationReport, Progress
 from audiodiff.metrics.baselines import System
 from audiodiff.metrics.inputs import MissingPackageError, resampled
 from audiodiff.metrics.scoring import MEASURES, named_measure
+from audiodiff.synthesis.settings import Sampling
 
 OnProgress = Callable[[float, float], None]
 """Called with (clips done times systems, all)."""
@@ -133,6 +134,73 @@ def vocoder_system(
         return resampled(output, synthesizer.sample_rate, sample_rate)[: waveform.size]
 
     return run
+
+
+@dataclass(frozen=True)
+class VocoderEvaluation:
+    """How a vocoder is evaluated; the options of `audiodiff evaluate` that it takes.
+
+    Attributes:
+        data: folder of recordings.
+        split: of them; "all" for every one; None for test, or every one where there are no splits.
+        clips: at most so many of each group, evenly spread; None for all.
+        seconds: only the first so many seconds of each; None for all.
+        sampling: ways to sample, one row for each number of steps; a vocoder takes no guidance.
+        keep_level: do not scale the clips to a peak of 0.95.
+        measures: names of `audiodiff.metrics.scoring.MEASURES`.
+        baselines: add Griffin-Lim, WORLD and Opus.
+    """
+
+    data: str
+    split: str | None = None
+    clips: int | None = None
+    seconds: float | None = None
+    sampling: Sequence[Sampling] = (Sampling(),)
+    keep_level: bool = False
+    measures: Sequence[str] = tuple(MEASURES)
+    baselines: bool = False
+
+    def run(self, model: str, *, device: str, progress: Progress) -> EvaluationReport:
+        """Let the vocoder copy the recordings, and score the copies.
+
+        Raises:
+            AudiodiffError: the model, the folder or a setting cannot be used, or a package of a measure is missing.
+        """
+        from audiodiff.data.manifest import load_items
+        from audiodiff.metrics.baselines import baselines, opus_available
+        from audiodiff.synthesis.load import load_vocoder
+
+        for name in self.measures:
+            named_measure(name)
+        first = self.sampling[0]
+        if first.guidance is not None:
+            raise AudiodiffError("a vocoder takes no guidance; leave it out.")
+        split = self.split or ("test" if any(item.split for item in load_items(self.data)) else "all")
+        peak = None if self.keep_level else 0.95
+        clips = folder_clips(
+            self.data, None if split == "all" else split, limit=self.clips, max_seconds=self.seconds, peak=peak
+        )
+        synthesizer = load_vocoder(model, device=device)
+        defaults = synthesizer.defaults
+        systems = {
+            f"{Path(model).name or model}, {steps} step{'' if steps == 1 else 's'}": vocoder_system(
+                synthesizer, steps=steps, sampler=first.sampler, grid=first.grid, seed=first.seed
+            )
+            for steps in (sampling.steps or defaults.steps for sampling in self.sampling)
+        }
+        details = {
+            "model": model,
+            "sampler": f"{first.sampler or defaults.sampler}, {first.grid or defaults.grid} grid, seed {first.seed}",
+            "clips": f"split {split} of {Path(self.data).name}, "
+            + ("own level" if self.keep_level else "scaled to peak 0.95")
+            + ("" if self.seconds is None else f", first {self.seconds:g} s"),
+        }
+        if self.baselines:
+            systems.update(baselines(synthesizer.mel_spec))
+            if not opus_available():
+                details["left out"] = "Opus, which the installed soundfile cannot write at a chosen bitrate"
+        with progress("evaluating", "clips x systems") as on_progress:
+            return evaluate(systems, clips, self.measures, details=details, on_progress=on_progress)
 
 
 def folder_clips(

@@ -4,7 +4,8 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -179,7 +180,7 @@ class EvaluationReport:
                     else [_number(interval.mean), _number(interval.low), _number(interval.high), interval.n]
                 )
             lines.append(line)
-        return _csv([header, *lines])
+        return csv_text([header, *lines])
 
     def clips_csv(self) -> str:
         """Every score of every clip as CSV."""
@@ -196,7 +197,7 @@ class EvaluationReport:
             ]
             for result in self.results
         ]
-        return _csv([header, *lines])
+        return csv_text([header, *lines])
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain JSON values (an interval of one clip has null ends)."""
@@ -252,23 +253,36 @@ class EvaluationReport:
         Raises:
             AudiodiffError: the folder cannot be made or written to.
         """
-        folder = Path(folder)
         texts = {
             "evaluation.json": json.dumps(self.to_dict(), indent=1) + "\n",
             "evaluation.csv": self.summary_csv(),
             "clips.csv": self.clips_csv(),
             "evaluation.md": self.markdown(),
         }
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for name, text in texts.items():
-                with atomic_file(folder / name) as temporary:
-                    temporary.write_text(text, encoding="utf-8", newline="")
-        except OSError as error:
-            raise AudiodiffError(
-                f"the report cannot be written to {folder} ({error.strerror or error}); choose another folder."
-            ) from error
-        return [folder / name for name in texts]
+        return write_texts(folder, texts)
+
+
+Progress = Callable[[str, str], AbstractContextManager[Callable[[float, float], None]]]
+"""`(label, unit) ->` a context whose value is called with (done, all), as `audiodiff.cli.progress.progress_bar`."""
+
+
+def write_texts(folder: str | Path, texts: Mapping[str, str]) -> list[Path]:
+    """Write the files of a report, each atomically, and return their paths.
+
+    Raises:
+        AudiodiffError: the folder cannot be made or written to.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            with atomic_file(folder / name) as temporary:
+                temporary.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise AudiodiffError(
+            f"the report cannot be written to {folder} ({error.strerror or error}); choose another folder."
+        ) from error
+    return [folder / name for name in texts]
 
 
 def _markdown_table(report: EvaluationReport, rows: Sequence[Row]) -> str:
@@ -299,7 +313,8 @@ def _number(value: float | None) -> str:
     return "" if value is None or not math.isfinite(value) else f"{value:.6g}"
 
 
-def _csv(lines: Iterable[Sequence[Any]]) -> str:
+def csv_text(lines: Iterable[Sequence[Any]]) -> str:
+    """Lines of cells as CSV."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(lines)
     return text.getvalue()

@@ -1,6 +1,6 @@
 """A linear classifier of clips: trained on recordings, checked on others, then asked about generated ones."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.metrics.inputs import optional_package
 from audiodiff.metrics.table import markdown_table
 
 Points = npt.NDArray[np.floating[Any]]
@@ -88,42 +89,12 @@ def train_classifier(features: Points, labels: Sequence[str], penalty: float) ->
         gradient = np.concatenate([(x.T @ error + penalty * weight).ravel(), error.sum(axis=0)])
         return float(-(share * truth * log_p).sum() + 0.5 * penalty * (weight**2).sum()), gradient
 
-    found = _minimised(loss, np.zeros((x.shape[1] + 1) * len(classes)))
+    begin = np.zeros((x.shape[1] + 1) * len(classes))
+    options = {"gtol": 1e-7, "ftol": 0.0, "maxcor": 20, "maxiter": 500}
+    optimize = optional_package("scipy.optimize", "scipy")
+    found = optimize.minimize(loss, begin, jac=True, method="L-BFGS-B", options=options).x
     weight = basis.T @ found[: -len(classes)].reshape(x.shape[1], -1)
     return LinearClassifier(classes, mean, scale, weight, found[-len(classes) :])
-
-
-def _minimised(
-    function: Callable[[Vector], tuple[float, Vector]], x: Vector, *, memory: int = 20, iterations: int = 500
-) -> Vector:
-    """Minimise a smooth convex function that returns value and gradient, by L-BFGS (Liu and Nocedal 1989)."""
-    value, gradient = function(x)
-    steps: list[Vector] = []
-    changes: list[Vector] = []
-    for _ in range(iterations):
-        if np.abs(gradient).max() < 1e-7:
-            break
-        direction = gradient.copy()
-        factors = []
-        for step, change in zip(reversed(steps), reversed(changes), strict=True):
-            factors.append(step @ direction / (step @ change))
-            direction -= factors[-1] * change
-        if steps:
-            direction *= steps[-1] @ changes[-1] / (changes[-1] @ changes[-1])
-        for step, change, factor in zip(steps, changes, reversed(factors), strict=True):
-            direction += (factor - change @ direction / (step @ change)) * step
-        slope, size = float(gradient @ direction), 1.0
-        while True:
-            step = -size * direction
-            new_value, new_gradient = function(x + step)
-            if new_value <= value - 1e-4 * size * slope or size < 1e-12:
-                break
-            size /= 2.0
-        change = new_gradient - gradient
-        x, value, gradient = x + step, new_value, new_gradient
-        if step @ change > 1e-14 * (change @ change):
-            steps, changes = [*steps, step][-memory:], [*changes, change][-memory:]
-    return x
 
 
 def cross_validated(

@@ -15,6 +15,12 @@ PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
 VOCODER_FOLDER = "vocoder"
 """Where a latent model's checkpoint keeps its vocoder."""
 
+PHONE_MODEL_FILE = "phone_model.safetensors"
+"""Where the checkpoint of a voice keeps how its phonemes sound."""
+
+FILES = ("config.json", "model.safetensors", PHONE_MODEL_FILE)
+"""What is fetched of a model from the Hub."""
+
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 """Folder of the recordings that come with the package."""
 
@@ -100,7 +106,7 @@ def _hub_folder(name: str) -> Path:
             "loading from the Hugging Face Hub needs huggingface_hub; install it with `pip install huggingface_hub`."
         ) from error
     folders = {"", *(f"{part}/" for kind in KINDS.usable() for part in kind.parts)}
-    wanted = [folder + name for folder in sorted(folders) for name in ("config.json", "model.safetensors")]
+    wanted = [folder + name for folder in sorted(folders) for name in FILES]
     try:
         return Path(snapshot_download(repository, revision=revision or None, allow_patterns=wanted))
     except Exception as error:  # the hub's client raises a dozen unrelated classes

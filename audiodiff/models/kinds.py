@@ -40,6 +40,9 @@ class Kind:
             it makes no sound by itself. A loaded model has `sample_rate`, `defaults` and `try_out`, or a `vocoder` that
             has them.
         recipe: name of what trains it in the group of entry points `audiodiff.recipes`; empty if nothing does.
+        evaluation: import path of the frozen dataclass that says how it is evaluated; empty if it is not. Its fields
+            are the options of `audiodiff evaluate` that it takes, and `data` and `sampling`; its method
+            `run(model, *, device, progress)` returns a report with `markdown()` and `write(folder)`.
         parts: folder inside a checkpoint -> kind of the checkpoint that lies there.
         embeds: kind -> attribute of `module` that is a model of that kind; the field of that name has its settings.
     """
@@ -50,6 +53,7 @@ class Kind:
     module: str
     synthesizer: str = ""
     recipe: str = ""
+    evaluation: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
     embeds: Mapping[str, str] = field(default_factory=dict)
 
@@ -120,6 +124,7 @@ KINDS = Kinds(
         module="audiodiff.models.vocoder:Vocoder",
         synthesizer="audiodiff.synthesis.vocode:load",
         recipe="vocoder",
+        evaluation="audiodiff.evaluation.evaluate:VocoderEvaluation",
     ),
     Kind(
         "autoencoder",
@@ -135,6 +140,7 @@ KINDS = Kinds(
         module="audiodiff.models.mel_latent:MelLatent",
         synthesizer="audiodiff.synthesis.load:load_latent",
         recipe="latent",
+        evaluation="audiodiff.evaluation.music:MusicEvaluation",
         parts={"vocoder": "vocoder"},
         embeds={"autoencoder": "autoencoder"},
     ),

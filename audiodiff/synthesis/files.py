@@ -19,7 +19,15 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import check_extension
 from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
 from audiodiff.synthesis.machine import this_machine
-from audiodiff.synthesis.provenance import AudioRecord, ModelRecord, ProvenanceRecord, TaggedAudioWriter, check_sidecar
+from audiodiff.synthesis.provenance import (
+    MADE_BY,
+    MADE_FROM,
+    AudioRecord,
+    ModelRecord,
+    ProvenanceRecord,
+    TaggedAudioWriter,
+    check_sidecar,
+)
 from audiodiff.synthesis.resolved import ResolvedClip
 from audiodiff.synthesis.settings import GenerateSettings, Resolved, changed, values_of
 from audiodiff.synthesis.source import Source
@@ -246,7 +254,10 @@ class Job:
             return None
         identity: ModelRecord | tuple[ModelRecord, ...] = self.synthesizer.identity
         is_clip = isinstance(resolved, ResolvedClip)
-        words = {name: getattr(resolved, name) for name in ("prompt", "negative", "made_by") if hasattr(resolved, name)}
+        words: dict[str, Any] = {"made_by": MADE_BY if self._is_synthetic() else MADE_FROM}
+        words |= {
+            name: getattr(resolved, name) for name in ("prompt", "negative", "made_by") if hasattr(resolved, name)
+        }
         return partial(
             ProvenanceRecord,
             self.verb.name,
@@ -257,6 +268,11 @@ class Job:
             inputs=tuple(source.identity for source in self.sources),
             **words,
         )
+
+    def _is_synthetic(self) -> bool:
+        """Whether a model has made the sound, or what it is made from."""
+        records = [source.record for source in self.sources if not self.verb.n_models]
+        return self.verb.n_models > 0 or any(record is not None and record.made_by != MADE_FROM for record in records)
 
     def _clip_values(self, settings: Any, clip: ResolvedClip) -> dict[str, Any]:
         """Settings as the record of a clip keeps them: the verb's own, those of the clip, and those of the model."""

@@ -1,9 +1,11 @@
 """Loading a model of any kind by name."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint, public_name
@@ -82,6 +84,19 @@ def load_vocoder(name_or_path: str | Path = "speech", *, device: str = "auto") -
     if not isinstance(model, VocoderSynthesizer):
         raise AudiodiffError(f"{name_or_path} is {KINDS[kind].label}; give a vocoder or a latent model that has one.")
     return model
+
+
+@dataclass(frozen=True)
+class NoModel:
+    """In the place of a model, for a verb that needs none."""
+
+    identity: tuple[ModelRecord, ...] = ()
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+
+def no_model(name: str = "", *, device: str = "cpu") -> NoModel:
+    """Load nothing."""
+    return NoModel()
 
 
 @standard_state()

@@ -152,7 +152,8 @@ class Verb:
         streams: whether it works on files of any length, a part at a time, instead of making a clip.
         model: name of the usual model; empty if it needs none.
         model_option: option of the command line that names the model.
-        loader: import path of the function that loads a model, `loader(name, device=...)`.
+        loader: import path of the function that loads a model, `loader(name, device=...)`; `load:no_model` of one that
+            needs none.
         n_models: how many models a file tells of.
         read: takes the arguments by name, and returns the files that go in and the values of the settings.
         complete: adds what the files tell to the values.
@@ -202,6 +203,12 @@ class Verb:
         own = {item.name for item in fields(self.settings)}
         taken = {*self.hidden, *(argument.name for argument in self.arguments), *({*self.from_input} - own)}
         return {name: said for name, said in described(self.settings).items() if name not in taken}
+
+    def variants(self, values: Values, count: int) -> list[tuple[str, Values]]:
+        """Return the name and the values of every clip, nameless of a verb that makes one."""
+        if "count" not in self.values:
+            return [("", values)]
+        return [self.variant(values, index, count) for index in range(count)]
 
     @property
     def values(self) -> set[str]:

@@ -20,7 +20,7 @@ from audiodiff.models.voice.frames import Frames, frames_of
 from audiodiff.synthesis.machine import check_model, open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
 from audiodiff.synthesis.sampling import compute_dtype
-from audiodiff.synthesis.settings import RECOMMENDED, Resolved, Sampling, check_range, recommended_by
+from audiodiff.synthesis.settings import RECOMMENDED, Resolved, Sampling, check_range, check_steps, recommended_by
 from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.synthesis.vocode import load as load_vocoder
 from audiodiff.text import english
@@ -30,12 +30,14 @@ from audiodiff.torch_state import standard_state
 
 __all__ = ["DEFAULTS", "Spoken", "VoiceSynthesizer", "load_voice"]
 
-DEFAULTS = Resolved(steps=8, sampler="euler", grid="uniform")
+DEFAULTS = Resolved(steps=8, sampler="euler", grid="uniform", precision="bf16")
 """What a voice recommends whose checkpoint says nothing."""
 
-VARIATION, TEXTURE = 0.8, 0.4
-"""Shares of the noise that prosody starts from, and the mel at a variation of 1, where a checkpoint says nothing."""
+VARIATION, RHYTHM, TEXTURE = 0.9, 0.4, 0.3
+"""Shares of the noise that pitch starts from, and durations and mel at a variation of 1, where a checkpoint says
+nothing."""
 
+_SHARES = {"variation": VARIATION, "rhythm": RHYTHM, "texture": TEXTURE}
 _PROSODY_STEPS = 8
 _DURATION_DRAW, _F0_DRAW = -1, -2
 """Fields of noise that no sampler draws."""
@@ -74,6 +76,7 @@ class VoiceSynthesizer:
         identity: tuple[ModelRecord, ...] = (),
         defaults: Resolved = DEFAULTS,
         variation: float = VARIATION,
+        rhythm: float = RHYTHM,
         texture: float = TEXTURE,
         pronunciations: Mapping[str, tuple[str, ...]] | None = None,
         device: torch.device | str = "cpu",
@@ -86,7 +89,8 @@ class VoiceSynthesizer:
             name: how it was asked for.
             identity: what the stories of its files say of it and of the vocoder.
             defaults: what it recommends.
-            variation: share of the noise that durations and pitch start from, as it recommends.
+            variation: share of the noise that pitch starts from, as it recommends.
+            rhythm: share of the noise that durations start from where that is 1.
             texture: share of the noise that the mel starts from where that is 1.
             pronunciations: how the speaker usually says words that the dictionary gives several pronunciations for.
             device: where it computes.
@@ -97,7 +101,7 @@ class VoiceSynthesizer:
         self.identity = identity or (ModelRecord(public_name(name), "", role="voice"), vocoder.identity)
         self.defaults = defaults
         self.variation = variation
-        self.texture = texture
+        self.rhythm, self.texture = rhythm, texture
         self.pronunciations = dict(pronunciations or {})
         self.device = torch.device(device)
 
@@ -132,17 +136,15 @@ class VoiceSynthesizer:
         speaker: str = "",
         durations: Sequence[int] | None = None,
     ) -> Spoken:
-        """Say an utterance, up to its log-mel.
-
-        The same for the same seed, whatever else is said before or beside it.
+        """Say an utterance, up to its log-mel: the same for the same seed, whatever else is said around it.
 
         Args:
             utterance: what to say.
             sampling: steps, sampler and grid of the mel, precision, and the seed.
             speed: 1 as the speaker, 2 twice as fast.
             pitch: semitones above the speaker's own.
-            variation: how much takes differ: the share of the noise that durations and pitch start from, 1 for as much
-                as the recordings, 0 for one take whatever the seed; `None` for what the voice recommends.
+            variation: how much takes differ: the share of the noise that pitch starts from, 1 for as much as the
+                recordings, 0 for one take whatever the seed; `None` for what the voice recommends.
             speaker: one of `speakers`; empty for the first.
             durations: frames of each symbol, instead of the model's.
 
@@ -157,8 +159,8 @@ class VoiceSynthesizer:
         with self._precision(sampling):
             states, mask = self.model.encode(ids, number)
             if durations is None:
-                noise = self._noise(sampling.seed, variation, ids.shape[1], 1)(_DURATION_DRAW)
-                state = self._flow(self.model.duration_denoiser(), (states, mask), noise)
+                noise = self._noise(sampling.seed, self.rhythm * variation, ids.shape[1], 1)(_DURATION_DRAW)
+                state = self._flow(self.model.duration_denoiser(), (states, mask), noise, sampling)
                 wanted = self.model.durations_of_state(state, ids)[0].cpu()
                 lengths, pauses = _whole(wanted, utterance, speed, self.sample_rate / self.model.config.mel.hop_length)
             else:
@@ -166,7 +168,7 @@ class VoiceSynthesizer:
             frames = frames_of(torch.tensor([lengths], device=self.device))
             expanded = self.model.expand(states, frames)
             noise = self.model.f0_noise(self._noise(sampling.seed, variation, expanded.shape[1], 2)(_F0_DRAW))
-            state = self._flow(self.model.f0_denoiser(), (expanded, frames.mask), noise)
+            state = self._flow(self.model.f0_denoiser(), (expanded, frames.mask), noise, sampling)
             log_hertz, voiced = self.model.f0_of_state(state, number)
             low, high = math.log2(self.model.config.f0_min), math.log2(self.model.config.f0_max)
             log_hertz = (log_hertz + pitch / 12.0).clamp(low, high)
@@ -272,11 +274,22 @@ class VoiceSynthesizer:
         """Draws of noise `[1, length, channels]`, less of it where takes are to vary less."""
         return lambda draw: (variation * positional_noise(seed, draw, 0, length, channels).T[None]).to(self.device)
 
-    def _flow(self, denoiser: Denoiser, condition: tuple[Tensor, Tensor], noise: Tensor) -> Tensor:
+    def _flow(self, denoiser: Denoiser, condition: tuple[Tensor, Tensor], noise: Tensor, sampling: Resolved) -> Tensor:
         """Follow a flow of prosody from noise to data."""
         process = self.model.process
         times = GRIDS["uniform"](process, _PROSODY_STEPS)
-        return sample("euler", lambda x, t: denoiser(x, t, condition), process, process.prior(noise), times)
+        return sample("euler", self._denoise(denoiser, condition, sampling), process, process.prior(noise), times)
+
+    def _denoise(
+        self, denoiser: Denoiser, condition: tuple[Tensor, Tensor], sampling: Resolved
+    ) -> Callable[[Tensor, Tensor], Tensor]:
+        """Estimates under a condition, in the precision that is asked for, which samplers do not pass on."""
+
+        def denoise(x: Tensor, t: Tensor) -> Tensor:
+            with self._precision(sampling):
+                return denoiser(x, t, condition)
+
+        return denoise
 
     def _mel(
         self,
@@ -291,14 +304,14 @@ class VoiceSynthesizer:
         """Log-mel `[n_mels, n_frames]` on the CPU; `known` is one, and which of its frames to keep."""
         model = self.model
         mean, condition = model.decode(expanded, frames, log_hertz, voiced)
-        denoiser = model.mel_denoiser()
+        estimates = self._denoise(model.mel_denoiser(), (condition, frames.mask), sampling)
         given = None if known is None else (known[1][None, :, None], model.residual_of_mel(known[0][None], mean))
 
         def denoise(x: Tensor, t: Tensor) -> Tensor:
-            estimate = denoiser(x, t, (condition, frames.mask))
+            estimate = estimates(x, t)
             return estimate if given is None else torch.where(given[0], given[1], estimate)
 
-        noise = self._noise(sampling.seed, self.texture * min(variation, 1.0), *mean.shape[1:])
+        noise = self._noise(sampling.seed, self.texture * variation, *mean.shape[1:])
         times = GRIDS[sampling.grid](model.process, sampling.steps)
         x = sample(SAMPLERS[sampling.sampler](), denoise, model.process, model.process.prior(noise(0)), times, noise)
         log_mel = model.mel_of_states(mean, x)[0]
@@ -383,18 +396,22 @@ def load_voice(name_or_path: str | Path = "kathleen", *, device: str = "auto") -
     folder, chosen = find_checkpoint(name_or_path), open_device(device)
     config = read_config(folder, "voice")
     metadata = config["metadata"]
-    sampling = Sampling.from_metadata(metadata, folder, known=RECOMMENDED, others=("variation", "texture"))
+    sampling = Sampling.from_metadata(
+        metadata, folder, known=RECOMMENDED, others=("variation", "texture", "vocoder_steps")
+    )
     table = metadata.get("sampling", {})
-    variation, texture = table.get("variation", VARIATION), table.get("texture", TEXTURE)
+    shares = {name: table.get(name, value) for name, value in _SHARES.items()}
     with recommended_by(folder):
-        check_range("variation", variation, 0.0, 2.0, "(0 for no variation)")
-        check_range("texture", texture, 0.0, 2.0, "(0 for the likeliest mel)")
+        for name, share in shares.items():
+            check_range(name, share, 0.0, 2.0, "(0 for none)")
+        check_steps("vocoder_steps", table.get("vocoder_steps"))
     pronunciations = _pronunciations(metadata.get("pronunciations", {}), folder)
     model = load_checkpoint(folder, Voice)
     inside = (folder / VOCODER_FOLDER).is_dir()
     vocoder = load_vocoder(folder / VOCODER_FOLDER if inside else metadata.get("vocoder", "speech"), device=str(chosen))
     if vocoder.mel_spec != model.config.mel:
         raise AudiodiffError(f"the vocoder of {folder} takes another mel than the voice makes; give one that fits.")
+    vocoder.defaults = replace(vocoder.defaults, steps=table.get("vocoder_steps") or vocoder.defaults.steps)
     model.to(chosen)
     name = public_name(name_or_path)
     identity = ModelRecord(name, weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]), role="voice")
@@ -405,8 +422,7 @@ def load_voice(name_or_path: str | Path = "kathleen", *, device: str = "auto") -
         name=str(name_or_path),
         identity=(identity, behind),
         defaults=sampling.resolve(DEFAULTS),
-        variation=variation,
-        texture=texture,
+        **shares,
         pronunciations=pronunciations,
         device=chosen,
     )

@@ -11,16 +11,13 @@ from torch import Tensor
 from audiodiff.data.alignment import Alignment, align, transcript
 from audiodiff.data.phone_model import PhoneModel, load_phone_model
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.find import find_checkpoint
+from audiodiff.models.find import PHONE_MODEL_FILE, find_checkpoint
 from audiodiff.signal.mel import log_mel, preset
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.clip import Waveform
 from audiodiff.text.english import phonemes, pronunciations
 from audiodiff.text.utterance import Utterance, Word
 from audiodiff.torch_state import standard_state
-
-PHONE_MODEL_FILE = "phone_model.safetensors"
-"""Where the checkpoint of a voice keeps how its phonemes sound."""
 
 SPEC = preset("hifigan-22k")
 """The mel that phoneme models know."""

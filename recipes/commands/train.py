@@ -32,7 +32,8 @@ def add_parser(subparsers: Any) -> None:
     )
     _add_options(parser, {})
     # Everything after PRESET, so that settings can be named freely; `run` reads the options among it.
-    parser.add_argument("settings_given", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    rest = parser.add_argument("settings_given", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    rest.required = False  # or its name would be in the message where PRESET is missing
 
 
 def _add_options(parser: argparse.ArgumentParser, defaults: dict[str, Any]) -> None:

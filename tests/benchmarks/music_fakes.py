@@ -81,6 +81,7 @@ class Obedient:
         seed: int | None = None,
         steps: int | None = None,
         sampler: str | None = None,
+        grid: str | None = None,
         guidance: float | None = None,
     ) -> Array:
         self.calls.append((prompt, seed, steps, guidance, sampler))

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from audiodiff.errors import AudiodiffError
 from benchmarks import edits
 from benchmarks.edit_measures import Abruptness, AbruptnessSample, Likeness
 from benchmarks.edit_report import (
@@ -21,6 +20,7 @@ from benchmarks.edit_report import (
     summary,
 )
 from benchmarks.edits import Bench, Config, parse, spread
+from tests.refusals import refused
 
 
 def curves(*clips: list[float]) -> Curves:
@@ -107,8 +107,7 @@ def test_prompts_are_spread() -> None:
 
 
 def test_a_benchmark_of_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(AudiodiffError, match="--limit"):
-        edits.main(Config(tmp_path, limit=1))
+    refused("--limit", lambda: edits.main(Config(tmp_path, limit=1)))
     assert parse(["--data", "x", "--loops", "2"]) == Config(Path("x"), loops=2)
 
 

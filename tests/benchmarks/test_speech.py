@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from audiodiff.metrics.inputs import MissingPackageError, optional_package
-from benchmarks.speech import parse
+from benchmarks.speech import Config, merge, parse
 from benchmarks.speech_measures import (
     Count,
     Moments,
@@ -160,6 +160,26 @@ def test_the_report_says_which_targets_are_met() -> None:
     assert "| WER within 2 points of the recordings' 10.0 % | 10.0 (10.0–10.0) | yes |" in text
     assert "| DistillMOS 3.3 | 2.50 (2.50–2.50) | no |" in text
     assert "| F0 spread within 10 % of the recordings' | 93 (93–93) | yes |" in text
+
+
+def test_a_run_keeps_what_another_measured_but_not_of_other_weights(tmp_path: Path) -> None:
+    def row(part: str, system: str, errors: int) -> Score:
+        return Score(part, system, part, "one", 2.0, words=Count(errors, 10))
+
+    def written() -> list[tuple[str, str, int]]:
+        scores = json.loads((tmp_path / "speech.json").read_text())["scores"]
+        return [(score["part"], score["system"], score["words"][0]) for score in scores]
+
+    config = Config(tmp_path, None, tmp_path)
+    merge(config, {}, [row("other", "flite", 1), row("test", "flite", 2)], [], {})
+    first = {"voice": {"name": "a", "sha256": "1"}}
+    merge(config, first, [row("test", "voice", 3), row("takes", "voice", 4)], [{"name": "x", "correlation": 0.5}], {})
+    merge(config, {}, [row("other", "flite", 5)], [], {})
+    everything = [("test", "voice", 3), ("test", "flite", 2), ("other", "flite", 5), ("takes", "voice", 4)]
+    assert written() == everything
+    text = merge(config, {"voice": {"name": "a", "sha256": "2"}}, [row("test", "voice", 6)], [], {})
+    assert written() == [("test", "voice", 6), *everything[1:3]]
+    assert "Takes" not in text
 
 
 def test_unknown_parts_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from audiodiff.models.find import PHONE_MODEL_FILE
 from audiodiff.synthesis import respeech
 from audiodiff.synthesis import voice as voice_module
-from audiodiff.synthesis.word_times import PHONE_MODEL_FILE
 from tests.data.synthetic_speech import RATE, SPEC, phone_model, recording
 from tests.synthesis.voice_fakes import FakeVoice
 

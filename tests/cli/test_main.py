@@ -23,6 +23,7 @@ from audiodiff.cli.main import UNFORESEEN, main
         (["prompts", "show"], "audiodiff prompts show: the following arguments are required: name"),
         (["frob\x1b[31m\n\n"], "audiodiff: argument COMMAND: invalid choice"),
         (["inspect"], "required: input"),
+        (["train"], "required: PRESET;"),
     ],
 )
 def test_a_wrong_argument_is_one_sentence(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:

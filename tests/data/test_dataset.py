@@ -13,6 +13,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import read_mono, write_audio
 from audiodiff.signal.resample import resample
 from tests.data.corpus import clip, sine
+from tests.refusals import refused
 
 
 @pytest.fixture
@@ -170,8 +171,7 @@ def test_a_damaged_cache_is_named(folder):
     (cache,) = (folder.parent / "cache").iterdir()
     with (cache / "audio.i16").open("r+b") as file:
         file.truncate(100)
-    with pytest.raises(AudiodiffError, match="damaged"):
-        open_dataset(folder)
+    refused("damaged", lambda: open_dataset(folder))
 
 
 def test_long_clips_are_decoded_in_blocks_with_the_same_result(folder, monkeypatch):
@@ -231,8 +231,7 @@ def test_bad_arguments(folder, tmp_path):
     ):
         with pytest.raises(AudiodiffError, match=words):
             AudioDataset(*arguments)
-    with pytest.raises(AudiodiffError, match="loud"):
-        open_dataset(folder, normalize="loud")
+    refused("loud", lambda: open_dataset(folder, normalize="loud"))
     data = open_dataset(folder)
     for arguments in ((-1, 0, 1, 1), (0, -1, 1, 1), (0, 0, 0, 1), (0, 0, 1, 0)):
         with pytest.raises(AudiodiffError, match="or more"):

@@ -16,6 +16,7 @@ from audiodiff.data import rendered as make
 from audiodiff.data.render import LEVEL_DB, SAMPLE_RATE, play
 from audiodiff.data.rendered import make_rendered
 from audiodiff.errors import AudiodiffError
+from tests.refusals import refused
 
 REAL = shutil.which("fluidsynth") is not None and any(any(place.glob("*.sf[23]")) for place in PLACES)
 
@@ -86,17 +87,13 @@ def test_resumes_and_grows(playing: Path, tmp_path: Path) -> None:
 def test_other_settings_are_refused(playing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "out"
     make_rendered(folder, hours=3 / 3600, seconds=3.0, soundfont=playing)
-    with pytest.raises(AudiodiffError, match=r"seed 0.*seed 1"):
-        make_rendered(folder, hours=3 / 3600, seconds=3.0, soundfont=playing, seed=1)
+    refused(r"seed 0.*seed 1", lambda: make_rendered(folder, hours=3 / 3600, seconds=3.0, soundfont=playing, seed=1))
     monkeypatch.setattr(make, "RECIPE", 0)
-    with pytest.raises(AudiodiffError, match=r"recipe 1.*recipe 0"):
-        make_rendered(folder, hours=3 / 3600, seconds=3.0, soundfont=playing)
+    refused(r"recipe 1.*recipe 0", lambda: make_rendered(folder, hours=3 / 3600, seconds=3.0, soundfont=playing))
     (folder / "rendered.json").write_text("{")
-    with pytest.raises(AudiodiffError, match="damaged"):
-        make_rendered(folder, hours=3 / 3600, seconds=3.0, soundfont=playing)
+    refused("damaged", lambda: make_rendered(folder, hours=3 / 3600, seconds=3.0, soundfont=playing))
     (folder / "rendered.json").unlink()
-    with pytest.raises(AudiodiffError, match="missing"):
-        make_rendered(folder, hours=3 / 3600, seconds=3.0, soundfont=playing)
+    refused("missing", lambda: make_rendered(folder, hours=3 / 3600, seconds=3.0, soundfont=playing))
 
 
 @pytest.mark.parametrize(
@@ -154,16 +151,14 @@ def test_an_interrupt_asks_for_no_more_clips(playing: Path, tmp_path: Path, monk
     "sizes", [{"hours": 0.0}, {"hours": float("nan")}, {"hours": 1, "seconds": 1.0}, {"hours": 1, "jobs": 0}]
 )
 def test_sizes(sizes: dict[str, float], tmp_path: Path) -> None:
-    with pytest.raises(AudiodiffError, match="expected"):
-        make_rendered(tmp_path / "out", **sizes)
+    refused("expected", lambda: make_rendered(tmp_path / "out", **sizes))
     assert not (tmp_path / "out").exists()
 
 
 def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("audiodiff.composer.soundfont.PLACES", (tmp_path / "none",))
     monkeypatch.delenv("AUDIODIFF_SOUNDFONT", raising=False)
-    with pytest.raises(AudiodiffError, match=r"apt-get install .*soundfont"):
-        find_soundfonts()
+    refused(r"apt-get install .*soundfont", find_soundfonts)
     monkeypatch.setenv("AUDIODIFF_SOUNDFONT", str(soundfont(tmp_path / "mine.sf2")))
     assert find_soundfonts() == [tmp_path / "mine.sf2"]
     (tmp_path / "cut.sf2").write_bytes(b"RIFF\x50\0\0\0sfbk")
@@ -171,8 +166,7 @@ def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.Monk
         with pytest.raises(AudiodiffError, match="whole"):
             find_soundfonts(tmp_path / bad)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(AudiodiffError, match="fluidsynth is not installed"):
-        make_rendered(tmp_path / "out", hours=1)
+    refused("fluidsynth is not installed", lambda: make_rendered(tmp_path / "out", hours=1))
 
 
 @pytest.mark.skipif(not REAL, reason="fluidsynth or its soundfonts are not installed")

@@ -2,6 +2,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from audiodiff.models.checkpoint import save_checkpoint
 from audiodiff.signal.resample import resample
 from demo.app_state import AppState, Models, load_models, open_state
 from demo.limits import Limits
+from tests.demo import browsing
 from tests.models.upsampler import cases as upsampler_cases
 from tests.models.voice import cases as voice_cases
 from tests.synthesis.latent_models import RATE, write_latent_model
@@ -96,3 +98,9 @@ def call(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("call") / "my call.wav"
     soundfile.write(path, resample(upsampler_cases.voice(8_000), 16_000, 8_000)[0].numpy(), 8_000)
     return path
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with browsing.chromium() as browser:
+        yield browser

@@ -18,6 +18,7 @@ from demo.app_state import AppState, Models, open_state  # noqa: E402
 from demo.handlers import ClipRequest  # noqa: E402
 from demo.jobs import Stopped  # noqa: E402
 from demo.limits import Limits  # noqa: E402
+from demo.tab_edit import plain_verbs  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def app(models: Models, limits: Limits, tmp_path_factory: pytest.TempPathFactory
     state.close()
 
 
-WAYS = ["Vary", "Inpaint", "Extend", "Interpolate"]
+WAYS = ["Vary", "Inpaint", "Extend", "Interpolate", *(verb.name.capitalize() for verb in plain_verbs())]
 
 
 def tabs(app: Any) -> list[str]:
@@ -224,6 +225,7 @@ def test_the_buttons_of_a_card_make_more_of_its_clip(app: Any, state: AppState) 
 def test_a_clip_is_edited_by_the_button_of_its_way(app: Any, voice: Path) -> None:
     runs = [fn for fn in app.fns.values() if fn.fn is not None and fn.fn.__name__ == "run_edit"]
     assert len(runs) == len(WAYS)
+    runs = runs[:4]
     given = {"New seed every time": False, "Clip": str(voice), "Clips": 1, "Seed": 3, "Steps": 2, "Region": "0.2:0.6"}
     written = []
     for fn in runs:

@@ -35,12 +35,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.end()
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browsing.chromium() as browser:
-        yield browser
-
-
 @pytest.fixture
 def visitor(chromium: Any, server: Server, tmp_path: Path) -> Iterator[Visitor]:
     folder = tmp_path / "downloads"

@@ -9,6 +9,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.provenance import ProvenanceRecord
 from demo import checks
 from demo.limits import Limits
+from tests.refusals import refused
 from tests.synthesis.records import RECORD
 
 
@@ -58,10 +59,8 @@ def test_numbers_may_come_from_a_field_for_text() -> None:
 def test_prompts_have_a_length(limits: Limits) -> None:
     assert checks.check_prompt(limits, "prompt", None) == ""
     assert checks.check_prompt(limits, "prompt", "x" * 200) == "x" * 200
-    with pytest.raises(AudiodiffError, match="201 characters; this demo takes 200"):
-        checks.check_prompt(limits, "prompt", "x" * 201)
-    with pytest.raises(AudiodiffError, match="must be text"):
-        checks.check_prompt(limits, "prompt", ["x"])
+    refused("201 characters; this demo takes 200", lambda: checks.check_prompt(limits, "prompt", "x" * 201))
+    refused("must be text", lambda: checks.check_prompt(limits, "prompt", ["x"]))
 
 
 def write(path: Path, seconds: float, channels: int = 1, rate: int = 8000) -> Path:
@@ -81,22 +80,18 @@ def test_uploads_have_a_size_and_a_length(limits: Limits, tmp_path: Path) -> Non
     for nothing in (None, ""):
         with pytest.raises(AudiodiffError, match="no file was given"):
             checks.check_upload(limits, nothing)
-    with pytest.raises(AudiodiffError, match="not on the server any more"):
-        checks.check_upload(limits, tmp_path / "gone.wav")
+    refused("not on the server any more", lambda: checks.check_upload(limits, tmp_path / "gone.wav"))
     text = tmp_path / "notes.txt"
     text.write_text("la la la")
-    with pytest.raises(AudiodiffError, match="not audio"):
-        checks.check_upload(limits, text)
+    refused("not audio", lambda: checks.check_upload(limits, text))
 
 
 def test_mels_have_a_length_where_they_are_taken(limits: Limits, tmp_path: Path) -> None:
     path = tmp_path / "mel.npy"
     np.save(path, np.zeros((80, 100), dtype=np.float32))
     assert checks.check_upload(limits, path, mel_seconds_per_frame=0.1) == path
-    with pytest.raises(AudiodiffError, match="30 s of sound"):
-        checks.check_upload(limits, path, mel_seconds_per_frame=0.3)
-    with pytest.raises(AudiodiffError, match="not audio"):
-        checks.check_upload(limits, path)
+    refused("30 s of sound", lambda: checks.check_upload(limits, path, mel_seconds_per_frame=0.3))
+    refused("not audio", lambda: checks.check_upload(limits, path))
 
 
 @pytest.mark.parametrize(
@@ -112,8 +107,7 @@ def test_uploads_are_limited_in_samples(
 ) -> None:
     path = tmp_path / "odd.wav"
     soundfile.write(path, np.zeros(n_samples), rate)
-    with pytest.raises(AudiodiffError, match=message):
-        checks.check_upload(replace(limits, upload_mb=10.0), path)
+    refused(message, lambda: checks.check_upload(replace(limits, upload_mb=10.0), path))
 
 
 def test_what_is_taken_in_is_told_by_its_content(tmp_path: Path) -> None:
@@ -165,13 +159,11 @@ def test_a_record_cannot_ask_for_more_than_the_page(limits: Limits) -> None:
         with pytest.raises(AudiodiffError, match="201 characters"):
             checks.check_record(limits, told(**change), "clip.wav")
     audio = replace(base.audio, n_samples=base.audio.sample_rate * 30)
-    with pytest.raises(AudiodiffError, match="longer than the 20 s"):
-        checks.check_record(limits, told(audio=audio), "clip.wav")
+    refused("longer than the 20 s", lambda: checks.check_record(limits, told(audio=audio), "clip.wav"))
     with pytest.raises(AudiodiffError, match="1000 threads"):
         checks.check_record(limits, told(machine=replace(base.machine, threads=1000)), "clip.wav")
 
 
 def test_formats_are_those_that_audiodiff_writes() -> None:
     assert [checks.check_format(ending) for ending in checks.FORMATS] == ["flac", "wav", "ogg"]
-    with pytest.raises(AudiodiffError, match="choose one of flac"):
-        checks.check_format("../../x")
+    refused("choose one of flac", lambda: checks.check_format("../../x"))

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from audiodiff.errors import AudiodiffError
 from demo.command import LIMITS
 from demo.limits import Limits
+from tests.refusals import refused
 
 
 def test_every_limit_is_a_flag_whose_help_tells_the_default() -> None:
@@ -18,11 +18,9 @@ def test_every_limit_is_a_flag_whose_help_tells_the_default() -> None:
 
 @pytest.mark.parametrize("change", [{"steps": 0}, {"seconds": -1.0}, {"upload_mb": float("nan")}, {"jobs": 1.5}])
 def test_a_limit_that_is_none_is_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(AudiodiffError, match=next(iter(change))):
-        Limits(**change)
+    refused(next(iter(change)), lambda: Limits(**change))
 
 
 def test_more_waiting_jobs_than_the_server_has_threads_for_are_refused() -> None:
-    with pytest.raises(AudiodiffError, match="1 to 30"):
-        Limits(waiting=31)
+    refused("1 to 30", lambda: Limits(waiting=31))
     assert Limits(upload_mb=0.5).upload_bytes == 2**19

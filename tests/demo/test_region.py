@@ -5,10 +5,10 @@ import pytest
 
 pytest.importorskip("gradio", reason="the extra demo")
 
-from audiodiff.errors import AudiodiffError
 from demo import region
 from demo.app_state import AppState
 from demo.limits import Limits
+from tests.refusals import refused
 
 
 def test_a_clip_is_drawn_with_its_length(state: AppState, voice: Path) -> None:
@@ -22,8 +22,7 @@ def test_a_clip_is_drawn_with_its_length(state: AppState, voice: Path) -> None:
 
 def test_what_is_too_long_is_not_drawn(state: AppState, voice: Path) -> None:
     small = replace(state, limits=Limits(upload_seconds=0.5))
-    with pytest.raises(AudiodiffError, match="this demo takes up to"):
-        region.drawn(small, voice)
+    refused("this demo takes up to", lambda: region.drawn(small, voice))
 
 
 def test_the_script_writes_into_the_field_that_is_named() -> None:

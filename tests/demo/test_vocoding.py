@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.provenance import read_provenance
 from demo import handlers
 from demo.app_state import AppState
 from demo.handlers import Update
 from demo.jobs import Stopped
 from demo.vocoding import vocode
+from tests.refusals import refused
 from tests.synthesis.latent_models import RATE
 
 
@@ -74,5 +74,4 @@ def test_a_vocoding_stops_too(state: AppState, voice: Path, monkeypatch: pytest.
 def test_a_bad_upload_gets_a_sentence(state: AppState, tmp_path: Path) -> None:
     path = tmp_path / "noise.wav"
     path.write_bytes(b"RIFF" + bytes(range(256)) * 20)
-    with pytest.raises(AudiodiffError, match="not audio"):
-        vocode(state, ignore, user="me", input=path)
+    refused("not audio", lambda: vocode(state, ignore, user="me", input=path))

@@ -26,6 +26,7 @@ from audiodiff.diffusion import (
 )
 from audiodiff.errors import AudiodiffError
 from tests.diffusion.cases import PARAMETERIZATIONS, PROCESSES, defines_eps
+from tests.refusals import refused
 
 
 def batch(seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -115,8 +116,7 @@ def test_mask_broadcasts_over_channels_and_weighs() -> None:
     error = torch.arange(12.0).reshape(1, 2, 6)
     mask = torch.tensor([1.0, 0.5, 0.0, 0.0, 0.0, 0.0]).reshape(1, 1, 6)
     assert masked_mean(error, mask).item() == pytest.approx((0 + 6 + 0.5 * (1 + 7)) / 3.0)
-    with pytest.raises(AudiodiffError, match="broadcast"):
-        masked_mean(error, torch.ones(1, 1, 5))
+    refused("broadcast", lambda: masked_mean(error, torch.ones(1, 1, 5)))
 
 
 def test_metric_decides_the_error() -> None:
@@ -145,13 +145,11 @@ def test_gradient_reaches_the_network_only_through_valid_positions() -> None:
 def test_times_without_a_target_are_refused() -> None:
     x_0, noise = batch()
     denoiser = Denoiser(lambda x, c_noise, cond: x, RectifiedFlow(), Velocity())
-    with pytest.raises(AudiodiffError, match="draw t inside"):
-        denoising_loss(denoiser, x_0, None, torch.tensor([0.0, 0.5, 0.5]), noise)
+    refused("draw t inside", lambda: denoising_loss(denoiser, x_0, None, torch.tensor([0.0, 0.5, 0.5]), noise))
     boundary = Denoiser(lambda x, c_noise, cond: x, VarianceExploding(), Consistency(0.5, 0.002))
     with pytest.raises(AudiodiffError, match="above t_min"):
         denoising_loss(boundary, x_0, None, torch.tensor([0.002, 0.5, 0.5], dtype=torch.float64), noise)
-    with pytest.raises(AudiodiffError, match="shape of x_0"):
-        denoising_loss(denoiser, x_0, None, torch.tensor([0.5, 0.5, 0.5]), noise[:1])
+    refused("shape of x_0", lambda: denoising_loss(denoiser, x_0, None, torch.tensor([0.5, 0.5, 0.5]), noise[:1]))
 
 
 def test_bad_weights_are_refused() -> None:

@@ -17,6 +17,7 @@ from audiodiff.diffusion import (
 )
 from audiodiff.errors import AudiodiffError
 from tests.diffusion.cases import PROCESSES
+from tests.refusals import refused
 
 
 @pytest.fixture(params=PROCESSES.values(), ids=PROCESSES.keys())
@@ -147,14 +148,12 @@ def test_mix_uses_each_items_own_time(process: Process) -> None:
 
 
 def test_pad_to_refuses_times_that_are_not_per_item() -> None:
-    with pytest.raises(AudiodiffError, match="one time per item"):
-        pad_to(torch.ones(3), torch.ones(2, 1, 5))
+    refused("one time per item", lambda: pad_to(torch.ones(3), torch.ones(2, 1, 5)))
 
 
 @pytest.mark.parametrize("betas", [(), (0.1,), (0.1, 0.0), (1.0, 0.1), (0.1, 1.5), (math.nan, 0.1)])
 def test_impossible_tables_are_refused(betas: tuple[float, ...]) -> None:
-    with pytest.raises(AudiodiffError, match="at least two betas"):
-        DiscreteVP(betas)
+    refused("at least two betas", lambda: DiscreteVP(betas))
 
 
 def test_impossible_settings_are_refused() -> None:

@@ -18,7 +18,9 @@ from audiodiff.evaluation import evaluate as module
 from audiodiff.evaluation.evaluate import EvaluationClip, evaluate, folder_clips
 from audiodiff.evaluation.report import RECORDINGS, ClipScores, EvaluationReport
 from audiodiff.metrics.inputs import MissingPackageError
+from audiodiff.models.kinds import KINDS
 from audiodiff.signal.mel import PRESETS
+from tests.refusals import refused
 
 pytest.importorskip("scipy")
 
@@ -101,8 +103,7 @@ def test_a_missing_package_ends_the_evaluation(monkeypatch):
     ],
 )
 def test_bad_arguments_are_refused(systems, clips, measures, message):
-    with pytest.raises(AudiodiffError, match=message):
-        evaluate(systems, clips, measures)
+    refused(message, lambda: evaluate(systems, clips, measures))
 
 
 def test_progress_counts_systems_and_clips():
@@ -155,8 +156,7 @@ def test_one_clip_gives_valid_json_without_an_interval():
 
 def test_an_unwritable_report_is_one_sentence_and_leaves_nothing(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(AudiodiffError, match="choose another folder"):
-        _report().write(tmp_path / "file" / "below")
+    refused("choose another folder", lambda: _report().write(tmp_path / "file" / "below"))
     (tmp_path / "out" / "evaluation.json").mkdir(parents=True)
     with pytest.raises(AudiodiffError):
         _report().write(tmp_path / "out")
@@ -194,8 +194,7 @@ def test_the_limit_is_per_group_and_spread(corpus):
     assert [c.name for c in clips] == ["3.wav", "7.wav", "2.wav", "6.wav"]
     assert [c.waveform.size for c in clips] == [2205, 2205, 1600, 1600]
     assert np.abs(clips[0].waveform).max() < 0.9
-    with pytest.raises(AudiodiffError, match="1 or more"):
-        folder_clips(corpus, limit=0)
+    refused("1 or more", lambda: folder_clips(corpus, limit=0))
 
 
 def test_a_folder_without_metadata_is_one_group(corpus):
@@ -237,6 +236,7 @@ def _run_command(monkeypatch, fake, *arguments):
     from audiodiff.synthesis import load
 
     monkeypatch.setattr(load, "load_vocoder", lambda name, device: fake)
+    monkeypatch.setattr(command, "_model_and_kind", lambda name, part: (name, KINDS["vocoder"]))
     parser = argparse.ArgumentParser()
     command.add_parser(parser.add_subparsers())
     return command.run(parser.parse_args(["evaluate", *map(str, arguments)]))
@@ -260,6 +260,14 @@ def test_the_command_prints_tables_and_writes_files(monkeypatch, corpus, tmp_pat
     assert {call[0] for call in fake.calls} == {1, 4}
     assert {call[3] for call in fake.calls} == {3}
     assert len(os.listdir(tmp_path / "report")) == 4
+
+
+def test_a_folder_without_splits_is_scored_whole(monkeypatch, corpus, capsys):
+    (corpus / "metadata.csv").unlink()
+    assert _run_command(monkeypatch, FakeSynthesizer(), "--data", corpus, "--measures", "log_mel_l1") == 0
+    text = capsys.readouterr().out
+    assert "### all clips: 10 clips" in text
+    assert "split all of corpus" in text
 
 
 def test_the_command_runs_the_baselines(monkeypatch, corpus, capsys):
@@ -292,8 +300,7 @@ def test_bad_step_lists_are_refused(monkeypatch, corpus, steps, capsys):
     ],
 )
 def test_bad_options_are_refused(monkeypatch, corpus, extra, message):
-    with pytest.raises(AudiodiffError, match=message):
-        _run_command(monkeypatch, FakeSynthesizer(), "--data", corpus, *extra)
+    refused(message, lambda: _run_command(monkeypatch, FakeSynthesizer(), "--data", corpus, *extra))
 
 
 def test_a_file_as_output_is_refused_before_any_work(monkeypatch, corpus):

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from audiodiff.errors import AudiodiffError
 from audiodiff.metrics import baselines, spectral
 from audiodiff.signal.mel import PRESETS
 from tests.metrics.signals import tone, voice
+from tests.refusals import refused
 
 needs_opus = pytest.mark.skipif(not baselines.opus_available(), reason="libsndfile cannot write Opus here")
 
@@ -90,10 +90,8 @@ def test_griffin_lim_takes_the_mel_of_the_model(preset):
 @needs_opus
 @pytest.mark.parametrize("rate", [5, 257])
 def test_an_impossible_bitrate_is_refused(rate):
-    with pytest.raises(AudiodiffError, match="6 to 256"):
-        baselines.opus(rate)
+    refused("6 to 256", lambda: baselines.opus(rate))
 
 
 def test_bad_griffin_lim_settings_are_refused():
-    with pytest.raises(AudiodiffError, match="1 or more"):
-        baselines.griffin_lim(0)
+    refused("1 or more", lambda: baselines.griffin_lim(0))

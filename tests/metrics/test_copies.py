@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.copies import passage_print, passage_similarity
+from tests.refusals import refused
 
 RATE = 22_050
 
@@ -66,7 +66,5 @@ def test_steady_sounds_and_silence_are_no_copies_of_each_other():
 
 
 def test_bad_clips_are_refused():
-    with pytest.raises(AudiodiffError, match="passages of 3 s"):
-        passage_print(tune(1, 2.0), RATE)
-    with pytest.raises(AudiodiffError, match="a clip and a reference"):
-        passage_similarity([], [passage_print(tune(1, 4.0), RATE)])
+    refused("passages of 3 s", lambda: passage_print(tune(1, 2.0), RATE))
+    refused("a clip and a reference", lambda: passage_similarity([], [passage_print(tune(1, 4.0), RATE)]))

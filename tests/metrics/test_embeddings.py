@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from audiodiff.errors import AudiodiffError
 from audiodiff.metrics import embeddings
 from audiodiff.metrics.embeddings import EMBEDDINGS, MusicnnVGG, open_embedding, window_starts
 from audiodiff.metrics.inputs import MissingPackageError
+from tests.refusals import refused
 
 PACKAGES = {
     "musicnn-mtt": "musicnn",
@@ -127,5 +127,4 @@ def test_a_missing_package_is_named_with_its_command(monkeypatch):
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(AudiodiffError, match="choose from musicnn-mtt"):
-        open_embedding("clap")
+    refused("choose from musicnn-mtt", lambda: open_embedding("clap"))

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from audiodiff.errors import AudiodiffError
 from audiodiff.metrics import spectral
 from tests.metrics.signals import voice, with_noise
+from tests.refusals import refused
 
 MEASURES = (spectral.log_mel_l1, spectral.mr_stft, spectral.log_spectral_distance, spectral.mcd)
 
@@ -52,8 +52,7 @@ def test_log_spectral_distance_can_count_a_band_alone():
     six = 20 * math.log10(2)
     assert spectral.log_spectral_distance(noise, other, 16_000, from_hz=4_100) == pytest.approx(six, rel=0.02)
     assert spectral.log_spectral_distance(noise, other, 16_000) == pytest.approx(six / math.sqrt(2), rel=0.05)
-    with pytest.raises(AudiodiffError, match="from_hz is 9000 Hz"):
-        spectral.log_spectral_distance(noise, other, 16_000, from_hz=9_000)
+    refused("from_hz is 9000 Hz", lambda: spectral.log_spectral_distance(noise, other, 16_000, from_hz=9_000))
 
 
 @pytest.mark.parametrize(("order", "expected_share"), [(3, 1.0), (24, 1.0), (25, 0.0)])
@@ -76,7 +75,5 @@ def test_the_mel_of_8_khz_audio_ends_at_its_nyquist_frequency():
 @pytest.mark.parametrize("measure", MEASURES)
 def test_bad_input_is_refused(measure):
     clip = voice()
-    with pytest.raises(AudiodiffError, match="align and crop"):
-        measure(clip, clip[:-1], 16_000)
-    with pytest.raises(AudiodiffError, match="samples"):
-        measure(clip[:100], clip[:100], 16_000)
+    refused("align and crop", lambda: measure(clip, clip[:-1], 16_000))
+    refused("samples", lambda: measure(clip[:100], clip[:100], 16_000))

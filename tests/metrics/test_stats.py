@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.stats import Interval, mean_interval, paired_difference
+from tests.refusals import refused
 
 pytest.importorskip("scipy")
 
@@ -54,15 +54,12 @@ def test_one_value_has_no_interval():
     ("values", "message"), [([], "at least one"), ([1.0, math.nan], "not finite"), ([1.0, math.inf], "not finite")]
 )
 def test_bad_values_are_refused(values, message):
-    with pytest.raises(AudiodiffError, match=message):
-        mean_interval(values)
+    refused(message, lambda: mean_interval(values))
 
 
 def test_other_bad_arguments_are_refused():
-    with pytest.raises(AudiodiffError, match="confidence"):
-        mean_interval([1.0, 2.0], confidence=95)
-    with pytest.raises(AudiodiffError, match="same clips"):
-        paired_difference([1.0], [1.0, 2.0])
+    refused("confidence", lambda: mean_interval([1.0, 2.0], confidence=95))
+    refused("same clips", lambda: paired_difference([1.0], [1.0, 2.0]))
 
 
 def test_overlap_is_symmetric():

@@ -13,6 +13,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff_recipes import autoencoder
 from audiodiff_recipes.corpus import DataConfig, RandomCrops, open_corpus, read_corpus
 from tests.recipes.corpus import tiny_changes, write_corpus
+from tests.refusals import refused
 
 
 @pytest.fixture
@@ -67,8 +68,7 @@ def test_what_check_refuses_is_not_trained_on(tmp_path: Path, lines: list[str]) 
 
 
 def test_urls_and_loops(corpus: Path) -> None:
-    with pytest.raises(AudiodiffError, match="only shards of latents"):
-        read_corpus(DataConfig(folder="https://host/music"))
+    refused("only shards of latents", lambda: read_corpus(DataConfig(folder="https://host/music")))
     (corpus / "metadata.csv").unlink()
     count = len(read_corpus(config(corpus)).items)
     for name in ("one", "two"):

@@ -9,6 +9,7 @@ from audiodiff.signal.mel import PRESETS as MELS
 from audiodiff_recipes import autoencoder, vocoder
 from audiodiff_recipes.from_mel import mel_settings
 from tests.recipes.corpus import tiny_changes, write_corpus
+from tests.refusals import refused
 
 
 def shape(**changes: str) -> VocoderConfig:
@@ -40,8 +41,7 @@ def test_what_is_given_stays(tmp_path: Path) -> None:
     config = vocoder.configure(file).model
     assert config.front_end.hop_length == 160
     assert config.loss.resolutions == ((64, 16),)
-    with pytest.raises(AudiodiffError, match="own STFT"):
-        shape(**{"model.mel": "bigvgan-44k", "front_end.n_fft": "1024"})
+    refused("own STFT", lambda: shape(**{"model.mel": "bigvgan-44k", "front_end.n_fft": "1024"}))
 
 
 @pytest.mark.parametrize("name", MELS)
@@ -49,8 +49,7 @@ def test_every_mel_makes_a_vocoder_or_a_sentence(name: str) -> None:
     settings = mel_settings(MELS[name])
     assert settings["head.mel_std"] > 0
     if name == "riffusion-44k":  # 17640 - 441 is odd: such frames have no middle among the samples
-        with pytest.raises(AudiodiffError, match="even n_fft - hop_length"):
-            shape(**{"model.mel": name})
+        refused("even n_fft - hop_length", lambda: shape(**{"model.mel": name}))
     else:
         assert shape(**{"model.mel": name}).mel == MELS[name]
 
@@ -85,5 +84,4 @@ def test_a_mel_by_name_can_be_changed_further() -> None:
     for value in ("nonesuch", "[1]", "{"):
         with pytest.raises(AudiodiffError):
             shape(**{"model.mel": value})
-    with pytest.raises(AudiodiffError, match=r"model\.wavenet is .*expected a table"):
-        shape(**{"model.wavenet": "wide"})
+    refused(r"model\.wavenet is .*expected a table", lambda: shape(**{"model.wavenet": "wide"}))

@@ -6,6 +6,7 @@ import pytest
 
 from audiodiff.errors import AudiodiffError
 from audiodiff_recipes.settings import attribute_docs, differences, explain, pairs, read_table, resolve, with_changes
+from tests.refusals import refused
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,7 @@ def test_text_is_read_as_the_type_of_the_setting(key: str, text: str, expected: 
     ],
 )
 def test_mistakes_are_named(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(AudiodiffError, match=message):
-        with_changes(Outer, BASE, changes)
+    refused(message, lambda: with_changes(Outer, BASE, changes))
 
 
 def test_short_keys_tables_and_dashes() -> None:
@@ -94,8 +94,7 @@ def test_pairs() -> None:
     for words, message in ((["a", "1"], "--key value"), (["--a"], "no value"), (["--a", "--b", "1"], "no value")):
         with pytest.raises(AudiodiffError, match=message):
             pairs(words)
-    with pytest.raises(AudiodiffError, match="twice"):
-        pairs(["--a", "1", "--a=2"])
+    refused("twice", lambda: pairs(["--a", "1", "--a=2"]))
 
 
 def test_read_table(tmp_path: Path) -> None:
@@ -103,13 +102,10 @@ def test_read_table(tmp_path: Path) -> None:
     file.write_text("preset: speech\ntrain:\n  steps: 100\n  learning_rate: 1e-4\n")
     assert read_table(file)["train"] == {"steps": 100, "learning_rate": "1e-4"}  # YAML 1.1; typed later
     file.write_text("[1, 2]")
-    with pytest.raises(AudiodiffError, match="table"):
-        read_table(file)
+    refused("table", lambda: read_table(file))
     file.write_text("a: [")
-    with pytest.raises(AudiodiffError, match="YAML"):
-        read_table(file)
-    with pytest.raises(AudiodiffError, match="cannot be read"):
-        read_table(tmp_path / "none.yaml")
+    refused("YAML", lambda: read_table(file))
+    refused("cannot be read", lambda: read_table(tmp_path / "none.yaml"))
 
 
 def test_differences() -> None:

@@ -28,6 +28,7 @@ from audiodiff_recipes.vocoder import (
     train,
 )
 from tests.recipes.corpus import tiny_changes, write_corpus
+from tests.refusals import refused
 
 
 @pytest.fixture
@@ -80,8 +81,7 @@ def test_configure_layers_file_and_changes(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_in_settings_are_named(source: str, changes: dict[str, str], message: str) -> None:
-    with pytest.raises(AudiodiffError, match=message):
-        configure(source, changes)
+    refused(message, lambda: configure(source, changes))
 
 
 def test_tiny_trains_to_a_checkpoint_and_resumes_to_the_same_bits(place: Path) -> None:
@@ -106,17 +106,14 @@ def test_tiny_trains_to_a_checkpoint_and_resumes_to_the_same_bits(place: Path) -
 
 def test_run_folders_are_protected(place: Path) -> None:
     train(tiny(place, "run", 1), resume=False)
-    with pytest.raises(AudiodiffError, match="already holds"):
-        train(tiny(place, "run", 1), resume=False)
+    refused("already holds", lambda: train(tiny(place, "run", 1), resume=False))
     with pytest.raises(AudiodiffError, match=r"model\.wavenet\.channels = 32, now it is 64"):
         train(tiny(place, "run", 1, channels="64"), resume=True)
     # more steps, another rate, another name of the corpus folder: still the same run
     (place / "corpus").rename(place / "moved")
     train(tiny(place, "run", 2, learning_rate="1e-5", **{"data.folder": str(place / "moved")}), resume=True)
-    with pytest.raises(AudiodiffError, match="--data"):
-        train(configure("tiny", {"output": str(place / "x")}), resume=False)
-    with pytest.raises(AudiodiffError, match="--output"):
-        train(configure("tiny", {"data.folder": str(place)}), resume=False)
+    refused("--data", lambda: train(configure("tiny", {"output": str(place / "x")}), resume=False))
+    refused("--output", lambda: train(configure("tiny", {"data.folder": str(place)}), resume=False))
 
 
 def test_a_vocoder_out_of_a_latent_model_tells_its_own_origin() -> None:
@@ -147,8 +144,7 @@ def test_not_a_number_is_stopped_with_the_clips_named(place: Path, monkeypatch: 
         return result._replace(per_item=result.per_item * float("nan"))
 
     monkeypatch.setattr(Vocoder, "loss", broken)
-    with pytest.raises(AudiodiffError, match=r"step 1\b.*clip\d\.wav"):
-        train(tiny(place, "run"), resume=False)
+    refused(r"step 1\b.*clip\d\.wav", lambda: train(tiny(place, "run"), resume=False))
 
 
 def test_adversarial_training_resumes_to_the_same_bits(place: Path) -> None:
@@ -163,8 +159,7 @@ def test_adversarial_training_resumes_to_the_same_bits(place: Path) -> None:
         load_checkpoint(whole, Vocoder), load_checkpoint(train(tiny(place, "plain", 4), resume=False), Vocoder)
     )
     assert {"adversarial", "features", "discriminator/loss"} <= read_log(whole)[-2].keys() | read_log(whole)[-1].keys()
-    with pytest.raises(AudiodiffError, match=r"judged_items is 5"):
-        config("bad", judged_items="5")
+    refused(r"judged_items is 5", lambda: config("bad", judged_items="5"))
 
 
 def items(*splits: str) -> list[AudioItem]:
@@ -197,8 +192,7 @@ def test_split_items() -> None:
     assert not {item.path for item in train} & {item.path for item in valid}
     train, valid = split_items(items("", ""), 4)
     assert (len(train), len(valid)) == (2, 2)
-    with pytest.raises(AudiodiffError, match="test"):
-        split_items(items("test"), 4)
+    refused("test", lambda: split_items(items("test"), 4))
 
 
 @pytest.mark.slow
@@ -247,5 +241,4 @@ def test_a_vocoder_can_learn_from_decoded_mels(place: Path) -> None:
     assert same_weights(plain, none)
     assert not same_weights(plain, both)
     other = tiny(place, "no", autoencoder=str(place / "codec"), **{"model.mel": "bigvgan-22k"})
-    with pytest.raises(AudiodiffError, match="for another mel"):
-        train(other, resume=False)
+    refused("for another mel", lambda: train(other, resume=False))

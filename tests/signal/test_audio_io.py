@@ -12,6 +12,7 @@ import soundfile
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import AudioWriter, audio_info, read_audio, read_blocks, read_mono, write_audio
 from audiodiff.signal.tags import read_tags, write_tags
+from tests.refusals import refused
 from tests.signal.signals import noise, tone
 
 
@@ -163,8 +164,7 @@ def test_a_truncated_file_is_an_error_or_short_but_never_a_crash(tmp_path):
     ],
 )
 def test_what_cannot_be_written_leaves_nothing(tmp_path, name, samples, rate, words):
-    with pytest.raises(AudiodiffError, match=words):
-        write_audio(tmp_path / name, np.asarray(samples), rate)
+    refused(words, lambda: write_audio(tmp_path / name, np.asarray(samples), rate))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -190,16 +190,14 @@ def test_read_only_targets(tmp_path):
     path.chmod(0o444)
     if os.access(path, os.W_OK):
         pytest.skip("this user may write everywhere")
-    with pytest.raises(AudiodiffError, match="read-only"):
-        write_audio(path, [0.5], 8000)
+    refused("read-only", lambda: write_audio(path, [0.5], 8000))
 
 
 def test_a_read_only_target_is_refused_for_any_user(tmp_path, monkeypatch):
     path = tmp_path / "a.wav"
     write_audio(path, [0.25], 8000)
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(AudiodiffError, match="read-only"):
-        write_audio(path, [0.5], 8000)
+    refused("read-only", lambda: write_audio(path, [0.5], 8000))
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -218,8 +216,7 @@ def test_a_wav_cannot_pass_4_gib(tmp_path):
             writer._written = (1 << 31) - 40000
             writer.write(np.zeros(50000))
 
-    with pytest.raises(AudiodiffError, match="4 GiB"):
-        write()
+    refused("4 GiB", write)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -296,8 +293,7 @@ def test_a_rate_that_no_recording_has_is_refused_wherever_a_file_is_opened(tmp_p
 
 def test_channels_are_bounded(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros((100, 200)), 22050)
-    with pytest.raises(AudiodiffError, match="200 channels; expected 1 to 64"):
-        read_audio(tmp_path / "a.wav")
+    refused("200 channels; expected 1 to 64", lambda: read_audio(tmp_path / "a.wav"))
 
 
 def test_blocks_of_many_channels_are_shorter(tmp_path: Path) -> None:
@@ -318,16 +314,13 @@ def test_integers_in_a_float_file_are_refused_wherever_a_file_is_read(tmp_path: 
 def test_a_file_with_more_samples_than_wanted_is_refused_while_it_is_read(tmp_path: Path) -> None:
     write_audio(tmp_path / "a.wav", np.zeros((2, 1000)), 22050)
     assert read_audio(tmp_path / "a.wav", most_values=2000).waveform.shape == (2, 1000)
-    with pytest.raises(AudiodiffError, match="more than 1999 samples in 2 channels"):
-        read_audio(tmp_path / "a.wav", most_values=1999)
+    refused("more than 1999 samples in 2 channels", lambda: read_audio(tmp_path / "a.wav", most_values=1999))
 
 
 def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.wav")
-    with pytest.raises(AudiodiffError, match="is a pipe"):
-        audio_info(tmp_path / "a.wav")
-    with pytest.raises(AudiodiffError, match="is a pipe"):
-        audio_info("/dev/zero")
+    refused("is a pipe", lambda: audio_info(tmp_path / "a.wav"))
+    refused("is a pipe", lambda: audio_info("/dev/zero"))
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9.wav", b"\xff\xfe.flac", b"new\nline.ogg", "日本.wav".encode()])
@@ -343,5 +336,4 @@ def test_any_name_of_a_file_can_be_read_and_written(tmp_path: Path, name: bytes)
 @pytest.mark.parametrize("name", ["n" * 300, "a\0b.wav", "a.wav/b.wav"])
 def test_names_that_cannot_be_are_one_sentence(tmp_path: Path, name: str) -> None:
     write_audio(tmp_path / "a.wav", np.zeros(100), 16000)
-    with pytest.raises(AudiodiffError, match=r"does not exist|cannot be read"):
-        read_audio(tmp_path / name)
+    refused(r"does not exist|cannot be read", lambda: read_audio(tmp_path / name))

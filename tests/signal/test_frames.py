@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal import mel
 from audiodiff.signal.frames import STFT, Folds, Samples
+from tests.refusals import refused
 from tests.signal.signals import noise, tone
 
 FRONT_ENDS = [
@@ -133,10 +134,8 @@ def test_sizes_that_cannot_be_inverted_are_refused(n_fft, hop):
 
 def test_wrong_shapes_are_refused():
     front_end = STFT(256, 64)
-    with pytest.raises(AudiodiffError, match="n_samples"):
-        front_end.analysis(torch.zeros(10))
-    with pytest.raises(AudiodiffError, match="expected"):
-        front_end.analysis(torch.zeros(1, 0))
+    refused("n_samples", lambda: front_end.analysis(torch.zeros(10)))
+    refused("expected", lambda: front_end.analysis(torch.zeros(1, 0)))
     for frames in (torch.zeros(1, 258, 9), torch.zeros(1, 257, 10), torch.zeros(258, 10)):
         with pytest.raises(AudiodiffError, match="258, 10"):
             front_end.synthesis(frames, 640)

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from audiodiff.errors import AudiodiffError
 from audiodiff.signal.join import continuation, crossfade, matching_gain
+from tests.refusals import refused
 
 
 def tone(frequency: float, n_samples: int, phase: float = 0.0, rate: int = 22050) -> torch.Tensor:
@@ -34,8 +34,7 @@ def test_a_fade_begins_with_the_old_and_ends_with_the_new() -> None:
     assert float((faded[-10:] - new[-10:]).abs().max()) < 0.02
     assert torch.isfinite(crossfade(torch.zeros(5), torch.zeros(5))).all()
     assert crossfade(old[:0], new[:0]).shape == (0,)
-    with pytest.raises(AudiodiffError, match="cannot fade"):
-        crossfade(old, new[1:])
+    refused("cannot fade", lambda: crossfade(old, new[1:]))
 
 
 def test_the_gain_is_the_ratio_of_levels_within_bounds() -> None:

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiodiff._torchaudio import import_torchaudio
-from audiodiff.errors import AudiodiffError
 from audiodiff.signal import mel
 from audiodiff.signal.mel import PRESETS, log_mel, preset
+from tests.refusals import refused
 from tests.signal.signals import clip, noise, tone
 
 # Names, then (rate, n_fft, hop, win, bands, f_min, f_max), written down once more and by hand.
@@ -112,8 +112,7 @@ def test_preset_against_an_independent_formula(name):
 def test_number_of_frames(n_samples, name):
     spec = preset(name)
     if mel.n_frames(n_samples, spec) == 0:
-        with pytest.raises(AudiodiffError, match="pad it"):
-            log_mel(torch.zeros(n_samples), spec)
+        refused("pad it", lambda: log_mel(torch.zeros(n_samples), spec))
     else:
         assert log_mel(torch.zeros(n_samples), spec).shape == (spec.n_mels, mel.n_frames(n_samples, spec))
 

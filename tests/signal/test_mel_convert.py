@@ -7,6 +7,7 @@ import torch
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.mel import PRESETS, log_mel, preset
 from audiodiff.signal.mel_convert import check_mel, convert_log_mel, guess_preset
+from tests.refusals import refused
 from tests.signal.signals import clip, noise
 
 BASE = preset("hifigan-22k")
@@ -72,8 +73,7 @@ def test_the_ceiling_of_lmnt_is_refused():
     lmnt = preset("diffwave-lmnt")
     ln = dataclasses.replace(lmnt, log="ln")
     loud = torch.ones(80, 4)
-    with pytest.raises(AudiodiffError, match="cut off"):
-        convert_log_mel(loud, lmnt, ln)
+    refused("cut off", lambda: convert_log_mel(loud, lmnt, ln))
 
 
 @pytest.mark.parametrize("name", [name for name in PRESETS if name not in ("hifigan-22k", "matcha-22k")])
@@ -86,8 +86,7 @@ def test_conversion_between_other_presets_is_refused_with_both_named(name):
 
 def test_relative_levels_cannot_be_made_absolute():
     source = preset("teticio-22k")
-    with pytest.raises(AudiodiffError, match="relative"):
-        convert_log_mel(torch.zeros(256, 5), source, dataclasses.replace(source, log="ln"))
+    refused("relative", lambda: convert_log_mel(torch.zeros(256, 5), source, dataclasses.replace(source, log="ln")))
 
 
 # -- checks and guesses ------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import pytest
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.npy import read_npy_header
+from tests.refusals import refused
 
 
 def saved(array: np.ndarray) -> bytes:
@@ -38,8 +39,7 @@ def test_headers_that_claim_too_much_or_nonsense_are_refused(old: bytes, new: by
     content = saved(np.zeros((80, 40), np.float32))
     assert old in content
     damaged = content.replace(old, new.ljust(len(old)))
-    with pytest.raises(AudiodiffError, match=r"^x (is truncated|holds Python objects)"):
-        read_npy_header(io.BytesIO(damaged), len(damaged), "x")
+    refused(r"^x (is truncated|holds Python objects)", lambda: read_npy_header(io.BytesIO(damaged), len(damaged), "x"))
 
 
 def test_a_truncated_file_is_refused() -> None:

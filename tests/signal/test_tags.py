@@ -11,6 +11,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.signal import tags as tags_module
 from audiodiff.signal.audio_io import AudioWriter, write_audio
 from audiodiff.signal.tags import put_tags, read_tags, write_tags
+from tests.refusals import refused
 from tests.signal.signals import noise
 
 NAMES = ["a.wav", "a.flac", "a.ogg"]
@@ -77,8 +78,7 @@ def test_the_same_call_gives_the_same_bytes(tmp_path):
 
 def test_no_tags_is_no_error(sound):
     assert set(read_tags(sound)) <= {"encoder"}
-    with pytest.raises(AudiodiffError, match="does not exist"):
-        read_tags(sound.parent / "nothing.wav")
+    refused("does not exist", lambda: read_tags(sound.parent / "nothing.wav"))
 
 
 def test_other_formats_are_read_but_not_written(tmp_path):
@@ -90,8 +90,7 @@ def test_other_formats_are_read_but_not_written(tmp_path):
     file.save()
     assert read_tags(path)["audiodiff"] == "hello"
     before = path.read_bytes()
-    with pytest.raises(AudiodiffError, match="WAV, FLAC or OGG"):
-        write_tags(path, {"title": "x"})
+    refused("WAV, FLAC or OGG", lambda: write_tags(path, {"title": "x"}))
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["a.mp3"]
 
@@ -99,16 +98,14 @@ def test_other_formats_are_read_but_not_written(tmp_path):
 @pytest.mark.parametrize("key", ["", "a b", "ä", "a=b"])
 def test_names_are_plain(sound, key):
     before = sound.read_bytes()
-    with pytest.raises(AudiodiffError, match="letters"):
-        write_tags(sound, {key: "x"})
+    refused("letters", lambda: write_tags(sound, {key: "x"}))
     assert sound.read_bytes() == before
 
 
 def test_a_broken_file_is_one_sentence(sound):
     content = sound.read_bytes()
     sound.write_bytes(content[:30])
-    with pytest.raises(AudiodiffError, match="complete"):
-        write_tags(sound, {"title": "x"})
+    refused("complete", lambda: write_tags(sound, {"title": "x"}))
     assert sound.read_bytes() == content[:30]
     assert os.listdir(sound.parent) == [sound.name]
     with pytest.raises(AudiodiffError):
@@ -138,8 +135,7 @@ def test_a_wav_stays_below_4_gib(tmp_path, monkeypatch):
     path = tmp_path / "a.wav"
     write_audio(path, noise(1000).numpy(), 16000)
     monkeypatch.setattr(tags_module, "_RIFF_LIMIT", path.stat().st_size + 80)
-    with pytest.raises(AudiodiffError, match="4 GiB"):
-        write_tags(path, {"title": "x" * 100})
+    refused("4 GiB", lambda: write_tags(path, {"title": "x" * 100}))
     assert read_tags(path) == {}
 
 

@@ -2,6 +2,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,21 +97,18 @@ def test_an_edit_without_prompt_is_replayed(
     assert replay(tmp_path / "out.wav", tmp_path / "again.wav", model=tiny_folder).identical
 
 
+def like(model: LatentSynthesizer, **changes: Any) -> LatentSynthesizer:
+    kept = {name: getattr(model, name) for name in ("name", "identity", "defaults", "window_seconds")}
+    return LatentSynthesizer(model.model, model.vocoder, **{**kept, **changes})
+
+
 def test_a_clip_a_little_longer_than_a_window_is_one_window_and_older_files_replay_with_two(
     tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path
 ) -> None:
     settings = GenerateSettings(sampling=Sampling(seed=1), seconds=4.2)  # windows of 4 s
     new = run_file("generate", tiny, [], tmp_path / "new.wav", settings)
     assert replay(tmp_path / "new.wav", tmp_path / "again.wav", model=tiny_folder).identical
-    older = LatentSynthesizer(
-        tiny.model,
-        tiny.vocoder,
-        name=tiny.name,
-        identity=tiny.identity,
-        defaults=tiny.defaults,
-        window_seconds=tiny.window_seconds,
-        tolerance_seconds=0.0,
-    )
+    older = like(tiny, tolerance_seconds=0.0)
     old = run_file("generate", older, [], tmp_path / "old.wav", settings)
     assert old.record is not None
     assert new.record is not None
@@ -127,15 +125,7 @@ def test_a_clip_a_little_longer_than_a_window_is_one_window_and_older_files_repl
 def test_the_limits_of_the_highest_bands_are_replayed(
     tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path
 ) -> None:
-    limited = LatentSynthesizer(
-        tiny.model,
-        tiny.vocoder,
-        name=tiny.name,
-        identity=tiny.identity,
-        defaults=tiny.defaults,
-        window_seconds=tiny.window_seconds,
-        band_limits=(-1.0, -2.0, -2.0),
-    )
+    limited = like(tiny, band_limits=(-1.0, -2.0, -2.0))
     for loop in (False, True):
         reports = [
             run_file("generate", model, [], tmp_path / f"{index}{loop}.wav", quick(seconds=1.0, loop=loop))

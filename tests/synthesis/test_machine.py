@@ -2,8 +2,8 @@ import pytest
 import soundfile
 import torch
 
-from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.machine import check_model, this_machine, threads
+from tests.refusals import refused
 
 
 def test_this_machine_is_described() -> None:
@@ -30,8 +30,6 @@ def test_threads_are_set_and_put_back() -> None:
 @pytest.mark.parametrize("lower", [torch.nn.Module.half, torch.nn.Module.double, torch.nn.Module.bfloat16])
 def test_a_model_of_another_precision_is_one_sentence(lower) -> None:
     network = lower(torch.nn.Linear(2, 2))
-    with pytest.raises(AudiodiffError, match="call float"):
-        check_model(network, "speech", torch.device("cpu"))
+    refused("call float", lambda: check_model(network, "speech", torch.device("cpu")))
     check_model(torch.nn.Linear(2, 2), "speech", torch.device("cpu"))
-    with pytest.raises(AudiodiffError, match="on meta"):
-        check_model(torch.nn.Linear(2, 2, device="meta"), "speech", torch.device("cpu"))
+    refused("on meta", lambda: check_model(torch.nn.Linear(2, 2, device="meta"), "speech", torch.device("cpu")))

@@ -6,7 +6,6 @@ import torch
 
 from audiodiff.diffusion.process import CosineVP, DiscreteVP, LinearVP, Process, RectifiedFlow, VarianceExploding
 from audiodiff.diffusion.times import GRIDS, check_grid
-from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.clip import part_of
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.recording import (
@@ -18,6 +17,7 @@ from audiodiff.synthesis.recording import (
     start_time,
     times_from,
 )
+from tests.refusals import refused
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
 
@@ -94,8 +94,7 @@ def test_silence_is_said_and_not_amplified(tiny: LatentSynthesizer, sound: np.nd
     ],
 )
 def test_what_is_no_recording_is_refused(tiny: LatentSynthesizer, sound: np.ndarray, rate: int, message: str) -> None:
-    with pytest.raises(AudiodiffError, match=message):
-        load_init_audio(tiny, sound, rate, mono=True)
+    refused(message, lambda: load_init_audio(tiny, sound, rate, mono=True))
 
 
 def test_a_piece_is_encoded_as_within_the_whole(tiny: LatentSynthesizer) -> None:

@@ -1,11 +1,9 @@
 import itertools
 from pathlib import Path
 
-import pytest
-
-from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.subtitles import LONGEST_CAPTION, Caption, captions, to_srt, write_srt
 from audiodiff.text.english import phonemes
+from tests.refusals import refused
 
 LONG = (
     "When the sunlight strikes raindrops in the air, they act as a prism and form a rainbow; the rainbow is a division "
@@ -37,5 +35,4 @@ def test_srt(tmp_path: Path) -> None:
     assert to_srt(shown) == expected
     write_srt(tmp_path / "a.srt", shown)
     assert (tmp_path / "a.srt").read_text("utf-8") == expected
-    with pytest.raises(AudiodiffError, match="does not exist"):
-        write_srt(tmp_path / "none" / "a.srt", shown)
+    refused("does not exist", lambda: write_srt(tmp_path / "none" / "a.srt", shown))

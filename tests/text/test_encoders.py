@@ -1,10 +1,9 @@
 import pytest
 
-from audiodiff.errors import AudiodiffError
 from audiodiff.text.encoders import open_encoder
+from tests.refusals import refused
 
 
 @pytest.mark.parametrize("name", ["", "bert", "t5", "t5:", "clap: ", "minilm:x", "T5:a/b"])
 def test_unknown_names_are_refused(name: str) -> None:
-    with pytest.raises(AudiodiffError, match="expected minilm"):
-        open_encoder(name)
+    refused("expected minilm", lambda: open_encoder(name))

@@ -23,6 +23,7 @@ from audiodiff.text.library import (
     search_prompts,
     tag_prompt,
 )
+from tests.refusals import refused
 
 RAIN = SavedPrompt(
     "Rain", "slow piano over rain", "vocals", {"steps": 20, "guidance": 3.5}, seed=4, tags=("piano", "calm")
@@ -59,8 +60,7 @@ def test_saved_and_found_again(place) -> None:
 def test_an_empty_library_needs_no_file(place) -> None:
     assert search_prompts("anything") == []
     assert not place.parent.exists()
-    with pytest.raises(AudiodiffError, match="no prompt 'x'"):
-        get_prompt("x")
+    refused("no prompt 'x'", lambda: get_prompt("x"))
 
 
 @pytest.mark.parametrize(
@@ -87,13 +87,11 @@ def test_search(words, tags, expected) -> None:
 def test_names_are_kept_apart(place) -> None:
     save_prompt(RAIN)
     before = place.read_bytes()
-    with pytest.raises(AudiodiffError, match="already"):
-        save_prompt(replace(RAIN, prompt="other"))
+    refused("already", lambda: save_prompt(replace(RAIN, prompt="other")))
     assert place.read_bytes() == before
     save_prompt(replace(RAIN, prompt="other"), replace=True)
     assert get_prompt(" Rain ").prompt == "other"
-    with pytest.raises(AudiodiffError, match="did you mean 'Rain'"):
-        get_prompt("rain")
+    refused("did you mean 'Rain'", lambda: get_prompt("rain"))
     save_prompt(replace(RAIN, name="Ko\u0308ln"))  # the letter and its dots apart
     assert get_prompt("K\u00f6ln").prompt == RAIN.prompt
 
@@ -103,16 +101,14 @@ def test_tags_come_and_go() -> None:
     assert tag_prompt("Rain", ["night", "PIANO"]).tags == ("calm", "night", "piano")
     assert tag_prompt("Rain", remove=["Night", "unknown"]).tags == ("calm", "piano")
     assert get_prompt("Rain").tags == ("calm", "piano")
-    with pytest.raises(AudiodiffError, match="no prompt"):
-        tag_prompt("Snow", ["cold"])
+    refused("no prompt", lambda: tag_prompt("Snow", ["cold"]))
 
 
 def test_removed() -> None:
     save_prompt(RAIN)
     remove_prompt("Rain")
     assert search_prompts() == []
-    with pytest.raises(AudiodiffError, match="no prompt"):
-        remove_prompt("Rain")
+    refused("no prompt", lambda: remove_prompt("Rain"))
 
 
 @pytest.mark.parametrize(
@@ -135,8 +131,7 @@ def test_removed() -> None:
     ],
 )
 def test_what_cannot_be_saved(changed, words) -> None:
-    with pytest.raises(AudiodiffError, match=words):
-        replace(RAIN, **changed)
+    refused(words, lambda: replace(RAIN, **changed))
 
 
 # -- where it is -------------------------------------------------------------------------------------------------------
@@ -227,8 +222,7 @@ def test_exported_and_imported(tmp_path) -> None:
     everything = search_prompts()
     assert export_prompts(tmp_path / "all.json") == 2
     assert export_prompts(tmp_path / "one.json", ["nacht"]) == 1
-    with pytest.raises(AudiodiffError, match="no prompt 'x'"):
-        export_prompts(tmp_path / "none.json", ["nacht", "x"])
+    refused("no prompt 'x'", lambda: export_prompts(tmp_path / "none.json", ["nacht", "x"]))
     assert not (tmp_path / "none.json").exists()
     other = tmp_path / "other.json"
     assert import_prompts(tmp_path / "one.json", path=other) == (1, 0)
@@ -242,8 +236,7 @@ def test_names_that_are_taken(tmp_path, place) -> None:
     save_prompt(NIGHT, path=theirs)
     save_prompt(RAIN)
     before = place.read_bytes()
-    with pytest.raises(AudiodiffError, match="another prompt by the name of 'Rain'; skip"):
-        import_prompts(theirs)
+    refused("another prompt by the name of 'Rain'; skip", lambda: import_prompts(theirs))
     assert place.read_bytes() == before
     assert import_prompts(theirs, on_conflict="skip") == (1, 1)
     assert (get_prompt("Rain").prompt, get_prompt("nacht").prompt) == (RAIN.prompt, NIGHT.prompt)
@@ -253,17 +246,13 @@ def test_names_that_are_taken(tmp_path, place) -> None:
 
 def test_bad_files_are_refused(tmp_path, place) -> None:
     save_prompt(RAIN)
-    with pytest.raises(AudiodiffError, match="does not exist"):
-        import_prompts(tmp_path / "nothing.json")
-    with pytest.raises(AudiodiffError, match="library itself"):
-        export_prompts(place)
-    with pytest.raises(AudiodiffError, match="does not exist"):
-        export_prompts(tmp_path / "no" / "folder.json")
+    refused("does not exist", lambda: import_prompts(tmp_path / "nothing.json"))
+    refused("library itself", lambda: export_prompts(place))
+    refused("does not exist", lambda: export_prompts(tmp_path / "no" / "folder.json"))
     (tmp_path / "half.json").write_text(
         json.dumps({"audiodiff_prompts": 1, "prompts": [NIGHT.to_dict(), {"name": "bad"}]})
     )
-    with pytest.raises(AudiodiffError, match="lacks"):
-        import_prompts(tmp_path / "half.json")
+    refused("lacks", lambda: import_prompts(tmp_path / "half.json"))
     assert names(search_prompts()) == ["Rain"]
 
 
@@ -318,8 +307,7 @@ def test_a_change_waits_no_longer_than_it_says(place, monkeypatch) -> None:
     monkeypatch.setattr(library, "LOCK_SECONDS", 0.05)
     save_prompt(RAIN)
     with library._locked(place):
-        with pytest.raises(AudiodiffError, match="in use by another program"):
-            save_prompt(NIGHT)
+        refused("in use by another program", lambda: save_prompt(NIGHT))
         assert names(search_prompts()) == ["Rain"]  # readers do not wait
     save_prompt(NIGHT)
 
@@ -350,8 +338,7 @@ def test_a_disk_without_locks_is_said(monkeypatch) -> None:
         raise OSError(37, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(AudiodiffError, match="AUDIODIFF_PROMPTS"):
-        save_prompt(RAIN)
+    refused("AUDIODIFF_PROMPTS", lambda: save_prompt(RAIN))
 
 
 def test_a_full_disk_keeps_the_library(place, monkeypatch) -> None:
@@ -362,8 +349,7 @@ def test_a_full_disk_keeps_the_library(place, monkeypatch) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(library.os, "fsync", fail)
-    with pytest.raises(AudiodiffError, match="No space left"):
-        save_prompt(NIGHT)
+    refused("No space left", lambda: save_prompt(NIGHT))
     assert place.read_bytes() == before
     assert [item for item in os.listdir(place.parent) if item.endswith(".part")] == []
 

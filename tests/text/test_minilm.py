@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiodiff.errors import AudiodiffError
 from audiodiff.text import minilm as module
 from audiodiff.text.encoders import open_encoder
 from audiodiff.text.minilm import MiniLM, bert_states, find_minilm
+from tests.refusals import refused
 
 SENTENCE = "a slow sad piano piece in D minor, 62 bpm"
 
@@ -116,28 +116,23 @@ def test_found_in_either_package_without_importing_it(tmp_path, monkeypatch, pac
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, name, raising=False)
     assert find_minilm() == folder
-    with pytest.raises(AudiodiffError, match="damaged or another model"):
-        open_encoder()
+    refused("damaged or another model", open_encoder)
     monkeypatch.setattr(module, "WEIGHTS_SHA256", module.hashlib.sha256(b"no").hexdigest())
-    with pytest.raises(AudiodiffError, match="cannot be read"):
-        open_encoder()
+    refused("cannot be read", open_encoder)
 
 
 def test_a_damaged_tokenizer_is_named(tmp_path, monkeypatch):
     (tmp_path / "model.safetensors").symlink_to(find_minilm() / "model.safetensors")
     (tmp_path / "tokenizer.json").write_text("{")
     monkeypatch.setattr(module, "find_minilm", lambda: tmp_path)
-    with pytest.raises(AudiodiffError, match=r"tokenizer\.json is damaged"):
-        open_encoder()
+    refused(r"tokenizer\.json is damaged", open_encoder)
 
 
 def test_missing_packages_are_named(monkeypatch):
     monkeypatch.setattr(module, "PACKAGES", (("no_such_package", "model"),))
-    with pytest.raises(AudiodiffError, match=r"pip install 'audiodiff-synth\[music\]'"):
-        open_encoder()
+    refused(r"pip install 'audiodiff-synth\[music\]'", open_encoder)
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(AudiodiffError, match="tokenizers"):
-        open_encoder()
+    refused("tokenizers", open_encoder)
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 import pytest
 
-from audiodiff.errors import AudiodiffError
 from audiodiff.text.vocabulary import KINDS, collect_vocabulary, vocabulary
+from tests.refusals import refused
 
 ROWS = [
     {
@@ -52,5 +52,4 @@ def test_a_model_states_its_vocabulary() -> None:
 
 @pytest.mark.parametrize("stated", [["waltz"], "waltz", {"genres": "waltz"}, {"genres": [1]}])
 def test_what_is_no_vocabulary(stated) -> None:
-    with pytest.raises(AudiodiffError, match="vocabulary"):
-        vocabulary({"vocabulary": stated})
+    refused("vocabulary", lambda: vocabulary({"vocabulary": stated}))

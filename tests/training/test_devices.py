@@ -8,6 +8,7 @@ import torch
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.training.devices import Devices, close_devices, end_process, open_devices
+from tests.refusals import refused
 
 
 def test_shards_make_up_the_batch() -> None:
@@ -16,8 +17,7 @@ def test_shards_make_up_the_batch() -> None:
     assert [shard.shape[0] for shard in shards] == [2, 2, 2]
     assert torch.equal(torch.cat(shards).sort(0).values, batch)
     assert torch.equal(Devices(torch.device("cpu")).shard(batch), batch)
-    with pytest.raises(AudiodiffError, match="multiple"):
-        Devices(torch.device("cpu"), 0, 4).shard(batch)
+    refused("multiple", lambda: Devices(torch.device("cpu"), 0, 4).shard(batch))
 
 
 def test_parts_and_processes_share_a_batch() -> None:
@@ -45,8 +45,7 @@ def test_started_together_but_not_joined_is_refused(
 
     monkeypatch.setattr(accelerate, "PartialState", Alone)
     monkeypatch.setenv(variable, "2")
-    with pytest.raises(AudiodiffError, match="2 processes were started"):
-        open_devices(device)
+    refused("2 processes were started", lambda: open_devices(device))
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.training.loop import LossOutput, ModelAndLoss, TrainConfig, lr_schedule, step_seed, train_steps
 from audiodiff.training.progress import follow, read_log
 from audiodiff.training.state import load_state
+from tests.refusals import refused
 from tests.training.toy_run import toy_config, toy_models
 
 
@@ -131,8 +132,7 @@ def test_nan_guard_names_step_and_batch_and_keeps_the_state(tmp_path: Path, loss
     steps = train_steps(
         [model], config, tmp_path, resume=False, export=ignore, name_batch=lambda step: f"clip-{step}.wav"
     )
-    with pytest.raises(AudiodiffError, match=r"step 8.*clip-7\.wav"):
-        list(steps)
+    refused(r"step 8.*clip-7\.wav", lambda: list(steps))
     saved = load_state(tmp_path)
     assert saved.scalars["step"] == 7
     assert all(bool(t.isfinite().all()) for group in saved.tensors.values() for t in group.values())

@@ -10,6 +10,7 @@ import torch
 from audiodiff.data.shards import LatentDataset
 from audiodiff.errors import AudiodiffError
 from tests.data.latents import INDEX, LENGTHS, clip, latent_of, states_of, write
+from tests.refusals import refused
 
 
 @pytest.fixture(params=["memory", "drawn"])
@@ -151,11 +152,9 @@ def test_damage_is_found_when_opened_or_drawn(tmp_path):
     for memory_gb in (0.0, 1.0):
         with pytest.raises(AudiodiffError, match="has 900 bytes"):
             LatentDataset(folder, memory_gb=memory_gb)
-    with pytest.raises(AudiodiffError, match=r"clip-3 in .*shard-000001\.tar is truncated"):
-        lazy.latent(3)
+    refused(r"clip-3 in .*shard-000001\.tar is truncated", lambda: lazy.latent(3))
     path.write_bytes(b"\0" * len(content))
-    with pytest.raises(AudiodiffError, match=r"truncated or not a \.npy file"):
-        LatentDataset(folder)
+    refused(r"truncated or not a \.npy file", lambda: LatentDataset(folder))
     path.unlink()
     for memory_gb in (0.0, 1.0):
         with pytest.raises(AudiodiffError, match="cannot be read"):
@@ -166,8 +165,7 @@ def test_labels_that_the_index_lacks_are_told(tmp_path):
     folder = write(tmp_path / "out")
     table = folder / "shard-000000.json"
     table.write_text(table.read_text("utf-8").replace("waltz", "polka"), "utf-8")
-    with pytest.raises(AudiodiffError, match=r"clip-1 in .*'polka' is not in the shard index"):
-        LatentDataset(folder)
+    refused(r"clip-1 in .*'polka' is not in the shard index", lambda: LatentDataset(folder))
 
 
 @pytest.mark.parametrize("memory_gb", [0.0, 1.0])

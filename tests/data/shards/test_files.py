@@ -13,6 +13,7 @@ from audiodiff.data.shards.files import check_sizes, find_shards, read_ranges, r
 from audiodiff.data.shards.format import Range, array_bytes
 from audiodiff.errors import AudiodiffError
 from tests.data.latents import INDEX, write
+from tests.refusals import refused
 
 
 @pytest.fixture(autouse=True)
@@ -79,8 +80,7 @@ def test_what_is_not_there_is_told(tmp_path, folder):
         assert "\n" not in str(caught.value)
     values = json.loads((folder / "index.json").read_text())
     (folder / "index.json").write_text(json.dumps(values | {"shards": []}))
-    with pytest.raises(AudiodiffError, match="lists no shards"):
-        find_shards(folder)
+    refused("lists no shards", lambda: find_shards(folder))
 
 
 def test_a_tar_without_a_table_is_scanned(folder):
@@ -92,8 +92,7 @@ def test_a_tar_without_a_table_is_scanned(folder):
 
 def test_a_damaged_table_is_told(folder):
     (folder / "shard-000001.json").write_text("[{}]")
-    with pytest.raises(AudiodiffError, match=r"shard-000001\.json, clip 0: .* is missing"):
-        read_records(find_shards(folder)[1][1])
+    refused(r"shard-000001\.json, clip 0: .* is missing", lambda: read_records(find_shards(folder)[1][1]))
 
 
 def foreign(files, tar_format=tarfile.PAX_FORMAT):
@@ -208,5 +207,4 @@ def test_a_server_gets_three_attempts(folder, returned):
         read_ranges([dataclasses.replace(shard, files=Flaky(3, returned=returned))] * 2, [Range(0, 1)] * 2)
     # What is not there will not come.
     flaky = dataclasses.replace(shard, files=Flaky(1, PermissionError("no"), returned))
-    with pytest.raises(AudiodiffError, match="check the path"):
-        read_ranges([flaky] * 2, [Range(0, 1)] * 2)
+    refused("check the path", lambda: read_ranges([flaky] * 2, [Range(0, 1)] * 2))

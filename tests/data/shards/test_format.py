@@ -16,6 +16,7 @@ from audiodiff.data.shards.format import (
 )
 from audiodiff.errors import AudiodiffError
 from tests.data.latents import INDEX
+from tests.refusals import refused
 
 
 def test_the_index_survives_json():
@@ -52,8 +53,7 @@ def test_the_index_survives_json():
 )
 def test_a_foreign_index_is_refused(change, words):
     values = json.loads(index_to_json(INDEX, [], 0.0)) | change
-    with pytest.raises(AudiodiffError, match=words):
-        index_from_json(json.dumps(values).encode(), "here")
+    refused(words, lambda: index_from_json(json.dumps(values).encode(), "here"))
     for content in (b"{", b"[]", b"{}", b"\xff", b"[" * 100_000):
         with pytest.raises(AudiodiffError, match=r"^here "):
             index_from_json(content, "here")
@@ -69,8 +69,7 @@ def test_a_foreign_index_is_refused(change, words):
     ],
 )
 def test_an_index_is_checked(change, words):
-    with pytest.raises(AudiodiffError, match=words):
-        dataclasses.replace(INDEX, **change)
+    refused(words, lambda: dataclasses.replace(INDEX, **change))
 
 
 def test_columns_of_a_clip():
@@ -108,14 +107,12 @@ def test_arrays_survive():
     ],
 )
 def test_damaged_arrays_are_refused(content):
-    with pytest.raises(AudiodiffError, match=r"^x "):
-        array_from(content, 2, 3, "x")
+    refused(r"^x ", lambda: array_from(content, 2, 3, "x"))
 
 
 def test_pickles_are_not_read(tmp_path):
     np.save(tmp_path / "a.npy", np.array([["x"]], dtype=object), allow_pickle=True)
-    with pytest.raises(AudiodiffError, match="Python objects"):
-        array_from((tmp_path / "a.npy").read_bytes(), None, None, "x")
+    refused("Python objects", lambda: array_from((tmp_path / "a.npy").read_bytes(), None, None, "x"))
 
 
 def test_records_survive_json():
@@ -156,5 +153,4 @@ def test_records_survive_json():
 def test_a_record_with_a_value_of_another_type_is_refused(change):
     values = {"key": "a", "n_latents": 5, "latent": [512, 9], "states": [[1024, 7]]}
     assert record_from(values, "x").key == "a"
-    with pytest.raises(AudiodiffError, match=r"^x"):
-        table_from_json(json.dumps([values | change]).encode(), "x")
+    refused(r"^x", lambda: table_from_json(json.dumps([values | change]).encode(), "x"))

@@ -10,8 +10,8 @@ import pytest
 from audiodiff.data.shards import LatentDataset
 from audiodiff.data.shards import files as module
 from audiodiff.data.shards.files import expand_braces, find_shards
-from audiodiff.errors import AudiodiffError
 from tests.data.latents import write
+from tests.refusals import refused
 
 pytest.importorskip("aiohttp", reason="needs the extra remote")
 
@@ -69,14 +69,12 @@ def test_a_web_server_gives_the_same_batches(folder, served):
     if ranges:
         assert LatentDataset(f"{url}/train", memory_gb=0.0).batch(0, 0, 8, 20).latents.equal(here.latents)
     else:
-        with pytest.raises(AudiodiffError, match=r"no range requests.*copy the shards"):
-            LatentDataset(f"{url}/train", memory_gb=0.0)
+        refused(r"no range requests.*copy the shards", lambda: LatentDataset(f"{url}/train", memory_gb=0.0))
 
 
 def test_what_a_web_server_does_not_have(served):
     _, url = served
-    with pytest.raises(AudiodiffError, match=r"holds no index\.json"):
-        find_shards(f"{url}/valid")
+    refused(r"holds no index\.json", lambda: find_shards(f"{url}/valid"))
 
 
 def test_braces(folder, tmp_path):
@@ -88,19 +86,16 @@ def test_braces(folder, tmp_path):
     assert names == ["shard-000001.tar", "shard-000002.tar"]
     (tmp_path / "x{1..2}").mkdir()
     assert expand_braces(f"{tmp_path}/x{{1..2}}") == [f"{tmp_path}/x{{1..2}}"]
-    with pytest.raises(AudiodiffError, match=r"shard-000003\.tar is not in"):
-        find_shards(folder / "shard-{000000..000003}.tar")
+    refused(r"shard-000003\.tar is not in", lambda: find_shards(folder / "shard-{000000..000003}.tar"))
 
 
 @pytest.mark.parametrize("source", ["a{0..999999999999}", "a{2..1}", "a{1..1000}-{1..1000}", "a{0..9}" * 40])
 def test_endless_ranges_are_refused(source):
-    with pytest.raises(AudiodiffError, match=r"range|stands for more"):
-        expand_braces(source)
+    refused(r"range|stands for more", lambda: expand_braces(source))
 
 
 @pytest.mark.parametrize("name", ["../x.tar", "/dev/zero", "a/b.tar", ".."])
 def test_names_of_shards_stay_in_their_folder(folder, name):
     index = (folder / "index.json").read_text()
     (folder / "index.json").write_text(index.replace("shard-000001.tar", name))
-    with pytest.raises(AudiodiffError, match="the name of a shard"):
-        find_shards(folder)
+    refused("the name of a shard", lambda: find_shards(folder))

@@ -17,6 +17,7 @@ from audiodiff.synthesis.settings import Sampling, VocodeSettings
 from audiodiff.synthesis.verbs import vocode
 from audiodiff.synthesis.verbs.vocode import VocodeFileSettings
 from audiodiff.synthesis.vocode import DEFAULTS, VocoderSynthesizer, read_reference_level
+from tests.refusals import refused
 from tests.synthesis.vocoder_fakes import SPEC, FakeVocoder, recording, synthesizer
 
 
@@ -100,8 +101,7 @@ def test_a_late_nan_in_a_mel_leaves_nothing(tmp_path) -> None:
 @pytest.mark.parametrize("shape", [(20,), (2, 20, 5), (1, 1, 20, 5), (0, 5), (20, 0)])
 def test_shapes_of_stored_mels(tmp_path: Path, shape: tuple[int, ...]) -> None:
     np.save(tmp_path / "mel.npy", np.zeros(shape, np.float32))
-    with pytest.raises(AudiodiffError, match="shape"):
-        open_mel(tmp_path / "mel.npy")
+    refused("shape", lambda: open_mel(tmp_path / "mel.npy"))
 
 
 @pytest.mark.parametrize(
@@ -141,8 +141,7 @@ def test_defaults_come_from_the_metadata(tmp_path) -> None:
     read = Sampling.from_metadata(metadata, tmp_path).resolve(DEFAULTS)
     assert (read.steps, read.grid, read.sampler, read.precision) == (3, "karras", "euler", "fp32")
     assert read_reference_level(metadata, tmp_path) == -23.0
-    with pytest.raises(AudiodiffError, match="config"):
-        read_reference_level({"reference_level_db": "x"}, tmp_path)
+    refused("config", lambda: read_reference_level({"reference_level_db": "x"}, tmp_path))
 
 
 def test_training_still_works_after_vocoding() -> None:

@@ -1,4 +1,4 @@
-"""What makes the clips of the music benchmark: the model, its parts alone, and baselines; kept on disk."""
+"""What makes the clips that are scored: a music model and its parts alone; kept on disk."""
 
 import hashlib
 import json
@@ -10,13 +10,13 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 
+from audiodiff.evaluation.music_clips import Array, MusicClip, OnProgress
 from audiodiff.signal.audio_io import read_mono, write_audio
-from benchmarks.music_clips import Array, MusicClip, OnProgress, mean_mel_clip
-from benchmarks.music_families import family
+from audiodiff.synthesis.settings import Sampling
 
 
 class Model(Protocol):
-    """What the benchmark needs of a model: `audiodiff.load(name)` gives one."""
+    """What an evaluation needs of a model: `audiodiff.load(name)` gives one."""
 
     @property
     def sample_rate(self) -> int:
@@ -27,10 +27,11 @@ class Model(Protocol):
         self,
         prompt: str = "",
         *,
-        seconds: float | None = None,
-        seed: int | None = None,
+        seconds: float = 10.0,
+        seed: int = 0,
         steps: int | None = None,
         sampler: str | None = None,
+        grid: str | None = None,
         guidance: float | None = None,
     ) -> Array:
         """Make a clip `[n_samples]`."""
@@ -54,20 +55,13 @@ class Parts(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How a system samples; None is what the model recommends."""
-
-    steps: int | None = None
-    guidance: float | None = None
-    sampler: str | None = None
-
-    def label(self) -> str:
-        """For tables: "20 steps, guidance 3, heun"."""
-        parts = [] if self.steps is None else [f"{self.steps} steps"]
-        parts += [] if self.guidance is None else [f"guidance {self.guidance:g}"]
-        parts += [] if self.sampler is None else [self.sampler]
-        return ", ".join(parts) or "as recommended"
+def label(sampling: Sampling) -> str:
+    """What is asked for, for tables: "20 steps, guidance 3, heun"."""
+    parts = [] if sampling.steps is None else [f"{sampling.steps} step{'' if sampling.steps == 1 else 's'}"]
+    parts += [] if sampling.guidance is None else [f"guidance {sampling.guidance:g}"]
+    parts += [] if sampling.sampler is None else [sampling.sampler]
+    parts += [] if sampling.grid is None else [f"{sampling.grid} grid"]
+    return ", ".join(parts) or "as recommended"
 
 
 @dataclass(frozen=True)
@@ -120,16 +114,18 @@ class Workshop:
     """Makes clips and keeps them as 24-bit FLAC in a folder, so that a run can go on where it stopped.
 
     Attributes:
-        folder: of the kept clips.
+        folder: of the kept clips; None keeps none.
         identity: what tells this model from others (its weights); clips of another are never used.
         seconds: length of generated clips.
         on_progress: told of every clip.
+        seed: of the first clip of every prompt.
     """
 
-    folder: Path
+    folder: Path | None
     identity: str
     seconds: float
     on_progress: OnProgress | None = None
+    seed: int = 0
     made: int = field(default=0, init=False)
 
     def clips(
@@ -145,55 +141,46 @@ class Workshop:
         """
         found = []
         total = len(sources) * seeds
-        for seed in range(seeds):
+        for seed in range(self.seed, self.seed + seeds):
             for source in sources:
                 path = self._path(system, source, seed)
-                if path.is_file():
+                if path is not None and path.is_file():
                     audio = read_mono(path)
                     waveform, rate = audio.waveform[0], audio.sample_rate
                 else:
                     waveform, rate = make(source, seed)
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    write_audio(path, waveform, rate, "PCM_24")  # what is beyond full scale stays clipped
+                    if path is not None:
+                        path.parent.mkdir(parents=True, exist_ok=True)
+                        write_audio(path, waveform, rate, "PCM_24")  # what is beyond full scale stays clipped
                     self.made += 1
                 found.append(replace(source, name=f"{source.name}@{seed}", waveform=waveform, sample_rate=rate))
                 if self.on_progress is not None:
                     self.on_progress(len(found), total)
         return found
 
-    def _path(self, system: str, source: MusicClip, seed: int) -> Path:
+    def _path(self, system: str, source: MusicClip, seed: int) -> Path | None:
+        if self.folder is None:
+            return None
         content = json.dumps([self.identity, system, source.name, source.prompt, self.seconds, seed])
         digest = hashlib.sha256(content.encode()).hexdigest()[:12]
         slug = "".join(c if c.isalnum() else "-" for c in system)[:48].strip("-")
         return self.folder / slug / f"{source.name}-{seed}-{digest}.flac"
 
 
-def generated(model: Model, settings: Settings, seconds: float) -> Callable[[MusicClip, int], tuple[Array, int]]:
-    """A maker of clips for `Workshop.clips`: the model at some settings."""
+def generated(model: Model, sampling: Sampling, seconds: float) -> Callable[[MusicClip, int], tuple[Array, int]]:
+    """A maker of clips for `Workshop.clips`: the model, sampled in some way from the seed that is given."""
 
     def make(source: MusicClip, seed: int) -> tuple[Array, int]:
         waveform = model.generate(
             source.prompt,
             seconds=seconds,
             seed=seed,
-            steps=settings.steps,
-            sampler=settings.sampler,
-            guidance=settings.guidance,
+            steps=sampling.steps,
+            sampler=sampling.sampler,
+            grid=sampling.grid,
+            guidance=sampling.guidance,
         )
         return np.asarray(waveform, np.float32), model.sample_rate
-
-    return make
-
-
-def class_means(train: Sequence[MusicClip], rate: int) -> Callable[[MusicClip, int], tuple[Array, int]]:
-    """A maker of clips: the mean mel of the training recordings of the prompt's family, through Griffin-Lim."""
-    groups: dict[str | None, list[MusicClip]] = {}
-    for clip in train:
-        groups.setdefault(family(clip.instrument), []).append(clip)
-
-    def make(source: MusicClip, seed: int) -> tuple[Array, int]:
-        own = groups.get(family(source.instrument)) or list(train)
-        return mean_mel_clip(own, seed=seed), rate
 
     return make
 

@@ -1,4 +1,4 @@
-"""Clips, and points of clips, for the music benchmark: the corpus, degraded copies of it, and a cache on disk.
+"""Clips of music, what is known of them, and their points, kept on disk.
 
 Everything is compared at one loudness (-23 LUFS), so that a model's level is a figure of its own and does not decide
 how near its music is to the recordings.
@@ -7,9 +7,10 @@ how near its music is to the recordings.
 import hashlib
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,15 +23,15 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.embeddings import Embedding, open_embedding
 from audiodiff.metrics.inputs import FloatArray, MissingPackageError, checked
 from audiodiff.signal.audio_io import read_mono
-from audiodiff.signal.mel import MelSpec, log_mel, preset
 from audiodiff.signal.meters import loudness
-from audiodiff.signal.spectral import griffin_lim_from_mel
 
 Array = npt.NDArray[np.float32]
 LOUDNESS = -23.0
-GRIFFIN_LIM_ITERATIONS = 32
-MEL = preset("bigvgan-44k")
+SHORTEST = 3.0
+"""Seconds: neither a tempo nor a passage can be told of a shorter clip."""
+
 OnProgress = Callable[[int, int], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -75,17 +76,28 @@ def corpus_clips(folder: Path, splits: Sequence[str], limit: int | None = None) 
     Raises:
         AudiodiffError: no clips there, or a file that cannot be read.
     """
-    wanted = set(splits)
-    items = [item for item in load_items(folder) if item.split in wanted]
+    items = [item for item in load_items(folder) if item.split in splits]
     if not items:
         raise AudiodiffError(f"{folder} has no clips of the splits {', '.join(splits)}.")
-    if limit is not None and limit < len(items):
-        items = [items[i * len(items) // limit] for i in range(limit)]
-    return [_clip(item) for item in items]
+    return [read_clip(item) for item in spread(items, limit)]
 
 
-def _clip(item: AudioItem) -> MusicClip:
+def spread(items: Sequence[T], limit: int | None) -> list[T]:
+    """At most so many of the items, evenly from the whole list."""
+    count = len(items) if limit is None else min(limit, len(items))
+    return [items[i * len(items) // count] for i in range(count)]
+
+
+def read_clip(item: AudioItem, seconds: float | None = None) -> MusicClip:
+    """Read a clip, or so much (s) of its middle.
+
+    Raises:
+        AudiodiffError: the file cannot be read, or its tempo is no number.
+    """
     audio = read_mono(item.path)
+    waveform = audio.waveform[0]
+    if seconds is not None and (spare := waveform.size - round(seconds * audio.sample_rate)) > 0:
+        waveform = waveform[spare // 2 : waveform.size - (spare - spare // 2)].copy()
     extra = item.extra
     try:
         tempo = float(extra.get("tempo") or "nan")
@@ -93,7 +105,7 @@ def _clip(item: AudioItem) -> MusicClip:
         raise AudiodiffError(f"the tempo of {item.path.name} is {extra['tempo']!r}; expected a number.") from error
     return MusicClip(
         item.path.stem,
-        np.clip(audio.waveform[0], -1.0, 1.0),
+        np.clip(waveform, -1.0, 1.0),
         audio.sample_rate,
         item.text,
         extra.get("instrument", ""),
@@ -118,7 +130,7 @@ class PointCache:
     An embedding whose package is missing is left out, and `notes` says so.
     """
 
-    def __init__(self, folder: Path | None, names: Sequence[str]) -> None:
+    def __init__(self, folder: Path | None, names: Iterable[str]) -> None:
         self.folder = folder
         self.notes: list[str] = []
         self._open: dict[str, Embedding] = {}
@@ -157,64 +169,3 @@ class PointCache:
             if on_progress is not None:
                 on_progress(done + 1, len(clips))
         return found
-
-
-def shuffled(waveform: FloatArray, sample_rate: int, seconds: float = 0.1, seed: int = 0) -> Array:
-    """Put pieces of 100 ms in random order: the timbre stays, the music does not."""
-    size = round(seconds * sample_rate)
-    pieces = np.array_split(np.asarray(waveform, np.float32), max(1, len(waveform) // size))
-    order = np.random.default_rng(seed).permutation(len(pieces))
-    return np.concatenate([pieces[i] for i in order])
-
-
-def noisy(waveform: FloatArray, snr_db: float, seed: int = 0) -> Array:
-    """Add white noise at a signal-to-noise ratio (dB)."""
-    array = np.asarray(waveform, np.float64)
-    noise = np.random.default_rng(seed).standard_normal(array.size)
-    return (array + noise * np.sqrt(np.mean(array**2)) * 10.0 ** (-snr_db / 20.0)).astype(np.float32)
-
-
-def white_noise(waveform: FloatArray, seed: int = 0) -> Array:
-    """White noise as loud and as long as the clip."""
-    level = float(np.sqrt(np.mean(np.asarray(waveform, np.float64) ** 2)))
-    return (level * np.random.default_rng(seed).standard_normal(len(waveform))).astype(np.float32)
-
-
-def through_griffin_lim(waveform: FloatArray, sample_rate: int, spec: MelSpec = MEL) -> Array:
-    """The clip from its own mel by Griffin-Lim, at the mel's sample rate."""
-    from audiodiff.metrics.baselines import griffin_lim
-
-    return griffin_lim(GRIFFIN_LIM_ITERATIONS, spec)(np.asarray(waveform, np.float32), sample_rate)
-
-
-def mean_mel_clip(clips: Sequence[MusicClip], spec: MelSpec = MEL, seed: int = 0) -> Array:
-    """The mean log-mel of some clips, frame by frame, through Griffin-Lim: what knowing only the class is worth.
-
-    Raises:
-        AudiodiffError: no clips.
-    """
-    from audiodiff.metrics.inputs import resampled
-
-    if not clips:
-        raise AudiodiffError("the mean mel of a class needs at least one clip.")
-    mels = []
-    for clip in clips:
-        samples = torch.from_numpy(
-            resampled(levelled(clip.waveform, clip.sample_rate), clip.sample_rate, spec.sample_rate)
-        )
-        mels.append(log_mel(samples[: samples.numel() // spec.hop_length * spec.hop_length], spec))
-    n_frames = min(mel.shape[1] for mel in mels)
-    mean = torch.stack([mel[:, :n_frames] for mel in mels]).mean(dim=0)
-    result: Array = griffin_lim_from_mel(
-        mean, spec, GRIFFIN_LIM_ITERATIONS, 0.99, seed, n_samples=n_frames * spec.hop_length
-    ).numpy()
-    return result
-
-
-RUNGS: Mapping[str, Callable[[MusicClip, int], Array]] = {
-    "Griffin-Lim of its own mel": lambda clip, seed: through_griffin_lim(clip.waveform, clip.sample_rate),
-    "noise at 10 dB": lambda clip, seed: noisy(clip.waveform, 10.0, seed),
-    "100 ms shuffle": lambda clip, seed: shuffled(clip.waveform, clip.sample_rate, seed=seed),
-    "white noise": lambda clip, seed: white_noise(clip.waveform, seed),
-}
-"""Degraded copies of recordings by name: `(clip, seed) -> waveform [n_samples]`; worse from top to bottom."""

@@ -1,6 +1,7 @@
-"""Scores of sets of clips for the music benchmark: distances to recordings, prompts followed, health, copies."""
+"""Scores of sets of clips of music: distances to recordings, prompts followed, health, copies."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.evaluation.families import family
+from audiodiff.evaluation.music_clips import Array, MusicClip, PointCache
 from audiodiff.metrics.classifier import (
     Confusion,
     LinearClassifier,
@@ -28,10 +31,7 @@ from audiodiff.metrics.distribution import (
 )
 from audiodiff.metrics.embeddings import MusicnnVGG, open_embedding
 from audiodiff.metrics.music import key, key_relation, signal_health, tempo, tempo_agrees, treble
-from benchmarks.music_clips import Array, MusicClip, PointCache
-from benchmarks.music_families import family
 
-EMBEDDINGS = ("musicnn-mtt", "musicnn-msd", "aisfx", "basic-pitch", "log-mel")
 LEARNED = ("musicnn-mtt", "musicnn-msd", "aisfx", "basic-pitch")
 """The embeddings that verdicts rest on; the log-mel is blind to phase and only a control."""
 
@@ -41,6 +41,7 @@ CLASSIFIER_EMBEDDINGS = ("musicnn-mtt", "musicnn-msd", "aisfx")
 TEMPO_TOLERANCE = 0.08
 TEMPO_TRUST = 0.85
 FLOOR_DRAWS = 20
+NEIGHBOURS = 5
 Points = Mapping[str, Sequence[Array]]
 """Embedding to one array `[n_windows, dim]` per clip."""
 
@@ -67,18 +68,19 @@ class Ears:
     """What judges clips, all of it made of training recordings.
 
     Attributes:
-        classifier: hears families.
+        classifier: hears families; None where the training recordings are not of two or more.
         cross_validated: its accuracy on training pieces that it had not seen, for the penalty that was chosen.
         penalty: of its weights.
-        tempo_families: families whose tempo the estimator gets right on enough training recordings.
+        tempo_families: families whose tempo the estimator gets right on enough training recordings; recordings without
+            any instrument are one, too.
         tempo_by_family: how many of those it got right.
     """
 
-    classifier: LinearClassifier
-    cross_validated: float
-    penalty: float
-    tempo_families: tuple[str, ...]
-    tempo_by_family: Mapping[str, Share]
+    classifier: LinearClassifier | None = None
+    cross_validated: float = math.nan
+    penalty: float = math.nan
+    tempo_families: tuple[str, ...] = ()
+    tempo_by_family: Mapping[str, Share] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -128,28 +130,29 @@ class SetScores:
             "clips": self.n_clips,
             "frechet": dict(self.frechet),
             "kernel": dict(self.kernel),
-            "precision": _number(self.precision),
-            "recall": _number(self.recall),
-            "coverage": _number(self.coverage),
-            "family_accuracy": None if self.families is None else _number(self.families.accuracy),
+            "precision": number(self.precision),
+            "recall": number(self.recall),
+            "coverage": number(self.coverage),
+            "family_accuracy": None if self.families is None else number(self.families.accuracy),
             "family_confusion": None if self.families is None else [list(row) for row in self.families.counts],
             "family_classes": None if self.families is None else list(self.families.classes),
-            "tempo": _number(self.tempo.share),
+            "tempo": number(self.tempo.share),
             "tempo_clips": self.tempo.n,
-            "tempo_chance": _number(self.tempo_chance),
-            "keys": _number(self.keys.share),
+            "tempo_chance": number(self.tempo_chance),
+            "keys": number(self.keys.share),
             "key_clips": self.keys.n,
-            "tag_divergence": _number(self.tag_divergence),
-            "silent": _number(self.silent.share),
-            "clipped": _number(self.clipped.share),
-            "loudness": _number(self.loudness),
-            "bandwidth": _number(self.bandwidth),
-            "treble": _number(self.treble),
-            "line": _number(self.line),
+            "tag_divergence": number(self.tag_divergence),
+            "silent": number(self.silent.share),
+            "clipped": number(self.clipped.share),
+            "loudness": number(self.loudness),
+            "bandwidth": number(self.bandwidth),
+            "treble": number(self.treble),
+            "line": number(self.line),
         }
 
 
-def _number(value: float) -> float | None:
+def number(value: float) -> float | None:
+    """The value, None where it is not finite, as JSON has no such numbers."""
     return value if math.isfinite(value) else None
 
 
@@ -159,27 +162,37 @@ def features(points: Points) -> npt.NDArray[np.float64]:
     return np.concatenate([clip_features(points[name]) for name in used], axis=1)
 
 
+UNNAMED = "recordings without an instrument"
+
+
+def _tempo_family(clip: MusicClip) -> str | None:
+    return family(clip.instrument) if clip.instrument else UNNAMED
+
+
 def train_ears(clips: Sequence[MusicClip], points: Points) -> Ears:
     """Train the family classifier on training recordings, and find where the tempo estimator can be trusted."""
-    named = [i for i, clip in enumerate(clips) if family(clip.instrument) is not None]
-    labels = [str(family(clips[i].instrument)) for i in named]
-    table = features({name: [arrays[i] for i in named] for name, arrays in points.items()})
-    penalty, accuracy = choose_penalty(table, labels, [clips[i].piece for i in named])
-    classifier = train_classifier(table, labels, penalty)
     hits: dict[str, list[bool]] = {}
     for clip in clips:
-        name = family(clip.instrument)
+        name = _tempo_family(clip)
         if name is not None and clip.exact and math.isfinite(clip.tempo):
             found = tempo_agrees(tempo(clip.waveform, clip.sample_rate), clip.tempo, TEMPO_TOLERANCE)
             hits.setdefault(name, []).append(found)
     shares = {name: Share(sum(found), len(found)) for name, found in sorted(hits.items())}
     trusted = tuple(name for name, share in shares.items() if share.n >= 5 and share.share >= TEMPO_TRUST)
-    return Ears(classifier, accuracy, penalty, trusted, shares)
+    named = [i for i, clip in enumerate(clips) if family(clip.instrument) is not None]
+    labels = [str(family(clips[i].instrument)) for i in named]
+    pieces = [clips[i].piece for i in named]
+    pieces_of = Counter(label for label, _ in set(zip(labels, pieces, strict=True)))
+    if sum(count > 1 for count in pieces_of.values()) < 2:  # cross-validation leaves a piece out
+        return Ears(tempo_families=trusted, tempo_by_family=shares)
+    table = features({name: [arrays[i] for i in named] for name, arrays in points.items()})
+    penalty, accuracy = choose_penalty(table, labels, pieces)
+    return Ears(train_classifier(table, labels, penalty), accuracy, penalty, trusted, shares)
 
 
 def asks_tempo(clip: MusicClip, ears: Ears) -> bool:
     """Whether a tempo is asked for of this clip: it is known, and of a family where the estimator can tell."""
-    return clip.exact and math.isfinite(clip.tempo) and family(clip.instrument) in ears.tempo_families
+    return clip.exact and math.isfinite(clip.tempo) and _tempo_family(clip) in ears.tempo_families
 
 
 @dataclass(frozen=True)
@@ -203,9 +216,9 @@ class Judge:
         points = self.held_out_points if same else self.cache.all_points(clips, self.on_progress)
         frechet, kernel = ({}, {}) if same else distances(points, self.held_out_points)
         manifold = None
-        if not same and "musicnn-msd" in points:
+        if not same and "musicnn-msd" in points and min(len(clips), len(self.held_out)) > NEIGHBOURS:
             manifold = manifold_scores(
-                clip_means(self.held_out_points["musicnn-msd"]), clip_means(points["musicnn-msd"])
+                clip_means(self.held_out_points["musicnn-msd"]), clip_means(points["musicnn-msd"]), NEIGHBOURS
             )
         health = [signal_health(clip.waveform, clip.sample_rate) for clip in clips]
         highs = [found for clip in clips if (found := treble(clip.waveform, clip.sample_rate)) is not None]
@@ -247,6 +260,8 @@ class Judge:
 
     def families(self, clips: Sequence[MusicClip], points: Points) -> Confusion | None:
         """What the classifier hears in the clips whose prompt names a family."""
+        if self.ears.classifier is None:
+            return None
         classes = self.ears.classifier.classes
         named = [i for i, clip in enumerate(clips) if family(clip.instrument) in classes]
         if not named:
