@@ -12,8 +12,8 @@ from audiodiff.synthesis.described import choices, without_none
 from audiodiff.synthesis.verb import Argument, Verb
 from audiodiff.synthesis.verbs import VERBS
 
-from . import edits, handlers, provenance, upsampling, vocoding
-from .app_state import AppState
+from . import edits, handlers, provenance, speaking, upsampling, vocoding
+from .app_state import GENERATOR, UPSAMPLER, VOCODER, VOICE, AppState
 from .handlers import ClipRequest, Compared, Created
 from .jobs import User
 from .limits import CARDS
@@ -31,9 +31,10 @@ def build(state: AppState) -> None:
     with gr.Column(visible=False):
         served = {
             "": state.models.generator,
-            "music": state.models.generator,
-            "speech": state.models.vocoder,
-            "upsample-speech": state.models.upsampler,
+            GENERATOR: state.models.generator,
+            VOCODER: state.models.vocoder,
+            UPSAMPLER: state.models.upsampler,
+            VOICE: state.models.voices or None,
         }
         for verb in VERBS.values():
             if served.get(verb.model) is not None:
@@ -93,16 +94,12 @@ def _endpoint(
     )
 
 
-def _take(given: Given) -> ClipRequest:
-    """Take the fields of `ClipRequest` out of the arguments."""
-    return ClipRequest(**{name: given.pop(name) for name in ClipRequest.__dataclass_fields__ if name in given})
-
-
 def _clips() -> list[gr.components.Component]:
     return [gr.File(label="clips", file_count="multiple"), gr.Textbox(label="report")]
 
 
 def _report(created: Created) -> tuple[list[str], str]:
+    files = [path for clip in created.clips for path in (clip.path, clip.subtitles) if path is not None]
     report = {
         "stopped": created.stopped,
         "clips": [
@@ -114,11 +111,13 @@ def _report(created: Created) -> tuple[list[str], str]:
                 "elapsed": round(clip.elapsed, 3),
                 "seam": clip.seam,
                 "notes": list(clip.notes),
+                "phonemes": clip.phonemes,
+                "words": [word[:3] for caption in clip.captions for word in caption.words],
             }
             for clip in created.clips
         ],
     }
-    return [str(clip.path) for clip in created.clips], json.dumps(report)
+    return [str(path) for path in files], json.dumps(report)
 
 
 def _inputs(state: AppState, verb: Verb) -> dict[str, Any]:
@@ -129,6 +128,8 @@ def _inputs(state: AppState, verb: Verb) -> dict[str, Any]:
         if name not in LEFT_OUT and isinstance(kind, type):
             usual = "" if kind is str else default
             inputs[name] = _component(state, Argument(name, "", "--", type=kind, default=usual))
+    if verb.model == VOICE:
+        inputs["voice"] = gr.Textbox("", label="voice")
     return {**inputs, "format": gr.Textbox("flac", label="format")}
 
 
@@ -151,9 +152,12 @@ def _component(state: AppState, argument: Argument) -> gr.components.Component:
 
 def _verb(state: AppState, verb: Verb) -> None:
     compared: dict[str, Callable[..., Compared]] = {"vocode": vocoding.vocode, "upsample": upsampling.upsample}
+    spoken: dict[str, Callable[..., Created]] = {"speak": speaking.speak, "respeak": speaking.respeak}
 
     def clips(user: User, given: Given) -> tuple[list[str], str]:
-        request = _take(given)
+        request = ClipRequest.taken(given)
+        if verb.name in spoken:
+            return _report(spoken[verb.name](state, ignore, user=user, request=request, **given))
         if verb.name == "generate":
             return _report(handlers.generate(state, ignore, user=user, request=request, **given))
         return _report(edits.edit(state, ignore, verb.name, user=user, request=request, **given))
@@ -162,7 +166,7 @@ def _verb(state: AppState, verb: Verb) -> None:
         made = compared[verb.name](state, ignore, user=user, **given)
         return str(made.path), json.dumps(made.figures)
 
-    required = tuple(each.name for each in verb.arguments if each.needed or each.name == "input")
+    required = tuple(each.name for each in verb.arguments if each.needed or not (each.flag or each.nargs == "*"))
     inputs = _inputs(state, verb)
     if verb.name in compared:
         outputs: list[gr.components.Component] = [gr.File(label="sound"), gr.Textbox(label="figures")]
@@ -175,7 +179,9 @@ def _verb(state: AppState, verb: Verb) -> None:
 
 def _loop(state: AppState) -> None:
     def loop(user: User, given: Given) -> tuple[list[str], str]:
-        return _report(handlers.generate(state, ignore, user=user, request=_take(given), **given, loop=True))
+        return _report(
+            handlers.generate(state, ignore, user=user, request=ClipRequest.taken(given), **given, loop=True)
+        )
 
     inputs = _inputs(state, VERBS["generate"])
     told = "Make loops; returns the files and, as JSON, a report on each."

@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from . import api, tab_create, tab_edit, tab_inspect, tab_library, tab_upsample, tab_vocoder
+from . import api, tab_create, tab_edit, tab_inspect, tab_library, tab_speech, tab_upsample, tab_vocoder
 from .app_state import AppState, Models, open_state
 from .arguments import guard
 from .limits import Limits
@@ -34,6 +34,8 @@ def build_app(models: Models, limits: Limits | None = None, *, state: AppState |
                     create = tab_create.build(state)
                 with gr.Tab("Edit", id="edit"):
                     tab_edit.build(state, tabs, create.cards)
+            with gr.Tab("Speech", id="speech"):
+                tab_speech.build(state)
             if state.models.vocoder is not None:
                 with gr.Tab("Vocoder", id="vocoder"):
                     tab_vocoder.build(state)
@@ -56,6 +58,8 @@ def _heading(state: AppState) -> str:
     if generator is not None:
         about = as_markdown(state.models.about) or f"sound from a prompt, {generator.sample_rate / 1000:g} kHz"
         said.append(f"**{as_markdown(generator.identity[0].name)}**: {about}")
+    for name, voice in state.models.voices.items():
+        said.append(f"**{as_markdown(name)}**: speech from text, {voice.sample_rate / 1000:g} kHz")
     if vocoder is not None:
         rate = f"{vocoder.sample_rate / 1000:g} kHz"
         said.append(f"**{as_markdown(vocoder.identity.name)}**: recordings resynthesised from their mel, {rate}")

@@ -1,16 +1,17 @@
 """What every handler of the demo works with: the models, the limits, the queue and the folder."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from audiodiff.cli.allocator import release_memory
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.find import find_checkpoint, pretrained_names, read_model_config
+from audiodiff.models.find import find_checkpoint, pretrained_names, public_name, read_model_config
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.load import load_generator, load_vocoder
 from audiodiff.synthesis.upsample import UpsamplerSynthesizer, load_upsampler
 from audiodiff.synthesis.vocode import VocoderSynthesizer
+from audiodiff.synthesis.voice import VoiceSynthesizer, load_voice
 from audiodiff.text.vocabulary import vocabulary
 
 from .jobs import Jobs
@@ -18,7 +19,7 @@ from .limits import Limits
 from .listeners import Listeners
 from .workspace import Workspace
 
-GENERATOR, VOCODER, UPSAMPLER = "music", "speech", "upsample-speech"
+GENERATOR, VOCODER, UPSAMPLER, VOICE = "music", "speech", "upsample-speech", "kathleen"
 """The models of the package that are taken when none are named."""
 
 
@@ -32,6 +33,7 @@ class Models:
         upsampler: gives recordings the band they lack; `None` if there is none.
         about: what the generator says of itself.
         words: the words that the generator knows, kind -> words.
+        voices: speak texts, by the names that visitors know; the first is the usual one.
     """
 
     generator: LatentSynthesizer | None = None
@@ -39,6 +41,7 @@ class Models:
     upsampler: UpsamplerSynthesizer | None = None
     about: str = ""
     words: Mapping[str, list[str]] = field(default_factory=dict)
+    voices: Mapping[str, VoiceSynthesizer] = field(default_factory=dict)
 
     def require_generator(self) -> LatentSynthesizer:
         """Return the generator.
@@ -70,9 +73,26 @@ class Models:
             raise AudiodiffError("this demo runs without an upsampler; start it with --upsampler MODEL.")
         return self.upsampler
 
+    def require_voice(self, name: str | None = None) -> VoiceSynthesizer:
+        """Return the voice of that name, or the usual one.
+
+        Raises:
+            AudiodiffError: there is none.
+        """
+        if not self.voices:
+            raise AudiodiffError("this demo runs without a voice; start it with --voice MODEL.")
+        if name and name not in self.voices:
+            raise AudiodiffError(f"there is no voice {name[:40]!r} here; choose one of {', '.join(self.voices)}.")
+        return self.voices[name or next(iter(self.voices))]
+
 
 def load_models(
-    model: str | None = None, vocoder: str | None = None, upsampler: str | None = None, *, device: str = "auto"
+    model: str | None = None,
+    vocoder: str | None = None,
+    upsampler: str | None = None,
+    voices: Sequence[str] = (),
+    *,
+    device: str = "auto",
 ) -> Models:
     """Load what the demo serves.
 
@@ -80,19 +100,24 @@ def load_models(
         model: a model that generates; `music` when `None`, if it comes with the package.
         vocoder: a vocoder for recordings; `speech` when `None`, if it comes with the package.
         upsampler: gives recordings the band they lack; `upsample-speech` when `None`, if it comes with the package.
+        voices: speak texts; `kathleen` when there are none, if it comes with the package.
         device: where they compute.
 
     Raises:
-        AudiodiffError: a named model is missing or of another kind, or there is none at all.
+        AudiodiffError: a named model is missing or of another kind, two voices have one name, or there is no model.
     """
     present = pretrained_names()
     model = model or (GENERATOR if GENERATOR in present else None)
     vocoder = vocoder or (VOCODER if VOCODER in present else None)
     upsampler = upsampler or (UPSAMPLER if UPSAMPLER in present else None)
-    if model is None and vocoder is None and upsampler is None:
+    voices = voices or ((VOICE,) if VOICE in present else ())
+    if model is None and vocoder is None and upsampler is None and not voices:
         raise AudiodiffError(
-            "no model comes with this version of audiodiff; give one with --model, --vocoder or --upsampler."
+            "no model comes with this version of audiodiff; give one with --model, --vocoder, --upsampler or --voice."
         )
+    names = [public_name(voice) for voice in voices]
+    if len({*names}) < len(names):
+        raise AudiodiffError(f"two of the voices {', '.join(names)} have the same name; rename one of their folders.")
     about, words = "", {}
     if model is not None:
         stated = read_model_config(find_checkpoint(model)).get("metadata")
@@ -104,6 +129,7 @@ def load_models(
         upsampler=None if upsampler is None else load_upsampler(upsampler, device=device),
         about=about,
         words=words,
+        voices={name: load_voice(voice, device=device) for name, voice in zip(names, voices, strict=True)},
     )
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import gradio as gr
 
 from .app_state import AppState
-from .handlers import Created, Report, Update
+from .handlers import ClipResult, Created, Report, Update
 from .jobs import Outcome, stream
 from .limits import CARDS
+from .shown import as_html
 from .widgets import as_error, picture, status, user_of
 
 AGAIN = {"subtle": "Vary a little", "strong": "Vary a lot", "extend": "Extend", "loop": "Loop"}
@@ -20,10 +21,25 @@ AGAIN = {"subtle": "Vary a little", "strong": "Vary a lot", "extend": "Extend", 
 
 _MOST_ENDS = 16
 
+_LIGHT = """
+const player = () => document.querySelector('#PLAYER audio');
+const light = () => {
+  const playing = player() && !player().paused, now = playing ? player().currentTime : -1;
+  element.querySelectorAll('span').forEach(word =>
+    word.classList.toggle('ad-now', now >= Number(word.dataset.start) && now < Number(word.dataset.end)));
+  if (playing) requestAnimationFrame(light);
+};
+document.addEventListener('play', event => { if (event.target === player()) light(); }, true);
+"""
+"""Lights words up while they are said."""
+
 
 @dataclass(frozen=True)
 class Card:
-    """Where one clip is shown; `again` are the buttons that make more of it, by what they do."""
+    """Where one clip is shown.
+
+    `again` are the buttons that make more of it, by what they do; speech has none, but words and subtitles.
+    """
 
     box: gr.Column
     picture: gr.Image
@@ -31,13 +47,16 @@ class Card:
     caption: gr.Markdown
     again: Mapping[str, gr.Button]
     reuse: gr.Button
-    edit: gr.Button
     download: gr.DownloadButton
+    edit: gr.Button | None = None
+    words: gr.HTML | None = None
+    subtitles: gr.DownloadButton | None = None
 
     @property
     def buttons(self) -> tuple[gr.components.Component, ...]:
         """What there is to click once the clip is there."""
-        return *self.again.values(), self.reuse, self.edit, self.download
+        rest = [piece for piece in (self.edit, self.subtitles) if piece is not None]
+        return *self.again.values(), self.reuse, *rest, self.download
 
 
 class Ends:
@@ -70,11 +89,13 @@ class Cards:
         line: tells how far the work is.
         cards: one for each clip.
         ends: what they came to.
+        phonemes: shows what was said last, of speech.
     """
 
     line: gr.HTML
     cards: tuple[Card, ...]
     ends: Ends = field(default_factory=Ends)
+    phonemes: gr.Textbox | None = None
 
     @property
     def outputs(self) -> list[gr.components.Component]:
@@ -82,7 +103,8 @@ class Cards:
         shown = [
             piece for card in self.cards for piece in (card.box, card.picture, card.player, card.caption, *card.buttons)
         ]
-        return [self.line, *shown]
+        words = [card.words for card in self.cards if card.words is not None]
+        return [self.line, *shown, *words, *([] if self.phonemes is None else [self.phonemes])]
 
     def run(
         self, work: Callable[[Report], Created], n_clips: int, page: str, begin: Mapping[Any, Any] | None = None
@@ -141,6 +163,7 @@ class Cards:
                 card.player: gr.update(value=None),
                 card.caption: "",
                 **{button: gr.update(interactive=False) for button in card.buttons},
+                **({} if card.words is None else {card.words: ""}),
             }
         return changes
 
@@ -159,6 +182,12 @@ class Cards:
                 **{button: gr.update(interactive=True) for button in card.buttons},
                 card.download: gr.update(value=str(made.path), interactive=True),
             }
+            if card.words is not None:
+                changes |= {card.words: _words(made)}
+            if card.subtitles is not None:
+                changes |= {card.subtitles: gr.update(value=str(made.subtitles), interactive=True)}
+            if self.phonemes is not None:
+                changes |= {self.phonemes: made.phonemes}
         return changes
 
     def _finish(self, created: Created, n_clips: int) -> dict[Any, Any]:
@@ -173,37 +202,57 @@ class Cards:
         return {self.line: status(text, notes=notes), **unmade}
 
 
-def build(name: str, *, hint: str) -> Cards:
+def _words(made: ClipResult) -> str:
+    """Return the words of a clip as HTML, each with its times."""
+    words = (word for caption in made.captions for word in caption.words)
+    spans = (
+        f'<span data-start="{word.start:.3f}" data-end="{word.end:.3f}" title="{word.start:.2f} to {word.end:.2f} s">'
+        f"{as_html(word.text)}</span>"
+        for word in words
+    )
+    return f'<p class="ad-words">{" ".join(spans)}</p>'
+
+
+def build(name: str, *, hint: str, speech: bool = False) -> Cards:
     """Lay the cards out, two in a row where there is room; hidden until they are needed.
 
     Args:
         name: of the tab, for the identifiers of its elements.
         hint: what the line above says at first.
+        speech: whether they show speech.
     """
     line = gr.HTML(status(hint), elem_id=f"{name}-status")
     cards: list[Card] = []
     for _ in range(CARDS // 2):
         with gr.Row():
             for _ in range(2):
-                cards.append(_card(name, len(cards) + 1))
+                cards.append(_card(name, len(cards) + 1, speech=speech))
     return Cards(line, tuple(cards))
 
 
-def _card(name: str, number: int) -> Card:
+def _card(name: str, number: int, *, speech: bool) -> Card:
+    edit, words, subtitles = None, None, None
     with gr.Column(visible=False, min_width=300, elem_classes="ad-card") as box:
         drawn = picture(f"clip {number}")
         player = gr.Audio(
             label=f"Clip {number}", type="filepath", interactive=False, buttons=[], elem_id=f"{name}-clip-{number}"
         )
         caption = gr.Markdown("", padding=True)
+        if speech:
+            words = gr.HTML("", js_on_load=_LIGHT.replace("PLAYER", player.elem_id or ""), padding=True)
         with gr.Row():
             again = {
                 what: gr.Button(label, size="sm", min_width=60, interactive=False, elem_id=f"{name}-{what}-{number}")
-                for what, label in AGAIN.items()
+                for what, label in ({} if speech else AGAIN).items()
             }
         with gr.Row():
             reuse = gr.Button("Keep seed", size="sm", min_width=80, interactive=False, elem_id=f"{name}-seed-{number}")
-            edit = gr.Button("Edit", size="sm", min_width=60, interactive=False, elem_id=f"{name}-edit-{number}")
+            if speech:
+                subtitles = gr.DownloadButton(
+                    "Subtitles", size="sm", min_width=80, interactive=False, elem_id=f"{name}-subtitles-{number}"
+                )
+            else:
+                edit = gr.Button("Edit", size="sm", min_width=60, interactive=False, elem_id=f"{name}-edit-{number}")
             download = gr.DownloadButton(
                 "Download",
                 size="sm",
@@ -212,4 +261,4 @@ def _card(name: str, number: int) -> Card:
                 variant="primary",
                 elem_id=f"{name}-download-{number}",
             )
-    return Card(box, drawn, player, caption, again, reuse, edit, download)
+    return Card(box, drawn, player, caption, again, reuse, download, edit, words, subtitles)

@@ -3,7 +3,8 @@
 import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from audiodiff.signal.limits import MAX_CHANNELS
 from audiodiff.synthesis.mel_file import open_mel
 from audiodiff.synthesis.provenance import ProvenanceRecord, read_provenance
 from audiodiff.synthesis.settings import MAX_SEED, MIN_SECONDS, Sampling
+from audiodiff.synthesis.verbs import speak
+from audiodiff.text.transcription import read_transcription
+from audiodiff.text.utterance import Utterance
 
 from .limits import CARDS, RATES, Limits
 
@@ -26,6 +30,12 @@ _LEAST_FRAMES = 64
 """Frames of the shortest pieces that are replayed; those of the package's models have some hundreds."""
 
 _LONGEST_WORD = 100
+
+_SYMBOL_SECONDS = 0.08
+"""How long a phoneme is at the usual speed, boundaries between words counted as phonemes."""
+
+_PHONEMES_PER_CHAR = 8
+"""Characters of a text as phonemes for each of its own, at most."""
 
 _MOST_ITEMS, _DEEPEST, _LARGEST = 200, 4, 2**63
 """Values in one place of a record, how deep they are nested, and their size, beyond which it is not replayed."""
@@ -127,6 +137,22 @@ def number_or_none(what: str, value: object, low: float, high: float) -> float |
         with contextlib.suppress(ValueError):
             value = float(value) if value else None
     return None if value is None else number(what, value, low, high)
+
+
+def check_speech(limits: Limits, utterances: Iterable[Utterance], speed: float) -> None:
+    """Refuse a text that takes too long to say.
+
+    Raises:
+        AudiodiffError: it does.
+    """
+    seconds = 0.0
+    for utterance in utterances:
+        seconds += sum(pause or 0.0 for pause in utterance.pauses) + _SYMBOL_SECONDS * len(utterance.symbols) / speed
+    if seconds > limits.speech_seconds:
+        raise AudiodiffError(
+            f"the text takes about {seconds:.0f} s to say; this demo speaks up to {limits.speech_seconds:g} s at a "
+            "time, so shorten it."
+        )
 
 
 def check_seconds(limits: Limits, value: object) -> float:
@@ -235,7 +261,7 @@ def check_record(limits: Limits, record: ProvenanceRecord, name: str) -> None:
     Raises:
         AudiodiffError: a setting in it is beyond the limits.
     """
-    seconds = max(limits.seconds, limits.upload_seconds)
+    seconds = max(limits.seconds, limits.upload_seconds, limits.speech_seconds)
     settings: Mapping[str, Any] = record.settings
     for what, text in (("prompt", record.prompt), ("negative prompt", record.negative)):
         check_prompt(limits, f"{what} of {name}", text)
@@ -259,6 +285,12 @@ def check_record(limits: Limits, record: ProvenanceRecord, name: str) -> None:
         raise AudiodiffError(
             f"{name} was computed in {record.machine.threads} threads; this demo replays with up to {most_threads}."
         )
+    if record.verb == "speak":
+        spoken, _ = speak.remake(record)
+        longer = replace(limits, prompt_chars=_PHONEMES_PER_CHAR * limits.prompt_chars)
+        check_prompt(longer, f"text in the record of {name}", spoken.phonemes)
+        check_speech(limits, read_transcription(spoken.phonemes), spoken.speed)
+        settings = {key: value for key, value in settings.items() if key != "phonemes"}
     _check_told(limits, settings, name)
 
 

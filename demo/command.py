@@ -18,6 +18,7 @@ LIMITS = {
     "upload_seconds": (float, "S", "longest recording, channels added up (default: 180)"),
     "prompt_chars": (int, "N", "longest prompt (default: 2000)"),
     "seconds": (float, "S", "longest clip (default: 60)"),
+    "speech_seconds": (float, "S", "longest speech (default: 180)"),
     "steps": (int, "N", "most sampling steps (default: 200)"),
     "jobs": (int, "N", "jobs of one user at a time (default: 2)"),
     "waiting": (int, "N", "jobs of all users together (default: 20)"),
@@ -33,13 +34,14 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "demo",
         help="open the page in the browser",
-        description="Serve a page that generates, vocodes, upsamples, keeps prompts and replays files. Ends with "
-        "Ctrl+C.",
+        description="Serve a page that generates, speaks, vocodes, upsamples, keeps prompts and replays files. Ends "
+        "with Ctrl+C.",
         epilog=f"The environment variable {AUTH} holds what --auth does, hidden from other users of the computer.",
     )
     parser.add_argument("--model", help="model that generates: name, folder or hf:ORG/NAME (default: music)")
     parser.add_argument("--vocoder", help="vocoder for recordings (default: speech)")
     parser.add_argument("--upsampler", help="upsampler for narrow-band recordings (default: upsample-speech)")
+    parser.add_argument("--voice", action="append", help="voice that speaks, repeatable (default: kathleen)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1, only you)")
     parser.add_argument("--port", type=int, help="port (default: the first free one from 7860 on)")
@@ -70,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
         model=args.model,
         vocoder=args.vocoder,
         upsampler=args.upsampler,
+        voices=args.voice or (),
         device=args.device,
         place=server.Place(
             host=args.host,

@@ -68,7 +68,8 @@ def edit(
         edit_settings: Any = built(verb.settings, variant)
         for file in files:
             _check_new(state, verb.new_seconds(edit_settings, audio_info(file)))
-        jobs.append(ClipJob(f"{base}-{title}".rstrip("-"), partial(write, name, synthesizer, files, edit_settings)))
+        make = partial(write, name, synthesizer, files, edit_settings)
+        jobs.append(ClipJob(f"{base}-{title}".rstrip("-"), make, synthesizer))
     return make_all(state, report, user, jobs, request.format, sources=files)
 
 

@@ -55,9 +55,9 @@ def connect_seed(
         card.reuse.click(keep, card.player, [seed, new_seed], **quiet)
 
 
-def count_field(value: int) -> gr.Slider:
+def count_field(value: int, label: str = "Clips") -> gr.Slider:
     """Lay out how many clips to make."""
-    return gr.Slider(1, CARDS, value=value, step=1, precision=0, label="Clips", min_width=140)
+    return gr.Slider(1, CARDS, value=value, step=1, precision=0, label=label, min_width=140)
 
 
 def sampling_fields(state: AppState) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from audiodiff.synthesis.clip import OnEstimate, OnProgress
 from audiodiff.synthesis.files import FileReport, run_file
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.settings import MAX_SEED, GenerateSettings, built
+from audiodiff.synthesis.subtitles import Caption
 from audiodiff.synthesis.verbs import VERBS
 from audiodiff.text.prompt import parse_prompt
 
@@ -48,6 +49,8 @@ class ClipResult:
         notes: sentences about what was not done as asked.
         picture: its log-mel.
         seam: of a loop, how abrupt its seam is; up to about 1 nobody hears it.
+        captions: of speech, what is said when.
+        phonemes: of speech, what is said.
     """
 
     path: Path
@@ -58,6 +61,14 @@ class ClipResult:
     notes: tuple[str, ...]
     picture: Image.Image
     seam: float | None = None
+    captions: Sequence[Caption] = ()
+    phonemes: str = ""
+
+    @property
+    def subtitles(self) -> Path | None:
+        """The subtitles beside the file; `None` if there are none."""
+        path = self.path.with_suffix(".srt")
+        return path if self.captions and path.is_file() else None
 
 
 @dataclass(frozen=True)
@@ -191,6 +202,11 @@ class ClipRequest:
     level: str | None = None
     format: str = "flac"
 
+    @classmethod
+    def taken(cls, given: dict[str, Any]) -> "ClipRequest":
+        """Take what is asked for out of arguments by name."""
+        return cls(**{name: given.pop(name) for name in cls.__dataclass_fields__ if name in given})
+
     def values(self, limits: Limits) -> dict[str, Any]:
         """Return the settings of the first clip by name, without those that are left to the verb or the model.
 
@@ -256,21 +272,23 @@ def generate(
         name = f"{slug(settings.prompt)}{'-loop' if loop else ''}-seed{settings.sampling.seed}"
         make = partial(write, "generate", synthesizer, [] if source is None else [source], settings)
         steps = settings.sampling.steps or synthesizer.defaults.steps
-        jobs.append(ClipJob(name, make, steps=steps, seconds=length))
+        jobs.append(ClipJob(name, make, synthesizer, steps=steps, seconds=length))
     return make_all(state, report, user, jobs, request.format, sources=[] if source is None else [source])
 
 
 def write(
     verb: str,
-    synthesizer: LatentSynthesizer,
+    synthesizer: Any,
     sources: Sequence[Path],
     settings: Any,
     target: Path,
     on_progress: OnProgress,
     on_estimate: OnEstimate,
 ) -> FileReport:
-    """Do what a verb does, into a file."""
-    return run_file(verb, synthesizer, sources, target, settings, on_progress=on_progress, on_estimate=on_estimate)
+    """Do what a verb does, into a file; what belongs beside it is written, too."""
+    told = run_file(verb, synthesizer, sources, target, settings, on_progress=on_progress, on_estimate=on_estimate)
+    VERBS[verb].finish(told)
+    return told
 
 
 @dataclass(frozen=True)
@@ -280,12 +298,16 @@ class ClipJob:
     Attributes:
         name: of its file, without the ending.
         make: `make(target, on_progress, on_estimate)` writes it.
+        synthesizer: model whose estimates are shown; `None` where there are none.
+        counted: what progress counts.
         steps: of the model alone, where that is known before.
         seconds: its length (s), where that is known before; a preview may show more.
     """
 
     name: str
     make: Callable[[Path, OnProgress, OnEstimate], FileReport]
+    synthesizer: LatentSynthesizer | None = None
+    counted: str = "step"
     steps: int | None = None
     seconds: float | None = None
 
@@ -349,7 +371,7 @@ def make_all(
     with state.jobs.admit(user) as job, state.workspace.hold(*sources, *(target.parent for target in targets)):
         progress = ProgressReporter(job, report)
         for index, (clip, target) in enumerate(zip(jobs, targets, strict=True)):
-            turn = _Turn(state.models.require_generator(), clip, target, progress, report, index, len(jobs))
+            turn = _Turn(clip, target, progress, report, index, len(jobs))
             try:
                 made = job.turn(turn.make, lambda ahead: report(Update(waiting(ahead), 0.0)))
             except Stopped:
@@ -364,7 +386,6 @@ def make_all(
 class _Turn:
     """One clip of several."""
 
-    synthesizer: LatentSynthesizer
     clip: ClipJob
     target: Path
     progress: ProgressReporter
@@ -375,7 +396,7 @@ class _Turn:
     def make(self) -> ClipResult:
         """Make the clip and draw it."""
         self.progress.begin()
-        budget = PreviewBudget()
+        synthesizer, budget = self.clip.synthesizer, PreviewBudget()
         done_now = 0.0
 
         def on_progress(done: float, total: float) -> None:
@@ -383,20 +404,21 @@ class _Turn:
             done_now = done / total
             which = f"clip {self.index + 1} of {self.count}: " if self.count > 1 else ""
             steps = total if self.clip.steps is None else self.clip.steps
-            doing = f"step {done:.0f} of {steps:.0f}" if done <= steps else "from mel to sound"
+            doing = f"{self.clip.counted} {done:.0f} of {steps:.0f}" if done <= steps else "from mel to sound"
             self.progress.say(which + doing, (self.index + done_now) / self.count)
 
         def on_estimate(x0_hat: Tensor) -> None:
-            if not budget.allows(done_now):
+            if synthesizer is None or not budget.allows(done_now):
                 return
             with budget.spending():
-                picture = mel_image(self._cut(self.synthesizer.mel(x0_hat)))
+                picture = mel_image(self._cut(synthesizer, synthesizer.mel(x0_hat)))
             fraction = (self.index + done_now) / self.count
             self.report(Update("", fraction, index=self.index, preview=picture))
 
         told = self.clip.make(self.target, on_progress, on_estimate)
         sound = read_audio(self.target)
-        picture = mel_image(sound_mel(sound.waveform, sound.sample_rate, self.synthesizer.model.mel_spec))
+        spec = None if synthesizer is None else synthesizer.model.mel_spec
+        picture = mel_image(sound_mel(sound.waveform, sound.sample_rate, spec))
         self.progress.end()
         return ClipResult(
             path=self.target,
@@ -407,13 +429,15 @@ class _Turn:
             notes=told.notes,
             picture=picture,
             seam=told.seam,
+            captions=told.captions,
+            phonemes=getattr(told.resolved, "phonemes", ""),
         )
 
-    def _cut(self, log_mel: Tensor) -> Tensor:
+    def _cut(self, synthesizer: LatentSynthesizer, log_mel: Tensor) -> Tensor:
         """Cut a preview to the length of the clip."""
         if self.clip.seconds is None:
             return log_mel
-        spec = self.synthesizer.model.mel_spec
+        spec = synthesizer.model.mel_spec
         return log_mel[:, : max(1, round(self.clip.seconds * spec.sample_rate / spec.hop_length))]
 
 

@@ -27,6 +27,7 @@ class Limits:
         upload_seconds: longest recording, its channels added up (s).
         prompt_chars: characters of a prompt.
         seconds: longest clip that is generated (s).
+        speech_seconds: longest text that is spoken, by its length as it is estimated (s).
         steps: most sampling steps, of the model and of the vocoder.
         jobs: jobs that one user may have running and waiting at a time.
         waiting: jobs of all users together.
@@ -39,6 +40,7 @@ class Limits:
     upload_seconds: float = 180.0
     prompt_chars: int = 2000
     seconds: float = 60.0
+    speech_seconds: float = 180.0
     steps: int = 200
     jobs: int = 2
     waiting: int = 20

@@ -162,6 +162,7 @@ def model_of(state: AppState, record: ProvenanceRecord) -> str | None:
         served.append((vocoder.name, vocoder.identity))
     if upsampler is not None:
         served.append((upsampler.name, upsampler.identity))
+    served += [(voice.name, voice.identity[0]) for voice in state.models.voices.values()]
     return next((name for name, identity in served if wanted and identity.weights_sha256 == wanted), None)
 
 

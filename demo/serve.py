@@ -68,6 +68,7 @@ def serve(
     model: str | None = None,
     vocoder: str | None = None,
     upsampler: str | None = None,
+    voices: Sequence[str] = (),
     device: str = "auto",
     place: Place,
     limits: Limits,
@@ -79,6 +80,7 @@ def serve(
         model: a model that generates.
         vocoder: a vocoder for recordings.
         upsampler: gives recordings the band they lack.
+        voices: speak texts.
         device: where they compute.
         place: where the page is served.
         limits: what a visitor may ask for.
@@ -87,7 +89,7 @@ def serve(
     Raises:
         AudiodiffError: a model cannot be loaded, or the port is taken.
     """
-    models = load_models(model, vocoder, upsampler, device=device)
+    models = load_models(model, vocoder, upsampler, voices, device=device)
     if place.public and place.auth is None:
         print(
             "audiodiff: whoever can reach this computer can use the demo; --auth USER:PASSWORD asks for a password.",

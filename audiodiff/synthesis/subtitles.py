@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,13 +14,16 @@ LONGEST_CAPTION = 84
 
 _SIGNS = re.compile(r"\[\s*pause\b[^\]]*\]|(?<!\w)\*(?=\S)|(?<=\S)\*(?!\w)", re.IGNORECASE)
 
+_MARKS = re.compile(r"[^\w\s]+")
+
 
 class Caption(NamedTuple):
-    """A text and when it is said (s)."""
+    """A text and when it is said (s), and the same of each of its words as they are written."""
 
     start: float
     end: float
     text: str
+    words: tuple["Caption", ...] = ()
 
 
 def captions(utterance: Utterance, times: Sequence[tuple[float, float]]) -> Iterator[Caption]:
@@ -41,9 +45,25 @@ def captions(utterance: Utterance, times: Sequence[tuple[float, float]]) -> Iter
         rest = len(utterance.text) - begin
         parts = -(-rest // LONGEST_CAPTION)
         if following is None or (parts > 1 and following.end - begin > rest / parts):
-            text = " ".join(_SIGNS.sub(" ", utterance.text[begin:until]).split())
-            yield Caption(times[first][0], times[index][1], text)
+            said = tuple(_words(utterance, times, range(first, index + 1)))
+            yield Caption(times[first][0], times[index][1], _plain(utterance.text[begin:until]), said)
             first = index + 1
+
+
+def _words(utterance: Utterance, times: Sequence[tuple[float, float]], part: range) -> Iterator[Caption]:
+    """Words as they are written, with the marks after them; one may be said as several."""
+    words = utterance.words
+    for _, same in groupby(part, key=lambda index: words[index].start):
+        indices = list(same)
+        first, last = indices[0], indices[-1]
+        marks = _MARKS.match(utterance.text, words[last].end)
+        until = marks.end() if marks else words[last].end
+        yield Caption(times[first][0], times[last][1], _plain(utterance.text[words[first].start : until]))
+
+
+def _plain(text: str) -> str:
+    """A text without what says how to read it."""
+    return " ".join(_SIGNS.sub(" ", text).split())
 
 
 def to_srt(shown: Iterable[Caption]) -> str:

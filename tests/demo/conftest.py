@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from audiodiff.models.checkpoint import save_checkpoint
 from audiodiff.signal.resample import resample
 from demo.app_state import AppState, Models, load_models, open_state
 from demo.limits import Limits
 from tests.demo import browsing
 from tests.models.upsampler import cases as upsampler_cases
+from tests.models.voice import cases as voice_cases
 from tests.synthesis.latent_models import RATE, write_latent_model
 
 WORDS = {"genres": ["jazz", "ambient"], "instruments": ["piano"]}
@@ -54,13 +56,23 @@ def upsampler(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def models(checkpoint: Path, upsampler: Path) -> Models:
-    return load_models(str(checkpoint), str(checkpoint), str(upsampler), device="cpu")
+def talker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny voice of two speakers."""
+    folder = tmp_path_factory.mktemp("demo") / "talker"
+    save_checkpoint(folder, voice_cases.make(("ann", "bob")), {"vocoder": "speech", "sampling": {"steps": 2}})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def models(checkpoint: Path, upsampler: Path, talker: Path) -> Models:
+    return load_models(str(checkpoint), str(checkpoint), str(upsampler), [str(talker)], device="cpu")
 
 
 @pytest.fixture(scope="session")
 def limits() -> Limits:
-    return Limits(upload_mb=1.0, upload_seconds=20.0, prompt_chars=200, seconds=8.0, steps=50, jobs=2)
+    return Limits(
+        upload_mb=1.0, upload_seconds=20.0, prompt_chars=200, seconds=8.0, speech_seconds=20.0, steps=50, jobs=2
+    )
 
 
 @pytest.fixture

@@ -29,7 +29,6 @@ def app(models: Models, limits: Limits, tmp_path_factory: pytest.TempPathFactory
     state.close()
 
 
-SERVED = [name for name, verb in VERBS.items() if verb.model != "kathleen"]
 WAYS = ["Vary", "Inpaint", "Extend", "Interpolate", *(verb.name.capitalize() for verb in plain_verbs())]
 
 
@@ -42,16 +41,16 @@ def public(app: Any) -> list[str]:
 
 
 def test_the_page_has_its_tabs_and_its_api(app: Any) -> None:
-    assert tabs(app) == ["Create", "Edit", *WAYS, "Vocoder", "Upsample", "Library", "Inspect"]
-    assert public(app) == [*SERVED, "loop", "inspect", "replay", "stop"]
+    assert tabs(app) == ["Create", "Edit", *WAYS, "Speech", "Vocoder", "Upsample", "Library", "Inspect"]
+    assert public(app) == [*VERBS, "loop", "inspect", "replay", "stop"]
     assert not app.analytics_enabled
 
 
 REQUIRED = {"generate": ["prompt"], "inpaint": ["clip", "region"], "interpolate": [], "vocode": ["input"]}
-LOCAL = {"example", "guidance_interval", "rate", "mel"}
+LOCAL = {"example", "file", "guidance_interval", "rate", "mel"}
 
 
-@pytest.mark.parametrize("name", SERVED)
+@pytest.mark.parametrize("name", VERBS)
 def test_the_arguments_of_the_api_are_those_of_the_command_line(app: Any, name: str) -> None:
     subparsers = argparse.ArgumentParser().add_subparsers()
     VerbCommand(VERBS[name]).add_parser(subparsers)
@@ -59,10 +58,11 @@ def test_the_arguments_of_the_api_are_those_of_the_command_line(app: Any, name: 
     parameters = {
         each["parameter_name"]: each for each in app.get_api_info()["named_endpoints"][f"/{name}"]["parameters"]
     }
-    assert {*parameters} == VERBS[name].values - LOCAL | {"format"}  # which -o has in the name of the file
+    beside = {"format", "voice"} if VERBS[name].model_option == "--voice" else {"format"}
+    assert {*parameters} == VERBS[name].values - LOCAL | beside  # the format is in the name of the file of -o
     required = [called for called, each in parameters.items() if not each["parameter_has_default"]]
     assert required == REQUIRED.get(name, [VERBS[name].arguments[0].name])
-    for called in {*parameters} - {*required, "format", "count"}:
+    for called in {*parameters} - {*required, *beside, "count"}:
         default = parameters[called]["parameter_default"]
         assert default in (None, "", known[called].default, 8.0), called
 
@@ -70,9 +70,9 @@ def test_the_arguments_of_the_api_are_those_of_the_command_line(app: Any, name: 
 @pytest.mark.parametrize(
     ("missing", "wanted"),
     [
-        ("generator", ["Vocoder", "Upsample", "Inspect"]),
-        ("vocoder", ["Create", "Edit", *WAYS, "Upsample", "Library", "Inspect"]),
-        ("upsampler", ["Create", "Edit", *WAYS, "Vocoder", "Library", "Inspect"]),
+        ("generator", ["Speech", "Vocoder", "Upsample", "Inspect"]),
+        ("vocoder", ["Create", "Edit", *WAYS, "Speech", "Upsample", "Library", "Inspect"]),
+        ("upsampler", ["Create", "Edit", *WAYS, "Speech", "Vocoder", "Library", "Inspect"]),
     ],
 )
 def test_tabs_without_a_model_are_left_out(state: AppState, missing: str, wanted: list[str]) -> None:

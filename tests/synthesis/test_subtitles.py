@@ -23,6 +23,10 @@ def test_long_sentences_are_shown_in_parts() -> None:
     assert shown[0].start == 0.0
     assert shown[-1].end == times[-1][1]
     assert all(before.end < after.start for before, after in itertools.pairwise(shown))
+    words = [word for caption in shown for word in caption.words]
+    assert [word.text for word in words] == LONG.replace("[pause 1] ", "").replace("*", "").split()
+    number = next(word for word in words if word.text == "1234")
+    assert number.end - number.start > 2  # several words are said
 
 
 def test_srt(tmp_path: Path) -> None:

@@ -1,0 +1,122 @@
+"""The tab that speaks a text."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from audiodiff.diffusion.names import SAMPLER_NAMES
+
+from . import cards, speaking
+from .app_state import AppState
+from .checks import FORMATS
+from .fields import choices, connect_seed, count_field, roll, seed_fields
+from .handlers import ClipRequest
+from .limits import CARDS
+from .widgets import connect_stop, user_of
+
+NO_VOICE = "No voice is loaded, so nothing can be spoken here; start the demo with --voice MODEL."
+
+
+def build(state: AppState) -> None:
+    """Lay the tab out and connect it."""
+    if not state.models.voices:
+        gr.Markdown(NO_VOICE)
+        return
+    limits, synthesizer = state.limits, state.models.require_voice()
+    most, usual = limits.steps, synthesizer.defaults
+    speakers = dict.fromkeys(name for each in state.models.voices.values() for name in each.speakers)
+    controls: dict[str, Any] = {}
+    with gr.Row():
+        with gr.Column(scale=2, min_width=320):
+            controls["text"] = gr.Textbox(
+                label="Text",
+                info="English. [pause 0.5] is a silence (s), *word* is stressed, {HH AH0 L OW1} is said as written.",
+                placeholder="Hello, world.",
+                lines=4,
+                max_lines=12,
+                max_length=limits.prompt_chars,
+                elem_id="speech-text",
+            )
+            with gr.Row():
+                run = gr.Button("Speak", variant="primary", min_width=120, elem_id="speak")
+                stop = gr.Button("Stop", variant="stop", min_width=90)
+            with gr.Row():
+                names = list(state.models.voices)
+                controls["voice"] = gr.Dropdown(names, value=names[0], label="Voice", min_width=140)
+                controls["count"] = count_field(CARDS, label="Takes")
+            if speakers:
+                listed = [("the first", ""), *((name, name) for name in speakers)]
+                controls["speaker"] = gr.Dropdown(listed, value="", label="Speaker")
+            with gr.Row():
+                controls["speed"] = gr.Slider(0.25, 4.0, value=1.0, step=0.05, label="Speed", min_width=140)
+                controls["pitch"] = gr.Slider(
+                    -12.0, 12.0, value=0.0, step=0.5, label="Pitch", info="semitones", min_width=140
+                )
+            controls["variation"] = gr.Slider(
+                0.0,
+                2.0,
+                value=synthesizer.variation,
+                step=0.05,
+                label="Variation",
+                info="how much takes differ; 0 is the most likely reading",
+            )
+            controls["seed"], dice, new_seed = seed_fields()
+            with gr.Accordion("Settings", open=False):
+                with gr.Row():
+                    controls["steps"] = gr.Slider(
+                        1, most, value=min(usual.steps, most), step=1, precision=0, label="Steps", min_width=140
+                    )
+                    controls["vocoder_steps"] = gr.Slider(
+                        1,
+                        most,
+                        value=min(synthesizer.vocoder.defaults.steps, most),
+                        step=1,
+                        precision=0,
+                        label="Vocoder steps",
+                        min_width=140,
+                    )
+                with gr.Row():
+                    listed = choices(SAMPLER_NAMES, usual.sampler)
+                    controls["sampler"] = gr.Dropdown(listed, value="", label="Sampler", min_width=140)
+                    controls["format"] = gr.Dropdown(list(FORMATS), value="flac", label="File", min_width=140)
+                lexicon = gr.File(label="Own pronunciations: CSV, word,phonemes a line", file_types=[".csv"])
+        with gr.Column(scale=3, min_width=320):
+            shown = cards.build("speech", hint="Takes appear here.", speech=True)
+            with gr.Accordion("Phonemes", open=False):
+                phonemes = gr.Textbox(
+                    label="What was said last",
+                    info="Change how a word is said, and take it as the text.",
+                    lines=2,
+                    max_lines=8,
+                    elem_id="speech-phonemes",
+                )
+                use = gr.Button("Take as the text", size="sm", elem_id="speech-use")
+    shown = replace(shown, phonemes=phonemes)
+
+    def speak(request: gr.Request, draw: bool, words: str | None, *values: Any) -> Iterator[dict[Any, Any]]:
+        given = dict(zip(controls, values, strict=True))
+        if draw:
+            given["seed"] = roll()
+        user, begin = user_of(request, state), {controls["seed"]: gr.update(value=given["seed"])}
+        asked = ClipRequest.taken(given)
+        yield from shown.run(
+            lambda report: speaking.speak(state, report, user=user, request=asked, lexicon=words, srt=True, **given),
+            int(asked.count or 1),
+            user.page,
+            begin,
+        )
+
+    event = run.click(
+        speak,
+        [new_seed, lexicon, *controls.values()],
+        [controls["seed"], *shown.outputs],
+        show_progress="hidden",
+        concurrency_limit=None,
+        api_visibility="private",
+    )
+    shown.connect(event, state)
+    use.click(lambda said: said, phonemes, controls["text"], api_visibility="private", queue=False)
+    connect_seed(state, controls["seed"], dice, new_seed, shown.cards)
+    connect_stop(stop, state, shown.line)
