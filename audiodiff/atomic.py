@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all: written beside their place, renamed into it when complete.
+"""Files and folders that appear whole or not at all: written next to their place, renamed into it when complete.
 
 A temporary file is locked while its writer lives. The lock goes with the process, however it ends, so whoever writes
 into a folder next can tell what dead runs left there, and removes it.

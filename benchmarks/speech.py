@@ -31,7 +31,7 @@ from audiodiff.atomic import atomic_file
 from audiodiff.cli.progress import progress_bar
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.inputs import MissingPackageError, resampled
-from audiodiff.models.find import find_checkpoint, find_vocoder, public_name
+from audiodiff.models.find import find_checkpoint, find_vocoder, public_name, read_model_config
 from audiodiff.signal.audio_io import write_audio
 from benchmarks.speech_measures import contour_correlation
 from benchmarks.speech_report import report
@@ -204,6 +204,9 @@ def main(config: Config) -> Path:
     if config.voice is not None:
         models = open_voice(config.voice).identity
         identity = {model.role: {"name": model.name, "sha256": model.weights_sha256} for model in models}
+        # Other settings are another voice as far as scores go.
+        metadata = read_model_config(find_checkpoint(config.voice))["metadata"]
+        identity[models[0].role]["settings"] = metadata.get("sampling", {})
     config.output.mkdir(parents=True, exist_ok=True)
     text = ""
     for part in config.parts:

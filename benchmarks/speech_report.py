@@ -210,7 +210,12 @@ def targets_table(record: Mapping[str, Any], scores: Rows) -> str:
 
 def report(record: Mapping[str, Any], scores: Rows) -> str:
     """All tables."""
-    models = ", ".join(f"{role} {model['name']} ({model['sha256'][:12]})" for role, model in record["models"].items())
+    models = ", ".join(
+        f"{role} {model['name']} ({model['sha256'][:12]}"
+        + "".join(f", {name} {value}" for name, value in model.get("settings", {}).items())
+        + ")"
+        for role, model in record["models"].items()
+    )
     count = len({row.name for row in scores if row.part == "test"})
     parts = [
         "# Speech",

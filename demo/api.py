@@ -42,9 +42,7 @@ def build(state: AppState) -> None:
         if state.models.generator is not None:
             _loop(state)
         _provenance(state)
-        _endpoint(
-            state, "stop", "Stop all that this client has under way.", {}, [gr.Number(label="jobs")], _stopper(state)
-        )
+        _endpoint(state, "stop", "Stop all jobs of this client.", {}, [gr.Number(label="jobs")], _stopper(state))
 
 
 def _endpoint(
@@ -186,7 +184,7 @@ def _loop(state: AppState) -> None:
         )
 
     inputs = _inputs(state, VERBS["generate"])
-    told = "Make clips whose ends lead into their beginnings; returns the files and, as JSON, a report on each."
+    told = "Make loops; returns the files and, as JSON, a report on each."
     inputs = {name: component for name, component in inputs.items() if name not in {"loop", "reference"}}
     _endpoint(state, "loop", told, inputs, _clips(), loop, required=("prompt",))
 
@@ -203,7 +201,7 @@ def _provenance(state: AppState) -> None:
     _endpoint(
         state,
         "inspect",
-        "Return what made a sound file, as JSON.",
+        "Return the provenance record of a sound file, as JSON.",
         {"input": gr.File(label="input")},
         [gr.Textbox(label="provenance")],
         inspect_file,
@@ -211,7 +209,8 @@ def _provenance(state: AppState) -> None:
     _endpoint(
         state,
         "replay",
-        "Make a sound file again from its record, and from the originals if it had any; returns the file and, as JSON, "
+        "Replay a sound file from its provenance record, and from its original inputs if it had any; returns the "
+        "file and, as JSON, "
         "whether it became the same.",
         {"input": gr.File(label="input"), "recording": gr.File(None, label="recording", file_count="multiple")},
         [gr.File(label="sound"), gr.Textbox(label="report")],

@@ -62,13 +62,13 @@ def _heading(state: AppState) -> str:
         said.append(f"**{as_markdown(name)}**: speech from text, {voice.sample_rate / 1000:g} kHz")
     if vocoder is not None:
         rate = f"{vocoder.sample_rate / 1000:g} kHz"
-        said.append(f"**{as_markdown(vocoder.identity.name)}**: recordings made again from their mel, {rate}")
+        said.append(f"**{as_markdown(vocoder.identity.name)}**: recordings resynthesised from their mel, {rate}")
     if upsampler is not None:
         low, high = upsampler.low_rate / 1000, upsampler.sample_rate / 1000
         said.append(
             f"**{as_markdown(upsampler.identity.name)}**: the band that a recording lacks, {low:g} to {high:g} kHz"
         )
-    return f"# {TITLE}\n{'; '.join(said)}. What comes out is synthetic, and its files say so."
+    return f"# {TITLE}\n{'; '.join(said)}. The output is synthetic and marked as such in its files."
 
 
 def _stopper(state: AppState) -> object:

@@ -17,7 +17,7 @@ _FILES = gr.File | gr.Audio
 
 
 def guard(app: gr.Blocks, limits: Limits) -> None:
-    """Let whatever is wrong with a call of a function of the app be told in a sentence, not in the server's log."""
+    """Let whatever is wrong with a call of a function of the app be reported in a sentence, not in the server's log."""
     prepare, process = app.preprocess_data, app.process_api
 
     async def prepare_or_tell(function: Any, inputs: list[Any], *args: Any, **kwargs: Any) -> Any:

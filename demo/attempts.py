@@ -35,5 +35,5 @@ class Attempts:
             self._wrong.popitem(last=False)
 
     def forget(self, who: str) -> None:
-        """Begin anew after the right password."""
+        """Start again after the right password."""
         self._wrong.pop(who, None)

@@ -279,7 +279,7 @@ def check_record(limits: Limits, record: ProvenanceRecord, name: str) -> None:
             )
     audio = record.audio
     if audio.sample_rate < 1 or audio.n_samples * max(1, audio.channels) > seconds * audio.sample_rate:
-        raise AudiodiffError(f"{name} tells of a sound longer than the {seconds:g} s that this demo replays.")
+        raise AudiodiffError(f"{name} records a sound longer than the {seconds:g} s that this demo replays.")
     most_threads = max(32, 4 * (os.cpu_count() or 1))
     if record.machine.threads > most_threads:
         raise AudiodiffError(

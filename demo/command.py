@@ -55,7 +55,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask visitors for a password")
     parser.add_argument("--share", action="store_true", help="also serve it under a public link of gradio.live")
     parser.add_argument("--prompts", type=Path, metavar="FILE", help="library of prompts (default: yours, or none)")
-    limits = parser.add_argument_group("limits of what a visitor may ask for")
+    limits = parser.add_argument_group("limits on what visitors may request")
     for name, (kind, unit, told) in LIMITS.items():
         flag = "--keep-minutes" if name == "keep_minutes" else f"--max-{name.replace('_', '-')}"
         limits.add_argument(flag, dest=f"limit_{name}", type=kind, metavar=unit, help=told)

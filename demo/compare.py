@@ -59,7 +59,7 @@ def build(state: AppState, tab: Comparison) -> None:
             with gr.Row():
                 run = gr.Button(tab.action, variant="primary", min_width=140, elem_id=tab.verb)
                 stop = gr.Button("Stop", variant="stop", min_width=90)
-            example = gr.Button("Take the example", size="sm", elem_id=f"{tab.name}-example")
+            example = gr.Button("Use the example", size="sm", elem_id=f"{tab.name}-example")
             with gr.Accordion("Settings", open=False):
                 fields = tab.fields()
         with gr.Column(scale=3, min_width=320):
@@ -121,7 +121,7 @@ def sampling_fields(limits: Limits, *, steps: int, sampler: str) -> dict[str, gr
 
 
 def sampling_rows(figures: Mapping[str, Any]) -> Rows:
-    """Return what is told of speed, sound and sampling, whatever was made."""
+    """Return the rows about speed, sound and sampling that all kinds share."""
     return [
         ("real-time factor", f"{figures['real_time_factor']:.3f} (below 1 is faster than real time)"),
         ("sound", f"{figures['seconds']:.2f} s at {figures['sample_rate']} Hz, {figures['channels']} channel(s)"),

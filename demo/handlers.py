@@ -99,7 +99,7 @@ class Created:
 
     Attributes:
         clips: those that were finished.
-        stopped: whether it was told to stop before the last.
+        stopped: whether it was stopped before the last.
     """
 
     clips: tuple[ClipResult, ...]
@@ -154,7 +154,7 @@ class ProgressReporter:
         """Report where the work is, unless that was done just now.
 
         Raises:
-            Stopped: the job was told to stop.
+            Stopped: the job was stopped.
         """
         self._job.check()
         now = self._clock()
@@ -331,7 +331,7 @@ def one_turn(
 
     Raises:
         AudiodiffError: it cannot be done, or the user has too many jobs.
-        Stopped: the job was told to stop.
+        Stopped: the job was stopped.
     """
     with state.jobs.admit(user) as job, state.workspace.hold(*held):
         progress = ProgressReporter(job, report)

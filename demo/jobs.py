@@ -1,9 +1,9 @@
 """Who computes when: one at a time, turn by turn, and nobody more than a few jobs at once.
 
 All that touches a model runs in one thread, so that two users never share a network's buffers, and a job of four clips
-lets others in between. A job that is told to stop does so at its next step.
+lets others in between. A job that is stopped ends at its next step.
 
-What needs no model and is done in a moment has a thread of its own, beside the queue. The threads of the page, of which
+What needs no model and is done in a moment has a thread outside the queue. The threads of the page, of which
 there are dozens, compute nothing: each would keep the memory of the longest sound that it ever worked on.
 """
 
@@ -24,7 +24,7 @@ _LOOK_SECONDS = 0.2
 
 
 class Stopped(Exception):
-    """Raised inside a job that was told to stop."""
+    """Raised inside a job that was stopped."""
 
 
 def _always() -> bool:
@@ -60,10 +60,10 @@ class Job:
         self._stop.set()
 
     def check(self) -> None:
-        """Go on, unless told to stop, or nobody listens any more.
+        """Go on, unless stopped, or nobody listens any more.
 
         Raises:
-            Stopped: the job was told to, or nobody listens.
+            Stopped: the job was stopped, or nobody listens.
         """
         if self._stop.is_set() or not self.user.listens():
             raise Stopped
@@ -77,7 +77,7 @@ class Job:
                 it raises gives the turn up.
 
         Raises:
-            Stopped: the job was told to stop, before or during its turn.
+            Stopped: the job was stopped, before or during its turn.
         """
         self.check()
         future = self._jobs.submit(work)
@@ -113,7 +113,7 @@ class Jobs:
         self._running: list[Job] = []
         self._turns: list[Future[Any]] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="audiodiff-demo-compute")
-        self._beside = ThreadPoolExecutor(1, thread_name_prefix="audiodiff-demo-beside")
+        self._off_queue = ThreadPoolExecutor(1, thread_name_prefix="audiodiff-demo-off-queue")
 
     @contextmanager
     def admit(self, user: User | str) -> Iterator[Job]:
@@ -157,11 +157,11 @@ class Jobs:
         for job in running:
             job.stop()
         self._thread.shutdown(wait=True, cancel_futures=True)
-        self._beside.shutdown(wait=True, cancel_futures=True)
+        self._off_queue.shutdown(wait=True, cancel_futures=True)
 
-    def beside(self, work: Callable[[], Result]) -> Result:
+    def off_queue(self, work: Callable[[], Result]) -> Result:
         """Call `work`, which needs no model and takes a moment, without waiting for any turn."""
-        return self._beside.submit(work).result()
+        return self._off_queue.submit(work).result()
 
     def submit(self, work: Callable[[], Result]) -> "Future[Result]":
         """Queue a turn."""

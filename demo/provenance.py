@@ -1,4 +1,4 @@
-"""What is told of a file, and making it again, as plain functions like those of `handlers`."""
+"""Provenance of a file and its replay, as plain functions like those of `handlers`."""
 
 import json
 import shutil
@@ -75,13 +75,13 @@ class Replayed:
 
 
 def inspect(state: AppState, *, input: str | Path | None) -> Inspected:
-    """Read the record of a sound file, or of the JSON beside one.
+    """Read the record of a sound file, or of the JSON next to one.
 
     Raises:
         AudiodiffError: the file cannot be used, or has a damaged record.
     """
     path = _upload(state, input)
-    return state.jobs.beside(lambda: _inspected(path))
+    return state.jobs.off_queue(lambda: _inspected(path))
 
 
 def _inspected(path: Path) -> Inspected:
@@ -118,12 +118,12 @@ def replay(
         state: the demo.
         report: called with what there is to show.
         user: who asks.
-        input: a sound file with a record, or the JSON beside one.
+        input: a sound file with a provenance record, or the JSON next to one.
         recording: the file or files that went in, where the record names any.
 
     Raises:
         AudiodiffError: there is no record, or one that cannot be replayed here.
-        Stopped: the job was told to stop.
+        Stopped: the job was stopped.
     """
     source = _upload(state, input)
     record = read_provenance(source)
@@ -212,7 +212,7 @@ def _originals(
 
 
 def _upload(state: AppState, path: str | Path | None) -> Path:
-    """Return an upload that may also be the JSON beside a sound."""
+    """Return an upload that may also be the JSON next to a sound."""
     if path is not None and Path(path).suffix.lower() == ".json":
         return checks.check_size(state.limits, path)
     return checks.check_upload(state.limits, path)

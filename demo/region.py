@@ -1,4 +1,4 @@
-"""The picture of a clip on which a region is drawn with the mouse or a finger; the field for text beside it rules."""
+"""The picture of a clip on which a region is drawn with the mouse or a finger; the field for text next to it rules."""
 
 import base64
 import io
@@ -82,5 +82,5 @@ def drawn(state: AppState, path: str | Path | None) -> str:
     return (
         f'<div class="ad-region" data-seconds="{seconds:.4f}">'
         f'<img src="data:image/jpeg;base64,{source}" alt="the clip, {seconds:.1f} s" draggable="false"></div>'
-        '<p class="ad-notes">Drag over what is to be made anew; with Shift, over more than one part.</p>'
+        '<p class="ad-notes">Drag over what to replace; hold Shift to add regions.</p>'
     )

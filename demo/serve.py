@@ -108,7 +108,7 @@ def serve(
 def prepare_beats(models: Models) -> None:
     """Compile what edits need to find beats, so that the first visitor does not wait for it."""
     if models.generator is not None and models.generator.model.config.beats:
-        with suppress(AudiodiffError):  # whoever asks for beats is told what is missing
+        with suppress(AudiodiffError):  # who asks for beats gets an error that says what is missing
             warm_up()
 
 

@@ -92,7 +92,7 @@ def build(state: AppState) -> CreateTab:
             # Not one of the controls: what is kept with a prompt is no recording.
             with gr.Accordion("Sound like a recording", open=False, visible=_takes_reference(state)):
                 reference = gr.Audio(
-                    label="Its sound and style; the prompt may be empty",
+                    label="Reference recording; the prompt may be empty",
                     sources=["upload", "microphone"],
                     type="filepath",
                     buttons=[],

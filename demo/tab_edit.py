@@ -31,7 +31,7 @@ class Edit:
 
     Attributes:
         run: the button.
-        stop: the button beside it.
+        stop: the button next to it.
         fields: its own fields, by the names of the command line's arguments.
         work: what it does.
     """
@@ -53,7 +53,7 @@ def build(state: AppState, tabs: gr.Tabs, create: Cards) -> None:
             )
             shared["prompt"] = gr.Textbox(
                 label="Prompt",
-                info="A clip of ours brings its own. Without any, the clip alone tells what fits.",
+                info="A clip by audiodiff brings its own. Without a prompt, the model follows the clip alone.",
                 lines=2,
                 max_lines=6,
                 max_length=limits.prompt_chars,
@@ -70,7 +70,7 @@ def build(state: AppState, tabs: gr.Tabs, create: Cards) -> None:
             with gr.Accordion("Settings", open=False):
                 shared |= sampling_fields(state)
         with gr.Column(scale=3, min_width=320):
-            shown = cards.build("edit", hint="Clips appear here; their button Edit takes one up again.")
+            shown = cards.build("edit", hint="Clips appear here; the button Edit opens one.")
 
     for way in ways:
         event = way.run.click(
@@ -158,7 +158,7 @@ def _inpaint(state: AppState, clip: gr.Audio) -> Edit:
         region = gr.Textbox(
             label="Region",
             placeholder="2:4",
-            info="start:stop in seconds; several are parted by spaces. The rest is kept as it is.",
+            info="start:stop in seconds; separate several by spaces. The rest is kept.",
             elem_id="edit-region",
         )
         strength = _strength(1.0, "how much is new there")
@@ -179,7 +179,7 @@ def _extend(state: AppState) -> Edit:
     longest = state.limits.seconds
     with gr.Tab("Extend"):
         seconds = gr.Slider(0.5, longest, value=min(5.0, longest), step=0.5, label="Seconds", info="more of it")
-        before = gr.Checkbox(False, label="Lead into the clip instead of going on", container=False)
+        before = gr.Checkbox(False, label="Extend at the beginning", container=False)
         run, stop = _buttons("Extend")
 
     return Edit(run, stop, {"seconds": seconds, "before": before}, _worker(state, "extend"))

@@ -17,28 +17,28 @@ from .widgets import as_error, connect_stop, guarded, headline, side, status, ta
 def build(state: AppState, create: CreateTab | None, tabs: gr.Tabs) -> None:
     """Lay the tab out and connect it."""
     endings = sorted({*AUDIO_EXTENSIONS, ".json"})
-    gr.Markdown("Every file that audiodiff writes tells how it was made. Drop one, or the `.json` beside one.")
+    gr.Markdown("Every file that audiodiff writes has a provenance record. Drop one here, or the `.json` next to one.")
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             given = gr.File(label="File", file_types=endings, type="filepath", height=160, elem_id="inspect-input")
             recording = gr.File(
-                label="What it was made from, if from files",
+                label="Original inputs, if any",
                 file_count="multiple",
                 file_types=[*endings, ".npy"],
                 elem_id="inspect-originals",
                 height=160,
             )
             with gr.Row():
-                again = gr.Button("Make it again", variant="primary", min_width=130, elem_id="replay")
+                again = gr.Button("Replay", variant="primary", min_width=130, elem_id="replay")
                 stop = gr.Button("Stop", variant="stop", min_width=90)
-            reuse = gr.Button("Take its settings to Create", size="sm", visible=create is not None)
+            reuse = gr.Button("Use its settings in Create", size="sm", visible=create is not None)
         with gr.Column(scale=3, min_width=320):
             line = gr.HTML(status(), elem_id="inspect-status")
             told = gr.HTML("", elem_id="provenance")
             with gr.Row():
-                first, second = side("The file", download=True), side("Made again", download=True)
+                first, second = side("The file", download=True), side("Replayed", download=True)
             with gr.Accordion("As JSON", open=False):
-                document = gr.Code("", language="json", label="ProvenanceRecord", interactive=False, max_lines=30)
+                document = gr.Code("", language="json", label="Provenance record", interactive=False, max_lines=30)
 
     @guarded
     def inspect(path: str | None) -> list[Any]:

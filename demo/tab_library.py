@@ -45,7 +45,7 @@ def _saved(state: AppState, create: CreateTab, tabs: gr.Tabs) -> None:
             gr.Markdown("Save what is in **Create** now: prompt, settings and seed.")
             name = gr.Textbox(label="Name", max_length=100)
             new_tags = gr.Textbox(label="Tags", placeholder="calm, piano")
-            replace = gr.Checkbox(False, label="In the place of another prompt of that name")
+            replace = gr.Checkbox(False, label="Replace a prompt of the same name")
             save = gr.Button("Save", elem_id="save-prompt")
             said = gr.Markdown("", elem_id="library-said")
 
@@ -90,7 +90,7 @@ def _words(state: AppState, create: CreateTab) -> None:
     gr.Markdown(
         "### Words that the model knows\nThey were in the captions it was trained on. A click puts one into the prompt."
         if state.models.words
-        else "The model does not tell which words it knows."
+        else "The model does not list the words it knows."
     )
     prompt = create.controls["prompt"]
     for kind, words in state.models.words.items():

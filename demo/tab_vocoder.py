@@ -47,7 +47,7 @@ def build(state: AppState) -> None:
 
 def _rows(figures: Mapping[str, Any]) -> Rows:
     distance = figures["log_mel_l1"]
-    told = "too short to tell" if distance is None else f"{distance:.3f} (natural log; lower is closer)"
+    told = "too short to measure" if distance is None else f"{distance:.3f} (natural log; lower is closer)"
     silence = "silence in, nothing above -80 dBFS, so silence came out"
     return [("log-mel L1", told), *sampling_rows(figures), *note_rows(figures, silence=silence)]
 

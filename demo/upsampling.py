@@ -49,12 +49,12 @@ def upsample(
         seed: seed of the noise.
         precision: what the network computes in.
         augmentation: noise on the condition, 0 to what the model has learnt; its recommendation when `None`.
-        replace: make the upper band anew even if the input has one.
+        replace: replace the upper band even if the input has one.
         format: of the file to write.
 
     Raises:
         AudiodiffError: an argument is out of range, the upload cannot be used, or the user has too many jobs.
-        Stopped: the job was told to stop.
+        Stopped: the job was stopped.
     """
     synthesizer = state.models.require_upsampler()
     limits = state.limits
@@ -118,4 +118,4 @@ def take_example(state: AppState) -> Path:
         write_audio(target, narrow.numpy(), low_rate)
         return target
 
-    return state.jobs.beside(work)
+    return state.jobs.off_queue(work)

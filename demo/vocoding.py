@@ -53,7 +53,7 @@ def vocode(
 
     Raises:
         AudiodiffError: an argument is out of range, the upload cannot be used, or the user has too many jobs.
-        Stopped: the job was told to stop.
+        Stopped: the job was stopped.
     """
     synthesizer = state.models.require_vocoder()
     limits, spec = state.limits, synthesizer.mel_spec

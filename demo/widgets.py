@@ -128,7 +128,7 @@ def picture(label: str) -> gr.Image:
 
 
 def side(label: str, *, download: bool = False) -> tuple[gr.Image, gr.Audio]:
-    """Return places for the picture of a sound and for its player, to stand beside another."""
+    """Return places for the picture of a sound and for its player, to stand next to another."""
     with gr.Column(min_width=280, elem_classes="ad-card"):
         drawn = picture(label)
         player = gr.Audio(label=label, type="filepath", interactive=False, buttons=["download"] if download else [])

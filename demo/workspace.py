@@ -137,7 +137,7 @@ class Workspace:
     def _sweep_on(self) -> None:
         while not self._ended.wait(min(SWEEP_SECONDS, self._keep_seconds)):
             self.sweep()
-            with contextlib.suppress(AudiodiffError):  # whoever writes next is told
+            with contextlib.suppress(AudiodiffError):  # the next write reports it
                 self.make_room()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Captions for a folder of music that has none: what can be heard in each clip, written to `metadata.csv`."""
+"""Captions for a folder of music that has none: what each clip sounds like, written to `metadata.csv`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -36,7 +36,7 @@ COLUMNS = (
     "loudness",
     "density",
 )
-"""What a table that is written anew has; further columns of one that exists are kept."""
+"""Columns of a new table; further columns of one that exists are kept."""
 
 LONGEST = 60.0
 """Of a longer recording (s) the middle is listened to."""
@@ -81,11 +81,11 @@ def caption_folder(folder: str | Path, *, on_clip: Callable[[int, int], None] | 
     """Fill in what a folder's `metadata.csv` does not say: captions, genre, instruments, mood, tempo and key.
 
     Values that are there stay, and rows with `label_source` "exact" are not touched. Clips that have been listened to
-    (`density` is filled in) are not heard again, so that a run that was stopped goes on, and edits stay.
+    (`density` is filled in) are not analysed again, so that a run that was stopped goes on, and edits stay.
 
     Args:
         folder: sound files, with or without a `metadata.csv`.
-        on_clip: told about progress: clips done, clips in all.
+        on_clip: called with the progress: clips done, clips in all.
 
     Raises:
         AudiodiffError: no such folder, nothing in it, a table that cannot be read or written, or librosa is missing.
@@ -135,7 +135,7 @@ def _taggers() -> tuple[tuple[MusicnnVGG, ...], str]:
 
 
 def listen(path: Path, taggers: tuple[MusicnnVGG, ...]) -> ClipTraits:
-    """Hear what can be told for sure of a recording, by its middle if it is long.
+    """Analyse what is sure about a recording, by its middle if it is long.
 
     Raises:
         AudiodiffError: it cannot be read, or librosa is missing.
@@ -177,7 +177,7 @@ def _middle(path: Path, rate: int) -> npt.NDArray[np.float32]:
 
 
 def _fill(row: dict[str, str], traits: ClipTraits) -> None:
-    """Write what was heard into the empty columns of a row."""
+    """Write the traits into the empty columns of a row."""
     texts = iter(text for text in captions(traits, row["file_name"]) if text != row.get("text"))
     values = {
         **{name: next(texts, "") for name in COLUMNS if name.startswith("text") and not row.get(name)},

@@ -1,4 +1,4 @@
-"""What was heard in a clip, in words: several phrasings, some of them as people ask for music."""
+"""Captions for the traits of a clip: several phrasings, some of them as people request music."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -234,7 +234,7 @@ def captions(traits: ClipTraits, name: str) -> tuple[str, ...]:
     """Return captions: a full one, tags, a sentence, a short one, and two of what people say.
 
     Args:
-        heard: what is known of the clip.
+        traits: what is known of the clip.
         name: of its file; it chooses the wordings, so that they are the same every time.
     """
     rng = Random(f"audiodiff caption {name}")

@@ -58,7 +58,7 @@ class Encoding(NamedTuple):
         corpus: layout of the corpus.
         text_encoder: name of the text encoder.
         numbers, classes: what the model can be asked for.
-        beats: whether it is told where the beats are.
+        beats: whether it is conditioned on beats.
     """
 
     corpus: CorpusName
@@ -123,8 +123,8 @@ def encode_corpus(
         beats: whether the beats of clips of known tempo are wanted.
         cache: where decoded audio and text states are kept; empty for the user's cache folder.
         device: where the autoencoder runs.
-        on_clip: told about progress, in recordings.
-        on_skip: told what is left out, and why.
+        on_clip: called with the progress, in recordings.
+        on_skip: called with what is left out, and why.
 
     Returns:
         Clips in the shards by split.

@@ -1,4 +1,4 @@
-"""Crops of latents with gaps: what a model is told of an item that it has to complete."""
+"""Crops of latents with gaps: the condition of an item that a model has to complete."""
 
 import torch
 from torch import Tensor

@@ -134,7 +134,7 @@ def model_with_loss(model: MelLatent, data: LatentDataset, config: Config, devic
     """Return the one who trains: crops of latents are mixed with noise, and the model says what they were.
 
     Conditions are withheld at random: everything (for guidance), the text, or single numbers and classes. Some items
-    are told their latents but for a gap.
+    are conditioned on their latents but for a gap.
     """
     batch_size, settings = config.train.batch_size, config.data
 
@@ -217,7 +217,7 @@ def validation_loss(
 
 
 def copy_vocoder(source: Path, target: Path) -> None:
-    """Put a vocoder's checkpoint beside the model, once.
+    """Put a vocoder's checkpoint next to the model, once.
 
     Raises:
         AudiodiffError: it is not a vocoder, or cannot be copied.

@@ -31,9 +31,9 @@ class DataConfig:
         drop_all: share of items trained without any condition, for guidance.
         drop_text: share of the others trained without text.
         drop_number: share of numbers, and of classes, that are withheld, so that they can be left out.
-        drop_beats: share of items that are not told where their beats are.
-        complete: share of items that are told their latents but for a gap, if the model can be (`model.known`).
-        complete_alone: share of these that are told nothing else.
+        drop_beats: share of items without their beats.
+        complete: share of items conditioned on their latents but for a gap, if the model takes it (`model.known`).
+        complete_alone: share of these without any other condition.
     """
 
     folder: str = ""
@@ -73,7 +73,7 @@ class Config(RunSettings):
     Attributes:
         times: the quantile function of training times (`audiodiff.diffusion.times.QUANTILES`).
         autoencoder: checkpoint of the autoencoder that made the shards, or of a latent model that has it.
-        vocoder: checkpoint of a vocoder for its mel, or of a latent model that has one, put beside the model; empty to
+        vocoder: checkpoint of a vocoder for its mel, or of a latent model that has one, put next to the model; empty to
             leave that to Griffin-Lim.
     """
 

@@ -1,4 +1,4 @@
-"""The shards that a latent model learns from: where they are, whether they fit, and what is told of them."""
+"""The shards that a latent model learns from: where they are, whether they fit, and their description."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,7 +32,7 @@ def open_shards(config: Config, split: str) -> LatentDataset:
 
 
 def unknown_to(data: LatentDataset, config: Config) -> str:
-    """What the model could be told but the shards do not know; empty if they know it all."""
+    """What the model could be conditioned on but the shards lack; empty if they have it all."""
     without = sum(not clip.texts for clip in data.clips)
     found = [f"{without} of {len(data)} clips have no caption"] if without else []
     if config.model.beats and not any(clip.beats for clip in data.clips):
@@ -44,7 +44,7 @@ def shard_folders(config: Config, split: str) -> list[str]:
     """Where the shards of a split are: a folder or URL for each part of `data.folder`.
 
     A part that names shards of the training split, as in `shards/train/shard-{000000..000009}.tar`, stands for these;
-    the other splits are then those beside it.
+    the other splits are then those next to it.
     """
     places = []
     for part in (part.strip().rstrip("/") for part in config.data.folder.split(",") if part.strip()):

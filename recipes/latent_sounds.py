@@ -51,7 +51,7 @@ def show_sounds(folder: Path, data: LatentDataset, config: Config, *, device: st
         data: the clips of the validation split.
         config: of the run.
         device: where to generate.
-        board: where it goes; what could not be generated is told there, and is no reason to stop training.
+        board: where it goes; what could not be generated is reported there, and is no reason to stop training.
         step: of the training.
     """
     generator = load_generator(folder, device=device)

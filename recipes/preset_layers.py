@@ -131,9 +131,9 @@ SOURCE = {"name": "source", "values": ("rendered", "recorded")}
 
 MUSIC = COMMON | {
     "model.autoencoder": MUSIC_CODEC,
-    # A model that is told a tempo only as a number takes many more hours to learn what a beat is.
+    # A model that gets a tempo only as a number takes many more hours to learn what a beat is.
     "model.beats": True,
-    # What is told nothing but the noisy state fills gaps with another piece.
+    # A model conditioned on nothing but the noisy state fills gaps with another piece.
     "model.known": True,
     # The states of text encoders hardly tell F# from G.
     "model.classes": (SOURCE, {"name": "key", "values": KEYS}),

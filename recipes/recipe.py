@@ -198,7 +198,7 @@ class Recipe(Generic[C]):
         Args:
             config: the settings.
             corpus: a description of the corpus.
-            keep: settings to tell beside those of the loop and of the data.
+            keep: settings to report next to those of the loop and of the data.
             find: returns the folder that the name of a checkpoint stands for.
             checkpoints: whose weights the run starts from or contains, by the setting that names them.
 

@@ -24,7 +24,7 @@ BEST_FOLDER = "best"
 """Where the run folder keeps the checkpoint of the lowest validation figure."""
 
 _MEASURED_STEPS = 3
-"""Steps after which time and memory are told: the first ones allocate and compile."""
+"""Steps after which time and memory are reported: the first ones allocate and compile."""
 
 Export = Callable[[nn.Module, Path, Mapping[str, Any]], None]
 """Writes the averaged model as a checkpoint: model, folder, what to add to the metadata."""

@@ -1,7 +1,7 @@
 """Training an upsampler, the second stage of a cascade: the settings, and the run from corpus to checkpoint.
 
 The upper band of a crop is mixed with noise at a random time, the lower band with a little noise of a level that the
-model is told, and the model says what the upper band was.
+model gets, and the model says what the upper band was.
 """
 
 from collections.abc import Mapping

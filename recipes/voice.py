@@ -22,7 +22,7 @@ from audiodiff.diffusion.times import logit_normal_quantile, stratified_uniform
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import load_checkpoint, save_checkpoint
 from audiodiff.models.config import dataclass_to_dict, model_config_to_dict
-from audiodiff.models.find import find_checkpoint
+from audiodiff.models.find import PHONE_MODEL_FILE, find_checkpoint
 from audiodiff.models.voice import Draws, Voice, VoiceConfig
 from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
@@ -44,8 +44,8 @@ class VoiceSampling(PlainSampling):
         vocoder_steps: sampling steps of the vocoder.
     """
 
-    variation: float = 0.9
-    rhythm: float = 0.4
+    variation: float = 0.8
+    rhythm: float = 0.15
     texture: float = 0.3
     vocoder_steps: int = 4
 
@@ -146,6 +146,7 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
     def export(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
         assert isinstance(averaged, Voice)
         save_checkpoint(folder, averaged, {**metadata, **facts}, dtype=torch.float16)
+        train_set.clips.aligner.save(folder / PHONE_MODEL_FILE)  # for `align` and `respeak`
 
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, Voice)

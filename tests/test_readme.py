@@ -11,6 +11,7 @@ import soundfile
 
 from audiodiff.cli.commands import COMMANDS, registered
 from audiodiff.cli.main import build_parser, main
+from audiodiff.synthesis.verbs import VERBS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -36,7 +37,7 @@ def test_every_command_parses() -> None:
         if words[0] == "train":
             continue  # reads its presets and overrides itself: tests/recipes/commands/test_train.py
         build_parser().parse_args(words)
-        assert words[0] in COMMANDS.keys() | registered().keys()
+        assert words[0] in COMMANDS.keys() | VERBS.keys() | registered().keys()
 
 
 def test_linked_files_exist() -> None:

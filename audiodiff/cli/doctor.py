@@ -95,7 +95,7 @@ def _model(name: str) -> str:
     started = time.perf_counter()
     model = load(name)
     loaded = time.perf_counter() - started
-    # A latent model is heard through its vocoder: to make a whole clip would take many times as long.
+    # Of a latent model the vocoder is timed: a whole clip would take many times as long.
     synthesizer: Any = getattr(model, "vocoder", model)
     rate = synthesizer.sample_rate
     noise = np.random.default_rng(0).standard_normal(4 * rate).astype(np.float32) * 0.05

@@ -21,7 +21,7 @@ def add_parser(subparsers: Any) -> None:
         help="score a vocoder or a music model on recordings",
         description="A vocoder copies the recordings, and the copies are scored: PESQ, STOI, DistillMOS, spectral and "
         "pitch distances, real-time factor and memory, each with a 95 % interval (needs the extra `eval`). A music "
-        "model makes clips for the prompts of held-out recordings, which are scored beside the recordings: distances "
+        "model makes clips for the prompts of held-out recordings, which are scored next to the recordings: distances "
         "of embeddings, instrument family, tempo, key, levels, and whether they are copies of training recordings. "
         "Embeddings whose packages are not installed are left out, and the report says how to install them.",
     )

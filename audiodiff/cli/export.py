@@ -1,12 +1,14 @@
 """`audiodiff export`: a trained run or foreign weights as a checkpoint to hand on."""
 
 import argparse
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiodiff.atomic import atomic_folder
 from audiodiff.cli.output import tell
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.find import PHONE_MODEL_FILE
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +19,7 @@ def add_parser(subparsers: Any) -> None:
     """Add the command to the command line."""
     parser = subparsers.add_parser(
         "export",
-        help="write a checkpoint to hand on: smaller, or converted from lmnt's DiffWave",
+        help="write a checkpoint to share: smaller, or converted from lmnt's DiffWave",
         description=(
             "Write a checkpoint folder from a run folder (inference weights only, no training state; a latent model "
             "with its vocoder) or from the "
@@ -73,6 +75,8 @@ def _copy(source: Path, target: Path, dtype: "torch.dtype", *kinds: str) -> "nn.
     parts = {part: kind for part, kind in KINDS[config["kind"]].parts.items() if (source / part).is_dir()}
     model = load_checkpoint(source, nn.Module)
     save_checkpoint(target, model, config["metadata"], dtype=dtype)
+    if (source / PHONE_MODEL_FILE).is_file():
+        shutil.copyfile(source / PHONE_MODEL_FILE, target / PHONE_MODEL_FILE)
     for part, kind in parts.items():
         _copy(source / part, target / part, dtype, kind)
     return model

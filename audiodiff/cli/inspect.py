@@ -22,11 +22,11 @@ def add_parser(subparsers: Any) -> None:
         "inspect",
         help="print what made a sound file, or what a model is",
         description=(
-            "Print the record that audiodiff keeps in the files it writes: model, prompt, seed, settings, input. "
-            "A file from elsewhere is told from its header; a model, from its card."
+            "Print the provenance record that audiodiff writes into its files: model, prompt, seed, settings, input. "
+            "Of other files it prints the header; of a model, the card."
         ),
     )
-    parser.add_argument("input", help="sound file, the .json beside one, or a model (folder, or name in the package)")
+    parser.add_argument("input", help="sound file, the .json next to one, or a model (folder, or name in the package)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -167,7 +167,7 @@ def _print_model(folder: Path, *, as_json: bool) -> None:
     tell(f"{folder}: a model of kind {config.get('kind', 'unknown')}" + (f", {described}" if described else ""))
     stated, weights = config.get("weights_sha256"), folder / "model.safetensors"
     if weights.is_file() and isinstance(stated, str):
-        said = "as config.json says" if file_sha256(weights) == stated else "NOT those that config.json tells of"
+        said = "as config.json says" if file_sha256(weights) == stated else "NOT those named in config.json"
         tell(f"  weights   {weights.stat().st_size / 2**20:.1f} MiB, sha256 {stated[:12]}, {said}")
     tell(f"  written   by audiodiff {config.get('audiodiff_version', '(unknown)')}")
     card = folder / "MODEL_CARD.md"

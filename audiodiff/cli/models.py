@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _licences(metadata: dict[str, Any]) -> list[str]:
-    """Return the licences of what a model has heard, those of the weights that it started from among them."""
+    """Return the licences of what a model was trained on, those of the weights that it started from among them."""
     found = set(metadata.get("corpus", {}).get("licences", []))
     origins = list(metadata.get("origins", {}).values())
     while origins:

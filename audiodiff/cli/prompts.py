@@ -63,10 +63,10 @@ def add_parser(subparsers: Any) -> None:
     imported = actions.add_parser("import", help="take in the prompts of such a file")
     imported.add_argument("file", type=Path)
     conflict = imported.add_mutually_exclusive_group()
-    conflict.add_argument("--skip", action="store_true", help="keep ours where a name is taken")
-    conflict.add_argument("--replace", action="store_true", help="take theirs where a name is taken")
+    conflict.add_argument("--skip", action="store_true", help="keep the present prompt where a name is taken")
+    conflict.add_argument("--replace", action="store_true", help="take the imported prompt where a name is taken")
 
-    words = actions.add_parser("words", help="the words that a model heard in training")
+    words = actions.add_parser("words", help="the words that a model was trained on")
     words.add_argument("--model", default="music", help="name, folder or hf:ORG/NAME (default: music)")
     words.add_argument("--json", action="store_true", help="print JSON")
 
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     elif args.action == "import":
         policy: library.OnConflict = "replace" if args.replace else "skip" if args.skip else "refuse"
         came, skipped = library.import_prompts(args.file, on_conflict=policy)
-        tell(f"{_count(came)} came in" + (f", {skipped} skipped whose names are taken" if skipped else ""))
+        tell(f"{_count(came)} imported" + (f", {skipped} skipped whose names are taken" if skipped else ""))
     else:
         _print_words(args.model, as_json=args.json)
     return 0

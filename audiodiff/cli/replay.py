@@ -19,7 +19,7 @@ def add_parser(subparsers: Any) -> None:
             "samples are identical, 1 if they are not, 2 if something needed is missing or another."
         ),
     )
-    parser.add_argument("input", type=Path, help="sound file with a record, or the .json beside one")
+    parser.add_argument("input", type=Path, help="sound file with a provenance record, or the .json next to one")
     parser.add_argument("-o", "--output", type=Path, required=True, help="file to write: .wav, .flac or .ogg")
     parser.add_argument(
         "--model", help="name, folder or hf:ORG/NAME (default: the recorded one, if it is in the package)"
@@ -29,7 +29,7 @@ def add_parser(subparsers: Any) -> None:
         dest="recording",
         type=Path,
         metavar="ORIGINAL",
-        help="what went in, or its folder (default: looked for beside it)",
+        help="the original input, or its folder (default: the folder of the file)",
     )
     parser.add_argument("--device", default="auto", help="auto (the recorded one), cpu, cuda or mps (default: auto)")
 
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         )
     audio = report.again.audio
     if report.identical:
-        what = f"the samples that {args.input} tells of" if report.untouched is False else args.input
+        what = f"the recorded samples of {args.input}" if report.untouched is False else args.input
         tell(f"{report.path}: identical to {what}, {audio.n_samples} samples at {audio.sample_rate} Hz")
     else:
         tell(f"{report.path}: not identical to {args.input}; {'; '.join(report.reasons)}")

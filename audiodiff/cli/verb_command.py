@@ -36,8 +36,10 @@ class VerbCommand:
         said += f" (default: {verb.output})" if verb.output else ""
         parser.add_argument("-o", "--output", type=Path, required=not verb.output, help=said)
         add_arguments(parser, verb)
-        parser.add_argument("--no-provenance", action="store_true", help="do not keep in the file what made it")
-        parser.add_argument("--sidecar", action="store_true", help="also write what made it beside the file, as .json")
+        parser.add_argument("--no-provenance", action="store_true", help="write no provenance record into the file")
+        parser.add_argument(
+            "--sidecar", action="store_true", help="also write the provenance record as .json next to the file"
+        )
         if verb.model:
             said = f"name, checkpoint folder or hf:ORG/NAME (default: {verb.model})"
             flag = verb.model_option
@@ -121,6 +123,6 @@ class VerbCommand:
         targets = [base.with_name(f"{base.stem}-{name}{base.suffix}") if names[1:] else base for name in names]
         for target in targets:
             if output is None and target.exists():
-                raise AudiodiffError(f"{target} exists; say with -o what to write.")
+                raise AudiodiffError(f"{target} exists; choose another output with -o.")
             check_output(None, target)
         return targets

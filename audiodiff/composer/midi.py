@@ -59,7 +59,7 @@ def _part_events(part: Part, channel: int, end: int) -> list[tuple[int, bytes]]:
                 continue  # a key can be struck only once at a time
             if start >= end:
                 break
-            # The key is free again before it is struck anew, or the old note's end would silence the new one.
+            # The key is free again before it is struck again, or the old note's end would silence the new one.
             stop = release if following is None else min(release, following)
             events.append((start, _ON, bytes((0x90 | channel, pitch, velocity))))
             events.append((stop, _OFF, bytes((0x80 | channel, pitch, 64))))

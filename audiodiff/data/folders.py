@@ -24,7 +24,7 @@ _OTHER_NAMES = {
 """Columns that other tools have where a table here has `text` or `split`."""
 
 _BESIDE = frozenset({".txt", ".lab", ".caption", ".json"})
-"""Extensions of captions beside their clips; only .txt is read."""
+"""Extensions of captions next to their clips; only .txt is read."""
 
 
 def walk(root: Path) -> tuple[list[Path], list[Path]]:
@@ -60,7 +60,7 @@ def folder_listing(root: str | Path, split: str | None = None) -> Listing:
 
     With a `metadata.csv` its rows are the clips: `file_name` relative to the folder, optional `text`, `split`,
     `speaker`, `licence` (or `license`); other columns go to `extra`. A `metadata.csv` of `id|text` or `id|text|text`
-    beside a folder `wavs`, as LJSpeech has it, names `wavs/id.wav`. Without a table every sound file below the folder
+    next to a folder `wavs`, as LJSpeech has it, names `wavs/id.wav`. Without a table every sound file below the folder
     is a clip, with `split` from a path part named train, valid(ation), dev or test, and `text` from a `.txt` file of
     the same name.
 
@@ -217,7 +217,7 @@ def _left_out(root: Path, files: list[Path], closed: list[Path], items: list[Aud
         and Path(os.path.normpath(path)).with_suffix("") in stems
         and path not in tables
     ]
-    note(beside, f"files beside clips, since captions are taken from {source}")
+    note(beside, f"files next to clips, since captions are taken from {source}")
     note([path for path in closed if path != root], "folders that may not be read")
     if root in closed:
         notes.append(f"{root}, which may not be read")

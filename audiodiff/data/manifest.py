@@ -20,7 +20,7 @@ _COUNTS = ("sample_rate", "n_samples")
 
 def _line(item: AudioItem, folder: Path) -> str:
     path = item.path.resolve()
-    # Clips beside the manifest move with it.
+    # Clips next to the manifest move with it.
     shown = path.relative_to(folder) if path.is_relative_to(folder) else path
     values: dict[str, Any] = {"path": path_text(shown)}
     values.update({name: getattr(item, name) for name in (*_TEXTS, *_COUNTS)})

@@ -114,7 +114,7 @@ _MUSDB18_VALID = frozenset(
 def musdb18_items(root: str | Path, *, download: bool = False) -> list[AudioItem]:
     """List MUSDB18-HQ: 150 songs, 10 hours, 44.1 kHz stereo; the clips are the mixtures.
 
-    The stems of a song stand beside its mixture; `extra` names those that are there: `stem_vocals` is "vocals.wav".
+    The stems of a song stand next to its mixture; `extra` names those that are there: `stem_vocals` is "vocals.wav".
     Splits are the folders `train` and `test`, with the usual 14 songs of `train` for validation. Licences differ from
     song to song, and the corpus as a whole is for academic use.
 
@@ -214,7 +214,7 @@ def fma_items(root: str | Path, *, download: bool = False, part: str | None = No
     Args:
         root: the folder that holds `fma_metadata` and `fma_small` or another part; or the folder of that part.
         download: refused; see the module.
-        part: which of the parts beside the table to list; None for the largest that is there.
+        part: which of the parts next to the table to list; None for the largest that is there.
     """
     _refuse_download(download, "FMA", "https://github.com/mdeff/fma")
     if part is not None and part not in FMA_PARTS:
@@ -226,7 +226,7 @@ def fma_items(root: str | Path, *, download: bool = False, part: str | None = No
         raise AudiodiffError(f"{root / _FMA_TABLE} does not exist; give the folder that holds fma_metadata.")
     part = part or next((name for name in reversed(FMA_PARTS) if (root / name).is_dir()), FMA_PARTS[0])
     if not (root / part).is_dir():
-        raise AudiodiffError(f"{root / part} does not exist; unpack it beside fma_metadata.")
+        raise AudiodiffError(f"{root / part} does not exist; unpack it next to fma_metadata.")
     # A part holds those below it. The table knows no "full": that is the uncut "large".
     subsets = {name.removeprefix("fma_") for name in FMA_PARTS[: FMA_PARTS.index(part) + 1]}
     items = []

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from audiodiff.atomic import atomic_file
 from audiodiff.errors import AudiodiffError
 from audiodiff.text.phones import CONSONANTS, VOWELS, base
 
@@ -48,7 +49,7 @@ def _cosines(n_mels: int) -> Floats:
 def features(log_mel: npt.NDArray[np.float32], *, slopes: bool = False) -> Floats:
     """Cepstrum `[n_frames, 14]` of a log-mel `[n_mels, n_frames]` (natural logarithm).
 
-    With `slopes` over time beside it, `[n_frames, 28]`. Relative to the level of the clip's loud frames, so that gain
+    With `slopes` over time next to it, `[n_frames, 28]`. Relative to the level of the clip's loud frames, so that gain
     does not matter.
     """
     values = log_mel.astype(np.float64)
@@ -86,7 +87,8 @@ class PhoneModel:
     def save(self, path: str | Path) -> None:
         """Write the model as safetensors."""
         arrays = {"means": self.means.astype(np.float32), "whiteners": self.whiteners.astype(np.float32)}
-        save_file(arrays, path, {"states": " ".join(STATES)})
+        with atomic_file(path) as temporary:
+            save_file(arrays, temporary, {"states": " ".join(STATES)})
 
 
 def load_phone_model(path: str | Path) -> PhoneModel:
@@ -108,7 +110,7 @@ def load_phone_model(path: str | Path) -> PhoneModel:
 def estimate(clips: Sequence[Floats], labels: Sequence[npt.NDArray[np.int64]]) -> PhoneModel:
     """Gaussians from features and the state of each frame.
 
-    A state that no frame has takes after the states beside it in its phoneme, and after all speech where the whole
+    A state that no frame has takes after the states next to it in its phoneme, and after all speech where the whole
     phoneme is missing.
     """
     frames = np.concatenate(list(clips))
@@ -127,7 +129,7 @@ def estimate(clips: Sequence[Floats], labels: Sequence[npt.NDArray[np.int64]]) -
         count = len(values)
         means[index] = values.mean(axis=0) if count else speech.mean(axis=0)
         spread = np.cov(values.T) if count > 2 else general
-        # Silence is alike all over; phonemes borrow from the general spread until they have been heard often enough.
+        # Silence is alike all over; phonemes borrow from the general spread until they are frequent enough.
         mixed = spread if index == 0 and count > size else (count * spread + 0.3 * _POOL * general) / (count + _POOL)
         if count == 0:
             mixed = general

@@ -127,7 +127,7 @@ def _open_folder(output: Path, settings: dict[str, object]) -> None:
             raise AudiodiffError(f"{error} Or remove it and the clips, or choose another output.") from error
         if before != settings:
             raise AudiodiffError(
-                f"{output} was begun with other settings ({_brief(before)}; now {_brief(settings)}); "
+                f"{output} was started with other settings ({_brief(before)}; now {_brief(settings)}); "
                 "give the same ones or choose another output."
             )
     elif any((output / CLIPS_NAME).iterdir()):

@@ -59,7 +59,7 @@ def evaluate(
         measures: names of `audiodiff.metrics.scoring.MEASURES`.
         recordings: add a row for the recordings themselves.
         n_clips: number of clips if `clips` does not know its length, for the progress.
-        details: what to print beside the tables.
+        details: what to print next to the tables.
         on_progress: called after every system and clip.
 
     Raises:

@@ -143,7 +143,7 @@ class Confusion:
 
     Attributes:
         classes: names.
-        counts: `[n_classes, n_classes]`, rows what was asked for, columns what was heard.
+        counts: `[n_classes, n_classes]`, rows what was requested, columns what was recognised.
     """
 
     classes: tuple[str, ...]
@@ -170,7 +170,7 @@ class Confusion:
 
 
 def confusion(asked: Sequence[str], heard: Sequence[str], classes: Sequence[str]) -> Confusion:
-    """Count what was heard for what was asked.
+    """Count what was recognised for what was requested.
 
     Raises:
         AudiodiffError: the two differ in length, or a class is not among `classes`.

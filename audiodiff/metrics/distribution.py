@@ -1,7 +1,7 @@
 """How far apart two sets of points are, and whether one holds copies from the other.
 
 A point is an embedding of a window or a clip (`metrics.embeddings`); a set is an array `[n_points, dim]`. All sums
-are in float64. Distances mean nothing alone: print the distance between two sets of recordings beside them, with as
+are in float64. Distances mean nothing alone: print the distance between two sets of recordings next to them, with as
 many clips in each.
 """
 

@@ -1,7 +1,7 @@
 """Tempo, key and signal health of music, in torch and numpy alone.
 
 Waveforms are mono `[n_samples]` at any sample rate. Tempo and key are estimates: print what the same estimator gets
-right on recordings of known tempo and key beside what it gets right on generated clips.
+right on recordings of known tempo and key next to what it gets right on generated clips.
 """
 
 import math

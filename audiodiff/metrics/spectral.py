@@ -1,7 +1,7 @@
 """Spectral distances between a recording and its copy, at the clip's own sample rate.
 
 All take numpy waveforms `[n_samples]` of equal length and are 0 for identical input. They see every deviation of
-the magnitudes, heard or not, and none of the phase: read them beside the speech measures.
+the magnitudes, heard or not, and none of the phase: read them next to the speech measures.
 """
 
 import math

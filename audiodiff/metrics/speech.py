@@ -58,7 +58,7 @@ def estoi(reference: FloatArray, estimate: FloatArray, sample_rate: int) -> floa
 def distill_mos(waveform: FloatArray, sample_rate: int) -> float:
     """Naturalness of speech on the MOS scale 1 to 5, without a reference (DistillMOS, Stahl and Gamper 2025).
 
-    Only differences on the same clips mean something: print the score of the recordings beside it.
+    Only differences on the same clips mean something: print the score of the recordings next to it.
 
     Raises:
         AudiodiffError: bad array, a clip under 0.5 s, or the package `distillmos` is missing.

@@ -1,4 +1,4 @@
-"""What a latent denoiser is told: text, numbers, classes, beats and a part of the latents; each may be unknown."""
+"""Conditions of a latent denoiser: text, numbers, classes, beats and a part of the latents; each may be unknown."""
 
 import math
 from typing import NamedTuple

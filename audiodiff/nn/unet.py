@@ -52,8 +52,8 @@ class UNetConfig:
         text_width: of the text encoder's states; 0 for a network without text.
         numbers: how many numbers condition it (`Condition.numbers`).
         classes: number of classes of each kind, 0 = unknown counted (`Condition.classes`).
-        beats: whether it is told where the beats are (`Condition.beats`).
-        known: whether it is told a part of the latents (`Condition.known`).
+        beats: whether it is conditioned on beats (`Condition.beats`).
+        known: whether it is conditioned on a part of the latents (`Condition.known`).
         rotary_base: longest wavelength of the rotary positions / 2 pi, about, in positions of each level.
     """
 

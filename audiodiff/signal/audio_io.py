@@ -263,7 +263,7 @@ def check_extension(path: Path) -> None:
 class AudioWriter:
     """Write a sound file block by block; it appears under its name only when complete.
 
-    Used as a context manager: leaving it normally renames the temporary file beside the target, leaving it by
+    Used as a context manager: leaving it normally renames the temporary file next to the target, leaving it by
     an exception (or without having written a sample) removes it.
 
     Args:

@@ -40,7 +40,7 @@ class F0Track(NamedTuple):
     """Pitch of a clip, one value a frame.
 
     `hertz` `[n_frames]` goes through unvoiced stretches in a straight line of log frequency and is 0 if nothing is
-    voiced; `voiced` `[n_frames]` tells where it was heard.
+    voiced; `voiced` `[n_frames]` is where it was found.
     """
 
     hertz: npt.NDArray[np.float32]

@@ -109,7 +109,7 @@ def filterbank(spec: MelSpec) -> Tensor:
 
 
 def check_filters(spec: MelSpec) -> None:
-    """Refuse bands so narrow that no bin of the FFT falls into them: they would be silent whatever is heard.
+    """Refuse bands so narrow that no bin of the FFT falls into them: they would be silent whatever the input.
 
     Raises:
         AudiodiffError: some bands are empty.

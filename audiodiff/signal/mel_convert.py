@@ -1,6 +1,6 @@
 """What can be done between two mel specifications: tell them apart, convert where it is exact, refuse otherwise.
 
-A mel made with one recipe and read with another sounds like noise, so a model keeps its `MelSpec` beside its weights.
+A mel made with one recipe and read with another sounds like noise, so a model keeps its `MelSpec` next to its weights.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """Change of sample rate by a Kaiser-windowed sinc, in one piece or as a stream of blocks.
 
 The filter is that of `torchaudio.functional.resample` with `sinc_interp_kaiser`, computed once per pair of rates
-and in float64 (torchaudio computes it anew for every call and, for float32 input, only to about 1e-4).
+and in float64 (torchaudio computes it again for every call and, for float32 input, only to about 1e-4).
 """
 
 import math

@@ -28,7 +28,7 @@ def input_notes(rate: int, above_db: float, bands: Bands, *, replace: bool) -> t
         rate: of the input (Hz).
         above_db: energy above half the model's low rate against all (dB).
         bands: the model's.
-        replace: a band that is there already may be made anew.
+        replace: a band that is there already may be replaced.
 
     Raises:
         AudiodiffError: the input has the band already, or its rate is too low.

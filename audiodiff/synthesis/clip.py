@@ -1,4 +1,4 @@
-"""What is made of a prompt or a recording, and the progress that is told of on the way."""
+"""What is made of a prompt or a recording, and the progress on the way."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

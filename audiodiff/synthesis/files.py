@@ -117,7 +117,7 @@ def run_file(
         target: `.wav`, `.flac` or `.ogg`; appears only when complete.
         settings: of the class of the verb.
         provenance: keep in the file what made it.
-        sidecar: write that as JSON beside the file, too.
+        sidecar: write that as JSON next to the file, too.
         on_progress: called with the work done and the work in all.
         on_estimate: called after every step with the latents that a generated clip seems to become.
 
@@ -254,7 +254,7 @@ class Job:
             return None
         identity: ModelRecord | tuple[ModelRecord, ...] = self.synthesizer.identity
         is_clip = isinstance(resolved, ResolvedClip)
-        words: dict[str, Any] = {"made_by": MADE_BY if self._is_synthetic() else MADE_FROM}
+        words: dict[str, Any] = {"made_by": self._made_by()}
         words |= {
             name: getattr(resolved, name) for name in ("prompt", "negative", "made_by") if hasattr(resolved, name)
         }
@@ -269,10 +269,12 @@ class Job:
             **words,
         )
 
-    def _is_synthetic(self) -> bool:
-        """Whether a model has made the sound, or what it is made from."""
-        records = [source.record for source in self.sources if not self.verb.n_models]
-        return self.verb.n_models > 0 or any(record is not None and record.made_by != MADE_FROM for record in records)
+    def _made_by(self) -> str:
+        """Say in words what has made the sound; without a model, what has made the sound that it is made from."""
+        if self.verb.n_models:
+            return MADE_BY
+        records = (source.record for source in self.sources)
+        return next((record.made_by for record in records if record is not None), MADE_FROM)
 
     def _clip_values(self, settings: Any, clip: ResolvedClip) -> dict[str, Any]:
         """Settings as the record of a clip keeps them: the verb's own, those of the clip, and those of the model."""
@@ -313,14 +315,14 @@ def settings_of(record: ProvenanceRecord) -> Any:
     """
     kind = VERBS[record.verb].settings
     names = [item.name for item in fields(kind)]
-    # Two prompts are told in the settings; what stands as the prompt then is their mixture, in words.
+    # Two prompts stand in the settings; the prompt of the record is then their mixture, in words.
     told = {"prompt": record.prompt, "negative": record.negative, "seed": record.seed}
     values = {key: _tuples(value) for key, value in record.settings.items() if key not in _OF_MODEL}
     own = [] if kind is GenerateSettings else [name for name in names if name != "clip"]
     missing = [name for name in own if name not in values]
     if missing:
         raise AudiodiffError(
-            f"the provenance record lacks the setting {missing[0]}, without which nothing can be made again."
+            f"the provenance record lacks the setting {missing[0]}, so the sound cannot be made again."
         )
     clip = {name: value for name, value in values.items() if name not in own}
     odd = sorted({*clip} - ({*values_of(GenerateSettings())} if own == [] or "clip" in names else set()))

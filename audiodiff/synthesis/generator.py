@@ -116,7 +116,7 @@ class Generator:
         crossfade: float = 0.05,
         **options: Unpack[ClipOptions],
     ) -> NDArray[np.float32]:
-        """Make regions of a clip anew; every sample outside them is kept.
+        """Replace regions of a clip; every sample outside them is kept.
 
         Args:
             clip: a recording.
@@ -148,7 +148,7 @@ class Generator:
             before: lead into the clip instead of following it.
             prompt: what to hear.
             crossfade: how long the clip fades into the new sound (s).
-            trim: how much of its end is made anew, such as a fade (s).
+            trim: how much of its end is replaced, such as a fade (s).
             options: see `ClipOptions`.
         """
         own = {"seconds": seconds, "before": before, "crossfade": crossfade, "trim": trim}

@@ -14,7 +14,7 @@ from audiodiff.synthesis.sampling import VocodePlan
 from audiodiff.synthesis.windowed import ConditionedDenoise, PositionConditions, with_conditions
 
 MATCH_SECONDS = 0.5
-"""How much of what is kept beside a join tells how much louder or softer it is than the model's sound."""
+"""How much of what is kept next to a join is compared with the model's sound for the level."""
 
 
 def fitting(guided: ConditionedDenoise, latents: Tensor, keep: Tensor, beats: Tensor) -> Denoise:

@@ -196,11 +196,11 @@ class ProvenanceRecord:
     def sentence(self) -> str:
         """Return the record in a sentence, for the comment that players show."""
         names = ", ".join(f"{model.role} {model.name}" for model in self.models)
-        told = f"{self.made_by[:1].upper()}{self.made_by[1:]}: audiodiff {self.verb}"
-        told += f", {names}, seed {self.seed}" if names else ""
+        text = f"{self.made_by[:1].upper()}{self.made_by[1:]}: audiodiff {self.verb}"
+        text += f", {names}, seed {self.seed}" if names else ""
         if self.inputs:
-            told += ", from " + ", ".join(item.name for item in self.inputs)
-        return _one_line(told + f". `audiodiff inspect` tells all in the tag {TAG}.")
+            text += ", from " + ", ".join(item.name for item in self.inputs)
+        return _one_line(text + f". All settings: tag {TAG}, `audiodiff inspect`.")
 
 
 _TOP_LEVEL = tuple(item.name for item in dataclasses.fields(ProvenanceRecord) if item.name not in {"format", "unknown"})
@@ -216,7 +216,7 @@ class TaggedAudioWriter:
         provenance: makes the record when the samples are known, such as
             `functools.partial(ProvenanceRecord, "vocode", ...)`; `None` writes the sound alone.
         encoding: libsndfile's name; `None` for the usual one.
-        sidecar: also write the record beside the sound, as `sidecar_path` says.
+        sidecar: also write the record next to the sound, as `sidecar_path` says.
 
     Raises:
         AudiodiffError: as `AudioWriter`; or there is no record for the sidecar.
@@ -239,7 +239,7 @@ class TaggedAudioWriter:
         self._shape = (sample_rate, channels)
         self._hash = SampleHash()
         self._written = 0
-        self._beside: Path | None = None
+        self._sidecar_file: Path | None = None
         self.record: ProvenanceRecord | None = None
         """The record, once everything is written; `None` before, and if there is none."""
 
@@ -262,8 +262,8 @@ class TaggedAudioWriter:
         rate, channels = self._shape
         hashes = (self._decoded.hexdigest(), self._hash.hexdigest())
         self.record = self._make_record(AudioRecord(rate, channels, self._written, *hashes))
-        if self._beside is not None:
-            _put_record(self._beside, self.record)
+        if self._sidecar_file is not None:
+            _put_record(self._sidecar_file, self.record)
         put_tags(temporary, provenance_tags(self.record), name=self._path)
 
     def __enter__(self) -> Self:
@@ -277,7 +277,7 @@ class TaggedAudioWriter:
         """Put the finished files in place, or remove what was begun."""
         with contextlib.ExitStack() as stack:
             if kind is None and self._sidecar:
-                self._beside = stack.enter_context(atomic_file(sidecar_path(self._path)))
+                self._sidecar_file = stack.enter_context(atomic_file(sidecar_path(self._path)))
             self._writer.__exit__(kind, error, trace)
 
 
@@ -295,7 +295,7 @@ def read_provenance(path: str | Path) -> ProvenanceRecord:
     """Read the record of a sound file.
 
     Args:
-        path: a sound file, or the JSON beside it.
+        path: a sound file, or the JSON next to it.
 
     Raises:
         AudiodiffError: the file is missing, not audio, has no record (it is by others), or a damaged one.
@@ -313,7 +313,7 @@ def read_provenance(path: str | Path) -> ProvenanceRecord:
 def find_provenance(path: str | Path) -> ProvenanceRecord | None:
     """Read the record of a sound file as `read_provenance` does; `None` for a sound file without any.
 
-    A record in the JSON beside the file counts only if its samples are those of the file: it may be left over from
+    A record in the JSON next to the file counts only if its samples are those of the file: it may be left over from
     another sound of that name.
 
     Raises:
@@ -338,18 +338,18 @@ def provenance_of_sound(path: Path) -> ProvenanceRecord | None:
         text = None  # the sound can be read, as of a recorder that crashed: it has no record
     if text is not None:
         return _parse(text, path)
-    beside = sidecar_path(path)
-    if not beside.is_file():
+    sidecar = sidecar_path(path)
+    if not sidecar.is_file():
         return None
     try:
-        record = _parse(_content(beside), beside)
+        record = _parse(_content(sidecar), sidecar)
     except AudiodiffError:
         return None  # some other JSON of that name
     return record if samples_sha256(path) == record.audio.samples_sha256 else None
 
 
 def sidecar_path(path: str | Path) -> Path:
-    """Return where the record beside a sound file is: `out.wav` -> `out.wav.json`."""
+    """Return where the record next to a sound file is: `out.wav` -> `out.wav.json`."""
     path = Path(path)
     return path.with_name(path.name + ".json")
 
@@ -370,7 +370,7 @@ def check_sidecar(path: str | Path, *, provenance: bool) -> None:
 
 
 def write_sidecar(path: str | Path, record: ProvenanceRecord) -> None:
-    """Write a record as JSON beside a sound file, atomically.
+    """Write a record as JSON next to a sound file, atomically.
 
     Raises:
         AudiodiffError: it cannot be written.

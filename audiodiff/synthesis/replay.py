@@ -47,7 +47,7 @@ class ReplayContext:
         source: the file with the record.
         target: the file to write.
         model: model given by the user; `None` takes the one that the record names, if it comes with the package.
-        recording: input given by the user, or the folder where the inputs are; `None` looks beside `source`.
+        recording: input given by the user, or the folder where the inputs are; `None` looks next to `source`.
         device: where to compute.
         on_progress: called with the seconds done and the seconds in all.
     """
@@ -88,7 +88,7 @@ class ReplayContext:
         return chosen
 
     def find_input(self, wanted: InputRecord) -> Path:
-        """Return the very file that went in: the given one, or one of its name beside `source` or in the package.
+        """Return the very file that went in: the given one, or one of its name next to `source` or in the package.
 
         Raises:
             AudiodiffError: it is not there, or is another one.
@@ -109,7 +109,7 @@ class ReplayContext:
         if self.recording is not None:
             raise AudiodiffError(f"{places[0]} does not exist or is not a file; give the original with --input.")
         raise AudiodiffError(
-            f"{self.source} was made from {wanted.name} (sha256 {wanted.sha256[:_SHOWN]}), which is not beside it; "
+            f"{self.source} was made from {wanted.name} (sha256 {wanted.sha256[:_SHOWN]}), which is not next to it; "
             "give the original with --input."
         )
 
@@ -147,10 +147,10 @@ def replay(
     """Make a sound again from the record in its file: the same samples, bit for bit, on the same kind of machine.
 
     Args:
-        source: a sound file with a record, or the JSON beside one.
+        source: a sound file with a provenance record, or the JSON next to one.
         target: `.wav`, `.flac` or `.ogg`; appears only when complete.
         model: name or folder of the model; `None` takes the one of the package that the record names.
-        recording: what went in, or its folder; `None` looks for a file of its name beside `source`.
+        recording: what went in, or its folder; `None` looks for a file of its name next to `source`.
         device: `auto` takes the kind that the record names, if it is here.
         on_progress: called with the seconds done and the seconds in all.
 
@@ -211,7 +211,7 @@ def differences(record: ProvenanceRecord, again: ProvenanceRecord) -> tuple[str,
     cores = os.cpu_count() or 1
     if record.machine.threads > cores:
         found.append(f"{record.machine.threads} threads, but {cores} cores here")
-    return tuple(found or ["all that the record tells is the same; processors of another make round otherwise"])
+    return tuple(found or ["everything recorded is the same; other processors may round differently"])
 
 
 def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord:

@@ -47,7 +47,7 @@ class ResolvedClip:
         guidance_interval: process times at which to guide, low and high; everywhere when `None`.
         tempo: beats per minute as they are kept in the file; `None` for any.
         key: as it is kept in the file; empty for any.
-        beat: tempo of the beats that the network is told of; `None` for none.
+        beat: tempo of the beats that condition the network; `None` for none.
         source: class of that name; empty for any.
         level: what to do with the level.
         loop: the end leads into the beginning.
@@ -186,5 +186,5 @@ def _key(settings: GenerateSettings, prompt: str, config: MelLatentConfig, name:
         raise AudiodiffError(f'key is "{settings.key}"; expected a major or minor key such as "F# minor".')
     knows_key = any(kind.name == "key" for kind in config.classes)
     if named and not knows_key:
-        raise AudiodiffError(f"the model {name} knows keys only by the prompt; say it there.")
+        raise AudiodiffError(f"the model {name} takes a key only in the prompt; write it there.")
     return named or (find_key(prompt) if knows_key else "")

@@ -51,7 +51,7 @@ class UpsamplePlan:
     Attributes:
         sampling: steps, sampler, grid, precision, and the seed of the first channel.
         augmentation: noise on the condition; see `UpsampleSettings`.
-        replace: whether the upper band is made anew even where the input has one.
+        replace: whether the upper band is replaced even where the input has one.
         times: `[steps + 1]`, decreasing, ends in 0.
         network_calls: how often the network is called on every window.
         window_frames: usual new frames per window; the last is half to one and a half as long.

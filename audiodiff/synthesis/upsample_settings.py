@@ -14,7 +14,7 @@ class UpsampleSettings:
         sampling: how to sample; channel k of a recording has a seed of its own, made from that.
         augmentation: noise on the condition: 0 trusts the input fully, more follows it loosely, as for an input that is
             noisy or coded. In deviations of a log-magnitude; what the model recommends when `None`.
-        replace: make the upper band anew even where the input has one.
+        replace: replace the upper band even where the input has one.
         rate: rate of the output (Hz); the model's, which is the only one that it makes, when `None`.
     """
 

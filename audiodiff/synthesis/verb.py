@@ -57,9 +57,7 @@ class Argument:
 
 
 CLIP = Argument("clip", "any sound file of up to 10 minutes", type=Path)
-PROMPT = Argument(
-    "prompt", 'what to hear (default: what the clip was made from, if it tells; "" for nothing)', "--prompt"
-)
+PROMPT = Argument("prompt", 'prompt (default: the one in the record of the clip; "" for none)', "--prompt")
 COUNT = Argument("count", "clips with seeds SEED, SEED+1, ... (default: 1)", "--count", type=int, default=1)
 
 

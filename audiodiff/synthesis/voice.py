@@ -33,7 +33,7 @@ __all__ = ["DEFAULTS", "Spoken", "VoiceSynthesizer", "load_voice"]
 DEFAULTS = Resolved(steps=8, sampler="euler", grid="uniform", precision="bf16")
 """What a voice recommends whose checkpoint says nothing."""
 
-VARIATION, RHYTHM, TEXTURE = 0.9, 0.4, 0.3
+VARIATION, RHYTHM, TEXTURE = 0.8, 0.15, 0.3
 """Shares of the noise that pitch starts from, and durations and mel at a variation of 1, where a checkpoint says
 nothing."""
 
@@ -156,7 +156,7 @@ class VoiceSynthesizer:
         check_model(self.model, self.name, self.device)
         variation = self._variation(variation)
         ids, number = self._ids(utterance), self._speaker(speaker)
-        with self._precision(sampling):
+        with _precision(self.device, sampling):
             states, mask = self.model.encode(ids, number)
             if durations is None:
                 noise = self._noise(sampling.seed, self.rhythm * variation, ids.shape[1], 1)(_DURATION_DRAW)
@@ -216,7 +216,7 @@ class VoiceSynthesizer:
             )
         check_model(self.model, self.name, self.device)
         ids, number, f0 = self._ids(utterance), self._speaker(speaker), f0.to(self.device)
-        with self._precision(sampling):
+        with _precision(self.device, sampling):
             states, _ = self.model.encode(ids, number)
             frames = frames_of(torch.tensor([lengths], device=self.device))
             expanded = self.model.expand(states, frames)
@@ -266,10 +266,6 @@ class VoiceSynthesizer:
         check_range("variation", variation, 0.0, 2.0, "(0 for no variation)")
         return variation
 
-    def _precision(self, sampling: Resolved) -> AbstractContextManager[object]:
-        dtype = compute_dtype(sampling.precision)
-        return torch.autocast(self.device.type, dtype or torch.bfloat16, enabled=dtype is not None)
-
     def _noise(self, seed: int, variation: float, length: int, channels: int) -> Callable[[int], Tensor]:
         """Draws of noise `[1, length, channels]`, less of it where takes are to vary less."""
         return lambda draw: (variation * positional_noise(seed, draw, 0, length, channels).T[None]).to(self.device)
@@ -286,7 +282,7 @@ class VoiceSynthesizer:
         """Estimates under a condition, in the precision that is asked for, which samplers do not pass on."""
 
         def denoise(x: Tensor, t: Tensor) -> Tensor:
-            with self._precision(sampling):
+            with _precision(self.device, sampling):
                 return denoiser(x, t, condition)
 
         return denoise
@@ -316,6 +312,11 @@ class VoiceSynthesizer:
         x = sample(SAMPLERS[sampling.sampler](), denoise, model.process, model.process.prior(noise(0)), times, noise)
         log_mel = model.mel_of_states(mean, x)[0]
         return (log_mel if known is None else torch.where(known[1], known[0], log_mel)).float().cpu()
+
+
+def _precision(device: torch.device, sampling: Resolved) -> AbstractContextManager[object]:
+    dtype = compute_dtype(sampling.precision)
+    return torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None)
 
 
 def _whole(
@@ -396,9 +397,7 @@ def load_voice(name_or_path: str | Path = "kathleen", *, device: str = "auto") -
     folder, chosen = find_checkpoint(name_or_path), open_device(device)
     config = read_config(folder, "voice")
     metadata = config["metadata"]
-    sampling = Sampling.from_metadata(
-        metadata, folder, known=RECOMMENDED, others=("variation", "texture", "vocoder_steps")
-    )
+    sampling = Sampling.from_metadata(metadata, folder, known=RECOMMENDED, others=(*_SHARES, "vocoder_steps"))
     table = metadata.get("sampling", {})
     shares = {name: table.get(name, value) for name, value in _SHARES.items()}
     with recommended_by(folder):

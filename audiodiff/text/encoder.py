@@ -25,7 +25,7 @@ class TextStates(NamedTuple):
 
 
 class TextEncoder(Protocol):
-    """A frozen encoder; the states of a text do not depend on the texts beside it.
+    """A frozen encoder; the states of a text do not depend on the texts next to it.
 
     Attributes:
         name: as `open_encoder` takes it; models are trained for one encoder, and checkpoints hold its name.

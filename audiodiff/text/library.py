@@ -71,7 +71,7 @@ class SavedPrompt:
             if not isinstance(text, str):
                 raise AudiodiffError(f"the {what} of {self.name!r} is {text!r}; expected text.")
         if not self.prompt.strip():
-            raise AudiodiffError(f"the prompt of {self.name!r} is empty; say what is to be heard.")
+            raise AudiodiffError(f"the prompt of {self.name!r} is empty; write what to generate.")
         if self.seed is not None and (type(self.seed) is not int or self.seed < 0):
             raise AudiodiffError(f"the seed of {self.name!r} is {self.seed!r}; expected a whole number, 0 or more.")
         if not isinstance(self.settings, Mapping) or not all(isinstance(key, str) for key in self.settings):

@@ -77,7 +77,7 @@ class MiniLM:
 
     Args:
         weights: float32 tensors by their published names.
-        tokenizer: a `tokenizers.Tokenizer`; it is told to cut and pad nothing.
+        tokenizer: a `tokenizers.Tokenizer`; it is set to cut and pad nothing.
         heads: attention heads of each layer.
         max_tokens: longest text in tokens.
 

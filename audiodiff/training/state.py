@@ -3,7 +3,7 @@
     RUN/state/current                the name of the folder that counts
     RUN/state/00001200-3f9a1c/       one state: state.json, weights.safetensors, ema.safetensors, ...
 
-A new state is written beside the old one and only then named in `current` by an atomic rename, so a process
+A new state is written next to the old one and only then named in `current` by an atomic rename, so a process
 that is killed at any moment leaves the old state or the new one, never a mixture.
 
 `state.json` keeps the SHA-256 of every file and of its own numbers. What does not match is not loaded: training would
@@ -169,14 +169,14 @@ def load_state(run_dir: Path) -> SavedState:
 
 
 def _current(run_dir: Path) -> Path:
-    """The folder that `current` names, which lies beside it."""
+    """The folder that `current` names, which lies next to it."""
     pointer = run_dir / "state" / _POINTER
     try:
         name = pointer.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         raise _damaged(pointer, f"it cannot be read: {error}") from error
     if not re.fullmatch(r"\d{8,20}-[0-9a-f]{6}", name) or not pointer.with_name(name).is_dir():
-        raise _damaged(pointer, f"it names {name[:80]!r}, which is no state folder beside it")
+        raise _damaged(pointer, f"it names {name[:80]!r}, which is no state folder next to it")
     return pointer.with_name(name)
 
 

@@ -11,8 +11,8 @@ def add_parser(subparsers: Any) -> None:
         "caption",
         help="listen to a folder of music and write the captions that training needs",
         description="Write metadata.csv into a folder of music: several captions for each clip, genre, instruments and "
-        "mood (by the tagger musicnn), tempo and key where they are sure. What a metadata.csv says already stays as "
-        "it is, so edit it and run the command again.",
+        "mood (by the tagger musicnn), tempo and key where they are sure. Existing entries are kept, so "
+        "the file can be edited and the command run again.",
     )
     parser.add_argument("folder", type=Path, help="folder of sound files, with or without a metadata.csv")
 

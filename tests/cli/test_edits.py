@@ -49,7 +49,7 @@ def test_vary(command, model, recording) -> None:
     np.testing.assert_array_equal(samples("song-vary-seed5.wav"), samples("b.wav"))
     done = command("vary", recording, "--seed", 4, "--count", 2, "--model", model)
     assert done.status == 2
-    assert "song-vary-seed4.wav exists; say with -o what to write" in done.err
+    assert "song-vary-seed4.wav exists; choose another output with -o" in done.err
 
 
 def test_the_prompt_of_a_clip_of_ours_is_taken(command, model, made, tmp_path) -> None:
@@ -97,9 +97,9 @@ def test_extend(command, model, recording) -> None:
     assert len(samples("song-extend.wav")) == len(samples("before.wav")) == 3 * 44100
 
 
-def test_the_fade_of_a_clip_of_ours_is_made_anew(command, model, made, tmp_path) -> None:
+def test_the_fade_of_a_clip_of_ours_is_replaced(command, model, made, tmp_path) -> None:
     done = command("extend", made, "--seconds", 0.5, "--model", model, "-o", tmp_path / "a.wav")
-    assert "fades for 10 ms at its end, which is made anew" in done.err
+    assert "fades for 10 ms at its end, which is replaced" in done.err
     kept = command("extend", made, "--seconds", 0.5, "--model", model, "-o", tmp_path / "b.wav", "--trim", 0)
     assert "fades" not in kept.err
     whole, faded = samples(made), round(0.01 * RATE)

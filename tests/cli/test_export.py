@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from audiodiff.models.checkpoint import load_checkpoint, read_config
+from audiodiff.models.find import PHONE_MODEL_FILE, PRETRAINED
 from audiodiff.models.mel_latent import MelLatent
 from audiodiff.models.vocoder import Vocoder
 from tests.models.vocoder.test_lmnt import lmnt_state
@@ -33,6 +34,13 @@ def test_a_latent_model_takes_its_vocoder_along(command, tmp_path) -> None:
     for name, value in original.state_dict().items():
         torch.testing.assert_close(exported.state_dict()[name], value, rtol=1e-3, atol=1e-6)
     load_checkpoint(tmp_path / "half" / "vocoder", Vocoder)
+
+
+def test_a_voice_takes_its_phone_model_along(command, tmp_path) -> None:
+    done = command("export", PRETRAINED / "kathleen", "-o", tmp_path / "voice", "--half")
+    assert done.status == 0, done.err
+    ours, theirs = (folder / PHONE_MODEL_FILE for folder in (tmp_path / "voice", PRETRAINED / "kathleen"))
+    assert ours.read_bytes() == theirs.read_bytes()
 
 
 def test_lmnt_weights_are_converted(command, tmp_path) -> None:

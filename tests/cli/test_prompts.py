@@ -35,7 +35,7 @@ def test_the_life_of_a_prompt(command, tmp_path) -> None:
     assert json.loads(command("prompts", "search", "strings", "--json").out) == []
     assert command("prompts", "export", tmp_path / "out.json").out == f"{tmp_path / 'out.json'}: 1 prompt\n"
     assert command("prompts", "remove", "rain").out == "removed 'rain'\n"
-    assert command("prompts", "import", tmp_path / "out.json").out == "1 prompt came in\n"
+    assert command("prompts", "import", tmp_path / "out.json").out == "1 prompt imported\n"
     assert json.loads(command("prompts", "list", "--json").out) == [values]
 
 
@@ -47,7 +47,7 @@ def test_names_that_are_taken(command, tmp_path) -> None:
     refused = command("prompts", "import", tmp_path / "out.json")
     assert (refused.status, refused.out) == (2, "")
     skipped = command("prompts", "import", tmp_path / "out.json", "--skip")
-    assert skipped.out == "0 prompts came in, 1 skipped whose names are taken\n"
+    assert skipped.out == "0 prompts imported, 1 skipped whose names are taken\n"
     assert get_prompt("rain").prompt == "ours"
     command("prompts", "import", tmp_path / "out.json", "--replace")
     assert get_prompt("rain").prompt == "theirs"

@@ -52,7 +52,7 @@ def test_an_edited_file_becomes_what_it_was(command, told, checkpoint, tmp_path)
     write_tags(told, {"AUDIODIFF": document})
     done = command("replay", told, "-o", tmp_path / "again.wav", "--model", checkpoint)
     assert done.status == 0
-    assert "the samples that" in done.out
+    assert "the recorded samples of" in done.out
     np.testing.assert_array_equal(soundfile.read(tmp_path / "again.wav", dtype="int16")[0], samples)
 
 

@@ -59,7 +59,7 @@ def test_what_is_left_out_is_told(root):
             r"2 files of kinds that are not taken, \.m4a, \.wma: .*WAV or FLAC \(deep/two\.WMA, \.\.\.\)",
             r"2 sound files that metadata\.csv does not name \(c\.wav, \.\.\.\)",
             r"4 other tables",
-            r"1 files beside clips, since .* \(b\.txt\)",
+            r"1 files next to clips, since .* \(b\.txt\)",
             r"1 clips of split 'trian', which training does not use",
         ),
         notes,

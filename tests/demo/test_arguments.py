@@ -60,8 +60,8 @@ FOREIGN = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
         ("interpolate", {"prompts": [{**FOREIGN, "path": "http://10.0.0.1/huge.wav"}, "y"]}, "names a file"),
         ("generate", {"reference": {**FOREIGN, "path": 7}}, "expected a file that was uploaded"),
         ("replay", {"input": FOREIGN, "recording": [FOREIGN] * 9}, "9 files; this demo takes 8 at a time"),
-        ("interpolate", {"prompts": 5}, "prompts is '5'; expected two texts"),
-        ("interpolate", {"prompts": {"a": 1, "b": 2}}, "expected two texts"),
+        ("interpolate", {"prompts": 5}, "prompts is '5'; expected 2 texts"),
+        ("interpolate", {"prompts": {"a": 1, "b": 2}}, "expected 2 texts"),
         ("interpolate", {"prompts": [["x"], "y"]}, "it must be text"),
     ],
 )

@@ -212,7 +212,7 @@ def test_a_record_is_told_and_followed(visitor: Visitor) -> None:
     visitor.run("replay", "inspect-status", "Identical")
     again = visitor.download(page.get_by_role("tabpanel").locator("a[download]:visible").last)
     assert np.array_equal(sound_of(again, 1.0, MUSIC_RATE)[0], given)
-    page.get_by_role("button", name="Take its settings to Create").click()
+    page.get_by_role("button", name="Use its settings in Create").click()
     expect(page.locator("#prompt textarea")).to_have_value("drum groove, 100 bpm")
     expect(page.get_by_label("Seed", exact=True).locator("visible=true")).to_have_value(str(record.seed))
 

@@ -22,8 +22,8 @@ from tests.synthesis.records import RECORD
         ("see https://example.org/a/b", "see https://example.org/a/b"),
         ("replace that. Ask for it (--replace), or", "replace that. Ask for it (replace), or"),
         (
-            "it is not beside it; give the original with --input.",
-            "it is not beside it; give the original as the original recording.",
+            "it is not next to it; give the original with --input.",
+            "it is not next to it; give the original as the original recording.",
         ),
     ],
 )

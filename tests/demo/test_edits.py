@@ -75,7 +75,7 @@ def test_a_clip_goes_on_or_is_led_into(state: AppState, voice: Path) -> None:
     np.testing.assert_array_equal(led[-RATE:], before)
 
 
-def test_the_fade_of_a_clip_of_ours_is_made_anew_unless_it_is_to_stay(state: AppState) -> None:
+def test_the_fade_of_a_clip_of_ours_is_replaced_unless_it_is_to_stay(state: AppState) -> None:
     clip = handlers.generate(state, ignore, user="me", seconds=1.0, request=ClipRequest("flute", steps=2)).clips[0].path
     trims = [
         read_provenance(edit("extend", state, clip, seconds=0.5, trim=trim).clips[0].path).settings["trim"]

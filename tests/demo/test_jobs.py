@@ -232,12 +232,12 @@ def test_what_needs_no_model_waits_for_no_turn_and_has_a_thread_of_its_own() -> 
     free = threading.Event()
     held = jobs.submit(free.wait)
     with ThreadPoolExecutor(4) as pool:
-        names = set(pool.map(lambda _: jobs.beside(lambda: threading.current_thread().name), range(8)))
+        names = set(pool.map(lambda _: jobs.off_queue(lambda: threading.current_thread().name), range(8)))
     assert len(names) == 1
     assert threading.current_thread().name not in names
     assert not held.done()
     with pytest.raises(AudiodiffError, match="broken"):
-        jobs.beside(broken)
+        jobs.off_queue(broken)
     free.set()
     jobs.close()
 

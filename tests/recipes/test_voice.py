@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from audiodiff.data.phone_model import load_phone_model
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import load_checkpoint, read_config
+from audiodiff.models.find import PHONE_MODEL_FILE
 from audiodiff.models.voice import Voice
 from audiodiff.training.progress import read_log
 from audiodiff_recipes import voice
@@ -61,6 +63,7 @@ def test_tiny_trains_to_a_checkpoint_and_resumes_to_the_same_bits(place: Path) -
     assert str(place) not in json.dumps(metadata)
     lines = [line for line in read_log(whole) if "validation_loss" in line]
     assert [line["step"] for line in lines] == [2, 4]
+    assert load_phone_model(whole / PHONE_MODEL_FILE).means.shape[1] == 14  # what `align` needs
     assert lines[0].keys() >= {"validation_mean", "validation_durations", "validation_f0", "validation_residual"}
 
 

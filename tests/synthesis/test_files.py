@@ -293,7 +293,7 @@ def test_two_inputs_may_be_in_another_folder(
     away, target = tmp_path / "away", tmp_path / "again.wav"
     away.mkdir()
     run_file("interpolate", tiny, (stereo, mono), away / "out.wav", InterpolateSettings(0.5, quick()))
-    with pytest.raises(AudiodiffError, match="not beside it"):
+    with pytest.raises(AudiodiffError, match="not next to it"):
         replay(away / "out.wav", target, model=tiny_folder)
     with pytest.raises(AudiodiffError, match="give the folder where both are"):
         replay(away / "out.wav", target, model=tiny_folder, recording=stereo)

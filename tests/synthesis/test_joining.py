@@ -246,7 +246,7 @@ def test_the_new_sound_begins_where_the_recording_ends(tiny: LatentSynthesizer) 
         assert abs(hard[join] - hard[join - 1]) > 1.2 * usual
 
 
-def test_trimmed_samples_are_made_anew(tiny: LatentSynthesizer) -> None:
+def test_trimmed_samples_are_replaced(tiny: LatentSynthesizer) -> None:
     trimmed = round(0.25 * RATE)
     for before in (False, True):
         clip = apply("extend", tiny, [(SOUND, RATE)], ExtendSettings(1.0, quick(), before, trim=0.25))
@@ -305,7 +305,7 @@ def test_each_window_goes_on_from_what_is_known(
         assert heard >= window // 2
         assert bool((mask[:heard] == 1).all())
         if index == 0:
-            # The latent next to the join has heard what lies beyond it, so it is made anew.
+            # The latent next to the join has heard what lies beyond it, so it is replaced.
             nearest = latents[:, 1 : 1 + heard].flip(-1) if before else latents[:, -heard:]
             torch.testing.assert_close(order[:, :heard], nearest, rtol=0, atol=1e-4)
         else:

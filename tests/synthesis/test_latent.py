@@ -144,7 +144,7 @@ def test_a_model_without_keys_says_so(model: LatentSynthesizer, monkeypatch: pyt
     config = dataclasses.replace(model.model.config, classes=model.model.config.classes[:1])
     monkeypatch.setattr(model.model, "config", config)
     assert model.resolve(GenerateSettings(prompt="waltz in Gb major")).key == ""
-    refused("only by the prompt", lambda: model.resolve(GenerateSettings(key="Gb major")))
+    refused("a key only in the prompt", lambda: model.resolve(GenerateSettings(key="Gb major")))
 
 
 def test_long_clips_are_made_of_windows_with_the_noise_of_the_short_one(model: LatentSynthesizer) -> None:

@@ -214,7 +214,7 @@ def test_the_recording_must_be_the_one(tmp_path, checkpoint, clip) -> None:
     (tmp_path / "there").mkdir()
     run_file("vocode", load(checkpoint), [clip], tmp_path / "there" / "out.wav", VocodeFileSettings())
     source = tmp_path / "there" / "out.wav"
-    refused(source, r"made from in\.wav .*not beside it.*--input", model=checkpoint)
+    refused(source, r"made from in\.wav .*not next to it.*--input", model=checkpoint)
     refused(source, "does not exist", model=checkpoint, recording=tmp_path / "nothing.wav")
     soundfile.write(tmp_path / "there" / "in.wav", recording(0.5, RATE, seed=1), RATE)
     refused(source, r"in\.wav is not the in\.wav .*content differs", model=checkpoint)
@@ -279,9 +279,7 @@ def test_what_is_not_identical_is_explained(tmp_path, checkpoint, clip) -> None:
     assert any("cores here" in reason for reason in report.reasons)
     if not torch.cuda.is_available():
         assert "device cuda, now cpu" in report.reasons or "device cuda, now mps" in report.reasons
-    assert differences(record, record) == (
-        "all that the record says is the same; processors of another make round otherwise",
-    )
+    assert differences(record, record) == ("everything recorded is the same; other processors may round differently",)
     changed = replace(record, models=(replace(record.models[0], config_sha256="9" * 64),))
     assert differences(record, changed)[0].startswith("config of tiny ")
 

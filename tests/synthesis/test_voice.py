@@ -14,7 +14,7 @@ from tests.refusals import refused
 
 METADATA = {
     "vocoder": "speech",
-    "sampling": {"steps": 2, "variation": 0.5, "vocoder_steps": 3},
+    "sampling": {"steps": 2, "variation": 0.5, "rhythm": 0.6, "vocoder_steps": 3},
     "pronunciations": {"either": "IY1 DH ER0"},
 }
 SAMPLING = Resolved(steps=2, sampler="euler", grid="uniform")
@@ -29,7 +29,7 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> VoiceSynthesizer:
 
 
 def test_a_checkpoint_says_how_to_speak(voice: VoiceSynthesizer) -> None:
-    assert (voice.defaults.steps, voice.variation, voice.vocoder.defaults.steps) == (2, 0.5, 3)
+    assert (voice.defaults.steps, voice.variation, voice.rhythm, voice.vocoder.defaults.steps) == (2, 0.5, 0.6, 3)
     assert voice.sample_rate == 22_050
     assert voice.speakers == ("ann", "bob")
     assert [model.role for model in voice.identity] == ["voice", "vocoder"]

@@ -262,7 +262,7 @@ def _open_folder(output: Path, settings: dict[str, Any]) -> None:
             raise AudiodiffError(f"{path} is damaged; remove it and the clips, or choose another output.") from error
         if before != settings:
             raise AudiodiffError(
-                f"{output} was begun with other settings; give the same ones or choose another output."
+                f"{output} was started with other settings; give the same ones or choose another output."
             )
     elif any((output / CLIPS_NAME).iterdir()):
         raise AudiodiffError(f"{output / CLIPS_NAME} holds files but {path} is missing; choose another output.")

@@ -148,7 +148,7 @@ def stored_index(folder: str) -> tuple[ShardIndex, int] | None:
 
 
 def read_records(shard: Shard) -> list[ClipRecord]:
-    """Where in the shard its clips stand: from the table beside it, or, without one, from the tar itself.
+    """Where in the shard its clips stand: from the table next to it, or, without one, from the tar itself.
 
     Raises:
         AudiodiffError: neither can be read, or the tar holds no latents.

@@ -45,7 +45,7 @@ NUMBERS = (NumberConfig("tempo", 110.0), NumberConfig("seconds", 10.0))
 
 
 CLASSES = (ClassConfig("source", ("rendered", "recorded")),)
-"""What they can be told to choose from."""
+"""What they can be conditioned on."""
 
 
 KEY = ClassConfig("key", KEYS)
@@ -71,8 +71,8 @@ class MelLatentConfig:
         text_encoder: name of the frozen text encoder (`audiodiff.text.encoders`).
         text_width: width of its token states.
         numbers, classes: what else can be asked for.
-        beats: whether it can be told where the beats are.
-        known: whether it can be told latents that the rest must fit, as for filling gaps.
+        beats: whether it can be conditioned on beats.
+        known: whether it can be conditioned on latents that the rest must fit, for inpainting.
         process, parameterization: as `audiodiff.diffusion.config` writes them.
     """
 

@@ -188,7 +188,7 @@ class MelLatent(nn.Module):
         """
         mask = None if lengths is None else length_mask(lengths, latents.shape[-1])
         if cond.known.shape[2]:
-            # What is told needs no guess.
+            # What is given needs no estimate.
             asked = cond.known.isnan().any(dim=1, keepdim=True)
             mask = asked if mask is None else mask & asked
         result = denoising_loss(self.denoiser(), latents, cond, t, noise, mask=mask)

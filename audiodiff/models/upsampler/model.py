@@ -1,7 +1,7 @@
 """The upsampler: a second stage that gives a narrow-band recording the band it lacks.
 
 A cascade as in Imagen (arXiv 2205.11487): diffusion conditioned on the coarse signal, whose condition is noisy in
-training by a level that the network is told, so that at sampling it can be told how far to trust its input. The same
+training by a level that the network is conditioned on, so that sampling can say how far to trust its input. The same
 sentence as the other models, `(codec, network, process, parameterization, condition)`:
 
 - The state is the log-magnitude above the input's band, averaged over two dozen bands and standardised. Finer than

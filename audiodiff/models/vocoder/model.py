@@ -281,7 +281,7 @@ class Vocoder(nn.Module):
         return anchored_estimate(self.wavenet, self.stft, self.config.head, x, c_noise, cond)
 
     def _packed_network(self, dtype: torch.dtype) -> AnchoredNetwork:
-        """The packed network, made anew when weights have changed since the last time."""
+        """The packed network, rebuilt when weights have changed since the last time."""
         state = tuple((parameter.data_ptr(), parameter._version) for parameter in self.parameters())
         known = self._packed.get(dtype)
         if known is None or known[0] != state:

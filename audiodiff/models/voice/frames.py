@@ -15,7 +15,7 @@ N_PLACE = 12
 """Numbers that tell where a frame lies in its symbol."""
 
 N_PITCH = 10
-"""Numbers about the pitch of a frame beside the pattern of its harmonics."""
+"""Numbers about the pitch of a frame next to the pattern of its harmonics."""
 
 _ROWS = 256
 
@@ -67,7 +67,7 @@ def harmonic_table(spec: MelSpec, f_min: float, f_max: float) -> Tensor:
 
 
 def pitch_features(log_hertz: Tensor, voiced: Tensor, table: Tensor, f_min: float, f_max: float) -> Tensor:
-    """What a frame is told of its pitch.
+    """The pitch features of a frame.
 
     Args:
         log_hertz: base-2 logarithm of F0 `[batch, n_frames]`.

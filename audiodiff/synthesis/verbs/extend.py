@@ -34,7 +34,7 @@ class ExtendSettings:
         before: lead into the recording instead of following it.
         crossfade: how long the recording fades into the new sound, beyond its end (s). What fades is what it would have
             gone on with; the recording itself is kept sample for sample.
-        trim: seconds to make anew at the end that is extended, such as a fade; the only part that is not kept.
+        trim: seconds to make again at the end that is extended, such as a fade; the only part that is not kept.
     """
 
     seconds: float = 10.0
@@ -107,7 +107,7 @@ def make(
     window = synthesizer.window_latents
     low, known_low, known_high, high = _canvas(synthesizer, recording, added, trim, before=settings.before)
     if known_high == known_low:
-        notes.append(f"{recording.seconds:.2f} s are too short to be continued; the new sound knows nothing of them")
+        notes.append(f"{recording.seconds:.2f} s are too short to be continued; the new sound does not depend on them")
     beats, about = beats_of(synthesizer, recording, clip.beat, low, high)
     notes += about
     windows = list(_passes(known_high - known_low, high - low, window, window // 2))
@@ -213,14 +213,14 @@ def _following(kept: "Tensor", piece: "Tensor", join: int, n_samples: int, secon
 
 
 def complete(values: Values, sources: Sequence["Source"], say: Say) -> Values:
-    """Take prompt and fade of a clip that audiodiff made; the fade is made anew."""
+    """Take prompt and fade of a clip that audiodiff made; the fade is made again."""
     values, source, before = with_prompts(values, sources, say), sources[0], bool(values.get("before"))
     if "trim" in values or not source.fade(before=before):
         return values
     trim = source.fade(before=before)
     say(
-        f"{source.path.name} is a clip of ours and fades for {1000 * trim:g} ms at its {_end(before)}, which is made "
-        "anew; --trim 0 keeps it."
+        f"{source.path.name} was made by audiodiff and fades for {1000 * trim:g} ms at its {_end(before)}, which is "
+        "replaced; --trim 0 keeps it."
     )
     return {**values, "trim": trim}
 
@@ -245,15 +245,15 @@ VERB = Verb(
     "extend",
     ExtendSettings,
     make,
-    help="let a clip go on, or lead into it",
-    description="Let a clip go on where it ends, or lead into its beginning. Rate, channels and samples are kept.",
+    help="extend a clip at its end or its beginning",
+    description="Extend a clip at its end or its beginning. Rate, channels and samples are kept.",
     doing="extending",
     arguments=(
         CLIP,
         PROMPT,
         Argument(
             "trim",
-            "make this much of the end anew, such as a fade (default: the fade of a clip of ours, else 0)",
+            "replace this much of the end, such as a fade (default: the fade of a clip by audiodiff, else 0)",
             "--trim",
             type=float,
             metavar="SECONDS",

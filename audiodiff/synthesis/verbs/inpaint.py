@@ -28,7 +28,7 @@ class InpaintSettings:
     """Settings of new sound inside a recording.
 
     Attributes:
-        regions: what is made anew, as (start, stop) in seconds; all else is kept sample for sample. In order, and
+        regions: what is made again, as (start, stop) in seconds; all else is kept sample for sample. In order, and
             joined where they overlap.
         clip: prompt, seed, sampler and the rest; its `seconds` and `level` are those of the recording.
         strength: how much is new inside the regions, from 0 (nothing) to 1 (everything), as in `VarySettings`.
@@ -105,7 +105,7 @@ def make(
     on_progress: "OnProgress | None" = None,
     on_estimate: "OnEstimate | None" = None,
 ) -> "Clip":
-    """Make regions of a recording anew; every sample outside them is kept.
+    """Replace regions of a recording; every sample outside them is kept.
 
     Each channel is filled by itself from the same noise, so equal channels stay equal.
 
@@ -300,15 +300,16 @@ VERB = Verb(
     "inpaint",
     InpaintSettings,
     make,
-    help="make parts of a clip anew",
-    description="Make regions of a clip anew, fitting their surroundings. Rate, channels and every sample outside the "
+    help="replace parts of a clip",
+    description="Replace regions of a clip by new sound that fits its surroundings. Rate, channels and every sample "
+    "outside the "
     "regions are kept.",
     doing="filling",
     arguments=(
         CLIP,
         Argument(
             "region",
-            "seconds to make anew, e.g. 2:4; may be given several times",
+            "seconds to replace, e.g. 2:4; may be given several times",
             "--region",
             metavar="START:STOP",
             required=True,

@@ -132,8 +132,7 @@ VERB = Verb(
     make,
     help="make variations of a clip",
     description=(
-        "Make variations of a clip, as long as it is: noise takes a part of it away, and the "
-        "model puts something else there."
+        "Make variations of a clip, of the same length: noise replaces part of it, and the model denoises the mixture."
     ),
     doing="varying",
     output="CLIP-vary.wav, here",

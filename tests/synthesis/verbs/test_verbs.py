@@ -16,7 +16,7 @@ from audiodiff.synthesis.verbs.inpaint import InpaintSettings
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import tones
 
-CLIPS = sorted(name for name, verb in VERBS.items() if verb.n_models == 2)
+CLIPS = sorted(name for name, verb in VERBS.items() if verb.model == "music")
 """Verbs of the latent model."""
 
 BASES = {"inpaint": InpaintSettings(((0.2, 0.6),))}

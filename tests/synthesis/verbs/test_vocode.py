@@ -10,11 +10,10 @@ from audiodiff.models.vocoder import FrontEndConfig, HeadConfig, PriorConfig, Vo
 from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.signal.mel import MelSpec, preset
 from audiodiff.signal.resample import n_resampled
-from audiodiff.synthesis import streams
+from audiodiff.synthesis import mel_file, streams
 from audiodiff.synthesis.files import run_file
 from audiodiff.synthesis.mel_file import open_mel
 from audiodiff.synthesis.settings import Sampling, VocodeSettings
-from audiodiff.synthesis.verbs import vocode
 from audiodiff.synthesis.verbs.vocode import VocodeFileSettings
 from audiodiff.synthesis.vocode import DEFAULTS, VocoderSynthesizer, read_reference_level
 from tests.refusals import refused
@@ -23,8 +22,8 @@ from tests.synthesis.vocoder_fakes import SPEC, FakeVocoder, recording, synthesi
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vocode, "READ_SAMPLES", 999)
-    monkeypatch.setattr(vocode, "READ_FRAMES", 17)
+    monkeypatch.setattr(streams, "READ_SAMPLES", 999)
+    monkeypatch.setattr(mel_file, "READ_FRAMES", 17)
     monkeypatch.setattr(streams, "MEL_BLOCK_FRAMES", 23)
 
 
