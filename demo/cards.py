@@ -235,7 +235,13 @@ def _card(name: str, number: int, *, speech: bool) -> Card:
     with gr.Column(visible=False, min_width=300, elem_classes="ad-card") as box:
         drawn = picture(f"clip {number}")
         player = gr.Audio(
-            label=f"Clip {number}", type="filepath", interactive=False, buttons=[], elem_id=f"{name}-clip-{number}"
+            label=f"Clip {number}",
+            type="filepath",
+            interactive=False,
+            buttons=[],
+            # the browser's own player tells scripts where it is
+            waveform_options=gr.WaveformOptions(show_recording_waveform=not speech),
+            elem_id=f"{name}-clip-{number}",
         )
         caption = gr.Markdown("", padding=True)
         if speech:

@@ -32,7 +32,7 @@ def build(state: AppState) -> None:
         with gr.Column(scale=2, min_width=320):
             controls["text"] = gr.Textbox(
                 label="Text",
-                info="English. [pause 0.5] is a silence (s), *word* is stressed, {HH AH0 L OW1} is said as written.",
+                info="English. [pause 0.5] is silence (s), \\*word\\* is stressed, {HH AH0 L OW1} is said as written.",
                 placeholder="Hello, world.",
                 lines=4,
                 max_lines=12,
