@@ -57,7 +57,7 @@ def speak(
     def check_length() -> None:
         checks.check_speech(state.limits, plan(synthesizer, settings).utterances(synthesizer), settings.speed)
 
-    state.jobs.beside(check_length)
+    state.jobs.off_queue(check_length)
     return _make_all(state, report, user, "speak", voice, [], values, request)
 
 
