@@ -9,7 +9,7 @@ from audiodiff.metrics.stats import Interval, mean_interval
 from audiodiff.metrics.table import markdown_table
 from benchmarks.speech_measures import bootstrap, rate, spread, spread_ratio
 from benchmarks.speech_scores import Score
-from benchmarks.speech_systems import RECORDINGS, VOICE
+from benchmarks.speech_systems import ESPEAK, RECORDINGS, VOICE
 
 Rows = Sequence[Score]
 
@@ -141,7 +141,7 @@ def speed_table(speed: Mapping[str, float]) -> str:
     return markdown_table(
         ["", ""],
         [
-            [f"seconds per second of speech, {speed['threads']:.0f} threads", f"{speed['wall']:.3f}"],
+            [f"seconds per second of speech, threads: {speed['threads']:.0f}", f"{speed['wall']:.3f}"],
             ["processor seconds per second of speech", f"{speed['processor']:.3f}"],
             [f"first sentence of {speed['first_text']:.0f} characters", f"{speed['first_seconds']:.2f} s"],
             ["load of the machine", f"{speed['load']:.1f}"],
@@ -236,8 +236,12 @@ def report(record: Mapping[str, Any], scores: Rows) -> str:
     if "odd" in present:
         parts += [
             "## Odd sentences",
-            "Skips and repeats count where both recognisers agree; what they say of espeak-ng, which can do neither, "
-            "shows how far they can be trusted.",
+            "Skips and repeats count where both recognisers agree"
+            + (
+                "; what they say of espeak-ng, which can do neither, shows how far they can be trusted."
+                if ESPEAK in _systems(scores, "odd")
+                else "."
+            ),
             odd_table(scores),
             "\n".join(odd_faults(scores)),
         ]
