@@ -53,7 +53,7 @@ def test_the_shipped_models_are_listed(command) -> None:
     listed = command("models")
     assert (listed.status, listed.err) == (0, "")
     assert "trained on music, rendered" in listed.out
-    assert [line.split()[0] for line in listed.out.splitlines()] == ["music", "speech", "upsample-speech"]
+    assert [line.split()[0] for line in listed.out.splitlines()] == ["kathleen", "music", "speech", "upsample-speech"]
 
 
 def test_no_models(command, tmp_path, monkeypatch) -> None:
