@@ -141,6 +141,7 @@ def draw_mels(clip: EvaluationClip, copies: dict[str, Any], path: Path) -> None:
         picture = axis.imshow(mel, origin="lower", aspect="auto", extent=extent, vmin=-90, vmax=10, cmap="magma")
         axis.set_title(name, loc="left", fontsize=10)
         axis.set_ylabel("mel band")
+    axes[-1].set_xlim(0.0, max(waveform.size for waveform in copies.values()) / clip.sample_rate)
     axes[-1].set_xlabel("seconds")
     figure.colorbar(picture, ax=list(axes), label="dB", shrink=0.6)
     _save(figure, path)
