@@ -137,8 +137,14 @@ class Visitor:
         """Type a number into the field beside a slider."""
         name = f"number input for {label}"
         field = self.page.get_by_role("spinbutton", name=name, exact=True).locator("visible=true").first
-        field.fill(f"{value:g}")
-        field.press("Tab")
+        slider = self.page.get_by_role("slider", name=f"range slider for {label}", exact=True).locator("visible=true")
+        for _ in range(20):
+            field.fill(f"{value:g}")
+            field.press("Tab")
+            self.page.wait_for_timeout(200)
+            if float(slider.first.input_value()) == value:  # settings that have just unfolded may not listen yet
+                return
+        raise AssertionError(f"{label} does not become {value:g}")
 
     def settings(self) -> None:
         """Unfold the settings."""
