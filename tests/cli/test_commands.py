@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from audiodiff.cli.commands import COMMANDS, registered
+from audiodiff.cli.commands import OWN, registered
 from audiodiff.cli.main import main
 from audiodiff.plugins import OWN_DISTRIBUTION, owner
 
@@ -121,11 +121,11 @@ def test_an_own_command_that_is_gone_harms_no_other(install: Install, capsys: py
 
 
 def test_nobody_takes_the_place_of_another(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
-    install(SHOUT, "vocode = shouting_command\n--help = shouting_command\ntrain = shouting_command")
+    install(SHOUT, "vocode = shouting_command\ncheck = shouting_command\n--help = shouting_command\ntrain = shouting_command")
     install(SHOUT, "shout = shouting_command", package="zzz")
     install(SHOUT, "shout = shouting_command", package="aaa")
     found = registered()
-    assert not found.keys() & COMMANDS.keys()
+    assert not found.keys() & OWN
     assert "--help" not in found
     assert owner(found["train"]) == OWN_DISTRIBUTION
     assert owner(found["shout"]) == "aaa"
