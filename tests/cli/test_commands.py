@@ -121,7 +121,10 @@ def test_an_own_command_that_is_gone_harms_no_other(install: Install, capsys: py
 
 
 def test_nobody_takes_the_place_of_another(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
-    install(SHOUT, "vocode = shouting_command\ncheck = shouting_command\n--help = shouting_command\ntrain = shouting_command")
+    install(
+        SHOUT,
+        "vocode = shouting_command\ncheck = shouting_command\n--help = shouting_command\ntrain = shouting_command",
+    )
     install(SHOUT, "shout = shouting_command", package="zzz")
     install(SHOUT, "shout = shouting_command", package="aaa")
     found = registered()
