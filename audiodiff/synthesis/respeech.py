@@ -17,6 +17,7 @@ from audiodiff.signal.resample import resample
 from audiodiff.synthesis.clip import OnProgress
 from audiodiff.synthesis.settings import RECOMMENDED, Resolved
 from audiodiff.synthesis.source import Source
+from audiodiff.synthesis.speech import recommended
 from audiodiff.synthesis.streams import Stream
 from audiodiff.synthesis.voice import Spoken, VoiceSynthesizer
 from audiodiff.synthesis.voice_settings import RespeakSettings
@@ -88,12 +89,7 @@ class Respeech:
 
 def plan(synthesizer: VoiceSynthesizer, settings: RespeakSettings) -> Respeech:
     """Fill in what the model recommends."""
-    return Respeech(
-        settings,
-        settings.sampling.resolve(synthesizer.defaults),
-        synthesizer.variation if settings.variation is None else settings.variation,
-        settings.vocoder_steps or synthesizer.vocoder.defaults.steps,
-    )
+    return Respeech(settings, *recommended(synthesizer, settings))
 
 
 @dataclass(frozen=True)

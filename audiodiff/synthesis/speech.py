@@ -13,7 +13,7 @@ from audiodiff.synthesis.settings import RECOMMENDED, Resolved
 from audiodiff.synthesis.streams import Stream
 from audiodiff.synthesis.subtitles import Caption, captions
 from audiodiff.synthesis.voice import Spoken, VoiceSynthesizer
-from audiodiff.synthesis.voice_settings import SpeakSettings
+from audiodiff.synthesis.voice_settings import RespeakSettings, SpeakSettings
 from audiodiff.text.espeak import espeak_utterances
 from audiodiff.text.transcription import read_transcription, transcribe
 from audiodiff.text.utterance import Utterance
@@ -105,8 +105,14 @@ class Reading:
 
 def plan(synthesizer: VoiceSynthesizer, settings: SpeakSettings) -> Speech:
     """Fill in what the model recommends; the text is not read yet."""
-    return Speech(
-        settings,
+    return Speech(settings, *recommended(synthesizer, settings))
+
+
+def recommended(
+    synthesizer: VoiceSynthesizer, settings: SpeakSettings | RespeakSettings
+) -> tuple[Resolved, float, int]:
+    """Return sampling, variation and steps of the vocoder: as they were given, or as the voice recommends."""
+    return (
         settings.sampling.resolve(synthesizer.defaults),
         synthesizer.variation if settings.variation is None else settings.variation,
         settings.vocoder_steps or synthesizer.vocoder.defaults.steps,

@@ -87,7 +87,7 @@ class VoiceSynthesizer:
             model: in evaluation mode.
             vocoder: for its mel.
             name: how it was asked for.
-            identity: what the stories of its files say of it and of the vocoder.
+            identity: what provenance records say of it and of the vocoder.
             defaults: what it recommends.
             variation: share of the noise that pitch starts from, as it recommends.
             rhythm: share of the noise that durations start from where that is 1.
