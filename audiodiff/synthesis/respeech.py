@@ -55,12 +55,14 @@ class Respeech:
         settings: as they were given.
         sampling: how the mel is sampled.
         variation: how much takes differ.
+        intonation: how far pitch moves in new words.
         vocoder_steps: sampling steps of the vocoder.
     """
 
     settings: RespeakSettings
     sampling: Resolved
     variation: float
+    intonation: float
     vocoder_steps: int
     made_by: str = MADE_BY
 
@@ -81,6 +83,7 @@ class Respeech:
             **{name: getattr(self.sampling, name) for name in RECOMMENDED},
             "vocoder_steps": self.vocoder_steps,
             "variation": self.variation,
+            "intonation": self.intonation,
             "speaker": settings.speaker,
             "text": settings.text,
             "replace": [list(pair) for pair in settings.replace],
@@ -187,7 +190,13 @@ def _layout(synthesizer: VoiceSynthesizer, respeech: Respeech, times: WordTimes)
         for index, word in enumerate(new.words)
     )
     utterance = replace(new, words=words)
-    spoken = synthesizer.read(utterance, respeech.sampling, variation=respeech.variation, speaker=settings.speaker)
+    spoken = synthesizer.read(
+        utterance,
+        respeech.sampling,
+        variation=respeech.variation,
+        intonation=respeech.intonation,
+        speaker=settings.speaker,
+    )
     first = np.cumsum([1, *(len(word.phones) + 1 for word in words)])  # symbol at which each word begins
     guessed = [spoken.durations[first[n] : first[n + 1]] for n in range(len(words))]
     natural = sum(sum(guessed[n][:-1]) for n in said)
@@ -272,6 +281,7 @@ def _completed(synthesizer: VoiceSynthesizer, respeech: Respeech, layout: Layout
         layout.utterance,
         respeech.sampling,
         variation=respeech.variation,
+        intonation=respeech.intonation,
         speaker=settings.speaker,
         durations=layout.durations,
     )

@@ -36,6 +36,8 @@ class Speech:
         settings: as they were given.
         sampling: how the model samples; the seed is that of the first sentence.
         variation: how much takes differ.
+        intonation: how far pitch moves.
+        ending: least silence after the last word of a sentence (s).
         vocoder_steps: sampling steps of the vocoder.
         phonemes: what is said, as `audiodiff.text.transcription` writes it; empty until the text has been read.
         notes: sentences about what cannot be said.
@@ -44,6 +46,8 @@ class Speech:
     settings: SpeakSettings
     sampling: Resolved
     variation: float
+    intonation: float
+    ending: float
     vocoder_steps: int
     phonemes: str = ""
     notes: tuple[str, ...] = ()
@@ -68,6 +72,8 @@ class Speech:
             "speed": settings.speed,
             "pitch": settings.pitch,
             "variation": self.variation,
+            "intonation": self.intonation,
+            "ending": self.ending,
             "speaker": settings.speaker,
             "phonemes": self.phonemes,
         }
@@ -105,16 +111,19 @@ class Reading:
 
 def plan(synthesizer: VoiceSynthesizer, settings: SpeakSettings) -> Speech:
     """Fill in what the model recommends; the text is not read yet."""
-    return Speech(settings, *recommended(synthesizer, settings))
+    sampling, variation, intonation, steps = recommended(synthesizer, settings)
+    ending = synthesizer.ending if settings.ending is None else settings.ending
+    return Speech(settings, sampling, variation, intonation, ending, steps)
 
 
 def recommended(
     synthesizer: VoiceSynthesizer, settings: SpeakSettings | RespeakSettings
-) -> tuple[Resolved, float, int]:
-    """Return sampling, variation and steps of the vocoder: as they were given, or as the voice recommends."""
+) -> tuple[Resolved, float, float, int]:
+    """Return sampling, variation, intonation and vocoder steps: as they were given, or as the voice recommends."""
     return (
         settings.sampling.resolve(synthesizer.defaults),
         synthesizer.variation if settings.variation is None else settings.variation,
+        synthesizer.intonation if settings.intonation is None else settings.intonation,
         settings.vocoder_steps or synthesizer.vocoder.defaults.steps,
     )
 
@@ -173,6 +182,8 @@ def read(synthesizer: VoiceSynthesizer, speech: Speech) -> Iterator[tuple[Uttera
             speed=settings.speed,
             pitch=settings.pitch,
             variation=speech.variation,
+            intonation=speech.intonation,
+            ending=speech.ending,
             speaker=settings.speaker,
         )
         yield utterance, spoken, sampling
@@ -193,8 +204,13 @@ def readings(synthesizer: VoiceSynthesizer, speech: Speech, on_progress: OnProgr
     frame = synthesizer.vocoder.mel_spec.hop_length / rate
     count = sum(1 for line in speech.phonemes.splitlines() if line)
     start, pause = 0, 0.0
-    for index, (utterance, spoken, sampling) in enumerate(read(synthesizer, speech)):
-        silence = round(max(0.0, pause - spoken.durations[0] * frame) * rate)
+    for index, (utterance, read_out, sampling) in enumerate(read(synthesizer, speech)):
+        lead = read_out.durations[0]
+        missing = max(0.0, pause - lead * frame)
+        if speech.ending > 0.0 and lead:  # a pause sounds of the room
+            spoken, silence = read_out.lengthened({0: lead + round(missing / frame)}), 0
+        else:
+            spoken, silence = read_out, round(missing * rate)
         waveform = _joined(synthesizer.waveform(spoken, sampling, speech.vocoder_steps), silence, rate)
         offset = (start + silence) / rate
         times = utterance.word_times([duration * frame for duration in spoken.durations])

@@ -37,7 +37,17 @@ VARIATION, RHYTHM, TEXTURE = 0.8, 0.15, 0.3
 """Shares of the noise that pitch starts from, and durations and mel at a variation of 1, where a checkpoint says
 nothing."""
 
-_SHARES = {"variation": VARIATION, "rhythm": RHYTHM, "texture": TEXTURE}
+INTONATION, ENDING = 1.0, 0.0
+"""How far pitch moves, 1 for what the model draws, and the least silence after the last word (s), where a checkpoint
+says nothing."""
+
+_SHARES = {
+    "variation": VARIATION,
+    "rhythm": RHYTHM,
+    "texture": TEXTURE,
+    "intonation": INTONATION,
+    "ending": ENDING,
+}
 _PROSODY_STEPS = 8
 _DURATION_DRAW, _F0_DRAW = -1, -2
 """Fields of noise that no sampler draws."""
@@ -63,6 +73,21 @@ class Spoken:
     durations: tuple[int, ...]
     f0: Tensor
 
+    def lengthened(self, silences: Mapping[int, int]) -> "Spoken":
+        """The same with longer silences: the frame in their middle is held.
+
+        Args:
+            silences: frames of silences that have one at least, by number of the symbol.
+        """
+        if not silences:
+            return self
+        repeats = torch.ones(len(self.f0), dtype=torch.long)
+        starts = [0, *torch.tensor(self.durations).cumsum(0).tolist()]
+        for index, frames in silences.items():
+            repeats[starts[index] + self.durations[index] // 2] += frames - self.durations[index]
+        durations = tuple(silences.get(index, length) for index, length in enumerate(self.durations))
+        return Spoken(self.log_mel.repeat_interleave(repeats, dim=1), durations, self.f0.repeat_interleave(repeats))
+
 
 class VoiceSynthesizer:
     """A trained voice and its vocoder, ready to speak."""
@@ -78,6 +103,8 @@ class VoiceSynthesizer:
         variation: float = VARIATION,
         rhythm: float = RHYTHM,
         texture: float = TEXTURE,
+        intonation: float = INTONATION,
+        ending: float = ENDING,
         pronunciations: Mapping[str, tuple[str, ...]] | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -92,6 +119,9 @@ class VoiceSynthesizer:
             variation: share of the noise that pitch starts from, as it recommends.
             rhythm: share of the noise that durations start from where that is 1.
             texture: share of the noise that the mel starts from where that is 1.
+            intonation: how far pitch moves from that of the whole sentence, as it recommends: flows draw less than they
+                were shown, and this makes up for it.
+            ending: least silence after the last word (s), as it recommends.
             pronunciations: how the speaker usually says words that the dictionary gives several pronunciations for.
             device: where it computes.
         """
@@ -102,6 +132,7 @@ class VoiceSynthesizer:
         self.defaults = defaults
         self.variation = variation
         self.rhythm, self.texture = rhythm, texture
+        self.intonation, self.ending = intonation, ending
         self.pronunciations = dict(pronunciations or {})
         self.device = torch.device(device)
 
@@ -133,6 +164,8 @@ class VoiceSynthesizer:
         speed: float = 1.0,
         pitch: float = 0.0,
         variation: float | None = None,
+        intonation: float | None = None,
+        ending: float | None = None,
         speaker: str = "",
         durations: Sequence[int] | None = None,
     ) -> Spoken:
@@ -145,6 +178,9 @@ class VoiceSynthesizer:
             pitch: semitones above the speaker's own.
             variation: how much takes differ: the share of the noise that pitch starts from, 1 for as much as the
                 recordings, 0 for one take whatever the seed; `None` for what the voice recommends.
+            intonation: how far pitch moves: 0 is a monotone, 1 what the model draws; `None` for what the voice
+                recommends.
+            ending: least silence after the last word (s); `None` for what the voice recommends.
             speaker: one of `speakers`; empty for the first.
             durations: frames of each symbol, instead of the model's.
 
@@ -155,6 +191,10 @@ class VoiceSynthesizer:
         check_range("pitch", pitch, -24.0, 24.0, "semitones")
         check_model(self.model, self.name, self.device)
         variation = self._variation(variation)
+        intonation = self.intonation if intonation is None else intonation
+        ending = self.ending if ending is None else ending
+        check_range("intonation", intonation, 0.0, 2.0, "(1 is as the model draws it)")
+        check_range("ending", ending, 0.0, 1.0, "s")
         ids, number = self._ids(utterance), self._speaker(speaker)
         with _precision(self.device, sampling):
             states, mask = self.model.encode(ids, number)
@@ -162,7 +202,8 @@ class VoiceSynthesizer:
                 noise = self._noise(sampling.seed, self.rhythm * variation, ids.shape[1], 1)(_DURATION_DRAW)
                 state = self._flow(self.model.duration_denoiser(), (states, mask), noise, sampling)
                 wanted = self.model.durations_of_state(state, ids)[0].cpu()
-                lengths, pauses = _whole(wanted, utterance, speed, self.sample_rate / self.model.config.mel.hop_length)
+                frame = self.model.config.mel.hop_length / self.sample_rate
+                lengths, pauses = _whole(wanted, utterance, speed, frame, ending)
             else:
                 lengths, pauses = _given(durations, utterance), {}
             frames = frames_of(torch.tensor([lengths], device=self.device))
@@ -171,10 +212,13 @@ class VoiceSynthesizer:
             state = self._flow(self.model.f0_denoiser(), (expanded, frames.mask), noise, sampling)
             log_hertz, voiced = self.model.f0_of_state(state, number)
             low, high = math.log2(self.model.config.f0_min), math.log2(self.model.config.f0_max)
+            if intonation != 1.0:
+                middle = (log_hertz * voiced).sum() / voiced.sum().clamp(min=1.0)
+                log_hertz = middle + intonation * (log_hertz - middle)
             log_hertz = (log_hertz + pitch / 12.0).clamp(low, high)
             log_mel = self._mel(expanded, frames, log_hertz, voiced, sampling, variation)
         f0 = (log_hertz.exp2() * voiced)[0].cpu()
-        return _with_pauses(Spoken(log_mel, tuple(lengths), f0), pauses)
+        return Spoken(log_mel, tuple(lengths), f0).lengthened(pauses)
 
     @standard_state()
     def complete(
@@ -320,9 +364,16 @@ def _precision(device: torch.device, sampling: Resolved) -> AbstractContextManag
 
 
 def _whole(
-    wanted: Tensor, utterance: Utterance, speed: float, frames_per_second: float
+    wanted: Tensor, utterance: Utterance, speed: float, frame: float, ending: float
 ) -> tuple[list[int], dict[int, int]]:
     """Whole frames of each symbol, so bounded that none is skipped and none goes on for ever.
+
+    Args:
+        wanted: frames as the model has them `[n_symbols]`.
+        utterance: whose symbols they are.
+        speed: 1 as the model has them.
+        frame: duration of a frame (s).
+        ending: least silence after the last word (s).
 
     Returns:
         Durations as the model is to see them, and those of silences that were asked for and are longer, by symbol.
@@ -333,9 +384,13 @@ def _whole(
     if asked[-2] is not None:  # silence after the last word is that of <end>
         asked[-1], asked[-2] = asked[-2], 0.0
     owed = 0.0
-    for index, (symbol, length, pause) in enumerate(zip(utterance.symbols, wanted.tolist(), asked, strict=True)):
+    exact_lengths = wanted.tolist()
+    if ending > 0.0:
+        exact_lengths[0] = max(exact_lengths[0], _LEAST_PAUSE)
+        exact_lengths[-1] = max(exact_lengths[-1], ending / frame)
+    for index, (symbol, length, pause) in enumerate(zip(utterance.symbols, exact_lengths, asked, strict=True)):
         if pause is not None:
-            frames = round(pause * frames_per_second)
+            frames = round(pause / frame)
             lengths.append(min(frames, _LONGEST_PAUSE))
             if frames > _LONGEST_PAUSE:
                 pauses[index] = frames
@@ -365,19 +420,6 @@ def _given(durations: Sequence[int], utterance: Utterance) -> list[int]:
             "frames."
         )
     return lengths
-
-
-def _with_pauses(spoken: Spoken, pauses: Mapping[int, int]) -> Spoken:
-    """Make silences as long as `pauses` says by holding the frame in their middle."""
-    if not pauses:
-        return spoken
-    repeats = torch.ones(len(spoken.f0), dtype=torch.long)
-    starts = [0, *torch.tensor(spoken.durations).cumsum(0).tolist()]
-    for index, frames in pauses.items():
-        repeats[starts[index] + spoken.durations[index] // 2] += frames - spoken.durations[index]
-    durations = tuple(pauses.get(index, length) for index, length in enumerate(spoken.durations))
-    log_mel = spoken.log_mel.repeat_interleave(repeats, dim=1)
-    return Spoken(log_mel, durations, spoken.f0.repeat_interleave(repeats))
 
 
 @standard_state()

@@ -79,6 +79,24 @@ def test_speed_pitch_and_speaker_do_what_they_say(voice: VoiceSynthesizer) -> No
     assert other.log_mel.shape != plain.log_mel.shape or not torch.equal(other.log_mel, plain.log_mel)
 
 
+def test_intonation_moves_pitch_about_its_middle(voice: VoiceSynthesizer) -> None:
+    plain = voice.read(HELLO, SAMPLING)
+    wide = voice.read(HELLO, SAMPLING, durations=plain.durations, intonation=1.2)
+    heard = (plain.f0 > 0) & (wide.f0 > 70) & (wide.f0 < 495)
+    assert heard.sum() > 10
+    middle = float(plain.f0[plain.f0 > 0].log2().mean())
+    moved = (wide.f0[heard].log2() - middle) / (plain.f0[heard].log2() - middle)
+    assert float(moved.median()) == pytest.approx(1.2, abs=0.02)
+    assert torch.equal(voice.read(HELLO, SAMPLING, intonation=1.0).log_mel, plain.log_mel)
+
+
+def test_a_sentence_ends_in_silence(voice: VoiceSynthesizer) -> None:
+    plain, ended = (voice.read(HELLO, SAMPLING, ending=ending).durations for ending in (0.0, 0.5))
+    assert plain[-1] < ended[-1] == 43
+    assert ended[0] >= 3
+    assert ended[1:-1] == plain[1:-1]
+
+
 def test_half_precision_says_the_same(voice: VoiceSynthesizer) -> None:
     full = voice.read(HELLO, SAMPLING, variation=0.0)
     half = voice.read(HELLO, Resolved(2, "euler", "uniform", "bf16"), variation=0.0, durations=full.durations)

@@ -29,7 +29,7 @@ class FakeVoice:
         self.sample_rate = spec.sample_rate
         self.pronunciations: dict[str, tuple[str, ...]] = {}
         self.defaults = Resolved(steps=4, sampler="euler", grid="uniform")
-        self.variation = 0.4
+        self.variation, self.intonation, self.ending = 0.4, 1.0, 0.0
         self.device = torch.device("cpu")
         self.identity = (ModelRecord("fake", "", role="voice"), ModelRecord("speech", "", role="vocoder"))
         self.seeds: list[int] = []
@@ -45,6 +45,8 @@ class FakeVoice:
         speed: float = 1.0,
         pitch: float = 0.0,
         variation: float | None = None,
+        intonation: float | None = None,
+        ending: float | None = None,
         speaker: str = "",
         durations: tuple[int, ...] | None = None,
     ) -> Spoken:
@@ -55,6 +57,7 @@ class FakeVoice:
             for symbol, pause in zip(utterance.symbols, utterance.pauses, strict=True)
         ]
         lengths[-1] = FRAMES
+        lengths[0] = lengths[0] or (FRAMES if ending else 0)
         lengths = lengths if durations is None else list(durations)
         total = sum(lengths)
         return Spoken(torch.full((self.spec.n_mels, total), -4.0 + pitch), tuple(lengths), torch.full((total,), 200.0))
