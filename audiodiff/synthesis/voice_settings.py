@@ -2,13 +2,48 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.settings import Sampling, check_range, check_steps, check_unguided, make_plain
 
 LONGEST_TEXT = 1_000_000
 """Most characters of one text: 18 hours or so, which is less than a WAV holds."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a voice reads.
+
+    Attributes:
+        variation: share of the noise that pitch starts from: 0 for one take whatever the seed, 1 for as much as the
+            recordings.
+        rhythm: share of the noise that durations start from at a variation of 1.
+        texture: share of the noise that the mel starts from at a variation of 1.
+        intonation: how far pitch moves from that of the whole sentence: 0 is a monotone, 1 as the model draws it. Flows
+            draw less than they were shown, and more than 1 makes up for it.
+        ending: least silence after the last word (s).
+    """
+
+    variation: float = 0.8
+    rhythm: float = 0.15
+    texture: float = 0.3
+    intonation: float = 1.0
+    ending: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            AudiodiffError: one is out of range.
+        """
+        for item in fields(self):
+            high, unit = (1.0, "s") if item.name == "ending" else (2.0, "(0 for none)")
+            check_range(item.name, getattr(self, item.name), 0.0, high, unit)
+
+    def but(self, **given: float | None) -> "Manner":
+        """The same but for what is given."""
+        return replace(self, **{name: value for name, value in given.items() if value is not None})
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from audiodiff.synthesis.replay import ReplayContext, replay
 from audiodiff.synthesis.settings import changed
 from audiodiff.synthesis.speaker import Speaker
 from audiodiff.synthesis.verbs.speak import VERB
-from audiodiff.synthesis.voice_settings import SpeakSettings
+from audiodiff.synthesis.voice_settings import Manner, SpeakSettings
 from tests.refusals import refused
 from tests.synthesis.vocoder_fakes import SPEC
 from tests.synthesis.voice_fakes import FakeVoice
@@ -79,13 +79,13 @@ def test_files_from_before_keep_their_intonation_and_endings(voice: FakeVoice, t
     run_file("speak", voice, [], tmp_path / "out.flac", SpeakSettings("Hello."))
     record = read_provenance(tmp_path / "out.flac")
     old = {name: value for name, value in record.settings.items() if name not in {"intonation", "ending"}}
-    voice.intonation, voice.ending = 1.4, 0.1
+    voice.manner = Manner(intonation=1.4, ending=0.1)
     assert len(record.settings) == len(old) + 2
     settings, _ = VERB.remake(dataclasses.replace(record, settings=old))
     planned = speech.plan(voice, settings)
-    assert (planned.intonation, planned.ending) == (1.0, 0.0)
+    assert (planned.manner.intonation, planned.manner.ending) == (1.0, 0.0)
     planned = speech.plan(voice, SpeakSettings("Hello."))
-    assert (planned.intonation, planned.ending) == (1.4, 0.1)
+    assert (planned.manner.intonation, planned.manner.ending) == (1.4, 0.1)
 
 
 def test_a_long_text_is_made_a_sentence_at_a_time(voice: FakeVoice) -> None:
