@@ -122,7 +122,7 @@ def test_it_is_made_again(
     again = replay(tmp_path / "out.flac", tmp_path / "again.flac")
     assert again.identical
     assert again.again.settings == read_provenance(tmp_path / "out.flac").settings
-    with pytest.raises(AudiodiffError, match="respeak`; for other takes .* another --seed"):
+    with pytest.raises(AudiodiffError, match=r"respeak`; for other takes .* another --seed"):
         vary.instead({}, [Source(tmp_path / "out.flac")], "", print)
 
 
