@@ -48,7 +48,7 @@ def make_rendered(
     *,
     hours: float,
     seed: int = 0,
-    seconds: float = 10.0,
+    seconds: float = 20.0,
     soundfont: str | Path | None = None,
     jobs: int = 1,
 ) -> Rendered:
@@ -94,7 +94,7 @@ def make_rendered(
         piece = compose(seed, index, seconds)
         font = fonts[index % len(fonts)]
         file_name = f"{CLIPS_NAME}/{piece.name}.flac"
-        rows[index] = metadata_row(piece, seed, file_name, soundfont_name(font))
+        rows[index] = metadata_row(piece, file_name, soundfont_name(font))
         if (output / file_name).is_file():
             return False
         render(piece, output / file_name, playable[index % len(fonts)], synthesiser)
