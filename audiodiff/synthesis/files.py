@@ -41,7 +41,7 @@ WAV_BYTES = (1 << 32) - (1 << 16)
 FLOAT_ENCODINGS = ("FLOAT", "DOUBLE")
 """Encodings that hold samples beyond full scale."""
 
-_OF_MODEL = ("text_encoder", "tolerance_seconds", "band_limits")
+_OF_MODEL = ("text_encoder", "tolerance_seconds", "band_limits", "batched")
 _WITHIN_16_BITS = frozenset({"PCM_16", "PCM_U8", "PCM_S8", "ULAW", "ALAW"})
 
 
@@ -286,6 +286,7 @@ class Job:
             "text_encoder": model.model.config.text_encoder,
             "tolerance_seconds": model.tolerance_seconds,
             "band_limits": list(model.band_limits),
+            "batched": model.batched,
         }
 
     def _check_size(self, n_samples: int | None, channels: int, rate: int) -> None:

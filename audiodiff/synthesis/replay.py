@@ -265,6 +265,7 @@ def _set_up(synthesizer: LatentSynthesizer, record: ProvenanceRecord, context: R
         )
     limits = setting(record, "band_limits", list) if "band_limits" in record.settings else []
     synthesizer.tolerance_seconds = tolerance
+    synthesizer.batched = setting(record, "batched", bool) if "batched" in record.settings else False
     synthesizer.band_limits = checked_limits(limits, synthesizer.model.mel_spec.n_mels)
 
 
