@@ -27,10 +27,17 @@ from audiodiff.diffusion.noise import positional_noise
 from audiodiff.diffusion.parameterization import Parameterization
 from audiodiff.diffusion.process import Process
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.vocoder.anchored import AnchoredNetwork, PreparedMel, VocoderCondition, anchored_estimate
+from audiodiff.models.vocoder.anchored import (
+    AnchoredNetwork,
+    PreparedMel,
+    VocoderCondition,
+    anchored_estimate,
+    packed_by_turns,
+)
 from audiodiff.models.vocoder.config import FrontEndConfig, VocoderConfig
 from audiodiff.models.vocoder.loss import band_mask, magnitude_distance, spectral_error, time_major
 from audiodiff.models.vocoder.prior import PriorConfig, ShapedNoise, prior_context, shape_white_noise
+from audiodiff.models.vocoder.streamed import VocoderStream
 from audiodiff.nn.packed import packable
 from audiodiff.nn.wavenet import FrameConditioner, MelUpsampler, WaveNet, upsample_factors
 from audiodiff.signal import mel
@@ -219,6 +226,27 @@ class Vocoder(nn.Module):
         with torch.no_grad():
             anchor, envelope = self._magnitudes(log_mel)
         return ShapedNoise(self.stft, prior, anchor.transpose(1, 2), envelope.transpose(1, 2), seed, first_frame)
+
+    def streamed(self, seed: int, compute_dtype: torch.dtype | None = None) -> VocoderStream | None:
+        """Return what samples a mel that arrives in parts, or None for a model that cannot.
+
+        Args:
+            seed: of the noise.
+            compute_dtype: of the network's layers; None for float32.
+        """
+        if self.config.head.name != "anchored" or not packable(self.config.wavenet):
+            return None
+        assert self.conditioner is not None
+        return VocoderStream(
+            self.stft,
+            self.config.head,
+            self.config.prior,
+            self.conditioner,
+            packed_by_turns(self.wavenet, self.stft, compute_dtype or torch.float32, for_stream=True),
+            self._magnitudes,
+            self.config.wavenet.context,
+            seed,
+        )
 
     def loss(
         self, waveform: Tensor, bandwidth_hz: Tensor, t: Tensor, noise: Tensor, log_mel: Tensor | None = None

@@ -126,6 +126,7 @@ def make(
     from audiodiff.synthesis.mel_file import mel_notes, read_mel
     from audiodiff.synthesis.sampling import measure_levels
     from audiodiff.synthesis.streams import FrameReader, Stream, cut_stream
+    from audiodiff.synthesis.vocode import vocode_blocks
 
     path, spec = sources[0].path, vocoding.mel
     lengths: list[int] | None = None
@@ -141,7 +142,7 @@ def make(
     meters = measure_levels(blocks(), synthesizer.mel_spec)
     n_frames = meters[0].n_frames
     n_samples = n_frames * synthesizer.mel_spec.hop_length if lengths is None else sum(lengths)
-    made = synthesizer.stream(FrameReader(blocks()), n_frames, meters, vocoding.plan, on_progress)
+    made = vocode_blocks(synthesizer, FrameReader(blocks()), n_frames, meters, vocoding.plan, on_progress)
     return Stream(
         blocks=resample_stream(cut_stream(made, n_samples), synthesizer.sample_rate, vocoding.rate),
         sample_rate=vocoding.rate,
