@@ -266,7 +266,8 @@ def reach_of(stft: STFT) -> int:
 def with_magnitude(spectrum: Tensor, magnitude: Tensor) -> Tensor:
     """Complex rows with another magnitude; 0 stays 0."""
     sides = torch.view_as_real(spectrum)
-    factor = sides.square().sum(dim=-1).add_(_SMALLEST_SQUARE).rsqrt_().mul_(magnitude)
+    squares = sides * sides
+    factor = (squares[..., 0] + squares[..., 1]).add_(_SMALLEST_SQUARE).rsqrt_().mul_(magnitude)
     return torch.view_as_complex(sides * factor[..., None])
 
 

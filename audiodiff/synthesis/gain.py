@@ -56,7 +56,7 @@ class StreamGain:
         self._gains.append(gains)
         if before in {None, gain}:
             return shift_log_mel(log_mel, self._spec, gain)
-        parts = zip(log_mel.split(1, dim=-1), gains.tolist(), strict=True)
+        parts = zip(torch.split(log_mel, 1, dim=-1), gains.tolist(), strict=True)
         return torch.cat([shift_log_mel(part, self._spec, value) for part, value in parts], dim=-1)
 
     def restore(self, samples: Tensor) -> Tensor:
@@ -70,7 +70,9 @@ class StreamGain:
         last = self._gains.stop - 1
         held = self._gains.rows(place // hop, min(self._place // hop, last) + 1)
         if bool((held == held[0]).all()):
-            return samples * 10.0 ** (-float(held[0]) / 20.0)
+            constant: Tensor = samples * 10.0 ** (-float(held[0]) / 20.0)
+            return constant
         low, high = (held[(index - place // hop).clamp_max(len(held) - 1)] for index in (frames, frames + 1))
-        gains = torch.lerp(low, high, (at % hop) / hop)
-        return samples * (10.0 ** (-gains / 20.0)).float()
+        gains = torch.lerp(low, high, (at % hop).double() / hop)
+        restored: Tensor = samples * torch.pow(10.0, -gains / 20.0).float()
+        return restored

@@ -19,7 +19,7 @@ from audiodiff.diffusion.process import Process
 from audiodiff.diffusion.samplers import SAMPLERS, sample
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.vocoder import Vocoder
-from audiodiff.models.vocoder.streamed import VocoderStream
+from audiodiff.models.vocoder.streamed import VocoderStream, streams
 from audiodiff.signal.mel_convert import check_mel
 from audiodiff.signal.tracks import Track
 from audiodiff.synthesis.gain import StreamGain
@@ -28,12 +28,12 @@ from audiodiff.synthesis.sampling import (
     ChunkLayout,
     VocodePlan,
     VocoderModel,
-    channel_seed,
     check_samples,
     plan_window,
     sample_window,
 )
 from audiodiff.torch_state import standard_state
+
 
 class _Reached(Exception):
     """The sampler asks for an output of the network that is not there yet."""
@@ -48,11 +48,12 @@ class SampleStream:
 
     Args:
         model: the vocoder.
-        mel: its streaming form, new.
         plan: the resolved settings.
+        seed: of the noise.
     """
 
-    def __init__(self, model: Vocoder, mel: VocoderStream, plan: VocodePlan) -> None:
+    def __init__(self, model: Vocoder, plan: VocodePlan, seed: int) -> None:
+        mel = VocoderStream(model, seed, plan.compute_dtype)
         self._model, self._mel, self._plan = model, mel, plan
         self._draws = {draw: (mel.noise(draw), Track()) for draw in _draws_of(plan, model.process)}
         self._calls = [(mel.call(), Track()) for _ in range(plan.network_calls)]
@@ -106,7 +107,7 @@ class SampleStream:
         denoiser = Denoiser(network, model.process, model.parameterization)
         step, x = SAMPLERS[plan.sampling.sampler](), model.process.prior(noise(0))
         try:
-            return sample(step, lambda x, t: denoiser(x, t), model.process, x, plan.times, noise=noise)
+            return sample(step, denoiser, model.process, x, plan.times, noise=noise)
         except _Reached as reached:
             return reached
 
@@ -163,8 +164,9 @@ class ChannelStream:
         self._device = device
         self.spec = model.mel_spec
         self._short = WindowStream(model, plan, seed)
-        form = model.streamed(seed, plan.compute_dtype) if isinstance(model, Vocoder) else None
-        self._long = None if form is None else SampleStream(model, form, plan)
+        self._long: SampleStream | None = None
+        if isinstance(model, Vocoder) and streams(model):
+            self._long = SampleStream(model, plan, seed)
         self._begun = False
 
     @property
@@ -185,7 +187,7 @@ def stream_blocks(frames: Iterator[Tensor], channels: list[ChannelStream], block
     """Vocode a mel that arrives in parts; where these are cut does not change a bit of what comes out.
 
     Args:
-        frames: `[channels, n_mels, n]` each, n from 0.
+        frames: `[channels, n_mels, n]` each.
         channels: one for each.
         block: frames that are worked on together, after the first, which is as long as the model looks ahead.
         delay: the states are behind the waveform: they need one frame more, like the last.
@@ -196,16 +198,17 @@ def stream_blocks(frames: Iterator[Tensor], channels: list[ChannelStream], block
     Raises:
         AudiodiffError: there is no frame, or they are of another mel.
     """
-    held, wanted = torch.zeros(len(channels), channels[0].spec.n_mels, 0), channels[0].look_ahead + block
-    for part in (part for more in frames for part in more.split(block, dim=-1)):
-        held = torch.cat([held, part], dim=-1)
+    held: Tensor | None = None
+    wanted = channels[0].look_ahead + block
+    for part in (part for more in frames for part in torch.split(more, block, dim=-1)):
+        held = part if held is None else torch.cat([held, part], dim=-1)
         while held.shape[-1] > wanted:
             if wanted > block:  # a few frames alone may look like another mel
                 check_mel(held, channels[0].spec)
             yield _push(channels, held[..., :wanted], last=False)
             held, wanted = held[..., wanted:], block
-    if not held.shape[-1]:
-        raise AudiodiffError("the stream has ended without a frame; give at least one.")
+    if held is None:
+        raise AudiodiffError("the stream has ended without a frame of mel; give at least one.")
     if wanted > block:
         check_mel(held, channels[0].spec)
     rest = torch.cat([held, held[..., -1:]], dim=-1) if delay else held
@@ -225,7 +228,5 @@ def _draws_of(plan: VocodePlan, process: Process) -> list[int]:
         found.add(draw)
         return one
 
-    sample(
-        SAMPLERS[plan.sampling.sampler](), lambda x, t: x, process, process.prior(one), plan.times, noise=noise
-    )
+    sample(SAMPLERS[plan.sampling.sampler](), lambda x, t: x, process, process.prior(one), plan.times, noise=noise)
     return sorted(found)

@@ -79,12 +79,19 @@ class AnchoredNetwork:
         self.dtype = dtype
         self._head = head
         self._conditioner = conditioner
-        self._packed = packed_by_turns(wavenet, stft, dtype)
+        self._packed = _packed_by_turns(wavenet, stft, dtype)
+        self._for_stream: PackedWaveNet | None = None
 
     def prepare(self, log_mel: Tensor, anchor: Tensor, envelope: Tensor) -> PreparedMel:
         """Return what a call needs of a mel; the arguments are attributes of `PreparedMel`."""
         scale = envelope.reciprocal().to(torch.complex64)
         return PreparedMel(log_mel, anchor, envelope, scale, anchor / envelope, self)
+
+    def for_stream(self, wavenet: WaveNet) -> PackedWaveNet:
+        """Return the same `wavenet` packed for a mel that arrives in parts."""
+        if self._for_stream is None:
+            self._for_stream = _packed_by_turns(wavenet, self.stft, self.dtype, for_stream=True)
+        return self._for_stream
 
     @torch.no_grad()
     def __call__(self, x: Tensor, c_noise: Tensor, mel: PreparedMel) -> Tensor:
@@ -110,7 +117,7 @@ class AnchoredNetwork:
         return waveform[:, None]
 
 
-def packed_by_turns(wavenet: WaveNet, stft: STFT, dtype: torch.dtype, *, for_stream: bool = False) -> PackedWaveNet:
+def _packed_by_turns(wavenet: WaveNet, stft: STFT, dtype: torch.dtype, *, for_stream: bool = False) -> PackedWaveNet:
     """Pack the network of an anchored head for rows of spectra, in which real and imaginary parts take turns.
 
     The trained order is real parts, then imaginary parts.

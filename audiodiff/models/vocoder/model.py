@@ -27,17 +27,10 @@ from audiodiff.diffusion.noise import positional_noise
 from audiodiff.diffusion.parameterization import Parameterization
 from audiodiff.diffusion.process import Process
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.vocoder.anchored import (
-    AnchoredNetwork,
-    PreparedMel,
-    VocoderCondition,
-    anchored_estimate,
-    packed_by_turns,
-)
+from audiodiff.models.vocoder.anchored import AnchoredNetwork, PreparedMel, VocoderCondition, anchored_estimate
 from audiodiff.models.vocoder.config import FrontEndConfig, VocoderConfig
 from audiodiff.models.vocoder.loss import band_mask, magnitude_distance, spectral_error, time_major
 from audiodiff.models.vocoder.prior import PriorConfig, ShapedNoise, prior_context, shape_white_noise
-from audiodiff.models.vocoder.streamed import VocoderStream
 from audiodiff.nn.packed import packable
 from audiodiff.nn.wavenet import FrameConditioner, MelUpsampler, WaveNet, upsample_factors
 from audiodiff.signal import mel
@@ -160,7 +153,7 @@ class Vocoder(nn.Module):
             log_mel: `[batch, n_mels, n_frames]` by `self.mel_spec`.
         """
         needed = self.config.head.name == "anchored" or self.config.prior.name == "shaped"
-        anchor, envelope = self._magnitudes(log_mel) if needed else (None, None)
+        anchor, envelope = self.magnitudes(log_mel) if needed else (None, None)
         if self.spectrogram_upsampler is not None:
             return VocoderCondition(self.spectrogram_upsampler(log_mel), anchor, envelope)
         assert self.conditioner is not None
@@ -202,8 +195,8 @@ class Vocoder(nn.Module):
         if log_mel.device.type != "cpu" or not packs:
             return self.condition(log_mel)
         with torch.no_grad():
-            anchor, envelope = self._magnitudes(log_mel)
-        network = self._packed_network(compute_dtype or torch.float32)
+            anchor, envelope = self.magnitudes(log_mel)
+        network = self.packed_network(compute_dtype or torch.float32)
         return network.prepare(log_mel, anchor.transpose(1, 2), envelope.transpose(1, 2))
 
     def noise(
@@ -224,29 +217,8 @@ class Vocoder(nn.Module):
         if isinstance(cond, PreparedMel):
             return ShapedNoise(self.stft, prior, cond.anchor, cond.envelope, seed, first_frame)
         with torch.no_grad():
-            anchor, envelope = self._magnitudes(log_mel)
+            anchor, envelope = self.magnitudes(log_mel)
         return ShapedNoise(self.stft, prior, anchor.transpose(1, 2), envelope.transpose(1, 2), seed, first_frame)
-
-    def streamed(self, seed: int, compute_dtype: torch.dtype | None = None) -> VocoderStream | None:
-        """Return what samples a mel that arrives in parts, or None for a model that cannot.
-
-        Args:
-            seed: of the noise.
-            compute_dtype: of the network's layers; None for float32.
-        """
-        if self.config.head.name != "anchored" or not packable(self.config.wavenet):
-            return None
-        assert self.conditioner is not None
-        return VocoderStream(
-            self.stft,
-            self.config.head,
-            self.config.prior,
-            self.conditioner,
-            packed_by_turns(self.wavenet, self.stft, compute_dtype or torch.float32, for_stream=True),
-            self._magnitudes,
-            self.config.wavenet.context,
-            seed,
-        )
 
     def loss(
         self, waveform: Tensor, bandwidth_hz: Tensor, t: Tensor, noise: Tensor, log_mel: Tensor | None = None
@@ -308,7 +280,7 @@ class Vocoder(nn.Module):
             return self.front_end.synthesis(self.wavenet(frames, c_noise, cond.hidden).float(), n_samples)[:, None]
         return anchored_estimate(self.wavenet, self.stft, self.config.head, x, c_noise, cond)
 
-    def _packed_network(self, dtype: torch.dtype) -> AnchoredNetwork:
+    def packed_network(self, dtype: torch.dtype) -> AnchoredNetwork:
         """The packed network, rebuilt when weights have changed since the last time."""
         state = tuple((parameter.data_ptr(), parameter._version) for parameter in self.parameters())
         known = self._packed.get(dtype)
@@ -318,7 +290,7 @@ class Vocoder(nn.Module):
             known = self._packed[dtype] = (state, network)
         return known[1]
 
-    def _magnitudes(self, log_mel: Tensor) -> tuple[Tensor, Tensor]:
+    def magnitudes(self, log_mel: Tensor) -> tuple[Tensor, Tensor]:
         """Anchor and envelope (with its floor), `[batch, n_bins, n_frames]`."""
         with full_precision(log_mel):
             envelope = self._envelope(log_mel)

@@ -6,7 +6,6 @@ what is final and lags by what it looks ahead. Waveforms are in hops of the fram
 """
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -14,61 +13,46 @@ from torch.nn import functional as F
 
 from audiodiff.diffusion.noise import positional_noise
 from audiodiff.models.vocoder.anchored import LOG_GAIN_RANGE, network_input
-from audiodiff.models.vocoder.config import HeadConfig
-from audiodiff.models.vocoder.prior import PriorConfig, phase_turns
-from audiodiff.nn.packed import PackedWaveNet, WaveNetStream
+from audiodiff.models.vocoder.model import Vocoder
+from audiodiff.models.vocoder.prior import phase_turns
+from audiodiff.nn.packed import WaveNetStream, packable
 from audiodiff.nn.wavenet import FrameConditioner
-from audiodiff.signal.frames import STFT
 from audiodiff.signal.projection import FrameStream, HopStream, ProjectionStream, reach_of, with_magnitude
 from audiodiff.signal.tracks import Track
 
-__all__ = ["CallStream", "NoiseStream", "VocoderStream"]
+__all__ = ["CallStream", "NoiseStream", "VocoderStream", "streams"]
 
-Magnitudes = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""From `[1, n_mels, n_frames]` to anchor and envelope, `[1, n_bins, n_frames]`."""
+
+def streams(model: Vocoder) -> bool:
+    """Whether a vocoder has a streaming form."""
+    return model.config.head.name == "anchored" and packable(model.config.wavenet)
 
 
 class VocoderStream:
     """What sampling a mel that arrives in parts needs: its magnitudes and condition, and from them noise and estimates.
 
     Args:
-        stft: the mel's own.
-        head: of the model.
-        prior: of the model.
-        conditioner: of the model.
-        packed: the network, made `for_stream`.
-        magnitudes: of the model.
-        context: positions on each side that the network sees.
+        model: with an anchored head and a network that `packable` knows.
         seed: of the noise.
+        compute_dtype: of the network's layers; None for float32.
     """
 
-    def __init__(
-        self,
-        stft: STFT,
-        head: HeadConfig,
-        prior: PriorConfig,
-        conditioner: FrameConditioner,
-        packed: PackedWaveNet,
-        magnitudes: Magnitudes,
-        context: int,
-        seed: int,
-    ) -> None:
-        self.stft = stft
-        self.head = head
-        self.prior = prior
-        self.packed = packed
+    def __init__(self, model: Vocoder, seed: int, compute_dtype: torch.dtype | None = None) -> None:
+        assert model.conditioner is not None
+        self.stft, self.head, self.prior = model.stft, model.config.head, model.config.prior
+        self.packed = model.packed_network(compute_dtype or torch.float32).for_stream(model.wavenet)
         self.seed = seed
         self.anchor, self.envelope, self.cond = Track(), Track(), Track()
         self.first_draw = Track()
-        self._magnitudes = magnitudes
-        self._conditioner = conditioner
+        self._model = model
+        self._conditioner = model.conditioner
         self._before: list[Tensor] | None = None
-        reach = reach_of(stft)
+        stft, prior, head, reach = self.stft, self.prior, self.head, reach_of(self.stft)
         # By how many frames the noise is behind the mel, one call behind its state, and the waveform behind its hops.
         iterations = prior.half_projections + prior.projections
         self.noise_lag = reach * (1 + iterations) if prior.name == "shaped" else 0
         trips = head.input_projections + head.output_half_projections + head.output_projections
-        self.call_lag = max(reach, FrameConditioner.context) + context + reach * trips
+        self.call_lag = max(reach, FrameConditioner.context) + model.config.wavenet.context + reach * trips
         self.hop_lag = -(-(stft.n_fft - stft.hop_length) // (2 * stft.hop_length))
 
     @property
@@ -84,7 +68,7 @@ class VocoderStream:
     @torch.no_grad()
     def push(self, log_mel: Tensor, last: bool) -> None:
         """Take in the next frames `[n_mels, n]`, 1 or more; whether they are the last."""
-        for track, magnitude in zip((self.anchor, self.envelope), self._magnitudes(log_mel[None]), strict=True):
+        for track, magnitude in zip((self.anchor, self.envelope), self._model.magnitudes(log_mel[None]), strict=True):
             track.append(magnitude[0].T.contiguous())
         self.cond.append(self._condition(log_mel, last))
 
@@ -97,7 +81,11 @@ class VocoderStream:
         for index, conv in enumerate(convolutions):
             seen = torch.cat([self._before[index], x, x.new_zeros(len(x), 1 if last else 0)], dim=1)
             self._before[index] = seen[:, -2:].clone()
-            x = F.silu(F.conv1d(seen, conv.weight, conv.bias)) if seen.shape[1] > 2 else x.new_zeros(len(conv.weight), 0)
+            x = (
+                F.silu(F.conv1d(seen, conv.weight, conv.bias))
+                if seen.shape[1] > 2
+                else x.new_zeros(len(conv.weight), 0)
+            )
         return x.T.contiguous()
 
     def noise(self, draw: int) -> "NoiseStream":
