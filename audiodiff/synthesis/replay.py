@@ -204,6 +204,10 @@ def differences(record: ProvenanceRecord, again: ProvenanceRecord) -> tuple[str,
         (f"config of {old.name}", old.config_sha256[:_SHOWN], new.config_sha256[:_SHOWN])
         for old, new in zip(record.models, again.models, strict=False)
     ]
+    pairs += [
+        (f"latents of {old.name}", old.latents_sha256[:_SHOWN], new.latents_sha256[:_SHOWN])
+        for old, new in zip(record.inputs, again.inputs, strict=False)
+    ]
     names = sorted(set(record.settings) | set(again.settings))
     old = {**record.settings, "sampler": sampler_name(str(record.settings.get("sampler")))}
     pairs += [(name, old.get(name), again.settings.get(name)) for name in names]
@@ -227,7 +231,7 @@ def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord
         raise AudiodiffError(f"{context.source} was made from two files; give the folder where both are with --input.")
     settings, resolve = (settings_of(record), None) if verb.remake is None else verb.remake(record)
     chosen = context.find_model(record.models[0]) if record.models else ""
-    sources = [Source(context.find_input(item)) for item in record.inputs]
+    sources = [Source(context.find_input(item), latents=item.latents_sha256) for item in record.inputs]
     synthesizer = imported(verb.loader)(chosen, device=context.device)
     if len(record.models) == 2:
         _check_vocoder(synthesizer, record, context)
