@@ -1,10 +1,9 @@
 """A trained latent model at work: latents by diffusion, a log-mel by the autoencoder, a waveform by the vocoder."""
 
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -105,22 +104,13 @@ class LatentSynthesizer:
         self.window_seconds = window_seconds
         self.tolerance_seconds = tolerance_seconds
         self.band_limits = band_limits
-        self.batched = batched
-        self.device = torch.device(device)
+        self.batched, self.device = batched, torch.device(device)
         self._encoder = encoder
 
     @property
     def sample_rate(self) -> int:
         """The rate of the waveforms that come out, in Hz."""
         return self.model.mel_spec.sample_rate
-
-    @cached_property
-    def autoencoder_sha256(self) -> str:
-        """Hash of the autoencoder's weights: which autoencoder latents belong to."""
-        weights = (each.detach().cpu().contiguous() for each in self.model.autoencoder.state_dict().values())
-        # In any order: a layer that is called otherwise in a later version is the same layer.
-        hashes = sorted(hashlib.sha256(each.numpy().tobytes()).digest() for each in weights)
-        return hashlib.sha256(b"".join(hashes)).hexdigest()
 
     def resolve(
         self, settings: GenerateSettings, *, between: tuple[tuple[str, str], float] | None = None
@@ -176,8 +166,7 @@ class LatentSynthesizer:
     def beats(self, tempo: float | None, start: int, stop: int) -> Tensor:
         """Beats that have passed since 0 s at latents `start` to `stop`, `[stop - start]`; NaN without a tempo."""
         rate = math.nan if tempo is None else tempo / 60.0 / self.model.latents_per_second
-        beats = (torch.arange(start, stop, dtype=torch.float64) + 0.5) * rate
-        return beats.float().to(self.device)
+        return ((torch.arange(start, stop, dtype=torch.float64) + 0.5) * rate).float().to(self.device)
 
     def noise(self, seed: int, draw: int, start: int, stop: int) -> Tensor:
         """The noise of latents `start` to `stop`, `[1, channels, stop - start]`: it belongs to their place."""
@@ -217,9 +206,7 @@ class LatentSynthesizer:
             if on_estimate is not None:
                 on_estimate(x0_hat)
 
-        def noise(draw: int) -> Tensor:
-            return self.noise(sampling.seed, draw, start, start + x.shape[-1])
-
+        noise = partial(self.noise, sampling.seed, start=start, stop=start + x.shape[-1])
         step = SAMPLERS[sampling.sampler]()
         with full_precision(x):  # around all steps, so that an autocast in each of them casts the weights but once
             latents = sample(step, denoise, self.model.process, x, times, noise=noise, on_step=on_step)

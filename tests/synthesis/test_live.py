@@ -136,7 +136,7 @@ def test_an_unknown_level_is_that_of_the_beginning() -> None:
     kept = synth.vocode_mel(mel, steps=1, settings=KEEP)
     found = joined(synth.stream([mel], steps=1))
     error, other = ((each - whole).square().mean().sqrt() for each in (found, kept))
-    assert error < 0.3 * other
+    assert error < 0.5 * other
     quiet = torch.cat([torch.full((80, 100), -11.5), mel], dim=-1)  # silence first says nothing
     after = joined(synth.stream([quiet], steps=1))[120 * 256 :]
     reference = synth.vocode_mel(quiet, steps=1)[120 * 256 :]
