@@ -22,6 +22,13 @@ _LEAST_OVER_SIDE = 6.0
 
 _HOP_SECONDS = 0.005
 
+_BLOCK = 1 << 20
+_EARLY = 4096
+"""What the equaliser, whose phase is zero, sounds before a click (samples)."""
+
+_FFT_STEP = 1 << 17
+"""Sizes of transforms are multiples of this, which are fast and waste less than the next power of two."""
+
 
 @dataclass(frozen=True)
 class Mix:
@@ -81,20 +88,23 @@ def mix(dry: Stereo, sample_rate: int, settings: Mix) -> Stereo:
     """Equalise a waveform `[2, n_samples]`, add its room and compress it; as long as it was."""
     n_samples = dry.shape[1]
     room = _impulse(sample_rate, settings)
-    size = 1 << (n_samples + room.shape[1]).bit_length()
+    size = -(-(min(n_samples, _BLOCK) + room.shape[1] + _EARLY) // _FFT_STEP) * _FFT_STEP
     frequency = np.fft.rfftfreq(size, 1.0 / sample_rate)
-    gain = _equaliser(frequency, settings)
     send = 10.0 ** (settings.wet_db / 20.0) / (1.0 + (_LOWEST_REVERB / np.maximum(frequency, 1e-3)) ** 4)
-    spectrum = np.fft.rfft(dry, size) * gain * (1.0 + send * np.fft.rfft(room, size))
-    wet = _narrowed(np.fft.irfft(spectrum, size)[:, :n_samples])
-    return _compressed(wet.astype(np.float32), sample_rate, settings)
+    response = _equaliser(frequency, settings) * (1.0 + send * np.fft.rfft(room, size))
+    # Long music is convolved block by block, the overlaps added, so that memory stays small.
+    wet = np.zeros((2, _EARLY + n_samples + size), np.float32)
+    for start in range(0, n_samples, _BLOCK):
+        block = np.fft.irfft(np.fft.rfft(dry[:, start : start + _BLOCK], size) * response, size)
+        wet[:, start : start + size] += np.roll(block, _EARLY, axis=1)
+    return _compressed(_narrowed(wet[:, _EARLY : _EARLY + n_samples]), sample_rate, settings)
 
 
-def _narrowed(wide: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _narrowed(wide: Stereo) -> Stereo:
     """Keep the difference of the channels well under their sum, so that the music survives in mono."""
     middle, side = (wide[0] + wide[1]) / 2, (wide[0] - wide[1]) / 2
-    most = np.sqrt(np.square(middle).mean()) * 10.0 ** (-_LEAST_OVER_SIDE / 20.0)
-    side = side * min(1.0, most / max(float(np.sqrt(np.square(side).mean())), 1e-9))
+    most = float(np.sqrt(np.square(middle).mean())) * 10.0 ** (-_LEAST_OVER_SIDE / 20.0)
+    side *= np.float32(min(1.0, most / max(float(np.sqrt(np.square(side).mean())), 1e-9)))
     return np.stack((middle + side, middle - side))
 
 
@@ -128,7 +138,7 @@ def _compressed(waveform: Stereo, sample_rate: int, settings: Mix) -> Stereo:
     """Turn loud moments down, both channels alike."""
     hop = round(_HOP_SECONDS * sample_rate)
     count = -(-waveform.shape[1] // hop)
-    power = np.pad(np.square(waveform, dtype=np.float64).mean(axis=0), (0, count * hop - waveform.shape[1]))
+    power = np.pad(np.square(waveform).mean(axis=0), (0, count * hop - waveform.shape[1]))
     average = 10.0 * np.log10(max(float(power.mean()), 1e-12))
     level = 10.0 * np.log10(np.maximum(power.reshape(count, hop).mean(axis=1), 1e-12))
     over = np.maximum(level - average - settings.threshold_db, 0.0) * (1.0 - 1.0 / settings.ratio)
@@ -138,5 +148,5 @@ def _compressed(waveform: Stereo, sample_rate: int, settings: Mix) -> Stereo:
         keep = rise if wanted > now else fall
         reduction[index] = now = keep * now + (1.0 - keep) * wanted
     places = (np.arange(count) + 0.5) * hop
-    gain = 10.0 ** (-np.interp(np.arange(waveform.shape[1]), places, reduction) / 20.0)
-    return (waveform * gain).astype(np.float32)
+    gain = np.interp(np.arange(waveform.shape[1]), places, 10.0 ** (-reduction / 20.0)).astype(np.float32)
+    return waveform * gain

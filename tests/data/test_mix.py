@@ -65,6 +65,13 @@ def test_opposite_channels_do_not_vanish_in_mono() -> None:
     assert level(mixed.mean(axis=0)) - level((mixed[0] - mixed[1]) / 2) == pytest.approx(6.0, abs=0.1)
 
 
+def test_long_music_is_mixed_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = replace(PLAIN, wet_db=-6.0, low_db=4.0, high_db=-4.0)
+    whole = mix(noise(2.0), RATE, settings)
+    monkeypatch.setattr("audiodiff.data.mix._BLOCK", 5000)
+    assert np.allclose(mix(noise(2.0), RATE, settings), whole, atol=2e-5)
+
+
 def test_silence_stays_silent() -> None:
     assert not mix(np.zeros((2, RATE), np.float32), RATE, replace(PLAIN, wet_db=-6.0)).any()
 

@@ -137,6 +137,23 @@ def test_an_interrupted_run_leaves_whole_clips_only(playing: Path, tmp_path: Pat
     assert not (tmp_path / "out" / "metadata.csv").exists()
 
 
+def test_the_table_grows_with_the_clips(playing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(make, "_SAVE_EVERY", 2)
+    folder = tmp_path / "out"
+
+    def stopped(piece, path, *others) -> None:
+        if piece.index == 5:
+            raise KeyboardInterrupt
+        render.render(piece, path, *others)
+
+    monkeypatch.setattr(make, "render", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        make_rendered(folder, hours=0.1, seconds=3.0, soundfont=playing)
+    rows = table(folder)
+    assert len(rows) == 4
+    assert all((folder / row["file_name"]).is_file() and row["key"] for row in rows)
+
+
 def test_an_interrupt_asks_for_no_more_clips(playing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(results: Iterator[bool], **_: object) -> Iterator[bool]:
         yield next(results)
