@@ -31,7 +31,7 @@ from audiodiff.synthesis.windowed import ConditionedDenoise, PositionConditions,
 from audiodiff.text.encoder import TextEncoder
 from audiodiff.text.encoders import open_encoder
 from audiodiff.text.prompt import Prompt
-from audiodiff.torch_state import full_precision, standard_state
+from audiodiff.torch_state import standard_state
 
 SHORTEST_SECONDS = 3.0
 """Clips shorter than this (s) are cut from one of this length, since models for music were trained on none that short;
@@ -77,7 +77,6 @@ class LatentSynthesizer:
         window_seconds: float = WINDOW_SECONDS,
         tolerance_seconds: float = TOLERANCE_SECONDS,
         band_limits: tuple[float, ...] = (),
-        batched: bool = True,
         device: torch.device | str = "cpu",
         encoder: TextEncoder | None = None,
     ) -> None:
@@ -92,7 +91,6 @@ class LatentSynthesizer:
             window_seconds: length of the windows that longer clips are denoised in (s).
             tolerance_seconds: a clip longer than a window by no more than this is denoised as one (s).
             band_limits: of the highest mel bands (`audiodiff.synthesis.top_bands`); empty for none.
-            batched: whether the prompt and what to avoid go through the network at once.
             device: where it computes.
             encoder: the frozen text encoder; opened by name at the first prompt when `None`.
         """
@@ -104,7 +102,8 @@ class LatentSynthesizer:
         self.window_seconds = window_seconds
         self.tolerance_seconds = tolerance_seconds
         self.band_limits = band_limits
-        self.batched, self.device = batched, torch.device(device)
+        self.batched = True  # all conditions go through the network at once; files from before replay without
+        self.device = torch.device(device)
         self._encoder = encoder
 
     @property
@@ -208,8 +207,7 @@ class LatentSynthesizer:
 
         noise = partial(self.noise, sampling.seed, start=start, stop=start + x.shape[-1])
         step = SAMPLERS[sampling.sampler]()
-        with full_precision(x):  # around all steps, so that an autocast in each of them casts the weights but once
-            latents = sample(step, denoise, self.model.process, x, times, noise=noise, on_step=on_step)
+        latents = sample(step, denoise, self.model.process, x, times, noise=noise, on_step=on_step)
         if not bool(torch.isfinite(latents).all()):
             raise AudiodiffError(
                 f"the model gave values that are not numbers ({steps} steps of {sampling.sampler}); try the "
@@ -248,8 +246,7 @@ class LatentSynthesizer:
         denoise = guided_denoise(denoiser, self.model.config, wanted, unwanted.conditions, clip, batched=self.batched)
         if circular:
             return denoise, tuple(notes)
-        window = self.window_latents
-        single = denoise
+        single, window = denoise, self.window_latents
         if reference is not None:
             prefix, count = reference.latents, reference.latents.shape[-1]
             noise = self.noise(clip.sampling.seed, 0, -count, 0)

@@ -33,6 +33,7 @@ from audiodiff.synthesis.source import Source
 from audiodiff.synthesis.told import setting
 from audiodiff.synthesis.top_bands import checked_limits
 from audiodiff.synthesis.verbs import VERBS
+from audiodiff.synthesis.vocoder_record import set_vocoder_up
 
 _COUNTS = ("no", "one", "two")
 _SHOWN = 12
@@ -237,6 +238,7 @@ def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord
         _check_vocoder(synthesizer, record, context)
     if isinstance(synthesizer, LatentSynthesizer):
         _set_up(synthesizer, record, context)
+    set_vocoder_up(synthesizer, record)
     job = Job(verb, synthesizer, sources, context.target)
     job.check()
     if resolve is None:

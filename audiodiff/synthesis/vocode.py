@@ -1,6 +1,7 @@
 """From audio or a log-mel to a waveform, with any trained vocoder, any sampler and any number of steps."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -35,14 +36,14 @@ from audiodiff.synthesis.sampling import (
     sample_channels,
     sample_window,
 )
-from audiodiff.synthesis.settings import Resolved, Sampling, VocodeSettings, check_range, with_given
+from audiodiff.synthesis.settings import Resolved, Sampling, VocodeSettings, check_range, recommended_by, with_given
 from audiodiff.synthesis.streams import Window, mel_blocks
 from audiodiff.torch_state import standard_state
 
 DEFAULTS = Resolved(steps=8, sampler="euler", grid="uniform")
 """What a vocoder recommends whose checkpoint says nothing."""
 
-WINDOW_SECONDS, CALL_SECONDS = 96.0, 8.0
+WINDOW_SECONDS, CALL_SECONDS = 96.0, 16.0
 """Usual seconds of new audio per window and per network call, for networks that run once a frame."""
 
 SAMPLES_WINDOW_SECONDS, SAMPLES_CALL_SECONDS = 20.0, 4.0
@@ -85,10 +86,10 @@ class VocoderSynthesizer:
                 may add half as much.
             delay: samples by which the model's states are behind the waveform of their mel (`VocoderConfig.delay`).
         """
-        self.model = model
+        self.model = self.stored = model
         self.delay = delay
         self._window_seconds = window_seconds
-        self._call_seconds = call_seconds
+        self.piece_frames = frames_of(call_seconds, model.mel_spec)
         self.name = name
         self.identity = identity or ModelRecord(public_name(name), weights_sha256="")
         self.defaults = defaults
@@ -119,7 +120,7 @@ class VocoderSynthesizer:
             self.model,
             sampling,
             match_level=settings.level == "match" and self.reference_level_db is not None,
-            call_seconds=self._call_seconds,
+            piece_frames=self.piece_frames,
             window=(self._window_seconds, False) if given is None else (given, True),
         )
 
@@ -397,6 +398,11 @@ def stream_mel(
             yield like_given(first, kept if first.ndim == 3 else kept[0])
 
 
+def frames_of(seconds: float, spec: MelSpec) -> int:
+    """Whole frames in so many seconds, 1 or more."""
+    return max(1, int(seconds * (spec.sample_rate / spec.hop_length)))
+
+
 def _frames_of(log_mel: Array, spec: MelSpec | None, own: MelSpec) -> Tensor:
     """The frames `[channels, n_mels, n_frames]` of a log-mel by `spec`, as a model takes them whose mel is `own`."""
     frames = float_tensor(log_mel, "log_mel")
@@ -454,14 +460,14 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> Vocode
 
     config = read_config(folder, "vocoder")
     metadata = config["metadata"]
-    defaults = Sampling.from_metadata(metadata, folder).resolve(DEFAULTS)
+    defaults = Sampling.from_metadata(metadata, folder, others=("renewals",)).resolve(DEFAULTS)
     level = read_reference_level(metadata, folder)
     model = load_checkpoint(folder, Vocoder)
     # of the weights as they are, which need not be what the config says
     identity = ModelRecord(public_name(name_or_path), weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]))
     model.to(chosen)
     on_samples = model.config.front_end.name == "samples"
-    return VocoderSynthesizer(
+    synthesizer = VocoderSynthesizer(
         model,
         name=str(name_or_path),
         identity=identity,
@@ -472,6 +478,22 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> Vocode
         call_seconds=SAMPLES_CALL_SECONDS if on_samples else CALL_SECONDS,
         delay=model.config.delay,
     )
+    with recommended_by(folder):
+        set_renewals(synthesizer, metadata.get("sampling", {}).get("renewals"))
+    return synthesizer
+
+
+def set_renewals(synthesizer: VocoderSynthesizer, renewals: int | None) -> None:
+    """Let draws of noise after the first pass through so many iterations (`PriorConfig`); `None`: as in the config.
+
+    Raises:
+        AudiodiffError: the model cannot draw that way.
+    """
+    from audiodiff.models.vocoder import Vocoder
+
+    synthesizer.model = stored = synthesizer.stored
+    if renewals is not None and isinstance(stored, Vocoder):
+        synthesizer.model = stored.with_prior(replace(stored.config.prior, renewals=renewals))
 
 
 def read_reference_level(metadata: Mapping[str, Any], folder: Path) -> float | None:
