@@ -130,17 +130,10 @@ def test_channels_arrays_and_blocks() -> None:
 
 
 def test_an_unknown_level_is_that_of_the_beginning() -> None:
-    """A quiet recording is brought up to the level of the training audio and down again."""
-    synth, mel = synthesizer(ANCHORED), mel_of(ANCHORED.mel, 200, level=0.003)
-    whole = synth.vocode_mel(mel, steps=1)
-    kept = synth.vocode_mel(mel, steps=1, settings=KEEP)
-    found = joined(synth.stream([mel], steps=1))
-    error, other = ((each - whole).square().mean().sqrt() for each in (found, kept))
-    assert error < 0.5 * other
-    quiet = torch.cat([torch.full((80, 100), -11.5), mel], dim=-1)  # silence first says nothing
-    after = joined(synth.stream([quiet], steps=1))[120 * 256 :]
-    reference = synth.vocode_mel(quiet, steps=1)[120 * 256 :]
-    assert (after - reference).square().mean().sqrt() < 0.3 * reference.square().mean().sqrt()
+    synth, mel = synthesizer(ANCHORED), mel_of(ANCHORED.mel, 100, level=0.003)
+    mel = mel.repeat(1, 2)  # as loud in the beginning as on the whole
+    found, whole = joined(synth.stream([mel], steps=1)), synth.vocode_mel(mel, steps=1)
+    assert (found - whole).square().mean() < 1e-4 * whole.square().mean()
 
 
 def test_a_level_that_is_known_is_matched_exactly() -> None:
