@@ -28,7 +28,7 @@ from audiodiff.synthesis.top_bands import limit_top_bands
 from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.synthesis.windowed import ConditionedDenoise, PositionConditions, after, windowed, with_conditions
 from audiodiff.text.encoder import TextEncoder
-from audiodiff.text.encoders import open_encoder
+from audiodiff.text.encoders import encoders_of, open_encoder
 from audiodiff.text.prompt import Prompt
 from audiodiff.torch_state import standard_state
 
@@ -89,7 +89,7 @@ class LatentSynthesizer:
             tolerance_seconds: a clip longer than a window by no more than this is denoised as one (s).
             band_limits: of the highest mel bands (`audiodiff.synthesis.top_bands`); empty for none.
             device: where it computes.
-            encoder: the frozen text encoder; opened by name at the first prompt when `None`.
+            encoder: the frozen text encoder; `text_encoder`, which a replay sets, is opened when `None`.
         """
         self.model = model
         self.vocoder = vocoder
@@ -100,6 +100,7 @@ class LatentSynthesizer:
         self.tolerance_seconds = tolerance_seconds
         self.band_limits = band_limits
         self.device = torch.device(device)
+        self.text_encoder = encoders_of(model.config.text_encoder)[0]
         self._encoder = encoder
 
     @property
@@ -245,8 +246,7 @@ class LatentSynthesizer:
         denoise = guided_denoise(denoiser, self.model.config, wanted, unwanted.conditions, clip)
         if circular:
             return denoise, tuple(notes)
-        window = self.window_latents
-        single = denoise
+        window, single = self.window_latents, denoise
         if reference is not None:
             prefix, count = reference.latents, reference.latents.shape[-1]
             noise = self.noise(clip.sampling.seed, 0, -count, 0)
@@ -286,7 +286,7 @@ class LatentSynthesizer:
             AudiodiffError: its package is not installed.
         """
         if self._encoder is None:
-            self._encoder = open_encoder(self.model.config.text_encoder)
+            self._encoder = open_encoder(self.text_encoder)
         return self._encoder
 
     @standard_state()
