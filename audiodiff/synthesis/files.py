@@ -310,7 +310,7 @@ class Job:
         return {
             **{name: value for name, value in clip.values().items() if name not in self.verb.from_input},
             **own,
-            "text_encoder": model.model.config.text_encoder,
+            "text_encoder": model.text_encoder,
             "tolerance_seconds": model.tolerance_seconds,
             "band_limits": list(model.band_limits),
             "batched": model.batched,

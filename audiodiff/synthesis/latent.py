@@ -29,7 +29,7 @@ from audiodiff.synthesis.top_bands import limit_top_bands
 from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.synthesis.windowed import ConditionedDenoise, PositionConditions, after, windowed, with_conditions
 from audiodiff.text.encoder import TextEncoder
-from audiodiff.text.encoders import open_encoder
+from audiodiff.text.encoders import encoders_of, open_encoder
 from audiodiff.text.prompt import Prompt
 from audiodiff.torch_state import standard_state
 
@@ -92,7 +92,7 @@ class LatentSynthesizer:
             tolerance_seconds: a clip longer than a window by no more than this is denoised as one (s).
             band_limits: of the highest mel bands (`audiodiff.synthesis.top_bands`); empty for none.
             device: where it computes.
-            encoder: the frozen text encoder; opened by name at the first prompt when `None`.
+            encoder: the frozen text encoder; `text_encoder`, which a replay sets, is opened when `None`.
         """
         self.model = model
         self.vocoder = vocoder
@@ -104,6 +104,7 @@ class LatentSynthesizer:
         self.band_limits = band_limits
         self.batched = True  # all conditions go through the network at once; files from before replay without
         self.device = torch.device(device)
+        self.text_encoder = encoders_of(model.config.text_encoder)[0]
         self._encoder = encoder
 
     @property
@@ -286,7 +287,7 @@ class LatentSynthesizer:
             AudiodiffError: its package is not installed.
         """
         if self._encoder is None:
-            self._encoder = open_encoder(self.model.config.text_encoder)
+            self._encoder = open_encoder(self.text_encoder)
         return self._encoder
 
     @standard_state()
