@@ -1,11 +1,10 @@
 """From audio or a log-mel to a waveform, with any trained vocoder, any sampler and any number of steps."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +19,7 @@ from audiodiff.signal.resample import resample
 from audiodiff.synthesis.arrays import Array, check_rate, float_tensor, like_given, waveform_tensor
 from audiodiff.synthesis.circular_padding import pad_circle
 from audiodiff.synthesis.clip import OnProgress
-from audiodiff.synthesis.gain import StreamGain, gain_db
+from audiodiff.synthesis.gain import StreamGain, gain_db, read_reference_level
 from audiodiff.synthesis.live import ChannelStream, stream_blocks
 from audiodiff.synthesis.machine import check_model, open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
@@ -494,18 +493,6 @@ def set_renewals(synthesizer: VocoderSynthesizer, renewals: int | None) -> None:
     synthesizer.model = stored = synthesizer.stored
     if renewals is not None and isinstance(stored, Vocoder):
         synthesizer.model = stored.with_prior(replace(stored.config.prior, renewals=renewals))
-
-
-def read_reference_level(metadata: Mapping[str, Any], folder: Path) -> float | None:
-    """Read the level of the audio that a checkpoint was trained on (dBFS).
-
-    Raises:
-        AudiodiffError: it is no number.
-    """
-    level = metadata.get("reference_level_db")
-    if level is not None and (isinstance(level, bool) or not isinstance(level, int | float)):
-        raise AudiodiffError(f"the config of {folder} has reference_level_db {level!r}; expected a number of dB.")
-    return None if level is None else float(level)
 
 
 def _check_finite(log_mel: Tensor) -> None:
