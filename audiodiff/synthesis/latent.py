@@ -1,10 +1,8 @@
 """A trained latent model at work: latents by diffusion, a log-mel by the autoencoder, a waveform by the vocoder."""
 
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -110,14 +108,6 @@ class LatentSynthesizer:
     def sample_rate(self) -> int:
         """The rate of the waveforms that come out, in Hz."""
         return self.model.mel_spec.sample_rate
-
-    @cached_property
-    def autoencoder_sha256(self) -> str:
-        """Hash of the autoencoder's weights: which autoencoder latents belong to."""
-        weights = (each.detach().cpu().contiguous() for each in self.model.autoencoder.state_dict().values())
-        # In any order: a layer that is called otherwise in a later version is the same layer.
-        hashes = sorted(hashlib.sha256(each.numpy().tobytes()).digest() for each in weights)
-        return hashlib.sha256(b"".join(hashes)).hexdigest()
 
     def resolve(
         self, settings: GenerateSettings, *, between: tuple[tuple[str, str], float] | None = None

@@ -119,7 +119,7 @@ def _own_latents(
         values = values[:1]
     reach = (values.shape[-1] + 1) * samples_per_latent(synthesizer)  # resampling may give some samples more
     misfit = ""
-    if latents.autoencoder_sha256 != synthesizer.autoencoder_sha256:
+    if latents.autoencoder_sha256 != synthesizer.model.autoencoder.weights_sha256:
         misfit = "are of another autoencoder"
     elif values.shape[1] != synthesizer.model.channels or latents.lead + samples.shape[-1] > reach:
         misfit = "are not of its size"
@@ -150,7 +150,11 @@ def kept_latents(synthesizer: LatentSynthesizer, latents: Tensor, gain: float, l
         lead: samples at the model's rate that they begin before the clip.
     """
     values = latents.detach().cpu().numpy().astype(np.float16)
-    return ClipLatents(values, lead, gain, synthesizer.autoencoder_sha256) if np.isfinite(values).all() else None
+    return (
+        ClipLatents(values, lead, gain, synthesizer.model.autoencoder.weights_sha256)
+        if np.isfinite(values).all()
+        else None
+    )
 
 
 def samples_per_latent(synthesizer: LatentSynthesizer) -> int:
