@@ -45,7 +45,7 @@ class ClipLatents:
         values: float16 `[clip channels, latent channels, n_latents]`.
         lead: samples at the model's rate that they begin before the clip, 0 or more.
         gain: what brings the clip to the level of what they are decoded to.
-        autoencoder_sha256: of the autoencoder that they belong to (`MelAutoencoder.weights_sha256`).
+        autoencoder_sha256: of the autoencoder that they belong to (`recording.hash_of_autoencoder`).
         samples_sha256: of the samples of the file that they are in (`audiodiff.signal.sample_hash`).
     """
 

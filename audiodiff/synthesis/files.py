@@ -36,13 +36,14 @@ from audiodiff.synthesis.subtitles import Caption
 from audiodiff.synthesis.tagged_writer import TaggedAudioWriter
 from audiodiff.synthesis.verb import Verb
 from audiodiff.synthesis.verbs import VERBS
+from audiodiff.synthesis.vocoder_record import vocoder_values
 from audiodiff.torch_state import standard_state
 
 WAV_BYTES = (1 << 32) - (1 << 16)
 FLOAT_ENCODINGS = ("FLOAT", "DOUBLE")
 """Encodings that hold samples beyond full scale."""
 
-_OF_MODEL = ("text_encoder", "tolerance_seconds", "band_limits")
+_OF_MODEL = ("text_encoder", "tolerance_seconds", "band_limits", "batched", "piece_frames", "renewals")
 _WITHIN_16_BITS = frozenset({"PCM_16", "PCM_U8", "PCM_S8", "ULAW", "ALAW"})
 
 
@@ -277,7 +278,10 @@ class Job:
             ProvenanceRecord,
             self.verb.name,
             identity if isinstance(identity, tuple) else (identity,),
-            self._clip_values(settings, resolved) if is_clip else resolved.values(),
+            {
+                **(self._clip_values(settings, resolved) if is_clip else resolved.values()),
+                **vocoder_values(self.synthesizer),
+            },
             seed_of(resolved),
             machine=this_machine(self.synthesizer.device),
             inputs=tuple(source.identity for source in self.sources),
@@ -306,9 +310,10 @@ class Job:
         return {
             **{name: value for name, value in clip.values().items() if name not in self.verb.from_input},
             **own,
-            "text_encoder": model.model.config.text_encoder,
+            "text_encoder": model.text_encoder,
             "tolerance_seconds": model.tolerance_seconds,
             "band_limits": list(model.band_limits),
+            "batched": model.batched,
         }
 
     def _check_size(self, n_samples: int | None, channels: int, rate: int) -> None:

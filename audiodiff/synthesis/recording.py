@@ -1,11 +1,12 @@
 """A recording as the latent model takes it, and states that are partly noise and partly recording."""
 
+import hashlib
 import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from audiodiff.diffusion.process import Process
 from audiodiff.errors import AudiodiffError
@@ -24,6 +25,14 @@ ENCODE_RMS = 0.08
 
 SILENCE_RMS = 1e-4
 MAX_GAIN = 100.0
+
+
+def hash_of_autoencoder(autoencoder: nn.Module) -> str:
+    """Hash of the weights of an autoencoder: which one latents belong to."""
+    weights = (each.detach().cpu().contiguous() for each in autoencoder.state_dict().values())
+    # In any order: a layer that is called otherwise in a later version is the same layer.
+    hashes = sorted(hashlib.sha256(each.numpy().tobytes()).digest() for each in weights)
+    return hashlib.sha256(b"".join(hashes)).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -119,7 +128,7 @@ def _own_latents(
         values = values[:1]
     reach = (values.shape[-1] + 1) * samples_per_latent(synthesizer)  # resampling may give some samples more
     misfit = ""
-    if latents.autoencoder_sha256 != synthesizer.model.autoencoder.weights_sha256:
+    if latents.autoencoder_sha256 != hash_of_autoencoder(synthesizer.model.autoencoder):
         misfit = "are of another autoencoder"
     elif values.shape[1] != synthesizer.model.channels or latents.lead + samples.shape[-1] > reach:
         misfit = "are not of its size"
@@ -151,7 +160,7 @@ def kept_latents(synthesizer: LatentSynthesizer, latents: Tensor, gain: float, l
     """
     values = latents.detach().cpu().numpy().astype(np.float16)
     return (
-        ClipLatents(values, lead, gain, synthesizer.model.autoencoder.weights_sha256)
+        ClipLatents(values, lead, gain, hash_of_autoencoder(synthesizer.model.autoencoder))
         if np.isfinite(values).all()
         else None
     )

@@ -33,6 +33,8 @@ from audiodiff.synthesis.source import Source
 from audiodiff.synthesis.told import setting
 from audiodiff.synthesis.top_bands import checked_limits
 from audiodiff.synthesis.verbs import VERBS
+from audiodiff.synthesis.vocoder_record import set_vocoder_up
+from audiodiff.text.encoders import encoders_of, recorded_encoder
 
 _COUNTS = ("no", "one", "two")
 _SHOWN = 12
@@ -210,6 +212,8 @@ def differences(record: ProvenanceRecord, again: ProvenanceRecord) -> tuple[str,
     ]
     names = sorted(set(record.settings) | set(again.settings))
     old = {**record.settings, "sampler": sampler_name(str(record.settings.get("sampler")))}
+    if "text_encoder" in old:
+        old["text_encoder"] = recorded_encoder(str(old["text_encoder"]))
     pairs += [(name, old.get(name), again.settings.get(name)) for name in names]
     found = [f"{name} {old}, now {new}" for name, old, new in pairs if old != new]
     cores = os.cpu_count() or 1
@@ -237,6 +241,7 @@ def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord
         _check_vocoder(synthesizer, record, context)
     if isinstance(synthesizer, LatentSynthesizer):
         _set_up(synthesizer, record, context)
+    set_vocoder_up(synthesizer, record)
     job = Job(verb, synthesizer, sources, context.target)
     job.check()
     if resolve is None:
@@ -268,7 +273,17 @@ def _set_up(synthesizer: LatentSynthesizer, record: ProvenanceRecord, context: R
             f"the provenance record of {context.source} is damaged: tolerance_seconds is {tolerance!r}."
         )
     limits = setting(record, "band_limits", list) if "band_limits" in record.settings else []
+    named = synthesizer.model.config.text_encoder
+    told = setting(record, "text_encoder", str) if "text_encoder" in record.settings else named
+    encoder, known = recorded_encoder(told), encoders_of(named)
+    if encoder not in known:
+        raise AudiodiffError(
+            f"{context.source} was made with the text encoder {encoder[:60]!r}, and {synthesizer.name} can use "
+            f"{' or '.join(known)}; update audiodiff."
+        )
+    synthesizer.text_encoder = encoder
     synthesizer.tolerance_seconds = tolerance
+    synthesizer.batched = setting(record, "batched", bool) if "batched" in record.settings else False
     synthesizer.band_limits = checked_limits(limits, synthesizer.model.mel_spec.n_mels)
 
 

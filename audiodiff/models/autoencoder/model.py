@@ -1,6 +1,5 @@
 """The mel autoencoder: log-mel to latents of unit deviation, and back (KL-regularised, Kingma & Welling 2014)."""
 
-import hashlib
 from typing import NamedTuple
 
 import torch
@@ -45,14 +44,6 @@ class MelAutoencoder(nn.Module):
         self.register_buffer("mel_std", torch.full((config.mel.n_mels,), 2.0))
         self.register_buffer("latent_mean", torch.zeros(config.network.latent_channels))
         self.register_buffer("latent_std", torch.ones(config.network.latent_channels))
-
-    @property
-    def weights_sha256(self) -> str:
-        """Hash of the weights, which tells whether latents are of this autoencoder."""
-        weights = (each.detach().cpu().contiguous().numpy() for each in self.state_dict().values())
-        # In any order: a layer that a later version calls otherwise is the same layer.
-        hashes = sorted(hashlib.sha256(each.tobytes()).digest() for each in weights)
-        return hashlib.sha256(b"".join(hashes)).hexdigest()
 
     @property
     def latent_channels(self) -> int:
