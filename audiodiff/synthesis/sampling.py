@@ -180,27 +180,30 @@ class ChunkLayout:
         core_start, core_stop = self.bound(piece), self.bound(piece + 1)
         return Window(max(0, core_start - context), min(self.n_frames, core_stop + context), core_start, core_stop)
 
-    def windows(self, pieces: int, context: int, margin: int) -> list[Window]:
-        """Return stretches of so many pieces, with what has to be at hand to compute them.
+    def window(self, first: int, pieces: int, context: int, margin: int) -> Window:
+        """Return a stretch of pieces, with what has to be at hand to compute them.
 
         Args:
-            pieces: of each window but the last.
+            first: its first piece.
+            pieces: how many, if there are so many.
             context: frames on each side whose pieces are computed as well.
             margin: frames around those pieces.
         """
-        found = []
-        for first in range(0, self.n_pieces, pieces):
-            core_start, core_stop = self.bound(first), self.bound(min(self.n_pieces, first + pieces))
-            span = self.pieces(core_start - context, core_stop + context)
-            start, stop = self.bound(span.start) - margin, self.bound(span.stop) + margin
-            found.append(Window(max(0, start), min(self.n_frames, stop), core_start, core_stop))
-        return found
+        core_start, core_stop = self.bound(first), self.bound(min(self.n_pieces, first + pieces))
+        span = self.pieces(core_start - context, core_stop + context)
+        start, stop = self.bound(span.start) - margin, self.bound(span.stop) + margin
+        return Window(max(0, start), min(self.n_frames, stop), core_start, core_stop)
 
 
 def plan_windows(layout: ChunkLayout, plan: VocodePlan) -> list[Window]:
     """Return the windows of a signal; `start` to `stop` of each are the frames that `sample_window` takes."""
+    return [plan_window(layout, plan, first) for first in range(0, layout.n_pieces, plan.window_pieces)]
+
+
+def plan_window(layout: ChunkLayout, plan: VocodePlan, first: int) -> Window:
+    """Return the window that begins with a piece."""
     margin = max(plan.call_context_frames, plan.noise_context_frames)
-    return layout.windows(plan.window_pieces, _reach(plan, 0), margin)
+    return layout.window(first, plan.window_pieces, _reach(plan, 0), margin)
 
 
 def _reach(plan: VocodePlan, call: int) -> int:

