@@ -36,7 +36,7 @@ from audiodiff.synthesis.sampling import (
     sample_window,
 )
 from audiodiff.synthesis.settings import Resolved, Sampling, VocodeSettings, check_range, recommended_by, with_given
-from audiodiff.synthesis.streams import Window, mel_blocks
+from audiodiff.synthesis.streams import Window, cut_stream, mel_blocks
 from audiodiff.torch_state import standard_state
 
 DEFAULTS = Resolved(steps=8, sampler="euler", grid="uniform")
@@ -327,7 +327,7 @@ def vocode_blocks(
             seconds = spec.hop_length / spec.sample_rate
             yield sample_channels(window, gains, seconds, layout.n_frames, on_progress, make)
 
-    return _stretch(states(), delay, n_frames * spec.hop_length)
+    return cut_stream(states(), n_frames * spec.hop_length, start=delay)
 
 
 @standard_state()
@@ -435,16 +435,6 @@ def _prolonged(fetch: Callable[[int, int], Tensor], n_frames: int) -> Callable[[
         return frames[..., max(start - (n_frames - 1), 0) :]
 
     return prolonged
-
-
-def _stretch(blocks: Iterator[Tensor], start: int, n_samples: int) -> Iterator[Tensor]:
-    """Cut samples `start` to `start + n_samples` out of a stream of `[channels, n_samples]` blocks."""
-    seen = 0
-    for block in blocks:
-        kept = block[..., max(start - seen, 0) : max(start + n_samples - seen, 0)]
-        seen += block.shape[-1]
-        if kept.shape[-1]:
-            yield kept
 
 
 @standard_state()
