@@ -80,7 +80,9 @@ def build(state: AppState) -> None:
                 with gr.Row():
                     listed = choices(SAMPLER_NAMES, usual.sampler)
                     controls["sampler"] = gr.Dropdown(listed, value="", label="Sampler", min_width=140)
-                    controls["format"] = gr.Dropdown(list(FORMATS), value="flac", label="File", min_width=140)
+                    controls["format"] = gr.Dropdown(
+                        [(said, name) for name, said in FORMATS.items()], value="flac", label="File", min_width=140
+                    )
                 lexicon = gr.File(label="Own pronunciations: CSV, word,phonemes a line", file_types=[".csv"])
         with gr.Column(scale=3, min_width=320):
             shown = cards.build("speech", hint="Takes appear here.", speech=True)
@@ -116,7 +118,7 @@ def build(state: AppState) -> None:
         concurrency_limit=None,
         api_visibility="private",
     )
-    shown.connect(event, state)
+    shown.connect(event, state, controls["seed"])
     use.click(lambda said: said, phonemes, controls["text"], api_visibility="private", queue=False)
     connect_seed(state, controls["seed"], dice, new_seed, shown.cards)
     connect_stop(stop, state, shown.line)

@@ -32,9 +32,15 @@ class VerbCommand:
         parser = subparsers.add_parser(
             verb.name, help=verb.help, description=verb.description, epilog=PROMPT_SYNTAX if prompted else None
         )
-        said = "file to write: .wav, .flac or .ogg" + ("; - writes WAV to standard output" if verb.pipe else "")
+        said = "file to write: .wav, .flac, .ogg or .mp3" + ("; - writes WAV to standard output" if verb.pipe else "")
         said += f" (default: {verb.output})" if verb.output else ""
         parser.add_argument("-o", "--output", type=Path, required=not verb.output, help=said)
+        parser.add_argument(
+            "--bits",
+            type=int,
+            choices=(16, 24),
+            help="bits of a sample in .wav and .flac (default: 16, or the input's)",
+        )
         add_arguments(parser, verb)
         parser.add_argument("--no-provenance", action="store_true", help="write no provenance record into the file")
         parser.add_argument(
@@ -60,7 +66,7 @@ class VerbCommand:
         if "mel" not in values:  # refused before anything is imported
             built(verb.settings, verb.variants(values, count)[0][1])
         from audiodiff.cli.progress import progress_bar
-        from audiodiff.synthesis.files import check_output, run_file
+        from audiodiff.synthesis.files import check_bits, check_output, run_file
         from audiodiff.synthesis.source import Source
         from audiodiff.text.prompt import parse_prompt
 
@@ -72,6 +78,7 @@ class VerbCommand:
         targets = self._targets(args.output, files, [name for name, _ in variants])
         for file in files:
             check_output(file, targets[0])
+        check_bits(args.bits, targets[0])
         model = imported(verb.loader)(getattr(args, "model", ""), device=getattr(args, "device", "cpu"))
         said: set[str] = set()
         for (_, variant), target in zip(variants, targets, strict=True):
@@ -84,6 +91,7 @@ class VerbCommand:
                     built(verb.settings, variant),
                     provenance=not args.no_provenance,
                     sidecar=args.sidecar,
+                    bits=args.bits,
                     on_progress=on_progress,
                 )
             for remark in report.notes:
@@ -100,8 +108,8 @@ class VerbCommand:
             AudiodiffError: files are asked for as well, or standard output is a terminal.
         """
         verb = self.verb
-        if count != 1 or args.sidecar or arguments.get("srt"):
-            raise AudiodiffError("--count, --sidecar and --srt need a file; name one with -o.")
+        if count != 1 or args.sidecar or args.bits or arguments.get("srt"):
+            raise AudiodiffError("--count, --sidecar, --bits and --srt need a file; name one with -o.")
         if sys.stdout.isatty():
             raise AudiodiffError("-o - writes a WAV to standard output, which is a terminal; redirect it.")
         settings: Any = built(verb.settings, verb.read(arguments)[1])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from audiodiff.atomic import check_target
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import check_extension
+from audiodiff.signal.audio_io import LOSSY, check_extension
 from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
 from audiodiff.synthesis.machine import this_machine
 from audiodiff.synthesis.provenance import (
@@ -38,6 +38,7 @@ from audiodiff.synthesis.verbs import VERBS
 from audiodiff.torch_state import standard_state
 
 WAV_BYTES = (1 << 32) - (1 << 16)
+BITS = (16, 24)
 FLOAT_ENCODINGS = ("FLOAT", "DOUBLE")
 """Encodings that hold samples beyond full scale."""
 
@@ -105,6 +106,7 @@ def run_file(
     *,
     provenance: bool = True,
     sidecar: bool = False,
+    bits: int | None = None,
     on_progress: OnProgress | None = None,
     on_estimate: OnEstimate | None = None,
 ) -> FileReport:
@@ -114,10 +116,11 @@ def run_file(
         name: of the verb, one of `VERBS`.
         synthesizer: the loaded model.
         sources: the files that go in, as many as the verb takes.
-        target: `.wav`, `.flac` or `.ogg`; appears only when complete.
+        target: `.wav`, `.flac`, `.ogg` or `.mp3`; appears only when complete.
         settings: of the class of the verb.
         provenance: keep in the file what made it.
         sidecar: write that as JSON next to the file, too.
+        bits: of a sample in a WAV or FLAC, one of `BITS`; 16, or as many as hold what is kept of an input, when `None`.
         on_progress: called with the work done and the work in all.
         on_estimate: called after every step with the latents that a generated clip seems to become.
 
@@ -125,7 +128,7 @@ def run_file(
         AudiodiffError: a file or a setting that cannot be used; nothing is left behind then.
     """
     verb, opened = VERBS[name], [each if isinstance(each, Source) else Source(each) for each in sources]
-    job = Job(verb, synthesizer, opened, Path(target), provenance=provenance, sidecar=sidecar)
+    job = Job(verb, synthesizer, opened, Path(target), provenance=provenance, sidecar=sidecar, bits=bits)
     job.check()
     settings = verb.settle(synthesizer, settings, opened)
     return job.run(settings, verb.resolve(synthesizer, settings), on_progress, on_estimate)
@@ -184,6 +187,7 @@ class Job:
     target: Path
     provenance: bool = True
     sidecar: bool = False
+    bits: int | None = None
 
     def check(self) -> None:
         """Refuse files that cannot be used, before any work is done.
@@ -194,6 +198,7 @@ class Job:
         _check_inputs(self.verb, len(self.sources))
         for source in self.sources or (None,):
             check_output(None if source is None else source.path, self.target)
+        check_bits(self.bits, self.target)
         if self.sidecar:
             check_sidecar(self.target, provenance=self.provenance)
 
@@ -213,7 +218,7 @@ class Job:
         started = time.perf_counter()
         if not self.verb.streams:
             sounds = [(source.audio.waveform, source.audio.sample_rate) for source in self.sources]
-        encoding, notes = _exact_encoding(self.sources[0], self.target) if self.verb.keeps_samples else (None, ())
+        encoding, notes = _encoding(self.verb, self.sources, self.target, self.bits)
         make_record = self._record_maker(settings, resolved)
         if self.verb.streams:
             made: Clip | Stream = self.verb.make(self.synthesizer, self.sources, resolved, on_progress)
@@ -221,7 +226,7 @@ class Job:
             made = self.verb.make(self.synthesizer, sounds, settings, resolved, on_progress, on_estimate)
             notes = (*notes, *(note for source in self.sources for note in source.notes))
         blocks, channels, n_samples = _blocks(made)
-        self._check_size(n_samples, channels, made.sample_rate)
+        self._check_size(n_samples, channels, made.sample_rate, (self.bits or 16) // 8)
         written, clipped = 0, 0
         with TaggedAudioWriter(
             self.target, made.sample_rate, channels, provenance=make_record, sidecar=self.sidecar, encoding=encoding
@@ -288,8 +293,8 @@ class Job:
             "band_limits": list(model.band_limits),
         }
 
-    def _check_size(self, n_samples: int | None, channels: int, rate: int) -> None:
-        if n_samples is not None and self.target.suffix.lower() == ".wav" and n_samples * channels * 2 > WAV_BYTES:
+    def _check_size(self, n_samples: int | None, channels: int, rate: int, width: int) -> None:
+        if n_samples is not None and self.target.suffix.lower() == ".wav" and n_samples * channels * width > WAV_BYTES:
             raise AudiodiffError(
                 f"{self.target} would have {n_samples / rate / 3600:.1f} hours in {channels} channels, more than the "
                 "4 GiB that a WAV can hold; write .flac instead."
@@ -332,7 +337,8 @@ def settings_of(record: ProvenanceRecord) -> Any:
         )
     if own and "clip" not in names:
         return kind(**values)
-    resolved = changed(GenerateSettings(), {**told, **clip})
+    # A record without a level is of an edit from before what is new was limited.
+    resolved = changed(GenerateSettings(level="none"), {**told, **clip})
     return kind(clip=resolved, **{name: values[name] for name in own}) if own else resolved
 
 
@@ -352,12 +358,39 @@ def _blocks(made: Clip | Stream) -> tuple[Iterator[NDArray[np.float32]], int, in
     return iter((waveform,)), *waveform.shape
 
 
+def check_bits(bits: int | None, target: Path) -> None:
+    """Refuse a number of bits that a file cannot have.
+
+    Raises:
+        AudiodiffError: it cannot.
+    """
+    if bits is None:
+        return
+    if bits not in BITS:
+        raise AudiodiffError(f"bits is {bits!r}; choose one of {', '.join(map(str, BITS))}.")
+    if target.suffix.lower() in LOSSY:
+        raise AudiodiffError(f"{target} has no bits to choose; write .wav or .flac, or leave bits out.")
+
+
+def _encoding(
+    verb: Verb, sources: Sequence[Source], target: Path, bits: int | None
+) -> tuple[str | None, tuple[str, ...]]:
+    """The encoding of the output, `None` for the usual one, and a note if it does not hold what is to be kept."""
+    usual, notes = _exact_encoding(sources[0], target) if verb.keeps_samples else (None, ())
+    if bits is None:
+        return usual, notes
+    if bits == min(BITS) and usual not in (None, "PCM_16"):
+        notes = (f"16 bits do not hold the samples of {sources[0].path.name}, which were rounded",)
+    return f"PCM_{bits}", notes
+
+
 def _exact_encoding(source: Source, target: Path) -> tuple[str | None, tuple[str, ...]]:
     """The encoding of `target` that holds the samples of `source` as they are, and a note where there is none."""
     found = source.info.encoding.split()[-1]
     suffix = target.suffix.lower()
-    if suffix == ".ogg":
-        return None, ("Ogg Vorbis keeps no sample as it was; write .wav or .flac to keep those outside what is new",)
+    if suffix in LOSSY:
+        kept = f"{LOSSY[suffix]} keeps no sample as it was; write .wav or .flac to keep those outside what is new"
+        return None, (kept,)
     if found in _WITHIN_16_BITS:
         return "PCM_16", ()
     if suffix == ".flac":
