@@ -12,12 +12,8 @@ from audiodiff.cli.settings_options import add_arguments, given
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.kinds import imported
 from audiodiff.synthesis.settings import built
-<<<<<<< HEAD
-from audiodiff.synthesis.verb import Verb
-from audiodiff.synthesis.verbs import VERBS
-=======
 from audiodiff.synthesis.verb import STANDARD, Verb
->>>>>>> main
+from audiodiff.synthesis.verbs import VERBS
 
 if TYPE_CHECKING:
     from audiodiff.synthesis.source import Source
