@@ -86,7 +86,7 @@ def read_tags(path: str | Path) -> dict[str, str]:
     from mutagen.id3 import _frames
 
     # Compressed ID3 frames are written by nobody, and mutagen inflates them whole: a megabyte to a gigabyte.
-    _frames.zlib = SimpleNamespace(decompress=_refuse_compressed, error=zlib.error)
+    vars(_frames)["zlib"] = SimpleNamespace(decompress=_refuse_compressed, error=zlib.error)
     path = Path(path)
     if not path.is_file():
         raise AudiodiffError(f"{path} does not exist or is not a file; give the path of a sound file.")
