@@ -45,8 +45,8 @@ _SHORT = (
 _PLAIN = (
     "something {mood} with {short}",
     "{mood} music",
-    "something {tempo} and {mood}",
-    "some {mood} {genre}",
+    "{mood} music, {tempo}",
+    "some {mood} {genre} music",
 )
 _FOR_A_SCENE = (
     "music for {scene}",
