@@ -46,7 +46,7 @@ _PLAIN = (
     "something {mood} with {short}",
     "{mood} music",
     "{mood} music, {tempo}",
-    "some {mood} {genre} music",
+    "some {mood} {genre}",
 )
 _FOR_A_SCENE = (
     "music for {scene}",
