@@ -13,6 +13,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.kinds import imported
 from audiodiff.synthesis.settings import built
 from audiodiff.synthesis.verb import STANDARD, Verb
+from audiodiff.synthesis.verbs import VERBS
 
 if TYPE_CHECKING:
     from audiodiff.synthesis.source import Source
@@ -26,11 +27,15 @@ class PlannedFile:
     """A file that is to be made.
 
     Attributes:
+        verb: what is done: that of the command, or another in its place.
+        model: name of its model; empty if it needs none.
         settings: of the verb.
         sources: the files that go in.
         target: the file.
     """
 
+    verb: Verb
+    model: str
     settings: Any
     sources: Sequence["Source"]
     target: Path
@@ -75,15 +80,15 @@ class VerbCommand:
         if self.verb.pipe is not None and args.output == STANDARD:
             return self._pipe(args)
         planned = self.plan(args)
-        model = self.load(args)
+        model = self.load(planned[0], args)
         said: set[str] = set()
         for file in planned:
             self.make(model, file, args, said)
         return 0
 
-    def load(self, args: argparse.Namespace) -> Any:
-        """Load the model that was asked for."""
-        return imported(self.verb.loader)(getattr(args, "model", ""), device=getattr(args, "device", "cpu"))
+    def load(self, file: PlannedFile, args: argparse.Namespace) -> Any:
+        """Load the model for a file."""
+        return imported(file.verb.loader)(file.model, device=getattr(args, "device", "cpu"))
 
     def plan(self, args: argparse.Namespace) -> list[PlannedFile]:
         """Check everything that can be before a model is loaded, and return the files to make.
@@ -106,7 +111,10 @@ class VerbCommand:
         from audiodiff.synthesis.source import Source
         from audiodiff.text.prompt import parse_prompt
 
-        sources = [Source(file) for file in files]
+        sources, model = [Source(file) for file in files], str(getattr(args, "model", ""))
+        other = verb.instead(values, sources, "" if model == verb.model else model, note)
+        if other is not None:
+            verb, model, values, sources = VERBS[other.verb], other.model, other.values, []
         values = verb.complete(values, sources, note)
         for text in (values.get("prompt", ""), values.get("negative", ""), *values.get("prompts", ())):
             parse_prompt(text)
@@ -115,7 +123,7 @@ class VerbCommand:
         for file in files:
             check_output(file, targets[0])
         return [
-            PlannedFile(built(verb.settings, variant), sources, target)
+            PlannedFile(verb, model, built(verb.settings, variant), sources, target)
             for (_, variant), target in zip(variants, targets, strict=True)
         ]
 
@@ -124,7 +132,7 @@ class VerbCommand:
         from audiodiff.cli.progress import progress_bar
         from audiodiff.synthesis.files import run_file
 
-        verb = self.verb
+        verb = file.verb
         with progress_bar(f"{verb.doing} {file.target.name}", "s" if verb.streams else "steps") as on_progress:
             report = run_file(
                 verb.name,

@@ -125,10 +125,14 @@ class Source:
         Raises:
             AudiodiffError: it does not tell.
         """
-        record = self.record
-        if record is None or record.verb not in _SAID_BY:
+        if self.record is None or not self.tells_words:
             raise AudiodiffError(f"{self.path} does not tell what is said in it; give that with --text or --file.")
-        return record.prompt
+        return self.record.prompt
+
+    @property
+    def tells_words(self) -> bool:
+        """Whether it tells what is said in it."""
+        return self.record is not None and self.record.verb in _SAID_BY
 
     def fade(self, *, before: bool) -> float:
         """Length of the fade (s) that audiodiff gave its end, or its beginning; 0 if it has none."""

@@ -32,7 +32,15 @@ def parser_of(verb: str) -> argparse.ArgumentParser:
 def test_options_are_the_values_of_the_settings(name: str) -> None:
     verb = VERBS[name]
     actions = {action.dest: action for action in parser_of(name)._actions}
-    about_files = {"help", "debug", "output", "no_provenance", "sidecar", *(("model", "device") if verb.model else ())}
+    about_files = {
+        "help",
+        "debug",
+        "output",
+        "no_provenance",
+        "no_latents",
+        "sidecar",
+        *(("model", "device") if verb.model else ()),
+    }
     assert {*actions} - about_files == verb.values
     assert all(action.help for action in actions.values())
     settings = {*described(verb.settings)}
