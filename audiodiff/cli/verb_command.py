@@ -61,6 +61,9 @@ class VerbCommand:
         parser.add_argument(
             "--sidecar", action="store_true", help="also write the provenance record as .json next to the file"
         )
+        if verb.makes_latents:
+            said = "keep no latents in the file, from which edits start without loss"
+            parser.add_argument("--no-latents", action="store_true", help=said)
         if verb.model:
             said = f"name, checkpoint folder or hf:ORG/NAME (default: {verb.model})"
             flag = verb.model_option
@@ -131,6 +134,7 @@ class VerbCommand:
                 file.settings,
                 provenance=not args.no_provenance,
                 sidecar=args.sidecar,
+                latents=not getattr(args, "no_latents", False),
                 on_progress=on_progress,
             )
         for remark in report.notes:

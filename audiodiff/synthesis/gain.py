@@ -1,8 +1,13 @@
 """The gain that brings a mel to the level of the audio that a vocoder was trained on."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from audiodiff.errors import AudiodiffError
 from audiodiff.signal.levels import shift_log_mel
 from audiodiff.signal.mel_spec import MelSpec
 from audiodiff.signal.meters import LevelMeter
@@ -17,6 +22,18 @@ LEVEL_SECONDS = 30.0
 def gain_db(level_db: float, reference_db: float | None) -> float:
     """The gain from one level to another, within bounds; 0 if the other is `None`."""
     return 0.0 if reference_db is None else max(-MAX_GAIN_DB, min(MAX_GAIN_DB, reference_db - level_db))
+
+
+def read_reference_level(metadata: Mapping[str, Any], folder: Path) -> float | None:
+    """Read the level of the audio that a checkpoint was trained on (dBFS).
+
+    Raises:
+        AudiodiffError: it is no number.
+    """
+    level = metadata.get("reference_level_db")
+    if level is not None and (isinstance(level, bool) or not isinstance(level, int | float)):
+        raise AudiodiffError(f"the config of {folder} has reference_level_db {level!r}; expected a number of dB.")
+    return None if level is None else float(level)
 
 
 class StreamGain:

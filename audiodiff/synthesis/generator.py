@@ -230,6 +230,5 @@ class Generator:
 
     def _sound(self, given: Given) -> Sound:
         if isinstance(given, str | Path):
-            audio = Source(given).audio
-            return audio.waveform, audio.sample_rate
+            return Source(given).sound
         return given if isinstance(given, tuple) else (given, self.sample_rate)

@@ -114,7 +114,7 @@ class VocodePlan:
 
 
 def make_plan(
-    model: VocoderModel, sampling: Resolved, *, match_level: bool, call_seconds: float, window: tuple[float, bool]
+    model: VocoderModel, sampling: Resolved, *, match_level: bool, piece_frames: int, window: tuple[float, bool]
 ) -> VocodePlan:
     """Resolve settings against a vocoder.
 
@@ -122,7 +122,7 @@ def make_plan(
         model: the vocoder.
         sampling: how to sample.
         match_level: whether the mel is brought to the level of the training audio.
-        call_seconds: the network sees this much new audio at a time.
+        piece_frames: the network sees so many new frames at a time.
         window: seconds that are sampled as one signal, and whether it may be no more.
 
     Raises:
@@ -131,7 +131,6 @@ def make_plan(
     times = GRIDS[sampling.grid](model.process, sampling.steps)
     calls = count_network_calls(sampling.sampler, model.process, times)
     frames_per_second = model.mel_spec.sample_rate / model.mel_spec.hop_length
-    piece = max(1, int(call_seconds * frames_per_second))
     seconds, fixed = window
     # new audio for at least eight times the context of one side, or the overlap would cost more than a quarter
     least = 0.0 if fixed else 8.0 * calls * model.context_frames
@@ -141,8 +140,8 @@ def make_plan(
         match_level=match_level,
         times=times,
         network_calls=calls,
-        piece_frames=piece,
-        window_pieces=max(1, math.ceil(frames / piece)),
+        piece_frames=piece_frames,
+        window_pieces=max(1, math.ceil(frames / piece_frames)),
         context_frames=model.context_frames,
         call_context_frames=model.context_frames + model.condition_context_frames,
         noise_context_frames=model.noise_context_frames,

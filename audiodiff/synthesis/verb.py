@@ -212,6 +212,11 @@ class Verb:
         return [self.variant(values, index, count) for index in range(count)]
 
     @property
+    def makes_latents(self) -> bool:
+        """Whether a clip is decoded from latents, which are kept in its file."""
+        return self.loader == Verb.loader
+
+    @property
     def values(self) -> set[str]:
         """Names of all that can be given."""
         return {*self.options(), *(argument.name for argument in self.arguments)}

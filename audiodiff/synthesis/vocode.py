@@ -1,10 +1,10 @@
 """From audio or a log-mel to a waveform, with any trained vocoder, any sampler and any number of steps."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from audiodiff.signal.resample import resample
 from audiodiff.synthesis.arrays import Array, check_rate, float_tensor, like_given, waveform_tensor
 from audiodiff.synthesis.circular_padding import pad_circle
 from audiodiff.synthesis.clip import OnProgress
-from audiodiff.synthesis.gain import StreamGain, gain_db
+from audiodiff.synthesis.gain import StreamGain, gain_db, read_reference_level
 from audiodiff.synthesis.live import ChannelStream, stream_blocks
 from audiodiff.synthesis.machine import check_model, open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
@@ -35,14 +35,14 @@ from audiodiff.synthesis.sampling import (
     sample_channels,
     sample_window,
 )
-from audiodiff.synthesis.settings import Resolved, Sampling, VocodeSettings, check_range, with_given
+from audiodiff.synthesis.settings import Resolved, Sampling, VocodeSettings, check_range, recommended_by, with_given
 from audiodiff.synthesis.streams import Window, mel_blocks
 from audiodiff.torch_state import standard_state
 
 DEFAULTS = Resolved(steps=8, sampler="euler", grid="uniform")
 """What a vocoder recommends whose checkpoint says nothing."""
 
-WINDOW_SECONDS, CALL_SECONDS = 96.0, 8.0
+WINDOW_SECONDS, CALL_SECONDS = 96.0, 16.0
 """Usual seconds of new audio per window and per network call, for networks that run once a frame."""
 
 SAMPLES_WINDOW_SECONDS, SAMPLES_CALL_SECONDS = 20.0, 4.0
@@ -85,10 +85,10 @@ class VocoderSynthesizer:
                 may add half as much.
             delay: samples by which the model's states are behind the waveform of their mel (`VocoderConfig.delay`).
         """
-        self.model = model
+        self.model = self.stored = model
         self.delay = delay
         self._window_seconds = window_seconds
-        self._call_seconds = call_seconds
+        self.piece_frames = frames_of(call_seconds, model.mel_spec)
         self.name = name
         self.identity = identity or ModelRecord(public_name(name), weights_sha256="")
         self.defaults = defaults
@@ -119,7 +119,7 @@ class VocoderSynthesizer:
             self.model,
             sampling,
             match_level=settings.level == "match" and self.reference_level_db is not None,
-            call_seconds=self._call_seconds,
+            piece_frames=self.piece_frames,
             window=(self._window_seconds, False) if given is None else (given, True),
         )
 
@@ -404,6 +404,11 @@ def stream_mel(
             yield like_given(first, kept if first.ndim == 3 else kept[0])
 
 
+def frames_of(seconds: float, spec: MelSpec) -> int:
+    """Whole frames in so many seconds, 1 or more."""
+    return max(1, int(seconds * (spec.sample_rate / spec.hop_length)))
+
+
 def _frames_of(log_mel: Array, spec: MelSpec | None, own: MelSpec) -> Tensor:
     """The frames `[channels, n_mels, n_frames]` of a log-mel by `spec`, as a model takes them whose mel is `own`."""
     frames = float_tensor(log_mel, "log_mel")
@@ -461,14 +466,14 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> Vocode
 
     config = read_config(folder, "vocoder")
     metadata = config["metadata"]
-    defaults = Sampling.from_metadata(metadata, folder).resolve(DEFAULTS)
+    defaults = Sampling.from_metadata(metadata, folder, others=("renewals",)).resolve(DEFAULTS)
     level = read_reference_level(metadata, folder)
     model = load_checkpoint(folder, Vocoder)
     # of the weights as they are, which need not be what the config says
     identity = ModelRecord(public_name(name_or_path), weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]))
     model.to(chosen)
     on_samples = model.config.front_end.name == "samples"
-    return VocoderSynthesizer(
+    synthesizer = VocoderSynthesizer(
         model,
         name=str(name_or_path),
         identity=identity,
@@ -479,18 +484,22 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> Vocode
         call_seconds=SAMPLES_CALL_SECONDS if on_samples else CALL_SECONDS,
         delay=model.config.delay,
     )
+    with recommended_by(folder):
+        set_renewals(synthesizer, metadata.get("sampling", {}).get("renewals"))
+    return synthesizer
 
 
-def read_reference_level(metadata: Mapping[str, Any], folder: Path) -> float | None:
-    """Read the level of the audio that a checkpoint was trained on (dBFS).
+def set_renewals(synthesizer: VocoderSynthesizer, renewals: int | None) -> None:
+    """Let draws of noise after the first pass through so many iterations (`PriorConfig`); `None`: as in the config.
 
     Raises:
-        AudiodiffError: it is no number.
+        AudiodiffError: the model cannot draw that way.
     """
-    level = metadata.get("reference_level_db")
-    if level is not None and (isinstance(level, bool) or not isinstance(level, int | float)):
-        raise AudiodiffError(f"the config of {folder} has reference_level_db {level!r}; expected a number of dB.")
-    return None if level is None else float(level)
+    from audiodiff.models.vocoder import Vocoder
+
+    synthesizer.model = stored = synthesizer.stored
+    if renewals is not None and isinstance(stored, Vocoder):
+        synthesizer.model = stored.with_prior(replace(stored.config.prior, renewals=renewals))
 
 
 def _check_finite(log_mel: Tensor) -> None:

@@ -10,6 +10,7 @@ that of the noisy waveform. Before and after the network, spectra pass a few tim
 (the projection of Griffin and Lim, 1984), which costs next to nothing and makes phases of neighbouring frames agree.
 """
 
+import copy
 import dataclasses
 import math
 from collections.abc import Callable
@@ -81,7 +82,7 @@ class Vocoder(nn.Module):
         Denoiser(self._network, self.process, self.parameterization)
 
     def with_prior(self, prior: PriorConfig) -> "Vocoder":
-        """Return a model with the same weights that starts from another prior.
+        """Return a model on the same weights that starts from another prior.
 
         The network knows nothing of how its noise was made, so more Griffin-Lim iterations than in training only bring
         the start closer to the mel.
@@ -89,7 +90,7 @@ class Vocoder(nn.Module):
         return self._with_config(dataclasses.replace(self.config, prior=prior))
 
     def with_output(self, projections: int, half_projections: int, momentum: float) -> "Vocoder":
-        """Return a model with the same weights whose estimate passes through other projections; see `HeadConfig`."""
+        """Return a model on the same weights whose estimate passes through other projections; see `HeadConfig`."""
         head = dataclasses.replace(
             self.config.head,
             output_projections=projections,
@@ -99,9 +100,9 @@ class Vocoder(nn.Module):
         return self._with_config(dataclasses.replace(self.config, head=head))
 
     def _with_config(self, config: VocoderConfig) -> "Vocoder":
-        model = Vocoder(config).to(next(self.parameters()).device)
-        model.load_state_dict(self.state_dict())
-        return model.train(self.training)
+        model = copy.copy(self)
+        model.config, model._packed = config, {}
+        return model
 
     @property
     def sample_rate(self) -> int:

@@ -51,6 +51,8 @@ class PriorConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that no iteration can have."""
+        if not all(isinstance(number, int) for number in (self.projections, self.half_projections, self.renewals)):
+            raise AudiodiffError("prior.projections, half_projections and renewals must be whole numbers.")
         check_bounds(
             self,
             "prior",

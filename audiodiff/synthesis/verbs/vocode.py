@@ -1,7 +1,7 @@
 """A recording or a log-mel through the vocoder, in memory that does not grow with its length."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -75,17 +75,13 @@ class Vocoding:
         return self.plan.sampling
 
     def values(self) -> dict[str, Any]:
-        """Return the settings as a file keeps them.
-
-        The length of pieces is among them because where they are cut decides the last bits.
-        """
+        """Return the settings as a file keeps them."""
         from audiodiff.signal.mel_spec import to_dict
 
         return {
             **{name: getattr(self.sampling, name) for name in RECOMMENDED},
             "level": "match" if self.plan.match_level else "keep",
             "reference_level_db": self.reference_level_db,
-            "piece_frames": self.plan.piece_frames,
             "output_rate": self.rate,
             "mel": None if self.mel is None else to_dict(self.mel),
         }
@@ -239,17 +235,14 @@ def remake(record: "ProvenanceRecord") -> tuple[VocodeFileSettings, Callable[["V
     from audiodiff.signal.mel import from_dict
 
     vocoding = VocodeSettings(sampling_of(record), level=setting(record, "level", str))
-    piece_frames, rate = setting(record, "piece_frames", int), setting(record, "output_rate", int)
+    rate = setting(record, "output_rate", int)
     mel = setting(record, "mel", dict, optional=True)
     level = setting(record, "reference_level_db", float, optional=True)
-    if piece_frames < 1 or not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        raise AudiodiffError("the provenance record is damaged: its pieces or its rate are out of range.")
     settings = VocodeFileSettings(vocoding, None if mel is None else from_dict(mel), rate)
 
     def resolved(synthesizer: "VocoderSynthesizer") -> Vocoding:
         synthesizer.reference_level_db = level
-        found = resolve(synthesizer, settings)
-        return replace(found, plan=replace(found.plan, piece_frames=piece_frames))
+        return resolve(synthesizer, settings)
 
     return settings, resolved
 
