@@ -182,6 +182,7 @@ class ClipRequest:
         steps, guidance, rescale, tempo, key, source, sampler, grid, vocoder_steps, precision: as in
             `GenerateSettings`; an empty field is the model's own.
         level: as in `GenerateSettings`; an empty field is what is usual for the command.
+        mono: whether the clip of a stereo model is mixed to one channel.
         format: ending of the files to write.
     """
 
@@ -200,6 +201,7 @@ class ClipRequest:
     vocoder_steps: float | None = None
     precision: str | None = None
     level: str | None = None
+    mono: bool = False
     format: str = "flac"
 
     @classmethod
@@ -233,7 +235,7 @@ class ClipRequest:
             "guidance": checks.number_or_none("guidance", self.guidance, 0.0, 100.0),
             "rescale": checks.number_or_none("rescale", self.rescale, 0.0, 1.0),
             "tempo": checks.number_or_none("tempo", self.tempo, 10.0, 400.0),
-            **{name: getattr(self, name) or None for name in words},
+            **{name: getattr(self, name) or None for name in (*words, "mono")},
         }
         return {name: value for name, value in found.items() if value is not None}
 

@@ -79,7 +79,7 @@ def mono_parameters(spec: StereoSpec, n_frames: int) -> Tensor:
 
 
 def cancels_in_mono(waveform: Tensor) -> bool:
-    """Whether the mean of `[channels, n_samples]` is silence though the channels are not: they are of opposite phase."""
+    """Whether channels `[channels, n_samples]` are of opposite phase: their mean is silence, and they are not."""
     channels = float(waveform.double().square().mean().sqrt())
     return float(waveform.double().mean(dim=0).square().mean().sqrt()) < _CANCELLED * channels
 

@@ -41,6 +41,7 @@ class ClipOptions(TypedDict, total=False):
     level: AudioLevel
     vocoder_steps: int | None
     loop: bool
+    mono: bool
     on_progress: OnProgress | None
 
 

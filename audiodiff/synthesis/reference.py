@@ -41,7 +41,8 @@ def encode_reference(synthesizer: LatentSynthesizer, clip: ResolvedClip, referen
     samples, per_latent = recording.samples[0], samples_per_latent(synthesizer)
     count = max(1, min(synthesizer.window_latents // SHARE, samples.shape[-1] // per_latent))
     start = loudest(samples, per_latent, count)
-    return ReferenceLatents(encode_audio(synthesizer, samples, start, start + count)[0], recording.notes)
+    latents = encode_audio(synthesizer, samples, start, start + count, recording.stereo)[0]
+    return ReferenceLatents(latents, recording.notes)
 
 
 def loudest(samples: Tensor, unit: int, count: int) -> int:

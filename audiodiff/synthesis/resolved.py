@@ -51,6 +51,7 @@ class ResolvedClip:
         source: class of that name; empty for any.
         level: what to do with the level.
         loop: the end leads into the beginning.
+        mono: one channel, whatever the model can.
     """
 
     targets: tuple[Target, ...]
@@ -66,6 +67,7 @@ class ResolvedClip:
     source: str
     level: AudioLevel
     loop: bool
+    mono: bool
 
     def lasting(self, seconds: float) -> "ResolvedClip":
         """Return the same for a clip of another length (s)."""
@@ -102,6 +104,7 @@ class ResolvedClip:
             "level": self.level,
             "vocoder_steps": self.vocoder.sampling.steps,
             "loop": self.loop,
+            "mono": self.mono,
         }
 
 
@@ -155,6 +158,7 @@ def resolve_clip(
         source=settings.source,
         level=settings.level,
         loop=settings.loop,
+        mono=settings.mono,
     )
 
 

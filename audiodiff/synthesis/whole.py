@@ -4,16 +4,16 @@ from torch import Tensor
 
 from audiodiff.signal.levels import LevelPolicy, apply_level
 from audiodiff.synthesis.clip import Clip, OnProgress
-from audiodiff.synthesis.latent import EMPTY_PROMPT, LatentSynthesizer, faded
+from audiodiff.synthesis.latent import EMPTY_PROMPT, LatentSynthesizer, faded, folded
 from audiodiff.synthesis.loop import circular_waveform, seam_score
-from audiodiff.synthesis.recording import encode_audio, samples_per_latent, shortest_latents
+from audiodiff.synthesis.recording import Recording, encode_audio, samples_per_latent, shortest_latents
 from audiodiff.synthesis.resolved import ResolvedClip
 
 
-def encode_whole(synthesizer: LatentSynthesizer, samples: Tensor, n_samples: int) -> Tensor:
-    """Latents of a recording from its beginning to its end, and a little silence where it is very short."""
+def encode_whole(synthesizer: LatentSynthesizer, recording: Recording, n_samples: int) -> Tensor:
+    """Latents of a mixed recording up to a sample, and a little silence where that is very short."""
     n_latents = max(-(-n_samples // samples_per_latent(synthesizer)), shortest_latents(synthesizer))
-    return encode_audio(synthesizer, samples, 0, n_latents)
+    return encode_audio(synthesizer, recording.samples[0, :n_samples], 0, n_latents, recording.stereo)
 
 
 def rendered(
@@ -42,13 +42,14 @@ def rendered(
         seam = seam_score(waveform, synthesizer.model.mel_spec)
         notes.extend(seam.notes)
     else:
-        waveform = faded(synthesizer.waveform(latents, clip.vocoder, on_progress)[:n_samples] / gain, rate)
+        mono = synthesizer.waveform(latents, clip.vocoder, on_progress)[:n_samples] / gain
+        waveform = faded(synthesizer.with_sides(mono, latents), rate)
     policy: LevelPolicy = clip.level
     # As loud as the recording is, what is made may have higher peaks.
     if policy == "none" and float(waveform.abs().max()) > 1.0:
         policy = "peak"
         notes.append("it was made softer than the recording, whose level would have brought it beyond full scale")
-    levelled = apply_level(waveform, rate, policy)
+    levelled = folded(apply_level(waveform, rate, policy), clip.mono)
     return Clip(
         waveform=levelled.waveform.numpy(),
         sample_rate=rate,

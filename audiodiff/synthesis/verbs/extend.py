@@ -260,7 +260,7 @@ VERB = Verb(
         ),
         COUNT,
     ),
-    from_input=("loop", "seconds", "level"),
+    from_input=("loop", "seconds", "level", "mono"),
     output="CLIP-extend.wav, here",
     keeps_samples=True,
     complete=complete,

@@ -32,8 +32,8 @@ def make(
         on_estimate: called after every step with the latents that the clip seems to become.
 
     Returns:
-        One channel at the model's rate, exactly `round(seconds * sample_rate)` samples; a loop, the whole number of
-        latents next to that.
+        One channel at the model's rate, or two of a stereo model, exactly `round(seconds * sample_rate)` samples; a
+        loop, the whole number of latents next to that.
 
     Raises:
         AudiodiffError: the model knows no such source, or the recording cannot be used.
@@ -77,6 +77,7 @@ def _loop(
     """
     from audiodiff.signal.levels import apply_level
     from audiodiff.synthesis.clip import Clip, stages
+    from audiodiff.synthesis.latent import folded
     from audiodiff.synthesis.loop import circular_denoise, circular_waveform, seam_score
 
     rate = synthesizer.sample_rate
@@ -91,7 +92,7 @@ def _loop(
         sampling, denoise, state, synthesizer.times(sampling), on_progress=denoising, on_estimate=on_estimate
     )
     waveform = circular_waveform(synthesizer, latents, clip.vocoder, vocoding)
-    levelled = apply_level(waveform, rate, clip.level)
+    levelled = folded(apply_level(waveform, rate, clip.level), clip.mono)
     seam = seam_score(levelled.waveform, synthesizer.model.mel_spec)
     notes = list(said)
     if n_samples != round(clip.seconds * rate):

@@ -319,7 +319,7 @@ VERB = Verb(
         COUNT,
     ),
     hidden=("regions",),
-    from_input=("loop", "seconds", "level"),
+    from_input=("loop", "seconds", "level", "mono"),
     output="CLIP-inpaint.wav, here",
     keeps_samples=True,
     read=read,

@@ -81,7 +81,8 @@ def make(
         on_estimate: not called.
 
     Returns:
-        One channel at the model's rate, as long as the shorter recording, or as the settings say.
+        One channel at the model's rate, or two of a stereo model, as long as the shorter recording, or as the settings
+        say.
 
     Raises:
         AudiodiffError: nothing to go between, or a recording that cannot be used.
@@ -102,7 +103,7 @@ def make(
         if any(recording.samples.shape[-1] > n_samples for recording in recordings):
             notes.append(f"the recordings differ in length; of the longer one the first {seconds:.2f} s were taken")
         clip = clip.lasting(seconds)
-        pair = [encode_whole(synthesizer, each.samples[0, :n_samples], n_samples) for each in recordings]
+        pair = [encode_whole(synthesizer, each, n_samples) for each in recordings]
         gain = math.exp((1 - at) * math.log(recordings[0].gain) + at * math.log(recordings[1].gain))
         n_latents = pair[0].shape[-1]
         if settings.strength == 0.0:

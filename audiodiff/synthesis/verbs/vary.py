@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
     from audiodiff.synthesis.latent import LatentSynthesizer
+    from audiodiff.synthesis.recording import Recording
     from audiodiff.synthesis.resolved import ResolvedClip
     from audiodiff.synthesis.source import Source
 
@@ -55,14 +56,14 @@ def make(
 
     Args:
         synthesizer: the model.
-        sounds: the recording; several channels are mixed.
+        sounds: the recording; several channels are mixed, but the two of a stereo recording for a stereo model.
         settings: strength.
         clip: prompt, seed and the rest, resolved.
         on_progress: called with the steps done and the steps in all.
         on_estimate: not called.
 
     Returns:
-        One channel at the model's rate, as long as the recording.
+        One channel at the model's rate, or two of a stereo model, as long as the recording.
 
     Raises:
         AudiodiffError: a recording that cannot be used, or a loop that is no whole number of latents.
@@ -77,7 +78,7 @@ def make(
     clip = clip.lasting(recording.seconds)
     n_samples = recording.samples.shape[-1]
     encode = _encode_circle if clip.loop else encode_whole
-    latents, notes = encode(synthesizer, recording.samples[0], n_samples), list(recording.notes)
+    latents, notes = encode(synthesizer, recording, n_samples), list(recording.notes)
     vocoding = on_progress
     if settings.strength == 0.0:
         notes.append("strength is 0, so this is the recording as the model's codec gives it back; nothing is varied")
@@ -96,7 +97,7 @@ def make(
     return rendered(synthesizer, latents, n_samples, recording.gain, clip, notes, vocoding)
 
 
-def _encode_circle(synthesizer: "LatentSynthesizer", samples: "Tensor", n_samples: int) -> "Tensor":
+def _encode_circle(synthesizer: "LatentSynthesizer", recording: "Recording", n_samples: int) -> "Tensor":
     """Latents of a loop, each encoded with its surroundings on the circle.
 
     Raises:
@@ -113,8 +114,9 @@ def _encode_circle(synthesizer: "LatentSynthesizer", samples: "Tensor", n_sample
         )
     autoencoder, spec = synthesizer.model.autoencoder, synthesizer.model.mel_spec
     turns = -(-(autoencoder.context_frames * spec.hop_length + spec.n_fft) // n_samples)
-    repeated = samples.repeat(2 * turns + 2)
-    return encode_audio(synthesizer, repeated, turns * n_latents, (turns + 1) * n_latents)
+    repeated = recording.samples[0].repeat(2 * turns + 2)
+    sides = None if recording.stereo is None else recording.stereo.repeat(1, 1, 2 * turns + 2)
+    return encode_audio(synthesizer, repeated, turns * n_latents, (turns + 1) * n_latents, sides)
 
 
 def settle(synthesizer: "LatentSynthesizer", settings: VarySettings, sources: Sequence["Source"]) -> VarySettings:
