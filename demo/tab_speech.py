@@ -57,7 +57,7 @@ def build(state: AppState) -> None:
             controls["variation"] = gr.Slider(
                 0.0,
                 2.0,
-                value=synthesizer.variation,
+                value=synthesizer.manner.variation,
                 step=0.05,
                 label="Variation",
                 info="how much takes differ; 0 is the most likely reading",

@@ -41,13 +41,17 @@ class VoiceSampling(PlainSampling):
     Attributes:
         variation: share of the noise that pitch starts from.
         rhythm, texture: shares of the noise that durations and mel start from where that is 1.
+        intonation: how far pitch moves, 1 as the model draws it; more makes up for what flows draw too little.
+        ending: least silence after the last word (s).
         vocoder_steps: sampling steps of the vocoder.
     """
 
     variation: float = 0.8
     rhythm: float = 0.15
     texture: float = 0.3
-    vocoder_steps: int = 4
+    intonation: float = 1.0
+    ending: float = 0.08
+    vocoder_steps: int = 2
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class Config(RunSettings):
 
     model: VoiceConfig
     data: DataConfig = field(default_factory=lambda: DataConfig(crop_frames=1200, gain_db=(0.0, 0.0)))
-    sampling: VoiceSampling = field(default_factory=partial(VoiceSampling, 8, "euler", "uniform", "bf16"))
+    sampling: VoiceSampling = field(default_factory=partial(VoiceSampling, 4, "euler", "uniform", "bf16"))
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     speaker: str = ""
 
@@ -84,6 +88,8 @@ class Config(RunSettings):
             variation=(0.0, 2.0),
             rhythm=(0.0, 2.0),
             texture=(0.0, 2.0),
+            intonation=(0.0, 2.0),
+            ending=(0.0, 1.0),
             vocoder_steps=(1, 10_000),
         )
         if self.data.normalize != "rms" or self.data.gain_db != (0.0, 0.0):

@@ -23,6 +23,7 @@ GROUP = "audiodiff.commands"
 
 COMMANDS = {
     "align": "audiodiff.cli.align",
+    "batch": "audiodiff.cli.batch",
     "prepare": "audiodiff.cli.prepare",
     "check": "audiodiff.cli.check",
     "evaluate": "audiodiff.cli.evaluate",

@@ -30,6 +30,22 @@ def given(args: argparse.Namespace, verb: Verb) -> dict[str, Any]:
     return found
 
 
+def flag_of(verb: Verb, name: str) -> tuple[str, int, bool]:
+    """Flag of an argument or setting of a verb (empty for a positional argument), how many values it takes, and whether
+    it is a switch without any.
+    """
+    for argument in verb.arguments:
+        if argument.name == name:
+            switch = argument.type is bool
+            return argument.flag, argument.nargs if isinstance(argument.nargs, int) else 1, switch
+    plain = without_none(verb.options()[name][0])
+    return _flag(name), 2 if get_origin(plain) is tuple else 1, plain is bool
+
+
+def _flag(name: str) -> str:
+    return FLAGS.get(name, "--" + name.replace("_", "-"))
+
+
 def _declare(parser: argparse.ArgumentParser, argument: Argument) -> None:
     name = argument.flag or argument.name
     options: dict[str, Any] = {"help": argument.help}
@@ -44,7 +60,7 @@ def _declare(parser: argparse.ArgumentParser, argument: Argument) -> None:
 
 
 def _add(parser: argparse.ArgumentParser, name: str, annotation: Any, default: Any, said: str) -> None:
-    flag = FLAGS.get(name, "--" + name.replace("_", "-"))
+    flag = _flag(name)
     options: dict[str, Any] = {"dest": name, "help": _help(said, default)}
     plain = without_none(annotation)
     if plain is bool:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from audiodiff.cli.output import note, tell
 from audiodiff.cli.settings_options import add_arguments, given
@@ -14,9 +14,27 @@ from audiodiff.models.kinds import imported
 from audiodiff.synthesis.settings import built
 from audiodiff.synthesis.verb import Verb
 
+if TYPE_CHECKING:
+    from audiodiff.synthesis.source import Source
+
 MAX_COUNT = 100
 STANDARD = Path("-")
 PROMPT_SYNTAX = "Prompts: (warm:1.3) weighs words, `piano | distant choir:0.5` blends prompts, \\( is a parenthesis."
+
+
+@dataclass(frozen=True)
+class PlannedFile:
+    """A file that is to be made.
+
+    Attributes:
+        settings: of the verb.
+        sources: the files that go in.
+        target: the file.
+    """
+
+    settings: Any
+    sources: Sequence["Source"]
+    target: Path
 
 
 @dataclass(frozen=True)
@@ -48,19 +66,35 @@ class VerbCommand:
 
     def run(self, args: argparse.Namespace) -> int:
         """Make the files, with a progress bar, and print notes and a line about each."""
+        if self.verb.pipe is not None and args.output == STANDARD:
+            return self._pipe(args)
+        planned = self.plan(args)
+        model = self.load(args)
+        said: set[str] = set()
+        for file in planned:
+            self.make(model, file, args, said)
+        return 0
+
+    def load(self, args: argparse.Namespace) -> Any:
+        """Load the model that was asked for."""
+        return imported(self.verb.loader)(getattr(args, "model", ""), device=getattr(args, "device", "cpu"))
+
+    def plan(self, args: argparse.Namespace) -> list[PlannedFile]:
+        """Check everything that can be before a model is loaded, and return the files to make.
+
+        Raises:
+            AudiodiffError: an argument, an input or an output cannot be used.
+        """
         verb, arguments = self.verb, given(args, self.verb)
         count = arguments.pop("count", 1)
         if not verb.least_count <= count <= MAX_COUNT:
             raise AudiodiffError(f"--count is {count}; expected {verb.least_count} to {MAX_COUNT}.")
         if args.sidecar and args.no_provenance:
             raise AudiodiffError("--sidecar writes what --no-provenance leaves out; give one of them.")
-        if verb.pipe is not None and args.output == STANDARD:
-            return self._pipe(args, arguments, count)
         files, values = verb.read(arguments)
         if "mel" not in values:  # refused before anything is imported
             built(verb.settings, verb.variants(values, count)[0][1])
-        from audiodiff.cli.progress import progress_bar
-        from audiodiff.synthesis.files import check_output, run_file
+        from audiodiff.synthesis.files import check_output
         from audiodiff.synthesis.source import Source
         from audiodiff.text.prompt import parse_prompt
 
@@ -72,35 +106,42 @@ class VerbCommand:
         targets = self._targets(args.output, files, [name for name, _ in variants])
         for file in files:
             check_output(file, targets[0])
-        model = imported(verb.loader)(getattr(args, "model", ""), device=getattr(args, "device", "cpu"))
-        said: set[str] = set()
-        for (_, variant), target in zip(variants, targets, strict=True):
-            with progress_bar(f"{verb.doing} {target.name}", "s" if verb.streams else "steps") as on_progress:
-                report = run_file(
-                    verb.name,
-                    model,
-                    sources,
-                    target,
-                    built(verb.settings, variant),
-                    provenance=not args.no_provenance,
-                    sidecar=args.sidecar,
-                    on_progress=on_progress,
-                )
-            for remark in report.notes:
-                if remark not in said:
-                    note(f"{remark}.")
-                    said.add(remark)
-            tell(f"{report.path}: {report.seconds:.2f} s at {report.sample_rate} Hz{verb.summary(report)}")
-        return 0
+        return [
+            PlannedFile(built(verb.settings, variant), sources, target)
+            for (_, variant), target in zip(variants, targets, strict=True)
+        ]
 
-    def _pipe(self, args: argparse.Namespace, arguments: dict[str, Any], count: int) -> int:
+    def make(self, model: Any, file: PlannedFile, args: argparse.Namespace, said: set[str]) -> None:
+        """Make a file and tell of it; notes in `said` are not said again."""
+        from audiodiff.cli.progress import progress_bar
+        from audiodiff.synthesis.files import run_file
+
+        verb = self.verb
+        with progress_bar(f"{verb.doing} {file.target.name}", "s" if verb.streams else "steps") as on_progress:
+            report = run_file(
+                verb.name,
+                model,
+                file.sources,
+                file.target,
+                file.settings,
+                provenance=not args.no_provenance,
+                sidecar=args.sidecar,
+                on_progress=on_progress,
+            )
+        for remark in report.notes:
+            if remark not in said:
+                note(f"{remark}.")
+                said.add(remark)
+        tell(f"{report.path}: {report.seconds:.2f} s at {report.sample_rate} Hz{verb.summary(report)}")
+
+    def _pipe(self, args: argparse.Namespace) -> int:
         """Write to standard output while it is being made.
 
         Raises:
             AudiodiffError: files are asked for as well, or standard output is a terminal.
         """
-        verb = self.verb
-        if count != 1 or args.sidecar or arguments.get("srt"):
+        verb, arguments = self.verb, given(args, self.verb)
+        if arguments.pop("count", 1) != 1 or args.sidecar or arguments.get("srt"):
             raise AudiodiffError("--count, --sidecar and --srt need a file; name one with -o.")
         if sys.stdout.isatty():
             raise AudiodiffError("-o - writes a WAV to standard output, which is a terminal; redirect it.")

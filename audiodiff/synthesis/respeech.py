@@ -20,7 +20,7 @@ from audiodiff.synthesis.source import Source
 from audiodiff.synthesis.speech import recommended
 from audiodiff.synthesis.streams import Stream
 from audiodiff.synthesis.voice import Spoken, VoiceSynthesizer
-from audiodiff.synthesis.voice_settings import RespeakSettings
+from audiodiff.synthesis.voice_settings import Manner, RespeakSettings
 from audiodiff.synthesis.word_times import WordTimes, load_voice_phones, recording_mel, word_times
 from audiodiff.text.english import phonemes
 from audiodiff.text.utterance import Utterance, Word
@@ -54,13 +54,13 @@ class Respeech:
     Attributes:
         settings: as they were given.
         sampling: how the mel is sampled.
-        variation: how much takes differ.
+        manner: how the voice reads new words.
         vocoder_steps: sampling steps of the vocoder.
     """
 
     settings: RespeakSettings
     sampling: Resolved
-    variation: float
+    manner: Manner
     vocoder_steps: int
     made_by: str = MADE_BY
 
@@ -80,7 +80,8 @@ class Respeech:
         return {
             **{name: getattr(self.sampling, name) for name in RECOMMENDED},
             "vocoder_steps": self.vocoder_steps,
-            "variation": self.variation,
+            "variation": self.manner.variation,
+            "intonation": self.manner.intonation,
             "speaker": settings.speaker,
             "text": settings.text,
             "replace": [list(pair) for pair in settings.replace],
@@ -187,7 +188,12 @@ def _layout(synthesizer: VoiceSynthesizer, respeech: Respeech, times: WordTimes)
         for index, word in enumerate(new.words)
     )
     utterance = replace(new, words=words)
-    spoken = synthesizer.read(utterance, respeech.sampling, variation=respeech.variation, speaker=settings.speaker)
+    spoken = synthesizer.read(
+        utterance,
+        respeech.sampling,
+        manner=respeech.manner,
+        speaker=settings.speaker,
+    )
     first = np.cumsum([1, *(len(word.phones) + 1 for word in words)])  # symbol at which each word begins
     guessed = [spoken.durations[first[n] : first[n + 1]] for n in range(len(words))]
     natural = sum(sum(guessed[n][:-1]) for n in said)
@@ -271,7 +277,7 @@ def _completed(synthesizer: VoiceSynthesizer, respeech: Respeech, layout: Layout
     spoken = synthesizer.read(
         layout.utterance,
         respeech.sampling,
-        variation=respeech.variation,
+        manner=respeech.manner,
         speaker=settings.speaker,
         durations=layout.durations,
     )
@@ -291,7 +297,7 @@ def _completed(synthesizer: VoiceSynthesizer, respeech: Respeech, layout: Layout
         known[:, place],
         torch.from_numpy(layout.keep),
         respeech.sampling,
-        variation=respeech.variation,
+        manner=respeech.manner,
         speaker=settings.speaker,
     )
 

@@ -28,6 +28,8 @@ class SpeakOptions(TypedDict, total=False):
     speed: float
     pitch: float
     variation: float | None
+    intonation: float | None
+    ending: float | None
     speaker: str
     language: str
     lexicon: Mapping[str, tuple[str, ...]]

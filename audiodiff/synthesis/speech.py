@@ -13,7 +13,7 @@ from audiodiff.synthesis.settings import RECOMMENDED, Resolved
 from audiodiff.synthesis.streams import Stream
 from audiodiff.synthesis.subtitles import Caption, captions
 from audiodiff.synthesis.voice import Spoken, VoiceSynthesizer
-from audiodiff.synthesis.voice_settings import RespeakSettings, SpeakSettings
+from audiodiff.synthesis.voice_settings import Manner, RespeakSettings, SpeakSettings
 from audiodiff.text.espeak import espeak_utterances
 from audiodiff.text.transcription import read_transcription, transcribe
 from audiodiff.text.utterance import Utterance
@@ -35,7 +35,7 @@ class Speech:
     Attributes:
         settings: as they were given.
         sampling: how the model samples; the seed is that of the first sentence.
-        variation: how much takes differ.
+        manner: how the voice reads.
         vocoder_steps: sampling steps of the vocoder.
         phonemes: what is said, as `audiodiff.text.transcription` writes it; empty until the text has been read.
         notes: sentences about what cannot be said.
@@ -43,7 +43,7 @@ class Speech:
 
     settings: SpeakSettings
     sampling: Resolved
-    variation: float
+    manner: Manner
     vocoder_steps: int
     phonemes: str = ""
     notes: tuple[str, ...] = ()
@@ -67,7 +67,9 @@ class Speech:
             "vocoder_steps": self.vocoder_steps,
             "speed": settings.speed,
             "pitch": settings.pitch,
-            "variation": self.variation,
+            "variation": self.manner.variation,
+            "intonation": self.manner.intonation,
+            "ending": self.manner.ending,
             "speaker": settings.speaker,
             "phonemes": self.phonemes,
         }
@@ -105,16 +107,17 @@ class Reading:
 
 def plan(synthesizer: VoiceSynthesizer, settings: SpeakSettings) -> Speech:
     """Fill in what the model recommends; the text is not read yet."""
-    return Speech(settings, *recommended(synthesizer, settings))
+    sampling, manner, steps = recommended(synthesizer, settings)
+    return Speech(settings, sampling, manner.but(ending=settings.ending), steps)
 
 
 def recommended(
     synthesizer: VoiceSynthesizer, settings: SpeakSettings | RespeakSettings
-) -> tuple[Resolved, float, int]:
-    """Return sampling, variation and steps of the vocoder: as they were given, or as the voice recommends."""
+) -> tuple[Resolved, Manner, int]:
+    """Return sampling, manner and vocoder steps: as they were given, or as the voice recommends."""
     return (
         settings.sampling.resolve(synthesizer.defaults),
-        synthesizer.variation if settings.variation is None else settings.variation,
+        synthesizer.manner.but(variation=settings.variation, intonation=settings.intonation),
         settings.vocoder_steps or synthesizer.vocoder.defaults.steps,
     )
 
@@ -172,7 +175,7 @@ def read(synthesizer: VoiceSynthesizer, speech: Speech) -> Iterator[tuple[Uttera
             sampling,
             speed=settings.speed,
             pitch=settings.pitch,
-            variation=speech.variation,
+            manner=speech.manner,
             speaker=settings.speaker,
         )
         yield utterance, spoken, sampling
@@ -193,8 +196,13 @@ def readings(synthesizer: VoiceSynthesizer, speech: Speech, on_progress: OnProgr
     frame = synthesizer.vocoder.mel_spec.hop_length / rate
     count = sum(1 for line in speech.phonemes.splitlines() if line)
     start, pause = 0, 0.0
-    for index, (utterance, spoken, sampling) in enumerate(read(synthesizer, speech)):
-        silence = round(max(0.0, pause - spoken.durations[0] * frame) * rate)
+    for index, (utterance, read_out, sampling) in enumerate(read(synthesizer, speech)):
+        lead = read_out.durations[0]
+        missing = max(0.0, pause - lead * frame)
+        if speech.manner.ending > 0.0 and lead:  # a pause sounds of the room
+            spoken, silence = read_out.lengthened({0: lead + round(missing / frame)}), 0
+        else:
+            spoken, silence = read_out, round(missing * rate)
         waveform = _joined(synthesizer.waveform(spoken, sampling, speech.vocoder_steps), silence, rate)
         offset = (start + silence) / rate
         times = utterance.word_times([duration * frame for duration in spoken.durations])

@@ -9,13 +9,20 @@ if TYPE_CHECKING:
     from audiodiff.synthesis.provenance import ProvenanceRecord
 
 
-def setting(record: "ProvenanceRecord", name: str, kind: type, *, optional: bool = False) -> Any:
+def setting(record: "ProvenanceRecord", name: str, kind: type, *, optional: bool = False, absent: object = None) -> Any:
     """Return one setting of a record; records are written by anybody, so its type is looked at.
+
+    Args:
+        record: what a file tells.
+        name: of the setting.
+        kind: its type.
+        optional: whether it may be none.
+        absent: its value in a file from before there was such a setting; if `None`, every file has it.
 
     Raises:
         AudiodiffError: it is missing, or of another type.
     """
-    value = record.settings.get(name)
+    value = record.settings.get(name, absent)
     if kind is float and type(value) is int:
         value = float(value)
     if not (type(value) is kind or (optional and value is None and name in record.settings)):

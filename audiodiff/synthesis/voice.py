@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -23,6 +23,7 @@ from audiodiff.synthesis.sampling import compute_dtype
 from audiodiff.synthesis.settings import RECOMMENDED, Resolved, Sampling, check_range, check_steps, recommended_by
 from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.synthesis.vocode import load as load_vocoder
+from audiodiff.synthesis.voice_settings import Manner
 from audiodiff.text import english
 from audiodiff.text.phones import SYMBOL_ID, SYMBOLS
 from audiodiff.text.utterance import Utterance
@@ -33,11 +34,9 @@ __all__ = ["DEFAULTS", "Spoken", "VoiceSynthesizer", "load_voice"]
 DEFAULTS = Resolved(steps=8, sampler="euler", grid="uniform", precision="bf16")
 """What a voice recommends whose checkpoint says nothing."""
 
-VARIATION, RHYTHM, TEXTURE = 0.8, 0.15, 0.3
-"""Shares of the noise that pitch starts from, and durations and mel at a variation of 1, where a checkpoint says
-nothing."""
+MANNER = Manner()
+"""How one reads whose checkpoint says nothing."""
 
-_SHARES = {"variation": VARIATION, "rhythm": RHYTHM, "texture": TEXTURE}
 _PROSODY_STEPS = 8
 _DURATION_DRAW, _F0_DRAW = -1, -2
 """Fields of noise that no sampler draws."""
@@ -63,6 +62,21 @@ class Spoken:
     durations: tuple[int, ...]
     f0: Tensor
 
+    def lengthened(self, silences: Mapping[int, int]) -> "Spoken":
+        """The same with longer silences: the frame in their middle is held.
+
+        Args:
+            silences: frames of silences that have one at least, by number of the symbol.
+        """
+        if not silences:
+            return self
+        repeats = torch.ones(len(self.f0), dtype=torch.long)
+        starts = [0, *torch.tensor(self.durations).cumsum(0).tolist()]
+        for index, frames in silences.items():
+            repeats[starts[index] + self.durations[index] // 2] += frames - self.durations[index]
+        durations = tuple(silences.get(index, length) for index, length in enumerate(self.durations))
+        return Spoken(self.log_mel.repeat_interleave(repeats, dim=1), durations, self.f0.repeat_interleave(repeats))
+
 
 class VoiceSynthesizer:
     """A trained voice and its vocoder, ready to speak."""
@@ -75,9 +89,7 @@ class VoiceSynthesizer:
         name: str = "voice",
         identity: tuple[ModelRecord, ...] = (),
         defaults: Resolved = DEFAULTS,
-        variation: float = VARIATION,
-        rhythm: float = RHYTHM,
-        texture: float = TEXTURE,
+        manner: Manner = MANNER,
         pronunciations: Mapping[str, tuple[str, ...]] | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -89,9 +101,7 @@ class VoiceSynthesizer:
             name: how it was asked for.
             identity: what provenance records say of it and of the vocoder.
             defaults: what it recommends.
-            variation: share of the noise that pitch starts from, as it recommends.
-            rhythm: share of the noise that durations start from where that is 1.
-            texture: share of the noise that the mel starts from where that is 1.
+            manner: how it reads, as it recommends.
             pronunciations: how the speaker usually says words that the dictionary gives several pronunciations for.
             device: where it computes.
         """
@@ -100,8 +110,7 @@ class VoiceSynthesizer:
         self.name = name
         self.identity = identity or (ModelRecord(public_name(name), "", role="voice"), vocoder.identity)
         self.defaults = defaults
-        self.variation = variation
-        self.rhythm, self.texture = rhythm, texture
+        self.manner = manner
         self.pronunciations = dict(pronunciations or {})
         self.device = torch.device(device)
 
@@ -132,7 +141,7 @@ class VoiceSynthesizer:
         *,
         speed: float = 1.0,
         pitch: float = 0.0,
-        variation: float | None = None,
+        manner: Manner | None = None,
         speaker: str = "",
         durations: Sequence[int] | None = None,
     ) -> Spoken:
@@ -143,8 +152,7 @@ class VoiceSynthesizer:
             sampling: steps, sampler and grid of the mel, precision, and the seed.
             speed: 1 as the speaker, 2 twice as fast.
             pitch: semitones above the speaker's own.
-            variation: how much takes differ: the share of the noise that pitch starts from, 1 for as much as the
-                recordings, 0 for one take whatever the seed; `None` for what the voice recommends.
+            manner: how to read; `None` for as the voice recommends.
             speaker: one of `speakers`; empty for the first.
             durations: frames of each symbol, instead of the model's.
 
@@ -154,27 +162,31 @@ class VoiceSynthesizer:
         check_range("speed", speed, 0.1, 10.0, "(1 is as the speaker)")
         check_range("pitch", pitch, -24.0, 24.0, "semitones")
         check_model(self.model, self.name, self.device)
-        variation = self._variation(variation)
+        manner = manner or self.manner
         ids, number = self._ids(utterance), self._speaker(speaker)
         with _precision(self.device, sampling):
             states, mask = self.model.encode(ids, number)
             if durations is None:
-                noise = self._noise(sampling.seed, self.rhythm * variation, ids.shape[1], 1)(_DURATION_DRAW)
+                noise = self._noise(sampling.seed, manner.rhythm * manner.variation, ids.shape[1], 1)(_DURATION_DRAW)
                 state = self._flow(self.model.duration_denoiser(), (states, mask), noise, sampling)
                 wanted = self.model.durations_of_state(state, ids)[0].cpu()
-                lengths, pauses = _whole(wanted, utterance, speed, self.sample_rate / self.model.config.mel.hop_length)
+                frame = self.model.config.mel.hop_length / self.sample_rate
+                lengths, pauses = _whole(wanted, utterance, speed, frame, manner.ending)
             else:
                 lengths, pauses = _given(durations, utterance), {}
             frames = frames_of(torch.tensor([lengths], device=self.device))
             expanded = self.model.expand(states, frames)
-            noise = self.model.f0_noise(self._noise(sampling.seed, variation, expanded.shape[1], 2)(_F0_DRAW))
+            noise = self.model.f0_noise(self._noise(sampling.seed, manner.variation, expanded.shape[1], 2)(_F0_DRAW))
             state = self._flow(self.model.f0_denoiser(), (expanded, frames.mask), noise, sampling)
             log_hertz, voiced = self.model.f0_of_state(state, number)
             low, high = math.log2(self.model.config.f0_min), math.log2(self.model.config.f0_max)
+            if manner.intonation != 1.0:
+                middle = (log_hertz * voiced).sum() / voiced.sum().clamp(min=1.0)
+                log_hertz = middle + manner.intonation * (log_hertz - middle)
             log_hertz = (log_hertz + pitch / 12.0).clamp(low, high)
-            log_mel = self._mel(expanded, frames, log_hertz, voiced, sampling, variation)
+            log_mel = self._mel(expanded, frames, log_hertz, voiced, sampling, manner)
         f0 = (log_hertz.exp2() * voiced)[0].cpu()
-        return _with_pauses(Spoken(log_mel, tuple(lengths), f0), pauses)
+        return Spoken(log_mel, tuple(lengths), f0).lengthened(pauses)
 
     @standard_state()
     def complete(
@@ -186,7 +198,7 @@ class VoiceSynthesizer:
         keep: Tensor,
         sampling: Resolved,
         *,
-        variation: float | None = None,
+        manner: Manner | None = None,
         speaker: str = "",
     ) -> Tensor:
         """Make the frames of a mel that are not to be kept, in one piece with the others.
@@ -198,7 +210,7 @@ class VoiceSynthesizer:
             log_mel: `[n_mels, n_frames]`; what it holds where nothing is kept does not matter.
             keep: boolean `[n_frames]`.
             sampling: as for `read`.
-            variation: as for `read`.
+            manner: as for `read`.
             speaker: as for `read`.
 
         Returns:
@@ -222,7 +234,7 @@ class VoiceSynthesizer:
             expanded = self.model.expand(states, frames)
             log_hertz, voiced = f0.clamp(min=self.model.config.f0_min).log2()[None], (f0 > 0).float()[None]
             known = (log_mel.to(self.device), keep.to(self.device))
-            return self._mel(expanded, frames, log_hertz, voiced, sampling, self._variation(variation), known)
+            return self._mel(expanded, frames, log_hertz, voiced, sampling, manner or self.manner, known)
 
     @standard_state()
     def waveform(self, spoken: Spoken, sampling: Resolved, vocoder_steps: int | None = None) -> Tensor:
@@ -261,11 +273,6 @@ class VoiceSynthesizer:
             )
         return torch.tensor([self.speakers.index(name) if name else 0], device=self.device)
 
-    def _variation(self, variation: float | None) -> float:
-        variation = self.variation if variation is None else variation
-        check_range("variation", variation, 0.0, 2.0, "(0 for no variation)")
-        return variation
-
     def _noise(self, seed: int, variation: float, length: int, channels: int) -> Callable[[int], Tensor]:
         """Draws of noise `[1, length, channels]`, less of it where takes are to vary less."""
         return lambda draw: (variation * positional_noise(seed, draw, 0, length, channels).T[None]).to(self.device)
@@ -294,7 +301,7 @@ class VoiceSynthesizer:
         log_hertz: Tensor,
         voiced: Tensor,
         sampling: Resolved,
-        variation: float,
+        manner: Manner,
         known: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         """Log-mel `[n_mels, n_frames]` on the CPU; `known` is one, and which of its frames to keep."""
@@ -307,7 +314,7 @@ class VoiceSynthesizer:
             estimate = estimates(x, t)
             return estimate if given is None else torch.where(given[0], given[1], estimate)
 
-        noise = self._noise(sampling.seed, self.texture * variation, *mean.shape[1:])
+        noise = self._noise(sampling.seed, manner.texture * manner.variation, *mean.shape[1:])
         times = GRIDS[sampling.grid](model.process, sampling.steps)
         x = sample(SAMPLERS[sampling.sampler](), denoise, model.process, model.process.prior(noise(0)), times, noise)
         log_mel = model.mel_of_states(mean, x)[0]
@@ -320,9 +327,16 @@ def _precision(device: torch.device, sampling: Resolved) -> AbstractContextManag
 
 
 def _whole(
-    wanted: Tensor, utterance: Utterance, speed: float, frames_per_second: float
+    wanted: Tensor, utterance: Utterance, speed: float, frame: float, ending: float
 ) -> tuple[list[int], dict[int, int]]:
     """Whole frames of each symbol, so bounded that none is skipped and none goes on for ever.
+
+    Args:
+        wanted: frames as the model has them `[n_symbols]`.
+        utterance: whose symbols they are.
+        speed: 1 as the model has them.
+        frame: duration of a frame (s).
+        ending: least silence after the last word (s).
 
     Returns:
         Durations as the model is to see them, and those of silences that were asked for and are longer, by symbol.
@@ -333,9 +347,13 @@ def _whole(
     if asked[-2] is not None:  # silence after the last word is that of <end>
         asked[-1], asked[-2] = asked[-2], 0.0
     owed = 0.0
-    for index, (symbol, length, pause) in enumerate(zip(utterance.symbols, wanted.tolist(), asked, strict=True)):
+    exact_lengths = wanted.tolist()
+    if ending > 0.0:
+        exact_lengths[0] = max(exact_lengths[0], _LEAST_PAUSE)
+        exact_lengths[-1] = max(exact_lengths[-1], ending / frame)
+    for index, (symbol, length, pause) in enumerate(zip(utterance.symbols, exact_lengths, asked, strict=True)):
         if pause is not None:
-            frames = round(pause * frames_per_second)
+            frames = round(pause / frame)
             lengths.append(min(frames, _LONGEST_PAUSE))
             if frames > _LONGEST_PAUSE:
                 pauses[index] = frames
@@ -367,19 +385,6 @@ def _given(durations: Sequence[int], utterance: Utterance) -> list[int]:
     return lengths
 
 
-def _with_pauses(spoken: Spoken, pauses: Mapping[int, int]) -> Spoken:
-    """Make silences as long as `pauses` says by holding the frame in their middle."""
-    if not pauses:
-        return spoken
-    repeats = torch.ones(len(spoken.f0), dtype=torch.long)
-    starts = [0, *torch.tensor(spoken.durations).cumsum(0).tolist()]
-    for index, frames in pauses.items():
-        repeats[starts[index] + spoken.durations[index] // 2] += frames - spoken.durations[index]
-    durations = tuple(pauses.get(index, length) for index, length in enumerate(spoken.durations))
-    log_mel = spoken.log_mel.repeat_interleave(repeats, dim=1)
-    return Spoken(log_mel, durations, spoken.f0.repeat_interleave(repeats))
-
-
 @standard_state()
 def load_voice(name_or_path: str | Path = "kathleen", *, device: str = "auto") -> VoiceSynthesizer:
     """Load a voice and the vocoder for its mel: that in its folder, or the one that its checkpoint names.
@@ -397,12 +402,11 @@ def load_voice(name_or_path: str | Path = "kathleen", *, device: str = "auto") -
     folder, chosen = find_checkpoint(name_or_path), open_device(device)
     config = read_config(folder, "voice")
     metadata = config["metadata"]
-    sampling = Sampling.from_metadata(metadata, folder, known=RECOMMENDED, others=(*_SHARES, "vocoder_steps"))
+    shares = [item.name for item in fields(Manner)]
+    sampling = Sampling.from_metadata(metadata, folder, known=RECOMMENDED, others=(*shares, "vocoder_steps"))
     table = metadata.get("sampling", {})
-    shares = {name: table.get(name, value) for name, value in _SHARES.items()}
     with recommended_by(folder):
-        for name, share in shares.items():
-            check_range(name, share, 0.0, 2.0, "(0 for none)")
+        manner = Manner(**{name: table[name] for name in shares if name in table})
         check_steps("vocoder_steps", table.get("vocoder_steps"))
     pronunciations = _pronunciations(metadata.get("pronunciations", {}), folder)
     model = load_checkpoint(folder, Voice)
@@ -421,7 +425,7 @@ def load_voice(name_or_path: str | Path = "kathleen", *, device: str = "auto") -
         name=str(name_or_path),
         identity=(identity, behind),
         defaults=sampling.resolve(DEFAULTS),
-        **shares,
+        manner=manner,
         pronunciations=pronunciations,
         device=chosen,
     )

@@ -2,13 +2,48 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.settings import Sampling, check_range, check_steps, check_unguided, make_plain
 
 LONGEST_TEXT = 1_000_000
 """Most characters of one text: 18 hours or so, which is less than a WAV holds."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a voice reads.
+
+    Attributes:
+        variation: share of the noise that pitch starts from: 0 for one take whatever the seed, 1 for as much as the
+            recordings.
+        rhythm: share of the noise that durations start from at a variation of 1.
+        texture: share of the noise that the mel starts from at a variation of 1.
+        intonation: how far pitch moves from that of the whole sentence: 0 is a monotone, 1 as the model draws it. Flows
+            draw less than they were shown, and more than 1 makes up for it.
+        ending: least silence after the last word (s).
+    """
+
+    variation: float = 0.8
+    rhythm: float = 0.15
+    texture: float = 0.3
+    intonation: float = 1.0
+    ending: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            AudiodiffError: one is out of range.
+        """
+        for item in fields(self):
+            high, unit = (1.0, "s") if item.name == "ending" else (2.0, "(0 for none)")
+            check_range(item.name, getattr(self, item.name), 0.0, high, unit)
+
+    def but(self, **given: float | None) -> "Manner":
+        """The same but for what is given."""
+        return replace(self, **{name: value for name, value in given.items() if value is not None})
 
 
 @dataclass(frozen=True)
@@ -20,6 +55,8 @@ class SpeakSettings:
         speed: how fast, 1 as the speaker does.
         pitch: semitones above the speaker's own voice, or below if negative.
         variation: how much takes differ: 0 is the most likely reading, 1 is as varied as the recordings.
+        intonation: how far pitch moves: 0 is a monotone, 1 as the model draws it.
+        ending: least silence after the last word of a sentence (s), before that between sentences is added.
         speaker: name of a speaker, for a voice that has several.
         language: read the text by espeak-ng, as the language of that name (such as de); English when empty.
         lexicon: pronunciations that count before all others, by word in lower case.
@@ -33,6 +70,8 @@ class SpeakSettings:
     speed: float = 1.0
     pitch: float = 0.0
     variation: float | None = None
+    intonation: float | None = None
+    ending: float | None = None
     speaker: str = ""
     language: str = ""
     lexicon: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -56,6 +95,8 @@ class SpeakSettings:
         check_range("speed", self.speed, 0.25, 4.0, "(1 means as the speaker does)")
         check_range("pitch", self.pitch, -12.0, 12.0, "semitones")
         check_range("variation", self.variation, 0.0, 2.0, "(0 means none)")
+        check_range("intonation", self.intonation, 0.0, 2.0, "(1 means as the model draws it)")
+        check_range("ending", self.ending, 0.0, 1.0, "s")
         check_steps("vocoder_steps", self.vocoder_steps)
 
 
@@ -67,6 +108,7 @@ class RespeakSettings:
         text: what is said in it, all of it.
         replace: words, and what is said in their place; nothing to leave them out.
         variation: how much takes differ: 0 is the most likely reading, 1 is as varied as the recordings.
+        intonation: how far pitch moves in new words: 0 is a monotone, 1 as the model draws it.
         speaker: name of a speaker, for a voice that has several.
         sampling: how to sample.
         vocoder_steps: sampling steps of the vocoder; its own recommendation when `None`.
@@ -75,6 +117,7 @@ class RespeakSettings:
     text: str = ""
     replace: tuple[tuple[str, str], ...] = ()
     variation: float | None = None
+    intonation: float | None = None
     speaker: str = ""
     sampling: Sampling = field(default_factory=Sampling)
     vocoder_steps: int | None = None
@@ -92,6 +135,7 @@ class RespeakSettings:
                 raise AudiodiffError(f"{text!r} is no text; texts, words and the name of a speaker are.")
         object.__setattr__(self, "replace", tuple(tuple(pair) for pair in self.replace))
         check_range("variation", self.variation, 0.0, 2.0, "(0 means none)")
+        check_range("intonation", self.intonation, 0.0, 2.0, "(1 means as the model draws it)")
         check_steps("vocoder_steps", self.vocoder_steps)
         if self.replace and self.text and self.new_text.split() == self.text.split():
             raise AudiodiffError("the new words are the old ones, so nothing would change; give others.")

@@ -8,6 +8,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import save_checkpoint
 from audiodiff.synthesis.settings import Resolved
 from audiodiff.synthesis.voice import VoiceSynthesizer, load_voice
+from audiodiff.synthesis.voice_settings import Manner
 from audiodiff.text.english import phonemes
 from tests.models.voice.cases import make
 from tests.refusals import refused
@@ -29,7 +30,12 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> VoiceSynthesizer:
 
 
 def test_a_checkpoint_says_how_to_speak(voice: VoiceSynthesizer) -> None:
-    assert (voice.defaults.steps, voice.variation, voice.rhythm, voice.vocoder.defaults.steps) == (2, 0.5, 0.6, 3)
+    assert (voice.defaults.steps, voice.manner.variation, voice.manner.rhythm, voice.vocoder.defaults.steps) == (
+        2,
+        0.5,
+        0.6,
+        3,
+    )
     assert voice.sample_rate == 22_050
     assert voice.speakers == ("ann", "bob")
     assert [model.role for model in voice.identity] == ["voice", "vocoder"]
@@ -64,24 +70,44 @@ def test_takes_follow_their_seed_and_nothing_else(voice: VoiceSynthesizer) -> No
     other = voice.read(HELLO, Resolved(2, "euler", "uniform", seed=1))
     assert torch.equal(first.log_mel, again.log_mel)
     assert first.durations != other.durations or not torch.equal(first.f0, other.f0)
-    seeds = [voice.read(HELLO, Resolved(2, "euler", "uniform", seed=seed), variation=0.0).log_mel for seed in (0, 1)]
+    seeds = [
+        voice.read(HELLO, Resolved(2, "euler", "uniform", seed=seed), manner=Manner(0.0)).log_mel for seed in (0, 1)
+    ]
     assert torch.equal(*seeds)
 
 
 def test_speed_pitch_and_speaker_do_what_they_say(voice: VoiceSynthesizer) -> None:
-    plain = voice.read(HELLO, SAMPLING, variation=0.0)
-    slow = voice.read(HELLO, SAMPLING, variation=0.0, speed=0.5)
+    plain = voice.read(HELLO, SAMPLING, manner=Manner(0.0))
+    slow = voice.read(HELLO, SAMPLING, manner=Manner(0.0), speed=0.5)
     assert len(slow.f0) == pytest.approx(2 * len(plain.f0), abs=2)
-    high = voice.read(HELLO, SAMPLING, variation=0.0, durations=plain.durations, pitch=3.0)
+    high = voice.read(HELLO, SAMPLING, manner=Manner(0.0), durations=plain.durations, pitch=3.0)
     both = (plain.f0 > 0) & (high.f0 < 499)
     assert torch.allclose(high.f0[both], plain.f0[both] * 2 ** (3 / 12), rtol=1e-4)
-    other = voice.read(HELLO, SAMPLING, variation=0.0, speaker="bob")
+    other = voice.read(HELLO, SAMPLING, manner=Manner(0.0), speaker="bob")
     assert other.log_mel.shape != plain.log_mel.shape or not torch.equal(other.log_mel, plain.log_mel)
 
 
+def test_intonation_moves_pitch_about_its_middle(voice: VoiceSynthesizer) -> None:
+    plain = voice.read(HELLO, SAMPLING)
+    wide = voice.read(HELLO, SAMPLING, durations=plain.durations, manner=Manner(0.5, 0.6, intonation=1.2))
+    heard = (plain.f0 > 0) & (wide.f0 > 70) & (wide.f0 < 495)
+    assert heard.sum() > 10
+    middle = float(plain.f0[plain.f0 > 0].log2().mean())
+    moved = (wide.f0[heard].log2() - middle) / (plain.f0[heard].log2() - middle)
+    assert float(moved.median()) == pytest.approx(1.2, abs=0.02)
+    assert torch.equal(voice.read(HELLO, SAMPLING, manner=Manner(0.5, 0.6)).log_mel, plain.log_mel)
+
+
+def test_a_sentence_ends_in_silence(voice: VoiceSynthesizer) -> None:
+    plain, ended = (voice.read(HELLO, SAMPLING, manner=Manner(ending=ending)).durations for ending in (0.0, 0.5))
+    assert plain[-1] < ended[-1] == 43
+    assert ended[0] >= 3
+    assert ended[1:-1] == plain[1:-1]
+
+
 def test_half_precision_says_the_same(voice: VoiceSynthesizer) -> None:
-    full = voice.read(HELLO, SAMPLING, variation=0.0)
-    half = voice.read(HELLO, Resolved(2, "euler", "uniform", "bf16"), variation=0.0, durations=full.durations)
+    full = voice.read(HELLO, SAMPLING, manner=Manner(0.0))
+    half = voice.read(HELLO, Resolved(2, "euler", "uniform", "bf16"), manner=Manner(0.0), durations=full.durations)
     assert half.log_mel.dtype == half.f0.dtype == torch.float32
     assert (half.log_mel - full.log_mel).abs().mean() < 0.3
 
@@ -113,7 +139,6 @@ def test_what_is_kept_of_a_mel_stays(voice: VoiceSynthesizer) -> None:
     [
         ({"speed": 0.0}, "speed"),
         ({"pitch": 99.0}, "pitch"),
-        ({"variation": -1.0}, "variation"),
         ({"speaker": "eve"}, "expected one of ann, bob"),
         ({"durations": (1, 2)}, "2 durations were given"),
     ],

@@ -11,6 +11,7 @@ from audiodiff.synthesis.provenance import ModelRecord
 from audiodiff.synthesis.settings import Resolved
 from audiodiff.synthesis.vocode import DEFAULTS
 from audiodiff.synthesis.voice import Spoken
+from audiodiff.synthesis.voice_settings import Manner
 from audiodiff.text.english import utterances
 from audiodiff.text.utterance import Utterance
 from tests.synthesis.vocoder_fakes import SPEC
@@ -29,7 +30,7 @@ class FakeVoice:
         self.sample_rate = spec.sample_rate
         self.pronunciations: dict[str, tuple[str, ...]] = {}
         self.defaults = Resolved(steps=4, sampler="euler", grid="uniform")
-        self.variation = 0.4
+        self.manner = Manner(0.4)
         self.device = torch.device("cpu")
         self.identity = (ModelRecord("fake", "", role="voice"), ModelRecord("speech", "", role="vocoder"))
         self.seeds: list[int] = []
@@ -44,7 +45,7 @@ class FakeVoice:
         *,
         speed: float = 1.0,
         pitch: float = 0.0,
-        variation: float | None = None,
+        manner: Manner | None = None,
         speaker: str = "",
         durations: tuple[int, ...] | None = None,
     ) -> Spoken:
@@ -55,6 +56,7 @@ class FakeVoice:
             for symbol, pause in zip(utterance.symbols, utterance.pauses, strict=True)
         ]
         lengths[-1] = FRAMES
+        lengths[0] = lengths[0] or (FRAMES if manner and manner.ending else 0)
         lengths = lengths if durations is None else list(durations)
         total = sum(lengths)
         return Spoken(torch.full((self.spec.n_mels, total), -4.0 + pitch), tuple(lengths), torch.full((total,), 200.0))
@@ -68,7 +70,7 @@ class FakeVoice:
         keep: Tensor,
         sampling: Resolved,
         *,
-        variation: float | None = None,
+        manner: Manner | None = None,
         speaker: str = "",
     ) -> Tensor:
         assert len(durations) == len(utterance.symbols)

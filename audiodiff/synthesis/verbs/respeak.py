@@ -78,6 +78,7 @@ def remake(record: "ProvenanceRecord") -> tuple[RespeakSettings, Callable[["Voic
         setting(record, "text", str),
         tuple((pair[0], pair[1]) for pair in pairs),
         variation=setting(record, "variation", float),
+        intonation=setting(record, "intonation", float, absent=1.0),
         speaker=setting(record, "speaker", str),
         sampling=sampling_of(record),
         vocoder_steps=setting(record, "vocoder_steps", int),

@@ -86,6 +86,9 @@ def remake(record: "ProvenanceRecord") -> tuple[SpeakSettings, Callable[["VoiceS
     settings = SpeakSettings(
         record.prompt,
         **{name: setting(record, name, float) for name in ("speed", "pitch", "variation")},
+        # Files from before there were these settings have what they are without them.
+        intonation=setting(record, "intonation", float, absent=1.0),
+        ending=setting(record, "ending", float, absent=0.0),
         **{name: setting(record, name, str) for name in ("speaker", "phonemes")},
         sampling=sampling_of(record),
         vocoder_steps=setting(record, "vocoder_steps", int),
@@ -134,7 +137,7 @@ VERB = Verb(
     doing="speaking",
     inputs=(0,),
     arguments=(Argument("text", "what to say; - reads it from standard input", nargs="?"), FILE, LEXICON, COUNT),
-    hidden=("guidance", "rescale", "phonemes"),
+    hidden=("guidance", "rescale", "phonemes", "ending"),
     streams=True,
     model="kathleen",
     model_option="--voice",

@@ -1,5 +1,6 @@
 """A text that is spoken, into a file and out of it again."""
 
+import dataclasses
 import itertools
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from audiodiff.synthesis.provenance import read_provenance
 from audiodiff.synthesis.replay import ReplayContext, replay
 from audiodiff.synthesis.settings import changed
 from audiodiff.synthesis.speaker import Speaker
-from audiodiff.synthesis.voice_settings import SpeakSettings
+from audiodiff.synthesis.verbs.speak import VERB
+from audiodiff.synthesis.voice_settings import Manner, SpeakSettings
 from tests.refusals import refused
 from tests.synthesis.vocoder_fakes import SPEC
 from tests.synthesis.voice_fakes import FakeVoice
@@ -63,6 +65,29 @@ def test_silence_between_sentences_is_as_long_as_is_right(voice: FakeVoice) -> N
     assert start == len(whole)
 
 
+def test_pauses_sound_of_the_room(voice: FakeVoice) -> None:
+    plain, room = (list(Speaker(voice).stream("One. Two.", ending=ending)) for ending in (0.0, 0.05))
+    frame = SPEC.hop_length / SPEC.sample_rate
+    gaps = [after.times[0][0] - before.times[-1][1] for before, after in (plain, room)]
+    assert gaps == pytest.approx([speech.SENTENCE_PAUSE] * 2, abs=frame)
+    silent = [int((reading[1].waveform == 0).sum()) * frame / SPEC.hop_length for reading in (plain, room)]
+    assert silent[0] > 0.2
+    assert silent[1] == 0
+
+
+def test_files_from_before_keep_their_intonation_and_endings(voice: FakeVoice, tmp_path: Path) -> None:
+    run_file("speak", voice, [], tmp_path / "out.flac", SpeakSettings("Hello."))
+    record = read_provenance(tmp_path / "out.flac")
+    old = {name: value for name, value in record.settings.items() if name not in {"intonation", "ending"}}
+    voice.manner = Manner(intonation=1.4, ending=0.1)
+    assert len(record.settings) == len(old) + 2
+    settings, _ = VERB.remake(dataclasses.replace(record, settings=old))
+    planned = speech.plan(voice, settings)
+    assert (planned.manner.intonation, planned.manner.ending) == (1.0, 0.0)
+    planned = speech.plan(voice, SpeakSettings("Hello."))
+    assert (planned.manner.intonation, planned.manner.ending) == (1.4, 0.1)
+
+
 def test_a_long_text_is_made_a_sentence_at_a_time(voice: FakeVoice) -> None:
     stream = Speaker(voice).stream("One sentence more. " * 5000)
     next(stream)
@@ -98,6 +123,8 @@ def test_what_people_build_on(voice: FakeVoice) -> None:
         ({"speed": float("nan")}, "speed is nan"),
         ({"pitch": 13}, "pitch is 13"),
         ({"variation": -1}, "variation is -1"),
+        ({"intonation": 3}, "intonation is 3"),
+        ({"ending": -1}, "ending is -1"),
         ({"vocoder_steps": 0}, "vocoder_steps is 0"),
         ({"guidance": 2.0}, "guidance"),
         ({"language": "xx"}, "xx"),
