@@ -12,6 +12,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.autoencoder import MelAutoencoder, StereoConfig
 from audiodiff.models.checkpoint import CONFIG_FILE, load_checkpoint, read_config, save_checkpoint
 from audiodiff.models.find import find_checkpoint
+from audiodiff.models.kinds import KINDS
 from audiodiff.signal.audio_io import read_blocks
 from audiodiff.signal.resample import resample_stream
 from audiodiff.signal.stereo import StereoSpec, analyse_stream
@@ -109,7 +110,9 @@ def add_stereo(
         "kept": round(kept, 4),
     }
     metadata = found["metadata"]
-    if found["kind"] != "autoencoder":  # of a latent model, only what concerns its autoencoder
+    if (
+        KINDS[found["kind"]].module_class() is not MelAutoencoder
+    ):  # of a latent model, only what concerns its autoencoder
         limits = metadata.get("sampling", {}).get("band_limits")
         metadata = {"sampling": {"band_limits": limits}} if limits else {}
         metadata["origins"] = describe_origins(told, autoencoder=str(autoencoder))

@@ -246,8 +246,7 @@ class LatentSynthesizer:
         denoise = guided_denoise(denoiser, self.model.config, wanted, unwanted.conditions, clip)
         if circular:
             return denoise, tuple(notes)
-        window = self.window_latents
-        single = denoise
+        window, single = self.window_latents, denoise
         if reference is not None:
             prefix, count = reference.latents, reference.latents.shape[-1]
             noise = self.noise(clip.sampling.seed, 0, -count, 0)
@@ -303,30 +302,27 @@ class LatentSynthesizer:
     def render(
         self, latents: Tensor, n_samples: int, clip: ResolvedClip, on_progress: OnProgress | None = None
     ) -> Levelled:
-        """Decode latents to a waveform on the CPU, faded at its ends and set to the level asked for.
-
-        It is `[n_samples]`, or `[2, n_samples]` of a stereo model unless the clip is to be mono.
-        """
+        """Decode latents to `[n_samples]`, or `[2, n_samples]` of stereo ones, on the CPU, faded and levelled."""
         mono = self.waveform(latents, clip.vocoder, on_progress)[:n_samples]
-        waveform = faded(self.with_sides(mono, latents), self.sample_rate)
+        waveform = faded(with_sides(self.model.autoencoder, mono, latents), self.sample_rate)
         return folded(apply_level(waveform, self.sample_rate, clip.level), clip.mono)
-
-    @standard_state()
-    def with_sides(self, mono: Tensor, latents: Tensor, *, circular: bool = False) -> Tensor:
-        """Give a decoded `mono [n_samples]` the two channels that its latents tell of; as it is, where they tell none.
-
-        The mean of the two, `[2, n_samples]`, is `mono`.
-        """
-        autoencoder = self.model.autoencoder
-        parameters = autoencoder.stereo_parameters(latents)
-        if parameters is None or autoencoder.stereo_spec is None:
-            return mono
-        return synthesise(mono, parameters[0].cpu(), autoencoder.stereo_spec, circular=circular)
 
     @standard_state()
     def waveform(self, latents: Tensor, plan: VocodePlan, on_progress: OnProgress | None = None) -> Tensor:
         """Decode latents to a waveform `[n_samples]` on the CPU, at the level and with the ends that come out."""
         return self.vocoder.vocode_frames(self.mel(latents).cpu()[None], plan, on_progress)[0].float()
+
+
+@standard_state()
+def with_sides(autoencoder: MelAutoencoder, mono: Tensor, latents: Tensor, *, circular: bool = False) -> Tensor:
+    """Give a decoded `mono [n_samples]` the two channels that its latents tell of; as it is, where they tell of none.
+
+    The mean of the two, `[2, n_samples]`, is `mono`.
+    """
+    parameters = autoencoder.stereo_parameters(latents)
+    if parameters is None or autoencoder.stereo_spec is None:
+        return mono
+    return synthesise(mono, parameters[0].cpu(), autoencoder.stereo_spec, circular=circular)
 
 
 def folded(levelled: Levelled, mono: bool) -> Levelled:

@@ -9,7 +9,7 @@ from torch import Tensor
 from audiodiff.diffusion.samplers import Denoise
 from audiodiff.signal.mel import MelSpec, log_mel
 from audiodiff.synthesis.clip import OnProgress
-from audiodiff.synthesis.latent import LatentSynthesizer
+from audiodiff.synthesis.latent import LatentSynthesizer, with_sides
 from audiodiff.synthesis.resolved import ResolvedClip
 from audiodiff.synthesis.sampling import VocodePlan
 from audiodiff.synthesis.windowed import ConditionedDenoise, PositionConditions, with_conditions
@@ -84,7 +84,7 @@ def circular_waveform(
     """Decode the latents of a loop to a waveform on the CPU: `[n_samples]`, or `[2, n_samples]` of a stereo model."""
     mel = synthesizer.limited(synthesizer.model.autoencoder.decode(latents, circular=True)[0]).cpu()
     mono = synthesizer.vocoder.vocode_frames(mel[None], plan, on_progress, circular=True)[0].float()
-    return synthesizer.with_sides(mono, latents, circular=True)
+    return with_sides(synthesizer.model.autoencoder, mono, latents, circular=True)
 
 
 def _whole_beats(synthesizer: LatentSynthesizer, wanted: float | None, n_latents: int) -> tuple[Tensor, str | None]:

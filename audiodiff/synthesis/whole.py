@@ -4,7 +4,7 @@ from torch import Tensor
 
 from audiodiff.signal.levels import LevelPolicy, apply_level
 from audiodiff.synthesis.clip import Clip, OnProgress
-from audiodiff.synthesis.latent import EMPTY_PROMPT, LatentSynthesizer, faded, folded
+from audiodiff.synthesis.latent import EMPTY_PROMPT, LatentSynthesizer, faded, folded, with_sides
 from audiodiff.synthesis.loop import circular_waveform, seam_score
 from audiodiff.synthesis.recording import Recording, encode_audio, samples_per_latent, shortest_latents
 from audiodiff.synthesis.resolved import ResolvedClip
@@ -43,7 +43,7 @@ def rendered(
         notes.extend(seam.notes)
     else:
         mono = synthesizer.waveform(latents, clip.vocoder, on_progress)[:n_samples] / gain
-        waveform = faded(synthesizer.with_sides(mono, latents), rate)
+        waveform = faded(with_sides(synthesizer.model.autoencoder, mono, latents), rate)
     policy: LevelPolicy = clip.level
     # As loud as the recording is, what is made may have higher peaks.
     if policy == "none" and float(waveform.abs().max()) > 1.0:
