@@ -12,13 +12,12 @@ from audiodiff.cli.settings_options import add_arguments, given
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.kinds import imported
 from audiodiff.synthesis.settings import built
-from audiodiff.synthesis.verb import Verb
+from audiodiff.synthesis.verb import STANDARD, Verb
 
 if TYPE_CHECKING:
     from audiodiff.synthesis.source import Source
 
 MAX_COUNT = 100
-STANDARD = Path("-")
 PROMPT_SYNTAX = "Prompts: (warm:1.3) weighs words, `piano | distant choir:0.5` blends prompts, \\( is a parenthesis."
 
 
@@ -52,12 +51,19 @@ class VerbCommand:
         )
         said = "file to write: .wav, .flac or .ogg" + ("; - writes WAV to standard output" if verb.pipe else "")
         said += f" (default: {verb.output})" if verb.output else ""
-        parser.add_argument("-o", "--output", type=Path, required=not verb.output, help=said)
+        output = parser.add_mutually_exclusive_group(required=not verb.output)
+        output.add_argument("-o", "--output", type=Path, help=said)
+        if verb.pipe:
+            said = "write WAV to standard output while it is being made, as -o -"
+            output.add_argument("--stream", dest="output", action="store_const", const=STANDARD, help=said)
         add_arguments(parser, verb)
         parser.add_argument("--no-provenance", action="store_true", help="write no provenance record into the file")
         parser.add_argument(
             "--sidecar", action="store_true", help="also write the provenance record as .json next to the file"
         )
+        if verb.makes_latents:
+            said = "keep no latents in the file, from which edits start without loss"
+            parser.add_argument("--no-latents", action="store_true", help=said)
         if verb.model:
             said = f"name, checkpoint folder or hf:ORG/NAME (default: {verb.model})"
             flag = verb.model_option
@@ -92,6 +98,8 @@ class VerbCommand:
         if args.sidecar and args.no_provenance:
             raise AudiodiffError("--sidecar writes what --no-provenance leaves out; give one of them.")
         files, values = verb.read(arguments)
+        if STANDARD in files:
+            raise AudiodiffError("- reads standard input with --stream only; save it to a file first.")
         if "mel" not in values:  # refused before anything is imported
             built(verb.settings, verb.variants(values, count)[0][1])
         from audiodiff.synthesis.files import check_output
@@ -126,6 +134,7 @@ class VerbCommand:
                 file.settings,
                 provenance=not args.no_provenance,
                 sidecar=args.sidecar,
+                latents=not getattr(args, "no_latents", False),
                 on_progress=on_progress,
             )
         for remark in report.notes:
@@ -145,9 +154,10 @@ class VerbCommand:
             raise AudiodiffError("--count, --sidecar and --srt need a file; name one with -o.")
         if sys.stdout.isatty():
             raise AudiodiffError("-o - writes a WAV to standard output, which is a terminal; redirect it.")
-        settings: Any = built(verb.settings, verb.read(arguments)[1])
+        files, values = verb.read(arguments)
+        settings: Any = built(verb.settings, verb.complete(values, (), note))
         assert verb.pipe is not None
-        verb.pipe(imported(verb.loader)(args.model, device=args.device), settings, sys.stdout.buffer, note)
+        verb.pipe(imported(verb.loader)(args.model, device=args.device), files, settings, sys.stdout.buffer, note)
         return 0
 
     def _targets(self, output: Path | None, files: Sequence[Path], names: Sequence[str]) -> list[Path]:

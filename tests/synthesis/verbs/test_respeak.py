@@ -93,6 +93,23 @@ def test_channels_and_rate_are_those_of_the_recording(
     np.testing.assert_allclose(made[:, 1], 0.5 * made[:, 0], atol=1e-4)
 
 
+def test_the_voice_hears_the_recording_at_its_own_level(
+    voice: FakeVoice, clip: tuple[Path, np.ndarray, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = []
+    complete = voice.complete
+
+    def listening(utterance: Any, durations: Any, f0: Any, log_mel: Any, keep: Any, *rest: Any, **given: Any) -> Any:
+        heard.append(float(log_mel[:, keep].max()))
+        return complete(utterance, durations, f0, log_mel, keep, *rest, **given)
+
+    monkeypatch.setattr(voice, "complete", listening)
+    for level in (0.08, 0.04):
+        voice.level = level
+        run_file("respeak", voice, [clip[0]], tmp_path / f"{level}.wav", RespeakSettings(TEXT, (("me", "{L UW1}"),)))
+    assert heard[0] - heard[1] == pytest.approx(np.log(2), abs=1e-3)
+
+
 def test_it_is_made_again(
     voice: FakeVoice, clip: tuple[Path, np.ndarray, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
