@@ -43,6 +43,7 @@ class ClipOptions(TypedDict, total=False):
     fade_out: float
     vocoder_steps: int | None
     loop: bool
+    mono: bool
     on_progress: OnProgress | None
 
 

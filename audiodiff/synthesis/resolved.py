@@ -52,6 +52,7 @@ class ResolvedClip:
         level: what to do with the level.
         fade_out: how long the end fades out (s).
         loop: the end leads into the beginning.
+        mono: one channel, whatever the model can.
     """
 
     targets: tuple[Target, ...]
@@ -68,6 +69,7 @@ class ResolvedClip:
     level: AudioLevel
     fade_out: float
     loop: bool
+    mono: bool
 
     def lasting(self, seconds: float) -> "ResolvedClip":
         """Return the same for a clip of another length (s)."""
@@ -105,6 +107,7 @@ class ResolvedClip:
             "fade_out": self.fade_out,
             "vocoder_steps": self.vocoder.sampling.steps,
             "loop": self.loop,
+            "mono": self.mono,
         }
 
 
@@ -159,6 +162,7 @@ def resolve_clip(
         level=settings.level,
         fade_out=settings.fade_out,
         loop=settings.loop,
+        mono=settings.mono,
     )
 
 

@@ -189,6 +189,7 @@ class GenerateSettings:
         fade_out: seconds over which the clip fades out at its end.
         vocoder_steps: sampling steps of the vocoder; its own recommendation when `None`.
         loop: the clip's end leads into its beginning; its length becomes a whole number of latents.
+        mono: mix the clip of a stereo model to one channel; one of the others makes no other.
     """
 
     prompt: str = ""
@@ -203,6 +204,7 @@ class GenerateSettings:
     fade_out: float = 0.0
     vocoder_steps: int | None = None
     loop: bool = False
+    mono: bool = False
 
     def __post_init__(self) -> None:
         """Check every field.
@@ -216,8 +218,9 @@ class GenerateSettings:
             if not isinstance(getattr(self, name), str):
                 raise AudiodiffError(f"{name} is {getattr(self, name)!r}; it must be text.")
         check_steps("vocoder_steps", self.vocoder_steps)
-        if not isinstance(self.loop, bool):
-            raise AudiodiffError(f"loop is {self.loop!r}; it must be true or false.")
+        for name in ("loop", "mono"):
+            if not isinstance(getattr(self, name), bool):
+                raise AudiodiffError(f"{name} is {getattr(self, name)!r}; it must be true or false.")
         check_name("level", self.level, get_args(AudioLevel))
         check_range("seconds", self.seconds, MIN_SECONDS, MAX_SECONDS, "s")
         check_range("fade_out", self.fade_out, 0.0, MAX_SECONDS, "s")

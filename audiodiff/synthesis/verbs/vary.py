@@ -58,14 +58,14 @@ def make(
 
     Args:
         synthesizer: the model.
-        sounds: the recording; several channels are mixed.
+        sounds: the recording; several channels are mixed, but the two of a stereo recording for a stereo model.
         settings: strength.
         clip: prompt, seed and the rest, resolved.
         on_progress: called with the steps done and the steps in all.
         on_estimate: not called.
 
     Returns:
-        One channel at the model's rate, as long as the recording.
+        One channel at the model's rate, or two of a stereo model, as long as the recording.
 
     Raises:
         AudiodiffError: a recording that cannot be used, or a loop that is no whole number of latents.
@@ -120,7 +120,8 @@ def _circle_latents(synthesizer: "LatentSynthesizer", recording: "Recording", n_
     autoencoder, spec = synthesizer.model.autoencoder, synthesizer.model.mel_spec
     turns = -(-(autoencoder.context_frames * spec.hop_length + spec.n_fft) // n_samples)
     repeated = recording.samples[0].repeat(2 * turns + 2)
-    return encode_audio(synthesizer, repeated, turns * n_latents, (turns + 1) * n_latents)
+    sides = None if recording.stereo is None else recording.stereo.repeat(1, 1, 2 * turns + 2)
+    return encode_audio(synthesizer, repeated, turns * n_latents, (turns + 1) * n_latents, sides)
 
 
 def settle(synthesizer: "LatentSynthesizer", settings: VarySettings, sources: Sequence["Source"]) -> VarySettings:
