@@ -121,14 +121,15 @@ class Cards:
             gr.Error: what `work` raises, as the page shows it.
         """
         self.ends.take(page)
-        yield {self.line: status("starting", 0.0), **self._begin(n_clips), **(begin or {})}
+        begin = begin or {}
+        yield {self.line: status("starting", 0.0), **self._begin(n_clips), **begin}
         try:
             for item in stream(work):
                 if not isinstance(item, Outcome):
                     yield self._show(item)
                     continue
                 finish = self._finish(item.result, n_clips)
-                self.ends.put(page, {**self._all(item.result), **finish})
+                self.ends.put(page, {**begin, **self._all(item.result), **finish})
                 yield finish
         except Exception as error:
             failed = {self.line: status(), **{card.box: gr.update(visible=False) for card in self.cards}}
@@ -136,16 +137,23 @@ class Cards:
             yield failed
             raise as_error(error) from None
 
-    def connect(self, event: Any, state: AppState) -> None:
+    def connect(self, event: Any, state: AppState, *others: gr.components.Component) -> None:
         """Let the page ask for everything once more after an event that `run` answers.
 
         The changes of a stream are applied to parts of the page that may still be coming into being, and can get lost.
+
+        Args:
+            event: the event.
+            state: the demo.
+            others: what else changes at its beginning.
         """
 
         def settle(request: gr.Request) -> dict[Any, Any]:
             return self.ends.take(user_of(request, state).page) or {self.line: gr.skip()}
 
-        event.then(settle, None, self.outputs, queue=False, show_progress="hidden", api_visibility="private")
+        event.then(
+            settle, None, [*others, *self.outputs], queue=False, show_progress="hidden", api_visibility="private"
+        )
 
     def _all(self, created: Created) -> dict[Any, Any]:
         """Return all that is to be seen of finished clips."""

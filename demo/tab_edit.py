@@ -81,7 +81,7 @@ def build(state: AppState, tabs: gr.Tabs, create: Cards) -> None:
             concurrency_limit=None,
             api_visibility="private",
         )
-        shown.connect(event, state)
+        shown.connect(event, state, shared["seed"])
         connect_stop(way.stop, state, shown.line)
 
     @guarded

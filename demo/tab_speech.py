@@ -83,7 +83,9 @@ def build(state: AppState) -> None:
                 with gr.Row():
                     listed = choices(SAMPLER_NAMES, usual.sampler)
                     controls["sampler"] = gr.Dropdown(listed, value="", label="Sampler", min_width=140)
-                    controls["format"] = gr.Dropdown(list(FORMATS), value="flac", label="File", min_width=140)
+                    controls["format"] = gr.Dropdown(
+                        [(said, name) for name, said in FORMATS.items()], value="flac", label="File", min_width=140
+                    )
                 lexicon = gr.File(label="Own pronunciations: CSV, word,phonemes a line", file_types=[".csv"])
             with gr.Accordion("Replace a word", open=False, elem_id="speech-replace") as replacing:
                 clip = gr.Audio(
@@ -157,7 +159,7 @@ def build(state: AppState) -> None:
             concurrency_limit=None,
             api_visibility="private",
         )
-        shown.connect(event, state)
+        shown.connect(event, state, controls["seed"])
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 

@@ -54,13 +54,15 @@ class VerbCommand:
         parser = subparsers.add_parser(
             verb.name, help=verb.help, description=verb.description, epilog=PROMPT_SYNTAX if prompted else None
         )
-        said = "file to write: .wav, .flac or .ogg" + ("; - writes WAV to standard output" if verb.pipe else "")
+        said = "file to write: .wav, .flac, .ogg or .mp3" + ("; - writes WAV to standard output" if verb.pipe else "")
         said += f" (default: {verb.output})" if verb.output else ""
         output = parser.add_mutually_exclusive_group(required=not verb.output)
         output.add_argument("-o", "--output", type=Path, help=said)
         if verb.pipe:
             said = "write WAV to standard output while it is being made, as -o -"
             output.add_argument("--stream", dest="output", action="store_const", const=STANDARD, help=said)
+        said = "bits of a sample in .wav and .flac (default: 16, or the input's)"
+        parser.add_argument("--bits", type=int, choices=(16, 24), help=said)
         add_arguments(parser, verb)
         parser.add_argument("--no-provenance", action="store_true", help="write no provenance record into the file")
         parser.add_argument(
@@ -107,7 +109,7 @@ class VerbCommand:
             raise AudiodiffError("- reads standard input with --stream only; save it to a file first.")
         if "mel" not in values:  # refused before anything is imported
             built(verb.settings, verb.variants(values, count)[0][1])
-        from audiodiff.synthesis.files import check_output
+        from audiodiff.synthesis.files import check_bits, check_output
         from audiodiff.synthesis.source import Source
         from audiodiff.text.prompt import parse_prompt
 
@@ -122,6 +124,7 @@ class VerbCommand:
         targets = self._targets(args.output, files, [name for name, _ in variants])
         for file in files:
             check_output(file, targets[0])
+        check_bits(args.bits, targets[0])
         return [
             PlannedFile(verb, model, built(verb.settings, variant), sources, target)
             for (_, variant), target in zip(variants, targets, strict=True)
@@ -143,6 +146,7 @@ class VerbCommand:
                 provenance=not args.no_provenance,
                 sidecar=args.sidecar,
                 latents=not getattr(args, "no_latents", False),
+                bits=args.bits,
                 on_progress=on_progress,
             )
         for remark in report.notes:
@@ -158,8 +162,8 @@ class VerbCommand:
             AudiodiffError: files are asked for as well, or standard output is a terminal.
         """
         verb, arguments = self.verb, given(args, self.verb)
-        if arguments.pop("count", 1) != 1 or args.sidecar or arguments.get("srt"):
-            raise AudiodiffError("--count, --sidecar and --srt need a file; name one with -o.")
+        if arguments.pop("count", 1) != 1 or args.sidecar or args.bits or arguments.get("srt"):
+            raise AudiodiffError("--count, --sidecar, --bits and --srt need a file; name one with -o.")
         if sys.stdout.isatty():
             raise AudiodiffError("-o - writes a WAV to standard output, which is a terminal; redirect it.")
         files, values = verb.read(arguments)

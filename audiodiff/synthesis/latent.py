@@ -305,7 +305,7 @@ class LatentSynthesizer:
     ) -> Levelled:
         """Decode latents to a waveform `[n_samples]` on the CPU, faded at its ends and set to the level asked for."""
         waveform = self.waveform(latents, clip.vocoder, on_progress)[:n_samples]
-        return apply_level(faded(waveform, self.sample_rate), self.sample_rate, clip.level)
+        return apply_level(faded(waveform, self.sample_rate, clip.fade_out), self.sample_rate, clip.level)
 
     @standard_state()
     def waveform(self, latents: Tensor, plan: VocodePlan, on_progress: OnProgress | None = None) -> Tensor:
@@ -313,8 +313,15 @@ class LatentSynthesizer:
         return self.vocoder.vocode_frames(self.mel(latents).cpu()[None], plan, on_progress)[0].float()
 
 
-def faded(waveform: Tensor, sample_rate: int) -> Tensor:
-    """Fade the first and last 10 ms, so that a clip cut out of a sound does not begin or end with a click."""
+def faded(waveform: Tensor, sample_rate: int, fade_out: float = 0.0) -> Tensor:
+    """Fade the first and last 10 ms, so that a clip cut out of a sound does not begin or end with a click.
+
+    Args:
+        waveform: `[n_samples]`.
+        sample_rate: Hz.
+        fade_out: see `faded_out` (s).
+    """
+    waveform = faded_out(waveform, sample_rate, fade_out)
     n_fade = min(round(FADE_SECONDS * sample_rate), waveform.shape[-1] // 2)
     if n_fade == 0:
         return waveform
@@ -323,6 +330,14 @@ def faded(waveform: Tensor, sample_rate: int) -> Tensor:
     result[:n_fade] *= ramp
     result[-n_fade:] *= ramp.flip(0)
     return result
+
+
+def faded_out(waveform: Tensor, sample_rate: int, seconds: float) -> Tensor:
+    """Fade the last seconds of `[n_samples]` out along a quarter of a cosine, or all of a shorter one."""
+    n_fade = min(round(seconds * sample_rate), waveform.shape[-1])
+    gain = torch.ones_like(waveform)
+    gain[waveform.shape[-1] - n_fade :] = ((torch.arange(n_fade) + 0.5) / max(n_fade, 1) * (math.pi / 2.0)).cos()
+    return waveform * gain if n_fade else waveform
 
 
 def decode_mel(autoencoder: MelAutoencoder, latents: Tensor) -> Tensor:

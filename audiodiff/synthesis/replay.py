@@ -154,7 +154,7 @@ def replay(
 
     Args:
         source: a sound file with a provenance record, or the JSON next to one.
-        target: `.wav`, `.flac` or `.ogg`; appears only when complete.
+        target: `.wav`, `.flac`, `.ogg` or `.mp3`; appears only when complete.
         model: name or folder of the model; `None` takes the one of the package that the record names.
         recording: what went in, or its folder; `None` looks for a file of its name next to `source`.
         device: `auto` takes the kind that the record names, if it is here.

@@ -141,7 +141,11 @@ class Source:
             return 0.0
         extended = record.verb == "extend" and record.settings.get("before") is before
         faded = record.verb in _FADED_BY and not record.settings.get("loop", False)
-        return FADE_SECONDS if extended or faded else 0.0
+        faded_out = record.settings.get("fade_out")
+        longer = (
+            faded_out if isinstance(faded_out, int | float) and not before and not isinstance(faded_out, bool) else 0.0
+        )
+        return max(FADE_SECONDS, longer) if extended or faded else 0.0
 
     def loops(self, sample_rate: int, samples_per_latent: int) -> bool:
         """Whether it tells that its end leads into its beginning, and nobody has cut or resampled it since."""

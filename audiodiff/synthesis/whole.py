@@ -60,13 +60,14 @@ def rendered(
         seam = seam_score(waveform, synthesizer.model.mel_spec)
         notes.extend(seam.notes)
     else:
-        waveform = faded(synthesizer.waveform(latents, clip.vocoder, on_progress)[lead:][:n_samples] / gain, rate)
+        waveform = synthesizer.waveform(latents, clip.vocoder, on_progress)[lead:][:n_samples] / gain
+        waveform = faded(waveform, rate, clip.fade_out)
     policy: LevelPolicy = clip.level
     # As loud as the recording is, what is made may have higher peaks.
     if policy == "none" and float(waveform.abs().max()) > 1.0:
         policy = "peak"
         notes.append("it was made softer than the recording, whose level would have brought it beyond full scale")
-    levelled = apply_level(waveform, rate, policy)
+    levelled = apply_level(waveform, rate, policy, circular=clip.loop)
     return Clip(
         waveform=levelled.waveform.numpy(),
         sample_rate=rate,

@@ -95,7 +95,7 @@ def test_standard_output_is_a_wav_with_a_comment(tmp_path, capfdbinary, text) ->
         (["Hi.", "--lexicon", "bad.csv"], "bad.csv, line 1"),
         (["Hi.", "--lexicon", "none.csv"], "none.csv cannot be read"),
         (["Hi.", "-o", "-", "--srt"], "need a file"),
-        (["Hi.", "-o", "a.mp3"], "mp3"),
+        (["Hi.", "-o", "a.mp4"], "mp4"),
         (["Hi.", "-o", "none/a.wav", "--srt"], "does not exist"),
     ],
 )

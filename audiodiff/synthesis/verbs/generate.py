@@ -96,7 +96,7 @@ def _loop(
         sampling, denoise, state, synthesizer.times(sampling), on_progress=denoising, on_estimate=on_estimate
     )
     waveform = circular_waveform(synthesizer, latents, clip.vocoder, vocoding)
-    levelled = apply_level(waveform, rate, clip.level)
+    levelled = apply_level(waveform, rate, clip.level, circular=True)
     seam = seam_score(levelled.waveform, synthesizer.model.mel_spec)
     notes = list(said)
     if n_samples != round(clip.seconds * rate):

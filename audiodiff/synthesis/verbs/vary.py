@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import pretrained_names
-from audiodiff.synthesis.edit_settings import as_it_comes, check_number
+from audiodiff.synthesis.edit_settings import check_number
 from audiodiff.synthesis.settings import GenerateSettings, changed, make_plain, values_of
 from audiodiff.synthesis.verb import Instead, Say, Values, Verb
 from audiodiff.synthesis.verbs.speak import remake
@@ -26,14 +26,14 @@ class VarySettings:
     """Settings of a variation.
 
     Attributes:
-        clip: prompt, seed, sampler and the rest; its `seconds` are those of the recording. Its level "none" is as
-            loud as the recording, or as loud as full scale allows. Its `loop` says that the recording is a loop, and
-            is to stay one.
+        clip: prompt, seed, sampler and the rest; its `seconds` are those of the recording. Its level "limit" is as
+            loud as the recording, "none" the same or as loud as full scale allows. Its `loop` says that the recording
+            is a loop, and is to stay one.
         strength: how much is new, from 0 (nothing) to 1 (everything). It is the share of noise in the state that
             denoising starts from.
     """
 
-    clip: GenerateSettings = field(default_factory=as_it_comes)
+    clip: GenerateSettings = field(default_factory=GenerateSettings)
     strength: float = 0.4
 
     def __post_init__(self) -> None:
