@@ -36,7 +36,7 @@ from audiodiff.synthesis.sampling import (
     sample_window,
 )
 from audiodiff.synthesis.settings import Resolved, Sampling, VocodeSettings, check_range, recommended_by, with_given
-from audiodiff.synthesis.streams import Window, mel_blocks
+from audiodiff.synthesis.streams import Window, mel_blocks, prolonged, stretch
 from audiodiff.torch_state import standard_state
 
 DEFAULTS = Resolved(steps=8, sampler="euler", grid="uniform")
@@ -316,7 +316,7 @@ def vocode_blocks(
         `[channels, n_samples]`, `n_frames * hop_length` samples in all.
     """
     spec, delay = synthesizer.mel_spec, synthesizer.delay
-    shown = fetch if not delay else _prolonged(fetch, n_frames)  # the states end before the waveform
+    shown = fetch if not delay else prolonged(fetch, n_frames)  # the states end before the waveform
     reference = synthesizer.reference_level_db if plan.match_level else None
     gains = [None if meter.silent else gain_db(meter.level_db, reference) for meter in meters]
     layout = ChunkLayout(n_frames + bool(delay), plan.piece_frames)
@@ -327,7 +327,7 @@ def vocode_blocks(
             seconds = spec.hop_length / spec.sample_rate
             yield sample_channels(window, gains, seconds, layout.n_frames, on_progress, make)
 
-    return _stretch(states(), delay, n_frames * spec.hop_length)
+    return stretch(states(), delay, n_frames * spec.hop_length)
 
 
 @standard_state()
@@ -423,28 +423,6 @@ def _frames_of(log_mel: Array, spec: MelSpec | None, own: MelSpec) -> Tensor:
     _check_finite(frames)
     check_mel(frames, spec)
     return convert_log_mel(frames, spec, own)
-
-
-def _prolonged(fetch: Callable[[int, int], Tensor], n_frames: int) -> Callable[[int, int], Tensor]:
-    """As `fetch`, with one frame more at the end, like the last."""
-
-    def prolonged(start: int, stop: int) -> Tensor:
-        frames = fetch(min(start, n_frames - 1), min(stop, n_frames))
-        if stop > n_frames:
-            frames = torch.cat([frames, frames[..., -1:]], dim=-1)
-        return frames[..., max(start - (n_frames - 1), 0) :]
-
-    return prolonged
-
-
-def _stretch(blocks: Iterator[Tensor], start: int, n_samples: int) -> Iterator[Tensor]:
-    """Cut samples `start` to `start + n_samples` out of a stream of `[channels, n_samples]` blocks."""
-    seen = 0
-    for block in blocks:
-        kept = block[..., max(start - seen, 0) : max(start + n_samples - seen, 0)]
-        seen += block.shape[-1]
-        if kept.shape[-1]:
-            yield kept
 
 
 @standard_state()
