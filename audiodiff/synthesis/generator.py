@@ -42,6 +42,7 @@ class ClipOptions(TypedDict, total=False):
     fade_out: float
     vocoder_steps: int | None
     loop: bool
+    bars: int | None
     on_progress: OnProgress | None
 
 
@@ -88,7 +89,7 @@ class Generator:
 
         Args:
             prompt: what to hear; empty for anything.
-            seconds: its length (s), to the sample; of a loop, to the latent.
+            seconds: its length (s), to the sample; of a loop with a tempo, to the bar.
             reference: a recording to sound like, for a model that was trained for it.
             options: see `ClipOptions`.
         """

@@ -12,11 +12,15 @@ from audiodiff.synthesis.clip import OnProgress
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.resolved import ResolvedClip
 from audiodiff.synthesis.sampling import VocodePlan
+from audiodiff.synthesis.settings import BEATS_PER_BAR
+from audiodiff.synthesis.verb import LARGEST_SEAM
 from audiodiff.synthesis.windowed import ConditionedDenoise, PositionConditions, with_conditions
 
 __all__ = [
     "SeamScore",
     "circular_denoise",
+    "circular_mel",
+    "circular_resample",
     "circular_waveform",
     "circular_windowed",
     "rolled",
@@ -25,8 +29,6 @@ __all__ = [
 ]
 
 USUAL_SHARE = 0.95
-LARGEST_RATIO = 1.25
-"""Up to this a seam is one of the clip's livelier places: one in twenty of these is above 1."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class SeamScore:
     @property
     def closed(self) -> bool:
         """Whether the seam does not stand out."""
-        return self.ratio <= LARGEST_RATIO
+        return self.ratio <= LARGEST_SEAM
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -73,24 +75,42 @@ def circular_denoise(
         # The model was trained on nothing shorter; a short loop is repeated for it.
         shortest = synthesizer.shortest_seconds * synthesizer.model.latents_per_second
         denoise = tiled(denoise, math.ceil(shortest / n_latents))
-    beats, note = _whole_beats(synthesizer, clip.beat, n_latents)
+    beats, note = _whole_beats(synthesizer, clip, n_latents)
     notes = said if note is None else (*said, note)
     return with_conditions(rolled(denoise, clip.sampling.seed), PositionConditions(beats)), notes
 
 
+def circular_mel(synthesizer: LatentSynthesizer, latents: Tensor) -> Tensor:
+    """Decode the latents of a loop to its log-mel `[n_mels, n_frames]` on the CPU."""
+    return synthesizer.limited(synthesizer.model.autoencoder.decode(latents, circular=True)[0]).cpu()
+
+
 def circular_waveform(
-    synthesizer: LatentSynthesizer, latents: Tensor, plan: VocodePlan, on_progress: OnProgress | None
+    synthesizer: LatentSynthesizer, mel: Tensor, plan: VocodePlan, on_progress: OnProgress | None
 ) -> Tensor:
-    """Decode the latents of a loop to a waveform `[n_samples]` on the CPU."""
-    mel = synthesizer.limited(synthesizer.model.autoencoder.decode(latents, circular=True)[0]).cpu()
+    """Vocode the log-mel `[n_mels, n_frames]` of a loop to a waveform `[n_samples]` on the CPU."""
     return synthesizer.vocoder.vocode_frames(mel[None], plan, on_progress, circular=True)[0].float()
 
 
-def _whole_beats(synthesizer: LatentSynthesizer, wanted: float | None, n_latents: int) -> tuple[Tensor, str | None]:
+def circular_resample(signal: Tensor, length: int) -> Tensor:
+    """Bring a period `[..., n]` of a signal to `[..., length]` by its Fourier series, which is exact up to the band."""
+    n = signal.shape[-1]
+    if n == length:
+        return signal
+    spectrum = torch.fft.rfft(signal.double())
+    if length > n and n % 2 == 0:  # the old Nyquist frequency becomes one of two sides
+        spectrum[..., -1] *= 0.5
+    found: Tensor = torch.fft.irfft(spectrum, n=length) * (length / n)
+    return found.to(signal.dtype)
+
+
+def _whole_beats(synthesizer: LatentSynthesizer, clip: ResolvedClip, n_latents: int) -> tuple[Tensor, str | None]:
     """Beats of the latents of a loop, `[n_latents]`, a whole number in all; and what there is to say of that."""
+    minutes, wanted = n_latents / synthesizer.model.latents_per_second / 60.0, clip.beat
     if wanted is None:
         return synthesizer.beats(None, 0, n_latents), None
-    minutes = n_latents / synthesizer.model.latents_per_second / 60.0
+    if clip.bars:
+        return synthesizer.beats(BEATS_PER_BAR * clip.bars / minutes, 0, n_latents), None
     count = max(1, round(wanted * minutes))
     tempo, note = count / minutes, None
     if abs(tempo / wanted - 1.0) > 0.01:

@@ -5,7 +5,7 @@ from torch import Tensor
 from audiodiff.signal.levels import LevelPolicy, apply_level
 from audiodiff.synthesis.clip import Clip, OnProgress
 from audiodiff.synthesis.latent import EMPTY_PROMPT, LatentSynthesizer, faded
-from audiodiff.synthesis.loop import circular_waveform, seam_score
+from audiodiff.synthesis.loop import circular_mel, circular_resample, circular_waveform, seam_score
 from audiodiff.synthesis.recording import encode_audio, samples_per_latent, shortest_latents
 from audiodiff.synthesis.resolved import ResolvedClip
 
@@ -38,7 +38,9 @@ def rendered(
     """
     rate = synthesizer.sample_rate
     if clip.loop:
-        waveform = circular_waveform(synthesizer, latents, clip.vocoder, on_progress) / gain
+        mel = circular_mel(synthesizer, latents)
+        waveform = circular_waveform(synthesizer, mel, clip.vocoder, on_progress) / gain
+        waveform = circular_resample(waveform, n_samples)
         seam = seam_score(waveform, synthesizer.model.mel_spec)
         notes.extend(seam.notes)
     else:

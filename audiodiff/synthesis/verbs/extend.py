@@ -265,7 +265,7 @@ VERB = Verb(
         COUNT,
     ),
     hidden=("level",),
-    from_input=("loop", "seconds"),
+    from_input=("loop", "seconds", "bars"),
     output="CLIP-extend.wav, here",
     keeps_samples=True,
     complete=complete,

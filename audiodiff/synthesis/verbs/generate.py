@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.settings import BEATS_PER_BAR, GenerateSettings
 from audiodiff.synthesis.verb import COUNT, Argument, Verb, as_given
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def make(
         on_estimate: called after every step with the latents that the clip seems to become.
 
     Returns:
-        One channel at the model's rate, exactly `round(seconds * sample_rate)` samples; a loop, the whole number of
-        latents next to that.
+        One channel at the model's rate, exactly `round(seconds * sample_rate)` samples; of a loop with a tempo, the
+        seconds of its bars.
 
     Raises:
         AudiodiffError: the model knows no such source, or the recording cannot be used.
@@ -43,7 +43,7 @@ def make(
 
     reference = encode_reference(synthesizer, clip, sounds[0]) if sounds else None
     if clip.loop:
-        return _loop(synthesizer, clip, on_progress, on_estimate=on_estimate)
+        return _loop(synthesizer, settings, clip, on_progress, on_estimate=on_estimate)
     n_samples = round(clip.seconds * synthesizer.sample_rate)
     denoising, vocoding = stages(on_progress, clip.sampling.steps, clip.vocoder.sampling.steps)
     latents, notes = synthesizer.latents(
@@ -62,27 +62,39 @@ def make(
 
 def _loop(
     synthesizer: "LatentSynthesizer",
+    settings: GenerateSettings,
     clip: "ResolvedClip",
     on_progress: "OnProgress | None" = None,
     *,
     on_estimate: "OnEstimate | None" = None,
 ) -> "Clip":
-    """Make a clip whose end leads into its beginning; its length is a whole number of latents, and it has no fades.
+    """Make a clip whose end leads into its beginning, without fades.
+
+    It is sampled as the whole number of latents next to its length. What is missing, up to half a latent, is stretched:
+    its log-mel to the next frame, which keeps the pitch, and the waveform by the rest, up to half a hop.
 
     Args:
         synthesizer: the model.
+        settings: what was asked for.
         clip: prompt, length, seed and the rest.
         on_progress: called with the steps done and the steps in all.
         on_estimate: called after every step with the latents that the loop seems to become.
     """
     from audiodiff.signal.levels import apply_level
+    from audiodiff.signal.mel import value_range
     from audiodiff.synthesis.clip import Clip, stages
-    from audiodiff.synthesis.loop import circular_denoise, circular_waveform, seam_score
+    from audiodiff.synthesis.loop import (
+        circular_denoise,
+        circular_mel,
+        circular_resample,
+        circular_waveform,
+        seam_score,
+    )
 
-    rate = synthesizer.sample_rate
-    per_latent = synthesizer.model.mel_spec.hop_length * synthesizer.model.autoencoder.frames_per_latent
+    rate, hop = synthesizer.sample_rate, synthesizer.model.mel_spec.hop_length
+    per_latent = hop * synthesizer.model.autoencoder.frames_per_latent
     n_latents = max(1, round(clip.seconds * rate / per_latent))
-    n_samples = n_latents * per_latent
+    n_samples = n_latents * per_latent if clip.bars == 0 else round(clip.seconds * rate)
     denoise, said = circular_denoise(synthesizer, clip, n_latents)
     sampling = clip.sampling
     state = synthesizer.model.process.prior(synthesizer.noise(sampling.seed, 0, 0, n_latents))
@@ -90,10 +102,18 @@ def _loop(
     latents = synthesizer.sample(
         sampling, denoise, state, synthesizer.times(sampling), on_progress=denoising, on_estimate=on_estimate
     )
-    waveform = circular_waveform(synthesizer, latents, clip.vocoder, vocoding)
+    mel = circular_resample(circular_mel(synthesizer, latents), max(1, round(n_samples / hop)))
+    mel = mel.clamp(*value_range(synthesizer.model.mel_spec))
+    waveform = circular_resample(circular_waveform(synthesizer, mel, clip.vocoder, vocoding), n_samples)
     levelled = apply_level(waveform, rate, clip.level, circular=True)
     seam = seam_score(levelled.waveform, synthesizer.model.mel_spec)
     notes = list(said)
+    if clip.bars and not settings.bars and abs(clip.seconds - settings.seconds) > 0.5 / rate:
+        tempo = 60.0 * BEATS_PER_BAR * clip.bars / clip.seconds
+        notes.append(
+            f"a loop is a whole number of bars: {clip.bars} at {tempo:g} bpm, {clip.seconds:.4g} s instead of "
+            f"{settings.seconds:g} s"
+        )
     if n_samples != round(clip.seconds * rate):
         notes.append(
             f"a loop is a whole number of latents, {1000.0 * per_latent / rate:.1f} ms each: instead of "

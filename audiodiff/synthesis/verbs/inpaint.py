@@ -322,7 +322,7 @@ VERB = Verb(
         COUNT,
     ),
     hidden=("regions", "level", "fade_out"),
-    from_input=("loop", "seconds"),
+    from_input=("loop", "seconds", "bars"),
     output="CLIP-inpaint.wav, here",
     keeps_samples=True,
     read=read,

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.edit_settings import check_number
 from audiodiff.synthesis.settings import GenerateSettings, changed, make_plain
 from audiodiff.synthesis.verb import Verb
@@ -65,7 +64,7 @@ def make(
         One channel at the model's rate, as long as the recording.
 
     Raises:
-        AudiodiffError: a recording that cannot be used, or a loop that is no whole number of latents.
+        AudiodiffError: a recording that cannot be used.
     """
     from audiodiff.synthesis.clip import stages
     from audiodiff.synthesis.loop import circular_denoise
@@ -97,22 +96,15 @@ def make(
 
 
 def _encode_circle(synthesizer: "LatentSynthesizer", samples: "Tensor", n_samples: int) -> "Tensor":
-    """Latents of a loop, each encoded with its surroundings on the circle.
-
-    Raises:
-        AudiodiffError: the loop is no whole number of latents.
-    """
+    """Latents of a loop, each encoded with its surroundings on the circle; the nearest whole number of them."""
+    from audiodiff.synthesis.loop import circular_resample
     from audiodiff.synthesis.recording import encode_audio, samples_per_latent
 
     per_latent = samples_per_latent(synthesizer)
-    n_latents, rest = divmod(n_samples, per_latent)
-    if rest:
-        raise AudiodiffError(
-            f"a loop that can be varied is a whole number of latents, {per_latent} samples each at "
-            f"{synthesizer.sample_rate} Hz; this recording has {n_samples}. Leave loop out, or cut it."
-        )
+    n_latents = max(1, round(n_samples / per_latent))
+    samples = circular_resample(samples, n_latents * per_latent)
     autoencoder, spec = synthesizer.model.autoencoder, synthesizer.model.mel_spec
-    turns = -(-(autoencoder.context_frames * spec.hop_length + spec.n_fft) // n_samples)
+    turns = -(-(autoencoder.context_frames * spec.hop_length + spec.n_fft) // (n_latents * per_latent))
     repeated = samples.repeat(2 * turns + 2)
     return encode_audio(synthesizer, repeated, turns * n_latents, (turns + 1) * n_latents)
 
@@ -137,6 +129,6 @@ VERB = Verb(
     doing="varying",
     output="CLIP-vary.wav, here",
     hidden=("loop",),  # which the clip tells by itself
-    from_input=("seconds",),
+    from_input=("seconds", "bars"),
     settle=settle,
 )
