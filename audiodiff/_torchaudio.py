@@ -24,7 +24,8 @@ def import_torchaudio() -> ModuleType:
         import torchaudio
     except (ImportError, OSError, RuntimeError) as error:
         raise AudiodiffError(
-            f"torchaudio could not be imported ({error}); install a torchaudio that fits torch {torch.__version__}."
+            f"torchaudio could not be imported ({error}); it comes with the extras train and eval, and must fit "
+            f"torch {torch.__version__}: pip install 'audiodiff-synth[train]'."
         ) from error
     finally:
         torch.version.cuda = cuda_version

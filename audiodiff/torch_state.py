@@ -28,7 +28,8 @@ def standard_state(*, device: bool = True) -> Iterator[None]:
         if device and torch.empty(0).device.type != "cpu":
             stack.enter_context(torch.device("cpu"))
         for kind in _AUTOCAST:
-            if torch.is_autocast_enabled(kind):
+            # Around autocasts that are entered again and again, one that is off keeps what they have cast of weights.
+            if kind == "cpu" or torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
         if torch.are_deterministic_algorithms_enabled():
             warn_only = torch.is_deterministic_algorithms_warn_only_enabled()

@@ -5,16 +5,18 @@
 Ours is measured whole: from the text to the samples, after loading. Of AudioLDM (Liu et al. 2023, the small model, from
 diffusers' classes with random weights, which makes no difference to speed) one denoising step with guidance, the
 decoding of the latents and the vocoder are measured, and the step is multiplied. Its text encoder is left out, which
-favours it. Writes `music_speed.md` and `music_speed.json` below OUTPUT. The cores must be free.
+favours it. Both run in float32 and in bfloat16. Writes `music_speed.md` and `music_speed.json` below OUTPUT. The cores
+must be free.
 """
 
 import argparse
+import itertools
 import json
 import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from audiodiff.metrics.table import markdown_table
 from audiodiff.synthesis.generator import Generator
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.load import load_generator
+from audiodiff.synthesis.settings import Precision
 from benchmarks.peers import HiFiGAN, HiFiGANConfig, count_parameters
 from benchmarks.vocoder_speed import RESULTS, processor, replace_text
 
@@ -160,27 +163,33 @@ class AudioLDM(nn.Module):
         return count_parameters(self.unet) + decoder + count_parameters(self.vocoder)
 
 
-def our_work(model: Generator, config: Config) -> Timing:
+def our_work(model: Generator, config: Config, precision: Precision) -> Timing:
     """The whole of ours, another prompt and seed every round."""
 
     def run(turn: int) -> Tensor:
         prompt = PROMPTS[turn % len(PROMPTS)]
         samples = model.generate(
-            prompt, seconds=config.seconds, seed=turn, steps=config.steps, guidance=config.guidance
+            prompt,
+            seconds=config.seconds,
+            seed=turn,
+            steps=config.steps,
+            guidance=config.guidance,
+            precision=precision,
         )
         return torch.from_numpy(samples)
 
-    return Timing("ours", run)
+    return Timing(f"ours, {precision}", run)
 
 
-def rival_work(rival: AudioLDM, seconds: float) -> list[Timing]:
-    """The parts of AudioLDM's work."""
+def rival_work(rival: AudioLDM, seconds: float, precision: Precision = "fp32") -> list[Timing]:
+    """The parts of AudioLDM's work, in float32 or under autocast to bfloat16."""
     latents = rival.latents(seconds)
     mel = torch.randn(1, RIVAL_MELS, latents.shape[2] * 4)
+    lowered = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
     return [
-        Timing("step", lambda turn: rival.step(latents)),
-        Timing("decoder", lambda turn: rival.decode(latents)),
-        Timing("vocoder", lambda turn: rival.vocoder(mel)),
+        Timing("step", lowered(lambda turn: rival.step(latents))),
+        Timing("decoder", lowered(lambda turn: rival.decode(latents))),
+        Timing("vocoder", lowered(lambda turn: rival.vocoder(mel))),
     ]
 
 
@@ -197,17 +206,19 @@ def race(timings: Sequence[Timing], repeats: int) -> None:
                 timing.cpu.append(cpu)
 
 
-def rows(ours: Timing, parts: Sequence[Timing], config: Config, sizes: tuple[int, int]) -> list[Row]:
-    """The table's lines: ours, then AudioLDM at each number of steps."""
-    step, decoder, vocoder = parts
-    table = [Row("ours", sizes[0], config.steps, tuple(ours.wall), tuple(ours.cpu), "whole, from text to samples")]
-    for count in RIVAL_STEPS:
+def rows(
+    ours: Sequence[Timing], parts: Mapping[str, Sequence[Timing]], config: Config, sizes: tuple[int, int]
+) -> list[Row]:
+    """The table's lines: ours, then AudioLDM by its name in each precision, at each number of steps."""
+    whole = "whole, from text to samples"
+    table = [Row(each.name, sizes[0], config.steps, tuple(each.wall), tuple(each.cpu), whole) for each in ours]
+    for (name, (step, decoder, vocoder)), count in itertools.product(parts.items(), RIVAL_STEPS):
         wall, cpu = (
             tuple(count * a + b + c for a, b, c in zip(*values, strict=True))
             for values in ((step.wall, decoder.wall, vocoder.wall), (step.cpu, decoder.cpu, vocoder.cpu))
         )
         note = f"one step ({statistics.median(step.wall):.2f} s) times {count}, decoder, vocoder; no text encoder"
-        table.append(Row(RIVAL, sizes[1], count, wall, cpu, note))
+        table.append(Row(name, sizes[1], count, wall, cpu, note))
     return table
 
 
@@ -274,8 +285,13 @@ def main(config: Config, rival: AudioLDM | None = None) -> list[Row]:
     load_before = os.getloadavg()[0]
     model = Generator(load_generator(config.model, device="cpu"))
     rival = (rival or AudioLDM()).eval()
-    ours, parts = our_work(model, config), rival_work(rival, config.seconds)
-    race([ours, *parts], config.repeats)
+    precisions: dict[Precision, None] = dict.fromkeys((model.defaults.precision, "fp32"))
+    ours = [our_work(model, config, precision) for precision in precisions]
+    parts = {
+        RIVAL: rival_work(rival, config.seconds),
+        f"{RIVAL}, bf16": rival_work(rival, config.seconds, "bf16"),
+    }
+    race([*ours, *itertools.chain(*parts.values())], config.repeats)
     table = rows(ours, parts, config, (our_parameters(model.synthesizer), rival.generator_parameters()))
     name = Path(config.model).name
     conditions: dict[str, Any] = {
@@ -305,7 +321,9 @@ def main(config: Config, rival: AudioLDM | None = None) -> list[Row]:
     replace_text(config.output / "music_speed.md", f"# Speed of music generation\n\n{text}\n\nMade by `{made}`.\n")
     record = {
         "conditions": conditions,
-        "parts_of_audioldm": {part.name: statistics.median(part.wall) for part in parts},
+        "parts_of_audioldm": {
+            name: {part.name: statistics.median(part.wall) for part in each} for name, each in parts.items()
+        },
         "systems": [
             {
                 "system": row.system,

@@ -20,7 +20,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -210,6 +210,7 @@ def diffwave_contenders(seconds: float) -> list[Contender]:
                 call,
             )
         )
+        rows.append(replace(rows[0], name=f"{RIVAL}, bf16", run=torch.autocast("cpu", torch.bfloat16)(rows[0].run)))
     for precision in ("fp32", "bf16"):
         run = synthesis(synthesizer, mel, RIVAL_CALLS, precision, "ddpm")
         name, note = f"DiffWave, our code, {precision}", f"whole run on {short:.2f} s"
@@ -220,7 +221,7 @@ def diffwave_contenders(seconds: float) -> list[Contender]:
 
 
 def other_contenders(seconds: float) -> list[Contender]:
-    """GAN vocoders, FastDiff and Griffin-Lim."""
+    """GAN vocoders and FastDiff, in float32 and under autocast to bfloat16, and Griffin-Lim."""
     spec = PRESETS["hifigan-22k"]
     waveform = speech(seconds)
     long = len(waveform) / SAMPLE_RATE
@@ -236,8 +237,11 @@ def other_contenders(seconds: float) -> list[Contender]:
         ("FastDiff", fastdiff, lambda: fastdiff.sample(mel)[0], fast_steps, ""),
     )
     rows = [
-        Contender(name, run, long, steps, 1, count_parameters(network), PUBLISHED_PARAMETERS[name], note)
+        Contender(
+            f"{name}, {precision}", wrapped, long, steps, 1, count_parameters(network), PUBLISHED_PARAMETERS[name], note
+        )
         for name, network, run, steps, note in networks
+        for precision, wrapped in (("fp32", run), ("bf16", torch.autocast("cpu", torch.bfloat16)(run)))
     ]
     for iterations in (32, 200):
         invert = functools.partial(griffin_lim_from_mel, mel[0], spec, iterations)

@@ -50,15 +50,15 @@ class Card:
     again: Mapping[str, gr.Button]
     reuse: gr.Button
     download: gr.DownloadButton
-    edit: gr.Button | None = None
+    edit: gr.Button
     words: gr.HTML | None = None
     subtitles: gr.DownloadButton | None = None
 
     @property
     def buttons(self) -> tuple[gr.components.Component, ...]:
         """What there is to click once the clip is there."""
-        rest = [piece for piece in (self.edit, self.subtitles) if piece is not None]
-        return *self.again.values(), self.reuse, *rest, self.download
+        subtitles = [] if self.subtitles is None else [self.subtitles]
+        return *self.again.values(), self.reuse, self.edit, *subtitles, self.download
 
 
 class Ends:
@@ -241,7 +241,7 @@ def build(name: str, *, hint: str, speech: bool = False) -> Cards:
 
 
 def _card(name: str, number: int, *, speech: bool) -> Card:
-    edit, words, subtitles = None, None, None
+    words, subtitles = None, None
     with gr.Column(visible=False, min_width=300, elem_classes="ad-card") as box:
         drawn = picture(f"clip {number}")
         player = gr.Audio(
@@ -267,8 +267,7 @@ def _card(name: str, number: int, *, speech: bool) -> Card:
                 subtitles = gr.DownloadButton(
                     "Subtitles", size="sm", min_width=80, interactive=False, elem_id=f"{name}-subtitles-{number}"
                 )
-            else:
-                edit = gr.Button("Edit", size="sm", min_width=60, interactive=False, elem_id=f"{name}-edit-{number}")
+            edit = gr.Button("Edit", size="sm", min_width=60, interactive=False, elem_id=f"{name}-edit-{number}")
             download = gr.DownloadButton(
                 "Download",
                 size="sm",

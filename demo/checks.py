@@ -30,6 +30,7 @@ USUAL_SECONDS = 10.0
 """Length of a clip when none is asked for, here as on the command line."""
 
 _LEAST_FRAMES = 64
+_MOST_RENEWALS = 16
 """Frames of the shortest pieces that are replayed; those of the package's models have some hundreds."""
 
 _LONGEST_WORD = 100
@@ -282,7 +283,12 @@ def check_record(limits: Limits, record: ProvenanceRecord, name: str) -> None:
     settings: Mapping[str, Any] = record.settings
     for what, text in (("prompt", record.prompt), ("negative prompt", record.negative)):
         check_prompt(limits, f"{what} of {name}", text)
-    bounds = {"seconds": limits.seconds, "steps": limits.steps, "vocoder_steps": limits.steps}
+    bounds = {
+        "seconds": limits.seconds,
+        "steps": limits.steps,
+        "vocoder_steps": limits.steps,
+        "renewals": _MOST_RENEWALS,
+    }
     for key, most in bounds.items():
         value = settings.get(key)
         if value is not None and (not isinstance(value, int | float) or isinstance(value, bool) or not value <= most):

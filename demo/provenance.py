@@ -85,14 +85,14 @@ def inspect(state: AppState, *, input: str | Path | None) -> Inspected:
 
 
 def _inspected(path: Path) -> Inspected:
-    record, info, untouched = look_at(path)
-    document = json.dumps(file_document(path, record, info, untouched), indent=2)
+    record, info, untouched, latents = look_at(path)
+    document = json.dumps(file_document(path, record, info, untouched, latents), indent=2)
     if record is None:
         headline = f"{path.name} has no provenance record: it was made elsewhere, or has lost its tags."
         lines = [("audio", audio_line(info))]
     else:
         headline = f"{path.name}: {record.made_by} (audiodiff {record.audiodiff_version} {record.verb})"
-        lines = provenance_lines(record, info, untouched)
+        lines = provenance_lines(record, info, untouched, latents)
     sound = None if info is None else path
     return Inspected(
         path=sound,

@@ -418,8 +418,8 @@ def beats_of(item: AudioItem, clips: AudioDataset, number: int, part: Segment) -
 def classes_of(item: AudioItem, classes: Sequence[ClassConfig] = CLASSES) -> dict[str, str]:
     """Classes of a clip, as far as its metadata say them in columns of these names.
 
-    The kind "source" is whether a clip was rendered from a score or recorded, which `label_source` tells; keys that are
-    neither major nor minor are left out.
+    The kind "source" is whether a clip was rendered from a score or recorded, which `label_source` tells. Keys that are
+    neither major nor minor are left out, and those of clips that change theirs, which the column "modulation" tells.
 
     Raises:
         AudiodiffError: a value that the kind does not have.
@@ -431,7 +431,7 @@ def classes_of(item: AudioItem, classes: Sequence[ClassConfig] = CLASSES) -> dic
             label_source = item.extra.get("label_source", "")
             stated = "" if not label_source else "rendered" if label_source == "exact" else "recorded"
         if kind.name == "key":
-            stated = key_name(stated)
+            stated = "" if item.extra.get("modulation", "").strip() else key_name(stated)
         if stated and stated not in kind.values:
             raise AudiodiffError(
                 f"{item.path} has {kind.name} {stated!r} in its metadata; expected {', '.join(kind.values)}, or "

@@ -55,7 +55,7 @@ VOCODER_GPU = COMMON | {
 # Fresh noise in every step is what the network was trained on. Where nothing is back-propagated, iterations are cheap,
 # those of the estimate worth more than those of the prior (docs/vocoder-experiments.md).
 CONSISTENCY = {
-    "sampling.steps": 8,
+    "sampling.steps": 4,
     "sampling.sampler": "consistency",
     "sampling.grid": "late",
     "sampling.precision": "bf16",

@@ -58,7 +58,6 @@ PRESETS: dict[str, Preset] = {
             "model.front_end": {"name": "stft", "n_fft": 2048, "hop_length": 512},
             "model.wavenet.channels": 256,  # half of the 40 MiB is the latent model's
             "model.loss.resolutions": ((512, 128), (1024, 256), (2048, 512)),
-            "sampling.steps": 4,  # what it reads is smoother than what more steps would add
             "train.steps": 8_000,
             "train.batch_size": 8,
             "train.ema_half_life": 8_000.0,

@@ -51,7 +51,7 @@ class VoiceSampling(PlainSampling):
     texture: float = 0.3
     intonation: float = 1.0
     ending: float = 0.08
-    vocoder_steps: int = 2
+    vocoder_steps: int = 3  # with 2 a line in the room tone of a recording stands out by 4 dB more
 
 
 @dataclass(frozen=True)

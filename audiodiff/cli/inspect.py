@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiodiff.cli.output import tell
+from audiodiff.errors import AudiodiffError
 
 MAX_SHOWN = 400
 """Characters of a prompt or a setting that are shown; texts that are spoken may be as long as books."""
 
 if TYPE_CHECKING:
     from audiodiff.signal.audio_io import AudioInfo
+    from audiodiff.synthesis.clip_latents import ClipLatents
     from audiodiff.synthesis.provenance import ProvenanceRecord
+
+    Latents = ClipLatents | str | None
+    """What is kept of a clip's latents, or what is wrong with it."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -47,10 +52,10 @@ def run(args: argparse.Namespace) -> int:
 def _print_file(path: Path, *, as_json: bool) -> None:
     from audiodiff.signal.truncation import find_truncation
 
-    record, info, untouched = look_at(path)
+    record, info, untouched, latents = look_at(path)
     cut = None if info is None else find_truncation(path)
     if as_json:
-        document = file_document(path, record, info, untouched)
+        document = file_document(path, record, info, untouched, latents)
         document["cut_off"] = None if cut is None else {"seconds": cut.seconds, "promised_seconds": cut.promised}
         tell(json.dumps(document, indent=2))
     elif record is None:
@@ -60,32 +65,43 @@ def _print_file(path: Path, *, as_json: bool) -> None:
         )
     else:
         tell(f"{path}: {record.made_by} (audiodiff {record.audiodiff_version} {record.verb})")
-        for label, text in provenance_lines(record, info, untouched):
+        for label, text in provenance_lines(record, info, untouched, latents):
             tell(f"  {label:<10}{text}")
     if cut is not None and not as_json:
         tell(f"  note      {cut.note(path)}")
 
 
-def look_at(path: Path) -> "tuple[ProvenanceRecord | None, AudioInfo | None, bool | None]":
-    """Return the record of a file, its header, and whether its samples are still those of the record.
+def look_at(path: Path) -> "tuple[ProvenanceRecord | None, AudioInfo | None, bool | None, Latents]":
+    """Return the record of a file, its header, whether its samples are still those of the record, and its latents.
 
     Raises:
         AudiodiffError: the file is missing, not audio, or has a damaged record.
     """
     from audiodiff.signal.audio_io import audio_info
     from audiodiff.signal.sample_hash import samples_sha256
+    from audiodiff.synthesis.clip_latents import latents_beside, read_latents
     from audiodiff.synthesis.provenance import find_provenance
 
     record = find_provenance(path)
+    try:
+        latents: ClipLatents | str | None = read_latents(path)
+        if latents is None and record is not None:
+            latents = latents_beside(path, record.audio.samples_sha256)
+    except AudiodiffError as error:
+        latents = str(error)
     info = None if path.suffix.lower() == ".json" else audio_info(path)
     untouched = None
     if record is not None and info is not None:
         untouched = samples_sha256(path) == record.audio.samples_sha256
-    return record, info, untouched
+    return record, info, untouched, latents
 
 
 def file_document(
-    path: Path, record: "ProvenanceRecord | None", info: "AudioInfo | None", untouched: bool | None
+    path: Path,
+    record: "ProvenanceRecord | None",
+    info: "AudioInfo | None",
+    untouched: bool | None,
+    latents: "Latents" = None,
 ) -> dict[str, Any]:
     """Return what `look_at` found as JSON values."""
     return {
@@ -99,6 +115,7 @@ def file_document(
             "n_samples": info.n_samples,
         },
         "samples_unchanged": untouched,
+        "latents": latents if latents is None or isinstance(latents, str) else latents.described(),
         "provenance": None if record is None else record.to_dict(),
     }
 
@@ -112,7 +129,7 @@ def audio_line(info: "AudioInfo | None") -> str:
 
 
 def provenance_lines(
-    record: "ProvenanceRecord", info: "AudioInfo | None", untouched: bool | None
+    record: "ProvenanceRecord", info: "AudioInfo | None", untouched: bool | None, latents: "Latents" = None
 ) -> list[tuple[str, str]]:
     """Return label and text of every line about a record."""
     from audiodiff.synthesis.provenance import FORMAT
@@ -125,7 +142,11 @@ def provenance_lines(
         ("model", f"{model.name}, {model.role}, weights {model.weights_sha256[:12] or 'unknown'}")
         for model in record.models
     ]
-    lines += [("input", f"{item.name}, sha256 {item.sha256[:12]}") for item in record.inputs]
+    lines += [
+        ("input", f"{item.name}, sha256 {item.sha256[:12]}" + (", from its latents" if item.latents_sha256 else ""))
+        for item in record.inputs
+    ]
+    lines += [] if latents is None else [("latents", _latents_line(latents, record))]
     texts = (("prompt", record.prompt), ("negative", record.negative))
     lines += [(label, _value(text)) for label, text in texts if text]
     lines.append(("seed", str(record.seed)))
@@ -145,6 +166,14 @@ def provenance_lines(
         )
     # a record may come from anybody: no control characters of theirs on a terminal
     return [(label, "".join(c if c.isprintable() else " " for c in text)) for label, text in lines]
+
+
+def _latents_line(latents: "ClipLatents | str", record: "ProvenanceRecord") -> str:
+    if isinstance(latents, str):
+        return latents
+    size = f"{' x '.join(str(size) for size in latents.values.shape)}, {latents.values.nbytes / 1000:.1f} kB"
+    fits = latents.samples_sha256 == record.audio.samples_sha256
+    return f"{size}, autoencoder {latents.autoencoder_sha256[:12]}" + ("" if fits else ", not those of these samples")
 
 
 def _value(value: object) -> str:

@@ -37,7 +37,7 @@ def add_parser(subparsers: Any) -> None:
     group.add_argument("--hours", type=float, metavar="H", help="hours of music to make")
     group.add_argument("--seed", type=int, metavar="N", help="another seed is another collection (default: 0)")
     group.add_argument(
-        "--seconds", type=float, metavar="S", help=f"length of a clip (default: 10; {GAME_MUSIC}: about 20)"
+        "--seconds", type=float, metavar="S", help=f"length of a clip (default: 20; {GAME_MUSIC}: about that)"
     )
     group.add_argument("--soundfont", type=Path, metavar="FILE", help="default: those that are installed, in turn")
     group.add_argument("--jobs", type=int, metavar="N", help="clips rendered at a time (default: 1)")
@@ -92,7 +92,7 @@ def _render(args: argparse.Namespace) -> str:
         args.output,
         hours=args.hours,
         seed=0 if args.seed is None else args.seed,
-        seconds=10.0 if args.seconds is None else args.seconds,
+        seconds=20.0 if args.seconds is None else args.seconds,
         soundfont=args.soundfont,
         jobs=1 if args.jobs is None else args.jobs,
     )

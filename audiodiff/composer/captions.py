@@ -1,9 +1,9 @@
-"""A composed clip in words: the main caption, three others, and the columns of the metadata table."""
+"""A composed clip in words: the main caption, four others, and the columns of the metadata table."""
 
 import re
 from random import Random
 
-from audiodiff.composer.compose import Piece
+from audiodiff.composer.piece import Piece
 from audiodiff.composer.score import Instrument
 
 TEMPO_WORDS = ((60, "very slow"), (80, "slow"), (108, "moderate tempo"), (150, "fast"))
@@ -42,6 +42,19 @@ _SHORT = (
     "{genre}, {bpm} bpm",
     "{mood} {genre}",
 )
+_PLAIN = (
+    "something {mood} with {short}",
+    "{mood} music",
+    "something {tempo} and {mood}",
+    "some {mood} {genre}",
+)
+_FOR_A_SCENE = (
+    "music for {scene}",
+    "something {mood} for {scene}",
+    "{bare_scene}",
+    "{mood} {bare_scene} music",
+    "{genre} for {scene}, {short}",
+)
 
 
 def tempo_word(bpm: float) -> str:
@@ -74,23 +87,21 @@ def _short(rng: Random, piece: Piece) -> str:
     return _listed(names)
 
 
-def captions(piece: Piece, seed: int) -> tuple[str, str, str, str]:
-    """Return four captions: a full one, a list of tags, a sentence and a short one.
-
-    Args:
-        piece: the clip.
-        seed: of the collection; with the clip's index it chooses the wordings.
-    """
-    rng = Random(f"audiodiff rendered {seed} words {piece.index}")
+def captions(piece: Piece) -> tuple[str, str, str, str, str]:
+    """Return five captions: a full one, a list of tags, a sentence, a short one, and one in plain people's words."""
+    rng = Random(f"audiodiff rendered {piece.seed} words {piece.index}")
     style = piece.style
-    key = "" if style.keyless else piece.key.name
-    mode = "" if style.keyless or piece.key.mode not in ("major", "minor") else piece.key.mode
+    key = "" if style.keyless else ", then ".join(key.name for key in piece.keys)
+    mode = "" if style.keyless else piece.key.third
+    scene = rng.choice(style.scenes) if style.scenes else ""
 
     def fill(template: str) -> str:
         text = template.format(
             mood=piece.mood,
             # "dark ambient" is not called dark a second time
             genre=style.genre.removeprefix(f"{piece.mood} ") if "{mood}" in template else style.genre,
+            scene=scene,
+            bare_scene=re.sub(r"^(a|an|the) ", "", scene),
             players=_listed(players(piece)),
             short=_short(rng, piece),
             tempo=tempo_word(piece.score.bpm),
@@ -103,9 +114,9 @@ def captions(piece: Piece, seed: int) -> tuple[str, str, str, str]:
         )
         return re.sub(r"\ba (?=8|[aeiou](?!u))", "an ", text)
 
-    kinds = (_FULL, _TAGS, _SENTENCES, _SHORT)
-    full, tags, sentence, short = (fill(rng.choice(kind)) for kind in kinds)
-    return full, tags, sentence, short
+    kinds = (_FULL, _TAGS, _SENTENCES, _SHORT, _FOR_A_SCENE if scene else _PLAIN)
+    full, tags, sentence, short, plain = (fill(rng.choice(kind)) for kind in kinds)
+    return full, tags, sentence, short, plain
 
 
 COLUMNS = (
@@ -114,43 +125,61 @@ COLUMNS = (
     "text1",
     "text2",
     "text3",
+    "text4",
     "genre",
     "instrument",
     "mood",
     "tempo",
     "first_beat",
+    "time_signature",
+    "first_bar",
     "key",
+    "modulation",
+    "chords",
+    "intensity",
     "license",
     "source",
     "split",
     "tempo_source",
     "label_source",
 )
-"""Columns of `metadata.csv`."""
+"""Columns of `metadata.csv`.
+
+`first_beat` and `first_bar` are times (s) of the first beat and bar line. `key` is that in which the clip begins,
+`modulation` the one that it changes to and when (s), such as "D major at 9.600"; percussion has neither. `chords` names
+those of the bars from `first_bar` on, one word a bar ("Am F,G C"): a comma divides a bar evenly. It is empty where
+nobody plays chords. `intensity` (0 to 1) says how hard and how busily the clip is played.
+"""
 
 
-def metadata_row(piece: Piece, seed: int, file_name: str, soundfont: str) -> dict[str, str]:
+def metadata_row(piece: Piece, file_name: str, soundfont: str) -> dict[str, str]:
     """Return the clip's row of `metadata.csv`.
 
     Args:
         piece: the clip.
-        seed: of the collection.
         file_name: of the clip, relative to the table.
         soundfont: name of the soundfont that played it.
     """
-    text, text1, text2, text3 = captions(piece, seed)
+    text, text1, text2, text3, text4 = captions(piece)
+    change = piece.change_seconds
     return {
         "file_name": file_name,
         "text": text,
         "text1": text1,
         "text2": text2,
         "text3": text3,
+        "text4": text4,
         "genre": piece.style.genre,
         "instrument": "; ".join(players(piece)),
         "mood": piece.mood,
         "tempo": f"{piece.score.bpm:.1f}",
         "first_beat": f"{piece.first_beat:.3f}",
+        "time_signature": piece.style.time_signature,
+        "first_bar": f"{piece.first_bar:.3f}",
         "key": "" if piece.style.keyless else piece.key.name,
+        "modulation": "" if change is None else f"{piece.keys[-1].name} at {change:.3f}",
+        "chords": " ".join(",".join(bar) for bar in piece.chords),
+        "intensity": f"{piece.intensity:.2f}",
         "license": "CC0-1.0",
         "source": f"procedurally composed; rendered with {soundfont}",
         "split": piece.split,

@@ -1,96 +1,67 @@
 """Clip number `index` of seed `seed`: its score and its labels, a pure function of the two."""
 
 import math
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import replace
 from random import Random
+from typing import TypeVar
 
+from audiodiff.composer.deck import style_and_key
 from audiodiff.composer.instruments import INSTRUMENTS
 from audiodiff.composer.moods import MOODS
+from audiodiff.composer.perform import controls, perform, place
+from audiodiff.composer.piece import Piece
 from audiodiff.composer.plan import HarmonicPlan, Span
-from audiodiff.composer.score import BEATS_OF_MINUTE_US, Control, Instrument, Note, Part, Score
-from audiodiff.composer.styles import STYLES
-from audiodiff.composer.styles.base import Layer, Style
+from audiodiff.composer.score import BEATS_OF_MINUTE_US, Instrument, Note, Part, Score
+from audiodiff.composer.styles.base import Style
 from audiodiff.composer.textures import TEXTURES
-from audiodiff.composer.theory import TONICS, Chord, Key, diatonic, dominant, nearest, progression
+from audiodiff.composer.theory import Chord, Key, diatonic, dominant, nearest, progression
 
-RECIPE = 1
+T = TypeVar("T", Note, Span)
+
+RECIPE = 2
 """Number of the rules of composition: the same recipe, seed and index give the same score."""
 
 # Silence for echoes after the clip's end in the score (s).
 _TAIL = 0.5
 
+_ENDING = 0.3
+"""Share of the clips that end with the piece."""
 
-@dataclass(frozen=True)
-class Piece:
-    """A composed clip.
+_MODULATING = 0.12
+_LEAST_IN_A_KEY = 7.0
+"""Share of the clips that change the key, of those in which either key lasts so long (s)."""
 
-    Attributes:
-        index: number of the clip.
-        style: its style.
-        mood: its mood word.
-        key: its key; meaningless when the style is keyless.
-        score: the notes.
-        offset: where the clip begins in the score (s).
-        seconds: length of the clip (s).
-        split: "train", "valid" or "test".
-    """
+_STEPS_UP = (1, 2, 2, 3, 5)
+"""Semitones from a key to the next one."""
 
-    index: int
-    style: Style
-    mood: str
-    key: Key
-    score: Score
-    offset: float
-    seconds: float
-    split: str
-
-    @property
-    def name(self) -> str:
-        """Stem of the clip's file."""
-        return f"{self.style.name}_{self.index:06d}"
-
-    @property
-    def first_beat(self) -> float:
-        """Time of the first beat in the clip (s); the others follow at the score's tempo."""
-        return -self.offset % (60.0 / self.score.bpm)
-
-    @property
-    def instruments(self) -> tuple[Instrument, ...]:
-        """The instruments that sound, each once, in order of the layers."""
-        return tuple({part.instrument.name: part.instrument for part in self.score.parts}.values())
-
-
-def split_of(index: int) -> str:
-    """Return the split of a clip: of forty, one is for validation and one for tests."""
-    return {0: "valid", 20: "test"}.get(index % 40, "train")
-
-
-@cache
-def _deck(seed: int, number: int) -> tuple[Style, ...]:
-    """Return the styles of one deck, each as often as its weight, shuffled."""
-    cards = [style for style in STYLES for _ in range(style.weight)]
-    Random(f"audiodiff rendered {seed} deck {number}").shuffle(cards)
-    return tuple(cards)
-
-
-def style_of(seed: int, index: int) -> Style:
-    """Return the style of a clip; every deck of clips holds each style as often as its weight."""
-    size = sum(style.weight for style in STYLES)
-    return _deck(seed, index // size)[index % size]
+_ATTEMPTS = 48
+_CLEAR = 0.06
+"""Other notes are tried, so often, until the key fits so much better than any other in all windows of the clip."""
 
 
 def compose(seed: int, index: int, seconds: float = 10.0) -> Piece:
-    """Compose one clip.
+    """Compose one clip: of several attempts the first whose key is clear, or the clearest.
 
     Args:
         seed: of the collection.
         index: of the clip in it.
         seconds: length of the clip (s).
     """
-    rng = Random(f"audiodiff rendered {seed} clip {index}")
-    style = style_of(seed, index)
-    key = Key(rng.randrange(len(TONICS)), rng.choice(style.modes))
+    style, _ = style_and_key(seed, index)
+    best, clearest = None, -math.inf
+    for attempt in range(_ATTEMPTS):
+        piece = _attempt(Random(f"audiodiff rendered {seed} clip {index} attempt {attempt}"), seed, index, seconds)
+        clarity = 1.0 if style.keyless else piece.key_clarity()
+        if clarity > clearest:
+            best, clearest = piece, clarity
+        if clearest >= _CLEAR:
+            break
+    assert best is not None
+    return best
+
+
+def _attempt(rng: Random, seed: int, index: int, seconds: float) -> Piece:
+    style, key = style_and_key(seed, index)
     mood = rng.choice(style.minor_moods if key.is_minor and style.minor_moods else style.moods)
     energy = MOODS[mood]
     low, high = style.tempo
@@ -105,27 +76,55 @@ def compose(seed: int, index: int, seconds: float = 10.0) -> Piece:
     offset = lead_bars * bar_seconds
     if lead_bars and rng.random() < 0.5:
         offset -= rng.random() * beat_seconds
-    ends = rng.random() < 0.18
+    ends = rng.random() < _ENDING
     n_bars = math.ceil((offset + seconds + _TAIL) / bar_seconds)
     final_bar = math.floor((offset + seconds - 2.2) / bar_seconds)
     ends = ends and final_bar > lead_bars + 1
-    plan = _plan(rng, style, key, us_per_beat, n_bars, energy, final_bar if ends else None)
+
+    keys, change = [key], (offset + seconds + _TAIL) / beat_seconds
+    middle = round((offset + seconds / 2) / bar_seconds)
+    sides = (middle * bar_seconds - offset, offset + seconds - middle * bar_seconds)
+    if rng.random() < _MODULATING and min(sides) >= _LEAST_IN_A_KEY and not style.blues and not style.keyless:
+        keys.append(Key((key.tonic + rng.choice(_STEPS_UP)) % 12, key.mode))
+        change = float(middle * style.beats_per_bar)
+    # The same music in both keys: each plan and each player begins with the same random state.
+    state = rng.getstate()
+    plans = []
+    for one in keys:
+        rng.setstate(state)
+        plans.append(_plan(rng, style, one, us_per_beat, n_bars, energy, final_bar if ends else None))
 
     parts: list[Part] = []
     drawn: list[str] = []
+    places: dict[str, int] = {}
     for layer in style.layers:
         choice = rng.choice(layer.sounds)
         drawn.append(drawn[int(choice)] if choice.isdigit() else choice)
         instrument = INSTRUMENTS[drawn[-1]]
-        notes = TEXTURES[layer.texture](rng, plan, instrument, rng.choice(layer.figures))
+        figure = rng.choice(layer.figures)
+        state = rng.getstate()
+        takes = []
+        for plan in plans:
+            rng.setstate(state)
+            takes.append(TEXTURES[layer.texture](rng, plan, instrument, figure))
+        notes = _joined(takes, change)
         if ends:
-            notes = _finish(plan, notes, instrument, float(final_bar * style.beats_per_bar))
-        played = _perform(rng, style, layer, plan, instrument, notes, energy)
-        controls = _controls(rng, style, plan, instrument)
-        parts.append(Part(instrument, played, controls, pan=layer.pan))
+            notes = _finish(plans[-1], notes, instrument, float(final_bar * style.beats_per_bar))
+        played = perform(rng, style, layer, plans[0], instrument, notes, energy)
+        pan = places.setdefault(drawn[-1], place(rng, layer, style))
+        parts.append(Part(instrument, played, controls(rng, style, plans[0], instrument), pan=pan))
+    harmony = _joined([list(plan.spans) for plan in plans], change)
     beats = (offset + seconds + _TAIL) / beat_seconds
     score = Score(us_per_beat, style.beats_per_bar, beats, tuple(parts))
-    return Piece(index, style, mood, key, score, offset, seconds, split_of(index))
+    return Piece(seed, index, style, mood, tuple(keys), change, tuple(harmony), score, offset, seconds)
+
+
+def _joined(takes: list[list[T]], change: float) -> list[T]:
+    """Go over from the first take to the last at a beat; what sounds there is cut."""
+    if len(takes) == 1:
+        return takes[0]
+    before = [replace(e, length=min(e.length, change - e.start)) for e in takes[0] if e.start < change - 1e-6]
+    return before + [event for event in takes[-1] if event.start >= change - 1e-6]
 
 
 def _plan(
@@ -171,53 +170,3 @@ def _finish(plan: HarmonicPlan, notes: list[Note], instrument: Instrument, final
         if n.start >= last - 0.15
     }
     return [*kept, *(Note(final, hold, pitch, 88) for pitch in sorted(pitches))]
-
-
-def _swung(beat: float, share: float) -> float:
-    """Move the second half of a beat to `share` of it, and all between in proportion."""
-    whole, part = divmod(beat, 1.0)
-    return whole + (part * 2 * share if part < 0.5 else share + (part - 0.5) * 2 * (1 - share))
-
-
-def _perform(
-    rng: Random,
-    style: Style,
-    layer: Layer,
-    plan: HarmonicPlan,
-    instrument: Instrument,
-    notes: list[Note],
-    energy: float,
-) -> tuple[Note, ...]:
-    """Turn the written notes into played ones: swing, small deviations of time and strength, phrasing."""
-    beat_seconds = 60.0 / plan.bpm
-    lag = rng.gauss(0.0, style.loose / 2)  # a player is a little early or late all through
-    played = []
-    for note in notes:
-        start, end = note.start, note.start + note.length
-        if style.swing != 0.5:
-            start, end = _swung(start, style.swing), _swung(end, style.swing)
-        shift = (lag + rng.gauss(0.0, style.loose)) / beat_seconds
-        shift = max(-0.04, min(0.04, shift))
-        # Phrases of four bars rise to the third and fall.
-        arch = 4.0 * math.sin(math.pi * ((note.start / plan.beats_per_bar) % 4) / 4)
-        velocity = note.velocity + layer.level + instrument.gain + 10.0 * energy + arch + rng.gauss(0.0, 3.0)
-        velocity = max(18, min(127, round(velocity)))
-        played.append(Note(max(0.0, start + shift), max(0.05, end - start), note.pitch, velocity))
-    return tuple(played)
-
-
-def _controls(rng: Random, style: Style, plan: HarmonicPlan, instrument: Instrument) -> tuple[Control, ...]:
-    """Pedal through each chord, and swells of whoever can swell."""
-    controls = []
-    if style.pedal and not instrument.sustained and not instrument.drums:
-        for span in plan.spans:
-            controls.append(Control(span.start, 64, 0))
-            controls.append(Control(span.start + 0.08, 64, 127))
-    if instrument.sustained:
-        period = rng.choice((2, 4)) * plan.beats_per_bar
-        depth = rng.uniform(8, 24)
-        for step in range(math.ceil(plan.beats * 2)):
-            beat = step / 2
-            swell = math.sin(math.pi * (beat % period) / period)
-            controls.append(Control(beat, 11, round(127 - depth + depth * swell)))
-    return tuple(controls)

@@ -137,6 +137,10 @@ def melody(rng: Random, plan: HarmonicPlan, instrument: Instrument, figure: str)
             last = number == len(rhythm) - 1
             if strong or length >= 1 or last or name == "fanfare":
                 index = snap(chord, rungs, index)
+            if last and place == 3 and plan.key.tonic in chord.pitch_classes:
+                # A phrase comes home.
+                homes = (rung for rung, pitch in enumerate(rungs) if pitch % 12 == plan.key.tonic)
+                index = min(homes, key=lambda home: abs(home - index))
             if index == before and number and length < 0.5 and rng.random() < 0.5:
                 index = max(0, min(len(rungs) - 1, index + rng.choice((-1, 1))))
             before = index

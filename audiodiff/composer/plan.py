@@ -1,5 +1,6 @@
 """The harmonic plan that all players of a clip share, and the rhythm strings they play by."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,16 @@ class Span:
     start: float
     length: float
     chord: Chord
+
+
+def span_at(spans: tuple[Span, ...], beat: float) -> int:
+    """Return the index of the chord that sounds at a beat."""
+    return max(0, bisect_right(spans, beat + 1e-6, key=lambda span: span.start) - 1)
+
+
+def chord_at(spans: tuple[Span, ...], beat: float) -> Chord:
+    """Return the chord that sounds at a beat."""
+    return spans[span_at(spans, beat)].chord
 
 
 @dataclass(frozen=True)
@@ -57,15 +68,11 @@ class HarmonicPlan:
 
     def span_at(self, beat: float) -> int:
         """Return the index of the chord that sounds at a beat."""
-        found = 0
-        for index, span in enumerate(self.spans):
-            if span.start <= beat + 1e-6:
-                found = index
-        return found
+        return span_at(self.spans, beat)
 
     def chord_at(self, beat: float) -> Chord:
         """Return the chord that sounds at a beat."""
-        return self.spans[self.span_at(beat)].chord
+        return chord_at(self.spans, beat)
 
 
 @dataclass(frozen=True)

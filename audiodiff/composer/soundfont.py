@@ -13,9 +13,16 @@ from audiodiff.errors import AudiodiffError
 
 PLACES = (Path("/usr/share/sounds/sf2"), Path("/usr/share/sounds/sf3"), Path("/usr/share/soundfonts"))
 VARIABLE = "AUDIODIFF_SOUNDFONT"
-INSTALL = "apt-get install fluidsynth fluid-soundfont-gm musescore-general-soundfont-small"
+INSTALL = "apt-get install fluidsynth fluid-soundfont-gm musescore-general-soundfont-lossless"
 
-_LICENCES = {"FluidR3_GM": "FluidR3_GM (MIT)", "MuseScore_General_Lite": "MuseScore_General (MIT)"}
+_LICENCES = {
+    "FluidR3_GM": "FluidR3_GM (MIT)",
+    "MuseScore_General": "MuseScore_General (MIT)",
+    "MuseScore_General_Full": "MuseScore_General (MIT)",
+    "MuseScore_General_Lite": "MuseScore_General (MIT)",
+}
+_COPYLEFT = ("TimGM6mb",)
+"""Under the GPL, which would reach the recordings: these are played only when they are named."""
 
 # name[20], start, end, loop start, loop end, rate, pitch, correction, link, type (SoundFont 2.01, section 7.10)
 _SAMPLE_HEADER = struct.Struct("<20s5IBbHH")
@@ -26,6 +33,8 @@ _GAP = bytes(2 * 46)
 
 def find_soundfonts(chosen: Path | None = None) -> list[Path]:
     """Return the soundfonts to play with, in a fixed order.
+
+    Those with compressed samples, which end in a wall at their codec's cut-off, are left out where there are others.
 
     Args:
         chosen: one file; None for $AUDIODIFF_SOUNDFONT, or else what is in the usual places.
@@ -40,12 +49,14 @@ def find_soundfonts(chosen: Path | None = None) -> list[Path]:
         return [named]
     # Links such as default-GM.sf2 are other names of the same files.
     files = {path.resolve() for place in PLACES for path in place.glob("*.sf[23]") if is_soundfont(path)}
+    files = {path for path in files if path.stem not in _COPYLEFT}
     if not files:
         raise AudiodiffError(
             f"There is no soundfont (.sf2 or .sf3) in {' or '.join(map(str, PLACES))}; "
             f"install one ({INSTALL}) or name one with --soundfont."
         )
-    return sorted(files, key=lambda path: path.name)
+    lossless = {path for path in files if path.suffix.lower() == ".sf2"}
+    return sorted(lossless or files, key=lambda path: path.name)
 
 
 def is_soundfont(path: Path) -> bool:

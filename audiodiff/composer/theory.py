@@ -13,6 +13,22 @@ MODES = {
 }
 """Semitones above the tonic."""
 
+KEY_PROFILES = {
+    "major": (1.5, 0.0, 1.0, 0.0, 1.2, 1.0, 0.0, 1.3, 0.0, 1.0, 0.0, 1.0),
+    "minor": (1.5, 0.0, 1.0, 1.2, 0.0, 1.0, 0.0, 1.3, 1.0, 0.0, 0.6, 0.6),
+}
+"""Weight of each pitch class above the tonic: the scale's notes 1, its triad more, both sevenths of minor less."""
+
+_QUALITIES = {
+    (0, 4, 7): "",
+    (0, 3, 7): "m",
+    (0, 3, 6): "dim",
+    (0, 4, 7, 10): "7",
+    (0, 4, 7, 11): "maj7",
+    (0, 3, 7, 10): "m7",
+    (0, 3, 6, 10): "m7b5",
+}
+
 COLOURS = {
     "scale": (0, 1, 2, 3, 4, 5, 6),
     "pentatonic": (0, 1, 2, 4, 5),
@@ -31,8 +47,13 @@ class Key:
 
     @property
     def name(self) -> str:
-        """Such as "Eb minor"."""
-        return f"{TONICS[self.tonic]} {self.mode}"
+        """One of the 24 keys, such as "Eb minor"; dorian counts as minor and mixolydian as major."""
+        return f"{TONICS[self.tonic]} {self.third}"
+
+    @property
+    def third(self) -> str:
+        """Either "major" or "minor"."""
+        return "minor" if self.is_minor else "major"
 
     @property
     def is_minor(self) -> bool:
@@ -68,6 +89,11 @@ class Chord:
     def root(self) -> int:
         """Pitch class of the root."""
         return self.pitch_classes[0]
+
+    @property
+    def name(self) -> str:
+        """In the usual letters, such as "F#m7"."""
+        return TONICS[self.root] + _QUALITIES[tuple((p - self.root) % 12 for p in self.pitch_classes)]
 
     def adjust(self, pitch: int) -> int:
         """Return a pitch of the scale as it sounds over this chord."""
@@ -113,8 +139,8 @@ LOOPS: dict[str, tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]
         ((1, 1, 1, 4), (1, 4, 1, 4), (1, 7, 1, 7), (1, 1, 7, 4)),
     ),
     "rock": (
-        ((1, 4, 5, 4), (1, 5, 6, 4), (1, 1, 4, 5), (6, 4, 1, 5)),
-        ((1, 6, 7, 1), (1, 7, 6, 7), (1, 3, 7, 6), (1, 1, 6, 7), (1, 4, 6, 7)),
+        ((1, 4, 5, 4), (1, 5, 6, 4), (1, 1, 4, 5), (6, 4, 1, 5), (1, 4, 1, 5)),
+        ((1, 6, 7, 1), (1, 1, 4, 7), (1, 7, 6, 7), (1, 3, 7, 6), (1, 1, 6, 7), (1, 4, 6, 7)),
     ),
     "epic": (
         ((1, 5, 6, 4), (6, 4, 1, 5), (1, 3, 4, 5)),
@@ -122,6 +148,10 @@ LOOPS: dict[str, tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]
     ),
     "andalusian": (((1, 4, 5, 1),), ((1, 7, 6, 5), (1, 7, 6, 5), (6, 7, 1, 5), (4, 1, 6, 5))),
     "drone": (((1, 1, 1, 1),), ((1, 1, 1, 1),)),
+    "cadence": (
+        ((1, 4, 5, 1), (1, 5, 1, 4), (1, 6, 5, 1), (1, 4, 1, 5), (1, 2, 5, 1), (1, 5, 6, 1)),
+        ((1, 4, 5, 1), (1, 5, 1, 4), (1, 6, 5, 1), (1, 4, 1, 5), (1, 7, 5, 1), (1, 6, 4, 1)),
+    ),
     "ragtime": (((1, 1, 5, 5), (1, 6, 2, 5), (1, 4, 1, 5), (2, 5, 1, 1)), ((1, 4, 5, 1), (1, 1, 5, 1))),
     "fanfare": (((1, 4, 1, 5), (1, 5, 1, 4), (1, 6, 4, 5)), ((1, 6, 7, 1), (1, 4, 5, 1))),
 }

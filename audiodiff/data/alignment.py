@@ -18,11 +18,16 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.text.utterance import Utterance
 
 __all__ = [
+    "ADAPTATIONS",
+    "LEAST_FIT",
+    "USUAL_FIT",
     "Alignment",
     "Round",
     "Transcript",
     "align",
+    "check_length",
     "fit_threshold",
+    "misfits",
     "train_aligner",
     "transcript",
     "usual_pronunciations",
@@ -45,6 +50,18 @@ _FIRST_ROUNDS = 3
 
 _LAST_ROUNDS = 4
 """Rounds without the slopes of the cepstrum: these help to find a phoneme, but reach over its borders and blur them."""
+
+
+ADAPTATIONS = 2
+"""How often a clip is aligned again that the phoneme model was not trained on."""
+
+LEAST_FIT, USUAL_FIT = -4.0, -2.2
+"""`Alignment.fit` (nats a frame) of such a clip below which a text is not what is said, and above which all is as it
+should be.
+
+Of 40 unseen sentences of the speaker of `kathleen` the worst has -1.5, and the best of 120 wrong texts -4.0; of 40
+telephone prompts by another speaker 85 % are above the first value, and 99 % of wrong texts below it.
+"""
 
 
 @dataclass(frozen=True)
@@ -185,8 +202,9 @@ def _viterbi(scores: Floats, graph: _Graph, beam: float = _BEAM) -> tuple[Ints, 
         back.append((low, choice.astype(np.int16)))
         best[:low] = best[high:] = -np.inf
         best[low:high] = candidates[np.arange(high - low), choice] + scores[frame, graph.states[low:high]]
-    last = int(np.argmax(np.where(graph.ends, best[:n_nodes], -np.inf)))
-    total = float(best[last])
+    at_end = np.where(graph.ends, best[:n_nodes], -np.inf)
+    last = int(np.argmax(at_end))
+    total = float(at_end[last])
     if not np.isfinite(total):  # no path that was kept reaches the end, as with a text that hardly fits in
         return _viterbi(scores, graph, np.inf)
     path = np.empty(count, np.int64)
@@ -215,8 +233,12 @@ def _aligned(text: Transcript, graph: _Graph, path: Ints, total: float, ceiling:
     return Alignment(tuple(symbols), np.array(durations), tuple(chosen), total / count, (total - ceiling) / count)
 
 
-def _check_length(name: str, log_mel: npt.NDArray[np.float32], text: Transcript) -> None:
-    """Refuse a clip that has not two frames for each phoneme."""
+def check_length(name: str, log_mel: npt.NDArray[np.float32], text: Transcript) -> None:
+    """Refuse a clip that has not two frames for each phoneme.
+
+    Raises:
+        AudiodiffError: so; `name` is what the message calls it.
+    """
     least = 2 * sum(min(map(len, choices)) for choices in text.choices)
     if log_mel.shape[1] < least:
         raise AudiodiffError(
@@ -238,7 +260,7 @@ def align(model: PhoneModel, log_mel: npt.NDArray[np.float32], text: Transcript,
     Raises:
         AudiodiffError: the clip is too short for the text.
     """
-    _check_length("the recording", log_mel, text)
+    check_length("the recording", log_mel, text)
     clip = features(log_mel)
     found, states = _align(model.scores(clip), text, usual_only=False)
     for _ in range(adaptations):
@@ -288,7 +310,7 @@ def train_aligner(
     if not log_mels or len(log_mels) != len(texts):
         raise AudiodiffError(f"{len(log_mels)} clips and {len(texts)} texts were given; expected one text a clip.")
     for number, (log_mel, text) in enumerate(zip(log_mels, texts, strict=True)):
-        _check_length(f"clip {number}", log_mel, text)
+        check_length(f"clip {number}", log_mel, text)
     clips = [features(log_mel, slopes=True) for log_mel in log_mels]
     labels = [_flat(clip, log_mel, text) for clip, log_mel, text in zip(clips, log_mels, texts, strict=True)]
     for number in range(rounds):
@@ -339,3 +361,18 @@ def fit_threshold(fits: Sequence[float]) -> float:
     """
     middle = float(np.median(fits))
     return middle - 8.0 * float(np.median(np.abs(np.asarray(fits) - middle)))
+
+
+def misfits(found: Sequence[Alignment], least: float | None = None) -> dict[int, str]:
+    """Which clips of a corpus have a text that is not what is said in them, by number, with the reason.
+
+    Args:
+        found: alignments of the corpus.
+        least: `Alignment.fit` below which a clip is suspect; None for `fit_threshold`.
+    """
+    least = fit_threshold([one.fit for one in found]) if least is None else least
+    return {
+        number: f"its text does not fit its sound (fit {one.fit:.1f}, expected {least:.1f} or more)"
+        for number, one in enumerate(found)
+        if one.fit < least
+    }

@@ -2,9 +2,10 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from audiodiff.data.items import SILENCE_PEAK, AudioItem, duration, progress_bar
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import read_blocks
 from audiodiff.signal.truncation import find_truncation
+
+if TYPE_CHECKING:
+    from audiodiff.data.text_fit import TextFits
 
 # Three samples in a row at full scale are clipping, a single one may be the true peak.
 _CLIPPED_RUN = 3
@@ -32,6 +36,8 @@ class CorpusReport:
         splits: per split, clips and seconds.
         speakers: number of different speakers named.
         unreadable: path and reason.
+        misfits: path and reason of clips whose text is not what is said in them.
+        texts: sentences about texts that were not compared with what is said.
         cut_off: readable, but shorter than the header promises, or without an end; path and what is there.
         silent: readable, but the mean of its channels is never above -60 dB of full scale.
         clipped: path and number of samples in stretches of 3 or more at full scale.
@@ -58,6 +64,8 @@ class CorpusReport:
     crop_seconds: float
     notes: tuple[str, ...] = ()
     cut_off: tuple[tuple[Path, str], ...] = ()
+    misfits: tuple[tuple[Path, str], ...] = ()
+    texts: tuple[str, ...] = ()
 
     @property
     def has_problems(self) -> bool:
@@ -69,6 +77,7 @@ class CorpusReport:
             self.clipped,
             self.too_short,
             self.duplicates,
+            self.misfits,
             self.notes,
         )
         return any(found)
@@ -95,9 +104,11 @@ class CorpusReport:
             "the same clip in different splits",
             [" = ".join(str(path) for path in group) for group in self.across_splits],
         )
+        lines += _section("with a text that is not said in them", [f"{path}: {why}" for path, why in self.misfits])
         lines += [f"left out: {note}" for note in self.notes]
+        lines += [f"note: {note}" for note in self.texts]
         if not self.has_problems:
-            lines.append("no problems found")
+            lines.append(f"no {'other ' if self.texts else ''}problems found")
         return "\n".join(lines)
 
 
@@ -144,13 +155,20 @@ def _measure(path: Path) -> _Measured:
     return _Measured(count / info.sample_rate, info.sample_rate, info.channels, peak, clipped, digest.hexdigest())
 
 
-def check_corpus(items: Sequence[AudioItem], *, crop_seconds: float = 0.0, notes: Sequence[str] = ()) -> CorpusReport:
+def check_corpus(
+    items: Sequence[AudioItem],
+    *,
+    crop_seconds: float = 0.0,
+    notes: Sequence[str] = (),
+    compare: "Callable[[Sequence[AudioItem]], TextFits] | None" = None,
+) -> CorpusReport:
     """Decode every clip and report what may spoil a training run; nothing is fatal while a clip is left.
 
     Args:
         items: the clips.
         crop_seconds: duration of a training crop (s); shorter clips are named. 0 to skip this.
         notes: of the listing; they go into the report.
+        compare: tells how the texts of readable clips fit their sound; None to skip this.
 
     Raises:
         AudiodiffError: the list is empty, or not one clip can be used.
@@ -159,6 +177,7 @@ def check_corpus(items: Sequence[AudioItem], *, crop_seconds: float = 0.0, notes
         raise AudiodiffError("There are no clips to check; the list is empty.")
     unreadable: list[tuple[Path, str]] = []
     silent: list[Path] = []
+    sounding: list[AudioItem] = []
     cut_off: list[tuple[Path, str]] = []
     clipped: list[tuple[Path, int]] = []
     too_short: list[tuple[Path, float]] = []
@@ -184,6 +203,8 @@ def check_corpus(items: Sequence[AudioItem], *, crop_seconds: float = 0.0, notes
         same.setdefault(measured.digest, []).append(item)
         if measured.peak < SILENCE_PEAK:
             silent.append(item.path)
+        else:
+            sounding.append(item)
         if measured.clipped:
             clipped.append((item.path, measured.clipped))
         if measured.seconds < crop_seconds:
@@ -192,6 +213,7 @@ def check_corpus(items: Sequence[AudioItem], *, crop_seconds: float = 0.0, notes
     if usable == 0:
         reason = unreadable[0][1] if unreadable else f"{silent[0]} and the others are silent"
         raise AudiodiffError(f"None of the {len(items)} clips can be used: {reason}")
+    fits = compare(sounding) if compare else None
     groups = [group for group in same.values() if len(group) > 1]
     return CorpusReport(
         n_items=len(items),
@@ -212,4 +234,6 @@ def check_corpus(items: Sequence[AudioItem], *, crop_seconds: float = 0.0, notes
         crop_seconds=crop_seconds,
         notes=tuple(notes),
         cut_off=tuple(cut_off),
+        misfits=fits.misfits if fits else (),
+        texts=fits.notes if fits else (),
     )

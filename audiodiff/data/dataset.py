@@ -66,7 +66,12 @@ def _cache_key(items: Sequence[AudioItem], sample_rate: int) -> str:
     return digest.hexdigest()[:32]
 
 
-def _decoded(path: Path, source_rate: int, sample_rate: int) -> Iterator[npt.NDArray[np.float32]]:
+def decode_mono(path: Path, source_rate: int, sample_rate: int) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield the mean of a file's channels at another rate, block by block `[n]`.
+
+    Raises:
+        AudiodiffError: it cannot be read.
+    """
     mono = (torch.from_numpy(block.mean(axis=0, keepdims=True, dtype=np.float32)) for block in read_blocks(path))
     for block in resample_stream(mono, source_rate, sample_rate):
         yield block[0].numpy()
@@ -87,9 +92,9 @@ def _build(items: Sequence[AudioItem], sample_rate: int, folder: Path, progress:
                 source = info.sample_rate
                 held: list[npt.NDArray[np.float32]] | None = None
                 if info.n_samples * max(1.0, sample_rate / source) <= _HELD_SAMPLES:
-                    held = list(_decoded(item.path, source, sample_rate))
+                    held = list(decode_mono(item.path, source, sample_rate))
                 peak, energy, count = 0.0, 0.0, 0
-                for block in held if held is not None else _decoded(item.path, source, sample_rate):
+                for block in held if held is not None else decode_mono(item.path, source, sample_rate):
                     peak = max(peak, float(np.abs(block).max()))
                     energy += float(np.square(block, dtype=np.float64).sum())
                     count += block.size
@@ -98,7 +103,7 @@ def _build(items: Sequence[AudioItem], sample_rate: int, folder: Path, progress:
                 entries.append(None)
                 continue
             scale = 32767.0 / peak if peak > 0 else 0.0
-            for block in held if held is not None else _decoded(item.path, source, sample_rate):
+            for block in held if held is not None else decode_mono(item.path, source, sample_rate):
                 np.rint(block * scale).astype("<i2").tofile(file)
             entries.append(
                 {

@@ -1,4 +1,4 @@
-"""A composed clip played by FluidSynth, levelled, cut and written."""
+"""A composed clip played by FluidSynth, mixed, cut, levelled and written."""
 
 import shutil
 import subprocess
@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from audiodiff.composer.compose import Piece
 from audiodiff.composer.midi import midi_bytes
+from audiodiff.composer.piece import Piece
 from audiodiff.composer.soundfont import INSTALL
+from audiodiff.data.mix import draw_mix, mix
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import read_mono, write_audio
+from audiodiff.signal.audio_io import read_audio, write_audio
 
 SAMPLE_RATE = 44100
 LEVEL_DB = -20.0
@@ -20,7 +21,7 @@ LEVEL_DB = -20.0
 
 _MOST_PEAK = 0.95
 _FADE_SECONDS = 0.01
-_PATIENCE_SECONDS = 120
+_PATIENCE_SECONDS = 600
 
 
 def find_synthesiser() -> str:
@@ -36,7 +37,7 @@ def find_synthesiser() -> str:
 
 
 def play(piece: Piece, soundfont: Path, synthesiser: str) -> npt.NDArray[np.float32]:
-    """Play a clip: mono `[n_samples]` at `SAMPLE_RATE`, levelled to `LEVEL_DB`.
+    """Play a clip: stereo `[2, n_samples]` at `SAMPLE_RATE`, levelled to `LEVEL_DB`.
 
     Raises:
         AudiodiffError: FluidSynth failed, or what it played is silence.
@@ -45,8 +46,9 @@ def play(piece: Piece, soundfont: Path, synthesiser: str) -> npt.NDArray[np.floa
         score, sound = Path(folder, "clip.mid"), Path(folder, "clip.wav")
         score.write_bytes(midi_bytes(piece.score))
         # Float samples, so that nothing clips before the level is known; only the samples in use are loaded.
-        settings = ["synth.dynamic-sample-loading=1", "synth.cpu-cores=1", f"synth.reverb.room-size={_room(piece)}"]
+        settings = ["synth.dynamic-sample-loading=1", "synth.cpu-cores=1"]
         command = [synthesiser, "-q", "-n", "-i", "-r", str(SAMPLE_RATE), "-g", "0.4", "-T", "wav", "-O", "float"]
+        command += ["-R", "0", "-C", "0"]  # no reverb and no chorus: the mix has its own
         command += [part for setting in settings for part in ("-o", setting)]
         command += ["-F", str(sound), str(soundfont), str(score)]
         try:
@@ -65,29 +67,25 @@ def play(piece: Piece, soundfont: Path, synthesiser: str) -> npt.NDArray[np.floa
                 f"fluidsynth failed on clip {piece.name} with {soundfont.name} ({reason[:200]}); "
                 "choose another soundfont, or install fluidsynth again."
             )
-        waveform = read_mono(sound).waveform[0]
-    return _levelled(_cut(waveform, piece), piece.name)
-
-
-def _room(piece: Piece) -> float:
-    """Return the size of the reverberating room (0 to 1): another for every clip, a pure function of it."""
-    return round(0.2 + 0.55 * ((piece.index * 0.618034) % 1.0), 3)
+        waveform = np.broadcast_to(dry := read_audio(sound).waveform, (2, dry.shape[1]))
+    waveform = _levelled(waveform, piece.name)
+    return _levelled(_cut(mix(waveform, SAMPLE_RATE, draw_mix(piece)), piece), piece.name)
 
 
 def _cut(waveform: npt.NDArray[np.float32], piece: Piece) -> npt.NDArray[np.float32]:
     start = round(piece.offset * SAMPLE_RATE)
     count = round(piece.seconds * SAMPLE_RATE)
-    clip = waveform[start : start + count]
-    clip = np.pad(clip, (0, count - len(clip)))
+    clip = waveform[:, start : start + count]
+    clip = np.pad(clip, ((0, 0), (0, count - clip.shape[1])))
     fade = np.linspace(0.0, 1.0, min(round(_FADE_SECONDS * SAMPLE_RATE), count), dtype=np.float32)
-    clip[-len(fade) :] *= fade[::-1]
+    clip[:, -len(fade) :] *= fade[::-1]
     if start:
-        clip[: len(fade)] *= fade
+        clip[:, : len(fade)] *= fade
     return clip
 
 
 def _levelled(clip: npt.NDArray[np.float32], name: str) -> npt.NDArray[np.float32]:
-    clip = clip - clip.mean(dtype=np.float64).astype(np.float32)
+    clip = clip - clip.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
     rms = float(np.sqrt(np.mean(np.square(clip, dtype=np.float64))))
     if rms < 1e-5:
         raise AudiodiffError(f"Clip {name} came out silent; the soundfont may lack an instrument, choose another one.")

@@ -19,6 +19,8 @@ TABLE_NAME = "metadata.csv"
 SETTINGS_NAME = "rendered.json"
 
 _SECONDS = (2.0, 600.0)
+_SAVE_EVERY = 50
+"""Clips after which the table is written, so that what there is can be used."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def make_rendered(
     *,
     hours: float,
     seed: int = 0,
-    seconds: float = 10.0,
+    seconds: float = 20.0,
     soundfont: str | Path | None = None,
     jobs: int = 1,
 ) -> Rendered:
@@ -94,7 +96,7 @@ def make_rendered(
         piece = compose(seed, index, seconds)
         font = fonts[index % len(fonts)]
         file_name = f"{CLIPS_NAME}/{piece.name}.flac"
-        rows[index] = metadata_row(piece, seed, file_name, soundfont_name(font))
+        rows[index] = metadata_row(piece, file_name, soundfont_name(font))
         if (output / file_name).is_file():
             return False
         render(piece, output / file_name, playable[index % len(fonts)], synthesiser)
@@ -106,8 +108,10 @@ def make_rendered(
         playable = [unpacked(font, Path(folder)) for font in fonts]
         try:
             results = pool.map(make, range(count))
-            for is_new in tqdm(results, total=count, desc="Rendering", unit="clip", disable=None):
+            for done, is_new in enumerate(tqdm(results, total=count, desc="Rendering", unit="clip", disable=None), 1):
                 made += is_new
+                if done % _SAVE_EVERY == 0 and is_new:
+                    write_table(output / TABLE_NAME, COLUMNS, rows[:done])
         except BaseException:
             # Leaving the block waits for all clips that were asked for: ask for no more of them.
             pool.shutdown(wait=False, cancel_futures=True)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from audiodiff.atomic import atomic_file
-from audiodiff.data.alignment import Alignment, Transcript, align, fit_threshold, train_aligner, transcript
+from audiodiff.data.alignment import Alignment, Transcript, align, check_length, misfits, train_aligner, transcript
 from audiodiff.data.alignment import usual_pronunciations as usual_of
 from audiodiff.data.dataset import AudioDataset
 from audiodiff.data.items import progress_bar
@@ -29,7 +29,7 @@ from audiodiff.text.english import phonemes, pronunciations
 from audiodiff.text.phones import SYMBOL_ID, SYMBOLS
 from audiodiff.text.utterance import Utterance
 
-__all__ = ["VoiceBatch", "VoiceClips", "level_of_speech", "voice_clips"]
+__all__ = ["VoiceBatch", "VoiceClips", "level_of_speech", "read_transcript", "voice_clips"]
 
 _FORMAT = 2
 _MOST_TO_TRAIN = 2000
@@ -167,15 +167,11 @@ def _build(
             f"the first of {len(skipped)}: {skipped[0][1] if skipped else 'the corpus is empty'}"
         )
     found, model = _aligned(clips, aligner)
-    if aligner is None:
-        least = fit_threshold([one.fit for one in found])
-        for clip, one in zip(clips, found, strict=True):
-            if one.fit < least:
-                path = str(data.items[clip.number].path)
-                skipped.append((path, f"{path}: its text does not fit its sound ({one.fit:.1f}, least {least:.1f})."))
-        kept = [(clip, one) for clip, one in zip(clips, found, strict=True) if one.fit >= least]
-    else:
-        kept = list(zip(clips, found, strict=True))
+    wrong = misfits(found) if aligner is None else {}
+    for number, reason in wrong.items():
+        path = str(data.items[clips[number].number].path)
+        skipped.append((path, f"{path}: {reason}."))
+    kept = [pair for number, pair in enumerate(zip(clips, found, strict=True)) if number not in wrong]
     tracks = [
         track_f0(data.waveform(clip.number) * clip.gain, spec, *pitch)
         for clip, _ in progress_bar(kept, "Tracking pitch")
@@ -204,22 +200,28 @@ def _readable(data: AudioDataset, spec: MelSpec, level: float) -> tuple[list[_Cl
     skipped: list[tuple[str, str]] = []
     for index, item in enumerate(progress_bar(data.items, "Reading texts")):
         try:
-            if not item.text.strip():
-                raise AudiodiffError("it has no text.")
-            utterance = phonemes(item.text)
+            utterance, text = read_transcript(item.text)
+            waveform = data.waveform(index)
+            gain = level / max(level_of_speech(waveform), 1e-6)
+            log_mel = mel.log_mel(waveform[None] * gain, spec)[0].numpy()
+            check_length("it", log_mel, text)
         except AudiodiffError as error:
             skipped.append((str(item.path), f"{item.path}: {error}"))
             continue
-        waveform = data.waveform(index)
-        gain = level / max(level_of_speech(waveform), 1e-6)
-        log_mel = mel.log_mel(waveform[None] * gain, spec)[0].numpy()
-        text = transcript(utterance, pronunciations)
-        least = 2 * sum(min(map(len, choices)) for choices in text.choices)
-        if log_mel.shape[1] < least:
-            skipped.append((str(item.path), f"{item.path} is too short for its text."))
-            continue
         clips.append(_Clip(index, utterance, text, gain, log_mel))
     return clips, skipped
+
+
+def read_transcript(text: str) -> tuple[Utterance, Transcript]:
+    """What a clip's text says.
+
+    Raises:
+        AudiodiffError: it is empty, or cannot be read.
+    """
+    if not text.strip():
+        raise AudiodiffError("it has no text.")
+    utterance = phonemes(text)
+    return utterance, transcript(utterance, pronunciations)
 
 
 def _aligned(clips: Sequence[_Clip], model: PhoneModel | None) -> tuple[list[Alignment], PhoneModel]:

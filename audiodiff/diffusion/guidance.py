@@ -19,23 +19,33 @@ from audiodiff.errors import AudiodiffError
 ConditionalDenoise = Callable[[Tensor, Tensor, Any], Tensor]
 """``denoiser(x, t, cond)`` -> ``x0_hat``, such as a ``Denoiser``."""
 
+Pair = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""``pair(x, t)`` -> the estimates to go towards and away from."""
+
 Adjust = Callable[[Tensor, Tensor], Tensor]
 """``adjust(guided, conditional)`` -> ``x0_hat``: a correction of the guided estimate."""
 
 
 def classifier_free(
-    denoiser: ConditionalDenoise, cond: Any, null_cond: Any, scale: float, *, adjust: Adjust | None = None
+    denoiser: ConditionalDenoise,
+    cond: Any,
+    null_cond: Any,
+    scale: float,
+    *,
+    adjust: Adjust | None = None,
+    pair: Pair | None = None,
 ) -> Denoise:
     """``null + scale * (conditional - null)`` (Ho & Salimans 2022).
 
-    Two network calls; one where ``scale`` is 1 (the condition alone) or 0 (``null_cond`` alone).
+    Two network calls, in the place of which ``pair`` may give both estimates at once; one call where ``scale`` is 1
+    (the condition alone) or 0 (``null_cond`` alone).
     """
     _check_scale(scale)
     if scale == 1.0:
         return lambda x, t: denoiser(x, t, cond)
     if scale == 0.0:
         return lambda x, t: denoiser(x, t, null_cond)
-    return _extrapolate(lambda x, t: denoiser(x, t, cond), lambda x, t: denoiser(x, t, null_cond), scale, adjust)
+    return _extrapolate(pair or (lambda x, t: (denoiser(x, t, cond), denoiser(x, t, null_cond))), scale, adjust)
 
 
 def auto_guidance(
@@ -50,7 +60,7 @@ def auto_guidance(
     _check_scale(scale)
     if scale == 1.0:
         return lambda x, t: denoiser(x, t, cond)
-    return _extrapolate(lambda x, t: denoiser(x, t, cond), lambda x, t: weak_denoiser(x, t, cond), scale, adjust)
+    return _extrapolate(lambda x, t: (denoiser(x, t, cond), weak_denoiser(x, t, cond)), scale, adjust)
 
 
 def _check_scale(scale: float) -> None:
@@ -58,9 +68,9 @@ def _check_scale(scale: float) -> None:
         raise AudiodiffError(f"the guidance scale must be a finite number (1 means none), got {scale}.")
 
 
-def _extrapolate(towards: Denoise, away: Denoise, scale: float, adjust: Adjust | None) -> Denoise:
+def _extrapolate(pair: Pair, scale: float, adjust: Adjust | None) -> Denoise:
     def guided(x: Tensor, t: Tensor) -> Tensor:
-        wanted, unwanted = towards(x, t), away(x, t)
+        wanted, unwanted = pair(x, t)
         estimate = unwanted + scale * (wanted - unwanted)
         return estimate if adjust is None else adjust(estimate, wanted)
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from audiodiff.composer.theory import KEY_PROFILES
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.inputs import FloatArray, checked, resampled
 from audiodiff.signal.levels import count_clipped, decibel
@@ -87,16 +88,6 @@ def tempo_agrees(estimate: float, asked: float, tolerance: float = 0.08) -> bool
     return any(abs(estimate * factor / asked - 1.0) <= tolerance for factor in (1.0, 2.0, 0.5))
 
 
-_PROFILES = {
-    "major": (1.5, 0.0, 1.0, 0.0, 1.2, 1.0, 0.0, 1.3, 0.0, 1.0, 0.0, 1.0),
-    "minor": (1.5, 0.0, 1.0, 1.2, 0.0, 1.0, 0.0, 1.3, 1.0, 0.0, 0.6, 0.6),
-}
-"""Weight of each pitch class above the tonic: the scale's notes 1, its triad more, both sevenths of minor less.
-
-On 162 training clips of known key these found 109 keys (137 scales); the probe tone profiles of Krumhansl and Kessler
-(1982) on the same chroma 101 (118).
-"""
-
 _CHROMA = MelSpec(
     sample_rate=_RATE, n_fft=8192, hop_length=2048, win_length=8192, centring="center", padding="constant"
 )
@@ -132,7 +123,10 @@ class KeyEstimate(NamedTuple):
 
 
 def key_estimate(waveform: FloatArray, sample_rate: int) -> KeyEstimate:
-    """Estimate the key: the profile that correlates best with the chroma.
+    """Estimate the key: the profile (`KEY_PROFILES`) that correlates best with the chroma.
+
+    On 162 training clips of known key these profiles found 109 keys (137 scales); the probe tone profiles of Krumhansl
+    and Kessler (1982) on the same chroma 101 (118).
 
     Raises:
         AudiodiffError: bad array.
@@ -142,7 +136,7 @@ def key_estimate(waveform: FloatArray, sample_rate: int) -> KeyEstimate:
         return KeyEstimate("", 0.0)
     fits = sorted(
         (float(np.corrcoef(shares, np.roll(profile, tonic))[0, 1]), f"{PITCHES[tonic]} {mode}")
-        for mode, profile in _PROFILES.items()
+        for mode, profile in KEY_PROFILES.items()
         for tonic in range(12)
     )
     return KeyEstimate(fits[-1][1], fits[-1][0] - fits[-2][0])

@@ -196,13 +196,19 @@ def _attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) 
 
 
 def _matmul_is_faster(queries: Tensor, keys: Tensor) -> bool:
-    """Whether plain matrix products beat the fused kernel: training on a CPU in bfloat16.
+    """Whether plain matrix products beat the fused kernel: in bfloat16 on a CPU.
 
     There the fused backward pass takes two to four times as long (torch 2.14, Zen 4; `(24, 4, 128, 64)` forwards and
-    backwards: 47 ms against 17). Long sequences keep it, for their memory.
+    backwards: 47 ms against 17), and guided denoising of a batch of two 1.14 times. Long sequences keep it, for their
+    memory; so does one item that is sampled by itself, whose last bits files depend on.
     """
     short = queries.shape[2] * keys.shape[2] <= _MATMUL_LIMIT
-    return short and queries.device.type == "cpu" and queries.dtype == torch.bfloat16 and queries.requires_grad
+    return (
+        short
+        and queries.device.type == "cpu"
+        and queries.dtype == torch.bfloat16
+        and (queries.requires_grad or queries.shape[0] > 1)
+    )
 
 
 def _matmul_attention(queries: Tensor, keys: Tensor, values: Tensor, attn_mask: Tensor | None) -> Tensor:

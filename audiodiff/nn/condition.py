@@ -1,6 +1,7 @@
 """Conditions of a latent denoiser: text, numbers, classes, beats and a part of the latents; each may be unknown."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -20,6 +21,7 @@ __all__ = [
     "ProjectedCondition",
     "drop_conditions",
     "drop_parts",
+    "join_conditions",
     "repeat_condition",
     "told_places",
 ]
@@ -89,6 +91,41 @@ def told_places(cond: Condition | None) -> tuple[Tensor | None, Tensor | None]:
     if cond is None:
         return None, None
     return cond.beats if cond.beats.shape[1] else None, cond.known if cond.known.shape[2] else None
+
+
+def join_conditions(conds: Sequence[ProjectedCondition]) -> ProjectedCondition:
+    """Several conditions of one network as one batch, one after the other.
+
+    Shorter texts are filled up with tokens that may not be looked at; what is told to some alone is unknown to the
+    others.
+    """
+
+    def places(told: list[Tensor | None]) -> Tensor | None:
+        like = next((each for each in told if each is not None), None)
+        if like is None:
+            return None
+        rows = [(cond.vector.shape[0], *like.shape[1:]) for cond in conds]
+        filled = [like.new_full(row, torch.nan) if each is None else each for row, each in zip(rows, told, strict=True)]
+        return torch.cat(filled)
+
+    masks = [cond.mask for cond in conds if cond.mask is not None]
+    n_tokens = max((mask.shape[1] for mask in masks), default=0)
+    text = tuple(
+        KeysValues(
+            *(
+                torch.cat([F.pad(x, (0, 0, n_tokens - x.shape[2], 0)) for x in part])
+                for part in zip(*layer, strict=True)
+            )
+        )
+        for layer in zip(*(cond.text for cond in conds), strict=True)
+    )
+    return ProjectedCondition(
+        torch.cat([cond.vector for cond in conds]),
+        text,
+        torch.cat([F.pad(mask, (n_tokens - mask.shape[1], 0)) for mask in masks]) if masks else None,
+        places([cond.beats for cond in conds]),
+        places([cond.known for cond in conds]),
+    )
 
 
 def drop_conditions(cond: Condition, drop: Tensor) -> Condition:

@@ -11,6 +11,7 @@ Sequences are rows (`[batch, time, channels]`), so that every convolution is a m
 
 import copy
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -20,7 +21,7 @@ from torch.nn import functional as F
 from audiodiff.errors import AudiodiffError
 from audiodiff.nn.wavenet import WaveNet, WaveNetConfig
 
-__all__ = ["PackedCond", "PackedWaveNet", "packable"]
+__all__ = ["PackedCond", "PackedWaveNet", "WaveNetStream", "packable"]
 
 
 class PackedCond(NamedTuple):
@@ -61,6 +62,7 @@ class PackedWaveNet:
         dtype: of sequences and their products; noise levels stay in float32.
         in_order: input channel of the network that stands at each place of a row; None for its own order.
         out_order: the same for output channels.
+        for_stream: hold what `WaveNetStream` calls: whole convolutions, with the condition among their inputs.
 
     Raises:
         AudiodiffError: a kernel size other than 3, or a network without condition.
@@ -73,6 +75,7 @@ class PackedWaveNet:
         *,
         in_order: Tensor | None = None,
         out_order: Tensor | None = None,
+        for_stream: bool = False,
     ) -> None:
         if not packable(wavenet.config):
             raise AudiodiffError(
@@ -108,15 +111,17 @@ class PackedWaveNet:
             half = len(out) // 2
             filter_twice = torch.cat([torch.ones(half), torch.full((half,), 2.0)]).to(out)
             kernel = part["dilated_conv.weight"].double() * filter_twice[:, None, None] / scale
+            cond = (part["conditioner_projection.weight"][:, :, 0] * filter_twice[:, None]).T
+            taps = [torch.cat([*kernel.permute(2, 1, 0), cond])] if for_stream else _transformed_taps(kernel)
             layers.append(
                 _Layer(
                     dilation=2 ** (index % wavenet.config.dilation_cycle),
-                    taps=tuple(self._cast(taps) for taps in _transformed_taps(kernel)),
+                    taps=tuple(self._cast(each) for each in taps),
                     residual=None if index == n_layers - 1 else self._cast(2.0 * scale * out[:half].T),
                     skip=self._cast(2.0 * (after_skip @ out[half:]).T),
                     step=part["diffusion_projection.weight"] * scale,
                     step_bias=part["diffusion_projection.bias"] * scale + constant,
-                    cond=self._cast((part["conditioner_projection.weight"][:, :, 0] * filter_twice[:, None]).T),
+                    cond=self._cast(cond),
                     cond_bias=self._cast(
                         (part["conditioner_projection.bias"] + part["dilated_conv.bias"]) * filter_twice
                     ),
@@ -126,6 +131,11 @@ class PackedWaveNet:
             constant = constant + scale * out_bias[:half]
         self._layers = tuple(layers)
         self._skip_bias = self._cast(skip_bias)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self._entry.device
 
     def _cast(self, weight: Tensor) -> Tensor:
         return weight.to(self.dtype, copy=True).contiguous()
@@ -175,6 +185,54 @@ class PackedWaveNet:
                     x.addmm_(hidden, layer.residual)
                 skip.addmm_(hidden, layer.skip)
             return torch.addmm(self._exit_bias, skip.relu_(), self._exit).view(batch, length, -1)
+
+
+class WaveNetStream:
+    """A packed network on a sequence that arrives in parts: every layer keeps the rows that it sees again.
+
+    Args:
+        packed: made `for_stream`.
+    """
+
+    def __init__(self, packed: PackedWaveNet) -> None:
+        self._packed = packed
+        channels, device = packed._entry.shape[1], packed._entry.device
+        empty = torch.zeros(0, channels, dtype=packed.dtype, device=device)
+        # of each layer: its convolution's input, zeros before the beginning; its own input and sum that wait for that
+        self._held = [(empty.new_zeros(layer.dilation, channels), empty, empty) for layer in packed._layers]
+        self._done = [0] * len(self._held)
+
+    @torch.no_grad()
+    def push(self, rows: Tensor, c_noise: Tensor, cond: Callable[[int, int], Tensor], last: bool) -> Tensor:
+        """Take in rows and return those that are final now, as `PackedWaveNet` would.
+
+        Args:
+            rows: `[n, in_channels]` in the compute dtype.
+            c_noise: noise level, `[1]`.
+            cond: `cond(start, stop)` gives rows of the condition, `[stop - start, cond_channels]`.
+            last: whether these rows are the last.
+        """
+        packed = self._packed
+        with torch.autocast(rows.device.type, enabled=False):
+            embedding = packed._embedding(c_noise)
+            x = torch.addmm(packed._entry_bias, rows, packed._entry).relu_()
+            skip = packed._skip_bias.expand(len(x), -1)
+            for index, layer in enumerate(packed._layers):
+                step = F.linear(embedding, layer.step, layer.step_bias).to(packed.dtype)
+                seen, inputs, sums = self._held[index]
+                seen = torch.cat([seen, x + step, x.new_zeros(layer.dilation if last else 0, x.shape[1])])
+                inputs, sums = torch.cat([inputs, x]), torch.cat([sums, skip])
+                count, done = max(0, len(seen) - 2 * layer.dilation), self._done[index]
+                taps = [seen[tap * layer.dilation :][:count] for tap in range(3)]
+                term = cond(done, done + count).to(packed.dtype)
+                gates = torch.addmm(layer.cond_bias, torch.cat([*taps, term], dim=1), layer.taps[0]).sigmoid_()
+                gate, candidate = gates.chunk(2, dim=1)
+                hidden = candidate.sub_(0.5).mul(gate)
+                skip = torch.addmm(sums[:count], hidden, layer.skip)
+                x = inputs[:count] if layer.residual is None else torch.addmm(inputs[:count], hidden, layer.residual)
+                self._held[index] = seen[count:].clone(), inputs[count:].clone(), sums[count:].clone()
+                self._done[index] += count
+            return torch.addmm(packed._exit_bias, skip.relu_(), packed._exit)
 
 
 def _groups(length: int, dilation: int) -> int:

@@ -34,6 +34,12 @@ def decibel(amplitude: float) -> float:
     return 20.0 * math.log10(amplitude) if amplitude > 0 else -math.inf
 
 
+def amplitude(gain_db: float) -> float:
+    """The factor of a gain in dB."""
+    factor: float = 10.0 ** (gain_db / 20.0)
+    return factor
+
+
 def peak(waveform: Tensor) -> Tensor:
     """Largest magnitude of `[..., n_samples]`: `[...]`."""
     return waveform.abs().amax(dim=-1)

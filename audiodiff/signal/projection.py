@@ -13,8 +13,9 @@ from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.frames import STFT
+from audiodiff.signal.tracks import Track
 
-__all__ = ["Projector", "half_rate"]
+__all__ = ["FrameStream", "HopStream", "ProjectionStream", "Projector", "half_rate"]
 
 # Added to squared magnitudes before dividing by their root; far below what 16 bits can hold.
 _SMALLEST_SQUARE = 1e-14
@@ -42,7 +43,7 @@ class Projector:
         self.n_frames = n_frames
         self._pad = (stft.n_fft - stft.hop_length) // 2
         # The state is kept as hops of the framed signal: n_frames of them and those that the last window sticks out.
-        self._reach = -(-stft.n_fft // stft.hop_length) - 1
+        self._reach = reach_of(stft)
         self._newest = torch.zeros(batch, n_frames + self._reach, stft.hop_length, device=device)
         self._older = torch.zeros_like(self._newest)
         self._mixed = torch.zeros_like(self._newest)
@@ -135,6 +136,139 @@ class Projector:
         overlapping = hops.as_strided(self._frames.shape, (hops.stride(0), self.stft.hop_length, 1))
         spectrum: Tensor = torch.fft.rfft(torch.mul(overlapping, self._analysis, out=self._frames))
         return spectrum
+
+
+class FrameStream:
+    """The spectrum of a signal whose hops arrive in parts.
+
+    Hops are those of the framed signal: the first begins `(n_fft - hop_length) / 2` samples before the waveform.
+    """
+
+    def __init__(self, stft: STFT, device: torch.device) -> None:
+        """Analyse by `stft`, which is not normalized."""
+        self._stft = stft
+        self._window = _windows(stft.n_fft, stft.hop_length, 1)[0].to(device)
+        self._reach = reach_of(stft)
+        self._held = torch.zeros(0, stft.hop_length, device=device)
+
+    def push(self, hops: Tensor) -> Tensor:
+        """Take in hops `[n, hop_length]` and return the rows `[m, n_bins]` that are complete now."""
+        held = torch.cat([self._held, hops])
+        count = max(0, len(held) - self._reach)
+        self._held = held[count:].clone()
+        if not count:
+            return torch.zeros(0, self._stft.n_fft // 2 + 1, dtype=torch.complex64, device=hops.device)
+        frames = held.as_strided((count, self._stft.n_fft), (self._stft.hop_length, 1))
+        spectrum: Tensor = torch.fft.rfft(frames * self._window)
+        return spectrum
+
+
+class HopStream:
+    """The signal of a spectrum whose frames arrive in parts, in hops as `FrameStream` takes them.
+
+    There must be as many frames in all as one window reaches over, `reach_of(stft)`.
+    """
+
+    def __init__(self, stft: STFT, device: torch.device) -> None:
+        """Invert `stft`, which is not normalized."""
+        self._stft = stft
+        self._reach = reach_of(stft)
+        _, synthesis, edge = (part.to(device) for part in _windows(stft.n_fft, stft.hop_length, 2 * self._reach + 2))
+        padded = torch.nn.functional.pad(synthesis, (0, (self._reach + 1) * stft.hop_length - stft.n_fft))
+        self._window = padded.view(self._reach + 1, stft.hop_length)
+        self._first, self._last = edge[: self._reach], edge[-self._reach :]
+        self._tail = torch.zeros(self._reach, stft.hop_length, device=device)
+        self._done = 0
+
+    def push(self, spectrum: Tensor, last: bool) -> Tensor:
+        """Take in rows `[n, n_bins]` and return as many hops; the last time, with those that the last window adds."""
+        count, reach = len(spectrum), self._reach
+        hops = torch.nn.functional.pad(self._tail, (0, 0, 0, count))
+        if count:
+            frames = torch.fft.irfft(spectrum, n=self._stft.n_fft)
+            frames = torch.nn.functional.pad(frames, (0, self._window.numel() - frames.shape[1]))
+            for shift, piece in enumerate(frames.view(count, *self._window.shape).unbind(1)):
+                hops[shift : shift + count].addcmul_(piece, self._window[shift])
+        self._tail = hops[count:].clone()
+        if self._done < reach:
+            n_edge = min(count, reach - self._done)
+            hops[:n_edge] *= self._first[self._done : self._done + n_edge]
+        self._done += count
+        if last:
+            hops[count:] *= self._last
+            return hops
+        return hops[:count]
+
+
+class ProjectionStream:
+    """`Projector.project` on frames that arrive in parts: each iteration lags the one before by a window's reach.
+
+    Args:
+        stft: the transform, not `normalized`.
+        iterations, momentum, half_iterations: as for `Projector.project`.
+        device: where the spectra are.
+    """
+
+    def __init__(
+        self, stft: STFT, iterations: int, momentum: float, half_iterations: int, device: torch.device
+    ) -> None:
+        half = half_rate(stft) if half_iterations else stft
+        self._n_low = half.n_fft // 2 + 1 if half_iterations else 0
+        self._low = _Iterations(half, half_iterations, momentum, device)
+        self._all = _Iterations(stft, iterations, momentum, device)
+        self._high, self._magnitude = Track(), Track()
+        self._hops = HopStream(stft, device)
+
+    def push(self, spectrum: Tensor, magnitude: Tensor, last: bool) -> tuple[Tensor, Tensor]:
+        """Take in rows and their magnitude `[n, n_bins]`; return rows and hops of the signal that are final now."""
+        if self._n_low:
+            self._high.append(spectrum[:, self._n_low :])
+            self._magnitude.append(magnitude)
+            low, _ = self._low.push(spectrum[:, : self._n_low], magnitude[:, : self._n_low], last)
+            spectrum = torch.cat([low, self._high.take(len(low))], dim=1)
+            magnitude = self._magnitude.take(len(low))
+        spectrum, magnitude = self._all.push(spectrum, magnitude, last)
+        spectrum = with_magnitude(spectrum, magnitude)
+        return spectrum, self._hops.push(spectrum, last)
+
+
+class _Iterations:
+    """Round trips to the waveform and back, one behind the other."""
+
+    def __init__(self, stft: STFT, iterations: int, momentum: float, device: torch.device) -> None:
+        self._momentum = momentum
+        # of each: the way there and back, the magnitudes that wait for their rows, the last iteration's hops
+        self._stages = [
+            (HopStream(stft, device), FrameStream(stft, device), Track(), Track()) for _ in range(iterations)
+        ]
+
+    def push(self, spectrum: Tensor, magnitude: Tensor, last: bool) -> tuple[Tensor, Tensor]:
+        """Take in rows and magnitudes, and return those that have made all trips."""
+        older: Tensor | None = None
+        for to_hops, to_frames, magnitudes, waiting in self._stages:
+            hops = to_hops.push(with_magnitude(spectrum, magnitude), last)
+            mixed = hops
+            if older is not None and self._momentum:
+                waiting.append(older)
+                mixed = torch.lerp(waiting.take(len(hops)), hops, 1.0 + self._momentum)
+            older = hops
+            magnitudes.append(magnitude)
+            spectrum = to_frames.push(mixed)
+            magnitude = magnitudes.take(len(spectrum))
+        return spectrum, magnitude
+
+
+def reach_of(stft: STFT) -> int:
+    """Hops that a window covers besides its own: by so many frames a round trip lags."""
+    return -(-stft.n_fft // stft.hop_length) - 1
+
+
+def with_magnitude(spectrum: Tensor, magnitude: Tensor) -> Tensor:
+    """Complex rows with another magnitude; 0 stays 0."""
+    sides = torch.view_as_real(spectrum)
+    squares = sides * sides
+    factor = (squares[..., 0] + squares[..., 1]).add_(_SMALLEST_SQUARE).rsqrt_().mul_(magnitude)
+    return torch.view_as_complex(sides * factor[..., None])
 
 
 def half_rate(stft: STFT) -> STFT:

@@ -116,7 +116,7 @@ def _piece(rows: Tensor, down: int, up: int) -> Tensor:
     return _polyphase(rows, down, up) if _by_table(down, up) else _direct(rows, down, up)
 
 
-def _in_two(blocks: Iterable[Tensor], down: int, up: int) -> Iterator[Tensor]:
+def _in_two(blocks: Iterable[Tensor], down: int, up: int, step_samples: int) -> Iterator[Tensor]:
     """Divide the rate by a whole number first, and take the long filters of `_direct` to what is left."""
     first, taken, given = down // (2 * up), 0, 0
 
@@ -126,7 +126,8 @@ def _in_two(blocks: Iterable[Tensor], down: int, up: int) -> Iterator[Tensor]:
             taken += block.shape[-1]
             yield block
 
-    for block in resample_stream(resample_stream(counted(), first, 1), down, up * first):
+    divided = resample_stream(counted(), first, 1, step_samples)
+    for block in resample_stream(divided, down, up * first, step_samples // first):
         # The first step rounds the length up, which may give the second one sample too many at the end.
         wanted = block[..., : max(0, n_resampled(taken, down, up) - given)]
         given += wanted.shape[-1]
@@ -134,13 +135,16 @@ def _in_two(blocks: Iterable[Tensor], down: int, up: int) -> Iterator[Tensor]:
             yield wanted
 
 
-def resample_stream(blocks: Iterable[Tensor], from_rate: int, to_rate: int) -> Iterator[Tensor]:
+def resample_stream(
+    blocks: Iterable[Tensor], from_rate: int, to_rate: int, step_samples: int = _BLOCK_SAMPLES
+) -> Iterator[Tensor]:
     """Resample a signal that arrives in blocks; memory is bounded by the block size.
 
     Args:
         blocks: tensors `[channels, n]` of any lengths that follow one another.
         from_rate: their sample rate (Hz).
         to_rate: wanted sample rate (Hz).
+        step_samples: about how many samples of the input it waits for at a time.
 
     Yields:
         Blocks `[channels, m]` whose concatenation equals `resample` of the concatenated input.
@@ -150,12 +154,12 @@ def resample_stream(blocks: Iterable[Tensor], from_rate: int, to_rate: int) -> I
         yield from (block for block in blocks if block.shape[-1])
         return
     if down >= 4 * up and not _by_table(down, up):
-        yield from _in_two(blocks, down, up)
+        yield from _in_two(blocks, down, up, step_samples)
         return
     # Block borders lie on whole periods of `down` input and `up` output samples; `margin` periods each side
     # cover the reach of the filter.
     margin = -(-(_half_width(down, up) + down) // down)
-    step = max(_BLOCK_SAMPLES // down, 2 * margin, 1)
+    step = max(step_samples // down, 2 * margin, 1)
     held: Tensor | None = None
     lead = 0  # periods in front of `held`'s first new output
     for block in blocks:

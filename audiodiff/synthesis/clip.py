@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from audiodiff.synthesis.clip_latents import ClipLatents
+
 OnProgress = Callable[[float, float], None]
 """Called with (work done, work in all): seconds, or sampling steps, first the model's and then the vocoder's."""
 
@@ -16,8 +18,8 @@ OnEstimate = Callable[[Tensor], None]
 Waveform = NDArray[np.float32] | Tensor
 """`[n_samples]` or `[channels, n_samples]`, full scale 1."""
 
-Sound = tuple[Waveform, int]
-"""A recording and its rate (Hz)."""
+Sound = tuple[Waveform, int] | tuple[Waveform, int, ClipLatents | None]
+"""A recording, its rate (Hz), and the latents that it was decoded from, where they are known."""
 
 FADE_SECONDS = 0.01
 
@@ -35,6 +37,10 @@ class Clip:
         clipped: samples beyond full scale.
         notes: sentences about what was not done as asked, such as a prompt cut short.
         seam: of a loop, how abrupt its seam is (`audiodiff.synthesis.loop.seam_score`).
+        latents: what it was decoded from, and what the recording that is in it stands for; `None` of a clip that was
+            not made of latents.
+        started_from: for each recording that it is made of, the hash of the latents it came with
+            (`ClipLatents.sha256`); empty where its samples were encoded.
     """
 
     waveform: NDArray[np.float32]
@@ -44,6 +50,8 @@ class Clip:
     clipped: int
     notes: tuple[str, ...]
     seam: float | None = None
+    latents: ClipLatents | None = None
+    started_from: tuple[str, ...] = ()
 
 
 def stages(on_progress: OnProgress | None, first: int, second: int) -> tuple[OnProgress | None, OnProgress | None]:

@@ -6,7 +6,7 @@ made it is kept in it (`audiodiff.synthesis.provenance`), for `inspect` and `rep
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from audiodiff.atomic import check_target
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import LOSSY, check_extension
 from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
+from audiodiff.synthesis.clip_latents import ClipLatents
 from audiodiff.synthesis.machine import this_machine
 from audiodiff.synthesis.provenance import (
     MADE_BY,
@@ -25,7 +26,6 @@ from audiodiff.synthesis.provenance import (
     AudioRecord,
     ModelRecord,
     ProvenanceRecord,
-    TaggedAudioWriter,
     check_sidecar,
 )
 from audiodiff.synthesis.resolved import ResolvedClip
@@ -33,8 +33,10 @@ from audiodiff.synthesis.settings import GenerateSettings, Resolved, changed, va
 from audiodiff.synthesis.source import Source
 from audiodiff.synthesis.streams import Stream
 from audiodiff.synthesis.subtitles import Caption
+from audiodiff.synthesis.tagged_writer import TaggedAudioWriter
 from audiodiff.synthesis.verb import Verb
 from audiodiff.synthesis.verbs import VERBS
+from audiodiff.synthesis.vocoder_record import vocoder_values
 from audiodiff.torch_state import standard_state
 
 WAV_BYTES = (1 << 32) - (1 << 16)
@@ -42,7 +44,7 @@ BITS = (16, 24)
 FLOAT_ENCODINGS = ("FLOAT", "DOUBLE")
 """Encodings that hold samples beyond full scale."""
 
-_OF_MODEL = ("text_encoder", "tolerance_seconds", "band_limits")
+_OF_MODEL = ("text_encoder", "tolerance_seconds", "band_limits", "batched", "piece_frames", "renewals")
 _WITHIN_16_BITS = frozenset({"PCM_16", "PCM_U8", "PCM_S8", "ULAW", "ALAW"})
 
 
@@ -107,6 +109,7 @@ def run_file(
     provenance: bool = True,
     sidecar: bool = False,
     bits: int | None = None,
+    latents: bool = True,
     on_progress: OnProgress | None = None,
     on_estimate: OnEstimate | None = None,
 ) -> FileReport:
@@ -121,6 +124,7 @@ def run_file(
         provenance: keep in the file what made it.
         sidecar: write that as JSON next to the file, too.
         bits: of a sample in a WAV or FLAC, one of `BITS`; 16, or as many as hold what is kept of an input, when `None`.
+        latents: keep with it the latents of the clip, if it has any, for edits to start from.
         on_progress: called with the work done and the work in all.
         on_estimate: called after every step with the latents that a generated clip seems to become.
 
@@ -128,7 +132,16 @@ def run_file(
         AudiodiffError: a file or a setting that cannot be used; nothing is left behind then.
     """
     verb, opened = VERBS[name], [each if isinstance(each, Source) else Source(each) for each in sources]
-    job = Job(verb, synthesizer, opened, Path(target), provenance=provenance, sidecar=sidecar, bits=bits)
+    job = Job(
+        verb,
+        synthesizer,
+        opened,
+        Path(target),
+        provenance=provenance,
+        sidecar=sidecar,
+        bits=bits,
+        latents=latents,
+    )
     job.check()
     settings = verb.settle(synthesizer, settings, opened)
     return job.run(settings, verb.resolve(synthesizer, settings), on_progress, on_estimate)
@@ -188,6 +201,7 @@ class Job:
     provenance: bool = True
     sidecar: bool = False
     bits: int | None = None
+    latents: bool = True
 
     def check(self) -> None:
         """Refuse files that cannot be used, before any work is done.
@@ -217,7 +231,10 @@ class Job:
         """
         started = time.perf_counter()
         if not self.verb.streams:
-            sounds = [(source.audio.waveform, source.audio.sample_rate) for source in self.sources]
+            take = self.verb.makes_latents
+            sounds: list[Sound] = [
+                each.sound if take else (each.audio.waveform, each.audio.sample_rate) for each in self.sources
+            ]
         encoding, notes = _encoding(self.verb, self.sources, self.target, self.bits)
         make_record = self._record_maker(settings, resolved)
         if self.verb.streams:
@@ -225,11 +242,19 @@ class Job:
         else:
             made = self.verb.make(self.synthesizer, sounds, settings, resolved, on_progress, on_estimate)
             notes = (*notes, *(note for source in self.sources for note in source.notes))
+            notes = (*notes, *(note for source in self.sources if take for note in source.latents_notes))
+        latents, said = self._kept(made)
         blocks, channels, n_samples = _blocks(made)
         self._check_size(n_samples, channels, made.sample_rate, (self.bits or 16) // 8)
         written, clipped = 0, 0
         with TaggedAudioWriter(
-            self.target, made.sample_rate, channels, provenance=make_record, sidecar=self.sidecar, encoding=encoding
+            self.target,
+            made.sample_rate,
+            channels,
+            provenance=make_record and partial(_started_from, made, make_record),
+            sidecar=self.sidecar,
+            latents=latents,
+            encoding=encoding,
         ) as writer:
             for block in blocks:
                 written += block.shape[-1]
@@ -243,7 +268,7 @@ class Job:
             settings=settings,
             resolved=resolved,
             clipped=made.clipped if isinstance(made, Clip) else clipped,
-            notes=(*made.notes, *notes),
+            notes=(*made.notes, *notes, *said),
             elapsed=time.perf_counter() - started,
             record=writer.record,
             silent_channels=0 if isinstance(made, Clip) else made.silent_channels,
@@ -267,12 +292,23 @@ class Job:
             ProvenanceRecord,
             self.verb.name,
             identity if isinstance(identity, tuple) else (identity,),
-            self._clip_values(settings, resolved) if is_clip else resolved.values(),
+            {
+                **(self._clip_values(settings, resolved) if is_clip else resolved.values()),
+                **vocoder_values(self.synthesizer),
+            },
             seed_of(resolved),
             machine=this_machine(self.synthesizer.device),
             inputs=tuple(source.identity for source in self.sources),
             **words,
         )
+
+    def _kept(self, made: Clip | Stream) -> tuple[ClipLatents | None, tuple[str, ...]]:
+        """The latents to keep in the file, and a note if they are too many."""
+        if not (self.provenance and self.latents and isinstance(made, Clip)) or made.latents is None:
+            return None, ()
+        if made.latents.fits_tag or self.sidecar:
+            return made.latents, ()
+        return None, ("the clip is too long for its latents to be kept in the file; --sidecar keeps them beside it",)
 
     def _made_by(self) -> str:
         """Say in words what has made the sound; without a model, what has made the sound that it is made from."""
@@ -288,9 +324,10 @@ class Job:
         return {
             **{name: value for name, value in clip.values().items() if name not in self.verb.from_input},
             **own,
-            "text_encoder": model.model.config.text_encoder,
+            "text_encoder": model.text_encoder,
             "tolerance_seconds": model.tolerance_seconds,
             "band_limits": list(model.band_limits),
+            "batched": model.batched,
         }
 
     def _check_size(self, n_samples: int | None, channels: int, rate: int, width: int) -> None:
@@ -299,6 +336,17 @@ class Job:
                 f"{self.target} would have {n_samples / rate / 3600:.1f} hours in {channels} channels, more than the "
                 "4 GiB that a WAV can hold; write .flac instead."
             )
+
+
+def _started_from(
+    made: Clip | Stream, make_record: Callable[[AudioRecord], ProvenanceRecord], audio: AudioRecord
+) -> ProvenanceRecord:
+    """The record of a clip, in which every recording tells whether its latents or its samples were the start."""
+    record = make_record(audio)
+    if not isinstance(made, Clip) or not made.started_from:
+        return record
+    pairs = zip(record.inputs, made.started_from, strict=True)
+    return replace(record, inputs=tuple(replace(item, latents_sha256=sha256) for item, sha256 in pairs))
 
 
 def seed_of(resolved: Any) -> int:

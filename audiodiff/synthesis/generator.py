@@ -1,6 +1,6 @@
 """A loaded model that makes clips: what `audiodiff.load("music")` gives."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiodiff.synthesis.clip import OnProgress, Sound, Waveform
+from audiodiff.synthesis.clip_stream import stream_clip
 from audiodiff.synthesis.files import apply
 from audiodiff.synthesis.latent import LatentSynthesizer
-from audiodiff.synthesis.settings import AudioLevel, Precision, Resolved, built
+from audiodiff.synthesis.settings import AudioLevel, GenerateSettings, Precision, Resolved, built
 from audiodiff.synthesis.source import Source
 from audiodiff.synthesis.verbs import VERBS
 from audiodiff.synthesis.vocode import VocoderSynthesizer
@@ -94,6 +95,34 @@ class Generator:
             options: see `ClipOptions`.
         """
         return self.apply("generate", reference, prompt=prompt, seconds=seconds, **options)
+
+    def stream(
+        self,
+        prompt: str = "",
+        *,
+        seconds: float = 10.0,
+        reference: Given | None = None,
+        **options: Unpack[ClipOptions],
+    ) -> Iterator[NDArray[np.float32]]:
+        """Make a clip and give it in parts: once it is denoised, its beginning can play while the rest is vocoded.
+
+        The parts joined are the clip of `generate` with the level "none", the only one that does not depend on the
+        whole clip, up to the rounding of the vocoder's precision. There are no loops.
+
+        Args:
+            prompt: what to hear; empty for anything.
+            seconds: its length (s), to the sample.
+            reference: a recording to sound like, for a model that was trained for it.
+            options: see `ClipOptions`; progress is that of the denoising.
+
+        Yields:
+            `[n_samples]`, of about 0.2 s.
+        """
+        on_progress = options.pop("on_progress", None)
+        values = {"level": "none", "prompt": prompt, "seconds": seconds, **options}
+        clip = self.synthesizer.resolve(built(GenerateSettings, values))
+        sounds = [] if reference is None else [self._sound(reference)]
+        return (part.numpy() for part in stream_clip(self.synthesizer, clip, sounds, on_progress))
 
     def vary(
         self, clip: Given, *, prompt: str = "", strength: float = 0.4, **options: Unpack[ClipOptions]
@@ -203,6 +232,5 @@ class Generator:
 
     def _sound(self, given: Given) -> Sound:
         if isinstance(given, str | Path):
-            audio = Source(given).audio
-            return audio.waveform, audio.sample_rate
+            return Source(given).sound
         return given if isinstance(given, tuple) else (given, self.sample_rate)

@@ -8,6 +8,7 @@ from audiodiff.diffusion.samplers import Denoise
 from audiodiff.signal.limiter import CEILING_DB, limiting_gain
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.clip import Clip, OnProgress, Waveform
+from audiodiff.synthesis.clip_latents import ClipLatents
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.recording import Recording, samples_per_latent
 from audiodiff.synthesis.resolved import ResolvedClip
@@ -31,7 +32,13 @@ def fitting(guided: ConditionedDenoise, latents: Tensor, keep: Tensor, beats: Te
 
 
 def edited(
-    given: Waveform, result: Tensor, recording: Recording, clip: ResolvedClip, clipped: int, notes: list[str]
+    given: Waveform,
+    result: Tensor,
+    recording: Recording,
+    clip: ResolvedClip,
+    clipped: int,
+    notes: list[str],
+    latents: ClipLatents | None,
 ) -> Clip:
     """The clip of an edit that keeps rate and channels, of the shape that was given."""
     return Clip(
@@ -41,15 +48,9 @@ def edited(
         gain_db=0.0,
         clipped=clipped,
         notes=tuple(dict.fromkeys(notes)),
+        latents=latents,
+        started_from=(recording.started_from,),
     )
-
-
-def distinct(channels: Tensor) -> list[int]:
-    """For each channel, the first one that is equal to it."""
-    return [
-        next(earlier for earlier in range(index + 1) if torch.equal(channels[earlier], channel))
-        for index, channel in enumerate(channels)
-    ]
 
 
 def sound_of(
@@ -62,7 +63,8 @@ def sound_of(
 ) -> tuple[Tensor, int]:
     """The sound of latents from place `start` on, at the recording's rate and level, and its first sample's place."""
     waveform = synthesizer.waveform(latents, plan, on_progress) / recording.gain
-    first = round(start * samples_per_latent(synthesizer) * recording.sample_rate / synthesizer.sample_rate)
+    place = start * samples_per_latent(synthesizer) - recording.lead
+    first = round(place * recording.sample_rate / synthesizer.sample_rate)
     return resample(waveform, synthesizer.sample_rate, recording.sample_rate), first
 
 

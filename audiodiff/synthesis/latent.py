@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ from audiodiff.synthesis.top_bands import limit_top_bands
 from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.synthesis.windowed import ConditionedDenoise, PositionConditions, after, windowed, with_conditions
 from audiodiff.text.encoder import TextEncoder
-from audiodiff.text.encoders import open_encoder
+from audiodiff.text.encoders import encoders_of, open_encoder
 from audiodiff.text.prompt import Prompt
 from audiodiff.torch_state import standard_state
 
@@ -54,10 +55,12 @@ class ReferenceLatents:
     Attributes:
         latents: clean, `[channels, n]`.
         notes: sentences about what had to be done to the recording.
+        started_from: hash of the latents that the recording came with; empty if it was encoded.
     """
 
     latents: Tensor
     notes: tuple[str, ...]
+    started_from: str = ""
 
 
 class LatentSynthesizer:
@@ -89,7 +92,7 @@ class LatentSynthesizer:
             tolerance_seconds: a clip longer than a window by no more than this is denoised as one (s).
             band_limits: of the highest mel bands (`audiodiff.synthesis.top_bands`); empty for none.
             device: where it computes.
-            encoder: the frozen text encoder; opened by name at the first prompt when `None`.
+            encoder: the frozen text encoder; `text_encoder`, which a replay sets, is opened when `None`.
         """
         self.model = model
         self.vocoder = vocoder
@@ -99,7 +102,9 @@ class LatentSynthesizer:
         self.window_seconds = window_seconds
         self.tolerance_seconds = tolerance_seconds
         self.band_limits = band_limits
+        self.batched = True  # all conditions go through the network at once; files from before replay without
         self.device = torch.device(device)
+        self.text_encoder = encoders_of(model.config.text_encoder)[0]
         self._encoder = encoder
 
     @property
@@ -161,8 +166,7 @@ class LatentSynthesizer:
     def beats(self, tempo: float | None, start: int, stop: int) -> Tensor:
         """Beats that have passed since 0 s at latents `start` to `stop`, `[stop - start]`; NaN without a tempo."""
         rate = math.nan if tempo is None else tempo / 60.0 / self.model.latents_per_second
-        beats = (torch.arange(start, stop, dtype=torch.float64) + 0.5) * rate
-        return beats.float().to(self.device)
+        return ((torch.arange(start, stop, dtype=torch.float64) + 0.5) * rate).float().to(self.device)
 
     def noise(self, seed: int, draw: int, start: int, stop: int) -> Tensor:
         """The noise of latents `start` to `stop`, `[1, channels, stop - start]`: it belongs to their place."""
@@ -202,9 +206,7 @@ class LatentSynthesizer:
             if on_estimate is not None:
                 on_estimate(x0_hat)
 
-        def noise(draw: int) -> Tensor:
-            return self.noise(sampling.seed, draw, start, start + x.shape[-1])
-
+        noise = partial(self.noise, sampling.seed, start=start, stop=start + x.shape[-1])
         step = SAMPLERS[sampling.sampler]()
         latents = sample(step, denoise, self.model.process, x, times, noise=noise, on_step=on_step)
         if not bool(torch.isfinite(latents).all()):
@@ -242,11 +244,10 @@ class LatentSynthesizer:
         pairs = [(target, each) for target, each in zip(clip.targets, prompts, strict=True) if target.share > 0.0]
         wanted = [(target.share * share, cond) for target, each in pairs for share, cond in each.conditions]
         denoiser = self.model.denoiser(compute_dtype(clip.sampling.precision), circular=circular)
-        denoise = guided_denoise(denoiser, self.model.config, wanted, unwanted.conditions, clip)
+        denoise = guided_denoise(denoiser, self.model.config, wanted, unwanted.conditions, clip, batched=self.batched)
         if circular:
             return denoise, tuple(notes)
-        window = self.window_latents
-        single = denoise
+        single, window = denoise, self.window_latents
         if reference is not None:
             prefix, count = reference.latents, reference.latents.shape[-1]
             noise = self.noise(clip.sampling.seed, 0, -count, 0)
@@ -286,7 +287,7 @@ class LatentSynthesizer:
             AudiodiffError: its package is not installed.
         """
         if self._encoder is None:
-            self._encoder = open_encoder(self.model.config.text_encoder)
+            self._encoder = open_encoder(self.text_encoder)
         return self._encoder
 
     @standard_state()

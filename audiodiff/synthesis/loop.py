@@ -7,19 +7,21 @@ import torch
 from torch import Tensor
 
 from audiodiff.diffusion.samplers import Denoise
-from audiodiff.signal.mel import MelSpec, log_mel
+from audiodiff.signal.mel import MelSpec, log_mel, value_range
 from audiodiff.synthesis.clip import OnProgress
 from audiodiff.synthesis.latent import LatentSynthesizer
+from audiodiff.synthesis.recording import encode_audio, samples_per_latent
 from audiodiff.synthesis.resolved import ResolvedClip
 from audiodiff.synthesis.sampling import VocodePlan
 from audiodiff.synthesis.settings import BEATS_PER_BAR
+from audiodiff.synthesis.streams import mel_blocks
 from audiodiff.synthesis.verb import LARGEST_SEAM
 from audiodiff.synthesis.windowed import ConditionedDenoise, PositionConditions, with_conditions
 
 __all__ = [
     "SeamScore",
     "circular_denoise",
-    "circular_mel",
+    "circular_latents",
     "circular_resample",
     "circular_waveform",
     "circular_windowed",
@@ -80,16 +82,36 @@ def circular_denoise(
     return with_conditions(rolled(denoise, clip.sampling.seed), PositionConditions(beats)), notes
 
 
-def circular_mel(synthesizer: LatentSynthesizer, latents: Tensor) -> Tensor:
-    """Decode the latents of a loop to its log-mel `[n_mels, n_frames]` on the CPU."""
-    return synthesizer.limited(synthesizer.model.autoencoder.decode(latents, circular=True)[0]).cpu()
-
-
 def circular_waveform(
-    synthesizer: LatentSynthesizer, mel: Tensor, plan: VocodePlan, on_progress: OnProgress | None
+    synthesizer: LatentSynthesizer, latents: Tensor, n_samples: int, plan: VocodePlan, on_progress: OnProgress | None
 ) -> Tensor:
-    """Vocode the log-mel `[n_mels, n_frames]` of a loop to a waveform `[n_samples]` on the CPU."""
-    return synthesizer.vocoder.vocode_frames(mel[None], plan, on_progress, circular=True)[0].float()
+    """Decode the latents of a loop to a waveform `[n_samples]` on the CPU.
+
+    The latents last up to half a latent more or less than that. The log-mel is stretched to the next frame, which keeps
+    the pitch, and the waveform by the rest, up to half a hop.
+    """
+    spec = synthesizer.model.mel_spec
+    mel = synthesizer.limited(synthesizer.model.autoencoder.decode(latents, circular=True)[0]).cpu()
+    mel = circular_resample(mel, max(1, round(n_samples / spec.hop_length))).clamp(*value_range(spec))
+    waveform = synthesizer.vocoder.vocode_frames(mel[None], plan, on_progress, circular=True)[0].float()
+    return circular_resample(waveform, n_samples)
+
+
+def circular_latents(synthesizer: LatentSynthesizer, samples: Tensor) -> Tensor:
+    """Encode a loop `[n_samples]` as the nearest whole number of latents, `[1, channels, n_latents]`.
+
+    What `circular_waveform` stretches is stretched the other way.
+    """
+    autoencoder, spec, n_samples = synthesizer.model.autoencoder, synthesizer.model.mel_spec, samples.shape[-1]
+    n_frames, per_latent = max(1, round(n_samples / spec.hop_length)), samples_per_latent(synthesizer)
+    n_latents = max(1, round(n_samples / per_latent))
+    turns = -(-(autoencoder.context_frames * spec.hop_length + spec.n_fft) // n_samples)
+    if n_samples == n_latents * per_latent:
+        return encode_audio(synthesizer, samples.repeat(2 * turns + 2), turns * n_latents, (turns + 1) * n_latents)
+    repeated = circular_resample(samples, n_frames * spec.hop_length).repeat(2 * turns + 2)
+    mel = torch.cat(list(mel_blocks([repeated[None]], spec)), dim=-1)[..., turns * n_frames : (turns + 1) * n_frames]
+    mel = circular_resample(mel, n_latents * autoencoder.frames_per_latent).clamp(*value_range(spec))
+    return autoencoder.encode(mel.to(synthesizer.device), circular=True)
 
 
 def circular_resample(signal: Tensor, length: int) -> Tensor:

@@ -1,11 +1,12 @@
 """A recording as the latent model takes it, and states that are partly noise and partly recording."""
 
+import hashlib
 import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from audiodiff.diffusion.process import Process
 from audiodiff.errors import AudiodiffError
@@ -13,6 +14,7 @@ from audiodiff.signal.beats import beat_positions, track_beats
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.arrays import check_rate, waveform_tensor
 from audiodiff.synthesis.clip import Waveform
+from audiodiff.synthesis.clip_latents import ClipLatents
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.settings import MAX_SECONDS, Resolved
 from audiodiff.synthesis.streams import mel_blocks
@@ -25,6 +27,14 @@ SILENCE_RMS = 1e-4
 MAX_GAIN = 100.0
 
 
+def hash_of_autoencoder(autoencoder: nn.Module) -> str:
+    """Hash of the weights of an autoencoder: which one latents belong to."""
+    weights = (each.detach().cpu().contiguous() for each in autoencoder.state_dict().values())
+    # In any order: a layer that is called otherwise in a later version is the same layer.
+    hashes = sorted(hashlib.sha256(each.numpy().tobytes()).digest() for each in weights)
+    return hashlib.sha256(b"".join(hashes)).hexdigest()
+
+
 @dataclass(frozen=True)
 class Recording:
     """A recording, ready to be edited.
@@ -35,6 +45,9 @@ class Recording:
         samples: `[channels, n]` at the model's rate and at the level that the model knows.
         gain: what brought it to that level; divided out again.
         notes: sentences about what had to be done to it.
+        latents: `[channels, latent channels, n_latents]` that it was decoded from; `None` where it must be encoded.
+        lead: samples at the model's rate that latent 0 begins before the recording.
+        started_from: hash of `latents`; empty if there are none.
     """
 
     original: Tensor
@@ -42,21 +55,39 @@ class Recording:
     samples: Tensor
     gain: float
     notes: tuple[str, ...]
+    latents: Tensor | None = None
+    lead: int = 0
+    started_from: str = ""
 
     @property
     def seconds(self) -> float:
         """Its length (s)."""
         return self.original.shape[-1] / self.sample_rate
 
+    @property
+    def on_grid(self) -> Tensor:
+        """`samples` from the beginning of latent 0 on."""
+        return torch.nn.functional.pad(self.samples, (self.lead, 0)) if self.lead else self.samples
 
-def load_init_audio(synthesizer: LatentSynthesizer, waveform: Waveform, sample_rate: int, *, mono: bool) -> Recording:
+
+def load_init_audio(
+    synthesizer: LatentSynthesizer,
+    waveform: Waveform,
+    sample_rate: int,
+    latents: ClipLatents | None = None,
+    *,
+    mono: bool,
+    aligned: bool = False,
+) -> Recording:
     """Take in a recording.
 
     Args:
         synthesizer: who edits it.
         waveform: the recording.
         sample_rate: its rate (Hz).
+        latents: that it was decoded from; used if they fit, else there is a note.
         mono: mix its channels.
+        aligned: use only latents that begin with the recording.
 
     Raises:
         AudiodiffError: it is empty, too long, no waveform, or has values that are not numbers.
@@ -72,13 +103,67 @@ def load_init_audio(synthesizer: LatentSynthesizer, waveform: Waveform, sample_r
         notes.append(f"the recording has {original.shape[0]} channels, which were mixed to one")
         original = original.mean(dim=0, keepdim=True)
     samples = resample(original, rate, synthesizer.sample_rate)
+    own, misfits = _own_latents(synthesizer, latents, samples, aligned=aligned)
+    notes += misfits
     level, highest = float(samples.double().square().mean().sqrt()), float(samples.abs().max())
     gain = 1.0
     if level < SILENCE_RMS:
         notes.append("the recording is silence, or nearly so")
     else:
         gain = min(ENCODE_RMS / level, 1.0 / highest, MAX_GAIN)
-    return Recording(original, rate, samples * gain, gain, tuple(notes))
+    if latents is None or own is None:
+        return Recording(original, rate, samples * gain, gain, tuple(notes))
+    given = samples * latents.gain, latents.gain
+    return Recording(original, rate, *given, tuple(notes), own, latents.lead, latents.sha256)
+
+
+def _own_latents(
+    synthesizer: LatentSynthesizer, latents: ClipLatents | None, samples: Tensor, *, aligned: bool
+) -> tuple[Tensor | None, list[str]]:
+    """Latents `[channels, latent channels, n_latents]` that fit `samples [channels, n]`, or a note about why not."""
+    if latents is None:
+        return None, []
+    values = torch.from_numpy(latents.values.astype(np.float32))
+    if len(values) > len(samples) and not any(distinct(values)):
+        values = values[:1]
+    reach = (values.shape[-1] + 1) * samples_per_latent(synthesizer)  # resampling may give some samples more
+    misfit = ""
+    if latents.autoencoder_sha256 != hash_of_autoencoder(synthesizer.model.autoencoder):
+        misfit = "are of another autoencoder"
+    elif values.shape[1] != synthesizer.model.channels or latents.lead + samples.shape[-1] > reach:
+        misfit = "are not of its size"
+    elif len(values) != len(samples):
+        misfit = f"are of {len(values)} channel{'s' if len(values) > 1 else ''}"
+    elif aligned and latents.lead:
+        misfit = "do not begin where it begins"
+    if misfit:
+        return None, [f"the latents kept with the recording {misfit}, so its samples were encoded"]
+    return values.to(synthesizer.device), []
+
+
+def distinct(channels: Tensor) -> list[int]:
+    """For each channel, the first one that is equal to it."""
+    return [
+        next(earlier for earlier in range(index + 1) if torch.equal(channels[earlier], channel))
+        for index, channel in enumerate(channels)
+    ]
+
+
+def kept_latents(synthesizer: LatentSynthesizer, latents: Tensor, gain: float, lead: int = 0) -> ClipLatents | None:
+    """The latents of a clip as they are kept, `None` if 16 bits cannot hold them.
+
+    Args:
+        synthesizer: whose they are.
+        latents: `[channels, latent channels, n_latents]`.
+        gain: what brings the clip to the level of what they are decoded to.
+        lead: samples at the model's rate that they begin before the clip.
+    """
+    values = latents.detach().cpu().numpy().astype(np.float16)
+    return (
+        ClipLatents(values, lead, gain, hash_of_autoencoder(synthesizer.model.autoencoder))
+        if np.isfinite(values).all()
+        else None
+    )
 
 
 def samples_per_latent(synthesizer: LatentSynthesizer) -> int:
@@ -109,6 +194,17 @@ def encode_audio(synthesizer: LatentSynthesizer, samples: Tensor, start: int, st
     return autoencoder.encode(log_mel.to(synthesizer.device))[..., start - first : stop - first]
 
 
+def latents_of(synthesizer: LatentSynthesizer, recording: Recording, channel: int, start: int, stop: int) -> Tensor:
+    """Latents `[1, channels, stop - start]` of a recording: its own, and where it has none those of its samples."""
+    if recording.latents is None:
+        return encode_audio(synthesizer, recording.samples[channel], start, stop)
+    own = recording.latents[channel, :, start:stop][None]
+    known = start + own.shape[-1]
+    if known == stop:
+        return own
+    return torch.cat([own, encode_audio(synthesizer, recording.on_grid[channel], known, stop)], dim=-1)
+
+
 def beats_of(
     synthesizer: LatentSynthesizer, recording: Recording, tempo: float | None, start: int, stop: int
 ) -> tuple[Tensor, tuple[str, ...]]:
@@ -124,6 +220,7 @@ def beats_of(
         said = f"the recording has no steady beat of {tempo:g} bpm; what is new has, counted from the beginning"
         return synthesizer.beats(tempo, start, stop), (said,)
     times = (np.arange(start, stop, dtype=np.float64) + 0.5) / np.float64(synthesizer.model.latents_per_second)
+    times -= recording.lead / synthesizer.sample_rate
     return torch.from_numpy(beat_positions(found, times)).to(synthesizer.device), ()
 
 

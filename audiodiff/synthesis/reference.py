@@ -10,7 +10,7 @@ from torch import Tensor
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.clip import Sound
 from audiodiff.synthesis.latent import LatentSynthesizer, ReferenceLatents
-from audiodiff.synthesis.recording import encode_audio, load_init_audio, samples_per_latent
+from audiodiff.synthesis.recording import latents_of, load_init_audio, samples_per_latent
 from audiodiff.synthesis.resolved import ResolvedClip
 
 __all__ = ["encode_reference", "loudest"]
@@ -38,10 +38,11 @@ def encode_reference(synthesizer: LatentSynthesizer, clip: ResolvedClip, referen
     if clip.loop:
         raise AudiodiffError("a loop takes no reference; leave out one of the two.")
     recording = load_init_audio(synthesizer, *reference, mono=True)
-    samples, per_latent = recording.samples[0], samples_per_latent(synthesizer)
+    samples, per_latent = recording.on_grid[0], samples_per_latent(synthesizer)
     count = max(1, min(synthesizer.window_latents // SHARE, samples.shape[-1] // per_latent))
     start = loudest(samples, per_latent, count)
-    return ReferenceLatents(encode_audio(synthesizer, samples, start, start + count)[0], recording.notes)
+    latents = latents_of(synthesizer, recording, 0, start, start + count)[0]
+    return ReferenceLatents(latents, recording.notes, recording.started_from)
 
 
 def loudest(samples: Tensor, unit: int, count: int) -> int:

@@ -14,7 +14,7 @@ import torch
 from audiodiff._version import __version__
 from audiodiff.diffusion.names import sampler_name
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.find import ASSETS, find_checkpoint, pretrained_names
+from audiodiff.models.find import ASSETS, VOCODER_FOLDER, find_checkpoint, pretrained_names
 from audiodiff.models.kinds import imported
 from audiodiff.signal.sample_hash import samples_sha256
 from audiodiff.synthesis.clip import OnProgress
@@ -33,6 +33,8 @@ from audiodiff.synthesis.source import Source
 from audiodiff.synthesis.told import setting
 from audiodiff.synthesis.top_bands import checked_limits
 from audiodiff.synthesis.verbs import VERBS
+from audiodiff.synthesis.vocoder_record import set_vocoder_up
+from audiodiff.text.encoders import encoders_of, recorded_encoder
 
 _COUNTS = ("no", "one", "two")
 _SHOWN = 12
@@ -79,13 +81,17 @@ class ReplayContext:
                 "which does not come with the package; give it with --model."
             )
         chosen = wanted.name if self.model is None else self.model
-        found = file_sha256(find_checkpoint(chosen) / "model.safetensors")
-        if found != wanted.weights_sha256:
-            raise AudiodiffError(
-                f"the weights of {chosen} are not those that made {self.source} ({found[:_SHOWN]}, not "
-                f"{wanted.weights_sha256[:_SHOWN]}); give the model it was made with, {wanted.name}, with --model."
-            )
-        return chosen
+        folder = find_checkpoint(chosen)
+        found = file_sha256(folder / "model.safetensors")
+        if found == wanted.weights_sha256:
+            return chosen
+        vocoder = folder / VOCODER_FOLDER / "model.safetensors"  # that of a latent model may have been used by itself
+        if vocoder.is_file() and file_sha256(vocoder) == wanted.weights_sha256:
+            return vocoder.parent
+        raise AudiodiffError(
+            f"the weights of {chosen} are not those that made {self.source} ({found[:_SHOWN]}, not "
+            f"{wanted.weights_sha256[:_SHOWN]}); give the model it was made with, {wanted.name}, with --model."
+        )
 
     def find_input(self, wanted: InputRecord) -> Path:
         """Return the very file that went in: the given one, or one of its name next to `source` or in the package.
@@ -204,8 +210,14 @@ def differences(record: ProvenanceRecord, again: ProvenanceRecord) -> tuple[str,
         (f"config of {old.name}", old.config_sha256[:_SHOWN], new.config_sha256[:_SHOWN])
         for old, new in zip(record.models, again.models, strict=False)
     ]
+    pairs += [
+        (f"latents of {old.name}", old.latents_sha256[:_SHOWN], new.latents_sha256[:_SHOWN])
+        for old, new in zip(record.inputs, again.inputs, strict=False)
+    ]
     names = sorted(set(record.settings) | set(again.settings))
     old = {**record.settings, "sampler": sampler_name(str(record.settings.get("sampler")))}
+    if "text_encoder" in old:
+        old["text_encoder"] = recorded_encoder(str(old["text_encoder"]))
     pairs += [(name, old.get(name), again.settings.get(name)) for name in names]
     found = [f"{name} {old}, now {new}" for name, old, new in pairs if old != new]
     cores = os.cpu_count() or 1
@@ -227,12 +239,13 @@ def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord
         raise AudiodiffError(f"{context.source} was made from two files; give the folder where both are with --input.")
     settings, resolve = (settings_of(record), None) if verb.remake is None else verb.remake(record)
     chosen = context.find_model(record.models[0]) if record.models else ""
-    sources = [Source(context.find_input(item)) for item in record.inputs]
+    sources = [Source(context.find_input(item), latents=item.latents_sha256) for item in record.inputs]
     synthesizer = imported(verb.loader)(chosen, device=context.device)
     if len(record.models) == 2:
         _check_vocoder(synthesizer, record, context)
     if isinstance(synthesizer, LatentSynthesizer):
         _set_up(synthesizer, record, context)
+    set_vocoder_up(synthesizer, record)
     job = Job(verb, synthesizer, sources, context.target)
     job.check()
     if resolve is None:
@@ -264,7 +277,17 @@ def _set_up(synthesizer: LatentSynthesizer, record: ProvenanceRecord, context: R
             f"the provenance record of {context.source} is damaged: tolerance_seconds is {tolerance!r}."
         )
     limits = setting(record, "band_limits", list) if "band_limits" in record.settings else []
+    named = synthesizer.model.config.text_encoder
+    told = setting(record, "text_encoder", str) if "text_encoder" in record.settings else named
+    encoder, known = recorded_encoder(told), encoders_of(named)
+    if encoder not in known:
+        raise AudiodiffError(
+            f"{context.source} was made with the text encoder {encoder[:60]!r}, and {synthesizer.name} can use "
+            f"{' or '.join(known)}; update audiodiff."
+        )
+    synthesizer.text_encoder = encoder
     synthesizer.tolerance_seconds = tolerance
+    synthesizer.batched = setting(record, "batched", bool) if "batched" in record.settings else False
     synthesizer.band_limits = checked_limits(limits, synthesizer.model.mel_spec.n_mels)
 
 

@@ -43,9 +43,6 @@ CONTEXT_FRAMES = 48
 TEMPO = (0.6, 1.6)
 """Limits of how much slower or faster than the voice a recording may be taken to be."""
 
-LEVEL = 0.08
-"""Level of speech that voices are trained at (the recipe)."""
-
 
 @dataclass(frozen=True)
 class Respeech:
@@ -147,7 +144,7 @@ def respoken(
     layout = _layout(synthesizer, respeech, times)
     mixed = waveform.mean(dim=0)
     samples = resample(mixed[None], rate, synthesizer.sample_rate)[0]
-    gain = LEVEL / max(level_of_speech(samples), 1e-6)
+    gain = synthesizer.level / max(level_of_speech(samples), 1e-6)
     log_mel = _completed(synthesizer, respeech, layout, samples * gain)
     weights = waveform @ mixed / mixed.square().sum()
     gaps = layout.gaps()

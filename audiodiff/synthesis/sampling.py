@@ -114,7 +114,7 @@ class VocodePlan:
 
 
 def make_plan(
-    model: VocoderModel, sampling: Resolved, *, match_level: bool, call_seconds: float, window: tuple[float, bool]
+    model: VocoderModel, sampling: Resolved, *, match_level: bool, piece_frames: int, window: tuple[float, bool]
 ) -> VocodePlan:
     """Resolve settings against a vocoder.
 
@@ -122,7 +122,7 @@ def make_plan(
         model: the vocoder.
         sampling: how to sample.
         match_level: whether the mel is brought to the level of the training audio.
-        call_seconds: the network sees this much new audio at a time.
+        piece_frames: the network sees so many new frames at a time.
         window: seconds that are sampled as one signal, and whether it may be no more.
 
     Raises:
@@ -131,7 +131,6 @@ def make_plan(
     times = GRIDS[sampling.grid](model.process, sampling.steps)
     calls = count_network_calls(sampling.sampler, model.process, times)
     frames_per_second = model.mel_spec.sample_rate / model.mel_spec.hop_length
-    piece = max(1, int(call_seconds * frames_per_second))
     seconds, fixed = window
     # new audio for at least eight times the context of one side, or the overlap would cost more than a quarter
     least = 0.0 if fixed else 8.0 * calls * model.context_frames
@@ -141,8 +140,8 @@ def make_plan(
         match_level=match_level,
         times=times,
         network_calls=calls,
-        piece_frames=piece,
-        window_pieces=max(1, math.ceil(frames / piece)),
+        piece_frames=piece_frames,
+        window_pieces=max(1, math.ceil(frames / piece_frames)),
         context_frames=model.context_frames,
         call_context_frames=model.context_frames + model.condition_context_frames,
         noise_context_frames=model.noise_context_frames,
@@ -181,27 +180,30 @@ class ChunkLayout:
         core_start, core_stop = self.bound(piece), self.bound(piece + 1)
         return Window(max(0, core_start - context), min(self.n_frames, core_stop + context), core_start, core_stop)
 
-    def windows(self, pieces: int, context: int, margin: int) -> list[Window]:
-        """Return stretches of so many pieces, with what has to be at hand to compute them.
+    def window(self, first: int, pieces: int, context: int, margin: int) -> Window:
+        """Return a stretch of pieces, with what has to be at hand to compute them.
 
         Args:
-            pieces: of each window but the last.
+            first: its first piece.
+            pieces: how many, if there are so many.
             context: frames on each side whose pieces are computed as well.
             margin: frames around those pieces.
         """
-        found = []
-        for first in range(0, self.n_pieces, pieces):
-            core_start, core_stop = self.bound(first), self.bound(min(self.n_pieces, first + pieces))
-            span = self.pieces(core_start - context, core_stop + context)
-            start, stop = self.bound(span.start) - margin, self.bound(span.stop) + margin
-            found.append(Window(max(0, start), min(self.n_frames, stop), core_start, core_stop))
-        return found
+        core_start, core_stop = self.bound(first), self.bound(min(self.n_pieces, first + pieces))
+        span = self.pieces(core_start - context, core_stop + context)
+        start, stop = self.bound(span.start) - margin, self.bound(span.stop) + margin
+        return Window(max(0, start), min(self.n_frames, stop), core_start, core_stop)
 
 
 def plan_windows(layout: ChunkLayout, plan: VocodePlan) -> list[Window]:
     """Return the windows of a signal; `start` to `stop` of each are the frames that `sample_window` takes."""
+    return [plan_window(layout, plan, first) for first in range(0, layout.n_pieces, plan.window_pieces)]
+
+
+def plan_window(layout: ChunkLayout, plan: VocodePlan, first: int) -> Window:
+    """Return the window that begins with a piece."""
     margin = max(plan.call_context_frames, plan.noise_context_frames)
-    return layout.windows(plan.window_pieces, _reach(plan, 0), margin)
+    return layout.window(first, plan.window_pieces, _reach(plan, 0), margin)
 
 
 def _reach(plan: VocodePlan, call: int) -> int:

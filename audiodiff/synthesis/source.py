@@ -5,9 +5,17 @@ from pathlib import Path
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import Audio, AudioInfo, read_whole
+from audiodiff.signal.sample_hash import SampleHash
 from audiodiff.signal.truncation import truncation_of
-from audiodiff.synthesis.clip import FADE_SECONDS
-from audiodiff.synthesis.provenance import InputRecord, ProvenanceRecord, input_record, provenance_of_sound
+from audiodiff.synthesis.clip import FADE_SECONDS, Sound
+from audiodiff.synthesis.clip_latents import ClipLatents, latents_beside, read_latents
+from audiodiff.synthesis.provenance import (
+    InputRecord,
+    ProvenanceRecord,
+    input_record,
+    provenance_of_sound,
+    sidecar_path,
+)
 from audiodiff.synthesis.settings import MAX_SECONDS
 
 MAX_VALUES = 1 << 27
@@ -23,14 +31,17 @@ class Source:
 
     Args:
         path: anything soundfile reads.
+        latents: hash of the latents in it that an edit must start from; "" to start from its samples; `None` for the
+            latents in it if they are those of its samples.
 
     Raises:
-        AudiodiffError: from any part of it: missing, not audio, damaged, or too long.
+        AudiodiffError: from any part of it: missing, not audio, damaged, too long, or without the latents asked for.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, latents: str | None = None) -> None:
         """Remember where it is."""
         self.path = Path(path)
+        self._wanted = latents
 
     @cached_property
     def _whole(self) -> tuple[Audio, AudioInfo, str]:
@@ -52,6 +63,40 @@ class Source:
         audio, info, log = self._whole
         cut = truncation_of(self.path, info, log, audio.waveform.shape[1])
         return () if cut is None else (cut.note(self.path),)
+
+    @property
+    def sound(self) -> Sound:
+        """What an edit starts from."""
+        return self.audio.waveform, self.audio.sample_rate, self._kept[0]
+
+    @property
+    def latents_notes(self) -> tuple[str, ...]:
+        """A sentence if it has latents that are not used."""
+        return self._kept[1]
+
+    @cached_property
+    def _kept(self) -> tuple[ClipLatents | None, tuple[str, ...]]:
+        assert self._whole  # it is a sound file
+        if self._wanted == "":
+            return None, ()
+        found, said = None, ""
+        try:
+            found = read_latents(self.path)
+        except AudiodiffError as error:
+            said = f"{str(error).rstrip('.')}; its samples were encoded"
+        if found is not None or sidecar_path(self.path).is_file():
+            samples = SampleHash()
+            samples.update(self.audio.waveform)
+            if found is None:
+                found = latents_beside(self.path, samples.hexdigest())
+            elif found.samples_sha256 != samples.hexdigest():
+                found, said = None, f"{self.path.name} was changed since its latents were kept; it was encoded again"
+        if self._wanted is not None and (found is None or found.sha256 != self._wanted):
+            raise AudiodiffError(
+                f"{self.path} has not the latents that the edit started from (sha256 {self._wanted[:12]}); they may "
+                "have been in the JSON next to it: put that back."
+            )
+        return found, (said,) if said else ()
 
     @cached_property
     def record(self) -> ProvenanceRecord | None:
@@ -80,10 +125,14 @@ class Source:
         Raises:
             AudiodiffError: it does not tell.
         """
-        record = self.record
-        if record is None or record.verb not in _SAID_BY:
+        if self.record is None or not self.tells_words:
             raise AudiodiffError(f"{self.path} does not tell what is said in it; give that with --text or --file.")
-        return record.prompt
+        return self.record.prompt
+
+    @property
+    def tells_words(self) -> bool:
+        """Whether it tells what is said in it."""
+        return self.record is not None and self.record.verb in _SAID_BY
 
     def fade(self, *, before: bool) -> float:
         """Length of the fade (s) that audiodiff gave its end, or its beginning; 0 if it has none."""

@@ -12,7 +12,7 @@ from audiodiff.synthesis.subtitles import Caption
 MEL_BLOCK_FRAMES = 2048
 
 
-def mel_blocks(blocks: Iterable[Tensor], spec: MelSpec) -> Iterator[Tensor]:
+def mel_blocks(blocks: Iterable[Tensor], spec: MelSpec, block_frames: int = MEL_BLOCK_FRAMES) -> Iterator[Tensor]:
     """Analyse a stream; the blocks joined are the log-mel of the joined input.
 
     The input is continued with zeros to a whole number of hops and to one analysis window at least, so that any
@@ -21,6 +21,7 @@ def mel_blocks(blocks: Iterable[Tensor], spec: MelSpec) -> Iterator[Tensor]:
     Args:
         blocks: `[channels, n_samples]` each, at the rate of `spec`.
         spec: the mel to compute.
+        block_frames: frames that are computed at a time.
 
     Yields:
         `[channels, n_mels, n_frames]`; hop times the number of frames covers the input.
@@ -35,13 +36,13 @@ def mel_blocks(blocks: Iterable[Tensor], spec: MelSpec) -> Iterator[Tensor]:
     for block in blocks:
         pending.append(block)
         held += block.shape[-1]
-        if held < (done - first + MEL_BLOCK_FRAMES + margin) * hop:
+        if held < (done - first + block_frames + margin) * hop:
             continue
         samples = torch.cat(pending, dim=-1)
-        while samples.shape[-1] >= (done - first + MEL_BLOCK_FRAMES + margin) * hop:
-            window = samples[:, : (done - first + MEL_BLOCK_FRAMES + margin) * hop]
-            yield log_mel(window, spec)[..., done - first : done - first + MEL_BLOCK_FRAMES]
-            done += MEL_BLOCK_FRAMES
+        while samples.shape[-1] >= (done - first + block_frames + margin) * hop:
+            window = samples[:, : (done - first + block_frames + margin) * hop]
+            yield log_mel(window, spec)[..., done - first : done - first + block_frames]
+            done += block_frames
             keep = max(0, done - margin)
             samples = samples[:, (keep - first) * hop :]
             first = keep
@@ -122,9 +123,11 @@ class Stream:
     captions: Sequence[Caption] = ()
 
 
-def cut_stream(blocks: Iterator[Tensor], n_samples: int) -> Iterator[Tensor]:
-    """Cut the stream to `n_samples`."""
-    left = n_samples
+def cut_stream(blocks: Iterator[Tensor], n_samples: int, *, start: int = 0) -> Iterator[Tensor]:
+    """Cut samples `start` to `start + n_samples` out of a stream of `[channels, n_samples]` blocks."""
+    seen = 0
     for block in blocks:
-        yield block[:, :left]
-        left -= min(left, block.shape[-1])
+        kept = block[..., max(start - seen, 0) : max(start + n_samples - seen, 0)]
+        seen += block.shape[-1]
+        if kept.shape[-1]:
+            yield kept

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Values = dict[str, Any]
 """Arguments, or settings, by name."""
 
+STANDARD = Path("-")
+"""What stands for standard input and output on the command line."""
+
 Say = Callable[[str], object]
 """Called with a sentence for the user."""
 
@@ -138,6 +141,21 @@ def summary_of_stream(report: Any, silence: str, *, first: str = "", last: str =
 
 
 @dataclass(frozen=True)
+class Instead:
+    """What is done in the place of a verb for certain files.
+
+    Attributes:
+        verb: name of another verb, which takes no files.
+        model: name of its model.
+        values: of its settings.
+    """
+
+    verb: str
+    model: str
+    values: Values
+
+
+@dataclass(frozen=True)
 class Verb:
     """One thing that a user does with a model, or with a recording alone.
 
@@ -164,6 +182,8 @@ class Verb:
         n_models: how many models a file tells of.
         read: takes the arguments by name, and returns the files that go in and the values of the settings.
         complete: adds what the files tell to the values.
+        instead: `instead(values, sources, model, say)` returns what another verb does in its place for these files, if
+            that is so; `model` is the name of one that was asked for, or empty.
         variant: `variant(values, index, count)` returns the name and the values of one of several clips.
         settle: `settle(synthesizer, settings, sources)` returns settings with what the files decide.
         resolve: fills in what the model recommends.
@@ -172,8 +192,8 @@ class Verb:
         new_seconds: `new_seconds(settings, info)` is how much sound a model makes for a file, all channels together.
         summary: what the command line says of a file that was made, behind its rate.
         finish: called with the report of each file, to write what goes beside it.
-        pipe: `pipe(synthesizer, settings, stream, say)` writes a WAV to standard output while it is being made; `None`
-            if that is not possible.
+        pipe: `pipe(synthesizer, files, settings, stream, say)` writes a WAV to standard output while it is
+            being made; `None` if that is not possible.
     """
 
     name: str
@@ -196,6 +216,7 @@ class Verb:
     n_models: int = 2
     read: Callable[[Mapping[str, Any]], tuple[list[Path], Values]] = files_and_values
     complete: Callable[[Values, Sequence["Source"], Say], Values] = with_prompts
+    instead: Callable[[Values, Sequence["Source"], str, Say], Instead | None] = lambda values, sources, model, say: None
     variant: Callable[[Values, int, int], tuple[str, Values]] = next_seed
     settle: Callable[[Any, Any, Sequence["Source"]], Any] = lambda synthesizer, settings, sources: settings
     resolve: Callable[[Any, Any], Any] = resolve_edit
@@ -203,7 +224,7 @@ class Verb:
     new_seconds: Callable[[Any, Any], float] = lambda settings, info: float(info.seconds)
     summary: Callable[[Any], str] = summary_of_clip
     finish: Callable[[Any], None] = lambda report: None
-    pipe: Callable[[Any, Any, BinaryIO, Say], None] | None = None
+    pipe: Callable[[Any, Sequence[Path], Any, BinaryIO, Say], None] | None = None
 
     def options(self) -> dict[str, tuple[Any, Any, str]]:
         """Return type, default and description of every setting that is an argument as it stands, by name."""
@@ -216,6 +237,11 @@ class Verb:
         if "count" not in self.values:
             return [("", values)]
         return [self.variant(values, index, count) for index in range(count)]
+
+    @property
+    def makes_latents(self) -> bool:
+        """Whether a clip is decoded from latents, which are kept in its file."""
+        return self.loader == Verb.loader
 
     @property
     def values(self) -> set[str]:

@@ -1,9 +1,10 @@
 """From audio or a log-mel to a waveform, with any trained vocoder, any sampler and any number of steps."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +19,8 @@ from audiodiff.signal.resample import resample
 from audiodiff.synthesis.arrays import Array, check_rate, float_tensor, like_given, waveform_tensor
 from audiodiff.synthesis.circular_padding import pad_circle
 from audiodiff.synthesis.clip import OnProgress
+from audiodiff.synthesis.gain import StreamGain, gain_db, read_reference_level
+from audiodiff.synthesis.live import ChannelStream, stream_blocks
 from audiodiff.synthesis.machine import check_model, open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
 from audiodiff.synthesis.sampling import (
@@ -32,21 +35,23 @@ from audiodiff.synthesis.sampling import (
     sample_channels,
     sample_window,
 )
-from audiodiff.synthesis.settings import Resolved, Sampling, VocodeSettings, with_given
-from audiodiff.synthesis.streams import Window, mel_blocks
+from audiodiff.synthesis.settings import Resolved, Sampling, VocodeSettings, check_range, recommended_by, with_given
+from audiodiff.synthesis.streams import Window, cut_stream, mel_blocks
 from audiodiff.torch_state import standard_state
 
 DEFAULTS = Resolved(steps=8, sampler="euler", grid="uniform")
 """What a vocoder recommends whose checkpoint says nothing."""
 
-WINDOW_SECONDS, CALL_SECONDS = 96.0, 8.0
+WINDOW_SECONDS, CALL_SECONDS = 96.0, 16.0
 """Usual seconds of new audio per window and per network call, for networks that run once a frame."""
 
 SAMPLES_WINDOW_SECONDS, SAMPLES_CALL_SECONDS = 20.0, 4.0
 """The same for networks that run once a sample, which need a hundred times the memory."""
 
-MAX_GAIN_DB = 40.0
 BLOCK_FRAMES = 8192
+
+STREAM_SECONDS = 0.2
+"""Audio that a stream makes at a time."""
 
 
 class VocoderSynthesizer:
@@ -80,10 +85,10 @@ class VocoderSynthesizer:
                 may add half as much.
             delay: samples by which the model's states are behind the waveform of their mel (`VocoderConfig.delay`).
         """
-        self.model = model
-        self._delay = delay
+        self.model = self.stored = model
+        self.delay = delay
         self._window_seconds = window_seconds
-        self._call_seconds = call_seconds
+        self.piece_frames = frames_of(call_seconds, model.mel_spec)
         self.name = name
         self.identity = identity or ModelRecord(public_name(name), weights_sha256="")
         self.defaults = defaults
@@ -114,7 +119,7 @@ class VocoderSynthesizer:
             self.model,
             sampling,
             match_level=settings.level == "match" and self.reference_level_db is not None,
-            call_seconds=self._call_seconds,
+            piece_frames=self.piece_frames,
             window=(self._window_seconds, False) if given is None else (given, True),
         )
 
@@ -235,35 +240,44 @@ class VocoderSynthesizer:
 
     def stream(
         self,
-        fetch: Callable[[int, int], Tensor],
-        n_frames: int,
-        meters: list[LevelMeter],
-        plan: VocodePlan,
-        on_progress: OnProgress | None = None,
-    ) -> Iterator[Tensor]:
-        """Vocode in bounded memory; the blocks joined are the one-shot output, bit for bit.
+        mel_chunks: Iterable[Array],
+        *,
+        spec: MelSpec | None = None,
+        steps: int | None = None,
+        sampler: str | None = None,
+        grid: str | None = None,
+        seed: int | None = None,
+        settings: VocodeSettings | None = None,
+        level_db: float | None = None,
+        block_seconds: float = STREAM_SECONDS,
+        look_ahead_seconds: float | None = None,
+    ) -> Iterator[Array]:
+        """Synthesise a log-mel that arrives in chunks of any size, each sample as soon as it is final.
+
+        The samples joined are those of `vocode_mel`, up to the rounding of the precision, however the mel is cut. A
+        sample is final when the mel has arrived as far as noise and network look ahead of it: the model `speech` looks
+        0.9 s ahead at one step and 0.6 s more at each other. What was computed is kept, not computed again.
 
         Args:
-            fetch: `fetch(start, stop)` gives the log-mel `[channels, n_mels, stop - start]`; `start` never goes back.
-            n_frames: frames in all.
-            meters: the level of each channel over the whole input (`measure`).
-            plan: the resolved settings.
-            on_progress: called with the seconds done and the seconds in all.
+            mel_chunks: log-mels as `vocode_mel` takes them, one after the other; empty ones count for nothing.
+            spec, steps, sampler, grid, seed, settings: as for `vocode_mel`.
+            level_db: the level of the whole recording in dBFS, as `audiodiff.signal.meters.LevelMeter` measures it, for
+                a level that is to be matched; when `None`, that of its beginning.
+            block_seconds: audio that is made at a time; more is faster and later.
+            look_ahead_seconds: make samples when so much mel has come after them, as if it went on like its last frame.
+                They are then only nearly those of `vocode_mel`; `docs/streaming.md` says how nearly.
 
         Yields:
-            `[channels, n_samples]`, `n_frames * hop_length` samples in all.
+            `[n_samples]` or `[channels, n_samples]`, of the same kind as the chunks; not clipped.
+
+        Raises:
+            AudiodiffError: a setting cannot be used; while it runs, as `vocode_mel` does, or the chunks do not fit.
         """
-        shown = fetch if not self._delay else _prolonged(fetch, n_frames)  # the states end before the waveform
-        reference = self.reference_level_db if plan.match_level else None
-        gains = [None if meter.silent else _gain_db(meter.level_db, reference) for meter in meters]
-        layout, hop = ChunkLayout(n_frames + bool(self._delay), plan.piece_frames), self.mel_spec.hop_length
-
-        def states() -> Iterator[Tensor]:
-            for window in plan_windows(layout, plan):
-                make = partial(self._vocode_window, shown(window.start, window.stop), window, layout, plan)
-                yield sample_channels(window, gains, hop / self.sample_rate, layout.n_frames, on_progress, make)
-
-        return _stretch(states(), self._delay, n_frames * hop)
+        chosen = with_given(settings or VocodeSettings(), steps=steps, sampler=sampler, grid=grid, seed=seed)
+        check_range("level_db", level_db, -200.0, 200.0, "dBFS")
+        check_range("block_seconds", block_seconds, 0.001, 60.0, "s")
+        check_range("look_ahead_seconds", look_ahead_seconds, 0.0, 60.0, "s")
+        return stream_mel(self, mel_chunks, spec, self.plan(chosen), level_db, block_seconds, look_ahead_seconds)
 
     def _vocode_tensor(
         self, frames: Tensor, plan: VocodePlan, on_progress: OnProgress | None, *, circular: bool = False
@@ -273,35 +287,126 @@ class VocoderSynthesizer:
         meters = measure_levels(torch.split(frames, BLOCK_FRAMES, dim=-1), self.mel_spec)
         padding = pad_circle(n_frames, plan) if circular else None
         shown = frames if padding is None else frames[..., padding.frames]
-        blocks = self.stream(lambda start, stop: shown[..., start:stop], shown.shape[-1], meters, plan, on_progress)
+        blocks = vocode_blocks(
+            self, lambda start, stop: shown[..., start:stop], shown.shape[-1], meters, plan, on_progress
+        )
         waveform = torch.cat(list(blocks), dim=-1)
         return waveform if padding is None else padding.closed(waveform, self.mel_spec.hop_length)
 
-    @standard_state()
-    def _vocode_window(
-        self,
-        frames: Tensor,
-        window: Window,
-        layout: ChunkLayout,
-        plan: VocodePlan,
-        channel: int,
-        gain_db: float | None,
-        report: Callable[[float], None],
-    ) -> Tensor:
-        """Sample one window of one channel from `[channels, n_mels, n_frames]` -> its core `[n_samples]` on the CPU."""
-        if gain_db is None:
-            return torch.zeros((window.core_stop - window.core_start) * self.mel_spec.hop_length)
-        shifted = shift_log_mel(frames[channel], self.mel_spec, gain_db)[None].to(self.device)
-        core = sample_window(
-            self.model, shifted, window, layout, plan, channel_seed(plan.sampling.seed, channel), report
-        )
-        check_samples(core, plan.sampling)
-        scaled: Tensor = core.float().cpu() * 10.0 ** (-gain_db / 20.0)
-        return scaled
+
+def vocode_blocks(
+    synthesizer: VocoderSynthesizer,
+    fetch: Callable[[int, int], Tensor],
+    n_frames: int,
+    meters: list[LevelMeter],
+    plan: VocodePlan,
+    on_progress: OnProgress | None = None,
+) -> Iterator[Tensor]:
+    """Vocode in bounded memory; the blocks joined are the one-shot output, bit for bit.
+
+    Args:
+        synthesizer: the loaded vocoder.
+        fetch: `fetch(start, stop)` gives the log-mel `[channels, n_mels, stop - start]`; `start` never goes back.
+        n_frames: frames in all.
+        meters: the level of each channel over the whole input (`measure_levels`).
+        plan: the resolved settings.
+        on_progress: called with the seconds done and the seconds in all.
+
+    Yields:
+        `[channels, n_samples]`, `n_frames * hop_length` samples in all.
+    """
+    spec, delay = synthesizer.mel_spec, synthesizer.delay
+    shown = fetch if not delay else _prolonged(fetch, n_frames)  # the states end before the waveform
+    reference = synthesizer.reference_level_db if plan.match_level else None
+    gains = [None if meter.silent else gain_db(meter.level_db, reference) for meter in meters]
+    layout = ChunkLayout(n_frames + bool(delay), plan.piece_frames)
+
+    def states() -> Iterator[Tensor]:
+        for window in plan_windows(layout, plan):
+            make = partial(_vocode_window, synthesizer, shown(window.start, window.stop), window, layout, plan)
+            seconds = spec.hop_length / spec.sample_rate
+            yield sample_channels(window, gains, seconds, layout.n_frames, on_progress, make)
+
+    return cut_stream(states(), n_frames * spec.hop_length, start=delay)
 
 
-def _gain_db(level_db: float, reference: float | None) -> float:
-    return 0.0 if reference is None else max(-MAX_GAIN_DB, min(MAX_GAIN_DB, reference - level_db))
+@standard_state()
+def _vocode_window(
+    synthesizer: VocoderSynthesizer,
+    frames: Tensor,
+    window: Window,
+    layout: ChunkLayout,
+    plan: VocodePlan,
+    channel: int,
+    gain: float | None,
+    report: Callable[[float], None],
+) -> Tensor:
+    """Sample one window of one channel from `[channels, n_mels, n_frames]` -> its core `[n_samples]` on the CPU."""
+    spec = synthesizer.mel_spec
+    if gain is None:
+        return torch.zeros((window.core_stop - window.core_start) * spec.hop_length)
+    shifted = shift_log_mel(frames[channel], spec, gain)[None].to(synthesizer.device)
+    seed = channel_seed(plan.sampling.seed, channel)
+    core = sample_window(synthesizer.model, shifted, window, layout, plan, seed, report)
+    check_samples(core, plan.sampling)
+    scaled: Tensor = core.float().cpu() * 10.0 ** (-gain / 20.0)
+    return scaled
+
+
+def stream_mel(
+    synthesizer: VocoderSynthesizer,
+    mel_chunks: Iterable[Array],
+    spec: MelSpec | None,
+    plan: VocodePlan,
+    level_db: float | None = None,
+    block_seconds: float = STREAM_SECONDS,
+    look_ahead_seconds: float | None = None,
+) -> Iterator[Array]:
+    """`VocoderSynthesizer.stream` with settings that are resolved."""
+    own, reference = synthesizer.mel_spec, synthesizer.reference_level_db if plan.match_level else None
+    chunks = (chunk for chunk in mel_chunks if float_tensor(chunk, "a chunk of the mel").ndim < 2 or chunk.shape[-1])
+    first = next(chunks, None)
+    if first is None:
+        raise AudiodiffError("the stream has ended without a frame of mel; give at least one.")
+
+    def frames() -> Iterator[Tensor]:
+        for chunk in chain([first], chunks):
+            if chunk.ndim != first.ndim or chunk.shape[:-1] != first.shape[:-1]:
+                raise AudiodiffError(
+                    f"a chunk has shape {list(chunk.shape)} after one of {list(first.shape)}; only the number of "
+                    "frames may differ."
+                )
+            taken = _frames_of(chunk, spec, own)
+            _check_finite(taken)
+            yield taken
+
+    seeds = [channel_seed(plan.sampling.seed, channel) for channel in range(len(_frames_of(first, spec, own)))]
+    per_second = own.sample_rate / own.hop_length
+    ahead = None if look_ahead_seconds is None else round(look_ahead_seconds * per_second)
+    streams = [
+        ChannelStream(synthesizer.model, plan, seed, StreamGain(own, reference, level_db), synthesizer.device, ahead)
+        for seed in seeds
+    ]
+    block = max(1, round(block_seconds * per_second))
+    delay, n_frames = synthesizer.delay, 0
+
+    def counted() -> Iterator[Tensor]:
+        nonlocal n_frames
+        for each in frames():
+            n_frames += each.shape[-1]
+            yield each
+
+    seen = 0
+    for states in stream_blocks(counted(), streams, block, bool(delay)):
+        kept = states[:, max(0, delay - seen) : max(0, delay + n_frames * own.hop_length - seen)]
+        seen += states.shape[-1]
+        if kept.shape[-1]:
+            yield like_given(first, kept if first.ndim == 3 else kept[0])
+
+
+def frames_of(seconds: float, spec: MelSpec) -> int:
+    """Whole frames in so many seconds, 1 or more."""
+    return max(1, int(seconds * (spec.sample_rate / spec.hop_length)))
 
 
 def _frames_of(log_mel: Array, spec: MelSpec | None, own: MelSpec) -> Tensor:
@@ -332,16 +437,6 @@ def _prolonged(fetch: Callable[[int, int], Tensor], n_frames: int) -> Callable[[
     return prolonged
 
 
-def _stretch(blocks: Iterator[Tensor], start: int, n_samples: int) -> Iterator[Tensor]:
-    """Cut samples `start` to `start + n_samples` out of a stream of `[channels, n_samples]` blocks."""
-    seen = 0
-    for block in blocks:
-        kept = block[..., max(start - seen, 0) : max(start + n_samples - seen, 0)]
-        seen += block.shape[-1]
-        if kept.shape[-1]:
-            yield kept
-
-
 @standard_state()
 def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> VocoderSynthesizer:
     """Load a vocoder.
@@ -361,14 +456,14 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> Vocode
 
     config = read_config(folder, "vocoder")
     metadata = config["metadata"]
-    defaults = Sampling.from_metadata(metadata, folder).resolve(DEFAULTS)
+    defaults = Sampling.from_metadata(metadata, folder, others=("renewals",)).resolve(DEFAULTS)
     level = read_reference_level(metadata, folder)
     model = load_checkpoint(folder, Vocoder)
     # of the weights as they are, which need not be what the config says
     identity = ModelRecord(public_name(name_or_path), weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]))
     model.to(chosen)
     on_samples = model.config.front_end.name == "samples"
-    return VocoderSynthesizer(
+    synthesizer = VocoderSynthesizer(
         model,
         name=str(name_or_path),
         identity=identity,
@@ -379,18 +474,22 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> Vocode
         call_seconds=SAMPLES_CALL_SECONDS if on_samples else CALL_SECONDS,
         delay=model.config.delay,
     )
+    with recommended_by(folder):
+        set_renewals(synthesizer, metadata.get("sampling", {}).get("renewals"))
+    return synthesizer
 
 
-def read_reference_level(metadata: Mapping[str, Any], folder: Path) -> float | None:
-    """Read the level of the audio that a checkpoint was trained on (dBFS).
+def set_renewals(synthesizer: VocoderSynthesizer, renewals: int | None) -> None:
+    """Let draws of noise after the first pass through so many iterations (`PriorConfig`); `None`: as in the config.
 
     Raises:
-        AudiodiffError: it is no number.
+        AudiodiffError: the model cannot draw that way.
     """
-    level = metadata.get("reference_level_db")
-    if level is not None and (isinstance(level, bool) or not isinstance(level, int | float)):
-        raise AudiodiffError(f"the config of {folder} has reference_level_db {level!r}; expected a number of dB.")
-    return None if level is None else float(level)
+    from audiodiff.models.vocoder import Vocoder
+
+    synthesizer.model = stored = synthesizer.stored
+    if renewals is not None and isinstance(stored, Vocoder):
+        synthesizer.model = stored.with_prior(replace(stored.config.prior, renewals=renewals))
 
 
 def _check_finite(log_mel: Tensor) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -36,6 +37,9 @@ DEFAULTS = Resolved(steps=8, sampler="euler", grid="uniform", precision="bf16")
 
 MANNER = Manner()
 """How one reads whose checkpoint says nothing."""
+
+LEVEL = 0.08
+"""Root mean square of the speech that such a one was trained on."""
 
 _PROSODY_STEPS = 8
 _DURATION_DRAW, _F0_DRAW = -1, -2
@@ -91,6 +95,7 @@ class VoiceSynthesizer:
         defaults: Resolved = DEFAULTS,
         manner: Manner = MANNER,
         pronunciations: Mapping[str, tuple[str, ...]] | None = None,
+        level: float = LEVEL,
         device: torch.device | str = "cpu",
     ) -> None:
         """Wrap `model`, whose weights are on `device` already.
@@ -103,6 +108,7 @@ class VoiceSynthesizer:
             defaults: what it recommends.
             manner: how it reads, as it recommends.
             pronunciations: how the speaker usually says words that the dictionary gives several pronunciations for.
+            level: root mean square of the speech that it was trained on.
             device: where it computes.
         """
         self.model = model
@@ -112,6 +118,7 @@ class VoiceSynthesizer:
         self.defaults = defaults
         self.manner = manner
         self.pronunciations = dict(pronunciations or {})
+        self.level = level
         self.device = torch.device(device)
 
     @property
@@ -409,6 +416,7 @@ def load_voice(name_or_path: str | Path = "kathleen", *, device: str = "auto") -
         manner = Manner(**{name: table[name] for name in shares if name in table})
         check_steps("vocoder_steps", table.get("vocoder_steps"))
     pronunciations = _pronunciations(metadata.get("pronunciations", {}), folder)
+    level = _training_level(metadata, folder)
     model = load_checkpoint(folder, Voice)
     inside = (folder / VOCODER_FOLDER).is_dir()
     vocoder = load_vocoder(folder / VOCODER_FOLDER if inside else metadata.get("vocoder", "speech"), device=str(chosen))
@@ -427,8 +435,24 @@ def load_voice(name_or_path: str | Path = "kathleen", *, device: str = "auto") -
         defaults=sampling.resolve(DEFAULTS),
         manner=manner,
         pronunciations=pronunciations,
+        level=level,
         device=chosen,
     )
+
+
+def _training_level(metadata: Mapping[str, Any], folder: Path) -> float:
+    """Level of speech that a checkpoint says it was trained at.
+
+    Raises:
+        AudiodiffError: it is no level.
+    """
+    table: Any = metadata
+    for name in ("training", "data"):
+        table = table.get(name) if isinstance(table, Mapping) else None
+    level: float | None = table.get("level") if isinstance(table, Mapping) else None
+    with recommended_by(folder):
+        check_range("level", level, 1e-6, 10.0, "(full scale is 1)")
+    return LEVEL if level is None else level
 
 
 def _pronunciations(table: object, folder: Path) -> dict[str, tuple[str, ...]]:

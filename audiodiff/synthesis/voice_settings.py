@@ -149,13 +149,18 @@ class RespeakSettings:
         """
         text = self.text
         for old, new in self.replace:
-            pattern = rf"(?<!\w){re.escape(old.strip())}(?!\w)"
-            if not old.strip() or not re.search(pattern, text):
+            pattern = words_pattern(old)
+            if not old.strip() or not pattern.search(text):
                 raise AudiodiffError(
                     f'"{old}" is not in the text "{text[:60]}"; give words of it, as they stand there.'
                 )
-            text = re.sub(pattern, lambda _, new=new: new.strip(), text)  # type: ignore[misc]
+            text = pattern.sub(lambda _, new=new: new.strip(), text)  # type: ignore[misc]
         return text
+
+
+def words_pattern(words: str) -> re.Pattern[str]:
+    """What finds words in a text, and no parts of longer ones."""
+    return re.compile(rf"(?<!\w){re.escape(words.strip())}(?!\w)")
 
 
 def check_text_length(count: int) -> None:

@@ -2,11 +2,18 @@
 
 from torch import Tensor
 
-from audiodiff.signal.levels import LevelPolicy, apply_level
+from audiodiff.signal.levels import LevelPolicy, amplitude, apply_level
 from audiodiff.synthesis.clip import Clip, OnProgress
 from audiodiff.synthesis.latent import EMPTY_PROMPT, LatentSynthesizer, faded
-from audiodiff.synthesis.loop import circular_mel, circular_resample, circular_waveform, seam_score
-from audiodiff.synthesis.recording import encode_audio, samples_per_latent, shortest_latents
+from audiodiff.synthesis.loop import circular_waveform, seam_score
+from audiodiff.synthesis.recording import (
+    Recording,
+    encode_audio,
+    kept_latents,
+    latents_of,
+    samples_per_latent,
+    shortest_latents,
+)
 from audiodiff.synthesis.resolved import ResolvedClip
 
 
@@ -14,6 +21,14 @@ def encode_whole(synthesizer: LatentSynthesizer, samples: Tensor, n_samples: int
     """Latents of a recording from its beginning to its end, and a little silence where it is very short."""
     n_latents = max(-(-n_samples // samples_per_latent(synthesizer)), shortest_latents(synthesizer))
     return encode_audio(synthesizer, samples, 0, n_latents)
+
+
+def whole_latents(synthesizer: LatentSynthesizer, recording: Recording, n_samples: int) -> Tensor:
+    """Latents `[1, channels, n_latents]` of the first `n_samples` of a one-channel recording: its own, or encoded."""
+    if not recording.started_from:
+        return encode_whole(synthesizer, recording.samples[0, :n_samples], n_samples)
+    n_latents = -(-(recording.lead + n_samples) // samples_per_latent(synthesizer))
+    return latents_of(synthesizer, recording, 0, 0, max(n_latents, shortest_latents(synthesizer)))
 
 
 def rendered(
@@ -24,6 +39,8 @@ def rendered(
     clip: ResolvedClip,
     notes: list[str],
     on_progress: OnProgress | None,
+    *,
+    lead: int = 0,
 ) -> Clip:
     """Make a clip of latents that stand for a whole recording.
 
@@ -35,16 +52,15 @@ def rendered(
         clip: level, vocoder, and whether it is a loop.
         notes: sentences about it; those about a seam are added.
         on_progress: called with the seconds done and the seconds in all.
+        lead: samples that the latents begin before the clip.
     """
     rate = synthesizer.sample_rate
     if clip.loop:
-        mel = circular_mel(synthesizer, latents)
-        waveform = circular_waveform(synthesizer, mel, clip.vocoder, on_progress) / gain
-        waveform = circular_resample(waveform, n_samples)
+        waveform = circular_waveform(synthesizer, latents, n_samples, clip.vocoder, on_progress) / gain
         seam = seam_score(waveform, synthesizer.model.mel_spec)
         notes.extend(seam.notes)
     else:
-        waveform = synthesizer.waveform(latents, clip.vocoder, on_progress)[:n_samples] / gain
+        waveform = synthesizer.waveform(latents, clip.vocoder, on_progress)[lead:][:n_samples] / gain
         waveform = faded(waveform, rate, clip.fade_out)
     policy: LevelPolicy = clip.level
     # As loud as the recording is, what is made may have higher peaks.
@@ -60,6 +76,7 @@ def rendered(
         clipped=levelled.clipped,
         notes=tuple(dict.fromkeys(notes)),
         seam=seam.ratio if clip.loop else None,
+        latents=kept_latents(synthesizer, latents, gain * amplitude(-levelled.gain_db), lead),
     )
 
 

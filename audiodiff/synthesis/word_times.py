@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from audiodiff.data.alignment import Alignment, align, transcript
+from audiodiff.data.alignment import ADAPTATIONS, LEAST_FIT, USUAL_FIT, Alignment, align, transcript
 from audiodiff.data.phone_model import PhoneModel, load_phone_model
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import PHONE_MODEL_FILE, find_checkpoint
@@ -23,14 +23,6 @@ SPEC = preset("hifigan-22k")
 """The mel that phoneme models know."""
 
 LONGEST_SECONDS = 120.0
-ADAPTATIONS = 2
-
-LEAST_FIT, USUAL_FIT = -4.0, -2.2
-"""`Alignment.fit` (nats a frame) below which a text is not what is said, and above which all is as it should be.
-
-Of 40 unseen sentences of the speaker of `kathleen` the worst has -1.5, and the best of 120 wrong texts -4.0; of 40
-telephone prompts by another speaker 85 % are above the first value, and 99 % of wrong texts below it.
-"""
 
 
 @dataclass(frozen=True)

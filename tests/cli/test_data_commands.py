@@ -12,6 +12,8 @@ import soundfile
 from audiodiff.cli.prepare import CORPUS_NAMES
 from audiodiff.data.corpora import CORPORA
 from audiodiff.data.manifest import load_items
+from audiodiff.synthesis import word_times
+from tests.data.synthetic_speech import RATE, phone_model, recording
 
 
 @pytest.fixture
@@ -39,6 +41,23 @@ def test_check_reports(command, corpus) -> None:
     assert "shorter than the crop" in done.out
     report = json.loads(command("check", corpus, "--json").out)
     assert report["sample_rates"] == {"8000": 3, "16000": 1}
+
+
+def test_check_names_a_text_that_is_not_said(command, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(word_times, "load_voice_phones", lambda name: phone_model())
+    said = [("S", "EH1", "L"), ("M", "IY1", "F"), ("SH", "UW1"), ("AA1", "M", "L")]
+    rows = ["file_name,text"]
+    for number in range(6):
+        words = [said[(number * step) % 4] for step in (1, 2, 3, 5)]
+        soundfile.write(tmp_path / f"{number}.wav", recording(words, [0, 0, 0, 10], number)[0], RATE)
+        # The last one has the text of another.
+        rows.append(f"{number}.wav," + " ".join("{" + " ".join(w) + "}" for w in (words if number < 5 else said)))
+    (tmp_path / "metadata.csv").write_text("\n".join(rows) + "\n")
+    done = command("check", tmp_path)
+    assert done.status == 0, done.err
+    assert "1 with a text that is not said in them:" in done.out
+    assert f"{tmp_path / '5.wav'}: its text does not fit its sound" in done.out
+    assert len(json.loads(command("check", tmp_path, "--json").out)["misfits"]) == 1
 
 
 def test_prepare_makes_what_check_opens(command, corpus, tmp_path) -> None:

@@ -1,5 +1,6 @@
 """`audiodiff vary`, `inpaint`, `extend`, `interpolate`, and `generate --loop`."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from audiodiff.signal.tags import write_tags
 from tests.synthesis.latent_models import RATE, write_latent_model
 from tests.synthesis.recordings import tones
 
@@ -68,6 +70,30 @@ def test_the_prompt_of_a_clip_of_ours_is_taken(command, model, made, tmp_path) -
     assert "flute, 90 bpm" in told
     assert "strength 0.9" in told
     assert "made.wav" in told
+
+
+def test_latents_are_kept_unless_not_wanted_and_shown_without_their_values(command, model, tmp_path) -> None:
+    own, bare, varied = (tmp_path / name for name in ("own.wav", "bare.wav", "varied.wav"))
+    given = ("generate", "", "--seconds", 1.5, "--model", model, "-o")
+    assert command(*given, own, "--sidecar").status == 0
+    assert command(*given, bare, "--no-latents").status == 0
+    np.testing.assert_array_equal(samples(own), samples(bare))
+    told = command("inspect", own).out
+    assert "latents   1 x 4 x 65, 0.5 kB, autoencoder " in told
+    assert "not those" not in told
+    assert "  latents" not in command("inspect", bare).out
+    for path in (own, tmp_path / "own.wav.json"):
+        document = json.loads(command("inspect", path, "--json").out)
+        assert document["latents"]["shape"] == [1, 4, 65]
+        assert "values" not in document["latents"]
+        assert "latents" not in document["provenance"]
+    assert json.loads(command("inspect", bare, "--json").out)["latents"] is None
+    assert command("vary", own, "-o", varied, "--model", model).status == 0
+    assert ", from its latents" in command("inspect", varied).out
+    write_tags(varied, {"AUDIODIFF_LATENTS": "{}"})
+    assert "latents in" in command("inspect", varied).out
+    assert command("vary", "--help").out.count("--no-latents") == 2
+    assert "--no-latents" not in command("vocode", "--help").out + command("stretch", "--help").out
 
 
 def test_inpaint(command, model, recording) -> None:

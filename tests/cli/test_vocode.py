@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import re
@@ -364,3 +365,20 @@ def test_an_hour_in_bounded_memory(checkpoint, tmp_path) -> None:
     assert done.returncode == 0, done.stderr
     assert soundfile.info(tmp_path / "out.wav").frames == seconds * RATE
     assert int(done.stdout.splitlines()[-1]) * 1024 < 1.5 * 2**30
+
+
+def test_a_pipe_in_and_a_pipe_out(checkpoint, clip) -> None:
+    wav = Path(clip).read_bytes() if Path(clip).suffix == ".wav" else None
+    assert wav is not None
+    call = [sys.executable, "-m", "audiodiff", "vocode", "--stream", "-", "--model", str(checkpoint), "--steps", "1"]
+    done = subprocess.run(call, input=wav, capture_output=True, check=True)
+    samples, rate = soundfile.read(io.BytesIO(done.stdout))
+    assert (rate, len(samples)) == (RATE, soundfile.info(clip).frames)
+    assert np.abs(samples).max() > 0.001
+
+
+def test_standard_input_needs_the_stream(command, checkpoint, tmp_path) -> None:
+    done = command("vocode", "-", "-o", tmp_path / "a.wav", "--model", checkpoint)
+    assert done.status == 2
+    assert "--stream" in done.err
+    assert listing(tmp_path) == set()

@@ -114,6 +114,11 @@ def test_long_clips_are_searched_near_the_best_path(corpus, trained) -> None:  #
     assert total == most
     # A beam that loses the end is widened.
     assert alignment_module._viterbi(scores[: len(graph.states) * 2 // 3], graph, 1.0)[1] > -np.inf
+    # Also one that has stayed in the silence before the first word.
+    scores[:, 0] += 1e4
+    path, total = alignment_module._viterbi(scores, graph)
+    assert graph.ends[path[-1]]
+    assert total > -np.inf
 
 
 def test_gain_does_not_matter(corpus, trained) -> None:  # type: ignore[no-untyped-def]

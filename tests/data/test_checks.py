@@ -7,6 +7,7 @@ import soundfile
 
 from audiodiff.data.checks import check_corpus
 from audiodiff.data.corpora import AudioItem, folder_items, folder_listing
+from audiodiff.data.text_fit import TextFits
 from audiodiff.signal.audio_io import write_audio
 from tests.data.corpus import clip
 from tests.refusals import refused
@@ -67,6 +68,23 @@ def test_a_clean_corpus(tmp_path):
     report = check_corpus(folder_items(tmp_path))
     assert not report.has_problems
     assert "no problems" in report.text()
+
+
+def test_texts_are_compared_by_what_is_given(tmp_path):
+    clip(tmp_path / "a.wav", 0.5)
+    clip(tmp_path / "b.wav", 0.5, seed=2)
+    write_audio(tmp_path / "silent.wav", np.zeros(16000), 16000)
+    given = []
+
+    def compare(items):
+        given.extend(items)
+        return TextFits(((items[0].path, "its text does not fit"),), ("1 clip was not compared",))
+
+    report = check_corpus(folder_items(tmp_path), compare=compare)
+    assert names(item.path for item in given) == ["a.wav", "b.wav"]
+    assert report.has_problems
+    assert "1 with a text that is not said in them:\n" in report.text()
+    assert "a.wav: its text does not fit\nnote: 1 clip was not compared" in report.text()
 
 
 def test_long_lists_are_cut(tmp_path):

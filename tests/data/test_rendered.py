@@ -64,7 +64,8 @@ def test_folder(playing: Path, tmp_path: Path) -> None:
     assert [row["split"] for row in rows] == ["valid", "train", "train"]
     for row in rows:
         waveform, rate = soundfile.read(tmp_path / "out" / row["file_name"])
-        assert (rate, waveform.shape) == (SAMPLE_RATE, (3 * SAMPLE_RATE,))
+        assert (rate, waveform.shape) == (SAMPLE_RATE, (3 * SAMPLE_RATE, 2))
+        assert np.abs(waveform[:, 0] - waveform[:, 1]).max() > 0.01
         assert 20 * np.log10(np.sqrt(np.mean(waveform**2))) == pytest.approx(LEVEL_DB, abs=0.1)
         assert np.abs(waveform).max() < 1.0
         assert row["source"].endswith("rendered with font")
@@ -89,7 +90,7 @@ def test_other_settings_are_refused(playing: Path, tmp_path: Path, monkeypatch: 
     make_rendered(folder, hours=3 / 3600, seconds=3.0, soundfont=playing)
     refused(r"seed 0.*seed 1", lambda: make_rendered(folder, hours=3 / 3600, seconds=3.0, soundfont=playing, seed=1))
     monkeypatch.setattr(make, "RECIPE", 0)
-    refused(r"recipe 1.*recipe 0", lambda: make_rendered(folder, hours=3 / 3600, seconds=3.0, soundfont=playing))
+    refused(r"recipe 2.*recipe 0", lambda: make_rendered(folder, hours=3 / 3600, seconds=3.0, soundfont=playing))
     (folder / "rendered.json").write_text("{")
     refused("damaged", lambda: make_rendered(folder, hours=3 / 3600, seconds=3.0, soundfont=playing))
     (folder / "rendered.json").unlink()
@@ -136,6 +137,23 @@ def test_an_interrupted_run_leaves_whole_clips_only(playing: Path, tmp_path: Pat
     assert not (tmp_path / "out" / "metadata.csv").exists()
 
 
+def test_the_table_grows_with_the_clips(playing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(make, "_SAVE_EVERY", 2)
+    folder = tmp_path / "out"
+
+    def stopped(piece, path, *others) -> None:
+        if piece.index == 5:
+            raise KeyboardInterrupt
+        render.render(piece, path, *others)
+
+    monkeypatch.setattr(make, "render", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        make_rendered(folder, hours=0.1, seconds=3.0, soundfont=playing)
+    rows = table(folder)
+    assert len(rows) == 4
+    assert all((folder / row["file_name"]).is_file() and row["key"] for row in rows)
+
+
 def test_an_interrupt_asks_for_no_more_clips(playing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(results: Iterator[bool], **_: object) -> Iterator[bool]:
         yield next(results)
@@ -169,13 +187,26 @@ def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     refused("fluidsynth is not installed", lambda: make_rendered(tmp_path / "out", hours=1))
 
 
+def test_which_installed_soundfonts_play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compressed ones only where there is no other, and none whose licence would reach the recordings."""
+    monkeypatch.setattr("audiodiff.composer.soundfont.PLACES", (tmp_path,))
+    monkeypatch.delenv("AUDIODIFF_SOUNDFONT", raising=False)
+    small = soundfont(tmp_path / "small.sf3")
+    soundfont(tmp_path / "TimGM6mb.sf2")
+    assert find_soundfonts() == [small]
+    plain = soundfont(tmp_path / "plain.sf2")
+    assert find_soundfonts() == [plain]
+    assert find_soundfonts(tmp_path / "TimGM6mb.sf2") == [tmp_path / "TimGM6mb.sf2"]
+
+
 @pytest.mark.skipif(not REAL, reason="fluidsynth or its soundfonts are not installed")
 def test_real_fluidsynth(tmp_path: Path) -> None:
     """The clip is as long as asked, begins with sound, and is the same again."""
     font = unpacked(find_soundfonts()[0], tmp_path)
     piece = compose(0, 2, 4.0)
     waveform = play(piece, font, "fluidsynth")
-    assert waveform.shape == (4 * SAMPLE_RATE,)
-    blocks = np.sqrt(np.square(waveform.reshape(8, -1)).mean(axis=1))
+    assert waveform.shape == (2, 4 * SAMPLE_RATE)
+    blocks = np.sqrt(np.square(waveform.reshape(2, 8, -1)).mean(axis=(0, 2)))
     assert blocks.min() > 0.01
+    assert np.corrcoef(waveform)[0, 1] < 0.999
     assert np.array_equal(waveform, play(piece, font, "fluidsynth"))

@@ -260,7 +260,7 @@ def sound_of(path: Path, seconds: float, rate: int, **wanted: Any) -> tuple[np.n
         rate: its sample rate (Hz).
         wanted: fields that its record must have.
     """
-    record, info, untouched = look_at(path)
+    record, info, untouched, _ = look_at(path)
     assert record is not None
     assert info is not None
     assert untouched

@@ -145,6 +145,7 @@ def test_a_record_cannot_ask_for_more_than_the_page(limits: Limits) -> None:
         ({"steps": float("nan")}, "steps nan"),
         ({"piece_frames": 1}, "piece_frames 1; this demo replays pieces of 64 or more"),
         ({"window_frames": 63}, "window_frames 63"),
+        ({"renewals": 17}, "renewals 17; this demo replays up to 16"),
         ({"window_frames": float("nan")}, "window_frames nan"),
         ({"steps": "9" * 9}, "steps 999999999"),
         ({"seconds": True}, "seconds True"),

@@ -63,11 +63,12 @@ def test_plain_products_compute_what_the_fused_kernel_does(masked: bool) -> None
     )
 
 
-def test_plain_products_are_for_training_in_bfloat16_on_short_sequences() -> None:
+def test_plain_products_are_for_bfloat16_on_short_sequences_and_not_for_one_item_sampled_alone() -> None:
     queries = torch.randn(1, 1, 8, 4, dtype=torch.bfloat16, requires_grad=True)
     keys = torch.randn(1, 1, 8, 4)
     assert attention._matmul_is_faster(queries, keys)
     assert not attention._matmul_is_faster(queries.detach(), keys)
+    assert attention._matmul_is_faster(queries.detach().repeat(2, 1, 1, 1), keys)
     assert not attention._matmul_is_faster(queries.float(), keys)
     assert not attention._matmul_is_faster(queries, keys.expand(1, 1, 8, 4).repeat(1, 1, 10_000, 1))
 

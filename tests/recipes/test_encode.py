@@ -13,8 +13,9 @@ from audiodiff.data.shards import LatentDataset
 from audiodiff.data.shards.files import find_shards
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import read_config
+from audiodiff.models.mel_latent import CLASSES, KEY
 from audiodiff_recipes import autoencoder, encode, latent
-from audiodiff_recipes.encode import encode_corpus, with_validation
+from audiodiff_recipes.encode import classes_of, encode_corpus, with_validation
 from audiodiff_recipes.latent_shards import shard_folders
 from tests.recipes.corpus import tiny_changes, write_corpus
 from tests.refusals import refused
@@ -192,3 +193,11 @@ def test_where_the_splits_are() -> None:
         *("s3://b/train/a.tar", "s3://b/train/c.tar"),
         *("s3://b/valid", "s3://b/valid"),
     ]
+
+
+def test_a_clip_that_changes_its_key_is_not_said_to_be_in_one() -> None:
+    said = {"key": "C major", "label_source": "exact"}
+    kinds = (*CLASSES, KEY)
+    assert classes_of(AudioItem(Path("a.wav"), extra=said), kinds) == {"source": "rendered", "key": "C major"}
+    changed = AudioItem(Path("a.wav"), extra={**said, "modulation": "D major at 9.600"})
+    assert classes_of(changed, kinds) == {"source": "rendered"}

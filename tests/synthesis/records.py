@@ -13,9 +13,9 @@ from audiodiff.synthesis.provenance import (
     MachineRecord,
     ModelRecord,
     ProvenanceRecord,
-    TaggedAudioWriter,
     provenance_tags,
 )
+from audiodiff.synthesis.tagged_writer import TaggedAudioWriter
 
 AUDIO = AudioRecord(8000, 1, 800, "a" * 64, "b" * 64)
 RECORD = ProvenanceRecord(

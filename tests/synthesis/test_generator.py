@@ -15,6 +15,7 @@ from audiodiff.synthesis.verbs.inpaint import InpaintSettings
 from audiodiff.synthesis.verbs.interpolate import InterpolateSettings
 from audiodiff.synthesis.verbs.loop import LoopSettings
 from audiodiff.synthesis.verbs.vary import VarySettings
+from tests.refusals import refused
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import tones
 
@@ -90,3 +91,19 @@ def test_progress_is_told(music: Generator) -> None:
     seen: list[float] = []
     music.vary(SOUND, steps=2, on_progress=lambda done, total: seen.append(done / total))
     assert seen[-1] == 1.0
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 4.0])
+def test_a_stream_is_the_clip_in_parts(music: Generator, seconds: float) -> None:
+    options = {"steps": 2, "seed": 3, "guidance": 1.0}
+    steps = []
+    parts = list(music.stream(seconds=seconds, on_progress=lambda *done: steps.append(done), **options))
+    whole = music.generate(seconds=seconds, level="none", **options)
+    np.testing.assert_allclose(np.concatenate(parts), whole, rtol=0, atol=1e-5)
+    assert steps == [(1.0, 2.0), (2.0, 2.0)]
+
+
+def test_what_needs_the_whole_clip_is_not_streamed(music: Generator) -> None:
+    refused("cannot be streamed", lambda: list(music.stream(steps=1, loop=True)))
+    refused("whole clip", lambda: list(music.stream(steps=1, level="peak")))
+    refused("steps", lambda: music.stream(steps=0))

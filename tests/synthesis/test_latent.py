@@ -1,9 +1,11 @@
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import audiodiff
 from audiodiff.errors import AudiodiffError
@@ -118,6 +120,44 @@ def test_blended_prompts_lie_between_their_parts(model: LatentSynthesizer) -> No
 
     wanted = 0.75 * estimate("flute") + 0.25 * estimate("drums")
     torch.testing.assert_close(estimate("flute:0.75 | drums:0.25"), wanted, rtol=0, atol=1e-5)
+
+
+def test_all_conditions_go_through_the_network_at_once_and_come_out_as_one_after_the_other(
+    model: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = torch.randn(1, 4, 40, generator=torch.Generator().manual_seed(0))
+    known = torch.where(torch.arange(40) < 30, torch.randn(4, 40), torch.nan)
+    conditions = PositionConditions(model.beats(90.0, 0, 40), known)
+    clip = model.resolve(GenerateSettings(prompt="flute:0.75 | slow drums", negative="a very loud violin"))
+    batches: list[int] = []
+    hook = model.model.network.register_forward_pre_hook(lambda _, given: batches.append(len(given[0])))
+    estimates = []
+    for batched in (True, False):
+        monkeypatch.setattr(model, "batched", batched)
+        estimates.append(model.guided(clip)[0](x, torch.full((1,), 0.5), conditions))
+    hook.remove()
+    assert batches == [3, 1, 1, 1]
+    torch.testing.assert_close(*estimates, rtol=0, atol=1e-5)
+
+
+class WeightCasts(TorchDispatchMode):
+    """Counts how often a weight is cast."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func is torch.ops.aten._to_copy.default and isinstance(args[0], torch.nn.Parameter)
+        return func(*args, **(kwargs or {}))
+
+
+def test_weights_are_cast_once_for_all_steps(model: LatentSynthesizer) -> None:
+    counts = []
+    for steps in (1, 3):
+        clip = model.resolve(GenerateSettings(sampling=Sampling(steps=steps, sampler="ddim", precision="bf16")))
+        with WeightCasts() as casts:
+            model.latents(clip, 20)
+        counts.append(casts.count)
+    assert counts[0] == counts[1] > 5
 
 
 def test_a_tempo_in_the_prompt_is_asked_for(model: LatentSynthesizer) -> None:

@@ -15,13 +15,11 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import write_audio
 from audiodiff.signal.sample_hash import SampleHash, samples_sha256
 from audiodiff.signal.tags import read_tags, write_tags
-from audiodiff.synthesis import provenance
 from audiodiff.synthesis.provenance import (
     FORMAT,
     AudioRecord,
     InputRecord,
     ProvenanceRecord,
-    TaggedAudioWriter,
     check_sidecar,
     find_provenance,
     hash_config,
@@ -30,6 +28,7 @@ from audiodiff.synthesis.provenance import (
     sidecar_path,
     write_sidecar,
 )
+from audiodiff.synthesis.tagged_writer import TaggedAudioWriter
 from tests.refusals import refused
 from tests.synthesis.records import AUDIO, RECORD, make_record, write, write_provenance
 
@@ -150,7 +149,7 @@ def test_names_that_are_no_text(tmp_path) -> None:
         write_provenance(tmp_path / name, odd)
         assert read_provenance(tmp_path / name) == odd
         assert read_tags(tmp_path / name)["title"] == "? [31m (generate)"
-    provenance.write_sidecar(tmp_path / "a.wav", odd)
+    write_sidecar(tmp_path / "a.wav", odd)
     assert read_provenance(tmp_path / "a.wav.json") == odd
 
 
@@ -304,16 +303,16 @@ import numpy as np
 sys.path[:0] = sys.argv[2:]
 from tests.synthesis.records import make_record
 from audiodiff.signal import tags
-from audiodiff.synthesis import provenance
+from audiodiff.synthesis import tagged_writer
 
 def die(*arguments, **named):
     os.kill(os.getpid(), signal.SIGKILL)
 
 if sys.argv[1].endswith("before.flac"):
-    provenance.put_tags = die            # the samples are written, the record is not
+    tagged_writer.put_tags = die            # the samples are written, the record is not
 else:
     os.replace = die                     # both are written, the file has not got its name
-with provenance.TaggedAudioWriter(sys.argv[1], 8000, provenance=make_record) as writer:
+with tagged_writer.TaggedAudioWriter(sys.argv[1], 8000, provenance=make_record) as writer:
     writer.write(np.zeros(100, np.float32))
 """
 

@@ -101,9 +101,10 @@ def test_the_record_has_every_setting(tmp_path, checkpoint, clip) -> None:
         "precision": "bf16",
         "level": "match",
         "reference_level_db": -20.0,
-        "piece_frames": load(checkpoint).plan(VocodeSettings()).piece_frames,
         "output_rate": RATE,
         "mel": None,
+        "piece_frames": load(checkpoint).piece_frames,
+        "renewals": 0,
     }
     (model,) = report.record.models
     config = json.loads((checkpoint / "config.json").read_text())
@@ -238,7 +239,9 @@ def test_other_records_are_refused(tmp_path, checkpoint, clip) -> None:
         (replace(record, settings={**record.settings, "steps": "2"}), "steps"),
         (replace(record, settings={**record.settings, "steps": 0}), "steps"),
         (replace(record, settings={**record.settings, "sampler": "magic"}), "magic"),
-        (replace(record, settings={**record.settings, "piece_frames": 0}), "out of range"),
+        (replace(record, settings={**record.settings, "piece_frames": 0}), "piece_frames"),
+        (replace(record, settings={**record.settings, "renewals": -1}), "renewals"),
+        (replace(record, settings={**record.settings, "renewals": 1.5}), "renewals"),
         (replace(record, settings={**record.settings, "mel": [1]}), "mel"),
         (replace(record, settings={key: 1 for key in record.settings if key != "level"}), "setting"),
         (replace(record, seed=-1), "seed"),
@@ -377,5 +380,5 @@ def test_a_record_of_format_1_is_replayed(tmp_path) -> None:
     assert (report.record.format, report.again.format) == (1, FORMAT)
     assert report.again.audio.n_samples == report.record.audio.n_samples
     assert report.record.settings["sampler"] == "arc"
-    assert report.again.settings == {**report.record.settings, "sampler": "adams_pc"}
+    assert report.again.settings == {**report.record.settings, "sampler": "adams_pc", "renewals": 1}
     assert not any("sampler" in reason for reason in report.reasons)

@@ -32,9 +32,17 @@ def test_pieces_cover_the_signal_and_are_of_a_size(n_frames: int, piece_frames: 
 
 def test_a_window_has_whole_pieces_around_it() -> None:
     layout = ChunkLayout(100, 10)
-    assert layout.windows(4, 0, 3) == [Window(0, 43, 0, 40), Window(37, 83, 40, 80), Window(77, 100, 80, 100)]
-    assert layout.windows(4, 1, 3) == [Window(0, 53, 0, 40), Window(27, 93, 40, 80), Window(67, 100, 80, 100)]
-    assert ChunkLayout(100, ENDLESS).windows(1, 7, 3) == [Window(0, 100, 0, 100)]
+    assert [layout.window(first, 4, 0, 3) for first in (0, 4, 8)] == [
+        Window(0, 43, 0, 40),
+        Window(37, 83, 40, 80),
+        Window(77, 100, 80, 100),
+    ]
+    assert [layout.window(first, 4, 1, 3) for first in (0, 4, 8)] == [
+        Window(0, 53, 0, 40),
+        Window(27, 93, 40, 80),
+        Window(67, 100, 80, 100),
+    ]
+    assert ChunkLayout(100, ENDLESS).window(0, 1, 7, 3) == Window(0, 100, 0, 100)
 
 
 @pytest.mark.parametrize("sampler", SAMPLER_NAMES)

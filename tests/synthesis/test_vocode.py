@@ -22,7 +22,7 @@ from audiodiff.synthesis.machine import open_device
 from audiodiff.synthesis.sampling import channel_seed, count_network_calls, measure_levels
 from audiodiff.synthesis.settings import Sampling, VocodeSettings, changed
 from audiodiff.synthesis.streams import FrameReader
-from audiodiff.synthesis.vocode import VocoderSynthesizer
+from audiodiff.synthesis.vocode import VocoderSynthesizer, vocode_blocks
 from tests.refusals import refused
 from tests.synthesis.vocoder_fakes import SPEC, FakeVocoder, recording, synthesizer
 
@@ -271,7 +271,7 @@ def test_a_delayed_state_is_the_same_in_any_pieces(n_frames: int) -> None:
     assert whole.shape == (256 * n_frames,)
     plan = synth.plan(VocodeSettings(Sampling(steps=1), window_seconds=0.3))
     meters = measure_levels([mel[None]], synth.mel_spec)
-    blocks = list(synth.stream(FrameReader([mel[None]]), n_frames, meters, plan))
+    blocks = list(vocode_blocks(synth, FrameReader([mel[None]]), n_frames, meters, plan))
     assert torch.equal(torch.cat(blocks, dim=-1)[0], whole)
     assert synth.vocode_mel(mel, steps=1, circular=True).shape == whole.shape
 

@@ -17,6 +17,7 @@ METADATA = {
     "vocoder": "speech",
     "sampling": {"steps": 2, "variation": 0.5, "rhythm": 0.6, "vocoder_steps": 3},
     "pronunciations": {"either": "IY1 DH ER0"},
+    "training": {"data": {"level": 0.05}},
 }
 SAMPLING = Resolved(steps=2, sampler="euler", grid="uniform")
 HELLO = phonemes("Hello, world.")
@@ -36,6 +37,7 @@ def test_a_checkpoint_says_how_to_speak(voice: VoiceSynthesizer) -> None:
         0.6,
         3,
     )
+    assert voice.level == 0.05
     assert voice.sample_rate == 22_050
     assert voice.speakers == ("ann", "bob")
     assert [model.role for model in voice.identity] == ["voice", "vocoder"]
@@ -157,6 +159,7 @@ def test_what_cannot_be_said_is_refused(voice: VoiceSynthesizer, settings: dict[
         ({"sampling": {"vocoder_steps": 0}}, "recommends what does not exist: vocoder_steps"),
         ({"sampling": {"speed": 9.0}}, 'unknown sampling key "speed"'),
         ({"vocoder": "music"}, "another mel|latent"),
+        ({"training": {"data": {"level": "loud"}}}, "recommends what does not exist: level is 'loud'"),
     ],
 )
 def test_checkpoints_with_nonsense_are_refused(tmp_path: Path, metadata: dict[str, object], message: str) -> None:

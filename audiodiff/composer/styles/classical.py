@@ -149,7 +149,7 @@ CLASSICAL: tuple[Style, ...] = (
         words("gentle tender dreamy delicate"),
         (
             layer("music box;music box;celesta;celesta;glockenspiel", "melody", "medium;sparse;eighths", 6),
-            layer("0", "arpeggio", "0234/2/62~;0243/1/62~;023/1/62~", -16),
+            layer("0;harp;harp;epiano", "arpeggio", "0234/2/50~;0243/1/50~;023/1/50~", -6),
         ),
         words("spooky mysterious lonely"),
         family="folk",

@@ -19,6 +19,7 @@ FOLK: tuple[Style, ...] = (
         family="folk",
         harmonic=False,
         loose=0.006,
+        compound=True,
     ),
     Style(
         "celtic",

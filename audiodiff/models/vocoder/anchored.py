@@ -79,20 +79,19 @@ class AnchoredNetwork:
         self.dtype = dtype
         self._head = head
         self._conditioner = conditioner
-        self._n_bins = stft.n_fft // 2 + 1
-        # The trained order is real parts, then imaginary parts; here they take turns, as in the memory of a spectrum.
-        turns = torch.arange(2 * self._n_bins).view(2, -1).T.flatten()
-        self._packed = PackedWaveNet(
-            wavenet,
-            dtype,
-            in_order=torch.cat([turns, 2 * self._n_bins + turns]),
-            out_order=torch.cat([turns, 2 * self._n_bins + torch.arange(self._n_bins)]),
-        )
+        self._packed = _packed_by_turns(wavenet, stft, dtype)
+        self._for_stream: PackedWaveNet | None = None
 
     def prepare(self, log_mel: Tensor, anchor: Tensor, envelope: Tensor) -> PreparedMel:
         """Return what a call needs of a mel; the arguments are attributes of `PreparedMel`."""
         scale = envelope.reciprocal().to(torch.complex64)
         return PreparedMel(log_mel, anchor, envelope, scale, anchor / envelope, self)
+
+    def for_stream(self, wavenet: WaveNet) -> PackedWaveNet:
+        """Return the same `wavenet` packed for a mel that arrives in parts."""
+        if self._for_stream is None:
+            self._for_stream = _packed_by_turns(wavenet, self.stft, self.dtype, for_stream=True)
+        return self._for_stream
 
     @torch.no_grad()
     def __call__(self, x: Tensor, c_noise: Tensor, mel: PreparedMel) -> Tensor:
@@ -109,10 +108,7 @@ class AnchoredNetwork:
         noisy.mul_(mel.scale)
         phase = _sides(start)
         width = phase.shape[-1]
-        features = torch.empty(batch, n_frames, 2 * width, dtype=self.dtype, device=x.device)
-        features[..., :width] = _sides(noisy)
-        features[..., width:] = phase
-        features.clamp_(-INPUT_LIMIT, INPUT_LIMIT)  # a limit that is the same number in any precision
+        features = network_input(noisy, start, self.dtype)
         output = self._packed(features, c_noise, mel.terms)
         phase += output[..., :width]
         magnitude = output[..., width:].float().clamp_(*LOG_GAIN_RANGE).exp_().mul_(mel.anchor)
@@ -121,9 +117,30 @@ class AnchoredNetwork:
         return waveform[:, None]
 
 
+def _packed_by_turns(wavenet: WaveNet, stft: STFT, dtype: torch.dtype, *, for_stream: bool = False) -> PackedWaveNet:
+    """Pack the network of an anchored head for rows of spectra, in which real and imaginary parts take turns.
+
+    The trained order is real parts, then imaginary parts.
+    """
+    n_bins = stft.n_fft // 2 + 1
+    turns = torch.arange(2 * n_bins, device="cpu").view(2, -1).T.flatten()
+    in_order = torch.cat([turns, 2 * n_bins + turns])
+    out_order = torch.cat([turns, 2 * n_bins + torch.arange(n_bins, device="cpu")])
+    return PackedWaveNet(wavenet, dtype, in_order=in_order, out_order=out_order, for_stream=for_stream)
+
+
+def network_input(noisy: Tensor, start: Tensor, dtype: torch.dtype) -> Tensor:
+    """Two spectra `[..., n_bins]` in units of the envelope as what the network sees, `[..., 4 * n_bins]`."""
+    width = 2 * noisy.shape[-1]
+    features = torch.empty(*noisy.shape[:-1], 2 * width, dtype=dtype, device=noisy.device)
+    features[..., :width] = _sides(noisy)
+    features[..., width:] = _sides(start)
+    return features.clamp_(-INPUT_LIMIT, INPUT_LIMIT)  # a limit that is the same number in any precision
+
+
 def _sides(spectrum: Tensor) -> Tensor:
-    """Real and imaginary parts in turn, `[batch, n_frames, 2 * n_bins]`, in the same memory."""
-    return torch.view_as_real(spectrum).flatten(2)
+    """Real and imaginary parts in turn, `[..., 2 * n_bins]`, in the same memory."""
+    return torch.view_as_real(spectrum).flatten(-2)
 
 
 def anchored_estimate(

@@ -10,6 +10,7 @@ that of the noisy waveform. Before and after the network, spectra pass a few tim
 (the projection of Griffin and Lim, 1984), which costs next to nothing and makes phases of neighbouring frames agree.
 """
 
+import copy
 import dataclasses
 import math
 from collections.abc import Callable
@@ -81,7 +82,7 @@ class Vocoder(nn.Module):
         Denoiser(self._network, self.process, self.parameterization)
 
     def with_prior(self, prior: PriorConfig) -> "Vocoder":
-        """Return a model with the same weights that starts from another prior.
+        """Return a model on the same weights that starts from another prior.
 
         The network knows nothing of how its noise was made, so more Griffin-Lim iterations than in training only bring
         the start closer to the mel.
@@ -89,7 +90,7 @@ class Vocoder(nn.Module):
         return self._with_config(dataclasses.replace(self.config, prior=prior))
 
     def with_output(self, projections: int, half_projections: int, momentum: float) -> "Vocoder":
-        """Return a model with the same weights whose estimate passes through other projections; see `HeadConfig`."""
+        """Return a model on the same weights whose estimate passes through other projections; see `HeadConfig`."""
         head = dataclasses.replace(
             self.config.head,
             output_projections=projections,
@@ -99,9 +100,9 @@ class Vocoder(nn.Module):
         return self._with_config(dataclasses.replace(self.config, head=head))
 
     def _with_config(self, config: VocoderConfig) -> "Vocoder":
-        model = Vocoder(config).to(next(self.parameters()).device)
-        model.load_state_dict(self.state_dict())
-        return model.train(self.training)
+        model = copy.copy(self)
+        model.config, model._packed = config, {}
+        return model
 
     @property
     def sample_rate(self) -> int:
@@ -153,7 +154,7 @@ class Vocoder(nn.Module):
             log_mel: `[batch, n_mels, n_frames]` by `self.mel_spec`.
         """
         needed = self.config.head.name == "anchored" or self.config.prior.name == "shaped"
-        anchor, envelope = self._magnitudes(log_mel) if needed else (None, None)
+        anchor, envelope = self.magnitudes(log_mel) if needed else (None, None)
         if self.spectrogram_upsampler is not None:
             return VocoderCondition(self.spectrogram_upsampler(log_mel), anchor, envelope)
         assert self.conditioner is not None
@@ -195,8 +196,8 @@ class Vocoder(nn.Module):
         if log_mel.device.type != "cpu" or not packs:
             return self.condition(log_mel)
         with torch.no_grad():
-            anchor, envelope = self._magnitudes(log_mel)
-        network = self._packed_network(compute_dtype or torch.float32)
+            anchor, envelope = self.magnitudes(log_mel)
+        network = self.packed_network(compute_dtype or torch.float32)
         return network.prepare(log_mel, anchor.transpose(1, 2), envelope.transpose(1, 2))
 
     def noise(
@@ -217,7 +218,7 @@ class Vocoder(nn.Module):
         if isinstance(cond, PreparedMel):
             return ShapedNoise(self.stft, prior, cond.anchor, cond.envelope, seed, first_frame)
         with torch.no_grad():
-            anchor, envelope = self._magnitudes(log_mel)
+            anchor, envelope = self.magnitudes(log_mel)
         return ShapedNoise(self.stft, prior, anchor.transpose(1, 2), envelope.transpose(1, 2), seed, first_frame)
 
     def loss(
@@ -280,7 +281,7 @@ class Vocoder(nn.Module):
             return self.front_end.synthesis(self.wavenet(frames, c_noise, cond.hidden).float(), n_samples)[:, None]
         return anchored_estimate(self.wavenet, self.stft, self.config.head, x, c_noise, cond)
 
-    def _packed_network(self, dtype: torch.dtype) -> AnchoredNetwork:
+    def packed_network(self, dtype: torch.dtype) -> AnchoredNetwork:
         """The packed network, rebuilt when weights have changed since the last time."""
         state = tuple((parameter.data_ptr(), parameter._version) for parameter in self.parameters())
         known = self._packed.get(dtype)
@@ -290,7 +291,7 @@ class Vocoder(nn.Module):
             known = self._packed[dtype] = (state, network)
         return known[1]
 
-    def _magnitudes(self, log_mel: Tensor) -> tuple[Tensor, Tensor]:
+    def magnitudes(self, log_mel: Tensor) -> tuple[Tensor, Tensor]:
         """Anchor and envelope (with its floor), `[batch, n_bins, n_frames]`."""
         with full_precision(log_mel):
             envelope = self._envelope(log_mel)

@@ -51,6 +51,8 @@ class PriorConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that no iteration can have."""
+        if not all(isinstance(number, int) for number in (self.projections, self.half_projections, self.renewals)):
+            raise AudiodiffError("prior.projections, half_projections and renewals must be whole numbers.")
         check_bounds(
             self,
             "prior",
@@ -151,21 +153,29 @@ class ShapedNoise:
         return waveform[:, None]
 
     def _turned(self, draw: int, projector: Projector) -> Tensor:
-        """The first draw's rows times complex numbers between random knots; what is asked of them is their phase."""
+        """The first draw's rows, turned."""
         if self._first_draw is None:
             self(0)
         assert self._first_draw is not None
-        n_frames, n_bins = self._anchor.shape[1:]
-        ramp = _ramps(n_bins).to(self._anchor.device)
-        first, last = self.first_frame // _TURN_FRAMES, (self.first_frame + n_frames - 1) // _TURN_FRAMES + 2
-        size = 2 * len(ramp)
-        values = positional_noise(self.seed, draw, first * size, last * size).view(-1, 2, len(ramp))
-        knots = torch.matmul(values.to(ramp.device), ramp).transpose(1, 2).flatten(1)  # real and imaginary in turn
-        share = torch.arange(_TURN_FRAMES, device=ramp.device)[:, None] / _TURN_FRAMES
-        turns = torch.lerp(knots[:-1, None], knots[1:, None], share).flatten(0, 1)
-        offset = self.first_frame - first * _TURN_FRAMES
-        turns = torch.view_as_complex(turns[offset : offset + n_frames].view(n_frames, n_bins, 2))
-        return turns[None].mul_(self._first_draw)
+        return phase_turns(self.seed, draw, self.first_frame, self._first_draw[0])[None]
+
+
+def phase_turns(seed: int, draw: int, first_frame: int, rows: Tensor) -> Tensor:
+    """Complex rows `[n_frames, n_bins]` of the first draw, at `first_frame` and after, as draw number `draw` has them.
+
+    They are multiplied by complex numbers between random knots; what is asked of these is their phase.
+    """
+    n_frames, n_bins = rows.shape
+    ramp = _ramps(n_bins).to(rows.device)
+    first, last = first_frame // _TURN_FRAMES, (first_frame + n_frames - 1) // _TURN_FRAMES + 2
+    size = 2 * len(ramp)
+    values = positional_noise(seed, draw, first * size, last * size).view(-1, 2, len(ramp))
+    knots = torch.matmul(values.to(ramp.device), ramp).transpose(1, 2).flatten(1)  # real and imaginary in turn
+    share = torch.arange(_TURN_FRAMES, device=ramp.device)[:, None] / _TURN_FRAMES
+    turns = torch.lerp(knots[:-1, None], knots[1:, None], share).flatten(0, 1)
+    offset = first_frame - first * _TURN_FRAMES
+    turns = torch.view_as_complex(turns[offset : offset + n_frames].view(n_frames, n_bins, 2))
+    return turns.mul_(rows)
 
 
 @lru_cache(maxsize=8)

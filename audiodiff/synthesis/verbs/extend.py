@@ -89,12 +89,19 @@ def make(
     import torch
 
     from audiodiff.synthesis.clip import part_of, stages
-    from audiodiff.synthesis.joining import distinct, edited, fitting, limited, sound_of
+    from audiodiff.synthesis.joining import edited, fitting, limited, sound_of
     from audiodiff.synthesis.latent import EMPTY_PROMPT, faded_out
-    from audiodiff.synthesis.recording import beats_of, encode_audio, init_state, load_init_audio
+    from audiodiff.synthesis.recording import (
+        beats_of,
+        distinct,
+        init_state,
+        kept_latents,
+        latents_of,
+        load_init_audio,
+        samples_per_latent,
+    )
 
-    waveform, sample_rate = sounds[0]
-    recording = load_init_audio(synthesizer, waveform, sample_rate, mono=False)
+    recording = load_init_audio(synthesizer, *sounds[0], mono=False)
     n_samples, rate = recording.original.shape[-1], recording.sample_rate
     added, trim = round(settings.seconds * rate), round(settings.trim * rate)
     if trim >= n_samples:
@@ -115,14 +122,19 @@ def make(
     firsts = distinct(recording.original)
     jobs, done, clipped = len(set(firsts)), 0, 0
     channels: list[Tensor] = []
+    wholes: list[Tensor] = []
+    model_rate, per_latent = synthesizer.sample_rate, samples_per_latent(synthesizer)
+    lead = recording.lead - low * per_latent - round(added / rate * model_rate) if settings.before else recording.lead
+    n_latents = -(-recording.on_grid.shape[-1] // per_latent)
     for channel, same in enumerate(firsts):
         if same < channel:
             channels.append(channels[same])
+            wholes.append(wholes[same])
             continue
         canvas = torch.zeros(1, synthesizer.model.channels, high - low, device=synthesizer.device)
         keep = torch.zeros(high - low)
         known = slice(known_low - low, known_high - low)
-        canvas[..., known] = encode_audio(synthesizer, recording.samples[channel], known_low, known_high)
+        canvas[..., known] = latents_of(synthesizer, recording, channel, known_low, known_high)
         keep[known] = 1.0
         denoising, vocoding = stages(
             part_of(on_progress, done, jobs), clip.sampling.steps * len(windows), clip.vocoder.sampling.steps
@@ -142,6 +154,9 @@ def make(
             )
             keep[part] = 1.0
         piece, first = sound_of(synthesizer, canvas, low, recording, clip.vocoder, vocoding)
+        rest = (known_high, max(known_high, n_latents)) if settings.before else (0, low)
+        others = latents_of(synthesizer, recording, channel, *rest)
+        wholes.append(torch.cat([canvas, others] if settings.before else [others, canvas], dim=-1)[0])
         # Time runs backwards from here on if the new sound comes before.
         turned = recording.original[channel]
         join = n_samples - trim - first
@@ -154,7 +169,8 @@ def make(
         clipped += over
         whole = torch.cat([kept, new])
         channels.append(whole.flip(-1) if settings.before else whole)
-    return edited(waveform, torch.stack(channels), recording, clip, clipped, notes)
+    latents = kept_latents(synthesizer, torch.stack(wholes), recording.gain, lead)
+    return edited(sounds[0][0], torch.stack(channels), recording, clip, clipped, notes, latents)
 
 
 def _canvas(
@@ -163,19 +179,20 @@ def _canvas(
     """PositionConditions of latents, counted from the recording's first sample: (low, known low, known high, high)."""
     from audiodiff.synthesis.recording import samples_per_latent, shortest_latents
 
-    per_latent, margin = samples_per_latent(synthesizer), synthesizer.model.mel_spec.n_fft // 2
+    per_latent, lead = samples_per_latent(synthesizer), recording.lead
+    # Frames whose windows reach into what is replaced, or into the silence beyond the end, depend on it, if encoded.
+    margin = 0 if recording.started_from else synthesizer.model.mel_spec.n_fft // 2
     scale = synthesizer.sample_rate / recording.sample_rate
     context, shortest = synthesizer.window_latents // 2, shortest_latents(synthesizer)
     n_samples = recording.original.shape[-1]
     if before:
-        # Frames whose windows reach into what is replaced depend on it, or on the silence before the beginning.
-        known_low = math.ceil((trim * scale + margin) / per_latent)
-        known_high = max(known_low, min(math.floor(n_samples * scale / per_latent), known_low + context))
-        low = -math.ceil(added * scale / per_latent)
+        known_low = math.ceil((lead + trim * scale + margin) / per_latent)
+        known_high = max(known_low, min(math.floor((lead + n_samples * scale) / per_latent), known_low + context))
+        low = math.floor((lead - added * scale) / per_latent)
         return min(low, known_high - shortest), known_low, known_high, known_high
-    known_high = max(0, math.floor(((n_samples - trim) * scale - margin) / per_latent))
+    known_high = max(0, math.floor((lead + (n_samples - trim) * scale - margin) / per_latent))
     known_low = max(0, known_high - context)
-    high = math.ceil((n_samples + added) * scale / per_latent)
+    high = math.ceil((lead + (n_samples + added) * scale) / per_latent)
     return known_low, known_low, known_high, max(high, known_low + shortest)
 
 

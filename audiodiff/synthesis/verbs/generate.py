@@ -38,7 +38,9 @@ def make(
     Raises:
         AudiodiffError: the model knows no such source, or the recording cannot be used.
     """
+    from audiodiff.signal.levels import amplitude
     from audiodiff.synthesis.clip import Clip, stages
+    from audiodiff.synthesis.recording import kept_latents
     from audiodiff.synthesis.reference import encode_reference
 
     reference = encode_reference(synthesizer, clip, sounds[0]) if sounds else None
@@ -57,6 +59,8 @@ def make(
         gain_db=levelled.gain_db,
         clipped=levelled.clipped,
         notes=notes,
+        latents=kept_latents(synthesizer, latents, amplitude(-levelled.gain_db)),
+        started_from=() if reference is None else (reference.started_from,),
     )
 
 
@@ -70,8 +74,7 @@ def _loop(
 ) -> "Clip":
     """Make a clip whose end leads into its beginning, without fades.
 
-    It is sampled as the whole number of latents next to its length. What is missing, up to half a latent, is stretched:
-    its log-mel to the next frame, which keeps the pitch, and the waveform by the rest, up to half a hop.
+    It is sampled as the whole number of latents next to its length, and stretched to that (`circular_waveform`).
 
     Args:
         synthesizer: the model.
@@ -80,19 +83,13 @@ def _loop(
         on_progress: called with the steps done and the steps in all.
         on_estimate: called after every step with the latents that the loop seems to become.
     """
-    from audiodiff.signal.levels import apply_level
-    from audiodiff.signal.mel import value_range
+    from audiodiff.signal.levels import amplitude, apply_level
     from audiodiff.synthesis.clip import Clip, stages
-    from audiodiff.synthesis.loop import (
-        circular_denoise,
-        circular_mel,
-        circular_resample,
-        circular_waveform,
-        seam_score,
-    )
+    from audiodiff.synthesis.loop import circular_denoise, circular_waveform, seam_score
+    from audiodiff.synthesis.recording import kept_latents
 
-    rate, hop = synthesizer.sample_rate, synthesizer.model.mel_spec.hop_length
-    per_latent = hop * synthesizer.model.autoencoder.frames_per_latent
+    rate = synthesizer.sample_rate
+    per_latent = synthesizer.model.mel_spec.hop_length * synthesizer.model.autoencoder.frames_per_latent
     n_latents = max(1, round(clip.seconds * rate / per_latent))
     n_samples = n_latents * per_latent if clip.bars == 0 else round(clip.seconds * rate)
     denoise, said = circular_denoise(synthesizer, clip, n_latents)
@@ -102,9 +99,7 @@ def _loop(
     latents = synthesizer.sample(
         sampling, denoise, state, synthesizer.times(sampling), on_progress=denoising, on_estimate=on_estimate
     )
-    mel = circular_resample(circular_mel(synthesizer, latents), max(1, round(n_samples / hop)))
-    mel = mel.clamp(*value_range(synthesizer.model.mel_spec))
-    waveform = circular_resample(circular_waveform(synthesizer, mel, clip.vocoder, vocoding), n_samples)
+    waveform = circular_waveform(synthesizer, latents, n_samples, clip.vocoder, vocoding)
     levelled = apply_level(waveform, rate, clip.level, circular=True)
     seam = seam_score(levelled.waveform, synthesizer.model.mel_spec)
     notes = list(said)
@@ -128,6 +123,7 @@ def _loop(
         clipped=levelled.clipped,
         notes=tuple(notes),
         seam=seam.ratio,
+        latents=kept_latents(synthesizer, latents, amplitude(-levelled.gain_db)),
     )
 
 

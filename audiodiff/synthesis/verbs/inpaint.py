@@ -127,19 +127,20 @@ def make(
     import torch
 
     from audiodiff.synthesis.clip import part_of, stages
-    from audiodiff.synthesis.joining import distinct, edited, fitting, limited, sound_of
+    from audiodiff.synthesis.joining import edited, fitting, limited, sound_of
     from audiodiff.synthesis.latent import EMPTY_PROMPT
     from audiodiff.synthesis.recording import (
         beats_of,
-        encode_audio,
+        distinct,
         init_state,
+        kept_latents,
+        latents_of,
         load_init_audio,
         samples_per_latent,
         shortest_latents,
     )
 
-    waveform, sample_rate = sounds[0]
-    recording = load_init_audio(synthesizer, waveform, sample_rate, mono=False)
+    recording = load_init_audio(synthesizer, *sounds[0], mono=False)
     regions, notes = _regions_inside(settings.regions, recording)
     notes = [*recording.notes, *notes]
     if settings.strength == 0.0:
@@ -148,25 +149,29 @@ def make(
     guided, said = synthesizer.guided(clip)
     notes += [note for note in said if note != EMPTY_PROMPT]
     per_second = synthesizer.sample_rate / recording.sample_rate
-    holes = [_latents_of(synthesizer, start * per_second, stop * per_second) for start, stop in regions]
+    lead = recording.lead
+    holes = [_latents_of(synthesizer, lead + start * per_second, lead + stop * per_second) for start, stop in regions]
     context = max(1, synthesizer.window_latents // 4)
-    n_latents = -(-recording.samples.shape[-1] // samples_per_latent(synthesizer))
+    n_latents = -(-recording.on_grid.shape[-1] // samples_per_latent(synthesizer))
     beats, about = beats_of(synthesizer, recording, clip.beat, 0, n_latents + shortest_latents(synthesizer))
     notes += about
     groups = _groups(holes, context)
     firsts = distinct(recording.original)
     jobs = len(set(firsts)) * len(groups)
     result, clipped, done = recording.original.clone(), 0, 0
+    wholes: list[Tensor] = []
     for channel, same in enumerate(firsts):
         if same < channel:
             result[channel] = result[same]
+            wholes.append(wholes[same])
             continue
+        wholes.append(latents_of(synthesizer, recording, channel, 0, n_latents)[0].clone())
         for members in groups:
             low = max(0, holes[members[0]][0] - context)
             high = min(n_latents, holes[members[-1]][1] + context)
             low = max(0, min(low, high - shortest_latents(synthesizer)))
             high = max(high, low + shortest_latents(synthesizer))
-            known = encode_audio(synthesizer, recording.samples[channel], low, high)
+            known = latents_of(synthesizer, recording, channel, low, high)
             keep = torch.ones(high - low)
             keep[max(0, n_latents - low) :] = 0.0
             for start, stop in holes:
@@ -178,6 +183,8 @@ def make(
                 denoise = fitting(guided, known, keep, beats[low:high])
                 latents = synthesizer.sample(clip.sampling, denoise, state, times, start=low, on_progress=denoising)
             done += 1
+            new = torch.nonzero(keep[: n_latents - low] == 0.0)[:, 0].to(latents.device)
+            wholes[channel][:, low + new] = latents[0, :, new]
             piece, first = sound_of(synthesizer, latents, low, recording, clip.vocoder, vocoding)
             for index in members:
                 edges = (
@@ -185,12 +192,14 @@ def make(
                     *regions[index],
                     *_next_start(regions, index, recording),
                 )
-                filled = _filled(recording.original[channel], piece, first, edges, settings.crossfade, sample_rate)
+                rate = recording.sample_rate
+                filled = _filled(recording.original[channel], piece, first, edges, settings.crossfade, rate)
                 start, stop = regions[index]
                 sides = recording.original[channel, :start], recording.original[channel, stop:]
-                result[channel, start:stop], over = limited(filled, sample_rate, clip, *sides)
+                result[channel, start:stop], over = limited(filled, rate, clip, *sides)
                 clipped += over
-    return edited(waveform, result, recording, clip, clipped, notes)
+    own = kept_latents(synthesizer, torch.stack(wholes), recording.gain, lead)
+    return edited(sounds[0][0], result, recording, clip, clipped, notes, own)
 
 
 def _regions_inside(

@@ -88,27 +88,28 @@ def make(
     """
     from audiodiff.synthesis.clip import stages
     from audiodiff.synthesis.recording import init_state, load_init_audio
-    from audiodiff.synthesis.whole import all_new, encode_whole, rendered, without_empty
+    from audiodiff.synthesis.whole import all_new, rendered, whole_latents, without_empty
     from audiodiff.synthesis.windowed import PositionConditions, with_conditions
 
     if not sounds and settings.prompts is None:
         raise AudiodiffError("there is nothing to interpolate; give two recordings, or two prompts.")
     at, notes, gain = settings.position, list[str](), 1.0
-    if sounds:
-        recordings = [load_init_audio(synthesizer, *each, mono=True) for each in sounds]
+    recordings = [load_init_audio(synthesizer, *each, mono=True, aligned=True) for each in sounds]
+    if recordings:
         notes += [note for recording in recordings for note in recording.notes]
         n_samples = min(recording.samples.shape[-1] for recording in recordings)
         seconds = n_samples / synthesizer.sample_rate
         if any(recording.samples.shape[-1] > n_samples for recording in recordings):
             notes.append(f"the recordings differ in length; of the longer one the first {seconds:.2f} s were taken")
         clip = clip.lasting(seconds)
-        pair = [encode_whole(synthesizer, each.samples[0, :n_samples], n_samples) for each in recordings]
+        pair = [whole_latents(synthesizer, each, n_samples) for each in recordings]
         gain = math.exp((1 - at) * math.log(recordings[0].gain) + at * math.log(recordings[1].gain))
         n_latents = pair[0].shape[-1]
         if settings.strength == 0.0:
             notes.append("strength is 0, so the codec's latents were mixed as they are")
             mixed = slerp(pair[0], pair[1], at)
-            return rendered(synthesizer, mixed, n_samples, gain, clip, notes, on_progress)
+            made = rendered(synthesizer, mixed, n_samples, gain, clip, notes, on_progress)
+            return replace(made, started_from=tuple(each.started_from for each in recordings))
         notes += all_new(settings.strength)
         states = [init_state(synthesizer, clip.sampling, latents, settings.strength) for latents in pair]
         state, times = slerp(states[0][0], states[1][0], at), states[0][1]
@@ -123,7 +124,8 @@ def make(
     denoise = with_conditions(guided, PositionConditions(synthesizer.beats(clip.beat, 0, n_latents)))
     denoising, vocoding = stages(on_progress, len(times) - 1, clip.vocoder.sampling.steps)
     latents = synthesizer.sample(clip.sampling, denoise, state, times, on_progress=denoising)
-    return rendered(synthesizer, latents, n_samples, gain, clip, notes, vocoding)
+    made = rendered(synthesizer, latents, n_samples, gain, clip, notes, vocoding)
+    return replace(made, started_from=tuple(each.started_from for each in recordings))
 
 
 def slerp(first: "Tensor", second: "Tensor", position: float) -> "Tensor":

@@ -112,7 +112,8 @@ def make(
         why = "the tempo of the clip is not known" if clip.beat is None else f"a bar at {clip.beat:g} bpm is longer"
         notes.append(f"{why}, so all of the clip is looped, whatever its beat; --tempo says how fast it is")
     shown = loop if sounds[0][0].ndim == 2 else loop[0]
-    return replace(made, waveform=shown.numpy(), notes=(*notes, *seam.notes), seam=seam.ratio)
+    told = (*notes, *seam.notes)
+    return replace(made, waveform=shown.numpy(), notes=told, seam=seam.ratio, latents=None)  # which begin elsewhere
 
 
 def _seconds(bars: int, tempo: float) -> float:

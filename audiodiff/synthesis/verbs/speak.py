@@ -104,7 +104,9 @@ def finish(report: Any) -> None:
         write_srt(report.path.with_suffix(".srt"), report.captions)
 
 
-def pipe(synthesizer: "VoiceSynthesizer", settings: SpeakSettings, stream: BinaryIO, say: Say) -> None:
+def pipe(
+    synthesizer: "VoiceSynthesizer", files: Sequence[Path], settings: SpeakSettings, stream: BinaryIO, say: Say
+) -> None:
     """Write a WAV to a stream, each sentence as soon as it is made."""
     from audiodiff.signal.wav_stream import WavStream
     from audiodiff.synthesis.speech import MADE_BY, plan, readings

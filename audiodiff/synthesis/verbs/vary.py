@@ -1,18 +1,22 @@
 """A variation of a clip."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from audiodiff.errors import AudiodiffError
+from audiodiff.models.find import pretrained_names
 from audiodiff.synthesis.edit_settings import check_number
-from audiodiff.synthesis.settings import GenerateSettings, changed, make_plain
-from audiodiff.synthesis.verb import Verb
+from audiodiff.synthesis.settings import GenerateSettings, changed, make_plain, values_of
+from audiodiff.synthesis.verb import Instead, Say, Values, Verb
+from audiodiff.synthesis.verbs.speak import remake
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
     from audiodiff.synthesis.latent import LatentSynthesizer
+    from audiodiff.synthesis.recording import Recording
     from audiodiff.synthesis.resolved import ResolvedClip
     from audiodiff.synthesis.source import Source
 
@@ -69,14 +73,14 @@ def make(
     from audiodiff.synthesis.clip import stages
     from audiodiff.synthesis.loop import circular_denoise
     from audiodiff.synthesis.recording import beats_of, init_state, load_init_audio
-    from audiodiff.synthesis.whole import all_new, encode_whole, rendered, without_empty
+    from audiodiff.synthesis.whole import all_new, rendered, whole_latents, without_empty
     from audiodiff.synthesis.windowed import PositionConditions, with_conditions
 
-    recording = load_init_audio(synthesizer, *sounds[0], mono=True)
+    recording = load_init_audio(synthesizer, *sounds[0], mono=True, aligned=clip.loop)
     clip = clip.lasting(recording.seconds)
     n_samples = recording.samples.shape[-1]
-    encode = _encode_circle if clip.loop else encode_whole
-    latents, notes = encode(synthesizer, recording.samples[0], n_samples), list(recording.notes)
+    encode = _circle_latents if clip.loop else whole_latents
+    latents, notes = encode(synthesizer, recording, n_samples), list(recording.notes)
     vocoding = on_progress
     if settings.strength == 0.0:
         notes.append("strength is 0, so this is the recording as the model's codec gives it back; nothing is varied")
@@ -92,21 +96,18 @@ def make(
         state, times = init_state(synthesizer, clip.sampling, latents, settings.strength)
         denoising, vocoding = stages(on_progress, len(times) - 1, clip.vocoder.sampling.steps)
         latents = synthesizer.sample(clip.sampling, denoise, state, times, on_progress=denoising)
-    return rendered(synthesizer, latents, n_samples, recording.gain, clip, notes, vocoding)
+    made = rendered(synthesizer, latents, n_samples, recording.gain, clip, notes, vocoding, lead=recording.lead)
+    return replace(made, started_from=(recording.started_from,))
 
 
-def _encode_circle(synthesizer: "LatentSynthesizer", samples: "Tensor", n_samples: int) -> "Tensor":
-    """Latents of a loop, each encoded with its surroundings on the circle; the nearest whole number of them."""
-    from audiodiff.synthesis.loop import circular_resample
-    from audiodiff.synthesis.recording import encode_audio, samples_per_latent
+def _circle_latents(synthesizer: "LatentSynthesizer", recording: "Recording", n_samples: int) -> "Tensor":
+    """Latents of a loop, its own or each encoded with its surroundings on the circle."""
+    from audiodiff.synthesis.loop import circular_latents
+    from audiodiff.synthesis.recording import latents_of, samples_per_latent
 
-    per_latent = samples_per_latent(synthesizer)
-    n_latents = max(1, round(n_samples / per_latent))
-    samples = circular_resample(samples, n_latents * per_latent)
-    autoencoder, spec = synthesizer.model.autoencoder, synthesizer.model.mel_spec
-    turns = -(-(autoencoder.context_frames * spec.hop_length + spec.n_fft) // (n_latents * per_latent))
-    repeated = samples.repeat(2 * turns + 2)
-    return encode_audio(synthesizer, repeated, turns * n_latents, (turns + 1) * n_latents)
+    if recording.started_from:
+        return latents_of(synthesizer, recording, 0, 0, max(1, round(n_samples / samples_per_latent(synthesizer))))
+    return circular_latents(synthesizer, recording.samples[0])
 
 
 def settle(synthesizer: "LatentSynthesizer", settings: VarySettings, sources: Sequence["Source"]) -> VarySettings:
@@ -118,17 +119,53 @@ def settle(synthesizer: "LatentSynthesizer", settings: VarySettings, sources: Se
     return settings
 
 
+def instead(values: Values, sources: Sequence["Source"], model: str, say: Say) -> Instead | None:
+    """Speak a reading again, with seeds that follow its own.
+
+    Raises:
+        AudiodiffError: words of a recording were replaced in it, a setting is none of a reading's, or its voice is not
+            in the package and not given.
+    """
+    path, record = sources[0].path, sources[0].record
+    if record is None or not sources[0].tells_words:
+        return None
+    if record.verb != "speak":
+        raise AudiodiffError(
+            f"{path} was made by `audiodiff {record.verb}`; for other takes of its new words repeat that with another "
+            "--seed."
+        )
+    usual = {name: default for name, (_, default, _) in VERB.options().items()}
+    given = {name: value for name, value in values.items() if value is not None and value != usual.get(name)}
+    own = values_of(remake(record)[0])
+    odd = [name for name in given if name not in own]
+    if odd:
+        raise AudiodiffError(
+            f"{path} is a reading, which is varied by being spoken again, and {odd[0]} does not apply to that; leave "
+            "it out."
+        )
+    name = record.models[0].name if record.models else ""
+    if not model and name not in pretrained_names():
+        raise AudiodiffError(
+            f"{path} was spoken by the voice {name}, which does not come with the package; give it with --model."
+        )
+    say(f"{path.name} is a reading; its text is spoken again, with other seeds")
+    return Instead("speak", model or name, {**own, **given, "seed": record.seed + 1 + given.get("seed", 0)})
+
+
 VERB = Verb(
     "vary",
     VarySettings,
     make,
     help="make variations of a clip",
     description=(
-        "Make variations of a clip, of the same length: noise replaces part of it, and the model denoises the mixture."
+        "Make variations of a clip, of the same length: noise replaces part of it, and the model denoises the mixture. "
+        "A file that `audiodiff speak` made is spoken again by its voice, with the seeds after its own; for takes of "
+        "another recording, `audiodiff speak` its text."
     ),
     doing="varying",
     output="CLIP-vary.wav, here",
     hidden=("loop",),  # which the clip tells by itself
     from_input=("seconds", "bars"),
+    instead=instead,
     settle=settle,
 )

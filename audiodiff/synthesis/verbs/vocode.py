@@ -1,9 +1,9 @@
 """A recording or a log-mel through the vocoder, in memory that does not grow with its length."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import ASSETS
@@ -11,7 +11,7 @@ from audiodiff.signal.limits import HIGHEST_RATE, LOWEST_RATE
 from audiodiff.signal.mel_spec import MelSpec
 from audiodiff.synthesis.settings import RECOMMENDED, Resolved, VocodeSettings, check_range, make_plain
 from audiodiff.synthesis.told import sampling_of, setting
-from audiodiff.synthesis.verb import Argument, Values, Verb, files_and_values, summary_of_stream
+from audiodiff.synthesis.verb import STANDARD, Argument, Say, Values, Verb, files_and_values, summary_of_stream
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,17 +75,13 @@ class Vocoding:
         return self.plan.sampling
 
     def values(self) -> dict[str, Any]:
-        """Return the settings as a file keeps them.
-
-        The length of pieces is among them because where they are cut decides the last bits.
-        """
+        """Return the settings as a file keeps them."""
         from audiodiff.signal.mel_spec import to_dict
 
         return {
             **{name: getattr(self.sampling, name) for name in RECOMMENDED},
             "level": "match" if self.plan.match_level else "keep",
             "reference_level_db": self.reference_level_db,
-            "piece_frames": self.plan.piece_frames,
             "output_rate": self.rate,
             "mel": None if self.mel is None else to_dict(self.mel),
         }
@@ -126,6 +122,7 @@ def make(
     from audiodiff.synthesis.mel_file import mel_notes, read_mel
     from audiodiff.synthesis.sampling import measure_levels
     from audiodiff.synthesis.streams import FrameReader, Stream, cut_stream
+    from audiodiff.synthesis.vocode import vocode_blocks
 
     path, spec = sources[0].path, vocoding.mel
     lengths: list[int] | None = None
@@ -141,7 +138,7 @@ def make(
     meters = measure_levels(blocks(), synthesizer.mel_spec)
     n_frames = meters[0].n_frames
     n_samples = n_frames * synthesizer.mel_spec.hop_length if lengths is None else sum(lengths)
-    made = synthesizer.stream(FrameReader(blocks()), n_frames, meters, vocoding.plan, on_progress)
+    made = vocode_blocks(synthesizer, FrameReader(blocks()), n_frames, meters, vocoding.plan, on_progress)
     return Stream(
         blocks=resample_stream(cut_stream(made, n_samples), synthesizer.sample_rate, vocoding.rate),
         sample_rate=vocoding.rate,
@@ -208,9 +205,9 @@ def read(given: Mapping[str, Any]) -> tuple[list[Path], Values]:
     if values.pop("example", False) == bool(files):
         raise AudiodiffError("give one input: a sound file or .npy mel, or --example for the clip of the package.")
     (source,) = files or [EXAMPLE]
-    if not source.exists():
+    if source != STANDARD and not source.exists():
         raise AudiodiffError(f"{source} does not exist; give the path of a sound file or a .npy log-mel.")
-    if "mel" in values and source.suffix.lower() != ".npy":
+    if "mel" in values and source != STANDARD and source.suffix.lower() != ".npy":
         raise AudiodiffError(f"--mel describes a .npy log-mel, but {source} is not one; leave --mel out.")
     if not LOWEST_RATE <= values.get("rate", LOWEST_RATE) <= HIGHEST_RATE:
         raise AudiodiffError(f"--rate is {values['rate']} Hz; expected {LOWEST_RATE} to {HIGHEST_RATE}.")
@@ -238,19 +235,26 @@ def remake(record: "ProvenanceRecord") -> tuple[VocodeFileSettings, Callable[["V
     from audiodiff.signal.mel import from_dict
 
     vocoding = VocodeSettings(sampling_of(record), level=setting(record, "level", str))
-    piece_frames, rate = setting(record, "piece_frames", int), setting(record, "output_rate", int)
+    rate = setting(record, "output_rate", int)
     mel = setting(record, "mel", dict, optional=True)
     level = setting(record, "reference_level_db", float, optional=True)
-    if piece_frames < 1 or not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        raise AudiodiffError("the provenance record is damaged: its pieces or its rate are out of range.")
     settings = VocodeFileSettings(vocoding, None if mel is None else from_dict(mel), rate)
 
     def resolved(synthesizer: "VocoderSynthesizer") -> Vocoding:
         synthesizer.reference_level_db = level
-        found = resolve(synthesizer, settings)
-        return replace(found, plan=replace(found.plan, piece_frames=piece_frames))
+        return resolve(synthesizer, settings)
 
     return settings, resolved
+
+
+def pipe(
+    synthesizer: "VocoderSynthesizer", files: Sequence[Path], settings: VocodeFileSettings, stream: BinaryIO, say: Say
+) -> None:
+    """Write a WAV to a stream while the input arrives."""
+    from audiodiff.synthesis.piped import vocode_pipe
+
+    vocoding = resolve(synthesizer, settings)
+    vocode_pipe(synthesizer, files[0], vocoding.plan, vocoding.mel, vocoding.rate, stream)
 
 
 def summary(report: Any) -> str:
@@ -266,7 +270,13 @@ VERB = Verb(
     description="Reduce a recording to its log-mel and synthesise it again, or synthesise a log-mel from .npy.",
     doing="vocoding",
     arguments=(
-        Argument("input", "any sound file, or a log-mel as .npy [n_mels, n_frames]", type=Path, nargs="?"),
+        Argument(
+            "input",
+            "any sound file, or a log-mel as .npy [n_mels, n_frames]; with --stream - reads WAV or .npy from standard "
+            "input",
+            type=Path,
+            nargs="?",
+        ),
         Argument("example", "use the speech clip that comes with the package", "--example", type=bool, local=True),
         Argument("keep_level", "do not match the level of the training audio", "--keep-level", type=bool),
         Argument("mel", "how the mel in a .npy was computed, e.g. hifigan-22k", "--mel", metavar="PRESET", local=True),
@@ -281,4 +291,5 @@ VERB = Verb(
     resolve=resolve,
     remake=remake,
     summary=summary,
+    pipe=pipe,
 )

@@ -43,7 +43,9 @@ CONFIGS = {"anchored": ANCHORED, "folded": FOLDED, "stft": STFT_PLAIN, "diffwave
 def make(config: VocoderConfig, std: float = 0.05) -> Vocoder:
     """A vocoder with random weights everywhere (a fresh one is the zero function)."""
     generator = torch.Generator().manual_seed(0)
-    model = Vocoder(config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = Vocoder(config)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(std * torch.randn(parameter.shape, generator=generator))

@@ -15,6 +15,8 @@ from audiodiff.synthesis.files import run_file
 from audiodiff.synthesis.provenance import read_provenance
 from audiodiff.synthesis.replay import ReplayContext, replay
 from audiodiff.synthesis.settings import changed
+from audiodiff.synthesis.source import Source
+from audiodiff.synthesis.verbs import vary
 from audiodiff.synthesis.voice_settings import RespeakSettings
 from tests.data.synthetic_speech import HOP, RATE, SPEC, phone_model, recording
 from tests.synthesis.voice_fakes import FakeVoice
@@ -93,6 +95,23 @@ def test_channels_and_rate_are_those_of_the_recording(
     np.testing.assert_allclose(made[:, 1], 0.5 * made[:, 0], atol=1e-4)
 
 
+def test_the_voice_hears_the_recording_at_its_own_level(
+    voice: FakeVoice, clip: tuple[Path, np.ndarray, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = []
+    complete = voice.complete
+
+    def listening(utterance: Any, durations: Any, f0: Any, log_mel: Any, keep: Any, *rest: Any, **given: Any) -> Any:
+        heard.append(float(log_mel[:, keep].max()))
+        return complete(utterance, durations, f0, log_mel, keep, *rest, **given)
+
+    monkeypatch.setattr(voice, "complete", listening)
+    for level in (0.08, 0.04):
+        voice.level = level
+        run_file("respeak", voice, [clip[0]], tmp_path / f"{level}.wav", RespeakSettings(TEXT, (("me", "{L UW1}"),)))
+    assert heard[0] - heard[1] == pytest.approx(np.log(2), abs=1e-3)
+
+
 def test_it_is_made_again(
     voice: FakeVoice, clip: tuple[Path, np.ndarray, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +122,8 @@ def test_it_is_made_again(
     again = replay(tmp_path / "out.flac", tmp_path / "again.flac")
     assert again.identical
     assert again.again.settings == read_provenance(tmp_path / "out.flac").settings
+    with pytest.raises(AudiodiffError, match=r"respeak`; for other takes .* another --seed"):
+        vary.instead({}, [Source(tmp_path / "out.flac")], "", print)
 
 
 @pytest.mark.parametrize(

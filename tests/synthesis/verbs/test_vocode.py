@@ -12,10 +12,11 @@ from audiodiff.signal.mel import MelSpec, preset
 from audiodiff.signal.resample import n_resampled
 from audiodiff.synthesis import mel_file, streams
 from audiodiff.synthesis.files import run_file
+from audiodiff.synthesis.gain import read_reference_level
 from audiodiff.synthesis.mel_file import open_mel
 from audiodiff.synthesis.settings import Sampling, VocodeSettings
 from audiodiff.synthesis.verbs.vocode import VocodeFileSettings
-from audiodiff.synthesis.vocode import DEFAULTS, VocoderSynthesizer, read_reference_level
+from audiodiff.synthesis.vocode import DEFAULTS, VocoderSynthesizer
 from tests.refusals import refused
 from tests.synthesis.vocoder_fakes import SPEC, FakeVocoder, recording, synthesizer
 

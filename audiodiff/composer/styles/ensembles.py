@@ -1,0 +1,172 @@
+"""Strings, woodwind and brass, alone and in sections."""
+
+from audiodiff.composer.styles.base import BOTH, SUSTAIN, Style, layer, words
+
+_BOWED_BASS = "r---------------;r-------f-------;r-------r-------"
+
+ENSEMBLES: tuple[Style, ...] = (
+    # --- strings
+    Style(
+        "strings_solo",
+        "unaccompanied strings",
+        8,
+        (52, 116),
+        BOTH,
+        words("lyrical tender expressive playful"),
+        (
+            layer(
+                "violin;violin;cello;cello;viola;double bass", "melody", "sparse;medium;medium+thirds;medium+grace", 8
+            ),
+        ),
+        words("mournful lonely expressive melancholic sad"),
+        family="cadence",
+        loose=0.012,
+    ),
+    Style(
+        "soloist_and_strings",
+        "romantic orchestral",
+        8,
+        (54, 108),
+        BOTH,
+        words("romantic warm lyrical hopeful"),
+        (
+            layer("violin;cello;violin;viola", "melody", "sparse;medium", 14, 50),
+            layer("violins;strings", "chords", SUSTAIN + ";x-------x-------", -10, 40),
+            layer("cellos", "bass", _BOWED_BASS, -2, 90),
+        ),
+        words("sad mournful passionate nostalgic"),
+        family="cadence",
+        loose=0.012,
+        scenes=("a love scene", "a sad farewell", "a film"),
+    ),
+    Style(
+        "string_orchestra",
+        "string orchestra",
+        6,
+        (56, 96),
+        BOTH,
+        words("serene warm solemn majestic"),
+        (layer("strings;string ensemble;slow strings", "chorale", "plain;pedal"),),
+        words("solemn mournful melancholic sad"),
+        family="functional",
+        chord_beats=(2, 2, 4),
+        loose=0.012,
+    ),
+    Style(
+        "tremolo_strings",
+        "suspense",
+        4,
+        (84, 144),
+        ("minor", "minor", "major"),
+        words("dramatic tense mysterious"),
+        (
+            layer("tremolo strings", "chords", SUSTAIN + ";x-------x-------", 2, 44),
+            layer("cellos;double bass", "bass", "r-..r-r-r-..r-r-;r---r---r---r---", 4, 84),
+            layer("violins;french horn", "melody", "sparse", 8, 50),
+        ),
+        words("tense ominous dramatic dark"),
+        family="cadence",
+        scenes=("a suspense scene", "a chase", "a horror game"),
+    ),
+    Style(
+        "string_trio",
+        "string trio",
+        5,
+        (66, 138),
+        BOTH,
+        words("elegant graceful lively playful"),
+        (
+            layer("violin", "melody", "medium;eighths;dense", 10, 40),
+            layer("viola", "line", "1:x-x-x-x-x-x-x-x-;1:x---x---x---x---", -4, 70),
+            layer("cello", "bass", "r---f---r---f---;r---r---f---n---", 2, 90),
+        ),
+        words("passionate melancholic tense elegant"),
+        family="cadence",
+        loose=0.01,
+    ),
+    Style(
+        "string_ostinato",
+        "cinematic strings",
+        5,
+        (92, 144),
+        BOTH,
+        words("driving uplifting hopeful heroic"),
+        (
+            layer("cellos;strings", "chords", "x.xxx.xxx.xxx.xx:low;x.x.x.x.x.x.x.x.:low;xxoxxoxxoxxoxxox:low", 2, 84),
+            layer("violins;violin", "melody", "sparse;medium", 10, 44),
+            layer("double bass", "bass", "r---------------;r---r---r---r---", 2),
+        ),
+        words("tense driving dramatic dark"),
+        family="cadence",
+        scenes=("a chase", "an adventure", "a trailer"),
+    ),
+    # --- woodwind and brass
+    Style(
+        "woodwind_trio",
+        "woodwind trio",
+        6,
+        (66, 138),
+        BOTH,
+        words("playful pastoral graceful cheerful"),
+        (
+            layer("flute;oboe", "melody", "medium;eighths;dense;sparse", 10, 40),
+            layer("clarinet;english horn", "line", "1:x---x---x---x---;2:x-------x-------;1:..x-..x-..x-..x-", -2, 66),
+            layer("bassoon", "bass", "r---f---r---f---;r-..f-..r-..n-..", 4, 90),
+        ),
+        words("melancholic mysterious lonely playful"),
+        family="cadence",
+        loose=0.01,
+    ),
+    Style(
+        "wind_solo_and_harp",
+        "pastoral",
+        5,
+        (56, 104),
+        BOTH,
+        words("pastoral peaceful dreamy gentle"),
+        (
+            layer(
+                "flute;oboe;clarinet;english horn;pan flute;recorder", "melody", "sparse;medium;medium+grace", 12, 54
+            ),
+            layer("harp", "arpeggio", "0234/2/43~;02345432/4/43~;0243/2/43~", -8, 84),
+        ),
+        words("lonely nostalgic sad mysterious"),
+        family="cadence",
+        loose=0.012,
+        scenes=("a village", "a forest", "a quiet morning"),
+    ),
+    Style(
+        "brass_quintet",
+        "brass quintet",
+        5,
+        (72, 126),
+        BOTH,
+        words("ceremonial bright majestic cheerful"),
+        (
+            layer("trumpet", "melody", "medium;fanfare;fanfare+thirds", 10, 44),
+            layer("french horn", "line", "2:x---x---x---x---;2:x-------x-------", 0, 84),
+            layer("trombone", "line", "1:x---x---x---x---;1:x-------x-------", 0, 50),
+            layer("tuba", "bass", "r---f---r---f---;r-..f-..r-..f-..", 2, 70),
+        ),
+        words("solemn dramatic heroic"),
+        family="cadence",
+        loose=0.01,
+    ),
+    Style(
+        "brass_and_strings",
+        "heroic orchestral",
+        5,
+        (84, 138),
+        BOTH,
+        words("heroic triumphant majestic uplifting"),
+        (
+            layer("french horns;trumpets;trombones;brass section", "melody", "sparse;fanfare;medium", 12, 50),
+            layer("strings", "chords", "x.xxx.xxx.xxx.xx;x---------------;x-x-x-x-x-x-x-x-", -2, 44),
+            layer("tuba;double bass", "bass", "r---r---r---r---;r-------f-------", 4, 80),
+            layer("timpani", "bass", "r-..r-rrr-..r-..;r-......r-......", 4),
+        ),
+        words("dramatic heroic tense dark"),
+        family="cadence",
+        scenes=("a battle", "a heroic moment", "an adventure"),
+    ),
+)
