@@ -145,8 +145,8 @@ class VerbCommand:
                 file.settings,
                 provenance=not args.no_provenance,
                 sidecar=args.sidecar,
-                bits=args.bits,
                 latents=not getattr(args, "no_latents", False),
+                bits=args.bits,
                 on_progress=on_progress,
             )
         for remark in report.notes:

@@ -6,8 +6,10 @@ The samples stay as they are.
 import contextlib
 import shutil
 import struct
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from audiodiff.atomic import atomic_file
@@ -89,7 +91,10 @@ def read_tags(path: str | Path) -> dict[str, str]:
         AudiodiffError: the file is missing, or its metadata is damaged.
     """
     from mutagen import File
+    from mutagen.id3 import _frames
 
+    # Compressed ID3 frames are written by nobody, and mutagen inflates them whole: a megabyte to a gigabyte.
+    vars(_frames)["zlib"] = SimpleNamespace(decompress=_refuse_compressed, error=zlib.error)
     path = Path(path)
     if not path.is_file():
         raise AudiodiffError(f"{path} does not exist or is not a file; give the path of a sound file.")
@@ -171,6 +176,10 @@ def _fix_serial(path: Path) -> None:
 
 def _no_padding(info: object) -> int:
     return 0
+
+
+def _refuse_compressed(data: bytes) -> bytes:
+    raise zlib.error("compressed frames are not read")
 
 
 def _id3_texts(tags: Any) -> dict[str, str]:

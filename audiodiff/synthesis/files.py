@@ -108,8 +108,8 @@ def run_file(
     *,
     provenance: bool = True,
     sidecar: bool = False,
-    bits: int | None = None,
     latents: bool = True,
+    bits: int | None = None,
     on_progress: OnProgress | None = None,
     on_estimate: OnEstimate | None = None,
 ) -> FileReport:
@@ -123,8 +123,8 @@ def run_file(
         settings: of the class of the verb.
         provenance: keep in the file what made it.
         sidecar: write that as JSON next to the file, too.
-        bits: of a sample in a WAV or FLAC, one of `BITS`; 16, or as many as hold what is kept of an input, when `None`.
         latents: keep with it the latents of the clip, if it has any, for edits to start from.
+        bits: of a sample in a WAV or FLAC, one of `BITS`; 16, or as many as hold what is kept of an input, when `None`.
         on_progress: called with the work done and the work in all.
         on_estimate: called after every step with the latents that a generated clip seems to become.
 
@@ -133,14 +133,7 @@ def run_file(
     """
     verb, opened = VERBS[name], [each if isinstance(each, Source) else Source(each) for each in sources]
     job = Job(
-        verb,
-        synthesizer,
-        opened,
-        Path(target),
-        provenance=provenance,
-        sidecar=sidecar,
-        bits=bits,
-        latents=latents,
+        verb, synthesizer, opened, Path(target), provenance=provenance, sidecar=sidecar, latents=latents, bits=bits
     )
     job.check()
     settings = verb.settle(synthesizer, settings, opened)
@@ -200,8 +193,8 @@ class Job:
     target: Path
     provenance: bool = True
     sidecar: bool = False
-    bits: int | None = None
     latents: bool = True
+    bits: int | None = None
 
     def check(self) -> None:
         """Refuse files that cannot be used, before any work is done.

@@ -1,5 +1,7 @@
 import os
 import stat
+import struct
+import zlib
 from pathlib import Path
 
 import mutagen
@@ -193,3 +195,16 @@ def test_a_failure_while_tagging_leaves_nothing(tmp_path):
         with pytest.raises(shown):
             write(error)
         assert os.listdir(tmp_path) == []
+
+
+def test_compressed_frames_are_not_inflated(tmp_path):
+    text = zlib.compress(b"\x00BIG\0" + b"x" * (1 << 24))
+    frame = struct.pack(">4sIHI", b"TXXX", len(text) + 4, 0x0080, 1 << 24) + text
+    size = bytes((len(frame) >> shift) & 127 for shift in (21, 14, 7, 0))
+    id3 = b"ID3\3\0\0" + size + frame
+    id3 += bytes(len(id3) % 2)
+    path = tmp_path / "a.wav"
+    write_audio(path, noise(100).numpy(), 22050)
+    content = path.read_bytes() + b"id3 " + struct.pack("<I", len(id3)) + id3
+    path.write_bytes(content[:4] + struct.pack("<I", len(content) - 8) + content[8:])
+    assert read_tags(path) == {}
