@@ -11,7 +11,7 @@ from audiodiff.synthesis.clip import FADE_SECONDS, OnProgress, Sound
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.reference import encode_reference
 from audiodiff.synthesis.resolved import ResolvedClip
-from audiodiff.synthesis.vocode import STREAM_SECONDS, stream_mel
+from audiodiff.synthesis.vocode import stream_mel
 
 
 def stream_clip(
@@ -48,7 +48,7 @@ def stream_clip(
         yield torch.zeros(n_samples)
         return
     start, n_fade = 0, max(1, min(round(FADE_SECONDS * synthesizer.sample_rate), n_samples // 2))
-    for made in stream_mel(synthesizer.vocoder, [mel], None, clip.vocoder, meter.level_db, STREAM_SECONDS):
+    for made in stream_mel(synthesizer.vocoder, [mel], None, clip.vocoder, meter.level_db):
         block = made[: n_samples - start]
         at = torch.arange(start, start + len(block)) + 0.5
         start += len(block)

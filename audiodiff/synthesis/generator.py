@@ -40,6 +40,7 @@ class ClipOptions(TypedDict, total=False):
     key: str
     source: str
     level: AudioLevel
+    fade_out: float
     vocoder_steps: int | None
     loop: bool
     mono: bool

@@ -306,8 +306,9 @@ class LatentSynthesizer:
     ) -> Levelled:
         """Decode latents to `[n_samples]`, or `[2, n_samples]` of stereo ones, on the CPU, faded and levelled."""
         mono = self.waveform(latents, clip.vocoder, on_progress)
-        waveform = faded(with_sides(self.model.autoencoder, mono, latents)[..., :n_samples], self.sample_rate)
-        return folded(apply_level(waveform, self.sample_rate, clip.level), clip.mono)
+        sound = with_sides(self.model.autoencoder, mono, latents)[..., :n_samples]
+        levelled = apply_level(faded(sound, self.sample_rate, clip.fade_out), self.sample_rate, clip.level)
+        return folded(levelled, clip.mono)
 
     @standard_state()
     def waveform(self, latents: Tensor, plan: VocodePlan, on_progress: OnProgress | None = None) -> Tensor:
@@ -335,8 +336,15 @@ def folded(levelled: Levelled, mono: bool) -> Levelled:
     return Levelled(waveform, levelled.gain_db, count_clipped(waveform))
 
 
-def faded(waveform: Tensor, sample_rate: int) -> Tensor:
-    """Fade the first and last 10 ms of `[..., n_samples]`: a clip cut out of a sound shall not begin with a click."""
+def faded(waveform: Tensor, sample_rate: int, fade_out: float = 0.0) -> Tensor:
+    """Fade the first and last 10 ms, so that a clip cut out of a sound does not begin or end with a click.
+
+    Args:
+        waveform: `[..., n_samples]`.
+        sample_rate: Hz.
+        fade_out: see `faded_out` (s).
+    """
+    waveform = faded_out(waveform, sample_rate, fade_out)
     n_fade = min(round(FADE_SECONDS * sample_rate), waveform.shape[-1] // 2)
     if n_fade == 0:
         return waveform
@@ -345,6 +353,14 @@ def faded(waveform: Tensor, sample_rate: int) -> Tensor:
     result[..., :n_fade] *= ramp
     result[..., -n_fade:] *= ramp.flip(0)
     return result
+
+
+def faded_out(waveform: Tensor, sample_rate: int, seconds: float) -> Tensor:
+    """Fade the last seconds of `[..., n_samples]` out along a quarter of a cosine, or all of a shorter one."""
+    n_fade = min(round(seconds * sample_rate), waveform.shape[-1])
+    gain = torch.ones(waveform.shape[-1])
+    gain[waveform.shape[-1] - n_fade :] = ((torch.arange(n_fade) + 0.5) / max(n_fade, 1) * (math.pi / 2.0)).cos()
+    return waveform * gain if n_fade else waveform
 
 
 def decode_mel(autoencoder: MelAutoencoder, latents: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ signals: it runs again on every stretch, with the outputs that the network has g
 it is. What it does between the calls costs next to nothing.
 """
 
+import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
@@ -33,6 +34,9 @@ from audiodiff.synthesis.sampling import (
     sample_window,
 )
 from audiodiff.torch_state import standard_state
+
+GUESSED_FRAMES = 16
+"""By how many frames like the last one a mel is continued where the look-ahead is limited."""
 
 
 class _Reached(Exception):
@@ -64,6 +68,10 @@ class SampleStream:
         """Frames that have to arrive after a frame before its samples are final."""
         mel, calls = self._mel, len(self._calls)
         return mel.noise_lag + calls * mel.call_lag + mel.hop_lag
+
+    def fork(self) -> "SampleStream":
+        """Return a stream that goes on from here by itself; weights are shared."""
+        return copy.deepcopy(self, {id(each): each for each in (self._model, self._plan, *self._mel.shared)})
 
     @standard_state()
     def push(self, log_mel: Tensor, last: bool) -> Tensor:
@@ -155,10 +163,20 @@ class ChannelStream:
         seed: of the channel's noise.
         gain: what brings it to the level of the training audio.
         device: where the model is.
+        look_ahead: frames after a frame that are waited for before its samples are made; `None` for all that count.
+
+    Raises:
+        AudiodiffError: the model has no streaming form, so that its look-ahead cannot be limited.
     """
 
     def __init__(
-        self, model: VocoderModel, plan: VocodePlan, seed: int, gain: StreamGain, device: torch.device
+        self,
+        model: VocoderModel,
+        plan: VocodePlan,
+        seed: int,
+        gain: StreamGain,
+        device: torch.device,
+        look_ahead: int | None = None,
     ) -> None:
         self._gain = gain
         self._device = device
@@ -167,12 +185,13 @@ class ChannelStream:
         self._long: SampleStream | None = None
         if isinstance(model, Vocoder) and streams(model):
             self._long = SampleStream(model, plan, seed)
+        if self._long is None and look_ahead is not None:
+            raise AudiodiffError("this vocoder has no streaming form, so its look-ahead cannot be limited; leave it.")
+        usual = (self._long or self._short).look_ahead
+        self.look_ahead = usual if look_ahead is None else min(usual, look_ahead)
+        self._limited = self.look_ahead < usual
+        self._frames = self._final = self._made = 0
         self._begun = False
-
-    @property
-    def look_ahead(self) -> int:
-        """Frames to wait for before anything can be final."""
-        return self._short.look_ahead if self._long is None else self._long.look_ahead
 
     def push(self, log_mel: Tensor, last: bool) -> Tensor:
         """Take in frames `[n_mels, n]`, 1 or more, and return the samples `[m]` that are final now, at their level."""
@@ -180,7 +199,21 @@ class ChannelStream:
             self._long = None  # all at once is as early, and no less exact
         self._begun = True
         shifted = self._gain.shift(log_mel).to(self._device)
-        return self._gain.restore((self._long or self._short).push(shifted, last))
+        made = (self._long or self._short).push(shifted, last)
+        if self._long is not None and self._limited:
+            made = self._hurried(self._long, made, shifted, last)
+        return self._gain.restore(made)
+
+    def _hurried(self, stream: SampleStream, final: Tensor, shifted: Tensor, last: bool) -> Tensor:
+        """The samples that are due, made as if the mel went on like its last frame, where they are not final yet."""
+        before, self._final = self._final, self._final + len(final)
+        self._frames += shifted.shape[-1]
+        due = self._frames if last else max(0, self._frames - self.look_ahead)
+        start, self._made = self._made, due * self.spec.hop_length
+        if last:
+            return final[start - before :]
+        rest = stream.fork().push(shifted[:, -1:].expand(-1, GUESSED_FRAMES), last=True)
+        return torch.cat([final, rest])[start - before : self._made - before]
 
 
 def stream_blocks(frames: Iterator[Tensor], channels: list[ChannelStream], block: int, delay: bool) -> Iterator[Tensor]:

@@ -22,7 +22,7 @@ from audiodiff.synthesis.provenance import MADE_BY
 from audiodiff.synthesis.sampling import VocodePlan
 from audiodiff.synthesis.streams import mel_blocks
 from audiodiff.synthesis.verb import STANDARD
-from audiodiff.synthesis.vocode import STREAM_SECONDS, VocoderSynthesizer, stream_mel
+from audiodiff.synthesis.vocode import VocoderSynthesizer, stream_mel
 
 BLOCK_SAMPLES, MEL_FRAMES = 4096, 16
 """How much sound is read and analysed at a time."""
@@ -57,7 +57,7 @@ def vocode_pipe(
         mel = opened
         cuts = range(0, mel.shape[-1], MEL_FRAMES)
         chunks = (torch.from_numpy(np.array(mel[..., cut : cut + MEL_FRAMES], dtype=np.float32)) for cut in cuts)
-        blocks = stream_mel(synthesizer, chunks, spec, plan, None, STREAM_SECONDS)
+        blocks = stream_mel(synthesizer, chunks, spec, plan)
     elif spec is not None:
         raise AudiodiffError("a mel preset was given, but sound came in; leave the preset out.")
     else:
@@ -111,7 +111,7 @@ def _sound_blocks(
 
     resampled = resample_stream(counted(), rate, synthesizer.sample_rate, BLOCK_SAMPLES)
     mels = mel_blocks(resampled, synthesizer.mel_spec, MEL_FRAMES)
-    for made in stream_mel(synthesizer, mels, None, plan, None, STREAM_SECONDS):
+    for made in stream_mel(synthesizer, mels, None, plan):
         # Frames are whole, the sound may end inside its last one; all of it has been read by then.
         block = made[..., : max(0, n_resampled(taken, rate, synthesizer.sample_rate) - given)]
         given += block.shape[-1]

@@ -36,7 +36,7 @@ from audiodiff.synthesis.sampling import (
     sample_window,
 )
 from audiodiff.synthesis.settings import Resolved, Sampling, VocodeSettings, check_range, recommended_by, with_given
-from audiodiff.synthesis.streams import Window, mel_blocks
+from audiodiff.synthesis.streams import Window, cut_stream, mel_blocks
 from audiodiff.torch_state import standard_state
 
 DEFAULTS = Resolved(steps=8, sampler="euler", grid="uniform")
@@ -250,6 +250,7 @@ class VocoderSynthesizer:
         settings: VocodeSettings | None = None,
         level_db: float | None = None,
         block_seconds: float = STREAM_SECONDS,
+        look_ahead_seconds: float | None = None,
     ) -> Iterator[Array]:
         """Synthesise a log-mel that arrives in chunks of any size, each sample as soon as it is final.
 
@@ -263,6 +264,8 @@ class VocoderSynthesizer:
             level_db: the level of the whole recording in dBFS, as `audiodiff.signal.meters.LevelMeter` measures it, for
                 a level that is to be matched; when `None`, that of its beginning.
             block_seconds: audio that is made at a time; more is faster and later.
+            look_ahead_seconds: make samples when so much mel has come after them, as if it went on like its last frame.
+                They are then only nearly those of `vocode_mel`; `docs/streaming.md` says how nearly.
 
         Yields:
             `[n_samples]` or `[channels, n_samples]`, of the same kind as the chunks; not clipped.
@@ -273,7 +276,8 @@ class VocoderSynthesizer:
         chosen = with_given(settings or VocodeSettings(), steps=steps, sampler=sampler, grid=grid, seed=seed)
         check_range("level_db", level_db, -200.0, 200.0, "dBFS")
         check_range("block_seconds", block_seconds, 0.001, 60.0, "s")
-        return stream_mel(self, mel_chunks, spec, self.plan(chosen), level_db, block_seconds)
+        check_range("look_ahead_seconds", look_ahead_seconds, 0.0, 60.0, "s")
+        return stream_mel(self, mel_chunks, spec, self.plan(chosen), level_db, block_seconds, look_ahead_seconds)
 
     def _vocode_tensor(
         self, frames: Tensor, plan: VocodePlan, on_progress: OnProgress | None, *, circular: bool = False
@@ -323,7 +327,7 @@ def vocode_blocks(
             seconds = spec.hop_length / spec.sample_rate
             yield sample_channels(window, gains, seconds, layout.n_frames, on_progress, make)
 
-    return _stretch(states(), delay, n_frames * spec.hop_length)
+    return cut_stream(states(), n_frames * spec.hop_length, start=delay)
 
 
 @standard_state()
@@ -354,8 +358,9 @@ def stream_mel(
     mel_chunks: Iterable[Array],
     spec: MelSpec | None,
     plan: VocodePlan,
-    level_db: float | None,
-    block_seconds: float,
+    level_db: float | None = None,
+    block_seconds: float = STREAM_SECONDS,
+    look_ahead_seconds: float | None = None,
 ) -> Iterator[Array]:
     """`VocoderSynthesizer.stream` with settings that are resolved."""
     own, reference = synthesizer.mel_spec, synthesizer.reference_level_db if plan.match_level else None
@@ -376,11 +381,13 @@ def stream_mel(
             yield taken
 
     seeds = [channel_seed(plan.sampling.seed, channel) for channel in range(len(_frames_of(first, spec, own)))]
+    per_second = own.sample_rate / own.hop_length
+    ahead = None if look_ahead_seconds is None else round(look_ahead_seconds * per_second)
     streams = [
-        ChannelStream(synthesizer.model, plan, seed, StreamGain(own, reference, level_db), synthesizer.device)
+        ChannelStream(synthesizer.model, plan, seed, StreamGain(own, reference, level_db), synthesizer.device, ahead)
         for seed in seeds
     ]
-    block = max(1, round(block_seconds * own.sample_rate / own.hop_length))
+    block = max(1, round(block_seconds * per_second))
     delay, n_frames = synthesizer.delay, 0
 
     def counted() -> Iterator[Tensor]:
@@ -428,16 +435,6 @@ def _prolonged(fetch: Callable[[int, int], Tensor], n_frames: int) -> Callable[[
         return frames[..., max(start - (n_frames - 1), 0) :]
 
     return prolonged
-
-
-def _stretch(blocks: Iterator[Tensor], start: int, n_samples: int) -> Iterator[Tensor]:
-    """Cut samples `start` to `start + n_samples` out of a stream of `[channels, n_samples]` blocks."""
-    seen = 0
-    for block in blocks:
-        kept = block[..., max(start - seen, 0) : max(start + n_samples - seen, 0)]
-        seen += block.shape[-1]
-        if kept.shape[-1]:
-            yield kept
 
 
 @standard_state()

@@ -62,13 +62,13 @@ def rendered(
     else:
         mono = synthesizer.waveform(latents, clip.vocoder, on_progress)
         sound = with_sides(synthesizer.model.autoencoder, mono, latents)
-        waveform = faded(sound[..., lead:][..., :n_samples] / gain, rate)
+        waveform = faded(sound[..., lead:][..., :n_samples] / gain, rate, clip.fade_out)
     policy: LevelPolicy = clip.level
     # As loud as the recording is, what is made may have higher peaks.
     if policy == "none" and float(waveform.abs().max()) > 1.0:
         policy = "peak"
         notes.append("it was made softer than the recording, whose level would have brought it beyond full scale")
-    levelled = folded(apply_level(waveform, rate, policy), clip.mono)
+    levelled = folded(apply_level(waveform, rate, policy, circular=clip.loop), clip.mono)
     return Clip(
         waveform=levelled.waveform.numpy(),
         sample_rate=rate,

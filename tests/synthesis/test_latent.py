@@ -40,7 +40,7 @@ def test_exactly_the_seconds_asked_for(model: LatentSynthesizer, seconds: float)
     assert clip.dtype == np.float32
     assert clip.shape == (round(seconds * RATE),)
     assert np.isfinite(clip).all()
-    assert 0.5 < np.abs(clip).max() <= 1.0
+    assert 0.1 < np.abs(clip).max() < 0.9
 
 
 def test_the_seed_the_prompt_and_the_guidance_are_heard(model: LatentSynthesizer) -> None:
@@ -363,7 +363,7 @@ def stereo(tmp_path_factory: pytest.TempPathFactory) -> LatentSynthesizer:
     return load_generator(write_stereo_model(tmp_path_factory.mktemp("stereo") / "tiny"))
 
 
-@pytest.mark.parametrize("settings", [{}, {"loop": True}, {"level": "peak"}], ids=str)
+@pytest.mark.parametrize("settings", [{}, {"loop": True}, {"level": "streaming", "fade_out": 0.5}], ids=str)
 def test_the_mean_of_two_channels_is_the_mono_clip(stereo: LatentSynthesizer, settings: dict[str, object]) -> None:
     both, one = (
         apply("generate", stereo, [], quick(seconds=1.0, steps=3, mono=mono, **settings)) for mono in (False, True)

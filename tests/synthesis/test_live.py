@@ -119,6 +119,38 @@ def test_samples_come_as_soon_as_they_are_final() -> None:
     assert float(differences[len(first) : fed * hop].max()) > 1e-3
 
 
+def test_a_limited_look_ahead_is_sooner_and_nearly_the_same() -> None:
+    synth, mel, fed = synthesizer(HALVES), mel_of(HALVES.mel, 150), 0
+    hop, block = synth.mel_spec.hop_length, 4
+
+    def chunks() -> Iterator[Tensor]:
+        nonlocal fed
+        for chunk in mel.split(1, dim=-1):
+            fed += 1
+            yield chunk
+
+    errors = []
+    exact = joined(synth.stream([mel], steps=2, settings=KEEP))
+    for frames in (1, 8, 1000):
+        fed, made = 0, []
+        options = {"block_seconds": block * hop / 22050, "look_ahead_seconds": frames * hop / 22050}
+        for part in synth.stream(chunks(), steps=2, settings=KEEP, **options):
+            made.append(part)
+            assert sum(map(len, made)) in {(fed - 1 - frames) * hop, len(exact)} or frames == 1000
+        found = torch.cat(made)
+        assert len(found) == len(exact)
+        errors.append(float((found - exact).square().mean() / exact.square().mean()))
+    assert errors[2] < 1e-9 < errors[1] < 0.5 * errors[0] < 0.5
+
+
+def test_the_limited_stream_ends_as_the_whole_one_does() -> None:
+    """What has been guessed leaves no trace in what is final."""
+    synth, mel = synthesizer(ANCHORED), mel_of(ANCHORED.mel, 120)
+    whole = joined(synth.stream([mel], steps=1, settings=KEEP))
+    hurried = joined(synth.stream([mel], steps=1, settings=KEEP, look_ahead_seconds=0.05))
+    torch.testing.assert_close(hurried[-1000:], whole[-1000:], rtol=0, atol=1e-6)
+
+
 def test_channels_arrays_and_blocks() -> None:
     synth = synthesizer(ANCHORED)
     mels = torch.stack([mel_of(ANCHORED.mel, 100), mel_of(ANCHORED.mel, 100, level=0.01)]).numpy()
@@ -174,5 +206,8 @@ def test_what_cannot_be_streamed_is_one_sentence() -> None:
     refused("NumPy array", lambda: list(synth.stream([mel.tolist()])))
     refused("does not fit|another", lambda: list(synth.stream([40.0 + mel])))
     refused("level_db", lambda: synth.stream([mel], level_db=np.nan))
+    refused("look_ahead", lambda: synth.stream([mel], look_ahead_seconds=-1.0))
+    plain = synthesizer(CONFIGS["stft"])
+    refused("no streaming form", lambda: list(plain.stream([mel], look_ahead_seconds=0.1)))
     refused("block_seconds", lambda: synth.stream([mel], block_seconds=0.0))
     refused("steps", lambda: synth.stream([mel], steps=0))

@@ -56,6 +56,11 @@ class VocoderStream:
         self.hop_lag = -(-(stft.n_fft - stft.hop_length) // (2 * stft.hop_length))
 
     @property
+    def shared(self) -> tuple[object, ...]:
+        """What a copy need not have of its own."""
+        return self._model, self._conditioner, self.packed, self.stft, self.head, self.prior
+
+    @property
     def extra_hops(self) -> int:
         """How many more hops than frames there are."""
         return reach_of(self.stft)

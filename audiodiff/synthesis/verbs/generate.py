@@ -97,7 +97,7 @@ def _loop(
         sampling, denoise, state, synthesizer.times(sampling), on_progress=denoising, on_estimate=on_estimate
     )
     waveform = circular_waveform(synthesizer, latents, clip.vocoder, vocoding)
-    levelled = folded(apply_level(waveform, rate, clip.level), clip.mono)
+    levelled = folded(apply_level(waveform, rate, clip.level, circular=True), clip.mono)
     seam = seam_score(levelled.waveform, synthesizer.model.mel_spec)
     notes = list(said)
     if n_samples != round(clip.seconds * rate):
