@@ -64,6 +64,13 @@ def test_what_two_channels_share_stays_in_the_middle_and_one_channel_at_its_side
     assert float(made[1].square().sum() / made[0].square().sum()) < 1e-3
 
 
+def test_a_tone_is_not_pushed_to_one_side() -> None:
+    phase = 2.0 * math.pi * 1000.0 * torch.arange(2 * RATE) / RATE  # where the decorrelator hardly turns it
+    sound = 0.3 * torch.stack([phase.sin(), phase.cos()])
+    made = synthesise(sound.mean(dim=0), analyse(sound, SPEC), SPEC)
+    assert balance(made[:, 5000:-5000])[0] == pytest.approx(0.0, abs=0.5)
+
+
 def test_any_blocks_give_the_same_samples() -> None:
     sound = pair(1.0, 0.5, 0.3)
     parameters = analyse(sound, SPEC)

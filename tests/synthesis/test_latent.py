@@ -363,7 +363,7 @@ def stereo(tmp_path_factory: pytest.TempPathFactory) -> LatentSynthesizer:
     return load_generator(write_stereo_model(tmp_path_factory.mktemp("stereo") / "tiny"))
 
 
-@pytest.mark.parametrize("settings", [{}, {"loop": True}, {"level": "peak"}], ids=str)
+@pytest.mark.parametrize("settings", [{}, {"loop": True}, {"level": "streaming", "fade_out": 0.5}], ids=str)
 def test_the_mean_of_two_channels_is_the_mono_clip(stereo: LatentSynthesizer, settings: dict[str, object]) -> None:
     both, one = (
         apply("generate", stereo, [], quick(seconds=1.0, steps=3, mono=mono, **settings)) for mono in (False, True)
