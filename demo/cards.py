@@ -48,15 +48,15 @@ class Card:
     again: Mapping[str, gr.Button]
     reuse: gr.Button
     download: gr.DownloadButton
-    edit: gr.Button | None = None
+    edit: gr.Button
     words: gr.HTML | None = None
     subtitles: gr.DownloadButton | None = None
 
     @property
     def buttons(self) -> tuple[gr.components.Component, ...]:
         """What there is to click once the clip is there."""
-        rest = [piece for piece in (self.edit, self.subtitles) if piece is not None]
-        return *self.again.values(), self.reuse, *rest, self.download
+        subtitles = [] if self.subtitles is None else [self.subtitles]
+        return *self.again.values(), self.reuse, self.edit, *subtitles, self.download
 
 
 class Ends:
@@ -121,14 +121,15 @@ class Cards:
             gr.Error: what `work` raises, as the page shows it.
         """
         self.ends.take(page)
-        yield {self.line: status("starting", 0.0), **self._begin(n_clips), **(begin or {})}
+        begin = begin or {}
+        yield {self.line: status("starting", 0.0), **self._begin(n_clips), **begin}
         try:
             for item in stream(work):
                 if not isinstance(item, Outcome):
                     yield self._show(item)
                     continue
                 finish = self._finish(item.result, n_clips)
-                self.ends.put(page, {**self._all(item.result), **finish})
+                self.ends.put(page, {**begin, **self._all(item.result), **finish})
                 yield finish
         except Exception as error:
             failed = {self.line: status(), **{card.box: gr.update(visible=False) for card in self.cards}}
@@ -136,16 +137,23 @@ class Cards:
             yield failed
             raise as_error(error) from None
 
-    def connect(self, event: Any, state: AppState) -> None:
+    def connect(self, event: Any, state: AppState, *others: gr.components.Component) -> None:
         """Let the page ask for everything once more after an event that `run` answers.
 
         The changes of a stream are applied to parts of the page that may still be coming into being, and can get lost.
+
+        Args:
+            event: the event.
+            state: the demo.
+            others: what else changes at its beginning.
         """
 
         def settle(request: gr.Request) -> dict[Any, Any]:
             return self.ends.take(user_of(request, state).page) or {self.line: gr.skip()}
 
-        event.then(settle, None, self.outputs, queue=False, show_progress="hidden", api_visibility="private")
+        event.then(
+            settle, None, [*others, *self.outputs], queue=False, show_progress="hidden", api_visibility="private"
+        )
 
     def _all(self, created: Created) -> dict[Any, Any]:
         """Return all that is to be seen of finished clips."""
@@ -231,7 +239,7 @@ def build(name: str, *, hint: str, speech: bool = False) -> Cards:
 
 
 def _card(name: str, number: int, *, speech: bool) -> Card:
-    edit, words, subtitles = None, None, None
+    words, subtitles = None, None
     with gr.Column(visible=False, min_width=300, elem_classes="ad-card") as box:
         drawn = picture(f"clip {number}")
         player = gr.Audio(
@@ -257,8 +265,7 @@ def _card(name: str, number: int, *, speech: bool) -> Card:
                 subtitles = gr.DownloadButton(
                     "Subtitles", size="sm", min_width=80, interactive=False, elem_id=f"{name}-subtitles-{number}"
                 )
-            else:
-                edit = gr.Button("Edit", size="sm", min_width=60, interactive=False, elem_id=f"{name}-edit-{number}")
+            edit = gr.Button("Edit", size="sm", min_width=60, interactive=False, elem_id=f"{name}-edit-{number}")
             download = gr.DownloadButton(
                 "Download",
                 size="sm",

@@ -20,8 +20,8 @@ from audiodiff.text.utterance import Utterance
 
 from .limits import CARDS, RATES, Limits
 
-FORMATS = ("flac", "wav", "ogg")
-"""Files that the demo writes."""
+FORMATS = {"flac": "FLAC", "wav": "WAV", "wav-24": "WAV, 24 bits", "mp3": "MP3", "ogg": "Ogg Vorbis"}
+"""Files that the demo writes: ending, and bits of a sample where they are not the usual 16; what the page says."""
 
 USUAL_SECONDS = 10.0
 """Length of a clip when none is asked for, here as on the command line."""
@@ -172,15 +172,16 @@ def check_count(value: object) -> int:
     return whole("count", value, 1, CARDS)
 
 
-def check_format(value: object) -> str:
-    """Return the ending of the files to write.
+def check_format(value: object) -> tuple[str, int | None]:
+    """Return the ending of the files to write, and the bits of a sample.
 
     Raises:
         AudiodiffError: the demo does not write such files.
     """
     if value not in FORMATS:
         raise AudiodiffError(f"format is {str(value)[:40]!r}; choose one of {', '.join(FORMATS)}.")
-    return str(value)
+    ending, _, bits = str(value).partition("-")
+    return ending, int(bits) if bits else None
 
 
 def check_size(limits: Limits, path: str | Path | None) -> Path:

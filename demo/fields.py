@@ -102,7 +102,9 @@ def sampling_fields(state: AppState) -> dict[str, Any]:
             label="Vocoder steps",
             min_width=140,
         )
-        fields["format"] = gr.Dropdown(list(FORMATS), value="flac", label="File", min_width=140)
+        fields["format"] = gr.Dropdown(
+            [(said, name) for name, said in FORMATS.items()], value="flac", label="File", min_width=140
+        )
     return fields
 
 

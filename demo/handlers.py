@@ -181,8 +181,9 @@ class ClipRequest:
         seed: of the first clip.
         steps, guidance, rescale, tempo, key, source, sampler, grid, vocoder_steps, precision: as in
             `GenerateSettings`; an empty field is the model's own.
-        level: as in `GenerateSettings`; an empty field is what is usual for the command.
-        format: ending of the files to write.
+        level, fade_out: as in `GenerateSettings`; an empty field is what is usual for the command.
+        mono: whether the clip of a stereo model is mixed to one channel.
+        format: of the files to write, one of `FORMATS`.
     """
 
     prompt: str | None = ""
@@ -200,6 +201,8 @@ class ClipRequest:
     vocoder_steps: float | None = None
     precision: str | None = None
     level: str | None = None
+    fade_out: float | None = None
+    mono: bool = False
     format: str = "flac"
 
     @classmethod
@@ -233,7 +236,8 @@ class ClipRequest:
             "guidance": checks.number_or_none("guidance", self.guidance, 0.0, 100.0),
             "rescale": checks.number_or_none("rescale", self.rescale, 0.0, 1.0),
             "tempo": checks.number_or_none("tempo", self.tempo, 10.0, 400.0),
-            **{name: getattr(self, name) or None for name in words},
+            "fade_out": checks.number_or_none("fade_out", self.fade_out, 0.0, limits.seconds),
+            **{name: getattr(self, name) or None for name in (*words, "mono")},
         }
         return {name: value for name, value in found.items() if value is not None}
 
@@ -284,9 +288,12 @@ def write(
     target: Path,
     on_progress: OnProgress,
     on_estimate: OnEstimate,
+    bits: int | None,
 ) -> FileReport:
     """Do what a verb does, into a file; what belongs beside it is written, too."""
-    told = run_file(verb, synthesizer, sources, target, settings, on_progress=on_progress, on_estimate=on_estimate)
+    told = run_file(
+        verb, synthesizer, sources, target, settings, bits=bits, on_progress=on_progress, on_estimate=on_estimate
+    )
     VERBS[verb].finish(told)
     return told
 
@@ -297,7 +304,7 @@ class ClipJob:
 
     Attributes:
         name: of its file, without the ending.
-        make: `make(target, on_progress, on_estimate)` writes it.
+        make: `make(target, on_progress, on_estimate, bits)` writes it.
         synthesizer: model whose estimates are shown; `None` where there are none.
         counted: what progress counts.
         steps: of the model alone, where that is known before.
@@ -305,7 +312,7 @@ class ClipJob:
     """
 
     name: str
-    make: Callable[[Path, OnProgress, OnEstimate], FileReport]
+    make: Callable[[Path, OnProgress, OnEstimate, int | None], FileReport]
     synthesizer: LatentSynthesizer | None = None
     counted: str = "step"
     steps: int | None = None
@@ -348,7 +355,7 @@ def make_all(
     report: Report,
     user: User | str,
     jobs: Sequence[ClipJob],
-    ending: str,
+    format: str,
     *,
     sources: Sequence[Path] = (),
 ) -> Created:
@@ -359,19 +366,19 @@ def make_all(
         report: called with what there is to show.
         user: who asks.
         jobs: the clips.
-        ending: of their files.
+        format: of their files, one of `FORMATS`.
         sources: files that they are made from; they stay until all are made.
 
     Raises:
         AudiodiffError: one cannot be made, or the user has too many jobs.
     """
-    ending = checks.check_format(ending)
+    ending, bits = checks.check_format(format)
     clips: list[ClipResult] = []
     targets = [state.workspace.new_file(f"{clip.name}.{ending}") for clip in jobs]
     with state.jobs.admit(user) as job, state.workspace.hold(*sources, *(target.parent for target in targets)):
         progress = ProgressReporter(job, report)
         for index, (clip, target) in enumerate(zip(jobs, targets, strict=True)):
-            turn = _Turn(clip, target, progress, report, index, len(jobs))
+            turn = _Turn(clip, target, progress, report, index, len(jobs), bits)
             try:
                 made = job.turn(turn.make, lambda ahead: report(Update(waiting(ahead), 0.0)))
             except Stopped:
@@ -392,6 +399,7 @@ class _Turn:
     report: Report
     index: int
     count: int
+    bits: int | None
 
     def make(self) -> ClipResult:
         """Make the clip and draw it."""
@@ -415,7 +423,7 @@ class _Turn:
             fraction = (self.index + done_now) / self.count
             self.report(Update("", fraction, index=self.index, preview=picture))
 
-        told = self.clip.make(self.target, on_progress, on_estimate)
+        told = self.clip.make(self.target, on_progress, on_estimate, self.bits)
         sound = read_audio(self.target)
         spec = None if synthesizer is None else synthesizer.model.mel_spec
         picture = mel_image(sound_mel(sound.waveform, sound.sample_rate, spec))

@@ -156,6 +156,7 @@ def fields(limits: Limits, values: Mapping[str, Any], sources: Sequence[str] = (
         "rescale": (0.0, 1.0, False),
         "vocoder_steps": (1, limits.steps, True),
         "tempo": (10.0, 400.0, False),
+        "fade_out": (0.0, 10.0, False),
         "seed": (0, MAX_SEED, True),
     }
     for key, (low, high, is_whole) in ranges.items():

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.printable import printable
 from audiodiff.synthesis.settings import built
 from audiodiff.synthesis.source import Source
 from audiodiff.synthesis.speech import plan
 from audiodiff.synthesis.verbs import VERBS
-from audiodiff.synthesis.voice_settings import SpeakSettings
+from audiodiff.synthesis.voice_settings import SpeakSettings, words_pattern
+from audiodiff.text.english import phonemes
 from audiodiff.text.lexicon_file import read_lexicon
 
 from . import checks
@@ -105,6 +107,49 @@ def respeak(
     files, own = verb.read({"clip": source, **texts, **_values(state, request, given)})
     values = verb.complete(own, [Source(file) for file in files], lambda said: None)
     return _make_all(state, report, user, "respeak", voice, files, values, request)
+
+
+def said_in(state: AppState, clip: str | Path | None) -> str:
+    """Return what a clip tells that is said in it; "" if there is none, or it does not tell.
+
+    Raises:
+        AudiodiffError: the clip cannot be used.
+    """
+    source = None if clip is None else Source(checks.check_upload(state.limits, clip))
+    return "" if source is None or not source.tells_words else printable(source.said, lines=True)
+
+
+def words_of(text: str | None) -> list[tuple[int, int]]:
+    """Return where each word of a text begins and ends; nothing of a text that cannot be read."""
+    try:
+        return list(dict.fromkeys((word.start, word.end) for word in phonemes(text or "").words))
+    except AudiodiffError:
+        return []
+
+
+def replacement(text: str | None, number: int | None, new: str | None) -> list[str]:
+    """Return the words to replace, and what is said in their place, for one word of a text alone.
+
+    Args:
+        text: what is said.
+        number: of the word in `words_of`. If it occurs more than once, its neighbours go with it.
+        new: what is said in its place.
+
+    Raises:
+        AudiodiffError: there is no such word.
+    """
+    text, words = text or "", words_of(text)
+    if number is None or not 0 <= number < len(words):
+        raise AudiodiffError("no word is chosen; write what is said in the clip, and click the word to replace.")
+    first = last = number
+    old = text[slice(*words[number])]
+    while [found.start() for found in words_pattern(old).finditer(text)] != [words[first][0]]:
+        if (first, last) == (0, len(words) - 1):
+            break
+        first, last = max(0, first - 1), min(len(words) - 1, last + 1)
+        old = text[words[first][0] : words[last][1]]
+    start, end = words[number]
+    return [old, text[words[first][0] : start] + (new or "").strip() + text[end : words[last][1]]]
 
 
 def _values(state: AppState, request: ClipRequest, given: dict[str, Any]) -> dict[str, Any]:

@@ -101,9 +101,17 @@ def build(state: AppState) -> CreateTab:
             with gr.Accordion("Settings", open=False):
                 controls |= sampling_fields(state)
                 controls["level"] = gr.Dropdown(
-                    [("-1 dBFS peak", "peak"), ("-23 LUFS loudness", "loudness"), ("as it comes", "none")],
-                    value="peak",
-                    label="Level",
+                    [
+                        ("-16 LUFS, as for streaming", "streaming"),
+                        ("-23 LUFS, as for broadcast", "loudness"),
+                        ("-1 dBFS peak", "peak"),
+                        ("as it comes", "none"),
+                    ],
+                    value="streaming",
+                    label="Loudness",
+                )
+                controls["fade_out"] = gr.Slider(
+                    0.0, 10.0, value=0.0, step=0.5, label="Fade-out", info="seconds at the end, not of a loop"
                 )
         with gr.Column(scale=3, min_width=320):
             shown = cards.build("create", hint="Clips appear here.")
@@ -138,7 +146,7 @@ def build(state: AppState) -> CreateTab:
         concurrency_limit=None,
         api_visibility="private",
     )
-    shown.connect(event, state)
+    shown.connect(event, state, controls["seed"])
     connect_seed(state, controls["seed"], dice, new_seed, shown.cards)
     connect_stop(stop, state, shown.line)
     return CreateTab(controls, new_seed, shown, limits, sources_of(state))

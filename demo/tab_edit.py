@@ -81,7 +81,7 @@ def build(state: AppState, tabs: gr.Tabs, create: Cards) -> None:
             concurrency_limit=None,
             api_visibility="private",
         )
-        shown.connect(event, state)
+        shown.connect(event, state, shared["seed"])
         connect_stop(way.stop, state, shown.line)
 
     @guarded
@@ -95,8 +95,7 @@ def build(state: AppState, tabs: gr.Tabs, create: Cards) -> None:
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     clip.change(bring, clip, [shared["prompt"], shared["negative"]], **quiet)
     for card in (*create.cards, *shown.cards):
-        if card.edit is not None:
-            card.edit.click(turn_to, card.player, [tabs, clip], **quiet)
+        card.edit.click(turn_to, card.player, [tabs, clip], **quiet)
         for what, button in card.again.items():
             # The page turns to the clip by an event of its own: in a stream, one change can be overtaken by the next.
             event = button.click(turn_to, card.player, [tabs, clip], queue=False, **quiet).then(

@@ -12,11 +12,14 @@ from . import cards, speaking
 from .app_state import AppState
 from .checks import FORMATS
 from .fields import choices, connect_seed, count_field, roll, seed_fields
-from .handlers import ClipRequest
+from .handlers import ClipRequest, Created, Report
 from .limits import CARDS
-from .widgets import connect_stop, user_of
+from .widgets import connect_stop, guarded, user_of
 
 NO_VOICE = "No voice is loaded, so nothing can be spoken here; start the demo with --voice MODEL."
+
+_OF_TEXTS = ("text", "speed", "pitch")
+"""Fields that count where a whole text is spoken."""
 
 
 def build(state: AppState) -> None:
@@ -80,8 +83,33 @@ def build(state: AppState) -> None:
                 with gr.Row():
                     listed = choices(SAMPLER_NAMES, usual.sampler)
                     controls["sampler"] = gr.Dropdown(listed, value="", label="Sampler", min_width=140)
-                    controls["format"] = gr.Dropdown(list(FORMATS), value="flac", label="File", min_width=140)
+                    controls["format"] = gr.Dropdown(
+                        [(said, name) for name, said in FORMATS.items()], value="flac", label="File", min_width=140
+                    )
                 lexicon = gr.File(label="Own pronunciations: CSV, word,phonemes a line", file_types=[".csv"])
+            with gr.Accordion("Replace a word", open=False, elem_id="speech-replace") as replacing:
+                clip = gr.Audio(
+                    label="Recording of the voice",
+                    sources=["upload", "microphone"],
+                    type="filepath",
+                    buttons=[],
+                    elem_id="speech-clip",
+                )
+                said = gr.Textbox(
+                    label="What is said in it",
+                    info="A take brings its own.",
+                    max_lines=6,
+                    max_length=limits.prompt_chars,
+                    elem_id="speech-said",
+                )
+                word = gr.Radio([], label="Word to replace", elem_id="speech-word")
+                new = gr.Textbox(
+                    label="Say instead",
+                    info="Nothing leaves the word out. All else stays as it is, to the sample.",
+                    max_length=limits.prompt_chars,
+                    elem_id="speech-new",
+                )
+                change = gr.Button("Replace", variant="primary", elem_id="respeak")
         with gr.Column(scale=3, min_width=320):
             shown = cards.build("speech", hint="Takes appear here.", speech=True)
             with gr.Accordion("Phonemes", open=False):
@@ -108,15 +136,41 @@ def build(state: AppState) -> None:
             begin,
         )
 
-    event = run.click(
-        speak,
-        [new_seed, lexicon, *controls.values()],
-        [controls["seed"], *shown.outputs],
-        show_progress="hidden",
-        concurrency_limit=None,
-        api_visibility="private",
-    )
-    shown.connect(event, state)
+    def replace_word(
+        request: gr.Request, path: str | None, text: str | None, chosen: str | None, instead: str | None, *values: Any
+    ) -> Iterator[dict[Any, Any]]:
+        given = {name: value for name, value in zip(controls, values, strict=True) if name not in _OF_TEXTS}
+        user, asked = user_of(request, state), ClipRequest.taken(given)
+
+        def work(report: Report) -> Created:
+            pair = speaking.replacement(text, int(chosen) if chosen and chosen.isdecimal() else None, instead)
+            return speaking.respeak(
+                state, report, user=user, clip=path, text=text, replace=[pair], request=asked, **given
+            )
+
+        yield from shown.run(work, int(asked.count or 1), user.page)
+
+    for button, work, inputs in ((run, speak, [new_seed, lexicon]), (change, replace_word, [clip, said, word, new])):
+        event = button.click(
+            work,
+            [*inputs, *controls.values()],
+            [controls["seed"], *shown.outputs],
+            show_progress="hidden",
+            concurrency_limit=None,
+            api_visibility="private",
+        )
+        shown.connect(event, state, controls["seed"])
+
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+    def listed_words(text: str | None) -> Any:
+        places = speaking.words_of(text)
+        return gr.update(choices=[((text or "")[a:b], str(n)) for n, (a, b) in enumerate(places)], value=None)
+
+    clip.change(guarded(lambda path: speaking.said_in(state, path) or gr.skip()), clip, said, **quiet)
+    said.change(listed_words, said, word, **quiet)
+    for card in shown.cards:
+        card.edit.click(lambda path: (gr.update(open=True), path), card.player, [replacing, clip], **quiet)
     use.click(lambda said: said, phonemes, controls["text"], api_visibility="private", queue=False)
     connect_seed(state, controls["seed"], dice, new_seed, shown.cards)
     connect_stop(stop, state, shown.line)

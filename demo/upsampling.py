@@ -65,14 +65,14 @@ def upsample(
         augmentation=checks.number_or_none("augmentation", augmentation, 0.0, most),
         replace=bool(replace),
     )
-    ending = checks.check_format(format)
+    ending, bits = checks.check_format(format)
     target = state.workspace.new_file(f"{slug(source.stem)}-upsampled.{ending}")
 
     def work(progress: ProgressReporter) -> Compared:
         def on_progress(done: float, total: float) -> None:
             progress.say(f"{done:.1f} of {total:.1f} s of sound", done / total)
 
-        told = run_file("upsample", synthesizer, [source], target, settings, on_progress=on_progress)
+        told = run_file("upsample", synthesizer, [source], target, settings, bits=bits, on_progress=on_progress)
         sound, given, rate = read_audio(target).waveform, read_audio(source), told.sample_rate
         low = resample(torch.from_numpy(given.waveform), given.sample_rate, synthesizer.low_rate)
         narrow = resample(low, synthesizer.low_rate, rate).numpy()[:, : sound.shape[-1]]

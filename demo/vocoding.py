@@ -62,14 +62,15 @@ def vocode(
         checks.check_sampling(limits, steps, sampler, grid, precision, seed),
         level="keep" if keep_level else "match",
     )
-    ending = checks.check_format(format)
+    ending, bits = checks.check_format(format)
     target = state.workspace.new_file(f"{slug(source.stem)}-vocoded.{ending}")
 
     def work(progress: ProgressReporter) -> Compared:
         def on_progress(done: float, total: float) -> None:
             progress.say(f"{done:.1f} of {total:.1f} s of sound", done / total)
 
-        told = run_file("vocode", synthesizer, [source], target, VocodeFileSettings(settings), on_progress=on_progress)
+        own = VocodeFileSettings(settings)
+        told = run_file("vocode", synthesizer, [source], target, own, bits=bits, on_progress=on_progress)
         sound = read_audio(target)
         distance, original, reference = None, None, None
         if source.suffix.lower() == ".npy":

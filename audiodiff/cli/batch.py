@@ -13,7 +13,6 @@ from audiodiff.cli.parser import Parser
 from audiodiff.cli.settings_options import flag_of
 from audiodiff.cli.verb_command import PlannedFile, VerbCommand
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.verb import Verb
 from audiodiff.synthesis.verbs import VERBS
 
 FILE_NAME = "file_name"
@@ -65,15 +64,18 @@ def run(args: argparse.Namespace) -> int:
                 for source in planned[0].sources:
                     if not source.path.is_file():
                         raise AudiodiffError(f"{source.path} does not exist; paths start from the folder of the table.")
-                left = [file for file in planned if not _made(command.verb, file)]
+                left = [file for file in planned if not _made(file)]
             except AudiodiffError as error:
                 raise AudiodiffError(f"{where}: {error}") from error
             missing += [(file, given) for file in left]
             there += len(planned) - len(left)
     said: set[str] = set()
-    model = command.load(missing[0][1]) if missing else None
+    models: dict[tuple[str, str], Any] = {}
     for file, given in missing:
-        command.make(model, file, given, said)
+        which = (file.verb.name, file.model)
+        if which not in models:
+            models = {which: command.load(file, given)}  # one at a time
+        command.make(models[which], file, given, said)
     tell(f"{args.output}: {len(missing)} made" + (f", {there} were there" if there else ""))
     return 0
 
@@ -161,7 +163,7 @@ def _row_arguments(
         raise AudiodiffError(f"{where}: {said.getvalue().strip().partition(': ')[2]}") from stop
 
 
-def _made(verb: Verb, file: PlannedFile) -> bool:
+def _made(file: PlannedFile) -> bool:
     """Whether a file is there.
 
     Raises:
@@ -174,7 +176,7 @@ def _made(verb: Verb, file: PlannedFile) -> bool:
     record = find_provenance(file.target)
     sampling = getattr(file.settings, "sampling", None)
     asked = {
-        "verb": verb.name,
+        "verb": file.verb.name,
         "prompt": getattr(file.settings, "prompt", None),
         "seed": getattr(sampling, "seed", None),
     }

@@ -20,7 +20,7 @@ def add_parser(subparsers: Any) -> None:
         ),
     )
     parser.add_argument("input", type=Path, help="sound file with a provenance record, or the .json next to one")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="file to write: .wav, .flac or .ogg")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="file to write: .wav, .flac, .ogg or .mp3")
     parser.add_argument(
         "--model", help="name, folder or hf:ORG/NAME (default: the recorded one, if it is in the package)"
     )

@@ -13,6 +13,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.kinds import imported
 from audiodiff.synthesis.settings import built
 from audiodiff.synthesis.verb import STANDARD, Verb
+from audiodiff.synthesis.verbs import VERBS
 
 if TYPE_CHECKING:
     from audiodiff.synthesis.source import Source
@@ -26,11 +27,15 @@ class PlannedFile:
     """A file that is to be made.
 
     Attributes:
+        verb: what is done: that of the command, or another in its place.
+        model: name of its model; empty if it needs none.
         settings: of the verb.
         sources: the files that go in.
         target: the file.
     """
 
+    verb: Verb
+    model: str
     settings: Any
     sources: Sequence["Source"]
     target: Path
@@ -49,13 +54,15 @@ class VerbCommand:
         parser = subparsers.add_parser(
             verb.name, help=verb.help, description=verb.description, epilog=PROMPT_SYNTAX if prompted else None
         )
-        said = "file to write: .wav, .flac or .ogg" + ("; - writes WAV to standard output" if verb.pipe else "")
+        said = "file to write: .wav, .flac, .ogg or .mp3" + ("; - writes WAV to standard output" if verb.pipe else "")
         said += f" (default: {verb.output})" if verb.output else ""
         output = parser.add_mutually_exclusive_group(required=not verb.output)
         output.add_argument("-o", "--output", type=Path, help=said)
         if verb.pipe:
             said = "write WAV to standard output while it is being made, as -o -"
             output.add_argument("--stream", dest="output", action="store_const", const=STANDARD, help=said)
+        said = "bits of a sample in .wav and .flac (default: 16, or the input's)"
+        parser.add_argument("--bits", type=int, choices=(16, 24), help=said)
         add_arguments(parser, verb)
         parser.add_argument("--no-provenance", action="store_true", help="write no provenance record into the file")
         parser.add_argument(
@@ -75,15 +82,15 @@ class VerbCommand:
         if self.verb.pipe is not None and args.output == STANDARD:
             return self._pipe(args)
         planned = self.plan(args)
-        model = self.load(args)
+        model = self.load(planned[0], args)
         said: set[str] = set()
         for file in planned:
             self.make(model, file, args, said)
         return 0
 
-    def load(self, args: argparse.Namespace) -> Any:
-        """Load the model that was asked for."""
-        return imported(self.verb.loader)(getattr(args, "model", ""), device=getattr(args, "device", "cpu"))
+    def load(self, file: PlannedFile, args: argparse.Namespace) -> Any:
+        """Load the model for a file."""
+        return imported(file.verb.loader)(file.model, device=getattr(args, "device", "cpu"))
 
     def plan(self, args: argparse.Namespace) -> list[PlannedFile]:
         """Check everything that can be before a model is loaded, and return the files to make.
@@ -102,11 +109,14 @@ class VerbCommand:
             raise AudiodiffError("- reads standard input with --stream only; save it to a file first.")
         if "mel" not in values:  # refused before anything is imported
             built(verb.settings, verb.variants(values, count)[0][1])
-        from audiodiff.synthesis.files import check_output
+        from audiodiff.synthesis.files import check_bits, check_output
         from audiodiff.synthesis.source import Source
         from audiodiff.text.prompt import parse_prompt
 
-        sources = [Source(file) for file in files]
+        sources, model = [Source(file) for file in files], str(getattr(args, "model", ""))
+        other = verb.instead(values, sources, "" if model == verb.model else model, note)
+        if other is not None:
+            verb, model, values, sources = VERBS[other.verb], other.model, other.values, []
         values = verb.complete(values, sources, note)
         for text in (values.get("prompt", ""), values.get("negative", ""), *values.get("prompts", ())):
             parse_prompt(text)
@@ -114,8 +124,9 @@ class VerbCommand:
         targets = self._targets(args.output, files, [name for name, _ in variants])
         for file in files:
             check_output(file, targets[0])
+        check_bits(args.bits, targets[0])
         return [
-            PlannedFile(built(verb.settings, variant), sources, target)
+            PlannedFile(verb, model, built(verb.settings, variant), sources, target)
             for (_, variant), target in zip(variants, targets, strict=True)
         ]
 
@@ -124,7 +135,7 @@ class VerbCommand:
         from audiodiff.cli.progress import progress_bar
         from audiodiff.synthesis.files import run_file
 
-        verb = self.verb
+        verb = file.verb
         with progress_bar(f"{verb.doing} {file.target.name}", "s" if verb.streams else "steps") as on_progress:
             report = run_file(
                 verb.name,
@@ -135,6 +146,7 @@ class VerbCommand:
                 provenance=not args.no_provenance,
                 sidecar=args.sidecar,
                 latents=not getattr(args, "no_latents", False),
+                bits=args.bits,
                 on_progress=on_progress,
             )
         for remark in report.notes:
@@ -150,8 +162,8 @@ class VerbCommand:
             AudiodiffError: files are asked for as well, or standard output is a terminal.
         """
         verb, arguments = self.verb, given(args, self.verb)
-        if arguments.pop("count", 1) != 1 or args.sidecar or arguments.get("srt"):
-            raise AudiodiffError("--count, --sidecar and --srt need a file; name one with -o.")
+        if arguments.pop("count", 1) != 1 or args.sidecar or args.bits or arguments.get("srt"):
+            raise AudiodiffError("--count, --sidecar, --bits and --srt need a file; name one with -o.")
         if sys.stdout.isatty():
             raise AudiodiffError("-o - writes a WAV to standard output, which is a terminal; redirect it.")
         files, values = verb.read(arguments)

@@ -45,7 +45,7 @@ _SHORT = (
 _PLAIN = (
     "something {mood} with {short}",
     "{mood} music",
-    "something {tempo} and {mood}",
+    "{mood} music, {tempo}",
     "some {mood} {genre}",
 )
 _FOR_A_SCENE = (

@@ -21,7 +21,7 @@ LEVEL_DB = -20.0
 
 _MOST_PEAK = 0.95
 _FADE_SECONDS = 0.01
-_PATIENCE_SECONDS = 120
+_PATIENCE_SECONDS = 600
 
 
 def find_synthesiser() -> str:

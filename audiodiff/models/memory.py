@@ -21,14 +21,10 @@ class _NoStorage(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if func is torch.empty:
             kwargs["device"] = "meta"
-        # torch needs seconds to learn how to fill what has no storage
-        filled = (
-            args
-            and isinstance(args[0], torch.Tensor)
-            and args[0].is_meta
-            and func.__name__.rstrip("_") != func.__name__
-        )
-        return args[0] if filled and not func.__name__.startswith("__") else func(*args, **kwargs)
+        # torch imports its compiler, seconds of work, to fill what has no storage; `nn.init` names its argument
+        first, name = args[0] if args else kwargs.get("tensor"), func.__name__
+        filled = isinstance(first, torch.Tensor) and first.is_meta and name.endswith("_") and not name.startswith("__")
+        return first if filled else func(*args, **kwargs)
 
 
 @contextmanager

@@ -19,7 +19,17 @@ from audiodiff.signal.limits import HIGHEST_RATE, LOWEST_RATE, MAX_CHANNELS, MAX
 Samples = npt.NDArray[np.float32]
 
 # Extension -> (libsndfile container, default encoding).
-_WRITERS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
+_WRITERS = {
+    ".wav": ("WAV", "PCM_16"),
+    ".flac": ("FLAC", "PCM_16"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+}
+LOSSY = {".ogg": "Ogg Vorbis", ".mp3": "MP3"}
+"""Extension -> format that keeps no sample as it was."""
+
+# Variable bit rate of the best quality, some 130 kbit/s and channel; without it libsndfile chooses about 80.
+_MP3_QUALITY = {"bitrate_mode": "VARIABLE", "compression_level": 0.0}
 
 AUDIO_EXTENSIONS = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"})
 
@@ -267,7 +277,7 @@ class AudioWriter:
     an exception (or without having written a sample) removes it.
 
     Args:
-        path: target; the extension chooses WAV, FLAC or OGG.
+        path: target; the extension chooses WAV, FLAC, OGG or MP3.
         sample_rate: samples per second (Hz).
         channels: number of channels.
         encoding: libsndfile's name, such as "PCM_16", "PCM_24", "FLOAT", "VORBIS"; None for the usual one.
@@ -322,6 +332,7 @@ class AudioWriter:
                 channels=channels,
                 subtype=encoding,
                 format=container,
+                **(_MP3_QUALITY if container == "MP3" else {}),
             )
         except (soundfile.SoundFileError, ValueError, TypeError) as error:
             self.discard()
@@ -408,7 +419,7 @@ class AudioWriter:
 
 
 def write_audio(path: str | Path, waveform: npt.ArrayLike, sample_rate: int, encoding: str | None = None) -> None:
-    """Write a waveform `[channels, n_samples]` or `[n_samples]` as WAV, FLAC or OGG by extension, atomically.
+    """Write a waveform `[channels, n_samples]` or `[n_samples]` as WAV, FLAC, OGG or MP3 by extension, atomically.
 
     Integer encodings clip at full scale.
 

@@ -8,10 +8,22 @@ import torch
 from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.signal.limiter import CEILING_DB, limiting_gain, true_peak
 from audiodiff.signal.mel import MelSpec
 from audiodiff.signal.meters import loudness
 
-LevelPolicy = Literal["none", "peak", "loudness"]
+LevelPolicy = Literal["streaming", "limit", "peak", "loudness", "none"]
+
+STREAMING_LUFS = -16.0
+"""Integrated loudness of music on its own, as streaming services play it (AES TD1008)."""
+
+MOST_LIMITING_DB = 24.0
+"""A clip that would need its peaks lowered by more than this stays softer."""
+
+_LOUDNESS_TOLERANCE = 0.05
+_MOST_PASSES = 8
+_STEP = 1.5
+"""A limiter takes away part of what is added, so more is added than is missing."""
 
 # 16-bit PCM holds -1 to 1 - 2^-15.
 _FULL_SCALE = 1.0 - 2.0**-15
@@ -78,16 +90,20 @@ def apply_level(
     *,
     peak_db: float = -1.0,
     loudness_lufs: float = -23.0,
+    circular: bool = False,
 ) -> Levelled:
-    """Set the level of a waveform by one gain; nothing is ever clipped or compressed here.
+    """Set the level of a waveform; nothing is ever clipped here, and only "streaming" and "limit" lower peaks.
 
     Args:
         waveform: `[n_samples]` or `[channels, n_samples]`.
         sample_rate: Hz.
-        policy: "none" leaves it; "peak" brings the peak to `peak_db`; "loudness" brings the integrated loudness to
-            `loudness_lufs`, but the peak never above `peak_db`. Silence is left as it is.
+        policy: "streaming" brings the integrated loudness to -16 LUFS with true peaks of at most -1 dBTP, which a
+            limiter lowers by up to 24 dB; "limit" leaves the level and lowers true peaks above -1 dBTP; "peak" brings
+            the peak to `peak_db` by one gain; "loudness" brings the integrated loudness to `loudness_lufs` by one gain,
+            but the peak never above `peak_db`; "none" leaves it. Silence is left as it is.
         peak_db: dB relative to full scale, 0 or less.
         loudness_lufs: LUFS.
+        circular: the waveform is a loop, which no limiter may open.
 
     Raises:
         AudiodiffError: unknown policy, or a peak above 0 dB.
@@ -97,14 +113,36 @@ def apply_level(
     if peak_db > 0:
         raise AudiodiffError(f"peak_db is {peak_db:g} dB; expected 0 dB (full scale) or less.")
     highest = float(waveform.abs().max()) if waveform.numel() else 0.0
+    if policy == "streaming" and highest > 0:
+        return _streaming(waveform, sample_rate, circular)
+    if policy == "limit" and highest > 0:
+        limited = waveform * limiting_gain(waveform, sample_rate, circular=circular)
+        return Levelled(limited, 0.0, count_clipped(limited))
     gain = 1.0
-    if policy != "none" and highest > 0:
+    if policy in {"peak", "loudness"} and highest > 0:
         gain = 10.0 ** (peak_db / 20.0) / highest
         if policy == "loudness":
             measured = loudness(waveform, sample_rate)
             gain = min(gain, 10.0 ** ((loudness_lufs - measured) / 20.0)) if math.isfinite(measured) else 1.0
     result = waveform * gain if gain != 1.0 else waveform
     return Levelled(result, decibel(gain), count_clipped(result))
+
+
+def _streaming(waveform: Tensor, sample_rate: int, circular: bool) -> Levelled:
+    """Bring a waveform to `STREAMING_LUFS`; what the limiter takes away is made up for, in a few passes."""
+    measured = loudness(waveform, sample_rate)
+    if not math.isfinite(measured):
+        return Levelled(waveform, 0.0, 0)
+    most = CEILING_DB + MOST_LIMITING_DB - decibel(true_peak(waveform, sample_rate))
+    gain_db = min(STREAMING_LUFS - measured, most)
+    for _ in range(_MOST_PASSES):
+        louder = waveform * 10.0 ** (gain_db / 20.0)
+        result = louder * limiting_gain(louder, sample_rate, circular=circular)
+        missing = STREAMING_LUFS - loudness(result, sample_rate)
+        if abs(missing) < _LOUDNESS_TOLERANCE or (gain_db == most and missing > 0.0):
+            break
+        gain_db = min(gain_db + _STEP * missing, most)
+    return Levelled(result, gain_db, count_clipped(result))
 
 
 def shift_log_mel(log_mel: Tensor, spec: MelSpec, gain_db: float) -> Tensor:

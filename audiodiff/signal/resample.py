@@ -136,7 +136,7 @@ def _in_two(blocks: Iterable[Tensor], down: int, up: int, step_samples: int) -> 
 
 
 def resample_stream(
-    blocks: Iterable[Tensor], from_rate: int, to_rate: int, step_samples: int = _BLOCK_SAMPLES
+    blocks: Iterable[Tensor], from_rate: int, to_rate: int, step_samples: int | None = None
 ) -> Iterator[Tensor]:
     """Resample a signal that arrives in blocks; memory is bounded by the block size.
 
@@ -144,7 +144,7 @@ def resample_stream(
         blocks: tensors `[channels, n]` of any lengths that follow one another.
         from_rate: their sample rate (Hz).
         to_rate: wanted sample rate (Hz).
-        step_samples: about how many samples of the input it waits for at a time.
+        step_samples: about how many samples of the input it waits for at a time; the usual number when `None`.
 
     Yields:
         Blocks `[channels, m]` whose concatenation equals `resample` of the concatenated input.
@@ -153,6 +153,7 @@ def resample_stream(
     if down == up:
         yield from (block for block in blocks if block.shape[-1])
         return
+    step_samples = step_samples or _BLOCK_SAMPLES
     if down >= 4 * up and not _by_table(down, up):
         yield from _in_two(blocks, down, up, step_samples)
         return

@@ -1,10 +1,15 @@
-"""Text in the metadata of sound files: ID3 in WAV, Vorbis comments in FLAC and OGG. The samples stay as they are."""
+"""Text in the metadata of sound files: ID3 in WAV and MP3, Vorbis comments in FLAC and OGG.
+
+The samples stay as they are.
+"""
 
 import contextlib
 import shutil
 import struct
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from audiodiff.atomic import atomic_file
@@ -22,7 +27,7 @@ _OGG_SERIAL = 1
 
 
 def write_tags(path: str | Path, tags: Mapping[str, str]) -> None:
-    """Write texts into a WAV, FLAC or OGG; the file is replaced whole, its other tags and its samples are kept.
+    """Write texts into a WAV, FLAC, OGG or MP3; the file is replaced whole, its other tags and its samples are kept.
 
     Args:
         path: an existing sound file.
@@ -30,7 +35,7 @@ def write_tags(path: str | Path, tags: Mapping[str, str]) -> None:
             names (letters, digits, `_`) are kept under that name. Names are read back in lower case.
 
     Raises:
-        AudiodiffError: the file is missing, damaged, cannot be written, or is none of the three; it is left as it was.
+        AudiodiffError: the file is missing, damaged, cannot be written, or is none of these; it is left as it was.
     """
     path = Path(path)
     if not path.is_file():
@@ -49,6 +54,8 @@ def put_tags(path: Path, tags: Mapping[str, str], *, name: Path | None = None) -
         name: what to call the file in messages.
     """
     from mutagen import MutagenError
+    from mutagen.mp3 import MP3
+    from mutagen.wave import WAVE
 
     shown = name or path
     for key in tags:
@@ -59,13 +66,16 @@ def put_tags(path: Path, tags: Mapping[str, str], *, name: Path | None = None) -
         head = file.read(12)
     try:
         if head[:4] == b"RIFF" and head[8:] == b"WAVE":
-            _put_wav(path, tags, shown)
+            _check_riff(path, tags, shown)
+            _put_id3(WAVE(str(path)), tags)
+        elif head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
+            _put_id3(MP3(str(path)), tags)
         elif head[:4] == b"fLaC":
             _put_flac(path, tags)
         elif head[:4] == b"OggS":
             _put_ogg(path, tags)
         else:
-            raise AudiodiffError(f"{shown} cannot carry tags; expected a WAV, FLAC or OGG Vorbis file.")
+            raise AudiodiffError(f"{shown} cannot carry tags; expected a WAV, FLAC, OGG Vorbis or MP3 file.")
     except (MutagenError, struct.error, EOFError) as error:
         raise AudiodiffError(
             f"no tags can be written to {shown} ({_reason(error)}); is the file complete, and its text not too long?"
@@ -81,7 +91,10 @@ def read_tags(path: str | Path) -> dict[str, str]:
         AudiodiffError: the file is missing, or its metadata is damaged.
     """
     from mutagen import File
+    from mutagen.id3 import _frames
 
+    # Compressed ID3 frames are written by nobody, and mutagen inflates them whole: a megabyte to a gigabyte.
+    vars(_frames)["zlib"] = SimpleNamespace(decompress=_refuse_compressed, error=zlib.error)
     path = Path(path)
     if not path.is_file():
         raise AudiodiffError(f"{path} does not exist or is not a file; give the path of a sound file.")
@@ -96,16 +109,17 @@ def read_tags(path: str | Path) -> dict[str, str]:
         ) from error
 
 
-def _put_wav(path: Path, tags: Mapping[str, str], shown: Path) -> None:
-    from mutagen.id3 import COMM, TXXX, Frames
-    from mutagen.wave import WAVE
-
+def _check_riff(path: Path, tags: Mapping[str, str], shown: Path) -> None:
     extra = sum(len(text.encode()) + len(key) + 64 for key, text in tags.items())
     if path.stat().st_size + extra > _RIFF_LIMIT:
         raise AudiodiffError(
             f"{shown} with its tags would be larger than the 4 GiB a WAV can hold; write .flac instead."
         )
-    file: Any = WAVE(str(path))
+
+
+def _put_id3(file: Any, tags: Mapping[str, str]) -> None:
+    from mutagen.id3 import COMM, TXXX, Frames
+
     if file.tags is None:
         file.add_tags()
     for key, text in tags.items():
@@ -162,6 +176,10 @@ def _fix_serial(path: Path) -> None:
 
 def _no_padding(info: object) -> int:
     return 0
+
+
+def _refuse_compressed(data: bytes) -> bytes:
+    raise zlib.error("compressed frames are not read")
 
 
 def _id3_texts(tags: Any) -> dict[str, str]:

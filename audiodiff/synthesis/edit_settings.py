@@ -18,8 +18,8 @@ class EditSettings(Protocol):
 
 
 def as_it_comes() -> GenerateSettings:
-    """Return a clip whose level is that of the recording that is edited."""
-    return GenerateSettings(level="none")
+    """Return a clip whose level is that of the recording that is edited, below -1 dBTP."""
+    return GenerateSettings(level="limit")
 
 
 def clip_of_edit(settings: EditSettings) -> GenerateSettings:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from audiodiff.atomic import check_target
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import check_extension
+from audiodiff.signal.audio_io import LOSSY, check_extension
 from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
 from audiodiff.synthesis.clip_latents import ClipLatents
 from audiodiff.synthesis.machine import this_machine
@@ -40,6 +40,7 @@ from audiodiff.synthesis.vocoder_record import vocoder_values
 from audiodiff.torch_state import standard_state
 
 WAV_BYTES = (1 << 32) - (1 << 16)
+BITS = (16, 24)
 FLOAT_ENCODINGS = ("FLOAT", "DOUBLE")
 """Encodings that hold samples beyond full scale."""
 
@@ -108,6 +109,7 @@ def run_file(
     provenance: bool = True,
     sidecar: bool = False,
     latents: bool = True,
+    bits: int | None = None,
     on_progress: OnProgress | None = None,
     on_estimate: OnEstimate | None = None,
 ) -> FileReport:
@@ -117,11 +119,12 @@ def run_file(
         name: of the verb, one of `VERBS`.
         synthesizer: the loaded model.
         sources: the files that go in, as many as the verb takes.
-        target: `.wav`, `.flac` or `.ogg`; appears only when complete.
+        target: `.wav`, `.flac`, `.ogg` or `.mp3`; appears only when complete.
         settings: of the class of the verb.
         provenance: keep in the file what made it.
         sidecar: write that as JSON next to the file, too.
         latents: keep with it the latents of the clip, if it has any, for edits to start from.
+        bits: of a sample in a WAV or FLAC, one of `BITS`; 16, or as many as hold what is kept of an input, when `None`.
         on_progress: called with the work done and the work in all.
         on_estimate: called after every step with the latents that a generated clip seems to become.
 
@@ -129,7 +132,9 @@ def run_file(
         AudiodiffError: a file or a setting that cannot be used; nothing is left behind then.
     """
     verb, opened = VERBS[name], [each if isinstance(each, Source) else Source(each) for each in sources]
-    job = Job(verb, synthesizer, opened, Path(target), provenance=provenance, sidecar=sidecar, latents=latents)
+    job = Job(
+        verb, synthesizer, opened, Path(target), provenance=provenance, sidecar=sidecar, latents=latents, bits=bits
+    )
     job.check()
     settings = verb.settle(synthesizer, settings, opened)
     return job.run(settings, verb.resolve(synthesizer, settings), on_progress, on_estimate)
@@ -189,6 +194,7 @@ class Job:
     provenance: bool = True
     sidecar: bool = False
     latents: bool = True
+    bits: int | None = None
 
     def check(self) -> None:
         """Refuse files that cannot be used, before any work is done.
@@ -199,6 +205,7 @@ class Job:
         _check_inputs(self.verb, len(self.sources))
         for source in self.sources or (None,):
             check_output(None if source is None else source.path, self.target)
+        check_bits(self.bits, self.target)
         if self.sidecar:
             check_sidecar(self.target, provenance=self.provenance)
 
@@ -221,7 +228,7 @@ class Job:
             sounds: list[Sound] = [
                 each.sound if take else (each.audio.waveform, each.audio.sample_rate) for each in self.sources
             ]
-        encoding, notes = _exact_encoding(self.sources[0], self.target) if self.verb.keeps_samples else (None, ())
+        encoding, notes = _encoding(self.verb, self.sources, self.target, self.bits)
         make_record = self._record_maker(settings, resolved)
         if self.verb.streams:
             made: Clip | Stream = self.verb.make(self.synthesizer, self.sources, resolved, on_progress)
@@ -231,7 +238,7 @@ class Job:
             notes = (*notes, *(note for source in self.sources if take for note in source.latents_notes))
         latents, said = self._kept(made)
         blocks, channels, n_samples = _blocks(made)
-        self._check_size(n_samples, channels, made.sample_rate)
+        self._check_size(n_samples, channels, made.sample_rate, (self.bits or 16) // 8)
         written, clipped = 0, 0
         with TaggedAudioWriter(
             self.target,
@@ -316,8 +323,8 @@ class Job:
             "batched": model.batched,
         }
 
-    def _check_size(self, n_samples: int | None, channels: int, rate: int) -> None:
-        if n_samples is not None and self.target.suffix.lower() == ".wav" and n_samples * channels * 2 > WAV_BYTES:
+    def _check_size(self, n_samples: int | None, channels: int, rate: int, width: int) -> None:
+        if n_samples is not None and self.target.suffix.lower() == ".wav" and n_samples * channels * width > WAV_BYTES:
             raise AudiodiffError(
                 f"{self.target} would have {n_samples / rate / 3600:.1f} hours in {channels} channels, more than the "
                 "4 GiB that a WAV can hold; write .flac instead."
@@ -371,7 +378,8 @@ def settings_of(record: ProvenanceRecord) -> Any:
         )
     if own and "clip" not in names:
         return kind(**values)
-    resolved = changed(GenerateSettings(), {**told, **clip})
+    # A record without a level is of an edit from before what is new was limited.
+    resolved = changed(GenerateSettings(level="none"), {**told, **clip})
     return kind(clip=resolved, **{name: values[name] for name in own}) if own else resolved
 
 
@@ -391,12 +399,39 @@ def _blocks(made: Clip | Stream) -> tuple[Iterator[NDArray[np.float32]], int, in
     return iter((waveform,)), *waveform.shape
 
 
+def check_bits(bits: int | None, target: Path) -> None:
+    """Refuse a number of bits that a file cannot have.
+
+    Raises:
+        AudiodiffError: it cannot.
+    """
+    if bits is None:
+        return
+    if bits not in BITS:
+        raise AudiodiffError(f"bits is {bits!r}; choose one of {', '.join(map(str, BITS))}.")
+    if target.suffix.lower() in LOSSY:
+        raise AudiodiffError(f"{target} has no bits to choose; write .wav or .flac, or leave bits out.")
+
+
+def _encoding(
+    verb: Verb, sources: Sequence[Source], target: Path, bits: int | None
+) -> tuple[str | None, tuple[str, ...]]:
+    """The encoding of the output, `None` for the usual one, and a note if it does not hold what is to be kept."""
+    usual, notes = _exact_encoding(sources[0], target) if verb.keeps_samples else (None, ())
+    if bits is None:
+        return usual, notes
+    if bits == min(BITS) and usual not in (None, "PCM_16"):
+        notes = (f"16 bits do not hold the samples of {sources[0].path.name}, which were rounded",)
+    return f"PCM_{bits}", notes
+
+
 def _exact_encoding(source: Source, target: Path) -> tuple[str | None, tuple[str, ...]]:
     """The encoding of `target` that holds the samples of `source` as they are, and a note where there is none."""
     found = source.info.encoding.split()[-1]
     suffix = target.suffix.lower()
-    if suffix == ".ogg":
-        return None, ("Ogg Vorbis keeps no sample as it was; write .wav or .flac to keep those outside what is new",)
+    if suffix in LOSSY:
+        kept = f"{LOSSY[suffix]} keeps no sample as it was; write .wav or .flac to keep those outside what is new"
+        return None, (kept,)
     if found in _WITHIN_16_BITS:
         return "PCM_16", ()
     if suffix == ".flac":

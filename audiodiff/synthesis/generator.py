@@ -40,8 +40,10 @@ class ClipOptions(TypedDict, total=False):
     key: str
     source: str
     level: AudioLevel
+    fade_out: float
     vocoder_steps: int | None
     loop: bool
+    mono: bool
     on_progress: OnProgress | None
 
 

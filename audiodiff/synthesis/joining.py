@@ -5,6 +5,7 @@ from torch import Tensor
 
 from audiodiff.diffusion.guidance import region_mask
 from audiodiff.diffusion.samplers import Denoise
+from audiodiff.signal.limiter import CEILING_DB, limiting_gain
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.clip import Clip, OnProgress, Waveform
 from audiodiff.synthesis.clip_latents import ClipLatents
@@ -16,6 +17,9 @@ from audiodiff.synthesis.windowed import ConditionedDenoise, PositionConditions,
 
 MATCH_SECONDS = 0.5
 """How much of what is kept next to a join is compared with the model's sound for the level."""
+
+LET_GO_SECONDS = 0.01
+"""How far from a join the limiter takes full effect."""
 
 
 def fitting(guided: ConditionedDenoise, latents: Tensor, keep: Tensor, beats: Tensor) -> Denoise:
@@ -62,6 +66,36 @@ def sound_of(
     place = start * samples_per_latent(synthesizer) - recording.lead
     first = round(place * recording.sample_rate / synthesizer.sample_rate)
     return resample(waveform, synthesizer.sample_rate, recording.sample_rate), first
+
+
+def limited(
+    new: Tensor, rate: int, clip: ResolvedClip, before: Tensor | None, after: Tensor | None
+) -> tuple[Tensor, int]:
+    """Keep new sound `[n]` from being clipped, and count the samples that had to be.
+
+    A limiter lowers its true peaks to -1 dBTP; next to what is kept, which may be louder, it lets go, so that no step
+    is heard. There a sample is clipped only if it goes beyond what is kept. Level "none" clips at full scale instead.
+
+    Args:
+        new: the samples.
+        rate: Hz.
+        clip: whose level says how.
+        before: kept sound that leads into it, `[m]`; `None` for none.
+        after: kept sound that follows it.
+    """
+    if clip.level == "none":
+        return new.clamp(-1.0, 1.0), int((new.abs() > 1.0).sum())
+    reach = min(round(LET_GO_SECONDS * rate), len(new))
+    lowered, loudest = 1.0 - limiting_gain(new, rate), 10.0 ** (CEILING_DB / 20.0)
+    ramp = (torch.arange(reach) + 0.5) / max(reach, 1)
+    if before is not None and len(before):
+        lowered[:reach] *= ramp
+        loudest = max(loudest, float(before[-reach:].abs().max()))
+    if after is not None and len(after):
+        lowered[len(new) - reach :] *= ramp.flip(0)
+        loudest = max(loudest, float(after[:reach].abs().max()))
+    found, loudest = new * (1.0 - lowered), min(loudest, 1.0)
+    return found.clamp(-loudest, loudest), int((found.abs() > loudest).sum())
 
 
 def cut_out(piece: Tensor, start: int, stop: int) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from audiodiff.diffusion.samplers import Denoise
 from audiodiff.signal.mel import MelSpec, log_mel
 from audiodiff.synthesis.clip import OnProgress
-from audiodiff.synthesis.latent import LatentSynthesizer
+from audiodiff.synthesis.latent import LatentSynthesizer, with_sides
 from audiodiff.synthesis.resolved import ResolvedClip
 from audiodiff.synthesis.sampling import VocodePlan
 from audiodiff.synthesis.windowed import ConditionedDenoise, PositionConditions, with_conditions
@@ -81,9 +81,10 @@ def circular_denoise(
 def circular_waveform(
     synthesizer: LatentSynthesizer, latents: Tensor, plan: VocodePlan, on_progress: OnProgress | None
 ) -> Tensor:
-    """Decode the latents of a loop to a waveform `[n_samples]` on the CPU."""
+    """Decode the latents of a loop to a waveform on the CPU: `[n_samples]`, or `[2, n_samples]` of a stereo model."""
     mel = synthesizer.limited(synthesizer.model.autoencoder.decode(latents, circular=True)[0]).cpu()
-    return synthesizer.vocoder.vocode_frames(mel[None], plan, on_progress, circular=True)[0].float()
+    mono = synthesizer.vocoder.vocode_frames(mel[None], plan, on_progress, circular=True)[0].float()
+    return with_sides(synthesizer.model.autoencoder, mono, latents, circular=True)
 
 
 def _whole_beats(synthesizer: LatentSynthesizer, wanted: float | None, n_latents: int) -> tuple[Tensor, str | None]:
@@ -146,7 +147,7 @@ def circular_windowed(denoise: ConditionedDenoise, window: int, overlap: int) ->
 
 
 def seam_score(waveform: Tensor, spec: MelSpec) -> SeamScore:
-    """Measure the seam of `waveform [n_samples]` played over and over.
+    """Measure the seam of `waveform [n_samples]`, or of the mean of `[channels, n_samples]`, played over and over.
 
     A click is in every frame whose window touches it, and changes the first and last of them most; so the largest
     change of all these is compared with the largest of as many frames elsewhere.
@@ -155,6 +156,7 @@ def seam_score(waveform: Tensor, spec: MelSpec) -> SeamScore:
         waveform: at the rate of `spec`.
         spec: the mel whose frames are compared.
     """
+    waveform = waveform.mean(dim=0) if waveform.ndim == 2 else waveform
     reach = spec.n_fft // (2 * spec.hop_length) + 1
     half = 3 * reach * spec.hop_length
     conditions = torch.arange(-half, half) % waveform.shape[-1]

@@ -14,7 +14,7 @@ import torch
 from audiodiff._version import __version__
 from audiodiff.diffusion.names import sampler_name
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.find import ASSETS, find_checkpoint, pretrained_names
+from audiodiff.models.find import ASSETS, VOCODER_FOLDER, find_checkpoint, pretrained_names
 from audiodiff.models.kinds import imported
 from audiodiff.signal.sample_hash import samples_sha256
 from audiodiff.synthesis.clip import OnProgress
@@ -81,13 +81,17 @@ class ReplayContext:
                 "which does not come with the package; give it with --model."
             )
         chosen = wanted.name if self.model is None else self.model
-        found = file_sha256(find_checkpoint(chosen) / "model.safetensors")
-        if found != wanted.weights_sha256:
-            raise AudiodiffError(
-                f"the weights of {chosen} are not those that made {self.source} ({found[:_SHOWN]}, not "
-                f"{wanted.weights_sha256[:_SHOWN]}); give the model it was made with, {wanted.name}, with --model."
-            )
-        return chosen
+        folder = find_checkpoint(chosen)
+        found = file_sha256(folder / "model.safetensors")
+        if found == wanted.weights_sha256:
+            return chosen
+        vocoder = folder / VOCODER_FOLDER / "model.safetensors"  # that of a latent model may have been used by itself
+        if vocoder.is_file() and file_sha256(vocoder) == wanted.weights_sha256:
+            return vocoder.parent
+        raise AudiodiffError(
+            f"the weights of {chosen} are not those that made {self.source} ({found[:_SHOWN]}, not "
+            f"{wanted.weights_sha256[:_SHOWN]}); give the model it was made with, {wanted.name}, with --model."
+        )
 
     def find_input(self, wanted: InputRecord) -> Path:
         """Return the very file that went in: the given one, or one of its name next to `source` or in the package.
@@ -150,7 +154,7 @@ def replay(
 
     Args:
         source: a sound file with a provenance record, or the JSON next to one.
-        target: `.wav`, `.flac` or `.ogg`; appears only when complete.
+        target: `.wav`, `.flac`, `.ogg` or `.mp3`; appears only when complete.
         model: name or folder of the model; `None` takes the one of the package that the record names.
         recording: what went in, or its folder; `None` looks for a file of its name next to `source`.
         device: `auto` takes the kind that the record names, if it is here.

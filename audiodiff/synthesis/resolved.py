@@ -50,7 +50,9 @@ class ResolvedClip:
         beat: tempo of the beats that condition the network; `None` for none.
         source: class of that name; empty for any.
         level: what to do with the level.
+        fade_out: how long the end fades out (s).
         loop: the end leads into the beginning.
+        mono: one channel, whatever the model can.
     """
 
     targets: tuple[Target, ...]
@@ -65,7 +67,9 @@ class ResolvedClip:
     beat: float | None
     source: str
     level: AudioLevel
+    fade_out: float
     loop: bool
+    mono: bool
 
     def lasting(self, seconds: float) -> "ResolvedClip":
         """Return the same for a clip of another length (s)."""
@@ -100,8 +104,10 @@ class ResolvedClip:
             "source": self.source,
             "precision": self.sampling.precision,
             "level": self.level,
+            "fade_out": self.fade_out,
             "vocoder_steps": self.vocoder.sampling.steps,
             "loop": self.loop,
+            "mono": self.mono,
         }
 
 
@@ -154,7 +160,9 @@ def resolve_clip(
         beat=beat,
         source=settings.source,
         level=settings.level,
+        fade_out=settings.fade_out,
         loop=settings.loop,
+        mono=settings.mono,
     )
 
 

@@ -17,7 +17,7 @@ from audiodiff.errors import AudiodiffError
 
 Precision = Literal["fp32", "bf16"]
 Level = Literal["match", "keep"]
-AudioLevel = Literal["peak", "loudness", "none"]
+AudioLevel = Literal["streaming", "limit", "peak", "loudness", "none"]
 Settings = TypeVar("Settings")
 
 MAX_STEPS = 10_000
@@ -184,9 +184,12 @@ class GenerateSettings:
         tempo: beats per minute; read from the prompt ("106 bpm") when `None`.
         key: such as "F# minor"; read from the prompt when empty.
         source: kind of sound, such as "recorded" or "rendered". One of the model's classes of that name.
-        level: `peak` brings the clip to -1 dBFS, `loudness` to -23 LUFS, `none` leaves it as it came.
+        level: `streaming` brings the clip to -16 LUFS with true peaks of at most -1 dBTP, `limit` only lowers peaks
+            above these, `peak` brings it to -1 dBFS, `loudness` to -23 LUFS, `none` leaves it as it came.
+        fade_out: seconds over which the clip fades out at its end.
         vocoder_steps: sampling steps of the vocoder; its own recommendation when `None`.
         loop: the clip's end leads into its beginning; its length becomes a whole number of latents.
+        mono: mix the clip of a stereo model to one channel; one of the others makes no other.
     """
 
     prompt: str = ""
@@ -197,9 +200,11 @@ class GenerateSettings:
     tempo: float | None = None
     key: str = ""
     source: str = ""
-    level: AudioLevel = "peak"
+    level: AudioLevel = "streaming"
+    fade_out: float = 0.0
     vocoder_steps: int | None = None
     loop: bool = False
+    mono: bool = False
 
     def __post_init__(self) -> None:
         """Check every field.
@@ -213,10 +218,14 @@ class GenerateSettings:
             if not isinstance(getattr(self, name), str):
                 raise AudiodiffError(f"{name} is {getattr(self, name)!r}; it must be text.")
         check_steps("vocoder_steps", self.vocoder_steps)
-        if not isinstance(self.loop, bool):
-            raise AudiodiffError(f"loop is {self.loop!r}; it must be true or false.")
+        for name in ("loop", "mono"):
+            if not isinstance(getattr(self, name), bool):
+                raise AudiodiffError(f"{name} is {getattr(self, name)!r}; it must be true or false.")
         check_name("level", self.level, get_args(AudioLevel))
         check_range("seconds", self.seconds, MIN_SECONDS, MAX_SECONDS, "s")
+        check_range("fade_out", self.fade_out, 0.0, MAX_SECONDS, "s")
+        if self.loop and self.fade_out > 0.0:
+            raise AudiodiffError("a loop has no end that could fade out; leave out loop or fade_out.")
         check_tempo(self.tempo)
         if self.guidance_interval is not None:
             pair = self.guidance_interval

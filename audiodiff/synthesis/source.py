@@ -125,10 +125,14 @@ class Source:
         Raises:
             AudiodiffError: it does not tell.
         """
-        record = self.record
-        if record is None or record.verb not in _SAID_BY:
+        if self.record is None or not self.tells_words:
             raise AudiodiffError(f"{self.path} does not tell what is said in it; give that with --text or --file.")
-        return record.prompt
+        return self.record.prompt
+
+    @property
+    def tells_words(self) -> bool:
+        """Whether it tells what is said in it."""
+        return self.record is not None and self.record.verb in _SAID_BY
 
     def fade(self, *, before: bool) -> float:
         """Length of the fade (s) that audiodiff gave its end, or its beginning; 0 if it has none."""
@@ -137,7 +141,11 @@ class Source:
             return 0.0
         extended = record.verb == "extend" and record.settings.get("before") is before
         faded = record.verb in _FADED_BY and not record.settings.get("loop", False)
-        return FADE_SECONDS if extended or faded else 0.0
+        faded_out = record.settings.get("fade_out")
+        longer = (
+            faded_out if isinstance(faded_out, int | float) and not before and not isinstance(faded_out, bool) else 0.0
+        )
+        return max(FADE_SECONDS, longer) if extended or faded else 0.0
 
     def loops(self, sample_rate: int, samples_per_latent: int) -> bool:
         """Whether it tells that its end leads into its beginning, and nobody has cut or resampled it since."""

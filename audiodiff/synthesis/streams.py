@@ -123,12 +123,14 @@ class Stream:
     captions: Sequence[Caption] = ()
 
 
-def cut_stream(blocks: Iterator[Tensor], n_samples: int) -> Iterator[Tensor]:
-    """Cut the stream to `n_samples`."""
-    left = n_samples
+def cut_stream(blocks: Iterator[Tensor], n_samples: int, *, start: int = 0) -> Iterator[Tensor]:
+    """Cut samples `start` to `start + n_samples` out of a stream of `[channels, n_samples]` blocks."""
+    seen = 0
     for block in blocks:
-        yield block[:, :left]
-        left -= min(left, block.shape[-1])
+        kept = block[..., max(start - seen, 0) : max(start + n_samples - seen, 0)]
+        seen += block.shape[-1]
+        if kept.shape[-1]:
+            yield kept
 
 
 def prolonged(fetch: Callable[[int, int], Tensor], n_frames: int) -> Callable[[int, int], Tensor]:
@@ -141,13 +143,3 @@ def prolonged(fetch: Callable[[int, int], Tensor], n_frames: int) -> Callable[[i
         return frames[..., max(start - (n_frames - 1), 0) :]
 
     return prolonged
-
-
-def stretch(blocks: Iterator[Tensor], start: int, n_samples: int) -> Iterator[Tensor]:
-    """Cut samples `start` to `start + n_samples` out of a stream of `[channels, n_samples]` blocks."""
-    seen = 0
-    for block in blocks:
-        kept = block[..., max(start - seen, 0) : max(start + n_samples - seen, 0)]
-        seen += block.shape[-1]
-        if kept.shape[-1]:
-            yield kept

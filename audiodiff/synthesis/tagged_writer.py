@@ -28,7 +28,7 @@ class TaggedAudioWriter:
     """An `AudioWriter` that puts a provenance record into its file; sound and record appear together or not at all.
 
     Args:
-        path: target; the extension chooses WAV, FLAC or OGG.
+        path: target; the extension chooses WAV, FLAC, OGG or MP3.
         sample_rate: in Hz.
         channels: number of channels.
         provenance: makes the record when the samples are known, such as

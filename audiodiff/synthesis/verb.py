@@ -132,6 +132,21 @@ def summary_of_stream(report: Any, silence: str, *, first: str = "", last: str =
 
 
 @dataclass(frozen=True)
+class Instead:
+    """What is done in the place of a verb for certain files.
+
+    Attributes:
+        verb: name of another verb, which takes no files.
+        model: name of its model.
+        values: of its settings.
+    """
+
+    verb: str
+    model: str
+    values: Values
+
+
+@dataclass(frozen=True)
 class Verb:
     """One thing that a user does with a model, or with a recording alone.
 
@@ -158,6 +173,8 @@ class Verb:
         n_models: how many models a file tells of.
         read: takes the arguments by name, and returns the files that go in and the values of the settings.
         complete: adds what the files tell to the values.
+        instead: `instead(values, sources, model, say)` returns what another verb does in its place for these files, if
+            that is so; `model` is the name of one that was asked for, or empty.
         variant: `variant(values, index, count)` returns the name and the values of one of several clips.
         settle: `settle(synthesizer, settings, sources)` returns settings with what the files decide.
         resolve: fills in what the model recommends.
@@ -190,6 +207,7 @@ class Verb:
     n_models: int = 2
     read: Callable[[Mapping[str, Any]], tuple[list[Path], Values]] = files_and_values
     complete: Callable[[Values, Sequence["Source"], Say], Values] = with_prompts
+    instead: Callable[[Values, Sequence["Source"], str, Say], Instead | None] = lambda values, sources, model, say: None
     variant: Callable[[Values, int, int], tuple[str, Values]] = next_seed
     settle: Callable[[Any, Any, Sequence["Source"]], Any] = lambda synthesizer, settings, sources: settings
     resolve: Callable[[Any, Any], Any] = resolve_edit

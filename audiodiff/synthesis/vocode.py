@@ -36,7 +36,7 @@ from audiodiff.synthesis.sampling import (
     sample_window,
 )
 from audiodiff.synthesis.settings import Resolved, Sampling, VocodeSettings, check_range, recommended_by, with_given
-from audiodiff.synthesis.streams import Window, mel_blocks, prolonged, stretch
+from audiodiff.synthesis.streams import Window, cut_stream, mel_blocks, prolonged
 from audiodiff.torch_state import standard_state
 
 DEFAULTS = Resolved(steps=8, sampler="euler", grid="uniform")
@@ -327,7 +327,7 @@ def vocode_blocks(
             seconds = spec.hop_length / spec.sample_rate
             yield sample_channels(window, gains, seconds, layout.n_frames, on_progress, make)
 
-    return stretch(states(), delay, n_frames * spec.hop_length)
+    return cut_stream(states(), n_frames * spec.hop_length, start=delay)
 
 
 @standard_state()

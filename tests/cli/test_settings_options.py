@@ -32,7 +32,8 @@ def parser_of(verb: str) -> argparse.ArgumentParser:
 def test_options_are_the_values_of_the_settings(name: str) -> None:
     verb = VERBS[name]
     actions = {action.dest: action for action in parser_of(name)._actions}
-    about_files = {"help", "debug", "output", "no_provenance", "sidecar", *(("model", "device") if verb.model else ())}
+    about_files = {"help", "debug", "output", "bits", "no_provenance", "no_latents", "sidecar"}
+    about_files |= {"model", "device"} if verb.model else set()
     assert {*actions} - about_files == verb.values
     assert all(action.help for action in actions.values())
     settings = {*described(verb.settings)}
@@ -69,6 +70,6 @@ def test_options_reach_the_settings_that_they_are_of() -> None:
 def test_what_a_docstring_says_of_a_value() -> None:
     said = attribute_docs(GenerateSettings)
     assert said["negative"] == "what to avoid."
-    assert said["level"].startswith("`peak` brings the clip to -1 dBFS, `loudness`")
+    assert said["level"].startswith("`streaming` brings the clip to -16 LUFS")
     for verb in VERBS.values():
         assert all(text for _, _, text in described(verb.settings).values())

@@ -9,6 +9,7 @@ import soundfile
 from audiodiff.cli.main import main
 from audiodiff.synthesis import voice as voice_module
 from audiodiff.synthesis.provenance import read_provenance
+from audiodiff.synthesis.verbs import vary
 from tests.synthesis.vocoder_fakes import SPEC
 from tests.synthesis.voice_fakes import FakeVoice
 
@@ -94,7 +95,7 @@ def test_standard_output_is_a_wav_with_a_comment(tmp_path, capfdbinary, text) ->
         (["Hi.", "--lexicon", "bad.csv"], "bad.csv, line 1"),
         (["Hi.", "--lexicon", "none.csv"], "none.csv cannot be read"),
         (["Hi.", "-o", "-", "--srt"], "need a file"),
-        (["Hi.", "-o", "a.mp3"], "mp3"),
+        (["Hi.", "-o", "a.mp4"], "mp4"),
         (["Hi.", "-o", "none/a.wav", "--srt"], "does not exist"),
     ],
 )
@@ -121,3 +122,40 @@ def test_a_long_text_is_shown_in_part(command, tmp_path) -> None:
     assert "characters, all of them with --json" in shown
     assert len(shown) < 3000
     assert len(command("inspect", tmp_path / "a.flac", "--json").out) > 4000
+
+
+def test_a_reading_is_varied_by_being_spoken_again(command, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command("speak", TEXT, "-o", "a.wav", "--seed", 5, "--pitch", -2, "--steps", 3).status == 0
+    monkeypatch.setattr(vary, "pretrained_names", lambda: ["fake"])  # what the voice of these tests is called
+    monkeypatch.setattr(voice_module, "load_voice", lambda name, *, device: FakeVoice())
+    done = command("vary", "a.wav", "--count", 2, "--vocoder-steps", 2)
+    assert done.status == 0, done.err
+    assert "a.wav is a reading; its text is spoken again" in done.err
+    records = [read_provenance(tmp_path / name) for name in ("a.wav", "a-vary-seed6.wav", "a-vary-seed7.wav")]
+    first, second, third = (record.settings for record in records)
+    assert [(record.verb, record.prompt, record.seed) for record in records] == [("speak", TEXT, n) for n in (5, 6, 7)]
+    assert second == third == {**first, "vocoder_steps": 2}
+    assert len({record.audio.samples_sha256 for record in records}) == 3
+    assert command("vary", "a.wav", "--seed", 3, "-o", "b.wav").status == 0
+    assert read_provenance(tmp_path / "b.wav").seed == 9
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--strength", "0.3"], "strength does not apply"),
+        (["--prompt", "calm"], "prompt does not apply"),
+        (["--guidance", "3"], "guidance"),
+        ([], "the voice fake, which does not come with the package; give it with --model"),
+    ],
+)
+def test_what_a_reading_cannot_be_varied_by(command, tmp_path, monkeypatch, options, said) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command("speak", TEXT, "-o", "a.wav").status == 0
+    if options:
+        monkeypatch.setattr(vary, "pretrained_names", lambda: ["fake"])
+    done = command("vary", "a.wav", *options)
+    assert (done.status, len(done.err.splitlines())) == (2, 1 + ("guidance" in said)), done.err
+    assert said in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]

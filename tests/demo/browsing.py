@@ -27,6 +27,22 @@ MUSIC_RATE, SPEECH_RATE = 44100, 22050
 PATIENCE = 240.0
 """Seconds that anything may take before it counts as broken; the machine may be busy."""
 
+_COMPLETE = """
+count => {
+  const cards = [...document.querySelectorAll('.ad-card')].filter(card => card.checkVisibility());
+  const drawn = card => {
+    const image = card.querySelector('.image-frame img');
+    if (image && !image.naturalWidth) image.scrollIntoView();  // what is out of sight is not loaded
+    return image?.naturalWidth > 0;
+  };
+  const heard = card => /[1-9]/.test(card.querySelector('#duration')?.textContent ?? '');
+  const alive = card => [...card.querySelectorAll('.row button, .row a')].every(
+    button => !button.disabled && !button.closest('[disabled]'));
+  return cards.length === count && cards.every(card => drawn(card) && heard(card) && alive(card));
+}
+"""
+"""Whether that many cards are seen, and all of each."""
+
 
 def need_browser() -> None:
     """Skip a module where Playwright or Chromium is missing; in CI, which is to have them, fail instead."""
@@ -197,6 +213,10 @@ class Visitor:
             "button => !button.disabled && !button.closest('[disabled]')", arg=button.element_handle()
         )
         return self.download(button)
+
+    def complete(self, count: int) -> None:
+        """Wait until so many cards are seen, each with its picture, its sound and buttons that are alive."""
+        self.page.wait_for_function(_COMPLETE, arg=count, timeout=PATIENCE / 4 * 1000)
 
     def told(self) -> str:
         """Return the sentence of the error that pops up, and put it away."""

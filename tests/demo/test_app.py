@@ -155,6 +155,7 @@ def test_everything_is_sent_once_more_when_the_clips_are_there(app: Any) -> None
     assert ["seed **0**" in caption for caption in by_kind[gr.Markdown]] == [True, False]
     assert all(button["interactive"] for button in by_kind[gr.Button] + by_kind[gr.DownloadButton])
     assert len(by_kind[gr.DownloadButton]) == 2
+    assert [whole[piece]["value"] for piece in whole if getattr(piece, "label", None) == "Seed"] == [0]
     assert len(settle(Request())) == 1  # nothing twice
     values[names.index("Prompt")] = "(flute"
     with pytest.raises(gr.Error):

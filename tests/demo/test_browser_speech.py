@@ -50,3 +50,9 @@ def test_a_sentence_is_spoken_and_its_words_light_up(server: Server, tmp_path: P
         page.get_by_role("button", name="Phonemes").click()
         page.click("#speech-use")
         expect(page.locator("#speech-text textarea")).to_have_value("{HH AH0 L OW1}, *{B IH1 G}* {W ER1 L D}.")
+        page.click("#speech-edit-1")
+        expect(page.locator("#speech-said textarea")).to_have_value("Hello, *big* world.")
+        page.locator("#speech-word label", has_text="big").click()
+        page.fill("#speech-new textarea", "small")
+        visitor.run("respeak", "speech-status", "")
+        assert "phone_model.safetensors" in visitor.told()  # which a voice that was never trained lacks

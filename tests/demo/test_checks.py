@@ -6,6 +6,7 @@ import pytest
 import soundfile
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.signal.audio_io import check_extension
 from audiodiff.synthesis.provenance import ProvenanceRecord
 from demo import checks
 from demo.limits import Limits
@@ -166,5 +167,9 @@ def test_a_record_cannot_ask_for_more_than_the_page(limits: Limits) -> None:
 
 
 def test_formats_are_those_that_audiodiff_writes() -> None:
-    assert [checks.check_format(ending) for ending in checks.FORMATS] == ["flac", "wav", "ogg"]
+    usual = [(ending, None) for ending in ("flac", "wav", "mp3", "ogg")]
+    assert sorted(checks.check_format(name) for name in checks.FORMATS if name != "wav-24") == sorted(usual)
+    assert checks.check_format("wav-24") == ("wav", 24)
+    for ending in {checks.check_format(name)[0] for name in checks.FORMATS}:
+        check_extension(Path(f"a.{ending}"))
     refused("choose one of flac", lambda: checks.check_format("../../x"))

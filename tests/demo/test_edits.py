@@ -31,14 +31,14 @@ def sound(created: Created, index: int = 0) -> np.ndarray:
     return soundfile.read(created.clips[index].path)[0]
 
 
-def test_variations_have_seeds_of_their_own_and_are_as_loud_as_the_clip(state: AppState, voice: Path) -> None:
+def test_variations_have_seeds_of_their_own_and_are_as_loud_as_all_else(state: AppState, voice: Path) -> None:
     made = edit("vary", state, voice, count=2, seed=4, strength=0.5)
     assert [clip.path.name for clip in made.clips] == ["my-voice-vary-seed4.flac", "my-voice-vary-seed5.flac"]
     first, second = sound(made, 0), sound(made, 1)
     assert first.shape == (RATE,)
     assert np.abs(first - second).max() > 1e-3
     record = read_provenance(made.clips[0].path)
-    assert (record.verb, record.settings["strength"], record.settings["level"]) == ("vary", 0.5, "none")
+    assert (record.verb, record.settings["strength"], record.settings["level"]) == ("vary", 0.5, "streaming")
     assert record.inputs[0].name == "my voice.wav"
 
 

@@ -11,12 +11,15 @@ import soundfile
 gr = pytest.importorskip("gradio", reason="the extra demo")
 
 from audiodiff.errors import AudiodiffError  # noqa: E402
+from audiodiff.synthesis import respeech  # noqa: E402
 from audiodiff.synthesis.provenance import read_provenance  # noqa: E402
 from demo import provenance, speaking, tab_speech  # noqa: E402
 from demo.app import build_app  # noqa: E402
 from demo.app_state import AppState, load_models  # noqa: E402
 from demo.handlers import ClipRequest, Created, Update  # noqa: E402
 from demo.widgets import ignore  # noqa: E402
+from tests.data.synthetic_speech import RATE, phone_model, recording  # noqa: E402
+from tests.synthesis.verbs.test_respeak import WORDS  # noqa: E402
 
 
 def speak(state: AppState, text: str, report: Any = ignore, **given: Any) -> Created:
@@ -91,6 +94,26 @@ def test_other_words_in_a_recording_need_pairs(state: AppState, voice: Path) -> 
         speaking.respeak(state, ignore, user="me", clip=voice, request=ClipRequest(), replace=["b", "c"], text="a")
 
 
+@pytest.mark.parametrize(
+    ("text", "number", "new", "pair"),
+    [
+        ("The big dog.", 1, "small", ["big", "small"]),
+        ("The *big* dog.", 1, "", ["big", ""]),
+        ("It is 42 now.", 2, "{F AO1 R}", ["42", "{F AO1 R}"]),  # two words, written as one
+        ("To be or not to be.", 5, "see", ["to be", "to see"]),
+        ("no no no no", 2, "yes", ["no no no no", "no no yes no"]),
+    ],
+)
+def test_one_word_is_replaced_wherever_else_it_occurs(text: str, number: int, new: str, pair: list[str]) -> None:
+    assert speaking.replacement(text, number, new) == pair
+
+
+@pytest.mark.parametrize(("text", "number"), [("The big dog.", None), ("The big dog.", 3), (None, 0), ("?!", 0)])
+def test_a_word_must_be_chosen(text: str | None, number: int | None) -> None:
+    with pytest.raises(AudiodiffError, match="no word is chosen"):
+        speaking.replacement(text, number, "small")
+
+
 @pytest.fixture
 def app(state: AppState) -> Any:
     return build_app(state.models, state=state)
@@ -116,6 +139,38 @@ def test_the_tab_speaks_and_shows_words_and_phonemes(app: Any) -> None:
     assert [Path(file).suffix for file in files if file != "None"] == [".srt", ".flac"] * 2
     (phonemes,) = (value for piece, value in shown.items() if isinstance(piece, gr.Textbox))
     assert "{W AH1 N}." in phonemes
+
+
+def test_a_word_of_a_take_is_replaced(
+    app: Any, state: AppState, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clip = speak(state, "Sell me, {F AA1 SH} loose.").clips[0].path
+    assert speaking.said_in(state, clip) == "Sell me, {F AA1 SH} loose."
+    soundfile.write(tmp_path / "in.wav", recording(WORDS, [0, 14, 0, 20])[0], RATE)
+    assert speaking.said_in(state, tmp_path / "in.wav") == ""
+    monkeypatch.setattr(respeech, "load_voice_phones", lambda name: phone_model())
+    fn = next(fn for fn in app.fns.values() if fn.fn is not None and fn.fn.__name__ == "replace_word")
+    given = {
+        "Recording of the voice": str(tmp_path / "in.wav"),
+        "What is said in it": "Sell me, {F AA1 SH} loose.",
+        "Word to replace": "1",
+        "Say instead": "{L UW1}",
+        "Takes": 1,
+        "Steps": 1,
+        "Vocoder steps": 1,
+    }
+    shown: dict[Any, Any] = {}
+    for update in fn.fn(Request(), *(given.get(component.label, component.value) for component in fn.inputs)):
+        shown |= update
+    (file,) = (
+        change["value"]
+        for piece, change in shown.items()
+        if isinstance(piece, gr.DownloadButton) and "value" in change and str(change["value"]).endswith(".flac")
+    )
+    record = read_provenance(Path(file))
+    assert (record.verb, record.prompt) == ("respeak", "Sell {L UW1}, {F AA1 SH} loose.")
+    before, after = soundfile.read(tmp_path / "in.wav")[0], soundfile.read(file)[0]
+    assert np.array_equal(before[-RATE // 2 :], after[-RATE // 2 :])
 
 
 def test_the_api_returns_subtitles_and_the_times_of_words(app: Any) -> None:

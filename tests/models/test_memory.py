@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -18,6 +21,20 @@ def test_a_model_without_weights_has_names_and_shapes_and_none_of_the_memory() -
         assert shapes == {name: value.shape for name, value in Vocoder(config).state_dict().items()}
         assert all(parameter.is_meta for parameter in model.parameters() if parameter.ndim > 1)
     assert not torch.empty(1).is_meta
+
+
+def test_nothing_of_the_compiler_is_imported_for_it() -> None:
+    code = """
+import sys
+from torch import nn
+from audiodiff.models.memory import without_weights
+before = "torch._dynamo" in sys.modules
+with without_weights():
+    nn.Sequential(nn.Embedding(3, 4), nn.Linear(4, 4), nn.Conv1d(4, 4, 3), nn.LayerNorm(4), nn.MultiheadAttention(4, 2))
+    nn.init.trunc_normal_(nn.Embedding(3, 4).weight)
+sys.exit("torch._dynamo" in sys.modules and not before)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("kind", ["vocoder", "diffwave", "autoencoder", "mel_latent", "upsampler", "voice"])

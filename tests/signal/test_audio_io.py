@@ -32,6 +32,7 @@ def stereo():
         ("a.flac", "PCM_16", 2 / 32768),
         ("a.flac", "PCM_24", 2e-7),
         ("a.ogg", "VORBIS", 0.25),
+        ("a.mp3", None, 0.25),
         ("a.WAV", None, 2 / 32768),
     ],
 )
@@ -98,9 +99,10 @@ def test_minutes_of_vorbis_in_one_call(tmp_path):
     assert audio_info(tmp_path / "a.ogg").n_samples == 3_000_000
 
 
-def test_one_sample(tmp_path):
-    write_audio(tmp_path / "a.flac", np.array([0.5]), 22050)
-    assert read_audio(tmp_path / "a.flac").waveform.shape == (1, 1)
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3"])
+def test_one_sample(tmp_path, name):
+    write_audio(tmp_path / name, np.array([0.5]), 22050)
+    assert read_audio(tmp_path / name).waveform.shape == (1, 1)
 
 
 # -- what cannot be read -----------------------------------------------------------------------------------------------
@@ -158,6 +160,8 @@ def test_a_truncated_file_is_an_error_or_short_but_never_a_crash(tmp_path):
         ("a.wav", np.zeros((1, 2, 3)), 16000, "shape"),
         ("a.ogg", [0.0], 500000, "192000"),
         ("a.ogg", [0.0], 1000, "8000"),
+        ("a.mp3", [0.0], 96000, "48000"),
+        ("a.mp3", np.zeros((3, 99)), 48000, "3 channels"),
         ("a.flac", [0.0], 10_000_000, "cannot be written"),
         ("a.wav", np.zeros((1000, 2)), 16000, "1000 channels"),
         ("no/such/folder/a.wav", [0.0], 16000, "does not exist"),

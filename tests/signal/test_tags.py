@@ -1,5 +1,7 @@
 import os
 import stat
+import struct
+import zlib
 from pathlib import Path
 
 import mutagen
@@ -14,7 +16,7 @@ from audiodiff.signal.tags import put_tags, read_tags, write_tags
 from tests.refusals import refused
 from tests.signal.signals import noise
 
-NAMES = ["a.wav", "a.flac", "a.ogg"]
+NAMES = ["a.wav", "a.flac", "a.ogg", "a.mp3"]
 TAGS = {
     "title": "Regen über Köln, 雨",
     "comment": "two\nlines",
@@ -46,11 +48,12 @@ def test_round_trip_with_the_same_samples(sound):
 def test_other_programs_see_them(sound):
     write_tags(sound, TAGS)
     seen = mutagen.File(sound).tags
-    if sound.suffix == ".wav":
+    if sound.suffix in {".wav", ".mp3"}:
         assert seen["TIT2"].text == [TAGS["title"]]
         assert seen["TXXX:MY_DOCUMENT"].text == [TAGS["MY_DOCUMENT"]]
+    if sound.suffix == ".wav":
         assert sound.stat().st_size == int.from_bytes(sound.read_bytes()[4:8], "little") + 8
-    else:
+    elif sound.suffix != ".mp3":
         assert seen["title"] == [TAGS["title"]]
         assert seen["my_document"] == [TAGS["MY_DOCUMENT"]]
         with soundfile.SoundFile(sound) as file:
@@ -82,17 +85,17 @@ def test_no_tags_is_no_error(sound):
 
 
 def test_other_formats_are_read_but_not_written(tmp_path):
-    path = tmp_path / "a.mp3"
-    soundfile.write(path, np.zeros(9000), 22050, format="MP3")
+    path = tmp_path / "a.aiff"
+    soundfile.write(path, np.zeros(9000), 22050)
     file = mutagen.File(path)
     file.add_tags()
     file.tags.add(mutagen.id3.TXXX(encoding=1, desc="AUDIODIFF", text=["hello"]))  # as a converter may leave it
     file.save()
     assert read_tags(path)["audiodiff"] == "hello"
     before = path.read_bytes()
-    refused("WAV, FLAC or OGG", lambda: write_tags(path, {"title": "x"}))
+    refused("WAV, FLAC, OGG Vorbis or MP3", lambda: write_tags(path, {"title": "x"}))
     assert path.read_bytes() == before
-    assert os.listdir(tmp_path) == ["a.mp3"]
+    assert os.listdir(tmp_path) == ["a.aiff"]
 
 
 @pytest.mark.parametrize("key", ["", "a b", "ä", "a=b"])
@@ -192,3 +195,16 @@ def test_a_failure_while_tagging_leaves_nothing(tmp_path):
         with pytest.raises(shown):
             write(error)
         assert os.listdir(tmp_path) == []
+
+
+def test_compressed_frames_are_not_inflated(tmp_path):
+    text = zlib.compress(b"\x00BIG\0" + b"x" * (1 << 24))
+    frame = struct.pack(">4sIHI", b"TXXX", len(text) + 4, 0x0080, 1 << 24) + text
+    size = bytes((len(frame) >> shift) & 127 for shift in (21, 14, 7, 0))
+    id3 = b"ID3\3\0\0" + size + frame
+    id3 += bytes(len(id3) % 2)
+    path = tmp_path / "a.wav"
+    write_audio(path, noise(100).numpy(), 22050)
+    content = path.read_bytes() + b"id3 " + struct.pack("<I", len(id3)) + id3
+    path.write_bytes(content[:4] + struct.pack("<I", len(content) - 8) + content[8:])
+    assert read_tags(path) == {}

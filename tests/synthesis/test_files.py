@@ -1,5 +1,4 @@
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
@@ -9,27 +8,26 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.checkpoint import save_checkpoint
-from audiodiff.models.vocoder import PriorConfig, Vocoder
+from audiodiff.signal.limiter import true_peak
+from audiodiff.signal.meters import loudness
 from audiodiff.signal.tags import write_tags
 from audiodiff.synthesis.clip import FADE_SECONDS
 from audiodiff.synthesis.edit_settings import EditSettings
 from audiodiff.synthesis.files import FileReport, run_file, settings_of
 from audiodiff.synthesis.latent import LatentSynthesizer
-from audiodiff.synthesis.load import load_generator
 from audiodiff.synthesis.provenance import read_provenance
 from audiodiff.synthesis.replay import differences, replay
 from audiodiff.synthesis.resolved import resolve_clip
-from audiodiff.synthesis.settings import GenerateSettings, Sampling, changed
+from audiodiff.synthesis.settings import GenerateSettings, Sampling, changed, values_of
 from audiodiff.synthesis.source import Source
+from audiodiff.synthesis.verbs import VERBS
 from audiodiff.synthesis.verbs.extend import ExtendSettings
 from audiodiff.synthesis.verbs.inpaint import InpaintSettings
 from audiodiff.synthesis.verbs.interpolate import InterpolateSettings
 from audiodiff.synthesis.verbs.vary import VarySettings
-from audiodiff.synthesis.verbs.vocode import VocodeFileSettings
-from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.text import minilm
 from audiodiff.text.prompt import Prompt, parse_prompt
 from tests.synthesis.latent_models import RATE
@@ -131,42 +129,6 @@ def test_a_clip_a_little_longer_than_a_window_is_one_window_and_older_files_repl
         replay(tmp_path / "old.wav", tmp_path / "never.wav", model=tiny_folder)
 
 
-def test_files_from_before_the_pieces_and_renewals_of_the_vocoder_were_told_replay(
-    tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path
-) -> None:
-    folder = tmp_path / "model"
-    shutil.copytree(tiny_folder, folder)
-    assert isinstance(tiny.vocoder.model, Vocoder)
-    stored = tiny.vocoder.model.with_prior(PriorConfig(projections=1))
-    save_checkpoint(folder / "vocoder", stored, {"sampling": {"steps": 2, "sampler": "ddpm", "renewals": 1}})
-    now, before = load_generator(folder, device="cpu"), load_generator(folder, device="cpu")
-    assert isinstance(now.vocoder.model, Vocoder)
-    assert now.vocoder.model.config.prior.renewals == 1
-    first = VocoderSynthesizer(stored, identity=now.vocoder.identity, defaults=now.vocoder.defaults, call_seconds=8.0)
-    before.vocoder = first
-    settings = quick(seconds=13.0)
-    wavs = {name: tmp_path / f"{name}.wav" for name in ("now", "before", "vocoded now", "vocoded before", "again")}
-    reports = {
-        "now": run_file("generate", now, [], wavs["now"], settings),
-        "before": run_file("generate", before, [], wavs["before"], settings),
-        "vocoded now": run_file("vocode", now.vocoder, [wavs["now"]], wavs["vocoded now"], VocodeFileSettings()),
-        "vocoded before": run_file("vocode", first, [wavs["now"]], wavs["vocoded before"], VocodeFileSettings()),
-    }
-    for name, report in reports.items():
-        assert report.record is not None
-        assert report.record.settings["renewals"] == (0 if "before" in name else 1)
-        if "before" in name:
-            other = reports[name.replace("before", "now")].record
-            assert other is not None
-            assert other.audio.samples_sha256 != report.record.audio.samples_sha256
-            # vocoded files told their pieces from the start
-            later = ("renewals",) if "vocoded" in name else ("renewals", "piece_frames")
-            older = {key: value for key, value in report.record.settings.items() if key not in later}
-            write_provenance(wavs[name], replace(report.record, settings=older))
-        model = folder / "vocoder" if "vocoded" in name else folder
-        assert replay(wavs[name], wavs["again"], model=model, recording=tmp_path).identical, name
-
-
 def test_files_tell_their_text_encoder_and_older_ones_replay_with_the_published_weights(
     tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,6 +158,86 @@ def test_files_tell_their_text_encoder_and_older_ones_replay_with_the_published_
     with pytest.raises(AudiodiffError, match=r"'t5:any/one'.* minilm:6bit or minilm:fp32"):
         replay(tmp_path / "old.wav", tmp_path / "never.wav", model=tiny_folder)
     assert not (tmp_path / "never.wav").exists()
+
+
+@pytest.mark.parametrize("name", ["vary", "extend", "inpaint"])
+def test_a_record_from_before_what_is_new_was_limited_gives_the_same_samples(
+    tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path, name: str
+) -> None:
+    loud, out = tmp_path / "loud.wav", tmp_path / "out.wav"
+    soundfile.write(loud, np.clip(5 * tones(1.6, RATE), -1.0, 1.0), RATE)
+    settings: dict[str, EditSettings] = {
+        "vary": VarySettings(quick()),
+        "extend": ExtendSettings(1.0, quick()),
+        "inpaint": InpaintSettings(((0.5, 1.0),), quick()),
+    }
+    record = run_file(name, tiny, [loud], out, settings[name]).record
+    assert record is not None
+    later = ("fade_out",) if name == "vary" else ("fade_out", "level")
+    without = {key: value for key, value in record.settings.items() if key not in later}
+    write_provenance(out, replace(record, settings=without))
+    assert replay(out, tmp_path / "again.wav", model=tiny_folder).identical
+    now = run_file(name, tiny, [loud], out, changed(settings[name], {"level": "limit"})).record
+    assert now is not None
+    assert name == "vary" or now.audio.samples_sha256 != record.audio.samples_sha256
+    assert replay(out, tmp_path / "again.wav", model=tiny_folder).identical
+
+
+@pytest.mark.parametrize("verb", ["generate", "vary", "interpolate"])
+def test_what_a_model_makes_is_as_loud_as_all_else(
+    tiny: LatentSynthesizer, mono: Path, tmp_path: Path, verb: str
+) -> None:
+    sources = {"generate": [], "vary": [mono], "interpolate": [mono, mono]}[verb]
+    settings = changed(VERBS[verb].settings(), {"guidance": 1.0})
+    assert values_of(settings)["level"] == "streaming"
+    run_file(verb, tiny, sources, tmp_path / "out.wav", settings, bits=24)
+    samples, rate = soundfile.read(tmp_path / "out.wav", dtype="float32")
+    assert loudness(torch.from_numpy(samples), rate) == pytest.approx(-16.0, abs=0.2)
+    assert true_peak(torch.from_numpy(samples), rate) < 10 ** (-0.9 / 20)
+
+
+@pytest.mark.parametrize(
+    ("name", "bits", "encoding"),
+    [("a.wav", 24, "PCM_24"), ("a.flac", 24, "PCM_24"), ("a.wav", None, "PCM_16"), ("a.mp3", None, "MPEG_LAYER_III")],
+)
+def test_every_format_is_written_with_its_record_and_replayed(
+    tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path, name: str, bits: int | None, encoding: str
+) -> None:
+    made = run_file("generate", tiny, [], tmp_path / name, quick(seconds=1.0), bits=bits)
+    info = soundfile.info(tmp_path / name)
+    assert (info.subtype, info.frames) == (encoding, RATE)
+    assert read_provenance(tmp_path / name) == made.record
+    assert replay(tmp_path / name, tmp_path / f"again{name}", model=tiny_folder).identical
+
+
+def test_bits_that_a_format_lacks_are_refused_and_lost_ones_are_told(
+    tiny: LatentSynthesizer, mono: Path, tmp_path: Path
+) -> None:
+    for target, bits in (("a.mp3", 24), ("a.ogg", 16), ("a.wav", 12)):
+        with pytest.raises(AudiodiffError, match="bits"):
+            run_file("generate", tiny, [], tmp_path / target, quick(), bits=bits)
+        assert not (tmp_path / target).exists()
+    fine, settings = tmp_path / "fine.wav", ExtendSettings(0.5, quick())
+    soundfile.write(fine, tones(1.0, RATE), RATE, subtype="PCM_24")
+    report = run_file("extend", tiny, [fine], tmp_path / "a.wav", settings, bits=16)
+    assert "16 bits do not hold" in " ".join(report.notes)
+    assert soundfile.info(tmp_path / "a.wav").subtype == "PCM_16"
+    assert "MP3 keeps no sample" in " ".join(run_file("extend", tiny, [mono], tmp_path / "a.mp3", settings).notes)
+
+
+def test_a_fade_out_is_in_the_record_and_made_again_where_the_clip_goes_on(
+    tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.wav"
+    run_file("generate", tiny, [], out, quick(seconds=2.0, fade_out=1.5))
+    plain = run_file("generate", tiny, [], tmp_path / "plain.wav", quick(seconds=2.0)).path
+    faded, whole = soundfile.read(out)[0], soundfile.read(plain)[0]
+    start, middle = RATE // 2, RATE + RATE // 4
+    assert np.array_equal(faded[:start], whole[:start])
+    assert np.abs(faded[middle] - whole[middle] * np.cos(np.pi / 4)) < 1e-3
+    assert np.abs(faded[-200:]).max() < 0.02 * np.abs(whole).max()
+    assert replay(out, tmp_path / "again.wav", model=tiny_folder).identical
+    assert (Source(out).fade(before=False), Source(out).fade(before=True)) == (1.5, FADE_SECONDS)
 
 
 def test_the_limits_of_the_highest_bands_are_replayed(
@@ -321,7 +363,7 @@ def test_nothing_is_left_of_what_is_refused(tiny: LatentSynthesizer, mono: Path,
         ("input as well", lambda: run_file("vary", tiny, [mono], mono, VarySettings(quick()))),
         ("does not exist", lambda: run_file("vary", tiny, [tmp_path / "no.wav"], target, VarySettings(quick()))),
         ("after the end", lambda: run_file("inpaint", tiny, [mono], target, InpaintSettings(((5, 6),), quick()))),
-        ("extension", lambda: run_file("extend", tiny, [mono], tmp_path / "out.mp3", ExtendSettings(1.0, quick()))),
+        ("extension", lambda: run_file("extend", tiny, [mono], tmp_path / "out.mp4", ExtendSettings(1.0, quick()))),
         ("sidecar", lambda: run_file("vary", tiny, [mono], target, VARY, provenance=False, sidecar=True)),
     ):
         with pytest.raises(AudiodiffError, match=words):

@@ -7,6 +7,8 @@ import torch
 from audiodiff.diffusion.guidance import region_mask
 from audiodiff.diffusion.samplers import Denoise
 from audiodiff.errors import AudiodiffError
+from audiodiff.signal.limiter import true_peak
+from audiodiff.synthesis.edit_settings import EditSettings
 from audiodiff.synthesis.files import apply
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.recording import encode_audio, load_init_audio
@@ -233,6 +235,39 @@ def test_the_recording_is_kept_sample_for_sample(tiny: LatentSynthesizer, before
     np.testing.assert_array_equal(kept, sound)
     for part in np.array_split(new, 5, axis=1):
         assert float(np.square(part).mean()) > 1e-6  # sound all the way
+
+
+@pytest.mark.parametrize("name", ["extend", "lead in", "inpaint"])
+@pytest.mark.parametrize("gain", [1.0, 3.2])
+def test_what_is_new_is_never_clipped_and_joins_without_a_step(
+    tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch, name: str, gain: float
+) -> None:
+    sound = (gain * tones(2.5, RATE)).clip(-1.0, 1.0)
+    own = tiny.waveform
+    monkeypatch.setattr(tiny, "waveform", lambda *arguments: 4.0 * own(*arguments))
+    made = {}
+    for level in ("none", "limit"):
+        clip: EditSettings = ExtendSettings(2.0, quick(level=level), before=name == "lead in")
+        if name == "inpaint":
+            clip = InpaintSettings(((0.8, 1.7),), quick(level=level))
+        made[level] = apply(name.replace("lead in", "extend"), tiny, [(sound, RATE)], clip)
+    limited, plain = made["limit"].waveform, made["none"].waveform
+    added = len(limited) - len(sound)
+    new = {
+        "extend": slice(len(sound), None),
+        "lead in": slice(0, added),
+        "inpaint": slice(round(0.8 * RATE), round(1.7 * RATE)),
+    }[name]
+    kept = np.ones(len(limited), bool)
+    kept[new] = False
+    np.testing.assert_array_equal(limited[kept], plain[kept])
+    assert np.abs(limited[new]).max() <= max(10 ** (-1 / 20) * 1.01, np.abs(sound).max()) + 1e-6
+    inside = torch.from_numpy(limited[new][round(0.06 * RATE) : -round(0.06 * RATE)])
+    assert true_peak(inside * torch.hann_window(len(inside)) ** 0.01, RATE) <= 10 ** (-1 / 20) * 1.01
+    assert made["limit"].clipped <= made["none"].clipped
+    ends = [0] if name != "lead in" else [-1]
+    for end in [0, -1] if name == "inpaint" else ends:
+        assert abs(limited[new][end] - plain[new][end]) < 0.02
 
 
 def test_the_new_sound_begins_where_the_recording_ends(tiny: LatentSynthesizer) -> None:

@@ -46,7 +46,7 @@ def test_states_are_those_of_the_published_model(published):
     ]
 
 
-CAPTIONS = [text for index in range(10) for text in captions(compose(2, index), 2)]
+CAPTIONS = [text for index in range(10) for text in captions(compose(2, index))]
 PROMPTS = (
     SENTENCE,
     "gritty reggaeton with a dembow riddim, 95 bpm",

@@ -30,7 +30,8 @@ class ExtendSettings:
 
     Attributes:
         seconds: how much longer it becomes (s).
-        clip: prompt, seed, sampler and the rest; its `seconds` and `level` are those of the recording.
+        clip: prompt, seed, sampler and the rest; its `seconds` are those of the recording. Its
+            level "limit" keeps true peaks of what is new at -1 dBTP or less, "none" at full scale.
         before: lead into the recording instead of following it.
         crossfade: how long the recording fades into the new sound, beyond its end (s). What fades is what it would have
             gone on with; the recording itself is kept sample for sample.
@@ -88,8 +89,8 @@ def make(
     import torch
 
     from audiodiff.synthesis.clip import part_of, stages
-    from audiodiff.synthesis.joining import edited, fitting, sound_of
-    from audiodiff.synthesis.latent import EMPTY_PROMPT
+    from audiodiff.synthesis.joining import edited, fitting, limited, sound_of
+    from audiodiff.synthesis.latent import EMPTY_PROMPT, faded_out
     from audiodiff.synthesis.recording import (
         beats_of,
         distinct,
@@ -162,8 +163,11 @@ def make(
         if settings.before:
             turned, piece, join = turned.flip(-1), piece.flip(-1), piece.shape[-1] - (trim - first)
         new = _following(turned[: n_samples - trim], piece, join, added + trim, settings.crossfade, rate)
-        clipped += int((new.abs() > 1.0).sum())
-        whole = torch.cat([turned[: n_samples - trim], new.clamp(-1.0, 1.0)])
+        kept = turned[: n_samples - trim]
+        new = new if settings.before else faded_out(new, rate, clip.fade_out)
+        new, over = limited(new, rate, clip, kept, None)
+        clipped += over
+        whole = torch.cat([kept, new])
         channels.append(whole.flip(-1) if settings.before else whole)
     latents = kept_latents(synthesizer, torch.stack(wholes), recording.gain, lead)
     return edited(sounds[0][0], torch.stack(channels), recording, clip, clipped, notes, latents)
@@ -277,7 +281,8 @@ VERB = Verb(
         ),
         COUNT,
     ),
-    from_input=("loop", "seconds", "level"),
+    hidden=("level",),
+    from_input=("loop", "seconds", "mono"),
     output="CLIP-extend.wav, here",
     keeps_samples=True,
     complete=complete,

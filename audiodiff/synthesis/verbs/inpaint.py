@@ -30,7 +30,8 @@ class InpaintSettings:
     Attributes:
         regions: what is made again, as (start, stop) in seconds; all else is kept sample for sample. In order, and
             joined where they overlap.
-        clip: prompt, seed, sampler and the rest; its `seconds` and `level` are those of the recording.
+        clip: prompt, seed, sampler and the rest; its `seconds` are those of the recording, its `level` is
+            as of `ExtendSettings`.
         strength: how much is new inside the regions, from 0 (nothing) to 1 (everything), as in `VarySettings`.
         crossfade: how long old and new fade into each other, inside the regions (s).
     """
@@ -126,7 +127,7 @@ def make(
     import torch
 
     from audiodiff.synthesis.clip import part_of, stages
-    from audiodiff.synthesis.joining import edited, fitting, sound_of
+    from audiodiff.synthesis.joining import edited, fitting, limited, sound_of
     from audiodiff.synthesis.latent import EMPTY_PROMPT
     from audiodiff.synthesis.recording import (
         beats_of,
@@ -191,11 +192,12 @@ def make(
                     *regions[index],
                     *_next_start(regions, index, recording),
                 )
-                filled = _filled(
-                    recording.original[channel], piece, first, edges, settings.crossfade, recording.sample_rate
-                )
-                clipped += int((filled.abs() > 1.0).sum())
-                result[channel, regions[index][0] : regions[index][1]] = filled.clamp(-1.0, 1.0)
+                rate = recording.sample_rate
+                filled = _filled(recording.original[channel], piece, first, edges, settings.crossfade, rate)
+                start, stop = regions[index]
+                sides = recording.original[channel, :start], recording.original[channel, stop:]
+                result[channel, start:stop], over = limited(filled, rate, clip, *sides)
+                clipped += over
     own = kept_latents(synthesizer, torch.stack(wholes), recording.gain, lead)
     return edited(sounds[0][0], result, recording, clip, clipped, notes, own)
 
@@ -328,8 +330,8 @@ VERB = Verb(
         PROMPT,
         COUNT,
     ),
-    hidden=("regions",),
-    from_input=("loop", "seconds", "level"),
+    hidden=("regions", "level", "fade_out"),
+    from_input=("loop", "seconds", "mono"),
     output="CLIP-inpaint.wav, here",
     keeps_samples=True,
     read=read,

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.edit_settings import as_it_comes, check_number
-from audiodiff.synthesis.settings import GenerateSettings, changed, make_plain
-from audiodiff.synthesis.verb import Verb
+from audiodiff.models.find import pretrained_names
+from audiodiff.synthesis.edit_settings import check_number
+from audiodiff.synthesis.settings import GenerateSettings, changed, make_plain, values_of
+from audiodiff.synthesis.verb import Instead, Say, Values, Verb
+from audiodiff.synthesis.verbs.speak import remake
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,14 +26,14 @@ class VarySettings:
     """Settings of a variation.
 
     Attributes:
-        clip: prompt, seed, sampler and the rest; its `seconds` are those of the recording. Its level "none" is as
-            loud as the recording, or as loud as full scale allows. Its `loop` says that the recording is a loop, and
-            is to stay one.
+        clip: prompt, seed, sampler and the rest; its `seconds` are those of the recording. Its level "limit" is as
+            loud as the recording, "none" the same or as loud as full scale allows. Its `loop` says that the recording
+            is a loop, and is to stay one.
         strength: how much is new, from 0 (nothing) to 1 (everything). It is the share of noise in the state that
             denoising starts from.
     """
 
-    clip: GenerateSettings = field(default_factory=as_it_comes)
+    clip: GenerateSettings = field(default_factory=GenerateSettings)
     strength: float = 0.4
 
     def __post_init__(self) -> None:
@@ -56,14 +58,14 @@ def make(
 
     Args:
         synthesizer: the model.
-        sounds: the recording; several channels are mixed.
+        sounds: the recording; several channels are mixed, but the two of a stereo recording for a stereo model.
         settings: strength.
         clip: prompt, seed and the rest, resolved.
         on_progress: called with the steps done and the steps in all.
         on_estimate: not called.
 
     Returns:
-        One channel at the model's rate, as long as the recording.
+        One channel at the model's rate, or two of a stereo model, as long as the recording.
 
     Raises:
         AudiodiffError: a recording that cannot be used, or a loop that is no whole number of latents.
@@ -118,7 +120,8 @@ def _circle_latents(synthesizer: "LatentSynthesizer", recording: "Recording", n_
     autoencoder, spec = synthesizer.model.autoencoder, synthesizer.model.mel_spec
     turns = -(-(autoencoder.context_frames * spec.hop_length + spec.n_fft) // n_samples)
     repeated = recording.samples[0].repeat(2 * turns + 2)
-    return encode_audio(synthesizer, repeated, turns * n_latents, (turns + 1) * n_latents)
+    sides = None if recording.stereo is None else recording.stereo.repeat(1, 1, 2 * turns + 2)
+    return encode_audio(synthesizer, repeated, turns * n_latents, (turns + 1) * n_latents, sides)
 
 
 def settle(synthesizer: "LatentSynthesizer", settings: VarySettings, sources: Sequence["Source"]) -> VarySettings:
@@ -130,17 +133,53 @@ def settle(synthesizer: "LatentSynthesizer", settings: VarySettings, sources: Se
     return settings
 
 
+def instead(values: Values, sources: Sequence["Source"], model: str, say: Say) -> Instead | None:
+    """Speak a reading again, with seeds that follow its own.
+
+    Raises:
+        AudiodiffError: words of a recording were replaced in it, a setting is none of a reading's, or its voice is not
+            in the package and not given.
+    """
+    path, record = sources[0].path, sources[0].record
+    if record is None or not sources[0].tells_words:
+        return None
+    if record.verb != "speak":
+        raise AudiodiffError(
+            f"{path} was made by `audiodiff {record.verb}`; for other takes of its new words repeat that with another "
+            "--seed."
+        )
+    usual = {name: default for name, (_, default, _) in VERB.options().items()}
+    given = {name: value for name, value in values.items() if value is not None and value != usual.get(name)}
+    own = values_of(remake(record)[0])
+    odd = [name for name in given if name not in own]
+    if odd:
+        raise AudiodiffError(
+            f"{path} is a reading, which is varied by being spoken again, and {odd[0]} does not apply to that; leave "
+            "it out."
+        )
+    name = record.models[0].name if record.models else ""
+    if not model and name not in pretrained_names():
+        raise AudiodiffError(
+            f"{path} was spoken by the voice {name}, which does not come with the package; give it with --model."
+        )
+    say(f"{path.name} is a reading; its text is spoken again, with other seeds")
+    return Instead("speak", model or name, {**own, **given, "seed": record.seed + 1 + given.get("seed", 0)})
+
+
 VERB = Verb(
     "vary",
     VarySettings,
     make,
     help="make variations of a clip",
     description=(
-        "Make variations of a clip, of the same length: noise replaces part of it, and the model denoises the mixture."
+        "Make variations of a clip, of the same length: noise replaces part of it, and the model denoises the mixture. "
+        "A file that `audiodiff speak` made is spoken again by its voice, with the seeds after its own; for takes of "
+        "another recording, `audiodiff speak` its text."
     ),
     doing="varying",
     output="CLIP-vary.wav, here",
     hidden=("loop",),  # which the clip tells by itself
     from_input=("seconds",),
+    instead=instead,
     settle=settle,
 )

@@ -15,6 +15,8 @@ from audiodiff.synthesis.files import run_file
 from audiodiff.synthesis.provenance import read_provenance
 from audiodiff.synthesis.replay import ReplayContext, replay
 from audiodiff.synthesis.settings import changed
+from audiodiff.synthesis.source import Source
+from audiodiff.synthesis.verbs import vary
 from audiodiff.synthesis.voice_settings import RespeakSettings
 from tests.data.synthetic_speech import HOP, RATE, SPEC, phone_model, recording
 from tests.synthesis.voice_fakes import FakeVoice
@@ -120,6 +122,8 @@ def test_it_is_made_again(
     again = replay(tmp_path / "out.flac", tmp_path / "again.flac")
     assert again.identical
     assert again.again.settings == read_provenance(tmp_path / "out.flac").settings
+    with pytest.raises(AudiodiffError, match=r"respeak`; for other takes .* another --seed"):
+        vary.instead({}, [Source(tmp_path / "out.flac")], "", print)
 
 
 @pytest.mark.parametrize(
