@@ -1,9 +1,11 @@
+import itertools
+
 import pytest
 import torch
 from torch import Tensor
 
 from audiodiff.signal.frames import STFT
-from audiodiff.signal.projection import Projector, half_rate
+from audiodiff.signal.projection import ProjectionStream, Projector, half_rate
 from tests.refusals import refused
 from tests.signal.signals import noise, tone
 
@@ -88,3 +90,27 @@ def test_silence_stays_silent() -> None:
 
 def test_normalized_transforms_are_refused() -> None:
     refused("not normalized", lambda: Projector(STFT(64, 16, normalized=True), 4))
+
+
+@pytest.mark.parametrize("stft", TRANSFORMS)
+@pytest.mark.parametrize(("iterations", "momentum", "half"), [(0, 0.0, 0), (2, 0.9, 0), (1, 0.99, 2)])
+def test_frames_that_arrive_in_parts_are_projected_the_same(
+    stft: STFT, iterations: int, momentum: float, half: int
+) -> None:
+    if half and (stft.n_fft - stft.hop_length) % 4:
+        pytest.skip("has no half rate")
+    n_frames, n_bins = 23, stft.n_fft // 2 + 1
+    rows = torch.complex(noise(n_frames * n_bins, 1), noise(n_frames * n_bins, 2)).view(n_frames, n_bins)
+    magnitude = noise(n_frames * n_bins, 3).abs().view(n_frames, n_bins) + 0.1
+    stream = ProjectionStream(stft, iterations, momentum, half, torch.device("cpu"))
+    cuts = [0, 1, 2, 2, 3, 9, n_frames]
+    parts = [
+        stream.push(rows[start:stop], magnitude[start:stop], last=stop == n_frames)
+        for start, stop in itertools.pairwise(cuts)
+    ]
+    projector = Projector(stft, n_frames)
+    whole = projector.project(rows[None].clone(), magnitude[None], iterations, momentum, half_iterations=half)
+    torch.testing.assert_close(torch.cat([part[0] for part in parts]), whole[0][0], rtol=1e-4, atol=1e-4)
+    pad = (stft.n_fft - stft.hop_length) // 2
+    samples = torch.cat([part[1] for part in parts]).flatten()[pad:][: n_frames * stft.hop_length]
+    torch.testing.assert_close(samples, whole[1][0], rtol=0, atol=1e-5)
