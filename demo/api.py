@@ -39,8 +39,6 @@ def build(state: AppState) -> None:
         for verb in VERBS.values():
             if served.get(verb.model) is not None:
                 _verb(state, verb)
-        if state.models.generator is not None:
-            _loop(state)
         _provenance(state)
         _endpoint(state, "stop", "Stop all jobs of this client.", {}, [gr.Number(label="jobs")], _stopper(state))
 
@@ -175,18 +173,6 @@ def _verb(state: AppState, verb: Verb) -> None:
         return
     told = f"{verb.description} Returns the files and, as JSON, a report on each."
     _endpoint(state, verb.name, told, inputs, _clips(), clips, required=required)
-
-
-def _loop(state: AppState) -> None:
-    def loop(user: User, given: Given) -> tuple[list[str], str]:
-        return _report(
-            handlers.generate(state, ignore, user=user, request=ClipRequest.taken(given), **given, loop=True)
-        )
-
-    inputs = _inputs(state, VERBS["generate"])
-    told = "Make loops; returns the files and, as JSON, a report on each."
-    inputs = {name: component for name, component in inputs.items() if name not in {"loop", "reference"}}
-    _endpoint(state, "loop", told, inputs, _clips(), loop, required=("prompt",))
 
 
 def _provenance(state: AppState) -> None:

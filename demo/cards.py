@@ -8,6 +8,8 @@ from typing import Any
 
 import gradio as gr
 
+from audiodiff.synthesis.verb import seam_in_words
+
 from .app_state import AppState
 from .handlers import ClipResult, Created, Report, Update
 from .jobs import Outcome, stream
@@ -15,7 +17,7 @@ from .limits import CARDS
 from .shown import as_html
 from .widgets import as_error, picture, status, user_of
 
-AGAIN = {"subtle": "Vary a little", "strong": "Vary a lot", "extend": "Extend", "loop": "Loop"}
+AGAIN = {"subtle": "Vary a little", "strong": "Vary a lot", "extend": "Extend", "loop": "Loop this"}
 """What a click makes of a clip -> what the button says."""
 
 
@@ -182,10 +184,10 @@ class Cards:
             changes |= {card.picture: gr.update(value=item.preview)}
         if item.made is not None:
             made = item.made
-            seam = "" if made.seam is None else f" · seam {made.seam:.2f}"
+            seam = "" if made.seam is None else f" · {seam_in_words(made.seam)}"
             changes |= {
                 card.picture: gr.update(value=made.picture),
-                card.player: gr.update(value=str(made.path)),
+                card.player: gr.update(value=str(made.path), loop=made.seam is not None),
                 card.caption: f"seed **{made.seed}** · {made.seconds:.1f} s · made in {made.elapsed:.1f} s{seam}",
                 **{button: gr.update(interactive=True) for button in card.buttons},
                 card.download: gr.update(value=str(made.path), interactive=True),

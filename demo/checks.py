@@ -23,6 +23,9 @@ from .limits import CARDS, RATES, Limits
 FORMATS = {"flac": "FLAC", "wav": "WAV", "wav-24": "WAV, 24 bits", "mp3": "MP3", "ogg": "Ogg Vorbis"}
 """Files that the demo writes: ending, and bits of a sample where they are not the usual 16; what the page says."""
 
+LOOP_SECONDS = 0.5
+"""A loop may be that much longer than was asked for, and can be edited all the same."""
+
 USUAL_SECONDS = 10.0
 """Length of a clip when none is asked for, here as on the command line."""
 
@@ -170,6 +173,19 @@ def check_seconds(limits: Limits, value: object) -> float:
 def check_count(value: object) -> int:
     """Return how many clips to make."""
     return whole("count", value, 1, CARDS)
+
+
+def check_new(limits: Limits, seconds: float) -> None:
+    """Refuse to make more sound than is allowed.
+
+    Raises:
+        AudiodiffError: it would be more.
+    """
+    if seconds > limits.seconds + LOOP_SECONDS:
+        raise AudiodiffError(
+            f"{seconds:.1f} s of sound would be new, all channels together; this demo makes up to {limits.seconds:g} s "
+            "at a time."
+        )
 
 
 def check_format(value: object) -> tuple[str, int | None]:

@@ -11,7 +11,6 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.printable import printable
 from audiodiff.signal.audio_io import audio_info
 from audiodiff.synthesis.described import described, without_none
-from audiodiff.synthesis.provenance import read_provenance
 from audiodiff.synthesis.settings import built
 from audiodiff.synthesis.source import Source
 from audiodiff.synthesis.verb import Verb
@@ -20,12 +19,9 @@ from audiodiff.text.prompt import parse_prompt
 
 from . import checks
 from .app_state import AppState
-from .handlers import ClipJob, ClipRequest, Created, Report, generate, make_all, slug, write
+from .handlers import ClipJob, ClipRequest, Created, Report, make_all, slug, write
 from .jobs import User
 from .limits import CARDS
-
-LOOP_SECONDS = 0.5
-"""A loop may be that much longer than was asked for, and can be edited all the same."""
 
 STRENGTHS = {"subtle": 0.3, "strong": 0.7}
 """How much is new where one click varies a clip."""
@@ -67,7 +63,7 @@ def edit(
     for title, variant in verb.variants(values, count):
         edit_settings: Any = built(verb.settings, variant)
         for file in files:
-            _check_new(state, verb.new_seconds(edit_settings, audio_info(file)))
+            checks.check_new(limits, verb.new_seconds(edit_settings, audio_info(file)))
         make = partial(write, name, synthesizer, files, edit_settings)
         jobs.append(ClipJob(f"{base}-{title}".rstrip("-"), make, synthesizer))
     return make_all(state, report, user, jobs, request.format, sources=files)
@@ -121,11 +117,11 @@ def again(
         report: called with what there is to show.
         user: who asks.
         clip: a sound file.
-        what: "subtle" or "strong" for four variations, "extend" for a longer one, "loop" for one without a seam.
-        seed: of what is new; a loop keeps the clip's own, so that it stays the same music.
+        what: "subtle" or "strong" for four variations, "extend" for a longer one, "loop" for the clip as a loop.
+        seed: of what is new.
 
     Raises:
-        AudiodiffError: as `vary`; or there is no record to make a loop from.
+        AudiodiffError: as `edit`.
     """
     if what == "extend":
         length = min(EXTEND_SECONDS, state.limits.seconds)
@@ -134,15 +130,7 @@ def again(
     if what in STRENGTHS:
         request = ClipRequest(prompt=None, count=CARDS, seed=seed)
         return edit(state, report, "vary", user=user, clip=clip, request=request, strength=STRENGTHS[what])
-    source = checks.check_upload(state.limits, clip)
-    _check_new(state, audio_info(source).seconds)
-    record = read_provenance(source)
-    told = {name: record.settings[name] for name in ClipRequest.__dataclass_fields__ if name in record.settings}
-    if record.verb != "generate":  # edits keep the level of their clip, which was set then
-        told.pop("level", None)
-    request = ClipRequest(**{**told, "prompt": record.prompt, "negative": record.negative, "seed": record.seed})
-    length = min(audio_info(source).seconds, state.limits.seconds)
-    return generate(state, report, user=user, request=request, seconds=length, loop=True)
+    return edit(state, report, what, user=user, clip=clip, request=ClipRequest(prompt=None, seed=seed))
 
 
 def prompts_of(state: AppState, clip: str | Path | None) -> tuple[str, str] | None:
@@ -179,11 +167,3 @@ def _checked(state: AppState, verb: Verb, given: Mapping[str, Any]) -> dict[str,
         if isinstance(given.get(name), str) and without_none(annotation) in (int, float):
             checked[name] = checks.number_or_none(name, given[name], -math.inf, math.inf)
     return checked
-
-
-def _check_new(state: AppState, seconds: float) -> None:
-    most = state.limits.seconds
-    if seconds > most + LOOP_SECONDS:
-        raise AudiodiffError(
-            f"{seconds:.1f} s of sound would be new, all channels together; this demo makes up to {most:g} s at a time."
-        )

@@ -19,7 +19,7 @@ from audiodiff.signal.audio_io import read_audio
 from audiodiff.synthesis.clip import OnEstimate, OnProgress
 from audiodiff.synthesis.files import FileReport, run_file
 from audiodiff.synthesis.latent import LatentSynthesizer
-from audiodiff.synthesis.settings import MAX_SEED, GenerateSettings, built
+from audiodiff.synthesis.settings import MAX_BARS, MAX_SEED, GenerateSettings, built
 from audiodiff.synthesis.subtitles import Caption
 from audiodiff.synthesis.verbs import VERBS
 from audiodiff.text.prompt import parse_prompt
@@ -250,6 +250,7 @@ def generate(
     request: ClipRequest,
     seconds: float | None = None,
     loop: bool = False,
+    bars: float | str | None = None,
     reference: str | Path | None = None,
 ) -> Created:
     """Make clips from a prompt; what is finished when the job is stopped stays.
@@ -261,6 +262,7 @@ def generate(
         request: prompt, seed and the rest.
         seconds: length of each clip (s); 10 when `None`, or as much as is allowed.
         loop: whether the end of each leads into its beginning.
+        bars: length of loops in bars of four beats, instead of seconds.
         reference: a sound file to sound like, for a model that was trained for it.
 
     Raises:
@@ -270,10 +272,14 @@ def generate(
     source = checks.check_upload(state.limits, reference) if reference else None
     length = checks.check_seconds(state.limits, seconds)
     jobs, verb = [], VERBS["generate"]
-    values = {**request.values(state.limits), "seconds": length, "loop": bool(loop)}
+    n_bars = checks.whole_or_none("bars", bars, 1, MAX_BARS)
+    values = {**request.values(state.limits), "seconds": length, "loop": bool(loop or n_bars), "bars": n_bars}
     for index in range(int(request.count)):
         settings = built(GenerateSettings, verb.variant(values, index, int(request.count))[1])
-        name = f"{slug(settings.prompt)}{'-loop' if loop else ''}-seed{settings.sampling.seed}"
+        if n_bars:
+            length = synthesizer.resolve(settings).seconds
+            checks.check_new(state.limits, length)
+        name = f"{slug(settings.prompt)}{'-loop' if settings.loop else ''}-seed{settings.sampling.seed}"
         make = partial(write, "generate", synthesizer, [] if source is None else [source], settings)
         steps = settings.sampling.steps or synthesizer.defaults.steps
         jobs.append(ClipJob(name, make, synthesizer, steps=steps, seconds=length))

@@ -167,6 +167,8 @@ def fields(limits: Limits, values: Mapping[str, Any], sources: Sequence[str] = (
             fitting[key] = value
         elif value == int(value):
             fitting[key] = int(value)
+    if values.get("bars") in (4, 8, 16):
+        fitting["bars"] = str(values["bars"])
     if isinstance(values.get("loop"), bool):
         fitting["loop"] = values["loop"]
     named = {"sampler": SAMPLER_NAMES, "grid": GRID_NAMES, "level": get_args(AudioLevel), "source": ("", *sources)}

@@ -87,7 +87,15 @@ def build(state: AppState) -> CreateTab:
                     MIN_SECONDS, longest, value=min(10.0, longest), step=0.5, label="Seconds", min_width=140
                 )
                 controls["count"] = count_field(CARDS)
-            controls["loop"] = gr.Checkbox(False, label="Loop: the end leads into the beginning", container=False)
+            controls["loop"] = gr.Checkbox(
+                False, label="Loop: the end leads into the beginning, and the player repeats it", container=False
+            )
+            controls["bars"] = gr.Dropdown(
+                [("as many as fit into the seconds", ""), *((str(bars), str(bars)) for bars in (4, 8, 16))],
+                value="",
+                label="Bars of a loop",
+                info="of four beats, at exactly the tempo in the prompt or the settings",
+            )
             controls["seed"], dice, new_seed = seed_fields()
             # Not one of the controls: what is kept with a prompt is no recording.
             with gr.Accordion("Sound like a recording", open=False, visible=_takes_reference(state)):
@@ -121,7 +129,7 @@ def build(state: AppState) -> CreateTab:
         if draw:
             given["seed"] = roll()
         begin = {controls["seed"]: gr.update(value=given["seed"])}
-        seconds, loop = given.pop("seconds"), given.pop("loop")
+        seconds, loop, bars = given.pop("seconds"), given.pop("loop"), given.pop("bars")
         yield from shown.run(
             lambda report: handlers.generate(
                 state,
@@ -130,6 +138,7 @@ def build(state: AppState) -> CreateTab:
                 request=ClipRequest(**given),
                 seconds=seconds,
                 loop=loop,
+                bars=int(bars) if bars else None,
                 reference=like,
             ),
             int(given["count"] or 1),

@@ -22,6 +22,15 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 CSS = """
+.gradio-container { --body-text-color-subdued: var(--neutral-600); --block-info-text-color: var(--neutral-600);
+  --input-placeholder-color: var(--neutral-600); --button-primary-background-fill: var(--primary-700);
+  --button-primary-background-fill-hover: var(--primary-800); --button-primary-text-color: white;
+  --button-cancel-background-fill: #b91c1c; --button-cancel-background-fill-hover: #991b1b;
+  --button-cancel-text-color: white; }
+.gradio-container:not(.dark *) button[role="tab"][aria-selected="true"] { color: var(--primary-700); }
+.dark .gradio-container, .gradio-container.dark { --body-text-color-subdued: var(--neutral-300);
+  --block-info-text-color: var(--neutral-300); --input-placeholder-color: var(--neutral-300); }
+.gradio-container :focus-visible { outline: 3px solid var(--color-accent); outline-offset: 2px; }
 .ad-status { display: flex; align-items: center; gap: 0.75rem; min-height: 1.75rem; flex-wrap: wrap; }
 .ad-status progress { appearance: none; flex: 1 1 8rem; max-width: 20rem; height: 0.5rem; border: none;
   border-radius: 0.25rem; overflow: hidden; background: var(--border-color-primary); }

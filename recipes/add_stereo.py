@@ -45,7 +45,7 @@ def add_stereo(
     *,
     autoencoder: Path | str,
     corpus: CorpusName = "folder",
-    numbers: int = StereoConfig.numbers,
+    numbers: int | None = None,
     on_clip: Callable[[int, int], None] | None = None,
     on_skip: Callable[[str], None] | None = None,
 ) -> Added:
@@ -58,7 +58,7 @@ def add_stereo(
         output: folder of the new checkpoint.
         autoencoder: the trained one, or the latent model that has it, by name or path; its own stereo is replaced.
         corpus: layout of the folder.
-        numbers: further channels of the latents.
+        numbers: further channels of the latents; as `StereoConfig` has it when `None`.
         on_clip: called with clips done, clips in all.
         on_skip: called with what is left out, and why.
 
@@ -69,7 +69,9 @@ def add_stereo(
         raise AudiodiffError(f"{output} holds a model already; choose another folder.")
     source = find_checkpoint(autoencoder)
     given, found = load_checkpoint(source, MelAutoencoder), read_config(source)
-    model = MelAutoencoder(replace(given.config, stereo=StereoConfig(numbers=numbers)))
+    model = MelAutoencoder(
+        replace(given.config, stereo=StereoConfig() if numbers is None else StereoConfig(numbers=numbers))
+    )
     spec = model.stereo_spec
     assert model.stereo is not None
     assert spec is not None

@@ -8,7 +8,16 @@ from audiodiff.diffusion.names import sampler_name
 from audiodiff.synthesis.described import choices, without_none
 from audiodiff.synthesis.verb import Argument, Verb
 
-METAVARS = {"negative": "PROMPT", "tempo": "BPM", "crossfade": "SECONDS", "rate": "HZ", "pitch": "SEMITONES"}
+METAVARS = {
+    "negative": "PROMPT",
+    "tempo": "BPM",
+    "crossfade": "SECONDS",
+    "fade_out": "SECONDS",
+    "start": "SECONDS",
+    "new": "SECONDS",
+    "rate": "HZ",
+    "pitch": "SEMITONES",
+}
 FLAGS = {"guidance_interval": "--interval"}
 """Options that have another name than their value."""
 

@@ -378,8 +378,10 @@ def settings_of(record: ProvenanceRecord) -> Any:
         )
     if own and "clip" not in names:
         return kind(**values)
-    # A record without a level is of an edit from before what is new was limited.
-    resolved = changed(GenerateSettings(level="none"), {**told, **clip})
+    # A record without a level is of an edit from before what is new was limited, one without bars of a clip from
+    # before loops had them.
+    before = GenerateSettings(level="none", bars=None if own else 0)
+    resolved = changed(before, {**told, **clip})
     return kind(clip=resolved, **{name: values[name] for name in own}) if own else resolved
 
 

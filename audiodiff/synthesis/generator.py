@@ -44,6 +44,7 @@ class ClipOptions(TypedDict, total=False):
     vocoder_steps: int | None
     loop: bool
     mono: bool
+    bars: int | None
     on_progress: OnProgress | None
 
 
@@ -90,7 +91,7 @@ class Generator:
 
         Args:
             prompt: what to hear; empty for anything.
-            seconds: its length (s), to the sample; of a loop, to the latent.
+            seconds: its length (s), to the sample; of a loop with a tempo, to the bar.
             reference: a recording to sound like, for a model that was trained for it.
             options: see `ClipOptions`.
         """

@@ -307,8 +307,8 @@ class LatentSynthesizer:
         """Decode latents to `[n_samples]`, or `[2, n_samples]` of stereo ones, on the CPU, faded and levelled."""
         mono = self.waveform(latents, clip.vocoder, on_progress)
         sound = with_sides(self.model.autoencoder, mono, latents)[..., :n_samples]
-        levelled = apply_level(faded(sound, self.sample_rate, clip.fade_out), self.sample_rate, clip.level)
-        return folded(levelled, clip.mono)
+        waveform = faded(sound, self.sample_rate, clip.fade_out)
+        return folded(apply_level(waveform, self.sample_rate, clip.level), clip.mono)
 
     @standard_state()
     def waveform(self, latents: Tensor, plan: VocodePlan, on_progress: OnProgress | None = None) -> Tensor:
@@ -358,7 +358,7 @@ def faded(waveform: Tensor, sample_rate: int, fade_out: float = 0.0) -> Tensor:
 def faded_out(waveform: Tensor, sample_rate: int, seconds: float) -> Tensor:
     """Fade the last seconds of `[..., n_samples]` out along a quarter of a cosine, or all of a shorter one."""
     n_fade = min(round(seconds * sample_rate), waveform.shape[-1])
-    gain = torch.ones(waveform.shape[-1])
+    gain = torch.ones(waveform.shape[-1], dtype=waveform.dtype)
     gain[waveform.shape[-1] - n_fade :] = ((torch.arange(n_fade) + 0.5) / max(n_fade, 1) * (math.pi / 2.0)).cos()
     return waveform * gain if n_fade else waveform
 

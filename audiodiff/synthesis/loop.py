@@ -7,16 +7,22 @@ import torch
 from torch import Tensor
 
 from audiodiff.diffusion.samplers import Denoise
-from audiodiff.signal.mel import MelSpec, log_mel
+from audiodiff.signal.mel import MelSpec, log_mel, value_range
 from audiodiff.synthesis.clip import OnProgress
 from audiodiff.synthesis.latent import LatentSynthesizer, with_sides
+from audiodiff.synthesis.recording import Recording, encode_audio, samples_per_latent
 from audiodiff.synthesis.resolved import ResolvedClip
 from audiodiff.synthesis.sampling import VocodePlan
+from audiodiff.synthesis.settings import BEATS_PER_BAR
+from audiodiff.synthesis.streams import mel_blocks
+from audiodiff.synthesis.verb import LARGEST_SEAM
 from audiodiff.synthesis.windowed import ConditionedDenoise, PositionConditions, with_conditions
 
 __all__ = [
     "SeamScore",
     "circular_denoise",
+    "circular_latents",
+    "circular_resample",
     "circular_waveform",
     "circular_windowed",
     "rolled",
@@ -25,8 +31,6 @@ __all__ = [
 ]
 
 USUAL_SHARE = 0.95
-LARGEST_RATIO = 1.25
-"""Up to this a seam is one of the clip's livelier places: one in twenty of these is above 1."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class SeamScore:
     @property
     def closed(self) -> bool:
         """Whether the seam does not stand out."""
-        return self.ratio <= LARGEST_RATIO
+        return self.ratio <= LARGEST_SEAM
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -73,25 +77,73 @@ def circular_denoise(
         # The model was trained on nothing shorter; a short loop is repeated for it.
         shortest = synthesizer.shortest_seconds * synthesizer.model.latents_per_second
         denoise = tiled(denoise, math.ceil(shortest / n_latents))
-    beats, note = _whole_beats(synthesizer, clip.beat, n_latents)
+    beats, note = _whole_beats(synthesizer, clip, n_latents)
     notes = said if note is None else (*said, note)
     return with_conditions(rolled(denoise, clip.sampling.seed), PositionConditions(beats)), notes
 
 
 def circular_waveform(
-    synthesizer: LatentSynthesizer, latents: Tensor, plan: VocodePlan, on_progress: OnProgress | None
+    synthesizer: LatentSynthesizer, latents: Tensor, n_samples: int, plan: VocodePlan, on_progress: OnProgress | None
 ) -> Tensor:
-    """Decode the latents of a loop to a waveform on the CPU: `[n_samples]`, or `[2, n_samples]` of a stereo model."""
-    mel = synthesizer.limited(synthesizer.model.autoencoder.decode(latents, circular=True)[0]).cpu()
-    mono = synthesizer.vocoder.vocode_frames(mel[None], plan, on_progress, circular=True)[0].float()
-    return with_sides(synthesizer.model.autoencoder, mono, latents, circular=True)
+    """Decode the latents of a loop to a waveform on the CPU: `[n_samples]`, or `[2, n_samples]` of a stereo model.
+
+    The latents last up to half a latent more or less than that. The log-mel is stretched to the next frame, which keeps
+    the pitch, and the waveform by the rest, up to half a hop.
+    """
+    spec, autoencoder = synthesizer.model.mel_spec, synthesizer.model.autoencoder
+    mel = synthesizer.limited(autoencoder.decode(latents, circular=True)[0]).cpu()
+    mel = circular_resample(mel, max(1, round(n_samples / spec.hop_length))).clamp(*value_range(spec))
+    waveform = synthesizer.vocoder.vocode_frames(mel[None], plan, on_progress, circular=True)[0].float()
+    mono = circular_resample(waveform, n_samples)
+    lasting = circular_resample(mono, latents.shape[-1] * samples_per_latent(synthesizer))
+    sound = with_sides(autoencoder, lasting, latents, circular=True)
+    if sound.ndim == 1:
+        return mono
+    sides = circular_resample(sound, n_samples)
+    return sides + (mono - sides.mean(dim=0))
 
 
-def _whole_beats(synthesizer: LatentSynthesizer, wanted: float | None, n_latents: int) -> tuple[Tensor, str | None]:
+def circular_latents(synthesizer: LatentSynthesizer, recording: Recording) -> Tensor:
+    """Encode a loop, of one channel or mixed to one, as the nearest whole number of latents `[1, channels, n_latents]`.
+
+    What `circular_waveform` stretches is stretched the other way.
+    """
+    samples, stereo = recording.samples[0], recording.stereo
+    autoencoder, spec, n_samples = synthesizer.model.autoencoder, synthesizer.model.mel_spec, samples.shape[-1]
+    n_frames, per_latent = max(1, round(n_samples / spec.hop_length)), samples_per_latent(synthesizer)
+    n_latents = max(1, round(n_samples / per_latent))
+    turns = -(-(autoencoder.context_frames * spec.hop_length + spec.n_fft) // n_samples)
+    if n_samples == n_latents * per_latent:
+        sides = None if stereo is None else stereo.repeat(1, 1, 2 * turns + 2)
+        repeated = samples.repeat(2 * turns + 2)
+        return encode_audio(synthesizer, repeated, turns * n_latents, (turns + 1) * n_latents, sides)
+    repeated = circular_resample(samples, n_frames * spec.hop_length).repeat(2 * turns + 2)
+    mel = torch.cat(list(mel_blocks([repeated[None]], spec)), dim=-1)[..., turns * n_frames : (turns + 1) * n_frames]
+    mel = circular_resample(mel, n_latents * autoencoder.frames_per_latent).clamp(*value_range(spec))
+    nearest = torch.arange(n_latents) * (1 if stereo is None else stereo.shape[-1]) // n_latents
+    sides = None if stereo is None else stereo[None, ..., nearest]
+    return autoencoder.encode(mel.to(synthesizer.device), sides, circular=True)
+
+
+def circular_resample(signal: Tensor, length: int) -> Tensor:
+    """Bring a period `[..., n]` of a signal to `[..., length]` by its Fourier series, which is exact up to the band."""
+    n = signal.shape[-1]
+    if n == length:
+        return signal
+    spectrum = torch.fft.rfft(signal.double())
+    if length > n and n % 2 == 0:  # the old Nyquist frequency becomes one of two sides
+        spectrum[..., -1] *= 0.5
+    found: Tensor = torch.fft.irfft(spectrum, n=length) * (length / n)
+    return found.to(signal.dtype)
+
+
+def _whole_beats(synthesizer: LatentSynthesizer, clip: ResolvedClip, n_latents: int) -> tuple[Tensor, str | None]:
     """Beats of the latents of a loop, `[n_latents]`, a whole number in all; and what there is to say of that."""
+    minutes, wanted = n_latents / synthesizer.model.latents_per_second / 60.0, clip.beat
     if wanted is None:
         return synthesizer.beats(None, 0, n_latents), None
-    minutes = n_latents / synthesizer.model.latents_per_second / 60.0
+    if clip.bars:
+        return synthesizer.beats(BEATS_PER_BAR * clip.bars / minutes, 0, n_latents), None
     count = max(1, round(wanted * minutes))
     tempo, note = count / minutes, None
     if abs(tempo / wanted - 1.0) > 0.01:

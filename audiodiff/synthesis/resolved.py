@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.mel_latent import MelLatentConfig
 from audiodiff.synthesis.sampling import VocodePlan
-from audiodiff.synthesis.settings import MAX_SECONDS, MIN_SECONDS, AudioLevel, GenerateSettings, Resolved, check_tempo
+from audiodiff.synthesis.settings import (
+    BEATS_PER_BAR,
+    MAX_SECONDS,
+    MIN_SECONDS,
+    AudioLevel,
+    GenerateSettings,
+    Resolved,
+    check_tempo,
+)
 from audiodiff.text.keys import find_key, key_name
 from audiodiff.text.prompt import Prompt, parse_prompt
 
@@ -53,6 +61,7 @@ class ResolvedClip:
         fade_out: how long the end fades out (s).
         loop: the end leads into the beginning.
         mono: one channel, whatever the model can.
+        bars: of a loop, of four beats each; `None` if it has no tempo, 0 if it is a whole number of latents.
     """
 
     targets: tuple[Target, ...]
@@ -70,10 +79,11 @@ class ResolvedClip:
     fade_out: float
     loop: bool
     mono: bool
+    bars: int | None
 
     def lasting(self, seconds: float) -> "ResolvedClip":
         """Return the same for a clip of another length (s)."""
-        return replace(self, seconds=min(max(seconds, MIN_SECONDS), MAX_SECONDS))
+        return replace(self, seconds=min(max(seconds, MIN_SECONDS), MAX_SECONDS), bars=None)
 
     @property
     def prompt(self) -> str:
@@ -108,6 +118,7 @@ class ResolvedClip:
             "vocoder_steps": self.vocoder.sampling.steps,
             "loop": self.loop,
             "mono": self.mono,
+            "bars": self.bars,
         }
 
 
@@ -147,11 +158,12 @@ def resolve_clip(
         targets = (target(first, 1.0 - position), target(second, position))
         tempo, key = settings.tempo, _key(settings, "", config, name)
         beat = tempo_between(targets[0].tempo, targets[1].tempo, position)
+    bars, seconds = _bars(settings, tempo)
     return ResolvedClip(
         targets=targets,
         negative=settings.negative,
         unwanted=parse_prompt(settings.negative),
-        seconds=settings.seconds,
+        seconds=seconds,
         sampling=settings.sampling.resolve(defaults),
         vocoder=vocoder,
         guidance_interval=settings.guidance_interval,
@@ -163,6 +175,7 @@ def resolve_clip(
         fade_out=settings.fade_out,
         loop=settings.loop,
         mono=settings.mono,
+        bars=bars,
     )
 
 
@@ -171,6 +184,28 @@ def tempo_between(first: float | None, second: float | None, position: float) ->
     if first is None or second is None or position in (0.0, 1.0):
         return (first if position < 1.0 else None) or (second if position > 0.0 else None)
     return math.exp((1.0 - position) * math.log(first) + position * math.log(second))
+
+
+def _bars(settings: GenerateSettings, tempo: float | None) -> tuple[int | None, float]:
+    """The bars of a loop, and the length of the clip (s).
+
+    Raises:
+        AudiodiffError: bars are asked for without a tempo, or more than a clip can have.
+    """
+    found = _TEMPO.search(settings.prompt)
+    if tempo is None and found:  # of a model that is not told
+        tempo = float(found.group(1))
+    if not settings.loop or settings.bars == 0 or (settings.bars is None and tempo is None):
+        return settings.bars, settings.seconds
+    if tempo is None:
+        raise AudiodiffError('bars have no length without a tempo; give it (--tempo), or in the prompt ("110 bpm").')
+    bar = 60.0 * BEATS_PER_BAR / tempo
+    bars = settings.bars or max(1, round(settings.seconds / bar))
+    if not MIN_SECONDS <= bars * bar <= MAX_SECONDS:
+        raise AudiodiffError(
+            f"{bars} bars at {tempo:g} bpm last {bars * bar:g} s; expected {MIN_SECONDS:g} to {MAX_SECONDS:g} s."
+        )
+    return bars, bars * bar
 
 
 def _tempo(settings: GenerateSettings, prompt: str, config: MelLatentConfig) -> float | None:

@@ -24,6 +24,8 @@ MAX_STEPS = 10_000
 MAX_SEED = 2**63 - 1
 MAX_SECONDS = 600.0
 MIN_SECONDS = 0.5
+MAX_BARS = 256
+BEATS_PER_BAR = 4
 RECOMMENDED = ("steps", "sampler", "grid", "precision")
 GUIDED = (*RECOMMENDED, "guidance", "rescale")
 """What the checkpoint of a model without and with guidance may recommend."""
@@ -188,8 +190,11 @@ class GenerateSettings:
             above these, `peak` brings it to -1 dBFS, `loudness` to -23 LUFS, `none` leaves it as it came.
         fade_out: seconds over which the clip fades out at its end.
         vocoder_steps: sampling steps of the vocoder; its own recommendation when `None`.
-        loop: the clip's end leads into its beginning; its length becomes a whole number of latents.
+        loop: the clip's end leads into its beginning.
         mono: mix the clip of a stereo model to one channel; one of the others makes no other.
+        bars: length of a loop in bars of four beats, at exactly the tempo asked for, instead of `seconds`; of a loop
+            with a tempo as many as come next to `seconds` when `None`. Bars make a loop. 0 makes it a whole number of
+            latents, as the first version did.
     """
 
     prompt: str = ""
@@ -205,6 +210,7 @@ class GenerateSettings:
     vocoder_steps: int | None = None
     loop: bool = False
     mono: bool = False
+    bars: int | None = None
 
     def __post_init__(self) -> None:
         """Check every field.
@@ -223,6 +229,9 @@ class GenerateSettings:
                 raise AudiodiffError(f"{name} is {getattr(self, name)!r}; it must be true or false.")
         check_name("level", self.level, get_args(AudioLevel))
         check_range("seconds", self.seconds, MIN_SECONDS, MAX_SECONDS, "s")
+        check_bars(self.bars, 0)
+        if self.bars:
+            object.__setattr__(self, "loop", True)
         check_range("fade_out", self.fade_out, 0.0, MAX_SECONDS, "s")
         if self.loop and self.fade_out > 0.0:
             raise AudiodiffError("a loop has no end that could fade out; leave out loop or fade_out.")
@@ -352,6 +361,18 @@ def check_tempo(value: float | None) -> None:
         AudiodiffError: it is out of range.
     """
     check_range("tempo", value, 10.0, 400.0, "beats per minute")
+
+
+def check_bars(value: int | None, least: int) -> None:
+    """Refuse a number of bars that is out of range; `None` is none.
+
+    Raises:
+        AudiodiffError: it is.
+    """
+    if value is not None and not (type(value) is int and least <= value <= MAX_BARS):
+        raise AudiodiffError(
+            f"bars is {value!r}; it must be a whole number from {least} to {MAX_BARS}, such as 4 or 8."
+        )
 
 
 def check_sampling(sampling: Sampling) -> None:

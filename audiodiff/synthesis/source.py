@@ -150,6 +150,8 @@ class Source:
     def loops(self, sample_rate: int, samples_per_latent: int) -> bool:
         """Whether it tells that its end leads into its beginning, and nobody has cut or resampled it since."""
         record = self.record
-        if record is None or record.verb not in _LOOPS or record.settings.get("loop") is not True:
+        looped = record is not None and record.verb in _LOOPS and record.settings.get("loop") is True
+        if record is None or not (looped or record.verb == "loop"):
             return False
-        return self.info.sample_rate == sample_rate and self.info.n_samples % samples_per_latent == 0
+        whole = self.info.n_samples == record.audio.n_samples or self.info.n_samples % samples_per_latent == 0
+        return whole and self.info.sample_rate == sample_rate

@@ -97,10 +97,19 @@ def next_seed(values: Values, index: int, count: int) -> tuple[str, Values]:
     return f"seed{seed}", {**values, "seed": seed}
 
 
+LARGEST_SEAM = 1.25
+"""Up to this a seam is one of the loop's livelier places: one in twenty of these is above 1."""
+
+
+def seam_in_words(seam: float) -> str:
+    """Say whether one hears where a loop begins again, by `audiodiff.synthesis.loop.SeamScore.ratio`."""
+    return "repeats without a break" if seam <= LARGEST_SEAM else "one may hear where it repeats"
+
+
 def summary_of_clip(report: Any, kept: str = "") -> str:
     """What the command line says of a clip behind its rate; `kept` is what of the recording was kept."""
     channels = "" if report.channels == 1 else f", {report.channels} channels"
-    seam = "" if report.seam is None else f"; seam {report.seam:.2f} of the loop's own changes"
+    seam = "" if report.seam is None else f"; {seam_in_words(report.seam)} (seam {report.seam:.2f}, usual are 0 to 1)"
     return (
         f"{channels}, seed {report.seed}, {report.elapsed:.1f} s of work{kept and f'; {kept}'}{seam}{clipped(report)}"
     )

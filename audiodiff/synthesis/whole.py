@@ -56,7 +56,7 @@ def rendered(
     """
     rate = synthesizer.sample_rate
     if clip.loop:
-        waveform = circular_waveform(synthesizer, latents, clip.vocoder, on_progress) / gain
+        waveform = circular_waveform(synthesizer, latents, n_samples, clip.vocoder, on_progress) / gain
         seam = seam_score(waveform, synthesizer.model.mel_spec)
         notes.extend(seam.notes)
     else:

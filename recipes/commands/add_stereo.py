@@ -6,7 +6,6 @@ from typing import Any
 
 from audiodiff.cli.output import tell
 from audiodiff.cli.prepare import CORPUS_NAMES
-from audiodiff.models.autoencoder.config import StereoConfig
 
 
 def add_parser(subparsers: Any) -> None:
@@ -27,8 +26,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--numbers",
         type=int,
-        default=StereoConfig.numbers,
-        help=f"further channels of the latents (default: {StereoConfig.numbers})",
+        help="further channels of the latents (default: 12)",
     )
     parser.add_argument(
         "--corpus",
@@ -60,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     for reason in skipped:
         tell(f"left out: {reason}", file=sys.stderr)
     tell(
-        f"{args.output}: {args.numbers} numbers a latent hold {added.kept:.0%} of what tells the channels of "
+        f"{args.output}: the further channels of its latents hold {added.kept:.0%} of what tells the channels of "
         f"{added.clips} clips apart, {duration(added.seconds)}"
     )
     return 0

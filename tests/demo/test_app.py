@@ -42,7 +42,7 @@ def public(app: Any) -> list[str]:
 
 def test_the_page_has_its_tabs_and_its_api(app: Any) -> None:
     assert tabs(app) == ["Create", "Edit", *WAYS, "Speech", "Vocoder", "Upsample", "Library", "Inspect"]
-    assert public(app) == [*VERBS, "loop", "inspect", "replay", "stop"]
+    assert public(app) == [*VERBS, "inspect", "replay", "stop"]
     assert not app.analytics_enabled
 
 
@@ -219,7 +219,7 @@ def test_the_buttons_of_a_card_make_more_of_its_clip(app: Any, state: AppState) 
             ]
         )
     assert [len(names) for names in written] == [4, 4, 1, 1]
-    assert [names[0] for names in written[2:]] == ["flute-seed0-extend", "flute-loop"]
+    assert [names[0] for names in written[2:]] == ["flute-seed0-extend", "flute-seed0-loop"]
     assert {name for names in written[:2] for name in names} == {"flute-seed0-vary"}
 
 

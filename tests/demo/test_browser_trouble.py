@@ -209,7 +209,10 @@ def test_light_and_dark_can_both_be_read(chromium: Any, server: Server, download
         page = visitor.page
         texts = [page.locator("h1").first, page.locator("#create-status span"), page.locator(".ad-card p").first]
         texts += [page.locator("#prompt textarea"), page.locator("#create-edit-1"), page.locator("#create-subtle-1")]
+        texts += [page.locator("#create"), page.locator("#stop"), page.get_by_role("tab", name="Create", exact=True)]
+        grounds = [text.evaluate(LUMINANCE)[1] for text in texts[:4]]
+        assert all((ground > 0.5) is (scheme == "light") for ground in grounds)
+        texts.append(page.get_by_text("weighs words").first)  # a help text
         for text in texts:
             ink, ground = text.evaluate(LUMINANCE)
-            assert (ground > 0.5) is (scheme == "light")
             assert (max(ink, ground) + 0.05) / (min(ink, ground) + 0.05) >= 4.5  # WCAG 2.2, 1.4.3

@@ -193,7 +193,19 @@ def test_one_click_makes_more_of_a_clip(state: AppState, voice: Path) -> None:
     (longer,) = again("extend")
     assert (longer.verb, longer.audio.n_samples) == ("extend", 6 * RATE)
     (loop,) = again("loop")
-    assert (loop.verb, loop.seed, loop.prompt, loop.negative) == ("generate", 6, "flute", "drums")
-    assert (loop.settings["loop"], loop.settings["steps"], loop.settings["level"]) == (True, 2, "loudness")
-    with pytest.raises(AudiodiffError, match="has no audiodiff provenance record"):
-        again("loop", voice)
+    assert (loop.verb, loop.seed, loop.prompt, loop.negative) == ("loop", 3, "flute", "drums")
+    assert loop.audio.n_samples == RATE  # no tempo: all of it
+    (foreign,) = again("loop", voice)
+    assert (foreign.verb, foreign.inputs[0].name) == ("loop", "my voice.wav")
+
+
+def test_bars_make_a_loop_within_the_limits(state: AppState) -> None:
+    request = ClipRequest("flute, 120 bpm", steps=2)
+    made = handlers.generate(state, ignore, user="me", request=request, bars=2).clips[0]
+    assert (made.seconds, made.path.name) == (4.0, "flute-120-bpm-loop-seed0.flac")
+    assert made.seam is not None
+    for words, wrong in (("32.0 s of sound", {"bars": 16}), ("bars is", {"bars": 1.5}), ("bars is", {"bars": -4})):
+        with pytest.raises(AudiodiffError, match=words):
+            handlers.generate(state, ignore, user="me", request=request, **wrong)
+    with pytest.raises(AudiodiffError, match="without a tempo"):
+        handlers.generate(state, ignore, user="me", request=ClipRequest("flute"), bars=4)

@@ -13,6 +13,7 @@ from audiodiff.synthesis.verbs import VERBS
 from audiodiff.synthesis.verbs.extend import ExtendSettings
 from audiodiff.synthesis.verbs.inpaint import InpaintSettings
 from audiodiff.synthesis.verbs.interpolate import InterpolateSettings
+from audiodiff.synthesis.verbs.loop import LoopSettings
 from audiodiff.synthesis.verbs.vary import VarySettings
 from tests.refusals import refused
 from tests.synthesis.latent_models import RATE
@@ -52,6 +53,7 @@ def test_methods_do_what_the_verbs_do(music: Generator, verb: str) -> None:
             [one, two],
             InterpolateSettings(0.2),
         ),
+        "loop": lambda: (music.loop(SOUND, new=0.3, **options), [one], LoopSettings(new=0.3)),
     }[verb]()
     np.testing.assert_array_equal(made, apply(verb, music.synthesizer, sounds, changed(settings, options)).waveform)
 

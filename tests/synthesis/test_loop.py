@@ -3,12 +3,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from audiodiff.errors import AudiodiffError
 from audiodiff.nn.condition import ProjectedCondition
 from audiodiff.synthesis.circular_padding import pad_circle
 from audiodiff.synthesis.files import apply
 from audiodiff.synthesis.latent import LatentSynthesizer
-from audiodiff.synthesis.loop import circular_windowed, rolled, seam_score, tiled
-from audiodiff.synthesis.settings import Sampling, VocodeSettings
+from audiodiff.synthesis.loop import circular_resample, circular_windowed, rolled, seam_score, tiled
+from audiodiff.synthesis.settings import Sampling, VocodeSettings, changed
 from audiodiff.synthesis.windowed import PositionConditions
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
@@ -18,14 +19,55 @@ T = torch.tensor([0.5])
 
 
 @pytest.mark.parametrize("seconds", [0.5, 2.0, 3.7, 9.0])
-def test_a_loop_is_a_whole_number_of_latents_and_says_so(tiny: LatentSynthesizer, seconds: float) -> None:
+def test_a_loop_has_exactly_the_length_asked_for(tiny: LatentSynthesizer, seconds: float) -> None:
     clip = apply("generate", tiny, [], quick(seconds=seconds, loop=True))
-    assert clip.waveform.size % PER_LATENT == 0
-    assert abs(clip.waveform.size - seconds * RATE) <= PER_LATENT / 2
-    assert any(f"({clip.waveform.size} samples)" in note for note in clip.notes)
-    exact = apply("generate", tiny, [], quick(seconds=30 * PER_LATENT / RATE, loop=True))
-    assert exact.waveform.size == 30 * PER_LATENT
-    assert not any("whole number" in note for note in exact.notes)
+    assert clip.waveform.size == round(seconds * RATE)
+    older = apply("generate", tiny, [], quick(seconds=seconds, loop=True, bars=0))
+    assert older.waveform.size % PER_LATENT == 0
+    assert any(f"({older.waveform.size} samples)" in note for note in older.notes)
+    fitting = quick(seconds=30 * PER_LATENT / RATE, loop=True)
+    one, other = (apply("generate", tiny, [], changed(fitting, {"bars": bars})) for bars in (0, None))
+    np.testing.assert_array_equal(one.waveform, other.waveform)  # nothing to stretch
+
+
+@pytest.mark.parametrize(
+    ("bars", "tempo", "seconds"), [(1, 110.0, 60 * 4 / 110), (4, 174.0, 60 * 16 / 174), (2, 97.3, 60 * 8 / 97.3)]
+)
+def test_bars_are_as_long_as_the_tempo_says_to_the_sample(
+    tiny: LatentSynthesizer, bars: int, tempo: float, seconds: float
+) -> None:
+    for given in ({"tempo": tempo, "bars": bars}, {"prompt": f"{tempo:g} bpm", "bars": bars, "negative": ""}):
+        settings = quick(**{**given, "prompt": ""}) if "tempo" in given else quick(**given)
+        assert settings.loop
+        clip = tiny.resolve(settings)
+        assert (clip.bars, clip.seconds, clip.tempo) == (bars, pytest.approx(seconds), tempo)
+    made = apply("generate", tiny, [], quick(tempo=tempo, bars=bars))
+    assert made.waveform.size == round(seconds * RATE)
+    assert not any("instead" in note for note in made.notes)
+    assert made.seam is not None
+
+
+def test_a_loop_with_a_tempo_has_the_bars_next_to_its_seconds(tiny: LatentSynthesizer) -> None:
+    clip = apply("generate", tiny, [], quick(seconds=4.0, tempo=110.0, loop=True))
+    assert clip.waveform.size == round(2 * 240 / 110 * RATE)
+    assert any("2 at 110 bpm" in note for note in clip.notes)
+    assert tiny.resolve(quick(seconds=0.6, tempo=110.0, loop=True)).bars == 1
+    assert tiny.resolve(quick(seconds=4.0, tempo=110.0)).seconds == 4.0  # no loop
+    for words, settings in (("without a tempo", quick(bars=4)), ("last 1200 s", quick(bars=100, tempo=20.0))):
+        with pytest.raises(AudiodiffError, match=words):
+            tiny.resolve(settings)
+    for wrong in (-1, 2.5, 1000, True):
+        with pytest.raises(AudiodiffError, match="bars is"):
+            quick(bars=wrong, tempo=100.0)
+
+
+@pytest.mark.parametrize(("n", "length"), [(100, 101), (101, 100), (100, 98), (99, 101), (100, 200), (7, 7)])
+def test_a_period_is_resampled_without_a_seam(n: int, length: int) -> None:
+    def wave(count: int) -> Tensor:
+        angle = 2 * torch.pi * torch.arange(count, dtype=torch.float64) / count
+        return torch.stack([(angle + 0.3).sin() + 0.5 * (3 * angle).cos(), torch.ones(count)])
+
+    torch.testing.assert_close(circular_resample(wave(n), length), wave(length))
 
 
 def test_a_loop_goes_through_the_circle_all_the_way(tiny: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,13 +247,14 @@ def test_a_loop_has_a_whole_number_of_beats(tiny: LatentSynthesizer, monkeypatch
         return forward(x, c_noise, cond, *args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(tiny.model.network, "forward", spy)
-    clip = apply("generate", tiny, [], quick(seconds=3.6, loop=True, tempo=100.0, steps=1))
+    apply("generate", tiny, [], quick(bars=1, tempo=100.0, steps=1))
+    assert float(seen[0][-1] - seen[0][0] + seen[0][1] - seen[0][0]) % 4.0 == pytest.approx(0.0, abs=1e-3)
     turn = 2.0 * torch.pi * seen[0].double()
     # The same turn from each latent to the next, also from the last to the first.
     steps = torch.exp(1j * turn) / torch.exp(1j * turn.roll(1))
     torch.testing.assert_close(steps, steps[:1].expand_as(steps), rtol=0, atol=1e-4)
-    assert not any("beats" in note for note in clip.notes)  # 100 bpm for 3.6 s are 6 beats
-    clip = apply("generate", tiny, [], quick(seconds=3.6, loop=True, tempo=94.0, steps=1))
+    clip = apply(
+        "generate", tiny, [], quick(seconds=3.6, loop=True, bars=0, tempo=94.0, steps=1)
+    )  # as the first version
     assert any("whole number of beats" in note for note in clip.notes)
     apply("generate", tiny, [], quick(seconds=3.6, loop=True, steps=1))
-    assert seen[-1].isnan().all()

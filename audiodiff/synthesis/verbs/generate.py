@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.settings import BEATS_PER_BAR, GenerateSettings
 from audiodiff.synthesis.verb import COUNT, Argument, Verb, as_given
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def make(
         on_estimate: called after every step with the latents that the clip seems to become.
 
     Returns:
-        One channel at the model's rate, or two of a stereo model, exactly `round(seconds * sample_rate)` samples; a
-        loop, the whole number of latents next to that.
+        One channel at the model's rate, or two of a stereo model, exactly `round(seconds * sample_rate)` samples; of a
+        loop with a tempo, the seconds of its bars.
 
     Raises:
         AudiodiffError: the model knows no such source, or the recording cannot be used.
@@ -45,7 +45,7 @@ def make(
 
     reference = encode_reference(synthesizer, clip, sounds[0]) if sounds else None
     if clip.loop:
-        return _loop(synthesizer, clip, on_progress, on_estimate=on_estimate)
+        return _loop(synthesizer, settings, clip, on_progress, on_estimate=on_estimate)
     n_samples = round(clip.seconds * synthesizer.sample_rate)
     denoising, vocoding = stages(on_progress, clip.sampling.steps, clip.vocoder.sampling.steps)
     latents, notes = synthesizer.latents(
@@ -66,15 +66,19 @@ def make(
 
 def _loop(
     synthesizer: "LatentSynthesizer",
+    settings: GenerateSettings,
     clip: "ResolvedClip",
     on_progress: "OnProgress | None" = None,
     *,
     on_estimate: "OnEstimate | None" = None,
 ) -> "Clip":
-    """Make a clip whose end leads into its beginning; its length is a whole number of latents, and it has no fades.
+    """Make a clip whose end leads into its beginning, without fades.
+
+    It is sampled as the whole number of latents next to its length, and stretched to that (`circular_waveform`).
 
     Args:
         synthesizer: the model.
+        settings: what was asked for.
         clip: prompt, length, seed and the rest.
         on_progress: called with the steps done and the steps in all.
         on_estimate: called after every step with the latents that the loop seems to become.
@@ -88,7 +92,7 @@ def _loop(
     rate = synthesizer.sample_rate
     per_latent = synthesizer.model.mel_spec.hop_length * synthesizer.model.autoencoder.frames_per_latent
     n_latents = max(1, round(clip.seconds * rate / per_latent))
-    n_samples = n_latents * per_latent
+    n_samples = n_latents * per_latent if clip.bars == 0 else round(clip.seconds * rate)
     denoise, said = circular_denoise(synthesizer, clip, n_latents)
     sampling = clip.sampling
     state = synthesizer.model.process.prior(synthesizer.noise(sampling.seed, 0, 0, n_latents))
@@ -96,10 +100,16 @@ def _loop(
     latents = synthesizer.sample(
         sampling, denoise, state, synthesizer.times(sampling), on_progress=denoising, on_estimate=on_estimate
     )
-    waveform = circular_waveform(synthesizer, latents, clip.vocoder, vocoding)
+    waveform = circular_waveform(synthesizer, latents, n_samples, clip.vocoder, vocoding)
     levelled = folded(apply_level(waveform, rate, clip.level, circular=True), clip.mono)
     seam = seam_score(levelled.waveform, synthesizer.model.mel_spec)
     notes = list(said)
+    if clip.bars and not settings.bars and abs(clip.seconds - settings.seconds) > 0.5 / rate:
+        tempo = 60.0 * BEATS_PER_BAR * clip.bars / clip.seconds
+        notes.append(
+            f"a loop is a whole number of bars: {clip.bars} at {tempo:g} bpm, {clip.seconds:.4g} s instead of "
+            f"{settings.seconds:g} s"
+        )
     if n_samples != round(clip.seconds * rate):
         notes.append(
             f"a loop is a whole number of latents, {1000.0 * per_latent / rate:.1f} ms each: instead of "

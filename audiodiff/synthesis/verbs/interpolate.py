@@ -206,7 +206,7 @@ VERB = Verb(
         Argument("seconds", "length without clips (default: 10)", "--seconds", type=float),
     ),
     hidden=("position",),
-    from_input=("loop",),
+    from_input=("loop", "bars"),
     output="A-B.wav, here; the place of each is put behind the name",
     least_count=2,
     read=read,

@@ -68,7 +68,7 @@ def make(
         One channel at the model's rate, or two of a stereo model, as long as the recording.
 
     Raises:
-        AudiodiffError: a recording that cannot be used, or a loop that is no whole number of latents.
+        AudiodiffError: a recording that cannot be used.
     """
     from audiodiff.synthesis.clip import stages
     from audiodiff.synthesis.loop import circular_denoise
@@ -101,27 +101,13 @@ def make(
 
 
 def _circle_latents(synthesizer: "LatentSynthesizer", recording: "Recording", n_samples: int) -> "Tensor":
-    """Latents of a loop, its own or each encoded with its surroundings on the circle.
+    """Latents of a loop, its own or each encoded with its surroundings on the circle."""
+    from audiodiff.synthesis.loop import circular_latents
+    from audiodiff.synthesis.recording import latents_of, samples_per_latent
 
-    Raises:
-        AudiodiffError: the loop is no whole number of latents.
-    """
-    from audiodiff.synthesis.recording import encode_audio, latents_of, samples_per_latent
-
-    per_latent = samples_per_latent(synthesizer)
-    n_latents, rest = divmod(n_samples, per_latent)
-    if rest:
-        raise AudiodiffError(
-            f"a loop that can be varied is a whole number of latents, {per_latent} samples each at "
-            f"{synthesizer.sample_rate} Hz; this recording has {n_samples}. Leave loop out, or cut it."
-        )
     if recording.started_from:
-        return latents_of(synthesizer, recording, 0, 0, n_latents)
-    autoencoder, spec = synthesizer.model.autoencoder, synthesizer.model.mel_spec
-    turns = -(-(autoencoder.context_frames * spec.hop_length + spec.n_fft) // n_samples)
-    repeated = recording.samples[0].repeat(2 * turns + 2)
-    sides = None if recording.stereo is None else recording.stereo.repeat(1, 1, 2 * turns + 2)
-    return encode_audio(synthesizer, repeated, turns * n_latents, (turns + 1) * n_latents, sides)
+        return latents_of(synthesizer, recording, 0, 0, max(1, round(n_samples / samples_per_latent(synthesizer))))
+    return circular_latents(synthesizer, recording)
 
 
 def settle(synthesizer: "LatentSynthesizer", settings: VarySettings, sources: Sequence["Source"]) -> VarySettings:
@@ -179,7 +165,7 @@ VERB = Verb(
     doing="varying",
     output="CLIP-vary.wav, here",
     hidden=("loop",),  # which the clip tells by itself
-    from_input=("seconds",),
+    from_input=("seconds", "bars"),
     instead=instead,
     settle=settle,
 )
