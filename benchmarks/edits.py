@@ -118,7 +118,7 @@ class Bench:
 
     def settings(self, seed: int, **changes: Any) -> GenerateSettings:
         """Settings of one clip."""
-        return GenerateSettings(sampling=Sampling(seed=seed, steps=self.config.steps), **changes)
+        return GenerateSettings(sampling=Sampling(seed=seed, steps=self.config.steps), mono=True, **changes)
 
     def sources(self) -> list[Source]:
         """Recordings, from the middle of each, and clips made for the prompts of every second one."""

@@ -33,7 +33,7 @@ Wave = NDArray[np.float32]
 
 def through_latents(synthesizer: LatentSynthesizer, samples: Wave, speed: float) -> Wave:
     recording = load_init_audio(synthesizer, samples, synthesizer.sample_rate, mono=True)
-    latents = encode_whole(synthesizer, recording.samples[0], recording.samples.shape[-1])
+    latents = encode_whole(synthesizer, recording, recording.samples.shape[-1])
     scaled = torch.nn.functional.interpolate(latents, size=round(latents.shape[-1] / speed), mode="linear")
     plan = synthesizer.resolve(GenerateSettings(level="none")).vocoder
     return fitted(synthesizer.waveform(scaled, plan, None).numpy() / recording.gain, samples, speed)

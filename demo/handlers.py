@@ -182,6 +182,7 @@ class ClipRequest:
         steps, guidance, rescale, tempo, key, source, sampler, grid, vocoder_steps, precision: as in
             `GenerateSettings`; an empty field is the model's own.
         level, fade_out: as in `GenerateSettings`; an empty field is what is usual for the command.
+        mono: whether the clip of a stereo model is mixed to one channel.
         format: of the files to write, one of `FORMATS`.
     """
 
@@ -201,6 +202,7 @@ class ClipRequest:
     precision: str | None = None
     level: str | None = None
     fade_out: float | None = None
+    mono: bool = False
     format: str = "flac"
 
     @classmethod
@@ -235,7 +237,7 @@ class ClipRequest:
             "rescale": checks.number_or_none("rescale", self.rescale, 0.0, 1.0),
             "tempo": checks.number_or_none("tempo", self.tempo, 10.0, 400.0),
             "fade_out": checks.number_or_none("fade_out", self.fade_out, 0.0, limits.seconds),
-            **{name: getattr(self, name) or None for name in words},
+            **{name: getattr(self, name) or None for name in (*words, "mono")},
         }
         return {name: value for name, value in found.items() if value is not None}
 

@@ -58,6 +58,10 @@ class Config(RunSettings):
         """Refuse crops that do not fit the latents, and mels with empty bands."""
         check_bounds(self.validation, "validation", clips=(0, 10_000), seconds=(1e-3, 3600.0))
         mel.check_filters(self.model.mel)
+        if self.model.stereo is not None:
+            raise AudiodiffError(
+                "model.stereo is not trained; leave it out, and add it to the checkpoint by `audiodiff add-stereo`."
+            )
         per_latent = self.model.network.frames_per_latent
         if self.data.crop_frames % per_latent:
             raise AudiodiffError(
@@ -149,7 +153,7 @@ def build_model(config: Config, examples: Tensor, bandwidth_hz: Tensor | None = 
         raise AudiodiffError(
             f"the checkpoint {config.init} is of another shape or mel; give the settings that it was trained with."
         )
-    model.load_state_dict(given.state_dict())
+    model.load_state_dict({name: value for name, value in given.state_dict().items() if "stereo." not in name})
     return model
 
 
@@ -159,7 +163,7 @@ def model_with_loss(model: MelAutoencoder, crops: RandomCrops, config: Config, d
 
     def loss(devices: Devices, step: int, generator: torch.Generator) -> LossOutput:
         waveform, bandwidth = crops.draw(step, generator)
-        noise = torch.randn(len(waveform), model.latent_channels, n_latents, generator=generator)
+        noise = torch.randn(len(waveform), config.model.network.latent_channels, n_latents, generator=generator)
         log_mel = _log_mels(devices.shard(waveform), config)
         result = model.loss(log_mel, devices.shard(noise), devices.shard(bandwidth))
         return LossOutput(result.per_item.mean(), result.terms)

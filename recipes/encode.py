@@ -31,6 +31,7 @@ from audiodiff.text.encoders import open_encoder
 from audiodiff.text.keys import key_name
 from audiodiff.text.vocabulary import collect_vocabulary
 
+from .add_stereo import stereo_of
 from .corpus import CorpusName, DataConfig, describe_corpus, open_dataset, read_corpus
 from .latent_config import RECIPE
 from .presets import PRESETS, names_of
@@ -205,6 +206,9 @@ def encode_corpus(
         with complete_folder(targets[split]) as part_folder, ShardWriter(part_folder, index) as writer:
             for number, item in enumerate(clips.items):
                 texts = captions(item)
+                sides = None
+                if model.stereo_spec is not None:
+                    sides = stereo_of(item.path, model.stereo_spec, skip)
                 parts = segments(clips.n_samples(number), model, SEGMENT_SECONDS)
                 for place, part in enumerate(parts):
                     whole = len(parts) == 1
@@ -212,7 +216,7 @@ def encode_corpus(
                     writer.add(
                         LatentClip(
                             key=f"{number:08d}" if whole else f"{number:08d}-{place:03d}",
-                            latent=encode_segment(model, clips, number, part),
+                            latent=encode_segment(model, clips, number, part, sides),
                             seconds=seconds,
                             texts=texts,
                             states=tuple(states_of(text) for text in texts),
@@ -314,14 +318,25 @@ def segments(n_samples: int, model: MelAutoencoder, longest: float) -> list[Segm
     return [Segment(*pair) for pair in zip(bounds, [*bounds[1:], n_samples], strict=True)]
 
 
-def encode_segment(model: MelAutoencoder, clips: AudioDataset, index: int, part: Segment) -> Tensor:
-    """Return the latents `[channels, n_latents]` of a part, as they are in the whole recording."""
+def encode_segment(
+    model: MelAutoencoder, clips: AudioDataset, index: int, part: Segment, stereo: Tensor | None = None
+) -> Tensor:
+    """Return the latents `[channels, n_latents]` of a part, as they are in the whole recording.
+
+    Args:
+        model: who makes them.
+        clips: the recordings.
+        index: which of them.
+        part: of it.
+        stereo: parameters of the whole recording, `[2, n_bands, n_latents]`, for a model that takes them.
+    """
     spec, per_latent = model.mel_spec, model.frames_per_latent
     unit = per_latent * spec.hop_length
     # What the encoder looks at, and what the frames at its edges look at.
     context = -(-(model.context_frames + -(-spec.n_fft // spec.hop_length)) // per_latent) * unit
     first = max(part.start - context, 0)
-    latents = encode_waveform(model, clips.waveform(index, first, part.stop + context))
+    sides = None if stereo is None else stereo[..., min(first // unit, stereo.shape[-1] - 1) :]
+    latents = encode_waveform(model, clips.waveform(index, first, part.stop + context), sides)
     skip = (part.start - first) // unit
     if part.stop == clips.n_samples(index):
         return latents[:, skip:]
@@ -329,8 +344,8 @@ def encode_segment(model: MelAutoencoder, clips: AudioDataset, index: int, part:
 
 
 @torch.no_grad()
-def encode_waveform(model: MelAutoencoder, waveform: Tensor) -> Tensor:
-    """Return the latents `[channels, n_latents]` of `[n_samples]`, in bounded memory."""
+def encode_waveform(model: MelAutoencoder, waveform: Tensor, stereo: Tensor | None = None) -> Tensor:
+    """Return the latents `[channels, n_latents]` of `[n_samples]` and its stereo parameters, in bounded memory."""
     spec = model.mel_spec
     device = model.get_buffer("latent_mean").device
     if waveform.shape[-1] < spec.n_fft:
@@ -344,7 +359,8 @@ def encode_waveform(model: MelAutoencoder, waveform: Tensor) -> Tensor:
         seen = log_mel[..., first : start + _BLOCK_FRAMES + context].to(device)
         skip = (start - first) // per_latent
         wanted = -(-min(_BLOCK_FRAMES, log_mel.shape[-1] - start) // per_latent)
-        parts.append(model.encode(seen)[0, :, skip : skip + wanted].cpu())
+        sides = None if stereo is None else stereo[None, ..., min(first // per_latent, stereo.shape[-1] - 1) :]
+        parts.append(model.encode(seen, sides)[0, :, skip : skip + wanted].cpu())
     return torch.cat(parts, dim=-1)
 
 

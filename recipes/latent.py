@@ -121,13 +121,28 @@ def build_model(config: Config) -> MelLatent:
         theirs["beats"] = theirs["beats"] or ours["beats"]
         theirs["known"] = theirs["known"] or ours["known"]
         theirs["classes"] += ours["classes"][len(theirs["classes"]) :]
+        theirs["autoencoder"]["stereo"] = theirs["autoencoder"]["stereo"] or ours["autoencoder"]["stereo"]
         check_shape(config.init, theirs, ours)
-        _, strange = model.load_state_dict(given.state_dict(), strict=False)
+        fitting = with_channels(given.state_dict(), model.state_dict())
+        _, strange = model.load_state_dict(fitting, strict=False)
         assert not strange
     model.autoencoder.load_state_dict(load_checkpoint(find_checkpoint(config.autoencoder), MelAutoencoder).state_dict())
     # The codec is finished; what is learnt here is what its latents look like.
     model.autoencoder.requires_grad_(False)
     return model
+
+
+def with_channels(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a model of fewer latent channels for one of more: the others begin without any effect."""
+    fitting = {}
+    for name, value in given.items():
+        # Behind the channels, `known_embedding` is told which latents are known.
+        last = 1 if name.startswith("network.known_embedding.") else 0
+        channels = value[..., : value.shape[-1] - last] if last else value
+        missing = [want - have for have, want in zip(value.shape, wanted[name].shape, strict=True)]
+        grown = nn.functional.pad(channels, [side for count in reversed(missing) for side in (0, count)])
+        fitting[name] = torch.cat([grown, value[..., -last:]], dim=-1) if last else grown
+    return fitting
 
 
 def model_with_loss(model: MelLatent, data: LatentDataset, config: Config, devices: Devices) -> ModelAndLoss:

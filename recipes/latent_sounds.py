@@ -76,6 +76,7 @@ def show_sounds(folder: Path, data: LatentDataset, config: Config, *, device: st
                     key=said.get("key", ""),
                     source=said.get("source", ""),
                     vocoder_steps=vocoder_steps,
+                    mono=True,
                 )
             )
         except AudiodiffError as error:  # a caption need not be a prompt

@@ -23,7 +23,8 @@ def add_parser(subparsers: Any) -> None:
         "prepare",
         help="decode and resample a corpus or folder for training, or make a folder of music to train on",
         description="Write a manifest and a cache of decoded audio; `audiodiff train --data OUTPUT` opens them. "
-        f"`audiodiff prepare {RENDERED} --hours 5 -o FOLDER` composes and renders music with exact captions instead; "
+        f"`audiodiff prepare {RENDERED} --hours 5 -o FOLDER` composes and renders music in stereo instead, "
+        "with exact captions, keys and chords; "
         f"`audiodiff prepare {GAME_MUSIC} -o FOLDER` cuts the free music of Debian's games into clips.",
     )
     names = ", ".join((*CORPUS_NAMES, RENDERED, GAME_MUSIC))

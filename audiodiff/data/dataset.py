@@ -77,6 +77,14 @@ def decode_mono(path: Path, source_rate: int, sample_rate: int) -> Iterator[npt.
         yield block[0].numpy()
 
 
+def _refuse_cancelled(path: Path, channels: int, peak: float) -> None:
+    """Refuse a clip whose channels cancel out in mono, whose peak is given."""
+    if peak < SILENCE_PEAK and channels > 1 and any(np.abs(b).max() >= SILENCE_PEAK for b in read_blocks(path)):
+        raise AudiodiffError(
+            f"{path} is silence in mono: its channels are of opposite phase and cancel out; invert one of them."
+        )
+
+
 def _build(items: Sequence[AudioItem], sample_rate: int, folder: Path, progress: bool) -> None:
     """Decode every item into one int16 file; each clip fills the 16 bits by its own peak."""
     from tqdm import tqdm
@@ -98,6 +106,7 @@ def _build(items: Sequence[AudioItem], sample_rate: int, folder: Path, progress:
                     peak = max(peak, float(np.abs(block).max()))
                     energy += float(np.square(block, dtype=np.float64).sum())
                     count += block.size
+                _refuse_cancelled(item.path, info.channels, peak)
             except AudiodiffError as error:
                 skipped.append([str(item.path), str(error)])
                 entries.append(None)

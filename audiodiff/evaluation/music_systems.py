@@ -34,7 +34,7 @@ class Model(Protocol):
         grid: str | None = None,
         guidance: float | None = None,
     ) -> Array:
-        """Make a clip `[n_samples]`."""
+        """Make a clip `[n_samples]`, or `[channels, n_samples]`, which is measured in mono."""
         ...
 
 
@@ -180,7 +180,8 @@ def generated(model: Model, sampling: Sampling, seconds: float) -> Callable[[Mus
             grid=sampling.grid,
             guidance=sampling.guidance,
         )
-        return np.asarray(waveform, np.float32), model.sample_rate
+        samples = np.asarray(waveform, np.float32)
+        return samples.mean(axis=0) if samples.ndim == 2 else samples, model.sample_rate
 
     return make
 

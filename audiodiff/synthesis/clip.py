@@ -29,8 +29,8 @@ class Clip:
     """A generated clip and what there is to say about it.
 
     Attributes:
-        waveform: `[n_samples]`, float32, within what the level policy allows; `[channels, n_samples]` of an edited
-            recording whose channels are kept.
+        waveform: `[n_samples]`, float32, within what the level policy allows; `[channels, n_samples]` of a stereo
+            model, and of an edited recording whose channels are kept.
         sample_rate: Hz.
         seed: of its noise.
         gain_db: what the level policy applied (dB).

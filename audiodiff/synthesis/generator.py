@@ -44,6 +44,7 @@ class ClipOptions(TypedDict, total=False):
     vocoder_steps: int | None
     loop: bool
     bars: int | None
+    mono: bool
     on_progress: OnProgress | None
 
 

@@ -15,8 +15,9 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.autoencoder import MelAutoencoder
 from audiodiff.models.find import public_name
 from audiodiff.models.mel_latent import MelLatent
-from audiodiff.signal.levels import Levelled, apply_level
+from audiodiff.signal.levels import Levelled, apply_level, count_clipped
 from audiodiff.signal.mel import value_range
+from audiodiff.signal.stereo import synthesise
 from audiodiff.synthesis.clip import FADE_SECONDS, OnEstimate, OnProgress
 from audiodiff.synthesis.guided import PromptConditions, encode_prompt, guided_denoise, labels_of
 from audiodiff.synthesis.machine import check_model
@@ -303,9 +304,11 @@ class LatentSynthesizer:
     def render(
         self, latents: Tensor, n_samples: int, clip: ResolvedClip, on_progress: OnProgress | None = None
     ) -> Levelled:
-        """Decode latents to a waveform `[n_samples]` on the CPU, faded at its ends and set to the level asked for."""
-        waveform = self.waveform(latents, clip.vocoder, on_progress)[:n_samples]
-        return apply_level(faded(waveform, self.sample_rate, clip.fade_out), self.sample_rate, clip.level)
+        """Decode latents to `[n_samples]`, or `[2, n_samples]` of stereo ones, on the CPU, faded and levelled."""
+        mono = self.waveform(latents, clip.vocoder, on_progress)
+        sound = with_sides(self.model.autoencoder, mono, latents)[..., :n_samples]
+        waveform = faded(sound, self.sample_rate, clip.fade_out)
+        return folded(apply_level(waveform, self.sample_rate, clip.level), clip.mono)
 
     @standard_state()
     def waveform(self, latents: Tensor, plan: VocodePlan, on_progress: OnProgress | None = None) -> Tensor:
@@ -313,11 +316,31 @@ class LatentSynthesizer:
         return self.vocoder.vocode_frames(self.mel(latents).cpu()[None], plan, on_progress)[0].float()
 
 
+@standard_state()
+def with_sides(autoencoder: MelAutoencoder, mono: Tensor, latents: Tensor, *, circular: bool = False) -> Tensor:
+    """Give a decoded `mono [n_samples]` the two channels that its latents tell of; as it is, where they tell of none.
+
+    The mean of the two, `[2, n_samples]`, is `mono`.
+    """
+    parameters = autoencoder.stereo_parameters(latents)
+    if parameters is None or autoencoder.stereo_spec is None:
+        return mono
+    return synthesise(mono, parameters[0].cpu(), autoencoder.stereo_spec, circular=circular)
+
+
+def folded(levelled: Levelled, mono: bool) -> Levelled:
+    """The mean of two channels, if it is to be `mono`: of the level that they have, so that it is the same sound."""
+    if not mono or levelled.waveform.ndim == 1:
+        return levelled
+    waveform = levelled.waveform.mean(dim=0)
+    return Levelled(waveform, levelled.gain_db, count_clipped(waveform))
+
+
 def faded(waveform: Tensor, sample_rate: int, fade_out: float = 0.0) -> Tensor:
     """Fade the first and last 10 ms, so that a clip cut out of a sound does not begin or end with a click.
 
     Args:
-        waveform: `[n_samples]`.
+        waveform: `[..., n_samples]`.
         sample_rate: Hz.
         fade_out: see `faded_out` (s).
     """
@@ -327,15 +350,15 @@ def faded(waveform: Tensor, sample_rate: int, fade_out: float = 0.0) -> Tensor:
         return waveform
     ramp = (torch.arange(n_fade, dtype=waveform.dtype) + 0.5) / n_fade
     result = waveform.clone()
-    result[:n_fade] *= ramp
-    result[-n_fade:] *= ramp.flip(0)
+    result[..., :n_fade] *= ramp
+    result[..., -n_fade:] *= ramp.flip(0)
     return result
 
 
 def faded_out(waveform: Tensor, sample_rate: int, seconds: float) -> Tensor:
-    """Fade the last seconds of `[n_samples]` out along a quarter of a cosine, or all of a shorter one."""
+    """Fade the last seconds of `[..., n_samples]` out along a quarter of a cosine, or all of a shorter one."""
     n_fade = min(round(seconds * sample_rate), waveform.shape[-1])
-    gain = torch.ones_like(waveform)
+    gain = torch.ones(waveform.shape[-1], dtype=waveform.dtype)
     gain[waveform.shape[-1] - n_fade :] = ((torch.arange(n_fade) + 0.5) / max(n_fade, 1) * (math.pi / 2.0)).cos()
     return waveform * gain if n_fade else waveform
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from audiodiff.diffusion.samplers import Denoise
 from audiodiff.signal.mel import MelSpec, log_mel, value_range
 from audiodiff.synthesis.clip import OnProgress
-from audiodiff.synthesis.latent import LatentSynthesizer
+from audiodiff.synthesis.latent import LatentSynthesizer, with_sides
 from audiodiff.synthesis.recording import encode_audio, samples_per_latent
 from audiodiff.synthesis.resolved import ResolvedClip
 from audiodiff.synthesis.sampling import VocodePlan
@@ -85,29 +85,35 @@ def circular_denoise(
 def circular_waveform(
     synthesizer: LatentSynthesizer, latents: Tensor, n_samples: int, plan: VocodePlan, on_progress: OnProgress | None
 ) -> Tensor:
-    """Decode the latents of a loop to a waveform `[n_samples]` on the CPU.
+    """Decode the latents of a loop to a waveform on the CPU: `[n_samples]`, or `[2, n_samples]` of a stereo model.
 
     The latents last up to half a latent more or less than that. The log-mel is stretched to the next frame, which keeps
-    the pitch, and the waveform by the rest, up to half a hop.
+    the pitch, and the waveform by the rest, up to half a hop; of a stereo model the waveform alone.
     """
-    spec = synthesizer.model.mel_spec
-    mel = synthesizer.limited(synthesizer.model.autoencoder.decode(latents, circular=True)[0]).cpu()
-    mel = circular_resample(mel, max(1, round(n_samples / spec.hop_length))).clamp(*value_range(spec))
-    waveform = synthesizer.vocoder.vocode_frames(mel[None], plan, on_progress, circular=True)[0].float()
+    spec, autoencoder = synthesizer.model.mel_spec, synthesizer.model.autoencoder
+    mel = synthesizer.limited(autoencoder.decode(latents, circular=True)[0]).cpu()
+    if autoencoder.stereo_spec is None:
+        mel = circular_resample(mel, max(1, round(n_samples / spec.hop_length))).clamp(*value_range(spec))
+    mono = synthesizer.vocoder.vocode_frames(mel[None], plan, on_progress, circular=True)[0].float()
+    waveform = with_sides(autoencoder, mono, latents, circular=True) if autoencoder.stereo_spec is not None else mono
     return circular_resample(waveform, n_samples)
 
 
-def circular_latents(synthesizer: LatentSynthesizer, samples: Tensor) -> Tensor:
+def circular_latents(synthesizer: LatentSynthesizer, samples: Tensor, stereo: Tensor | None = None) -> Tensor:
     """Encode a loop `[n_samples]` as the nearest whole number of latents, `[1, channels, n_latents]`.
 
-    What `circular_waveform` stretches is stretched the other way.
+    What `circular_waveform` stretches is stretched the other way. `stereo` are as of a `Recording`.
     """
     autoencoder, spec, n_samples = synthesizer.model.autoencoder, synthesizer.model.mel_spec, samples.shape[-1]
     n_frames, per_latent = max(1, round(n_samples / spec.hop_length)), samples_per_latent(synthesizer)
     n_latents = max(1, round(n_samples / per_latent))
     turns = -(-(autoencoder.context_frames * spec.hop_length + spec.n_fft) // n_samples)
-    if n_samples == n_latents * per_latent:
-        return encode_audio(synthesizer, samples.repeat(2 * turns + 2), turns * n_latents, (turns + 1) * n_latents)
+    if n_samples == n_latents * per_latent or autoencoder.stereo_spec is not None:
+        samples = circular_resample(samples, n_latents * per_latent)
+        if stereo is not None:
+            stereo = stereo[..., torch.arange(n_latents) % stereo.shape[-1]].repeat(1, 1, 2 * turns + 2)
+        repeated = samples.repeat(2 * turns + 2)
+        return encode_audio(synthesizer, repeated, turns * n_latents, (turns + 1) * n_latents, stereo)
     repeated = circular_resample(samples, n_frames * spec.hop_length).repeat(2 * turns + 2)
     mel = torch.cat(list(mel_blocks([repeated[None]], spec)), dim=-1)[..., turns * n_frames : (turns + 1) * n_frames]
     mel = circular_resample(mel, n_latents * autoencoder.frames_per_latent).clamp(*value_range(spec))
@@ -188,7 +194,7 @@ def circular_windowed(denoise: ConditionedDenoise, window: int, overlap: int) ->
 
 
 def seam_score(waveform: Tensor, spec: MelSpec) -> SeamScore:
-    """Measure the seam of `waveform [n_samples]` played over and over.
+    """Measure the seam of `waveform [n_samples]`, or of the mean of `[channels, n_samples]`, played over and over.
 
     A click is in every frame whose window touches it, and changes the first and last of them most; so the largest
     change of all these is compared with the largest of as many frames elsewhere.
@@ -197,6 +203,7 @@ def seam_score(waveform: Tensor, spec: MelSpec) -> SeamScore:
         waveform: at the rate of `spec`.
         spec: the mel whose frames are compared.
     """
+    waveform = waveform.mean(dim=0) if waveform.ndim == 2 else waveform
     reach = spec.n_fft // (2 * spec.hop_length) + 1
     half = 3 * reach * spec.hop_length
     conditions = torch.arange(-half, half) % waveform.shape[-1]

@@ -12,6 +12,7 @@ from audiodiff.diffusion.process import Process
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.beats import beat_positions, track_beats
 from audiodiff.signal.resample import resample
+from audiodiff.signal.stereo import analyse, cancels_in_mono
 from audiodiff.synthesis.arrays import check_rate, waveform_tensor
 from audiodiff.synthesis.clip import Waveform
 from audiodiff.synthesis.clip_latents import ClipLatents
@@ -48,6 +49,8 @@ class Recording:
         latents: `[channels, latent channels, n_latents]` that it was decoded from; `None` where it must be encoded.
         lead: samples at the model's rate that latent 0 begins before the recording.
         started_from: hash of `latents`; empty if there are none.
+        stereo: of two channels that were mixed for a stereo model, their parameters `[2, n_bands, n_latents]`; `None`
+            of anything else.
     """
 
     original: Tensor
@@ -58,6 +61,7 @@ class Recording:
     latents: Tensor | None = None
     lead: int = 0
     started_from: str = ""
+    stereo: Tensor | None = None
 
     @property
     def seconds(self) -> float:
@@ -90,17 +94,26 @@ def load_init_audio(
         aligned: use only latents that begin with the recording.
 
     Raises:
-        AudiodiffError: it is empty, too long, no waveform, or has values that are not numbers.
+        AudiodiffError: it is empty, too long, no waveform, has values that are not numbers, or cancels out in mono.
     """
     rate = check_rate(sample_rate)
     original = waveform_tensor(waveform)
     notes: list[str] = []
+    spec, stereo = synthesizer.model.autoencoder.stereo_spec, None
     if original.shape[-1] > MAX_SECONDS * rate:
         raise AudiodiffError(
             f"the recording has {original.shape[-1] / rate:.0f} s; at most {MAX_SECONDS:g} s can be edited, cut it."
         )
     if mono and original.shape[0] > 1:
-        notes.append(f"the recording has {original.shape[0]} channels, which were mixed to one")
+        if cancels_in_mono(original):
+            raise AudiodiffError(
+                "the recording is silence in mono: its channels are of opposite phase and cancel out; invert one of "
+                "them."
+            )
+        if spec is not None and original.shape[0] == 2:
+            stereo = analyse(resample(original, rate, synthesizer.sample_rate), spec)
+        else:
+            notes.append(f"the recording has {original.shape[0]} channels, which were mixed to one")
         original = original.mean(dim=0, keepdim=True)
     samples = resample(original, rate, synthesizer.sample_rate)
     own, misfits = _own_latents(synthesizer, latents, samples, aligned=aligned)
@@ -112,7 +125,9 @@ def load_init_audio(
     else:
         gain = min(ENCODE_RMS / level, 1.0 / highest, MAX_GAIN)
     if latents is None or own is None:
-        return Recording(original, rate, samples * gain, gain, tuple(notes))
+        return Recording(original, rate, samples * gain, gain, tuple(notes), stereo=stereo)
+    if stereo is None:  # one channel of a stereo clip tells of no other
+        own = synthesizer.model.autoencoder.with_stereo(own)
     given = samples * latents.gain, latents.gain
     return Recording(original, rate, *given, tuple(notes), own, latents.lead, latents.sha256)
 
@@ -177,10 +192,12 @@ def shortest_latents(synthesizer: LatentSynthesizer) -> int:
 
 
 @standard_state()
-def encode_audio(synthesizer: LatentSynthesizer, samples: Tensor, start: int, stop: int) -> Tensor:
+def encode_audio(
+    synthesizer: LatentSynthesizer, samples: Tensor, start: int, stop: int, stereo: Tensor | None = None
+) -> Tensor:
     """Latents `[1, channels, stop - start]` of places `start` to `stop` of `samples [n]`, from what lies around them.
 
-    Beyond the end of the samples there is silence.
+    Beyond the end of the samples there is silence. The parameters `stereo [2, n_bands, n_latents]` are of place 0 on.
     """
     autoencoder, spec = synthesizer.model.autoencoder, synthesizer.model.mel_spec
     per_latent = samples_per_latent(synthesizer)
@@ -191,13 +208,14 @@ def encode_audio(synthesizer: LatentSynthesizer, samples: Tensor, start: int, st
     if missing > 0:
         stretch = torch.nn.functional.pad(stretch, (0, missing))
     log_mel = torch.cat(list(mel_blocks([stretch[None]], spec)), dim=-1)
-    return autoencoder.encode(log_mel.to(synthesizer.device))[..., start - first : stop - first]
+    sides = None if stereo is None else stereo[None, ..., min(first, stereo.shape[-1] - 1) :]
+    return autoencoder.encode(log_mel.to(synthesizer.device), sides)[..., start - first : stop - first]
 
 
 def latents_of(synthesizer: LatentSynthesizer, recording: Recording, channel: int, start: int, stop: int) -> Tensor:
     """Latents `[1, channels, stop - start]` of a recording: its own, and where it has none those of its samples."""
     if recording.latents is None:
-        return encode_audio(synthesizer, recording.samples[channel], start, stop)
+        return encode_audio(synthesizer, recording.samples[channel], start, stop, recording.stereo)
     own = recording.latents[channel, :, start:stop][None]
     known = start + own.shape[-1]
     if known == stop:

@@ -61,6 +61,7 @@ class ResolvedClip:
         fade_out: how long the end fades out (s).
         loop: the end leads into the beginning.
         bars: of a loop, of four beats each; `None` if it has no tempo, 0 if it is a whole number of latents.
+        mono: one channel, whatever the model can.
     """
 
     targets: tuple[Target, ...]
@@ -78,6 +79,7 @@ class ResolvedClip:
     fade_out: float
     loop: bool
     bars: int | None
+    mono: bool
 
     def lasting(self, seconds: float) -> "ResolvedClip":
         """Return the same for a clip of another length (s)."""
@@ -116,6 +118,7 @@ class ResolvedClip:
             "vocoder_steps": self.vocoder.sampling.steps,
             "loop": self.loop,
             "bars": self.bars,
+            "mono": self.mono,
         }
 
 
@@ -172,6 +175,7 @@ def resolve_clip(
         fade_out=settings.fade_out,
         loop=settings.loop,
         bars=bars,
+        mono=settings.mono,
     )
 
 

@@ -194,6 +194,7 @@ class GenerateSettings:
         bars: length of a loop in bars of four beats, at exactly the tempo asked for, instead of `seconds`; of a loop
             with a tempo as many as come next to `seconds` when `None`. Bars make a loop. 0 makes it a whole number of
             latents, as the first version did.
+        mono: mix the clip of a stereo model to one channel; one of the others makes no other.
     """
 
     prompt: str = ""
@@ -209,6 +210,7 @@ class GenerateSettings:
     vocoder_steps: int | None = None
     loop: bool = False
     bars: int | None = None
+    mono: bool = False
 
     def __post_init__(self) -> None:
         """Check every field.
@@ -222,8 +224,9 @@ class GenerateSettings:
             if not isinstance(getattr(self, name), str):
                 raise AudiodiffError(f"{name} is {getattr(self, name)!r}; it must be text.")
         check_steps("vocoder_steps", self.vocoder_steps)
-        if not isinstance(self.loop, bool):
-            raise AudiodiffError(f"loop is {self.loop!r}; it must be true or false.")
+        for name in ("loop", "mono"):
+            if not isinstance(getattr(self, name), bool):
+                raise AudiodiffError(f"{name} is {getattr(self, name)!r}; it must be true or false.")
         check_name("level", self.level, get_args(AudioLevel))
         check_range("seconds", self.seconds, MIN_SECONDS, MAX_SECONDS, "s")
         check_bars(self.bars, 0)

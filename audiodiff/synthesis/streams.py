@@ -1,6 +1,6 @@
 """Audio of any length in bounded memory: mel analysis block by block, equal to doing it in one go."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -131,3 +131,15 @@ def cut_stream(blocks: Iterator[Tensor], n_samples: int, *, start: int = 0) -> I
         seen += block.shape[-1]
         if kept.shape[-1]:
             yield kept
+
+
+def prolonged(fetch: Callable[[int, int], Tensor], n_frames: int) -> Callable[[int, int], Tensor]:
+    """As `fetch`, with one frame more at the end, like the last."""
+
+    def prolonged(start: int, stop: int) -> Tensor:
+        frames = fetch(min(start, n_frames - 1), min(stop, n_frames))
+        if stop > n_frames:
+            frames = torch.cat([frames, frames[..., -1:]], dim=-1)
+        return frames[..., max(start - (n_frames - 1), 0) :]
+
+    return prolonged

@@ -36,7 +36,7 @@ from audiodiff.synthesis.sampling import (
     sample_window,
 )
 from audiodiff.synthesis.settings import Resolved, Sampling, VocodeSettings, check_range, recommended_by, with_given
-from audiodiff.synthesis.streams import Window, cut_stream, mel_blocks
+from audiodiff.synthesis.streams import Window, cut_stream, mel_blocks, prolonged
 from audiodiff.torch_state import standard_state
 
 DEFAULTS = Resolved(steps=8, sampler="euler", grid="uniform")
@@ -316,7 +316,7 @@ def vocode_blocks(
         `[channels, n_samples]`, `n_frames * hop_length` samples in all.
     """
     spec, delay = synthesizer.mel_spec, synthesizer.delay
-    shown = fetch if not delay else _prolonged(fetch, n_frames)  # the states end before the waveform
+    shown = fetch if not delay else prolonged(fetch, n_frames)  # the states end before the waveform
     reference = synthesizer.reference_level_db if plan.match_level else None
     gains = [None if meter.silent else gain_db(meter.level_db, reference) for meter in meters]
     layout = ChunkLayout(n_frames + bool(delay), plan.piece_frames)
@@ -423,18 +423,6 @@ def _frames_of(log_mel: Array, spec: MelSpec | None, own: MelSpec) -> Tensor:
     _check_finite(frames)
     check_mel(frames, spec)
     return convert_log_mel(frames, spec, own)
-
-
-def _prolonged(fetch: Callable[[int, int], Tensor], n_frames: int) -> Callable[[int, int], Tensor]:
-    """As `fetch`, with one frame more at the end, like the last."""
-
-    def prolonged(start: int, stop: int) -> Tensor:
-        frames = fetch(min(start, n_frames - 1), min(stop, n_frames))
-        if stop > n_frames:
-            frames = torch.cat([frames, frames[..., -1:]], dim=-1)
-        return frames[..., max(start - (n_frames - 1), 0) :]
-
-    return prolonged
 
 
 @standard_state()

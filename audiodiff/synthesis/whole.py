@@ -4,7 +4,7 @@ from torch import Tensor
 
 from audiodiff.signal.levels import LevelPolicy, amplitude, apply_level
 from audiodiff.synthesis.clip import Clip, OnProgress
-from audiodiff.synthesis.latent import EMPTY_PROMPT, LatentSynthesizer, faded
+from audiodiff.synthesis.latent import EMPTY_PROMPT, LatentSynthesizer, faded, folded, with_sides
 from audiodiff.synthesis.loop import circular_waveform, seam_score
 from audiodiff.synthesis.recording import (
     Recording,
@@ -17,16 +17,16 @@ from audiodiff.synthesis.recording import (
 from audiodiff.synthesis.resolved import ResolvedClip
 
 
-def encode_whole(synthesizer: LatentSynthesizer, samples: Tensor, n_samples: int) -> Tensor:
-    """Latents of a recording from its beginning to its end, and a little silence where it is very short."""
+def encode_whole(synthesizer: LatentSynthesizer, recording: Recording, n_samples: int) -> Tensor:
+    """Latents of a mixed recording up to a sample, and a little silence where that is very short."""
     n_latents = max(-(-n_samples // samples_per_latent(synthesizer)), shortest_latents(synthesizer))
-    return encode_audio(synthesizer, samples, 0, n_latents)
+    return encode_audio(synthesizer, recording.samples[0, :n_samples], 0, n_latents, recording.stereo)
 
 
 def whole_latents(synthesizer: LatentSynthesizer, recording: Recording, n_samples: int) -> Tensor:
     """Latents `[1, channels, n_latents]` of the first `n_samples` of a one-channel recording: its own, or encoded."""
     if not recording.started_from:
-        return encode_whole(synthesizer, recording.samples[0, :n_samples], n_samples)
+        return encode_whole(synthesizer, recording, n_samples)
     n_latents = -(-(recording.lead + n_samples) // samples_per_latent(synthesizer))
     return latents_of(synthesizer, recording, 0, 0, max(n_latents, shortest_latents(synthesizer)))
 
@@ -60,14 +60,15 @@ def rendered(
         seam = seam_score(waveform, synthesizer.model.mel_spec)
         notes.extend(seam.notes)
     else:
-        waveform = synthesizer.waveform(latents, clip.vocoder, on_progress)[lead:][:n_samples] / gain
-        waveform = faded(waveform, rate, clip.fade_out)
+        mono = synthesizer.waveform(latents, clip.vocoder, on_progress)
+        sound = with_sides(synthesizer.model.autoencoder, mono, latents)
+        waveform = faded(sound[..., lead:][..., :n_samples] / gain, rate, clip.fade_out)
     policy: LevelPolicy = clip.level
     # As loud as the recording is, what is made may have higher peaks.
     if policy == "none" and float(waveform.abs().max()) > 1.0:
         policy = "peak"
         notes.append("it was made softer than the recording, whose level would have brought it beyond full scale")
-    levelled = apply_level(waveform, rate, policy, circular=clip.loop)
+    levelled = folded(apply_level(waveform, rate, policy, circular=clip.loop), clip.mono)
     return Clip(
         waveform=levelled.waveform.numpy(),
         sample_rate=rate,

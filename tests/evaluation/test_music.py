@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from audiodiff.cli.main import main
 from audiodiff.errors import AudiodiffError
 from audiodiff.evaluation import music
 from audiodiff.evaluation.music import MusicEvaluation
+from audiodiff.evaluation.music_clips import MusicClip
+from audiodiff.evaluation.music_systems import generated
+from audiodiff.synthesis.settings import Sampling
 from tests.benchmarks.music_fakes import RATE, piano, write_corpus
 from tests.synthesis.latent_models import write_latent_model
 
@@ -120,3 +124,10 @@ def test_too_few_recordings_are_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(RATE * 4, np.float32), RATE)
     with pytest.raises(AudiodiffError, match=r"compare with in .*: 1; give 2"):
         MusicEvaluation(str(tmp_path)).recordings(progress=None)  # type: ignore[arg-type]
+
+
+def test_what_a_stereo_model_makes_is_measured_in_mono() -> None:
+    stereo = SimpleNamespace(sample_rate=RATE, generate=lambda *_, **__: np.array([[1.0, 2.0], [3.0, 0.0]]))
+    waveform, rate = generated(stereo, Sampling(), 1.0)(MusicClip("a", np.zeros(2, np.float32), RATE), 0)
+    np.testing.assert_array_equal(waveform, [2.0, 1.0])
+    assert rate == RATE

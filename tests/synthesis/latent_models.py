@@ -1,10 +1,11 @@
 """A tiny latent model with its vocoder, both with random weights that do something."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from audiodiff.models.autoencoder import MelAutoencoderConfig
+from audiodiff.models.autoencoder import MelAutoencoderConfig, StereoConfig
 from audiodiff.models.checkpoint import save_checkpoint
 from audiodiff.models.mel_latent import CLASSES, KEY, MelLatent, MelLatentConfig
 from audiodiff.models.vocoder import Vocoder, VocoderConfig
@@ -12,6 +13,7 @@ from audiodiff.nn.autoencoder import AutoencoderConfig
 from audiodiff.nn.transformer import DiTConfig
 from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.signal.mel import preset
+from audiodiff.signal.stereo import analyse
 
 RATE = 22050
 LATENTS_PER_SECOND = RATE / (256 * 4)
@@ -48,4 +50,22 @@ def write_latent_model(folder: Path, seed: int = 0) -> Path:
     sampling = {"steps": 3, "sampler": "dpmpp_2m", "guidance": 2.0, "rescale": 0.5, "window_seconds": 4.0}
     save_checkpoint(folder, latent_model(seed), {"sampling": sampling, "description": "tiny"})
     save_checkpoint(folder / "vocoder", vocoder, {"sampling": {"steps": 1, "sampler": "ddim"}})
+    return folder
+
+
+def write_stereo_model(folder: Path) -> Path:
+    """The same model, but for latents that tell two channels apart."""
+    write_latent_model(folder)
+    config = latent_model().config
+    torch.manual_seed(0)
+    model = MelLatent(replace(config, autoencoder=replace(config.autoencoder, stereo=StereoConfig(numbers=6))))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.15)
+    spec, coder = model.autoencoder.stereo_spec, model.autoencoder.stereo
+    assert spec is not None
+    assert coder is not None
+    common, other = 0.1 * torch.randn(2, 2 * RATE)
+    coder.fit([analyse(torch.stack([0.5 * common + other, common]), spec)])
+    save_checkpoint(folder, model.eval(), {"sampling": {"steps": 3, "sampler": "dpmpp_2m", "guidance": 2.0}})
     return folder

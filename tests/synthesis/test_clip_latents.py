@@ -140,6 +140,14 @@ def test_a_variation_by_nothing_is_the_clip(tiny: LatentSynthesizer, clip: Clip)
     assert own(again).gain == pytest.approx(own(clip).gain)
 
 
+def test_a_clip_at_another_level_stays_at_that(tiny: LatentSynthesizer, clip: Clip) -> None:
+    quiet = replace(clip, waveform=clip.waveform / 4.0, latents=replace(own(clip), gain=4.0 * own(clip).gain))
+    louder = apply("vary", tiny, [sound(quiet)], VarySettings(quick(level="peak"), 0.0))
+    again = apply("vary", tiny, [sound(louder)], NOTHING)
+    assert np.abs(louder.waveform).max() > 3.0 * np.abs(quiet.waveform).max()
+    assert np.abs(again.waveform - louder.waveform).max() < 0.01
+
+
 @pytest.mark.parametrize("name", sorted(EDITS))
 def test_every_edit_starts_from_them_and_is_replayed_bit_for_bit(
     tiny: LatentSynthesizer, tiny_folder: Path, made: Path, tmp_path: Path, name: str

@@ -15,10 +15,13 @@ from audiodiff.synthesis.guided import labels_of
 from audiodiff.synthesis.latent import LatentSynthesizer, faded
 from audiodiff.synthesis.load import load_generator, load_vocoder
 from audiodiff.synthesis.settings import GenerateSettings, Sampling, changed
+from audiodiff.synthesis.verbs.extend import ExtendSettings
+from audiodiff.synthesis.verbs.vary import VarySettings
 from audiodiff.synthesis.windowed import PositionConditions, with_conditions
 from audiodiff.text.prompt import parse_prompt
 from tests.refusals import refused
-from tests.synthesis.latent_models import LATENTS_PER_SECOND, RATE, write_latent_model
+from tests.synthesis.latent_models import LATENTS_PER_SECOND, RATE, write_latent_model, write_stereo_model
+from tests.synthesis.recordings import quick, tones
 
 
 @pytest.fixture(scope="module")
@@ -353,3 +356,41 @@ def test_a_model_with_a_short_window_is_not_asked_for_more(folder: Path) -> None
     words.model.network.forward = spy  # type: ignore[method-assign]
     assert Generator(words).generate("flute", seconds=0.7).shape == (round(0.7 * RATE),)
     assert set(seen) == {words.n_latents(1.0)}
+
+
+@pytest.fixture(scope="module")
+def stereo(tmp_path_factory: pytest.TempPathFactory) -> LatentSynthesizer:
+    return load_generator(write_stereo_model(tmp_path_factory.mktemp("stereo") / "tiny"))
+
+
+@pytest.mark.parametrize("settings", [{}, {"loop": True}, {"level": "peak"}], ids=str)
+def test_the_mean_of_two_channels_is_the_mono_clip(stereo: LatentSynthesizer, settings: dict[str, object]) -> None:
+    both, one = (
+        apply("generate", stereo, [], quick(seconds=1.0, steps=3, mono=mono, **settings)) for mono in (False, True)
+    )
+    assert both.waveform.shape == (2, *one.waveform.shape)
+    assert np.abs(both.waveform[0] - both.waveform[1]).max() > 0.01
+    np.testing.assert_allclose(both.waveform.mean(axis=0), one.waveform, atol=1e-6)
+    assert (both.gain_db, both.seam, both.notes) == (one.gain_db, one.seam, one.notes)
+
+
+def test_an_edit_keeps_the_stereo_of_a_recording(stereo: LatentSynthesizer) -> None:
+    sound = np.stack([tones(1.5, RATE), 0.2 * tones(1.5, RATE, seed=1)])
+    clip = apply("vary", stereo, [(sound, RATE)], VarySettings(quick(steps=2), 0.0))
+    assert clip.waveform.shape == sound.shape
+    assert not any("mixed to one" in note for note in clip.notes)
+    left, right = np.square(clip.waveform).sum(axis=1)
+    assert left > 2.0 * right
+    for channels, given in ((1, sound[0]), (2, sound)):
+        longer = apply("extend", stereo, [(given, RATE)], ExtendSettings(0.5, quick(steps=2)))
+        assert longer.waveform.size == channels * 2 * RATE
+
+
+@pytest.mark.parametrize("mono", [False, True])
+def test_a_stereo_clip_is_varied_from_its_own_latents(stereo: LatentSynthesizer, mono: bool) -> None:
+    clip = apply("generate", stereo, [], quick(seconds=3.3, steps=3, level="peak", mono=mono))
+    again = apply("vary", stereo, [(clip.waveform, RATE, clip.latents)], VarySettings(quick(), 0.0))
+    assert not any("encoded" in note for note in again.notes)
+    expected = np.broadcast_to(clip.waveform, again.waveform.shape)
+    assert again.waveform.shape[0] == 2
+    np.testing.assert_allclose(again.waveform, expected, atol=0.02)

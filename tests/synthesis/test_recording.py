@@ -130,3 +130,9 @@ def test_progress_of_parts_is_that_of_the_whole() -> None:
 
 def test_a_latent_stands_for_its_samples(tiny: LatentSynthesizer) -> None:
     assert samples_per_latent(tiny) == 1024
+
+
+def test_opposite_phases_leave_nothing_to_edit_in_mono(tiny: LatentSynthesizer) -> None:
+    sound = tones(1.0, RATE)
+    refused("opposite phase", lambda: load_init_audio(tiny, np.stack([sound, -sound]), RATE, mono=True))
+    assert load_init_audio(tiny, np.stack([sound, -sound]), RATE, mono=False).gain > 0.0

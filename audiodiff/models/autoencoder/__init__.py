@@ -3,6 +3,7 @@
 from audiodiff.models.autoencoder.config import (
     AutoencoderLossConfig,
     MelAutoencoderConfig,
+    StereoConfig,
 )
 from audiodiff.models.autoencoder.model import (
     AutoencoderLoss,
@@ -14,4 +15,5 @@ __all__ = [
     "AutoencoderLossConfig",
     "MelAutoencoder",
     "MelAutoencoderConfig",
+    "StereoConfig",
 ]

@@ -9,6 +9,7 @@ from audiodiff.signal import mel
 __all__ = [
     "AutoencoderLossConfig",
     "MelAutoencoderConfig",
+    "StereoConfig",
 ]
 
 
@@ -30,12 +31,37 @@ class AutoencoderLossConfig:
 
 
 @dataclass(frozen=True)
+class StereoConfig:
+    """How latents tell two channels apart (`audiodiff.signal.stereo`).
+
+    Attributes:
+        bands: bands of the parameters.
+        numbers: channels of the latents that stand for them.
+    """
+
+    bands: int = 20
+    numbers: int = 12
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that cannot be."""
+        check_bounds(self, "stereo", bands=(1, 64), numbers=(1, 2 * self.bands))
+
+
+@dataclass(frozen=True)
 class MelAutoencoderConfig:
-    """Everything that makes a `MelAutoencoder`; stored in its checkpoint."""
+    """Everything that makes a `MelAutoencoder`; stored in its checkpoint.
+
+    Attributes:
+        mel: of the recordings, or of their mono fold-down.
+        network: encoder and decoder.
+        loss: of the training.
+        stereo: what the latents hold besides the mel; None for mono.
+    """
 
     mel: mel.MelSpec
     network: AutoencoderConfig = field(default_factory=AutoencoderConfig)
     loss: AutoencoderLossConfig = field(default_factory=AutoencoderLossConfig)
+    stereo: StereoConfig | None = None
 
     @property
     def latents_per_second(self) -> float:

@@ -7,9 +7,11 @@ from torch import Tensor, nn
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.autoencoder.config import MelAutoencoderConfig
+from audiodiff.models.autoencoder.stereo import StereoCoder
 from audiodiff.nn.autoencoder import MelDecoder, MelEncoder
 from audiodiff.signal import mel
 from audiodiff.signal.spectral import mel_band_mask
+from audiodiff.signal.stereo import StereoSpec, mono_parameters
 
 __all__ = ["AutoencoderLoss", "MelAutoencoder"]
 
@@ -26,7 +28,8 @@ class MelAutoencoder(nn.Module):
     """A mel autoencoder as its config describes it.
 
     Besides its weights it keeps how log-mels and latents are distributed (`mel_mean`, `mel_std` by band,
-    `latent_mean`, `latent_std` by channel), so that its latents have mean 0 and deviation 1.
+    `latent_mean`, `latent_std` by channel), so that its latents have mean 0 and deviation 1. With `config.stereo` the
+    last channels of its latents tell two channels of sound apart; the others are those of their mean.
     """
 
     mel_mean: Tensor
@@ -44,11 +47,16 @@ class MelAutoencoder(nn.Module):
         self.register_buffer("mel_std", torch.full((config.mel.n_mels,), 2.0))
         self.register_buffer("latent_mean", torch.zeros(config.network.latent_channels))
         self.register_buffer("latent_std", torch.ones(config.network.latent_channels))
+        self.stereo = None if config.stereo is None else StereoCoder(config.stereo)
+        self.stereo_spec: StereoSpec | None = None
+        if config.stereo is not None:
+            hop = config.mel.hop_length * self.frames_per_latent
+            self.stereo_spec = StereoSpec(config.mel.sample_rate, hop, config.stereo.bands)
 
     @property
     def latent_channels(self) -> int:
         """Channels of the latents."""
-        return self.config.network.latent_channels
+        return self.config.network.latent_channels + (self.config.stereo.numbers if self.config.stereo else 0)
 
     @property
     def frames_per_latent(self) -> int:
@@ -60,12 +68,14 @@ class MelAutoencoder(nn.Module):
         """Mel frames on each side that `encode` and `decode` may look at."""
         return self.config.network.context
 
-    def encode(self, log_mel: Tensor, *, circular: bool = False) -> Tensor:
+    def encode(self, log_mel: Tensor, stereo: Tensor | None = None, *, circular: bool = False) -> Tensor:
         """Return the latents (the mean of their distribution), standardised.
 
         Args:
             log_mel: `[batch, n_mels, n_frames]` by `self.mel_spec`; continued with its last frame to a whole number
                 of latents.
+            stereo: parameters by `self.stereo_spec`, `[batch, 2, n_bands, n]`, continued with the last of them to all
+                latents; those of mono if there are none. A model without stereo leaves them out.
             circular: treat the clip as a loop.
 
         Returns:
@@ -76,22 +86,37 @@ class MelAutoencoder(nn.Module):
             log_mel = torch.cat([log_mel, log_mel[..., -1:].expand(-1, -1, missing)], dim=-1)
         mean, _ = self.encoder(self._standardised(log_mel), circular=circular)
         latents: Tensor = (mean.float() - self.latent_mean[:, None]) / self.latent_std[:, None]
-        return latents
+        return self.with_stereo(latents, stereo)
+
+    def with_stereo(self, latents: Tensor, stereo: Tensor | None = None) -> Tensor:
+        """Return latents that tell of other two channels: of parameters as `encode` takes them, or of mono."""
+        if self.stereo is None or self.stereo_spec is None:
+            return latents
+        of_mel = latents[:, : self.config.network.latent_channels]
+        if stereo is None:
+            stereo = mono_parameters(self.stereo_spec, 1).expand(len(latents), -1, -1, -1)
+        places = torch.arange(latents.shape[-1]).clamp_max(stereo.shape[-1] - 1)
+        return torch.cat([of_mel, self.stereo.encode(stereo[..., places].to(latents))], dim=1)
 
     def decode(self, latents: Tensor, *, circular: bool = False) -> Tensor:
         """Return log-mels `[batch, n_mels, n_latents * frames_per_latent]` of standardised latents."""
-        z = latents * self.latent_std[:, None] + self.latent_mean[:, None]
+        of_mel = latents[:, : self.config.network.latent_channels]
+        z = of_mel * self.latent_std[:, None] + self.latent_mean[:, None]
         values = self.decoder(z, circular=circular).float() * self.mel_std[:, None] + self.mel_mean[:, None]
         low, high = mel.value_range(self.mel_spec)
         clamped: Tensor = values.clamp(low, high)
         return clamped
+
+    def stereo_parameters(self, latents: Tensor) -> Tensor | None:
+        """Return what latents say of two channels, `[batch, 2, n_bands, n_latents]`; None of a model without stereo."""
+        return None if self.stereo is None else self.stereo.decode(latents[:, self.config.network.latent_channels :])
 
     def loss(self, log_mel: Tensor, noise: Tensor, bandwidth_hz: Tensor | None = None) -> AutoencoderLoss:
         """Training loss of one batch.
 
         Args:
             log_mel: `[batch, n_mels, n_frames]`, `n_frames` a multiple of `frames_per_latent`.
-            noise: standard normal, `[batch, latent_channels, n_latents]`.
+            noise: standard normal, `[batch, network.latent_channels, n_latents]`.
             bandwidth_hz: `[batch]`; what the recording holds nothing above, the loss does not ask for (Hz). None for
                 recordings that hold everything.
 

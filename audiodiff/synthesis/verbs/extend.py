@@ -282,7 +282,7 @@ VERB = Verb(
         COUNT,
     ),
     hidden=("level",),
-    from_input=("loop", "seconds", "bars"),
+    from_input=("loop", "seconds", "bars", "mono"),
     output="CLIP-extend.wav, here",
     keeps_samples=True,
     complete=complete,

@@ -32,8 +32,8 @@ def make(
         on_estimate: called after every step with the latents that the clip seems to become.
 
     Returns:
-        One channel at the model's rate, exactly `round(seconds * sample_rate)` samples; of a loop with a tempo, the
-        seconds of its bars.
+        One channel at the model's rate, or two of a stereo model, exactly `round(seconds * sample_rate)` samples; of a
+        loop with a tempo, the seconds of its bars.
 
     Raises:
         AudiodiffError: the model knows no such source, or the recording cannot be used.
@@ -85,6 +85,7 @@ def _loop(
     """
     from audiodiff.signal.levels import amplitude, apply_level
     from audiodiff.synthesis.clip import Clip, stages
+    from audiodiff.synthesis.latent import folded
     from audiodiff.synthesis.loop import circular_denoise, circular_waveform, seam_score
     from audiodiff.synthesis.recording import kept_latents
 
@@ -100,7 +101,7 @@ def _loop(
         sampling, denoise, state, synthesizer.times(sampling), on_progress=denoising, on_estimate=on_estimate
     )
     waveform = circular_waveform(synthesizer, latents, n_samples, clip.vocoder, vocoding)
-    levelled = apply_level(waveform, rate, clip.level, circular=True)
+    levelled = folded(apply_level(waveform, rate, clip.level, circular=True), clip.mono)
     seam = seam_score(levelled.waveform, synthesizer.model.mel_spec)
     notes = list(said)
     if clip.bars and not settings.bars and abs(clip.seconds - settings.seconds) > 0.5 / rate:

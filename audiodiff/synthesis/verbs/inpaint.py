@@ -331,7 +331,7 @@ VERB = Verb(
         COUNT,
     ),
     hidden=("regions", "level", "fade_out"),
-    from_input=("loop", "seconds", "bars"),
+    from_input=("loop", "seconds", "bars", "mono"),
     output="CLIP-inpaint.wav, here",
     keeps_samples=True,
     read=read,

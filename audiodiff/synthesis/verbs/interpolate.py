@@ -81,7 +81,8 @@ def make(
         on_estimate: not called.
 
     Returns:
-        One channel at the model's rate, as long as the shorter recording, or as the settings say.
+        One channel at the model's rate, or two of a stereo model, as long as the shorter recording, or as the settings
+        say.
 
     Raises:
         AudiodiffError: nothing to go between, or a recording that cannot be used.

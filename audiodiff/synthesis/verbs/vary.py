@@ -58,14 +58,14 @@ def make(
 
     Args:
         synthesizer: the model.
-        sounds: the recording; several channels are mixed.
+        sounds: the recording; several channels are mixed, but the two of a stereo recording for a stereo model.
         settings: strength.
         clip: prompt, seed and the rest, resolved.
         on_progress: called with the steps done and the steps in all.
         on_estimate: not called.
 
     Returns:
-        One channel at the model's rate, as long as the recording.
+        One channel at the model's rate, or two of a stereo model, as long as the recording.
 
     Raises:
         AudiodiffError: a recording that cannot be used.
@@ -107,7 +107,7 @@ def _circle_latents(synthesizer: "LatentSynthesizer", recording: "Recording", n_
 
     if recording.started_from:
         return latents_of(synthesizer, recording, 0, 0, max(1, round(n_samples / samples_per_latent(synthesizer))))
-    return circular_latents(synthesizer, recording.samples[0])
+    return circular_latents(synthesizer, recording.samples[0], recording.stereo)
 
 
 def settle(synthesizer: "LatentSynthesizer", settings: VarySettings, sources: Sequence["Source"]) -> VarySettings:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.autoencoder import (
     MelAutoencoder,
     MelAutoencoderConfig,
+    StereoConfig,
 )
 from audiodiff.models.config import dataclass_from_dict, model_config_to_dict
 from audiodiff.nn.autoencoder import AutoencoderConfig
@@ -146,3 +148,29 @@ def test_a_wall_does_not_count_in_the_statistics() -> None:
 
 def test_crops_that_are_no_whole_number_of_latents_are_refused() -> None:
     refused("multiple of the 4 frames", lambda: model().loss(mels(1, 30), torch.zeros(1, 6, 7)))
+
+
+def test_stereo_is_further_channels_of_the_same_latents() -> None:
+    mono, log_mel = model(), mels()
+    stereo = MelAutoencoder(replace(CONFIG, stereo=StereoConfig(numbers=5)))
+    stereo.load_state_dict(mono.state_dict(), strict=False)
+    assert (mono.latent_channels, stereo.latent_channels) == (6, 11)
+    assert mono.stereo_parameters(mono.encode(log_mel)) is None
+    assert stereo.stereo is not None
+    parameters = torch.rand(4, 2, 20, 3, generator=torch.Generator().manual_seed(1))
+    stereo.stereo.fit(parameters)
+    latents = stereo.encode(log_mel, parameters)
+    assert torch.equal(latents[:, :6], mono.encode(log_mel))
+    assert torch.equal(stereo.decode(latents), mono.decode(latents[:, :6]))
+    assert torch.equal(latents[:, :, 2:3].expand(-1, -1, 6)[:, 6:], latents[:, 6:, 2:])  # the last one goes on
+    middle = stereo.stereo_parameters(stereo.encode(log_mel))
+    assert middle is not None
+    torch.testing.assert_close(middle[:, 0], torch.zeros(4, 20, 8), rtol=0, atol=1e-3)
+    torch.testing.assert_close(middle[:, 1], torch.ones(4, 20, 8), rtol=0, atol=1e-5)
+
+
+def test_configs_written_before_stereo_are_mono() -> None:
+    values = model_config_to_dict(CONFIG)
+    del values["stereo"]
+    assert dataclass_from_dict(MelAutoencoderConfig, values) == CONFIG
+    refused("stereo.numbers is 41", lambda: StereoConfig(numbers=41))
