@@ -88,7 +88,7 @@ def circular_waveform(
     """Decode the latents of a loop to a waveform on the CPU: `[n_samples]`, or `[2, n_samples]` of a stereo model.
 
     The latents last up to half a latent more or less than that. The log-mel is stretched to the next frame, which keeps
-    the pitch, and the waveform by the rest, up to half a hop.
+    the pitch, and the waveform by the rest, up to half a hop; of a stereo model the waveform alone.
     """
     spec, autoencoder = synthesizer.model.mel_spec, synthesizer.model.autoencoder
     mel = synthesizer.limited(autoencoder.decode(latents, circular=True)[0]).cpu()

@@ -170,7 +170,7 @@ VERB = Verb(
     ),
     doing="looping",
     hidden=("level", "fade_out"),
-    from_input=("loop", "seconds"),
+    from_input=("loop", "seconds", "mono"),
     output="CLIP-loop.wav, here",
     keeps_samples=True,
     complete=complete,
