@@ -22,10 +22,13 @@ SOURCES = {
     "speech": "speech.md",
     "vocoder-quality": "vocoder_quality/readme.md",
     "vocoder-speed": "vocoder_speed.md",
+    "streaming": "streaming.md",
     "samplers": "samplers.md",
     "music": "music/readme.md",
     "music-speed": "music_speed.md",
     "edits": "edits_summary.md",
+    "edit-losses": "edit_losses.md",
+    "stereo": "stereo.md",
     "demo-soak": "demo_soak.md",
     "upsample": "upsample.md",
 }

@@ -117,7 +117,8 @@ def summary_of_clip(report: Any, kept: str = "") -> str:
 
 def clipped(report: Any) -> str:
     """What the command line says of samples beyond full scale."""
-    return f"; {report.clipped} samples beyond full scale were clipped" if report.clipped else ""
+    count = f"{report.clipped} sample{'s' if report.clipped > 1 else ''}"
+    return f"; {count} beyond full scale clipped" if report.clipped else ""
 
 
 def summary_of_stream(report: Any, silence: str, *, first: str = "", last: str = "") -> str:
