@@ -18,7 +18,8 @@ from torch import Tensor
 
 from audiodiff.metrics.inputs import FloatArray
 from audiodiff.signal.mel import MelSpec, log_mel
-from audiodiff.synthesis.loop import LARGEST_RATIO, USUAL_SHARE, seam_score
+from audiodiff.synthesis.loop import USUAL_SHARE, seam_score
+from audiodiff.synthesis.verb import LARGEST_SEAM
 
 SHIFT_SECONDS = 0.25
 
@@ -150,7 +151,7 @@ class Likeness:
         return sum(int(np.argmin(row)) == index for index, row in enumerate(self.distances))
 
 
-LARGEST = LARGEST_RATIO
+LARGEST = LARGEST_SEAM
 """Up to this a place is one of the clip's livelier ones."""
 
 
