@@ -345,7 +345,7 @@ class Visitor:
             return f"{len(files)} files instead of {count}"
         for name in files:
             waveform, rate = soundfile.read(name, dtype="float32")
-            if wanted is not None and abs(len(waveform) / rate - wanted) > (0.1 if wish.api == "loop" else 0.01):
+            if wanted is not None and abs(len(waveform) / rate - wanted) > 0.01:
                 return f"{len(waveform) / rate:.3f} s instead of {wanted:.3f} s"
             if not np.isfinite(waveform).all() or np.abs(waveform).max() < 1e-3:
                 return "the sound is silent or not finite"

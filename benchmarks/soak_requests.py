@@ -148,6 +148,10 @@ def _extend(asker: Asker, wish: Wish) -> dict[str, Any]:
     }
 
 
+def _loop(asker: Asker, wish: Wish) -> dict[str, Any]:
+    return {"clip": asker.handle(asker.voice), **_sampling(asker, wish), "wanted": _length(asker.voice)}
+
+
 def _interpolate(asker: Asker, wish: Wish) -> dict[str, Any]:
     if wish.number % 2:
         prompts = [PROMPTS[0], PROMPTS[wish.number % len(PROMPTS)]]
@@ -172,7 +176,7 @@ GOOD: Mapping[str, Arguments] = {
     "vary": _vary,
     "inpaint": _inpaint,
     "extend": _extend,
-    "loop": _generate,
+    "loop": _loop,
     "interpolate": _interpolate,
     "inspect": _inspect,
     "replay": _replay,
@@ -204,8 +208,8 @@ BAD: Mapping[str, Arguments] = {
     "upsample": _bad_input("voice", "has sound above 4000 Hz already"),
     "vary": _bad_edit({"strength": 7.0}, "strength is 7"),
     "inpaint": _bad_edit({"region": "1.5:0.5"}, "region 1.5:0.5"),
-    "extend": _bad_edit({"seconds": 1.0, "format": "mp3"}, "choose one of flac"),
-    "loop": lambda asker, wish: {"prompt": "drums", "seconds": 0.01, "wanted": "expected a number from 0.5"},
+    "extend": _bad_edit({"seconds": 1.0, "format": "aiff"}, "choose one of flac"),
+    "loop": _bad_edit({"new": 9.0}, "new is 9"),
     "interpolate": lambda asker, wish: {"clips": [asker.handle(asker.voice)], "wanted": "give two"},
     "inspect": _bad_input("junk", "junk.wav"),
     "replay": _bad_input("voice", "voice.wav"),
