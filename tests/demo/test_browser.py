@@ -75,7 +75,11 @@ def test_create_makes_clips_and_one_click_makes_more_of_them(visitor: Visitor) -
     visitor.tab("Create")
     visitor.run("create-loop-1", "edit-status", "1 clip in")
     expect(page.locator(".ad-card:visible")).to_contain_text("repeat")
-    assert page.locator("#edit-clip-1 audio").evaluate("player => player.loop")
+    sound = page.locator("#edit-clip-1 #waveform audio")
+    sound.evaluate("player => player.play()")
+    page.wait_for_timeout(2_500)  # the clip lasts a second
+    assert not sound.evaluate("player => player.paused")
+    sound.evaluate("player => player.pause()")
     looped, _ = sound_of(visitor.clip("edit"), 1.0, MUSIC_RATE, verb="loop")
     middle = slice(round(0.3 * MUSIC_RATE), round(0.7 * MUSIC_RATE))
     assert np.array_equal(looped[middle], first[middle])  # this clip, and no other

@@ -182,7 +182,7 @@ def test_edit(client: Client, voice: Path) -> None:
         "prompts-1.flac",
         "prompts-2.flac",
     ]
-    assert names("/loop", prompt="flute", seconds=1.0) == ["flute-loop-seed0.flac"]
+    assert names("/loop", clip=clip) == ["my-voice-loop-seed0.flac"]
 
 
 @pytest.mark.slow
