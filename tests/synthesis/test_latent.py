@@ -386,6 +386,15 @@ def test_an_edit_keeps_the_stereo_of_a_recording(stereo: LatentSynthesizer) -> N
         assert longer.waveform.size == channels * 2 * RATE
 
 
+@pytest.mark.parametrize("n_samples", [RATE, 21 * 1024])
+def test_a_varied_loop_keeps_its_length_and_its_stereo(stereo: LatentSynthesizer, n_samples: int) -> None:
+    sound = np.stack([tones(1.0, RATE)[:n_samples], 0.2 * tones(1.0, RATE, seed=1)[:n_samples]])
+    clip = apply("vary", stereo, [(sound, RATE)], VarySettings(quick(steps=2, loop=True), 0.0))
+    assert clip.waveform.shape == sound.shape
+    left, right = np.square(clip.waveform).sum(axis=1)
+    assert left > 2.0 * right
+
+
 @pytest.mark.parametrize("mono", [False, True])
 def test_a_stereo_clip_is_varied_from_its_own_latents(stereo: LatentSynthesizer, mono: bool) -> None:
     clip = apply("generate", stereo, [], quick(seconds=3.3, steps=3, level="peak", mono=mono))
