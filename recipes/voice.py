@@ -5,7 +5,7 @@ mel, and what the mean misses.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from audiodiff.models.checkpoint import load_checkpoint, save_checkpoint
 from audiodiff.models.config import dataclass_to_dict, model_config_to_dict
 from audiodiff.models.find import PHONE_MODEL_FILE, find_checkpoint
 from audiodiff.models.voice import Draws, Voice, VoiceConfig
+from audiodiff.synthesis.voice_settings import Manner
 from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
 from audiodiff.training.loop import LossOutput, ModelAndLoss, TrainConfig, step_seed
@@ -82,16 +83,10 @@ class Config(RunSettings):
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
         check_bounds(self.validation, "validation", clips=(0, 10_000))
-        check_bounds(
-            self.sampling,
-            "sampling",
-            variation=(0.0, 2.0),
-            rhythm=(0.0, 2.0),
-            texture=(0.0, 2.0),
-            intonation=(0.0, 2.0),
-            ending=(0.0, 1.0),
-            vocoder_steps=(1, 10_000),
-        )
+        check_bounds(self.sampling, "sampling", vocoder_steps=(1, 10_000))
+        Manner(
+            **{item.name: getattr(self.sampling, item.name) for item in fields(Manner)}
+        )  # refuses what is out of range
         if self.data.normalize != "rms" or self.data.gain_db != (0.0, 0.0):
             raise AudiodiffError(
                 f"data.normalize is {self.data.normalize!r} and data.gain_db {self.data.gain_db}; a voice is learnt at "

@@ -79,7 +79,8 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[Row]:
                     rows.append(Row(line, _fitted(cells, header, f"{path} line {line}")))
                 line = reader.line_num + 1
     except (UnicodeDecodeError, OSError) as error:
-        raise AudiodiffError(f"{path} cannot be read as a UTF-8 CSV table ({error}).") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise AudiodiffError(f"{path} cannot be read as a UTF-8 CSV table ({why}).") from error
     except csv.Error as error:
         raise AudiodiffError(
             f"{path} line {line} is not CSV ({error}); a cell with quotes or commas stands in quotes, and each quote "

@@ -8,12 +8,12 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.mel_latent import MelLatentConfig
 from audiodiff.synthesis.sampling import VocodePlan
 from audiodiff.synthesis.settings import (
-    BEATS_PER_BAR,
     MAX_SECONDS,
     MIN_SECONDS,
     AudioLevel,
     GenerateSettings,
     Resolved,
+    bar_seconds,
     check_tempo,
 )
 from audiodiff.text.keys import find_key, key_name
@@ -198,8 +198,8 @@ def _bars(settings: GenerateSettings, tempo: float | None) -> tuple[int | None, 
     if not settings.loop or settings.bars == 0 or (settings.bars is None and tempo is None):
         return settings.bars, settings.seconds
     if tempo is None:
-        raise AudiodiffError('bars have no length without a tempo; give it (--tempo), or in the prompt ("110 bpm").')
-    bar = 60.0 * BEATS_PER_BAR / tempo
+        raise AudiodiffError('bars cannot be made without a tempo; give it with --tempo, or in the prompt ("110 bpm").')
+    bar = bar_seconds(tempo)
     bars = settings.bars or max(1, round(settings.seconds / bar))
     if not MIN_SECONDS <= bars * bar <= MAX_SECONDS:
         raise AudiodiffError(

@@ -26,6 +26,7 @@ MAX_SECONDS = 600.0
 MIN_SECONDS = 0.5
 MAX_BARS = 256
 BEATS_PER_BAR = 4
+
 RECOMMENDED = ("steps", "sampler", "grid", "precision")
 GUIDED = (*RECOMMENDED, "guidance", "rescale")
 """What the checkpoint of a model without and with guidance may recommend."""
@@ -361,6 +362,11 @@ def check_tempo(value: float | None) -> None:
         AudiodiffError: it is out of range.
     """
     check_range("tempo", value, 10.0, 400.0, "beats per minute")
+
+
+def bar_seconds(tempo: float) -> float:
+    """Length of a bar at a tempo in beats per minute (s)."""
+    return 60.0 * BEATS_PER_BAR / tempo
 
 
 def check_bars(value: int | None, least: int) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audiodiff.synthesis.settings import BEATS_PER_BAR, GenerateSettings
+from audiodiff.synthesis.settings import GenerateSettings, bar_seconds
 from audiodiff.synthesis.verb import COUNT, Argument, Verb, as_given
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _loop(
     seam = seam_score(levelled.waveform, synthesizer.model.mel_spec)
     notes = list(said)
     if clip.bars and not settings.bars and abs(clip.seconds - settings.seconds) > 0.5 / rate:
-        tempo = 60.0 * BEATS_PER_BAR * clip.bars / clip.seconds
+        tempo = clip.bars * bar_seconds(1.0) / clip.seconds
         notes.append(
             f"a loop is a whole number of bars: {clip.bars} at {tempo:g} bpm, {clip.seconds:.4g} s instead of "
             f"{settings.seconds:g} s"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.edit_settings import as_it_comes, check_no_loop, check_number
 from audiodiff.synthesis.settings import (
-    BEATS_PER_BAR,
     MAX_SECONDS,
     MIN_SECONDS,
     GenerateSettings,
+    bar_seconds,
     check_bars,
     make_plain,
 )
@@ -93,7 +93,7 @@ def make(
     waveform, rate = waveform_tensor(sounds[0][0]), check_rate(sounds[0][1])
     part = waveform[:, round(settings.start * rate) :]
     bars = _bars(settings.bars, clip.beat, part.shape[-1] / rate)
-    n_samples = part.shape[-1] if bars is None or clip.beat is None else round(_seconds(bars, clip.beat) * rate)
+    n_samples = part.shape[-1] if bars is None or clip.beat is None else round(bars * bar_seconds(clip.beat) * rate)
     missing, half, side = max(0, n_samples - part.shape[-1]), n_samples // 2, round(settings.new / 2.0 * rate)
     if n_samples < MIN_SECONDS * rate or part.shape[-1] - (n_samples - half) < side or half < side:
         raise AudiodiffError(
@@ -116,10 +116,6 @@ def make(
     return replace(made, waveform=shown.numpy(), notes=told, seam=seam.ratio, latents=None)  # which begin elsewhere
 
 
-def _seconds(bars: int, tempo: float) -> float:
-    return bars * BEATS_PER_BAR * 60.0 / tempo
-
-
 def _bars(wanted: int | None, tempo: float | None, seconds: float) -> int | None:
     """The bars of a loop of a clip of so many seconds; `None` if they have no length, or the clip has less than one.
 
@@ -127,13 +123,13 @@ def _bars(wanted: int | None, tempo: float | None, seconds: float) -> int | None
         AudiodiffError: some are wanted, but there is no tempo.
     """
     if tempo is None and wanted is not None:
-        raise AudiodiffError("bars have no length without a tempo; give that of the clip (--tempo).")
+        raise AudiodiffError("bars cannot be made without a tempo; give that of the clip with --tempo.")
     if tempo is None or wanted is not None:
         return wanted
-    if _seconds(1, tempo) > (1.0 + MOST_ADDED) * seconds:
+    if bar_seconds(tempo) > (1.0 + MOST_ADDED) * seconds:
         return None
     bars = 1
-    while _seconds(2 * bars, tempo) <= (1.0 + MOST_ADDED) * seconds:
+    while 2 * bars * bar_seconds(tempo) <= (1.0 + MOST_ADDED) * seconds:
         bars *= 2
     return bars
 

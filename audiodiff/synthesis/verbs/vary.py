@@ -140,8 +140,7 @@ def instead(values: Values, sources: Sequence["Source"], model: str, say: Say) -
     odd = [name for name in given if name not in own]
     if odd:
         raise AudiodiffError(
-            f"{path} is a reading, which is varied by being spoken again, and {odd[0]} does not apply to that; leave "
-            "it out."
+            f"{path} is speech, whose text is spoken again; {odd[0]} does not apply to that, leave it out."
         )
     name = record.models[0].name if record.models else ""
     if not model and name not in pretrained_names():
