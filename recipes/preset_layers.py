@@ -135,6 +135,8 @@ MUSIC = COMMON | {
     "model.beats": True,
     # A model conditioned on nothing but the noisy state fills gaps with another piece.
     "model.known": True,
+    # A key is a word for a whole clip; chords say at every moment which notes belong.
+    "model.chords": True,
     # The states of text encoders hardly tell F# from G.
     "model.classes": (SOURCE, {"name": "key", "values": KEYS}),
     # About as many parameters as some core-hours of training can fill.
@@ -167,7 +169,13 @@ LARGE_DIT = {"model.dit": {"width": 512, "depth": 12, "heads": 8, "expansion": 4
 SMALL_DIT = {"model.dit": {"width": 384, "depth": 8, "heads": 6, "expansion": 4.0, "conv_kernel": 5}}
 
 # Corpora that know neither tempo nor key.
-PLAIN = MUSIC | {"model.beats": False, "model.known": False, "model.numbers": (), "model.classes": ()}
+PLAIN = MUSIC | {
+    "model.beats": False,
+    "model.known": False,
+    "model.chords": False,
+    "model.numbers": (),
+    "model.classes": (),
+}
 
 # Long recordings: ten seconds, five, fifteen. How long the whole is says nothing of a part.
 PIECES = PLAIN | {"data.crop_latents": (215, 108, 323)}

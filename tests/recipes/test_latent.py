@@ -22,16 +22,9 @@ from audiodiff.nn.condition import Condition
 from audiodiff.signal import mel
 from audiodiff.training.devices import open_devices
 from audiodiff_recipes import autoencoder, latent
+from audiodiff_recipes.clip_labels import Segment, beats_of, captions, numbers_of
 from audiodiff_recipes.corpus import CorpusName
-from audiodiff_recipes.encode import (
-    Segment,
-    beats_of,
-    captions,
-    encode_corpus,
-    encode_waveform,
-    encoding_of,
-    numbers_of,
-)
+from audiodiff_recipes.encode import encode_corpus, encode_waveform, encoding_of
 from audiodiff_recipes.latent_shards import check_shards, open_shards
 from audiodiff_recipes.presets import PRESETS, names_of
 from tests.models.vocoder.cases import ANCHORED, make
