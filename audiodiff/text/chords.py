@@ -6,7 +6,7 @@ from typing import NamedTuple
 from audiodiff.errors import AudiodiffError
 from audiodiff.text.keys import PITCHES, pitch_class
 
-__all__ = ["CHORD_FEATURES", "QUALITIES", "Chord", "chord_features", "chord_name", "parse_chords"]
+__all__ = ["CHORD_FEATURES", "QUALITIES", "Chord", "chord_features", "chord_name", "chord_track", "parse_chords"]
 
 QUALITIES = {
     "": (0, 4, 7),
@@ -57,6 +57,11 @@ def parse_chords(text: str) -> tuple[tuple[Chord, ...], ...]:
 def chord_name(chord: Chord) -> str:
     """The name of a chord as `parse_chords` reads it."""
     return PITCHES[chord.root] + chord.quality
+
+
+def chord_track(bars: tuple[tuple[Chord, ...], ...]) -> str:
+    """The text of a chord track as `parse_chords` reads it."""
+    return " ".join(",".join(map(chord_name, bar)) for bar in bars)
 
 
 def chord_features(chord: Chord) -> tuple[float, ...]:
