@@ -152,6 +152,11 @@ def resolve_clip(
         AudiodiffError: a prompt is malformed, or the key is none or not known to the model.
     """
 
+    chords = _chords(settings, config, name)
+    texts = (settings.prompt,) if between is None else between[0]
+    if chords and all(_tempo(settings, text, config) is None for text in texts):
+        settings = replace(settings, tempo=CHORD_TEMPO)
+
     def target(text: str, share: float) -> Target:
         return Target(
             text, parse_prompt(text), _tempo(settings, text, config), _key(settings, text, config, name), share
@@ -165,9 +170,6 @@ def resolve_clip(
         targets = (target(first, 1.0 - position), target(second, position))
         tempo, key = settings.tempo, _key(settings, "", config, name)
         beat = tempo_between(targets[0].tempo, targets[1].tempo, position)
-    chords = _chords(settings, config, name)
-    if chords and beat is None:
-        tempo = beat = CHORD_TEMPO
     bars, seconds = _bars(settings, tempo)
     return ResolvedClip(
         targets=targets,
