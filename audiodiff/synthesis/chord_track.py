@@ -1,12 +1,16 @@
 """The chord at each latent of a clip: a chord track follows its beats, four to a bar, and begins again when it ends."""
 
+from random import Random
+
 import torch
 from torch import Tensor
 
+from audiodiff.composer.theory import LOOPS, Key, diatonic
 from audiodiff.synthesis.settings import BEATS_PER_BAR
-from audiodiff.text.chords import CHORD_FEATURES, Chord, chord_features
+from audiodiff.text.chords import CHORD_FEATURES, Chord, chord_features, parse_chords
+from audiodiff.text.keys import pitch_class
 
-__all__ = ["chords_at"]
+__all__ = ["chords_at", "usual_chords"]
 
 
 def chords_at(beats: Tensor, bars: tuple[tuple[Chord, ...], ...]) -> Tensor:
@@ -28,3 +32,17 @@ def chords_at(beats: Tensor, bars: tuple[tuple[Chord, ...], ...]) -> Tensor:
     row = firsts[which] + ((place - bar) * lengths[which]).long()
     table = beats.new_tensor([chord_features(chord) for chords in bars for chord in chords])
     return torch.where(known, table[row].T, unknown)
+
+
+def usual_chords(key: str, seed: int) -> tuple[tuple[Chord, ...], ...]:
+    """Draw four bars of a usual progression that begins on the tonic.
+
+    Args:
+        key: one of `audiodiff.text.keys.KEYS`.
+        seed: of the clip.
+    """
+    tonic, mode = key.split()
+    loops = [loop for loop in LOOPS["pop"][mode == "minor"] if loop[0] == 1]
+    drawn = Random(seed).choice(loops)
+    names = (diatonic(Key(pitch_class(tonic), mode), degree - 1).name for degree in drawn)
+    return parse_chords(" ".join(names))

@@ -2,12 +2,15 @@
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.mel_latent import MelLatentConfig
+from audiodiff.synthesis.chord_track import usual_chords
 from audiodiff.synthesis.sampling import VocodePlan
 from audiodiff.synthesis.settings import (
+    AUTO_CHORDS,
     MAX_SECONDS,
     MIN_SECONDS,
     AudioLevel,
@@ -152,8 +155,9 @@ def resolve_clip(
         AudiodiffError: a prompt is malformed, or the key is none or not known to the model.
     """
 
-    chords = _chords(settings, config, name)
     texts = (settings.prompt,) if between is None else between[0]
+    seed = settings.sampling.resolve(defaults).seed
+    chords = _chords(settings, [_key(settings, text, config, name) for text in texts], seed, config, name)
     if chords and all(_tempo(settings, text, config) is None for text in texts):
         settings = replace(settings, tempo=CHORD_TEMPO)
 
@@ -192,13 +196,20 @@ def resolve_clip(
     )
 
 
-def _chords(settings: GenerateSettings, config: MelLatentConfig, name: str) -> tuple[tuple[Chord, ...], ...]:
+def _chords(
+    settings: GenerateSettings, keys: Sequence[str], seed: int, config: MelLatentConfig, name: str
+) -> tuple[tuple[Chord, ...], ...]:
     """The chords that are asked for.
 
     Raises:
-        AudiodiffError: they are none, or the model takes none.
+        AudiodiffError: they are none, the model takes none, or they are to be drawn and there is no key.
     """
-    chords = parse_chords(settings.chords)
+    if settings.chords != AUTO_CHORDS:
+        chords = parse_chords(settings.chords)
+    elif len({*keys}) == 1 and keys[0]:
+        chords = usual_chords(keys[0], seed)
+    else:
+        raise AudiodiffError("chords are auto, which takes a key; give it with --key, or name the chords.")
     if chords and not (config.chords and config.beats):
         raise AudiodiffError(f"the model {name} takes no chords; leave them out, or give a key.")
     return chords

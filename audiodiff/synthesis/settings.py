@@ -27,6 +27,7 @@ MAX_SECONDS = 600.0
 MIN_SECONDS = 0.5
 MAX_BARS = 256
 BEATS_PER_BAR = 4
+AUTO_CHORDS = "auto"
 
 RECOMMENDED = ("steps", "sampler", "grid", "precision")
 GUIDED = (*RECOMMENDED, "guidance", "rescale")
@@ -188,7 +189,7 @@ class GenerateSettings:
         tempo: beats per minute; read from the prompt ("106 bpm") when `None`.
         key: such as "F# minor"; read from the prompt when empty.
         chords: such as "Am F C G", one word for each bar of four beats, over and over; commas divide a bar ("Am,F C").
-            Without a tempo they change at 100 beats per minute.
+            Without a tempo they change at 100 beats per minute. "auto" draws a usual progression in the key.
         source: kind of sound, such as "recorded" or "rendered". One of the model's classes of that name.
         level: `streaming` brings the clip to -16 LUFS with true peaks of at most -1 dBTP, `limit` only lowers peaks
             above these, `peak` brings it to -1 dBFS, `loudness` to -23 LUFS, `none` leaves it as it came.
@@ -235,7 +236,8 @@ class GenerateSettings:
         check_name("level", self.level, get_args(AudioLevel))
         check_range("seconds", self.seconds, MIN_SECONDS, MAX_SECONDS, "s")
         check_bars(self.bars, 0)
-        parse_chords(self.chords)
+        if self.chords != AUTO_CHORDS:
+            parse_chords(self.chords)
         if self.bars:
             object.__setattr__(self, "loop", True)
         check_range("fade_out", self.fade_out, 0.0, MAX_SECONDS, "s")

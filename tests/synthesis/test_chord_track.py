@@ -6,8 +6,9 @@ import pytest
 import soundfile
 import torch
 
+from audiodiff.composer.theory import MODES
 from audiodiff.nn.condition import CHORD_FEATURES as NETWORK_FEATURES
-from audiodiff.synthesis.chord_track import chords_at
+from audiodiff.synthesis.chord_track import chords_at, usual_chords
 from audiodiff.synthesis.files import run_file
 from audiodiff.synthesis.generator import Generator
 from audiodiff.synthesis.latent import LatentSynthesizer
@@ -15,6 +16,7 @@ from audiodiff.synthesis.load import load_generator
 from audiodiff.synthesis.replay import replay
 from audiodiff.synthesis.settings import GenerateSettings
 from audiodiff.text.chords import CHORD_FEATURES, chord_features, parse_chords
+from audiodiff.text.keys import KEYS, pitch_class
 from tests.refusals import refused
 from tests.synthesis.latent_models import write_chord_model
 
@@ -88,3 +90,27 @@ def test_a_file_knows_its_chords_and_replays(model: LatentSynthesizer, folder: P
 def test_a_model_without_chords_says_so(tiny: LatentSynthesizer) -> None:
     refused("takes no chords", lambda: tiny.resolve(GenerateSettings(chords="C")))
     refused("no chord that is known", lambda: GenerateSettings(chords="X"))
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_usual_chords_are_of_the_key_and_begin_on_its_tonic(key: str) -> None:
+    tonic, mode = key.split()
+    scale = {(pitch_class(tonic) + step) % 12 for step in MODES[mode]}
+    drawn = {usual_chords(key, seed) for seed in range(40)}
+    assert len(drawn) > 3
+    for bars in drawn:
+        assert len(bars) == 4
+        assert bars[0] == parse_chords(tonic + ("m" if mode == "minor" else ""))[0]
+        notes = {pitch % 12 for (chord,) in bars for pitch, told in enumerate(chord_features(chord)[12:]) if told}
+        leading_tone = {(pitch_class(tonic) - 1) % 12} if mode == "minor" else set()
+        assert notes <= scale | leading_tone
+    assert usual_chords(key, 3) == usual_chords(key, 3)
+
+
+def test_chords_are_drawn_in_the_key_and_kept(model: LatentSynthesizer) -> None:
+    clip = model.resolve(GenerateSettings(prompt="piano in Eb minor", chords="auto"))
+    assert clip.chords == usual_chords("Eb minor", clip.sampling.seed)
+    kept = clip.values()["chords"]
+    assert model.resolve(GenerateSettings(prompt="piano in Eb minor", chords=str(kept))).chords == clip.chords
+    assert model.resolve(GenerateSettings(key="C major", chords="auto")).chords[0] == parse_chords("C")[0]
+    refused("takes a key", lambda: model.resolve(GenerateSettings(prompt="piano", chords="auto")))
