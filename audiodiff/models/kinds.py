@@ -163,6 +163,7 @@ KINDS = Kinds(
         module="audiodiff.models.voice:Voice",
         synthesizer="audiodiff.synthesis.speaker:load_speaker",
         recipe="voice",
+        exporter="audiodiff.exporting.voice:export_voice",
     ),
 )
 """The kinds of models by name."""

@@ -1,15 +1,17 @@
 """`audiodiff.runtime.load`."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.runtime.package import read_package
+from audiodiff.runtime.package import Package, read_package
 from audiodiff.runtime.vocoder import Vocoder
+from audiodiff.runtime.voice import Voice
 
 __all__ = ["load"]
 
 
-def load(folder: str | Path, *, threads: int = 0) -> Vocoder:
+def load(folder: str | Path, *, threads: int = 0) -> Vocoder | Voice:
     """Open an exported model, without torch.
 
     Args:
@@ -20,7 +22,7 @@ def load(folder: str | Path, *, threads: int = 0) -> Vocoder:
         AudiodiffError: it is no such folder, it is damaged, or onnxruntime is not installed.
     """
     package = read_package(folder, threads=threads)
-    openers = {"vocoder": Vocoder}
+    openers: dict[str, Callable[[Package], Vocoder | Voice]] = {"vocoder": Vocoder, "voice": Voice}
     if package.kind not in openers:
         raise AudiodiffError(
             f"{folder} holds an exported {package.kind}, which this version does not run; it runs {', '.join(openers)}."
