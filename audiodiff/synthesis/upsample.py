@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from audiodiff.diffusion.samplers import SAMPLERS, sample
+from audiodiff.diffusion.seeds import channel_seed
 from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import find_checkpoint, public_name
@@ -25,7 +26,6 @@ from audiodiff.synthesis.machine import check_model, fitting, open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
 from audiodiff.synthesis.sampling import (
     ChunkLayout,
-    channel_seed,
     check_samples,
     compute_dtype,
     count_network_calls,

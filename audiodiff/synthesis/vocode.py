@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from audiodiff.diffusion.seeds import channel_seed
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import find_checkpoint, public_name
 from audiodiff.signal.levels import shift_log_mel
@@ -27,7 +28,6 @@ from audiodiff.synthesis.sampling import (
     ChunkLayout,
     VocodePlan,
     VocoderModel,
-    channel_seed,
     check_samples,
     make_plan,
     measure_levels,
