@@ -11,7 +11,7 @@ from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 from . import prompts
 from .app_state import AppState
 from .cards import Card
-from .checks import FORMATS
+from .checks import FORMATS, MOST_CHORDS
 from .limits import CARDS
 from .provenance import seed_of
 from .widgets import guarded
@@ -61,7 +61,7 @@ def count_field(value: int, label: str = "Takes") -> gr.Slider:
 
 
 def tempo_and_key(state: AppState) -> dict[str, Any]:
-    """Lay out tempo and key, each where the model takes it."""
+    """Lay out tempo, key and chords, each where the model takes it."""
     config = state.models.require_generator().model.config
     fields: dict[str, Any] = {}
     if any(known.name == "tempo" for known in config.numbers):
@@ -70,6 +70,15 @@ def tempo_and_key(state: AppState) -> dict[str, Any]:
     if keys := next((known.values for known in config.classes if known.name == "key"), ()):
         listed = [("from the prompt", ""), *((name, name) for name in keys)]
         fields["key"] = gr.Dropdown(listed, value="", label="Key", min_width=110)
+    if config.chords:
+        fields["chords"] = gr.Textbox(
+            "",
+            label="Chords",
+            placeholder="Am F C G",
+            info='one for each bar; "auto" draws them in the key',
+            max_length=MOST_CHORDS,
+            min_width=160,
+        )
     return fields
 
 

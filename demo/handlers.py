@@ -180,7 +180,7 @@ class ClipRequest:
         negative: what to avoid.
         count: clips, with the seeds `seed`, `seed + 1`, ...
         seed: of the first clip.
-        steps, guidance, rescale, tempo, key, source, sampler, grid, vocoder_steps, precision: as in
+        steps, guidance, rescale, tempo, key, chords, source, sampler, grid, vocoder_steps, precision: as in
             `GenerateSettings`; an empty field is the model's own.
         level, fade_out: as in `GenerateSettings`; an empty field is what is usual for the command.
         mono: whether the clip of a stereo model is mixed to one channel.
@@ -196,6 +196,7 @@ class ClipRequest:
     rescale: float | None = None
     tempo: float | str | None = None
     key: str | None = ""
+    chords: str | None = ""
     source: str | None = ""
     sampler: str | None = None
     grid: str | None = None
@@ -239,6 +240,7 @@ class ClipRequest:
             "guidance": checks.number_or_none("guidance", self.guidance, 0.0, 100.0),
             "rescale": checks.number_or_none("rescale", self.rescale, 0.0, 1.0),
             "tempo": checks.number_or_none("tempo", self.tempo, 10.0, 400.0),
+            "chords": checks.check_chords(self.chords),
             "fade_out": checks.number_or_none("fade_out", self.fade_out, 0.0, limits.seconds),
             **{name: getattr(self, name) or None for name in (*words, "mono")},
         }

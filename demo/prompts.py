@@ -26,6 +26,7 @@ KEPT = (
     "grid",
     "tempo",
     "key",
+    "chords",
     "source",
     "level",
     "vocoder_steps",
@@ -177,6 +178,8 @@ def fields(limits: Limits, values: Mapping[str, Any], sources: Sequence[str] = (
         fitting["bars"] = str(values["bars"])
     if isinstance(values.get("loop"), bool):
         fitting["loop"] = values["loop"]
+    if isinstance(values.get("chords"), str) and len(values["chords"]) <= checks.MOST_CHORDS:
+        fitting["chords"] = printable(values["chords"])
     if values.get("key") in KEYS:
         fitting["key"] = values["key"]
     named = {"sampler": SAMPLER_NAMES, "grid": GRID_NAMES, "level": get_args(AudioLevel), "source": ("", *sources)}

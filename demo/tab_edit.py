@@ -119,7 +119,7 @@ def _runner(
         given = dict(zip(way.fields, values[len(shared) :], strict=True))
         if draw:
             fields["seed"] = roll()
-        if not any(fields.get(name) for name in ("prompt", "negative", "tempo", "source")):
+        if not any(fields.get(name) for name in ("prompt", "negative", "tempo", "chords", "source")):
             fields["guidance"] = None  # nothing to guide to, so nothing to pay for
         yield from shown.run(
             lambda report: way.work(report, user_of(request, state), ClipRequest(**fields), {"clip": path, **given}),

@@ -173,3 +173,12 @@ def test_formats_are_those_that_audiodiff_writes() -> None:
     for ending in {checks.check_format(name)[0] for name in checks.FORMATS}:
         check_extension(Path(f"a.{ending}"))
     refused("choose one of flac", lambda: checks.check_format("../../x"))
+
+
+def test_chords_are_a_text_of_bounded_length() -> None:
+    assert checks.check_chords(" Am F ") == "Am F"
+    assert checks.check_chords(None) is None
+    assert checks.check_chords("  ") is None
+    for bad in (3, "C " * 300, ["C"]):
+        with pytest.raises(AudiodiffError, match="chords is"):
+            checks.check_chords(bad)
