@@ -207,7 +207,7 @@ def check_size(limits: Limits, path: str | Path | None) -> Path:
         AudiodiffError: nothing was uploaded, or it is too large.
     """
     if path is None or path == "":
-        raise AudiodiffError("no file was given; drop one, or record something.")
+        raise AudiodiffError("choose a clip first: drop a file, or press Edit on a take.")
     path = Path(path)
     if not path.is_file():
         raise AudiodiffError(f"{path.name} is not on the server any more; upload it again.")

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from PIL import Image
 from torch import Tensor
 
+from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import read_audio
 from audiodiff.synthesis.clip import OnEstimate, OnProgress
 from audiodiff.synthesis.files import FileReport, run_file
@@ -189,7 +190,7 @@ class ClipRequest:
     prompt: str | None = ""
     negative: str | None = ""
     count: float = 1
-    seed: float = 0
+    seed: float | None = 0
     steps: float | None = None
     guidance: float | None = None
     rescale: float | None = None
@@ -224,6 +225,8 @@ class ClipRequest:
         negative = checks.check_prompt(limits, "negative prompt", self.negative)
         for text in (prompt or "", negative):
             parse_prompt(text)
+        if self.seed is None:
+            raise AudiodiffError('enter a variation number (a whole number), or tick "Different every time".')
         words = ("key", "source", "sampler", "grid", "precision", "level")
         for name in words:
             checks.check_word(name, getattr(self, name))

@@ -18,7 +18,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint, public_name
 from audiodiff.models.voice import Voice
 from audiodiff.models.voice.frames import Frames, frames_of
-from audiodiff.synthesis.machine import check_model, open_device
+from audiodiff.synthesis.machine import check_model, fitting, open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
 from audiodiff.synthesis.sampling import compute_dtype
 from audiodiff.synthesis.settings import RECOMMENDED, Resolved, Sampling, check_range, check_steps, recommended_by
@@ -383,7 +383,7 @@ def load_voice(name_or_path: str | Path = "kathleen", *, device: str = "auto") -
         vocoder,
         name=str(name_or_path),
         identity=(identity, behind),
-        defaults=sampling.resolve(DEFAULTS),
+        defaults=fitting(sampling.resolve(DEFAULTS), chosen),
         manner=manner,
         pronunciations=pronunciations,
         level=level,

@@ -79,7 +79,7 @@ def test_uploads_have_a_size_and_a_length(limits: Limits, tmp_path: Path) -> Non
     with pytest.raises(AudiodiffError, match=r"large.wav has 1.1 MiB; this demo takes up to 1"):
         checks.check_upload(limits, write(tmp_path / "large.wav", 5.0, rate=120_000))
     for nothing in (None, ""):
-        with pytest.raises(AudiodiffError, match="no file was given"):
+        with pytest.raises(AudiodiffError, match="choose a clip first"):
             checks.check_upload(limits, nothing)
     refused("not on the server any more", lambda: checks.check_upload(limits, tmp_path / "gone.wav"))
     text = tmp_path / "notes.txt"
