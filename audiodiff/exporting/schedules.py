@@ -51,7 +51,7 @@ def record(process: Process, parameterization: Parameterization, *, sampler: str
 
     start = process.prior(column(0))
     result = sample(SAMPLERS[sampler](), denoise, process, start, times, noise=column)
-    return Schedule(sampler, grid, steps, tuple(columns), tuple(calls), weights(result))
+    return Schedule((sampler, grid, steps), tuple(columns), tuple(calls), weights(result))
 
 
 def record_all(

@@ -121,7 +121,8 @@ class FrontEnd:
 
     def _synthesis(self, frames: Floats) -> Floats:
         if self._name == "samples":
-            return frames[0, 0]
+            samples: Floats = frames[0, 0]
+            return samples
         if self._name == "folds":
             return np.ascontiguousarray(frames[0].T).reshape(-1)
         real, imaginary = np.split(frames[0].T, 2, axis=1)
@@ -138,7 +139,7 @@ class FrontEnd:
                     draw_noise(0)
                 rows = self._turned(first_draw[0], seed, draw, first_frame)
                 return self._stft.project(rows, mel.anchor, self._renewals, self._first[1])[1]
-            white = positional_noise(seed, draw, first, last)[0]
+            white: Floats = positional_noise(seed, draw, first, last)[0]
             if not self._shaped:
                 return white
             rows = self._stft.spectrum(white)
@@ -165,7 +166,8 @@ class FrontEnd:
         share = (np.arange(every, dtype=np.float32) / every)[:, None]
         turns = (knots[:-1, None] + share * (knots[1:, None] - knots[:-1, None])).reshape(-1, n_bins)
         offset = first_frame - first * every
-        return (turns[offset : offset + n_frames] * rows).astype(np.complex64)
+        turned: NDArray[np.complex64] = (turns[offset : offset + n_frames] * rows).astype(np.complex64)
+        return turned
 
 
 def _sides(spectrum: NDArray[np.complex64]) -> Floats:

@@ -43,15 +43,13 @@ class Schedule:
     """A run of a sampler.
 
     Attributes:
-        sampler, grid, steps: what it was recorded from.
+        recorded: name of the sampler, name of the grid and number of steps that it was recorded from.
         columns: what the weights are of, in the order in which it comes to be: `ESTIMATE` or the number of a draw.
         calls: of the network, in turn.
         output: weights of the columns whose sum is the result.
     """
 
-    sampler: str
-    grid: str
-    steps: int
+    recorded: tuple[str, str, int]
     columns: tuple[int, ...]
     calls: tuple[Call, ...]
     output: tuple[float, ...]
@@ -59,9 +57,7 @@ class Schedule:
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
         return {
-            "sampler": self.sampler,
-            "grid": self.grid,
-            "steps": self.steps,
+            **dict(zip(("sampler", "grid", "steps"), self.recorded, strict=True)),
             "columns": list(self.columns),
             "calls": [
                 {"coefficients": list(call.coefficients), "weights": list(call.weights), "time": call.time}
@@ -90,7 +86,7 @@ class Schedule:
         if len(output) > len(columns) or any(len(call.weights) > len(columns) for call in calls):
             raise AudiodiffError(f"{where}: a schedule has more weights than columns; export the model again.")
         names = take(table, "sampler", str, where), take(table, "grid", str, where), take(table, "steps", int, where)
-        return cls(*names, columns, calls, output)
+        return cls(names, columns, calls, output)
 
 
 def run(

@@ -42,7 +42,7 @@ class Voice:
         self.defaults = take(settings, "defaults", dict, where)
         self.speakers = tuple(str(name) for name in take(settings, "speakers", list, where))
         self._symbols = take(settings, "symbols", int, where)
-        self._range = tuple(math.log2(take(settings, name, float, where)) for name in ("f0_min", "f0_max"))
+        self._lowest, self._highest = (math.log2(take(settings, name, float, where)) for name in ("f0_min", "f0_max"))
         manner = take(settings, "manner", dict, where)
         names = ("variation", "rhythm", "texture", "intonation", "ending")
         self._manner = {name: take(manner, name, float, where) for name in names}
@@ -174,7 +174,7 @@ class Voice:
         if manner["intonation"] != 1.0:
             middle = (log_hertz * voiced).sum() / max(float(voiced.sum()), 1.0)
             log_hertz = middle + manner["intonation"] * (log_hertz - middle)
-        log_hertz = np.clip(log_hertz + pitch / 12.0, *self._range)
+        log_hertz = np.clip(log_hertz + pitch / 12.0, self._lowest, self._highest)
         mean, condition = graphs("voice.decode", expanded=expanded, log_hertz=tensor(log_hertz), voiced=voiced)
         share = manner["texture"] * manner["variation"]
         residual = run(schedule, lambda draw: white(draw, share, *mean.shape[1:]), network("residual", condition))

@@ -5,9 +5,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.runtime.schedule import ESTIMATE, Call, Schedule, find_schedule, run
 
 TABLE = Schedule(
-    "euler",
-    "uniform",
-    2,
+    ("euler", "uniform", 2),
     (0, ESTIMATE, 5, ESTIMATE),
     (Call((0.0, 1.0, 2.0, 0.25), (3.0,), 1.0), Call((0.5, 1.0, 1.0, 0.75), (0.0, 1.0, 0.5), 0.5)),
     (0.0, 1.0, 0.0, 1.0),

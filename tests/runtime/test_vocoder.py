@@ -31,7 +31,7 @@ def test_an_export_sounds_like_the_model(name: str, exported: Exported) -> None:
     samples = voice(0.1)
     np.testing.assert_allclose(ours.mel(samples, 22050), theirs.mel(samples, 22050), rtol=0, atol=1e-3)
     stereo = np.stack([samples, samples[::-1]])
-    for options in ({}, {"steps": 1, "sampler": "euler"}, {"steps": 3, "seed": 5}, {"steps": 2, "sampler": "heun"}):
+    for options in ({}, {"steps": 1, "sampler": "euler"}, {"steps": 2, "sampler": "heun", "seed": 5}):
         expected = theirs.vocode(stereo, 22050, **options)
         made = ours.vocode(stereo, 22050, **options)
         assert np.abs(expected).max() > 1e-3
