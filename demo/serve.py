@@ -17,6 +17,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.signal.beats import warm_up
 from audiodiff.text.library import library_path
 
+from . import player
 from .app import build_app
 from .app_state import AppState, Models, load_models, open_state
 from .environment import NO_PROXY, environment
@@ -144,7 +145,8 @@ def open_page(models: Models, state: AppState, place: Place) -> gr.Blocks:
                 footer_links=["api", "settings"],
                 run_history=False,
                 ssr_mode=False,
-                css=CSS,
+                css=CSS + player.css(),
+                head=player.head(),
                 state_session_capacity=SESSIONS,
                 app_kwargs={"middleware": [Middleware(Gate, state=state, names=names)]},
             )

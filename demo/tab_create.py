@@ -14,6 +14,7 @@ from .cards import Cards
 from .fields import connect_seed, count_field, roll, sampling_fields, seed_fields, sources_of
 from .handlers import ClipRequest
 from .limits import CARDS, Limits
+from .strip import Strip
 from .widgets import connect_stop, user_of
 
 
@@ -55,7 +56,7 @@ def _takes_reference(state: AppState) -> bool:
     return generator is not None and generator.model.config.known
 
 
-def build(state: AppState) -> CreateTab:
+def build(state: AppState, strip: Strip) -> CreateTab:
     """Lay the tab out and connect it."""
     limits = state.limits
     controls: dict[str, Any] = {}
@@ -122,7 +123,7 @@ def build(state: AppState) -> CreateTab:
                     0.0, 10.0, value=0.0, step=0.5, label="Fade-out", info="seconds at the end, not of a loop"
                 )
         with gr.Column(scale=3, min_width=320):
-            shown = cards.build("create", hint="Clips appear here.")
+            shown = cards.build("create", strip, hint="Clips appear here.")
 
     def create(request: gr.Request, draw: bool, like: str | None, *values: Any) -> Iterator[dict[Any, Any]]:
         given = dict(zip(controls, values, strict=True))
