@@ -45,6 +45,17 @@ def test_models_and_recordings_are_installed() -> None:
     assert there - taken == set()
 
 
+def test_scripts_and_styles_of_the_page_are_installed() -> None:
+    package = ROOT / "demo"
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"][
+        "audiodiff_demo"
+    ]
+    taken = {path for pattern in patterns for path in package.glob(pattern) if path.is_file()}
+    there = {path for path in (package / "static").rglob("*") if path.is_file()}
+    assert there
+    assert there - taken == set()
+
+
 @pytest.mark.parametrize("folder", RENAMED.values())
 def test_modules_find_each_other_under_either_name(folder: str) -> None:
     for path in (ROOT / folder).rglob("*.py"):
