@@ -45,6 +45,9 @@ class Kind:
             `run(model, *, device, progress)` returns a report with `markdown()` and `write(folder)`.
         parts: folder inside a checkpoint -> kind of the checkpoint that lies there.
         embeds: kind -> attribute of `module` that is a model of that kind; the field of that name has its settings.
+        stands_for: kind in whose place its checkpoints may lie as a part of another.
+        task: what the Hugging Face Hub calls what it does (`pipeline_tag`); empty if it has no name there.
+        example: a command line with `{model}` that makes something with it, for model cards; empty if there is none.
     """
 
     name: str
@@ -56,6 +59,9 @@ class Kind:
     evaluation: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
     embeds: Mapping[str, str] = field(default_factory=dict)
+    stands_for: str = ""
+    task: str = ""
+    example: str = ""
 
     def config_class(self) -> type[Any]:
         """Import the class of its settings."""
@@ -93,6 +99,10 @@ class Kinds(Mapping[str, Kind]):
             with suppress(AudiodiffError):
                 yield self[name]
 
+    def in_place_of(self, name: str) -> tuple[str, ...]:
+        """Return the kinds that may lie where one of kind `name` is a part: itself, and those that stand for it."""
+        return (name, *(kind.name for kind in self.usable() if kind.stands_for == name))
+
     def __iter__(self) -> Iterator[str]:
         """Yield the names, without importing anything."""
         yield from self.own
@@ -125,6 +135,19 @@ KINDS = Kinds(
         synthesizer="audiodiff.synthesis.vocode:load",
         recipe="vocoder",
         evaluation="audiodiff.evaluation.evaluate:VocoderEvaluation",
+        task="audio-to-audio",
+        example="audiodiff vocode voice.wav -o copy.wav --model {model}",
+    ),
+    Kind(
+        "gan_vocoder",
+        "a vocoder of another project, which only turns mels into sound",
+        config="audiodiff.models.gan_vocoder:GanVocoderConfig",
+        module="audiodiff.models.gan_vocoder:GanVocoder",
+        synthesizer="audiodiff.synthesis.gan_vocoder:load",
+        evaluation="audiodiff.evaluation.evaluate:VocoderEvaluation",
+        stands_for="vocoder",
+        task="audio-to-audio",
+        example="audiodiff vocode voice.wav -o copy.wav --model {model}",
     ),
     Kind(
         "autoencoder",
@@ -143,6 +166,8 @@ KINDS = Kinds(
         evaluation="audiodiff.evaluation.music:MusicEvaluation",
         parts={"vocoder": "vocoder"},
         embeds={"autoencoder": "autoencoder"},
+        task="text-to-audio",
+        example="audiodiff generate 'solo piano, calm' -o clip.wav --model {model}",
     ),
     Kind(
         "upsampler",
@@ -151,6 +176,8 @@ KINDS = Kinds(
         module="audiodiff.models.upsampler:Upsampler",
         synthesizer="audiodiff.synthesis.upsample:load_upsampler",
         recipe="upsampler",
+        task="audio-to-audio",
+        example="audiodiff upsample recording.wav -o wide.wav --model {model}",
     ),
     Kind(
         "voice",
@@ -159,6 +186,8 @@ KINDS = Kinds(
         module="audiodiff.models.voice:Voice",
         synthesizer="audiodiff.synthesis.speaker:load_speaker",
         recipe="voice",
+        task="text-to-speech",
+        example="audiodiff speak 'Hello there.' -o hello.wav --model {model}",
     ),
 )
 """The kinds of models by name."""
