@@ -28,6 +28,7 @@ from audiodiff.models.checkpoint import (
 )
 from audiodiff.models.config import dataclass_to_dict, model_config_to_dict
 from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint, find_vocoder
+from audiodiff.models.kinds import KINDS
 from audiodiff.models.mel_latent import MelLatent
 from audiodiff.nn.condition import Condition, drop_conditions, drop_parts
 from audiodiff.training.devices import Devices
@@ -240,7 +241,7 @@ def copy_vocoder(source: Path, target: Path) -> None:
     Raises:
         AudiodiffError: it is not a vocoder, or cannot be copied.
     """
-    read_config(source, "vocoder")
+    read_config(source, *KINDS.in_place_of("vocoder"))
     there = target / WEIGHTS_FILE
     if (
         (target / CONFIG_FILE).is_file()

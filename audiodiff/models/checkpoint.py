@@ -113,7 +113,10 @@ def read_config(folder: Path | str, *kinds: str) -> dict[str, Any]:
         raise AudiodiffError(f"{folder} holds no {CONFIG_FILE} (found: {shown}); it is not an audiodiff checkpoint.")
     config = read_json_table(path)
     if "kind" not in config:
-        raise AudiodiffError(f'{path} has no "kind"; it is not an audiodiff checkpoint.')
+        raise AudiodiffError(
+            f'{path} has no "kind"; it is not an audiodiff checkpoint. `audiodiff export` converts HiFi-GAN, BigVGAN '
+            "and Vocos."
+        )
     expected = kinds or tuple(KINDS)
     if config["kind"] not in expected:
         raise _other_kind(folder, config["kind"], expected)
