@@ -2,17 +2,21 @@
 
 import argparse
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiodiff.atomic import atomic_folder
+from audiodiff.cli.adapters import add_adapter_option
 from audiodiff.cli.output import tell
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.find import PHONE_MODEL_FILE
+from audiodiff.models.find import PHONE_MODEL_FILE, find_checkpoint
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+    from audiodiff.models.adapter import Adapter
 
 
 def add_parser(subparsers: Any) -> None:
@@ -26,8 +30,9 @@ def add_parser(subparsers: Any) -> None:
             "weights.pt of lmnt's DiffWave. That file is a pickle; it is opened so that no code in it can run."
         ),
     )
-    parser.add_argument("source", type=Path, help="run or checkpoint folder, or lmnt's weights.pt")
+    parser.add_argument("source", type=Path, help="run or checkpoint folder, name of a model, or lmnt's weights.pt")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="folder to write")
+    add_adapter_option(parser, "adapter to merge into the model for good (repeatable)")
     parser.add_argument("--half", action="store_true", help="store weights in float16: half the size")
 
 
@@ -38,14 +43,14 @@ def run(args: argparse.Namespace) -> int:
         raise AudiodiffError(f"{target} exists already; choose a folder that is new or empty.")
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_folder(target) as unfinished:
-        model = _export(args.source, unfinished, half=args.half)
+        model = _export(args.source, unfinished, half=args.half, adapters=args.adapters)
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file()) / 2**20
     parameters = sum(parameter.numel() for parameter in model.parameters())
     tell(f"{target}  {size:.1f} MiB  {parameters:,} parameters, {'float16' if args.half else 'float32'}")
     return 0
 
 
-def _export(source: Path, target: Path, *, half: bool) -> "nn.Module":
+def _export(source: Path, target: Path, *, half: bool, adapters: Sequence[str]) -> "nn.Module":
     """Write the checkpoint and return the model."""
     import torch
 
@@ -54,7 +59,14 @@ def _export(source: Path, target: Path, *, half: bool) -> "nn.Module":
 
     dtype = torch.float16 if half else torch.float32
     if not source.is_file():
-        return _copy(source, target, dtype)
+        from audiodiff.models.adapter import open_adapters, part_adapters
+
+        source = source if source.exists() else find_checkpoint(str(source))
+        opened = open_adapters(adapters)
+        part_adapters(opened, source, *(path.parent for path in source.glob("*/model.safetensors")))  # or refused
+        return _copy(source, target, dtype, opened)
+    if adapters:
+        raise AudiodiffError(f"{source} is no checkpoint folder, so no adapter is for it; leave --adapter out.")
     model = load_lmnt_diffwave(source)
     metadata: dict[str, Any] = {
         "description": "DiffWave, converted from lmnt's checkpoint",
@@ -64,19 +76,25 @@ def _export(source: Path, target: Path, *, half: bool) -> "nn.Module":
     return model
 
 
-def _copy(source: Path, target: Path, dtype: "torch.dtype", *kinds: str) -> "nn.Module":
-    """Write a checkpoint and those that are parts of it, and return its model."""
+def _copy(source: Path, target: Path, dtype: "torch.dtype", adapters: "Sequence[Adapter]", *kinds: str) -> "nn.Module":
+    """Write a checkpoint and those that are parts of it, with the adapters that fit, and return its model."""
     from torch import nn
 
-    from audiodiff.models.checkpoint import load_checkpoint, read_config, save_checkpoint
+    from audiodiff.models.adapter import merge_into
+    from audiodiff.models.checkpoint import WEIGHTS_FILE, load_checkpoint, read_config, save_checkpoint, weights_hash
     from audiodiff.models.kinds import KINDS
 
     config = read_config(source, *kinds)
     parts = {part: kind for part, kind in KINDS[config["kind"]].parts.items() if (source / part).is_dir()}
-    model = load_checkpoint(source, nn.Module)
-    save_checkpoint(target, model, config["metadata"], dtype=dtype)
+    model, metadata = load_checkpoint(source, nn.Module), config["metadata"]
+    own = [each for each in adapters if each.base.weights_sha256 == weights_hash(source / WEIGHTS_FILE)]
+    if own:
+        merge_into(model, own)
+        names = [{"name": each.name, "weights_sha256": each.weights_sha256, "strength": each.strength} for each in own]
+        metadata = {**metadata, "adapters": names}
+    save_checkpoint(target, model, metadata, dtype=dtype)
     if (source / PHONE_MODEL_FILE).is_file():
         shutil.copyfile(source / PHONE_MODEL_FILE, target / PHONE_MODEL_FILE)
     for part, kind in parts.items():
-        _copy(source / part, target / part, dtype, kind)
+        _copy(source / part, target / part, dtype, adapters, kind)
     return model
