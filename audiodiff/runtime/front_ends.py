@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,11 @@ class Mel:
     anchor: Floats
     envelope: Floats
     n_frames: int
+
+    @property
+    def magnitudes(self) -> "Mel":
+        """The same without the condition, which takes ten times the memory: all that noise needs."""
+        return replace(self, hidden=self.hidden[:, :0].copy())
 
 
 class FrontEnd:

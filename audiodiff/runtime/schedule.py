@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import take
 
-__all__ = ["ESTIMATE", "Call", "Schedule", "find_schedule", "run"]
+__all__ = ["ESTIMATE", "Call", "Schedule", "find_schedule", "run", "run_denoise"]
 
 ESTIMATE = -1
 """Marks a column that is an estimate of the network; other columns are draws of noise, by their number."""
@@ -99,6 +99,25 @@ def run(
         noise: `noise(draw)` gives a draw; 0 is the one that sampling starts from.
         network: `network(x, c_noise, time)` gives its output, of the shape of `x`.
     """
+
+    def denoise(x: Floats, call: Call) -> Floats:
+        c_skip, c_out, c_in, c_noise = call.coefficients
+        output = network(np.float32(c_in) * x if c_in != 1.0 else x, c_noise, call.time)
+        return np.float32(c_skip) * x + np.float32(c_out) * output
+
+    return run_denoise(schedule, noise, denoise)
+
+
+def run_denoise(
+    schedule: Schedule, noise: Callable[[int], Floats], denoise: Callable[[Floats, Call], Floats]
+) -> Floats:
+    """Sample with estimates of one's own.
+
+    Args:
+        schedule: the run.
+        noise: as for `run`.
+        denoise: `denoise(x, call)` gives the estimate of clean data, of the shape of `x`.
+    """
     known: list[Floats] = []
 
     def mixed(weights: Sequence[float]) -> Floats:
@@ -111,10 +130,8 @@ def run(
         return total
 
     for call in schedule.calls:
-        c_skip, c_out, c_in, c_noise = call.coefficients
         x = mixed(call.weights)
-        output = network(np.float32(c_in) * x if c_in != 1.0 else x, c_noise, call.time)
-        known.append(np.float32(c_skip) * x + np.float32(c_out) * output)
+        known.append(denoise(x, call))
     return mixed(schedule.output)
 
 

@@ -21,6 +21,9 @@ __all__ = ["Vocoder"]
 
 Floats = NDArray[np.float32]
 
+LONGEST_SECONDS = 600.0
+"""Recordings are sampled as a whole, in 0.5 GB at this length."""
+
 
 class Vocoder:
     """A vocoder of an exported model; the samples are those of `audiodiff.load(MODEL)` in float32, within 1e-4.
@@ -58,7 +61,7 @@ class Vocoder:
         return self.mel_spec.sample_rate
 
     def mel(self, waveform: NDArray[np.floating], sample_rate: int) -> Floats:
-        """The log-mel of a recording `[n_samples]` or `[channels, n_samples]`, with as many axes more or less.
+        """The log-mel `[n_mels, n_frames]` of a recording `[n_samples]`; `[channels, ...]` of `[channels, n_samples]`.
 
         Raises:
             AudiodiffError: the recording cannot be used.
@@ -110,6 +113,11 @@ class Vocoder:
     ) -> Floats:
         """Synthesise a log-mel `[n_mels, n_frames]` or `[channels, n_mels, n_frames]`; otherwise as `vocode`."""
         frames = check_frames(mel, self.mel_spec)
+        seconds = frames.shape[2] * self.mel_spec.hop_length / self.sample_rate
+        if seconds > LONGEST_SECONDS:
+            raise AudiodiffError(
+                f"the recording has {seconds:.0f} s; the runtime takes up to {LONGEST_SECONDS:.0f} s: cut it."
+            )
         schedule = find_schedule(
             self._schedules,
             self._where,
@@ -155,21 +163,24 @@ class Vocoder:
         """
         n_frames, hop = mel.shape[1], self.mel_spec.hop_length
         bounds = self._bounds(n_frames)
-        prepared: dict[tuple[int, int], Mel] = {}
+        known: dict[tuple[int, int], Mel] = {}
 
         def stretch(core: tuple[int, int], context: int) -> tuple[int, int]:
             return max(0, core[0] - context), min(n_frames, core[1] + context)
 
         def of(at: tuple[int, int]) -> Mel:
-            if at not in prepared:
-                prepared[at] = self._front_end.prepare(mel[:, at[0] : at[1]], gain)
-            return prepared[at]
+            if at in known:
+                return known[at]
+            prepared = self._front_end.prepare(mel[:, at[0] : at[1]], gain)
+            if len(bounds) == 1:  # of many pieces the conditions would take more memory than all the rest
+                known[at] = prepared
+            return prepared
 
         def core(samples: Floats, at: tuple[int, int], inside: tuple[int, int]) -> Floats:
             return samples[(inside[0] - at[0]) * hop : (inside[1] - at[0]) * hop]
 
         wide = [(inside, stretch(inside, self._noise_context)) for inside in bounds]
-        draws = [(inside, at, self._front_end.noise(of(at), seed, at[0])) for inside, at in wide]
+        draws = [(inside, at, self._front_end.noise(of(at).magnitudes, seed, at[0])) for inside, at in wide]
 
         def noise(draw: int) -> Floats:
             return np.concatenate([core(make(draw), at, inside) for inside, at, make in draws])

@@ -82,6 +82,7 @@ def test_what_cannot_be_used_is_refused(exported: Exported) -> None:
         (lambda: model.vocode(np.full(9, np.nan, np.float32), 22050), "not finite"),
         (lambda: model.vocode(np.zeros(9, np.float32), 0), "sample_rate"),
         (lambda: model.vocode(np.zeros(9, np.float32), 22050, steps=1000), "not with 1000"),
+        (lambda: model.vocode_mel(np.zeros((80, 60_000), np.float32)), "takes up to 600 s"),
         (lambda: model.vocode_mel(np.zeros((3, 4), np.float32)), r"expected \[80"),
         (lambda: model.vocode_mel(np.full((80, 4), np.inf, np.float32)), "not finite"),
     ):
