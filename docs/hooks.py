@@ -36,19 +36,25 @@ ROOMS = {
     "audiodiff.metrics": "Objective measures and baselines.",
     "audiodiff.training": "The training loop, averaged weights, exact resume.",
     "audiodiff.synthesis": "What a user does with a model: what `audiodiff.load` returns, files, provenance.",
+    "audiodiff.exporting": "Models for other runtimes.",
+    "audiodiff.runtime": "Exported models without torch.",
     "audiodiff.evaluation": "A model against recordings and baselines.",
     "recipes": "What each model is trained with; installed as `audiodiff_recipes`.",
 }
-"""Part of the library -> what it holds. The command line and the demo are not called from Python."""
+"""Part of the library -> what it holds; parts that are not named here come last, without a description."""
+
+NOT_CALLED = {"audiodiff.cli"}
+"""Nobody calls the command line from Python."""
 
 _LINK = re.compile(r"(?P<image>!?)\[(?P<words>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<target>[^)\s#]*)(?P<anchor>#[^)\s]*)?\)")
 _SOUND = re.compile(r'<a href="(?P<target>[^"]+\.flac)">(?P<words>.*?)</a>', re.DOTALL)
 
 
 def packages(root: Path = ROOT) -> dict[str, list[str]]:
-    """Return the public packages of `ROOMS`, by their dotted names, with their public modules, themselves first."""
+    """Return the public packages, by their dotted names, with their public modules, themselves first."""
     found: dict[str, list[str]] = {}
-    for room in ROOMS:
+    others = sorted({f"audiodiff.{path.parent.name}" for path in (root / "audiodiff").glob("*/__init__.py")})
+    for room in dict.fromkeys((*ROOMS, *(name for name in others if name not in NOT_CALLED))):
         top = root / room.replace(".", "/")
         folders = [top] if room == "audiodiff" else sorted({path.parent for path in top.rglob("__init__.py")})
         for folder in folders:
