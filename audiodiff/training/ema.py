@@ -24,7 +24,7 @@ def ema_decay(items_seen: int, new_items: int, half_life: float, warm_up_ratio: 
         new_items: training items of this update (the batch size).
         half_life: items after which a weight's share in the average has halved; 0 switches averaging off.
         warm_up_ratio: the half-life is at most this times `items_seen`, so the first update copies the
-        weights.
+            weights.
     """
     effective = min(half_life, warm_up_ratio * items_seen)
     if effective <= 0.0:

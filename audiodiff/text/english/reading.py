@@ -39,9 +39,6 @@ def phonemes(
 ) -> Utterance:
     """Words and phonemes of an English text that is said in one go.
 
-    >>> [(word.text, " ".join(word.phones)) for word in phonemes("Read 2!").words]
-    [('read', 'R IY1 D'), ('two', 'T UW1')]
-
     Args:
         text: English, with `[pause 0.5]`, `*emphasis*`, `{HH AH0 L OW1}` and `/həˈloʊ/` where wanted.
         own_words: pronunciations that count before all others, by word in lower case (`read_lexicon`).
@@ -52,6 +49,10 @@ def phonemes(
     Raises:
         AudiodiffError: nothing to say, too long, control characters, letters of another script, another language, or a
             mistake in the signs; the message names the character.
+
+    Examples:
+        >>> [(word.text, " ".join(word.phones)) for word in phonemes("Read 2!").words]
+        [('read', 'R IY1 D'), ('two', 'T UW1')]
     """
     if len(text) > LONGEST_TEXT:
         raise AudiodiffError(
