@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from audiodiff.models.find import find_checkpoint, public_name
+from audiodiff.synthesis.adapted import Adapters, merged, parted
 from audiodiff.synthesis.gain import read_reference_level
 from audiodiff.synthesis.machine import open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
@@ -13,26 +14,33 @@ DEFAULTS = Resolved(steps=1, sampler="euler", grid="uniform")
 """One call makes the waveform; more steps change nothing."""
 
 
-def load(name_or_path: str | Path, *, device: str = "auto") -> VocoderSynthesizer:
+def load(name_or_path: str | Path, *, device: str = "auto", adapters: Adapters = ()) -> VocoderSynthesizer:
     """Load a converted HiFi-GAN, BigVGAN or Vocos.
 
     Args:
         name_or_path: a checkpoint folder, or `hf:ORG/NAME` for a folder of that form on the Hugging Face Hub.
         device: `auto` (CUDA, then MPS, then CPU), or what torch calls the device.
+        adapters: to merge into it.
 
     Raises:
-        AudiodiffError: there is no such model or device, or the folder holds something else.
+        AudiodiffError: there is no such model or device, the folder holds something else, or an adapter does not fit.
     """
     from audiodiff.models.checkpoint import WEIGHTS_FILE, load_checkpoint, read_config, weights_hash
     from audiodiff.models.gan_vocoder import GanVocoder
 
     chosen, folder = open_device(device), find_checkpoint(name_or_path)
     config = read_config(folder, "gan_vocoder")
+    (own,) = parted(adapters, folder)
     metadata = config["metadata"]
     defaults = Sampling.from_metadata(metadata, folder).resolve(DEFAULTS)
     level = read_reference_level(metadata, folder)
     model = load_checkpoint(folder, GanVocoder)
-    identity = ModelRecord(public_name(name_or_path), weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]))
+    identity = ModelRecord(
+        public_name(name_or_path),
+        weights_hash(folder / WEIGHTS_FILE),
+        hash_config(config["model"]),
+        adapters=merged(model, own),
+    )
     return VocoderSynthesizer(
         model.to(chosen),
         name=str(name_or_path),

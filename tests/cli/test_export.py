@@ -108,7 +108,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(command, checkpoint, tmp_p
     (tmp_path / "full" / "precious.txt").write_text("keep")
     for source, target, message in (
         (checkpoint, tmp_path / "full", "exists already"),
-        (tmp_path / "absent", tmp_path / "out", "is nothing"),
+        (tmp_path / "absent", tmp_path / "out", "there is no model"),
         (tmp_path / "full" / "precious.txt", tmp_path / "out", "not a PyTorch checkpoint"),
     ):
         done = command("export", source, "-o", target)

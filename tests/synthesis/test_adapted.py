@@ -1,9 +1,11 @@
+import inspect
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from audiodiff.models.kinds import KINDS, imported
 from audiodiff.synthesis.files import run_file
 from audiodiff.synthesis.load import load, load_generator, load_latent
 from audiodiff.synthesis.provenance import AdapterRecord, ProvenanceRecord, read_provenance
@@ -81,3 +83,8 @@ def test_records_with_adapters_are_read_back_and_damaged_ones_refused(tiny_folde
     for wrong in (3, [3], [{"name": "mine"}], [{"name": "mine", "weights_sha256": "x", "strength": "1"}]):
         values["models"][0]["adapters"] = wrong
         refused("lacks|adapters|no table|strength", lambda: ProvenanceRecord.from_dict(values))
+
+
+@pytest.mark.parametrize("kind", [kind.name for kind in KINDS.values() if kind.synthesizer])
+def test_every_kind_that_makes_sound_takes_adapters(kind: str) -> None:
+    assert "adapters" in inspect.signature(imported(KINDS[kind].synthesizer)).parameters
