@@ -14,9 +14,11 @@ from audiodiff.models.find import find_checkpoint
 from audiodiff.models.mel_latent import (
     MelLatentConfig,
 )
+from audiodiff.nn.adapters import AdapterConfig
 from audiodiff.signal import mel
 from audiodiff.training.loop import TrainConfig
 
+from .adapting import check_adapter
 from .recipe import GuidedSampling, Recipe, RunSettings
 
 
@@ -32,6 +34,7 @@ class DataConfig:
         drop_text: share of the others trained without text.
         drop_number: share of numbers, and of classes, that are withheld, so that they can be left out.
         drop_beats: share of items without their beats.
+        drop_chords: share of items without their chords.
         complete: share of items conditioned on their latents but for a gap, if the model takes it (`model.known`).
         complete_alone: share of these without any other condition.
     """
@@ -43,6 +46,7 @@ class DataConfig:
     drop_text: float = 0.05
     drop_number: float = 0.4
     drop_beats: float = 0.3
+    drop_chords: float = 0.4
     complete: float = 0.5
     complete_alone: float = 0.4
 
@@ -71,6 +75,7 @@ class Config(RunSettings):
     """A whole run.
 
     Attributes:
+        adapter: what is trained in the place of all weights, if its rank is not 0; `init` is then the model to adapt.
         times: the quantile function of training times (`audiodiff.diffusion.times.QUANTILES`).
         autoencoder: checkpoint of the autoencoder that made the shards, or of a latent model that has it.
         vocoder: checkpoint of a vocoder for its mel, or of a latent model that has one, put next to the model; empty to
@@ -83,15 +88,17 @@ class Config(RunSettings):
         default_factory=partial(GuidedSampling, 20, "dpmpp_2m", "uniform", "bf16", 3.0, 0.5)
     )
     validation: ValidationConfig = field(default_factory=ValidationConfig)
+    adapter: AdapterConfig = field(default_factory=AdapterConfig)
     times: str = "logit_normal"
     autoencoder: str = ""
     vocoder: str = ""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
+        check_adapter(self.adapter, self.init)
         if self.times not in QUANTILES:
             raise AudiodiffError(f"times is {self.times!r}; known: {', '.join(QUANTILES)}.")
-        for name in ("drop_all", "drop_text", "drop_number", "drop_beats", "complete", "complete_alone"):
+        for name in ("drop_all", "drop_text", "drop_number", "drop_beats", "drop_chords", "complete", "complete_alone"):
             if not 0.0 <= getattr(self.data, name) <= 1.0:
                 raise AudiodiffError(f"data.{name} is {getattr(self.data, name)}; expected a share from 0 to 1.")
         check_bounds(self.data, "data", crop_latents=(1, 100_000), recorded_weight=(1e-9, 1e9))

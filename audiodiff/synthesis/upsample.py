@@ -12,20 +12,21 @@ import torch
 from torch import Tensor
 
 from audiodiff.diffusion.samplers import SAMPLERS, sample
+from audiodiff.diffusion.seeds import channel_seed
 from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import find_checkpoint, public_name
 from audiodiff.models.upsampler import Upsampler
 from audiodiff.signal.meters import BandMeter, RmsMeter
 from audiodiff.signal.resample import n_resampled, resample, resample_stream
+from audiodiff.synthesis.adapted import Adapters, merged, parted
 from audiodiff.synthesis.arrays import Array, check_rate, like_given, waveform_tensor
 from audiodiff.synthesis.band import Bands, input_notes
 from audiodiff.synthesis.clip import OnProgress
-from audiodiff.synthesis.machine import check_model, open_device
+from audiodiff.synthesis.machine import check_model, fitting, open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
 from audiodiff.synthesis.sampling import (
     ChunkLayout,
-    channel_seed,
     check_samples,
     compute_dtype,
     count_network_calls,
@@ -300,22 +301,26 @@ class UpsamplerSynthesizer:
 
 
 @standard_state()
-def load_upsampler(name_or_path: str | Path = "upsample-speech", *, device: str = "auto") -> UpsamplerSynthesizer:
+def load_upsampler(
+    name_or_path: str | Path = "upsample-speech", *, device: str = "auto", adapters: Adapters = ()
+) -> UpsamplerSynthesizer:
     """Load an upsampler.
 
     Args:
         name_or_path: a model that comes with the package, a checkpoint folder, or `hf:ORG/NAME` for a folder of that
             form on the Hugging Face Hub.
         device: `auto` (CUDA, then MPS, then CPU), or what torch calls the device.
+        adapters: to merge into it.
 
     Raises:
-        AudiodiffError: there is no such model or device, or the folder holds something else.
+        AudiodiffError: there is no such model or device, the folder holds something else, or an adapter does not fit.
     """
     from audiodiff.models import checkpoint
 
     chosen = open_device(device)
     folder = find_checkpoint(name_or_path)
     config = checkpoint.read_config(folder, "upsampler")
+    (own,) = parted(adapters, folder)
     metadata = config["metadata"]
     sampling = Sampling.from_metadata(metadata, folder, others=("augmentation",))
     with recommended_by(folder):
@@ -326,13 +331,14 @@ def load_upsampler(name_or_path: str | Path = "upsample-speech", *, device: str 
         checkpoint.weights_hash(folder / checkpoint.WEIGHTS_FILE),
         hash_config(config["model"]),
         role="upsampler",
+        adapters=merged(model, own),
     )
     model.to(chosen)
     return UpsamplerSynthesizer(
         model,
         name=str(name_or_path),
         identity=identity,
-        defaults=sampling.resolve(DEFAULTS),
+        defaults=fitting(sampling.resolve(DEFAULTS), chosen),
         augmentation=recommended.augmentation or 0.0,
         device=chosen,
     )

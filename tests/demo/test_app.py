@@ -1,4 +1,5 @@
 import argparse
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,7 @@ def app(models: Models, limits: Limits, tmp_path_factory: pytest.TempPathFactory
     state.close()
 
 
-WAYS = ["Vary", "Inpaint", "Extend", "Interpolate", *(verb.name.capitalize() for verb in plain_verbs())]
+WAYS = ["Variations", "Replace a part", "Make longer", "Morph", *(verb.name.capitalize() for verb in plain_verbs())]
 
 
 def tabs(app: Any) -> list[str]:
@@ -41,7 +42,7 @@ def public(app: Any) -> list[str]:
 
 
 def test_the_page_has_its_tabs_and_its_api(app: Any) -> None:
-    assert tabs(app) == ["Create", "Edit", *WAYS, "Speech", "Vocoder", "Upsample", "Library", "Inspect"]
+    assert tabs(app) == ["Create", "Edit", *WAYS, "Speech", "Library", "Tools", "Inspect", "Vocoder", "Upsample"]
     assert public(app) == [*VERBS, "inspect", "replay", "stop"]
     assert not app.analytics_enabled
 
@@ -70,9 +71,9 @@ def test_the_arguments_of_the_api_are_those_of_the_command_line(app: Any, name: 
 @pytest.mark.parametrize(
     ("missing", "wanted"),
     [
-        ("generator", ["Speech", "Vocoder", "Upsample", "Inspect"]),
-        ("vocoder", ["Create", "Edit", *WAYS, "Speech", "Upsample", "Library", "Inspect"]),
-        ("upsampler", ["Create", "Edit", *WAYS, "Speech", "Vocoder", "Library", "Inspect"]),
+        ("generator", ["Speech", "Tools", "Inspect", "Vocoder", "Upsample"]),
+        ("vocoder", ["Create", "Edit", *WAYS, "Speech", "Library", "Tools", "Inspect", "Upsample"]),
+        ("upsampler", ["Create", "Edit", *WAYS, "Speech", "Library", "Tools", "Inspect", "Vocoder"]),
     ],
 )
 def test_tabs_without_a_model_are_left_out(state: AppState, missing: str, wanted: list[str]) -> None:
@@ -111,22 +112,23 @@ def test_the_button_creates_cards_one_after_the_other(app: Any) -> None:
     values = [component.value for component in fn.inputs]
     names = [component.label for component in fn.inputs]
     for label, value in (
-        ("New seed every time", False),
+        ("Different every time", False),
         ("Prompt", "flute"),
-        ("Seconds", 0.5),
-        ("Clips", 2),
-        ("Seed", 4),
+        ("Length (s)", 0.5),
+        ("Takes", 2),
+        ("Variation number", 4),
     ):
         values[names.index(label)] = value
     updates: list[dict[Any, Any]] = list(fn.fn(Request(), *values))
     players = [
-        (component.label, change["value"])
+        (component.elem_id, re.findall(r'src="[^"]*/([^"/]+)">', change))
         for update in updates
         for component, change in update.items()
-        if isinstance(component, gr.Audio) and change.get("value")
+        if isinstance(component, gr.HTML) and "<audio" in change and component.elem_id != "takes"
     ]
-    assert [label for label, _ in players] == ["Clip 1", "Clip 2"]
-    assert [path.rpartition("/")[2] for _, path in players] == ["flute-seed4.flac", "flute-seed5.flac"]
+    assert players == [("create-clip-1", ["flute-seed4.flac"]), ("create-clip-2", ["flute-seed5.flac"])]
+    listed = [change for update in updates for part, change in update.items() if part.elem_id == "takes"]
+    assert [len(re.findall(r'<li class="ad-take"', html)) for html in listed] == [1, 2]
     shown = [component for component in updates[0] if isinstance(component, gr.Column)]
     assert [updates[0][column]["visible"] for column in shown] == [True, True, False, False]
     assert "2 clips in" in next(iter(updates[-1].values()))
@@ -141,21 +143,25 @@ def test_everything_is_sent_once_more_when_the_clips_are_there(app: Any) -> None
     )
     values = [component.value for component in fn.inputs]
     names = [component.label for component in fn.inputs]
-    for label, value in (("New seed every time", False), ("Prompt", "flute"), ("Seconds", 0.5), ("Clips", 2)):
+    for label, value in (("Different every time", False), ("Prompt", "flute"), ("Length (s)", 0.5), ("Takes", 2)):
         values[names.index(label)] = value
     list(fn.fn(Request(), *values))
     whole = settle(Request())
     by_kind = {
         kind: [whole[piece] for piece in fn.outputs if type(piece) is kind and piece in whole]
-        for kind in (gr.Column, gr.Image, gr.Audio, gr.Markdown, gr.Button, gr.DownloadButton)
+        for kind in (gr.Column, gr.HTML, gr.Markdown, gr.Button, gr.DownloadButton)
     }
     assert [box["visible"] for box in by_kind[gr.Column]] == [True, True, False, False]
-    assert all(picture["value"] is not None for picture in by_kind[gr.Image])
-    assert [Path(player["value"]).name for player in by_kind[gr.Audio]] == ["flute-seed0.flac", "flute-seed1.flac"]
+    line, takes, *players = by_kind[gr.HTML]
+    assert "2 clips in" in line
+    assert takes.count("flute-seed0.flac") == 3  # its player, its download and the name of that
+    assert ["flute-seed0.flac" in players[0], "flute-seed1.flac" in players[1]] == [True, True]
+    files = [Path(button["value"]).name for button in by_kind[gr.DownloadButton]]
+    assert files == ["flute-seed0.flac", "flute-seed1.flac"]
     assert ["seed **0**" in caption for caption in by_kind[gr.Markdown]] == [True, False]
     assert all(button["interactive"] for button in by_kind[gr.Button] + by_kind[gr.DownloadButton])
     assert len(by_kind[gr.DownloadButton]) == 2
-    assert [whole[piece]["value"] for piece in whole if getattr(piece, "label", None) == "Seed"] == [0]
+    assert [whole[piece]["value"] for piece in whole if getattr(piece, "label", None) == "Variation number"] == [0]
     assert len(settle(Request())) == 1  # nothing twice
     values[names.index("Prompt")] = "(flute"
     with pytest.raises(gr.Error):
@@ -169,7 +175,7 @@ def test_a_clip_is_made_like_a_recording_where_the_model_takes_one(app: Any, mod
     names = [component.label for component in fn.inputs]
     (place,) = (index for index, component in enumerate(fn.inputs) if component.elem_id == "create-reference")
     values[place] = str(voice)
-    for label, value in (("New seed every time", False), ("Prompt", ""), ("Seconds", 0.5), ("Clips", 1)):
+    for label, value in (("Different every time", False), ("Prompt", ""), ("Length (s)", 0.5), ("Takes", 1)):
         values[names.index(label)] = value
     updates: list[dict[Any, Any]] = list(fn.fn(Request(), *values))
     paths = {
@@ -179,12 +185,12 @@ def test_a_clip_is_made_like_a_recording_where_the_model_takes_one(app: Any, mod
         if isinstance(component, gr.Audio) and change.get("value")
     }
     assert [read_provenance(path).inputs[0].name for path in paths] == [voice.name]
-    assert "Sound like a recording" in visible_accordions(app)
+    assert "Use a reference recording" in visible_accordions(app)
     assert models.generator is not None
     config = models.generator.model.config
     models.generator.model.config = replace(config, known=False)
     try:
-        assert "Sound like a recording" not in visible_accordions(build_app(models))
+        assert "Use a reference recording" not in visible_accordions(build_app(models))
     finally:
         models.generator.model.config = config
 
@@ -201,9 +207,6 @@ def test_the_buttons_of_a_card_make_more_of_its_clip(app: Any, state: AppState) 
     )
     makers = [fn for fn in app.fns.values() if fn.fn is not None and fn.fn.__name__ == "make_again"]
     assert len(makers) == 2 * 4 * 4  # two tabs of four cards with four buttons
-    players = [
-        block for block in app.blocks.values() if isinstance(block, gr.Audio) and block.label.startswith("Clip ")
-    ]
     written = []
     turns = [fn for fn in app.fns.values() if fn.fn is not None and fn.fn.__name__ == "turn_to"]
     assert len(turns) == len(makers) + 2 * 4  # and a button that only brings the clip
@@ -215,7 +218,7 @@ def test_the_buttons_of_a_card_make_more_of_its_clip(app: Any, state: AppState) 
                 change["value"].rpartition("/")[2].rpartition("-seed")[0]
                 for update in updates
                 for component, change in update.items()
-                if component in players and change.get("value")
+                if isinstance(component, gr.DownloadButton) and change.get("value")
             ]
         )
     assert [len(names) for names in written] == [4, 4, 1, 1]
@@ -227,20 +230,27 @@ def test_a_clip_is_edited_by_the_button_of_its_way(app: Any, voice: Path) -> Non
     runs = [fn for fn in app.fns.values() if fn.fn is not None and fn.fn.__name__ == "run_edit"]
     assert len(runs) == len(WAYS)
     runs = runs[:4]
-    given = {"New seed every time": False, "Clip": str(voice), "Clips": 1, "Seed": 3, "Steps": 2, "Region": "0.2:0.6"}
+    given = {
+        "Different every time": False,
+        "Clip": str(voice),
+        "Takes": 1,
+        "Variation number": 3,
+        "Steps": 2,
+        "Region": "0.2:0.6",
+    }
     written = []
     for fn in runs:
         values = [given.get(component.label, component.value) for component in fn.inputs]
-        if any(component.label == "To this clip" for component in fn.inputs):
+        if any(component.label == "Second clip" for component in fn.inputs):
             values = [
-                2 if c.label == "Clips" else str(voice) if c.label == "To this clip" else value
+                2 if c.label == "Takes" else str(voice) if c.label == "Second clip" else value
                 for c, value in zip(fn.inputs, values, strict=True)
             ]
         for update in fn.fn(Request(), *values):
             written += [
                 change["value"].rpartition("/")[2]
                 for component, change in update.items()
-                if isinstance(component, gr.Audio) and change.get("value")
+                if isinstance(component, gr.DownloadButton) and change.get("value")
             ]
     assert written == [
         "my-voice-vary-seed3.flac",
@@ -278,7 +288,7 @@ def test_a_recording_and_what_became_of_it_stand_side_by_side(
     def fail() -> None:
         list(fn.fn(Request(), None, *values[1:]))
 
-    with pytest.raises(gr.Error, match="no file was given"):
+    with pytest.raises(gr.Error, match="Choose a clip first"):
         fail()
 
 
@@ -331,6 +341,18 @@ def test_what_others_wrote_is_escaped() -> None:
     assert "<progress" not in widgets.status("done")
 
 
+def test_screen_readers_are_told_the_beginning_and_the_end_and_what_is_said_aloud() -> None:
+    loud = [
+        widgets.status("a", 0.0),
+        widgets.status("b", 0.5, aloud=True),
+        widgets.status("c", 1.0),
+        widgets.status("d"),
+    ]
+    quiet = [widgets.status("a", 0.5), widgets.status("b", aloud=False), widgets.status()]
+    assert all("data-aloud" in line for line in loud)
+    assert not any("data-aloud" in line or "role=" in line for line in quiet)
+
+
 def test_what_others_wrote_cannot_hide_or_turn_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     hostile = "a\u202eb\x1b[31m\u2066"
     for text in (
@@ -349,9 +371,8 @@ def test_the_card_of_a_model_is_text(state: AppState) -> None:
     about = "<img src=x> ![x](http://a.example/x.png) \u202e **music**"
     bare = replace(state, models=replace(state.models, about=about))
     blocks = build_app(bare.models, state=bare).blocks.values()
-    (heading,) = (
-        str(block.value) for block in blocks if isinstance(block, gr.Markdown) and "# audiodiff" in block.value
-    )
+    (heading,) = (str(block.value) for block in blocks if isinstance(block, gr.Markdown) and block.elem_id == "models")
+    assert "music" in heading
     assert "<img" not in heading
     assert "](" not in heading
     assert "\u202e" not in heading

@@ -75,7 +75,7 @@ def test_create_makes_clips_and_one_click_makes_more_of_them(visitor: Visitor) -
     visitor.tab("Create")
     visitor.run("create-loop-1", "edit-status", "1 clip in")
     expect(page.locator(".ad-card:visible")).to_contain_text("repeat")
-    sound = page.locator("#edit-clip-1 #waveform audio")
+    sound = page.locator("#edit-clip-1 audio")
     sound.evaluate("player => player.play()")
     page.wait_for_timeout(2_500)  # the clip lasts a second
     assert not sound.evaluate("player => player.paused")
@@ -91,13 +91,13 @@ def test_an_upload_is_inpainted_where_it_was_asked_for_and_extended(visitor: Vis
     visitor.tab("Edit")
     visitor.upload("edit-clip", tone)
     visitor.expect("edit-clip", "0:02")
-    visitor.set("Clips", 1)
-    page.get_by_role("tab", name="Inpaint").click()
+    visitor.set("Takes", 1)
+    page.get_by_role("tab", name="Replace a part").click()
     region = page.get_by_label("Region").locator("visible=true")
     region.fill("0.1:0.2 0.5:0.6")
-    marks = page.locator("#edit-picture .ad-region span")
+    marks = page.locator('#edit-picture [part~="region"]')
     expect(marks).to_have_count(2)
-    box = page.locator("#edit-picture .ad-region")
+    box = page.locator("#edit-picture .ad-wave")
     box.scroll_into_view_if_needed()
     place = box.bounding_box()
     assert place is not None
@@ -116,8 +116,8 @@ def test_an_upload_is_inpainted_where_it_was_asked_for_and_extended(visitor: Vis
     assert stop - 0.1 < changed.max() <= stop
 
     page.click("#edit-edit-1")  # the result becomes the clip
-    page.get_by_role("tab", name="Extend").click()
-    visitor.set("Seconds", 1)
+    page.get_by_role("tab", name="Make longer").click()
+    visitor.set("Add (s)", 1)
     visitor.run("extend", "edit-status", "1 clip in")
     expect(page.locator(".ad-card:visible")).to_contain_text("3.0 s")
     sound_of(visitor.clip("edit"), 3.0, MUSIC_RATE, verb="extend")
@@ -129,6 +129,7 @@ def test_a_recording_is_resynthesised(visitor: Visitor, tmp_path: Path) -> None:
     visitor.upload("vocoder-input", write_tone(tmp_path / "voice.wav", 1.0, SPEECH_RATE))
     visitor.expect("vocoder-input", "0:01")
     visitor.run("vocode", "vocoder-status", "done")
+    page.get_by_role("button", name="Figures").locator("visible=true").click()
     visitor.expect("vocoder-figures", "log-mel L1")
     expect(page.locator(".ad-card:visible img")).to_have_count(2)
     made = visitor.download(page.get_by_role("tabpanel").locator("a[download]:visible").last)
@@ -145,6 +146,7 @@ def test_a_narrow_recording_gets_its_band(visitor: Visitor) -> None:
     visitor.settings()
     visitor.set("Steps", 4)
     visitor.run("upsample", "upsample-status", "done")
+    page.get_by_role("button", name="Figures").locator("visible=true").click()
     visitor.expect("upsample-figures", "3500 to 8000 Hz")
     visitor.expect("upsample-figures", "8000 Hz in, 16000 Hz out")
     pictures = page.locator(".ad-card:visible img")
@@ -168,13 +170,13 @@ def test_a_narrow_recording_gets_its_band(visitor: Visitor) -> None:
     visitor.expect("provenance", "upsample")
     visitor.upload("inspect-originals", given)
     visitor.expect("inspect-originals", given.name[:8])
-    visitor.run("replay", "inspect-status", "Identical")
+    visitor.run("replay", "inspect-status", "Recreated exactly")
 
 
 def test_a_prompt_is_saved_found_and_used_again(visitor: Visitor) -> None:
     page = visitor.page
     page.fill("#prompt textarea", "slow harp")
-    visitor.set("Seconds", 7.5)
+    visitor.set("Length (s)", 7.5)
     visitor.tab("Library")
     page.get_by_label("Name", exact=True).fill("evening")
     page.get_by_label("Tags", exact=True).fill("calm")
@@ -188,17 +190,19 @@ def test_a_prompt_is_saved_found_and_used_again(visitor: Visitor) -> None:
     page.get_by_role("button", name="jazz ballad", exact=True).click()  # a word that the model knows
     visitor.tab("Create")
     expect(page.locator("#prompt textarea")).to_have_value("slow harp, jazz ballad")
-    visitor.set("Seconds", 2)
+    visitor.set("Length (s)", 2)
 
     visitor.open()  # another day
     visitor.tab("Library")
     saved.locator("label", has_text="evening").click()
-    page.get_by_role("button", name="Load into Create").click()
+    page.click("#load-prompt")
     expect(page.locator("#prompt textarea")).to_have_value("slow harp")
-    expect(page.get_by_role("spinbutton", name="number input for Seconds").locator("visible=true")).to_have_value("7.5")
+    expect(page.get_by_role("spinbutton", name="number input for Length (s)").locator("visible=true")).to_have_value(
+        "7.5"
+    )
     visitor.tab("Library")
     saved.locator("label", has_text="evening").click()
-    page.get_by_role("button", name="Remove").locator("visible=true").click()
+    page.click("#remove-prompt")
     expect(saved).not_to_contain_text("evening")
 
 
@@ -211,12 +215,13 @@ def test_a_record_is_told_and_followed(visitor: Visitor) -> None:
     visitor.upload("inspect-input", clip)
     for told in ("generated by a diffusion model", "drum groove, 100 bpm", str(record.seed), "as they were written"):
         visitor.expect("provenance", told)
-    visitor.run("replay", "inspect-status", "Identical")
+    visitor.run("replay", "inspect-status", "Recreated exactly")
     again = visitor.download(page.get_by_role("tabpanel").locator("a[download]:visible").last)
     assert np.array_equal(sound_of(again, 1.0, MUSIC_RATE)[0], given)
-    page.get_by_role("button", name="Use its settings in Create").click()
+    page.get_by_role("button", name="Use these settings").click()
+    visitor.settings()
     expect(page.locator("#prompt textarea")).to_have_value("drum groove, 100 bpm")
-    expect(page.get_by_label("Seed", exact=True).locator("visible=true")).to_have_value(str(record.seed))
+    expect(page.get_by_label("Variation number", exact=True).locator("visible=true")).to_have_value(str(record.seed))
 
 
 def test_a_record_by_somebody_else_is_text_and_nothing_more(visitor: Visitor) -> None:
@@ -261,7 +266,7 @@ def test_a_newcomer_has_everything_within_two_minutes(
             visitor.expect("provenance", "generated by a diffusion model")
             visitor.upload("inspect-originals", varied)
             visitor.expect("inspect-originals", varied.name[:8])
-            visitor.run("replay", "inspect-status", "Identical")
+            visitor.run("replay", "inspect-status", "Recreated exactly")
             passed("replayed")
             taken = time.monotonic() - started
     finally:
