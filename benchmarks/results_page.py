@@ -31,6 +31,7 @@ SOURCES = {
     "stereo": "stereo.md",
     "demo-soak": "demo_soak.md",
     "upsample": "upsample.md",
+    "marks": "marks.md",
 }
 """Region -> the file whose text it holds."""
 

@@ -18,9 +18,10 @@ def add_parser(subparsers: Any) -> None:
         "detect",
         help="tell whether sound files bear marks of synthetic audio",
         description=(
-            "Look into sound files for the provenance record that audiodiff writes. Exit status 0 if something was "
-            "found in any of the files, 1 if nothing was, 2 if a file could not be read. That nothing is found does "
-            "not prove that a recording is real."
+            "Look into sound files for the provenance record and the watermark that audiodiff writes, and for Content "
+            "Credentials; the watermark survives MP3, a change of the sample rate, and cuts. Exit status 0 if "
+            "something was found in any of the files, 1 if nothing was, 2 if a file could not be read. That nothing is "
+            "found does not prove that a recording is real."
         ),
     )
     parser.add_argument("files", nargs="+", type=Path, help="sound files of any origin")

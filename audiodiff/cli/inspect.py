@@ -1,6 +1,7 @@
 """`audiodiff inspect`: the record of a sound file, or what a model says of itself."""
 
 import argparse
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -51,12 +52,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_file(path: Path, *, as_json: bool) -> None:
     from audiodiff.signal.truncation import find_truncation
+    from audiodiff.synthesis.credentials import find_signature
 
     record, info, untouched, latents = look_at(path)
     cut = None if info is None else find_truncation(path)
+    signature = None if info is None else find_signature(path)
     if as_json:
         document = file_document(path, record, info, untouched, latents)
         document["cut_off"] = None if cut is None else {"seconds": cut.seconds, "promised_seconds": cut.promised}
+        document["signature"] = None if signature is None else dataclasses.asdict(signature)
         tell(json.dumps(document, indent=2))
     elif record is None:
         tell(
@@ -67,6 +71,8 @@ def _print_file(path: Path, *, as_json: bool) -> None:
         tell(f"{path}: {record.made_by} (audiodiff {record.audiodiff_version} {record.verb})")
         for label, text in provenance_lines(record, info, untouched, latents):
             tell(f"  {label:<10}{text}")
+    if signature is not None and not as_json:
+        tell(f"  signature {''.join(c if c.isprintable() else ' ' for c in signature.sentence())}")
     if cut is not None and not as_json:
         tell(f"  note      {cut.note(path)}")
 

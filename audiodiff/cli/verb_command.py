@@ -12,6 +12,7 @@ from audiodiff.cli.output import note, tell
 from audiodiff.cli.settings_options import add_arguments, given
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.kinds import imported
+from audiodiff.synthesis.credentials import OWN_KEY, signing_key
 from audiodiff.synthesis.settings import built
 from audiodiff.synthesis.verb import STANDARD, Verb
 from audiodiff.synthesis.verbs import VERBS
@@ -69,6 +70,11 @@ class VerbCommand:
         parser.add_argument(
             "--sidecar", action="store_true", help="also write the provenance record as .json next to the file"
         )
+        said = (
+            f"sign the file (Content Credentials; needs the extra sign): {OWN_KEY}, or CERTIFICATES,KEY, two PEM files"
+        )
+        parser.add_argument("--sign", metavar="KEY", help=said)
+        parser.add_argument("--no-watermark", action="store_true", help="put no inaudible mark into the samples")
         if verb.makes_latents:
             said = "keep no latents in the file, from which edits start without loss"
             parser.add_argument("--no-latents", action="store_true", help=said)
@@ -109,9 +115,12 @@ class VerbCommand:
         files, values = verb.read(arguments)
         if STANDARD in files:
             raise AudiodiffError("- reads standard input with --stream only; save it to a file first.")
+        if args.sign:
+            signing_key(args.sign)
         if "mel" not in values:  # refused before anything is imported
             built(verb.settings, verb.variants(values, count)[0][1])
-        from audiodiff.synthesis.files import check_bits, check_output
+        from audiodiff.synthesis.encodings import check_bits
+        from audiodiff.synthesis.files import check_output
         from audiodiff.synthesis.source import Source
         from audiodiff.text.prompt import parse_prompt
 
@@ -149,6 +158,8 @@ class VerbCommand:
                 sidecar=args.sidecar,
                 latents=not getattr(args, "no_latents", False),
                 bits=args.bits,
+                watermark=not args.no_watermark,
+                signing=signing_key(args.sign) if args.sign else None,
                 on_progress=on_progress,
             )
         for remark in report.notes:
@@ -164,15 +175,23 @@ class VerbCommand:
             AudiodiffError: files are asked for as well, or standard output is a terminal.
         """
         verb, arguments = self.verb, given(args, self.verb)
-        if arguments.pop("count", 1) != 1 or args.sidecar or args.bits or arguments.get("srt"):
-            raise AudiodiffError("--count, --sidecar, --bits and --srt need a file; name one with -o.")
+        if arguments.pop("count", 1) != 1 or args.sidecar or args.bits or args.sign or arguments.get("srt"):
+            raise AudiodiffError("--count, --sidecar, --bits, --sign and --srt need a file; name one with -o.")
         if sys.stdout.isatty():
             raise AudiodiffError("-o - writes a WAV to standard output, which is a terminal; redirect it.")
         files, values = verb.read(arguments)
         settings: Any = built(verb.settings, verb.complete(values, (), note))
         assert verb.pipe is not None
         model = imported(verb.loader)(args.model, device=args.device, **adapters_of(args))
-        verb.pipe(model, files, settings, sys.stdout.buffer, note)
+        identifier = None
+        if not args.no_watermark:
+            from audiodiff.synthesis.provenance import file_sha256
+            from audiodiff.synthesis.watermarking import identifier_of
+
+            hashes = [file_sha256(file) for file in files if file != STANDARD]
+            told = {"verb": verb.name, "models": model.identity, "settings": settings, "inputs": hashes}
+            identifier = identifier_of(told)
+        verb.pipe(model, files, settings, sys.stdout.buffer, note, identifier)
         return 0
 
     def _targets(self, output: Path | None, files: Sequence[Path], names: Sequence[str]) -> list[Path]:

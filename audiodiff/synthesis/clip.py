@@ -41,6 +41,8 @@ class Clip:
             not made of latents.
         started_from: for each recording that it is made of, the hash of the latents it came with
             (`ClipLatents.sha256`); empty where its samples were encoded.
+        new: first and last sample (exclusive) of the stretches that are no samples of a recording; `None` if all are
+            new.
     """
 
     waveform: NDArray[np.float32]
@@ -52,6 +54,7 @@ class Clip:
     seam: float | None = None
     latents: ClipLatents | None = None
     started_from: tuple[str, ...] = ()
+    new: tuple[tuple[int, int], ...] | None = None
 
 
 def stages(on_progress: OnProgress | None, first: int, second: int) -> tuple[OnProgress | None, OnProgress | None]:

@@ -1,12 +1,14 @@
 """Looking for marks of synthetic audio in a sound file: what `audiodiff detect` reports."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import audio_info
+from audiodiff.signal.audio_io import audio_info, read_blocks
 from audiodiff.signal.sample_hash import samples_sha256
+from audiodiff.signal.watermark_detector import WatermarkFinding, find_watermark
+from audiodiff.synthesis.credentials import INSTALL, SignatureFinding, available, find_signature
 from audiodiff.synthesis.provenance import ProvenanceRecord, provenance_of_sound
 
 
@@ -19,6 +21,8 @@ class Detection:
         seconds: its length.
         record: the provenance record in its tags or beside it; `None` without any.
         samples_unchanged: whether the samples are those of the record; `None` without one.
+        watermark: what was found of the mark in its samples.
+        signature: what was found of Content Credentials, by anybody; `None` without any.
         record_error: what is wrong with a record that is there but cannot be read; empty otherwise.
     """
 
@@ -26,12 +30,15 @@ class Detection:
     seconds: float
     record: ProvenanceRecord | None
     samples_unchanged: bool | None
+    watermark: WatermarkFinding
+    signature: SignatureFinding | None
     record_error: str = ""
 
     @property
     def found(self) -> bool:
-        """Whether there is any mark; a damaged record is one, too."""
-        return self.record is not None or bool(self.record_error)
+        """Whether there is any mark; a damaged record is one, and a signature that says that a model took part."""
+        signed = self.signature is not None and "AlgorithmicMedia" in self.signature.source_type
+        return self.record is not None or bool(self.record_error) or self.watermark.found or signed
 
     def to_dict(self) -> dict[str, Any]:
         """Return the findings as JSON values."""
@@ -50,11 +57,25 @@ class Detection:
                 "samples_unchanged": self.samples_unchanged,
             },
             "record_error": self.record_error or None,
+            "watermark": {
+                "found": self.watermark.found,
+                "false_alarms": self.watermark.false_alarms,
+                "identifiers": [f"{number:08x}" for number in self.watermark.identifiers],
+                "stretches": self.watermark.stretches,
+            },
+            "signature": None if self.signature is None else asdict(self.signature),
+            "signature_looked_for": available(),
         }
 
     def lines(self) -> list[tuple[str, str]]:
         """Return a label and a sentence for every kind of mark."""
-        return [("record", self._record_line())]
+        unsigned = "none" if available() else f"not looked for; {INSTALL}"
+        signature = unsigned if self.signature is None else self.signature.sentence()
+        return [
+            ("record", self._record_line()),
+            ("watermark", self._watermark_line()),
+            ("signature", signature),
+        ]
 
     def _record_line(self) -> str:
         if self.record_error:
@@ -63,6 +84,16 @@ class Detection:
             return "none"
         made = f"{self.record.made_by} (audiodiff {self.record.audiodiff_version} {self.record.verb})"
         return f"{made}, samples {'as they were written' if self.samples_unchanged else 'changed since'}"
+
+    def _watermark_line(self) -> str:
+        finding = self.watermark
+        if not finding.found:
+            return "none"
+        names = ", ".join(f"{number:08x}" for number in finding.identifiers)
+        said = f"found, {f'identifier {names}' if names else 'its identifier cannot be read'}"
+        places = [f"{start:.0f} to {min(stop, self.seconds):.0f} s" for start, stop in finding.stretches]
+        said += f", at {', '.join(places)}" if places else ""
+        return f"{said} (chance in an unmarked sound {max(finding.false_alarms, 1e-99):.0e})"
 
 
 def detect(path: str | Path) -> Detection:
@@ -83,4 +114,5 @@ def detect(path: str | Path) -> Detection:
         problem = str(error)
     if record is not None:
         unchanged = samples_sha256(path) == record.audio.samples_sha256
-    return Detection(path, info.seconds, record, unchanged, problem)
+    watermark = find_watermark(read_blocks(path), info.sample_rate)
+    return Detection(path, info.seconds, record, unchanged, watermark, find_signature(path), problem)

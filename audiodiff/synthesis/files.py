@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 
 from audiodiff.atomic import check_target
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import LOSSY, check_extension
+from audiodiff.signal.audio_io import check_extension
+from audiodiff.signal.watermark import mark_blocks
 from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
 from audiodiff.synthesis.clip_latents import ClipLatents
+from audiodiff.synthesis.credentials import COMPOSITE, FORMATS, GENERATED, UNSIGNED, SigningKey, sign
+from audiodiff.synthesis.encodings import FLOAT_ENCODINGS, check_bits, encoding_of
 from audiodiff.synthesis.machine import this_machine
 from audiodiff.synthesis.provenance import (
     MADE_BY,
@@ -37,15 +40,20 @@ from audiodiff.synthesis.tagged_writer import TaggedAudioWriter
 from audiodiff.synthesis.verb import Verb
 from audiodiff.synthesis.verbs import VERBS
 from audiodiff.synthesis.vocoder_record import vocoder_values
+from audiodiff.synthesis.watermarking import (
+    ALREADY,
+    SETTING,
+    any_marked,
+    identifier_of,
+    is_marked,
+    marked_clip,
+    recorded,
+)
 from audiodiff.torch_state import standard_state
 
 WAV_BYTES = (1 << 32) - (1 << 16)
-BITS = (16, 24)
-FLOAT_ENCODINGS = ("FLOAT", "DOUBLE")
-"""Encodings that hold samples beyond full scale."""
 
-_OF_MODEL = ("text_encoder", "tolerance_seconds", "band_limits", "batched", "piece_frames", "renewals")
-_WITHIN_16_BITS = frozenset({"PCM_16", "PCM_U8", "PCM_S8", "ULAW", "ALAW"})
+_OF_MODEL = ("text_encoder", "tolerance_seconds", "band_limits", "batched", "piece_frames", "renewals", SETTING)
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,7 @@ class FileReport:
         silent_channels: channels of a vocoded or upsampled input that were silence and came out as silence.
         seam: of a loop, how abrupt its seam is (`audiodiff.synthesis.loop.SeamScore.ratio`).
         captions: of speech, what is said when.
+        watermark: the number in the watermark; `None` without one.
     """
 
     path: Path
@@ -81,6 +90,7 @@ class FileReport:
     silent_channels: int = 0
     seam: float | None = None
     captions: Sequence[Caption] = ()
+    watermark: int | None = None
 
     @property
     def sampling(self) -> Resolved:
@@ -110,6 +120,8 @@ def run_file(
     sidecar: bool = False,
     latents: bool = True,
     bits: int | None = None,
+    watermark: bool = True,
+    signing: SigningKey | None = None,
     on_progress: OnProgress | None = None,
     on_estimate: OnEstimate | None = None,
 ) -> FileReport:
@@ -124,7 +136,9 @@ def run_file(
         provenance: keep in the file what made it.
         sidecar: write that as JSON next to the file, too.
         latents: keep with it the latents of the clip, if it has any, for edits to start from.
-        bits: of a sample in a WAV or FLAC, one of `BITS`; 16, or as many as hold what is kept of an input, when `None`.
+        bits: of a sample in a WAV or FLAC, 16 or 24; when `None`, 16, or as many as hold what is kept of an input.
+        watermark: put the mark of `audiodiff.signal.watermark` into the samples that a model made.
+        signing: what signs the file (`audiodiff.synthesis.credentials.signing_key`), if anything does.
         on_progress: called with the work done and the work in all.
         on_estimate: called after every step with the latents that a generated clip seems to become.
 
@@ -133,7 +147,16 @@ def run_file(
     """
     verb, opened = VERBS[name], [each if isinstance(each, Source) else Source(each) for each in sources]
     job = Job(
-        verb, synthesizer, opened, Path(target), provenance=provenance, sidecar=sidecar, latents=latents, bits=bits
+        verb,
+        synthesizer,
+        opened,
+        Path(target),
+        provenance=provenance,
+        sidecar=sidecar,
+        latents=latents,
+        bits=bits,
+        watermark=watermark,
+        signing=signing,
     )
     job.check()
     settings = verb.settle(synthesizer, settings, opened)
@@ -185,7 +208,7 @@ def check_output(source: Path | None, target: Path) -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """A verb, a model, and the files that it reads and writes."""
+    """A verb, a model, and the files that it reads and writes; `identifier` is that of a watermark to make again."""
 
     verb: Verb
     synthesizer: Any
@@ -195,6 +218,9 @@ class Job:
     sidecar: bool = False
     latents: bool = True
     bits: int | None = None
+    watermark: bool = True
+    identifier: int | None = None
+    signing: SigningKey | None = None
 
     def check(self) -> None:
         """Refuse files that cannot be used, before any work is done.
@@ -228,8 +254,9 @@ class Job:
             sounds: list[Sound] = [
                 each.sound if take else (each.audio.waveform, each.audio.sample_rate) for each in self.sources
             ]
-        encoding, notes = _encoding(self.verb, self.sources, self.target, self.bits)
-        make_record = self._record_maker(settings, resolved)
+        encoding, notes = encoding_of(self.verb, self.sources, self.target, self.bits)
+        told = self._told(settings, resolved)
+        make_record = self._record_maker(told)
         if self.verb.streams:
             made: Clip | Stream = self.verb.make(self.synthesizer, self.sources, resolved, on_progress)
         else:
@@ -238,16 +265,25 @@ class Job:
             notes = (*notes, *(note for source in self.sources if take for note in source.latents_notes))
         latents, said = self._kept(made)
         blocks, channels, n_samples = _blocks(made)
+        identifier, about = self._watermark(made, told)
+        seal, unsigned = self._seal(told)
+        if identifier is not None:
+            blocks = (
+                iter((marked_clip(made, identifier),))
+                if isinstance(made, Clip)
+                else mark_blocks(blocks, made.sample_rate, identifier, made.new)
+            )
         self._check_size(n_samples, channels, made.sample_rate, (self.bits or 16) // 8)
         written, clipped = 0, 0
         with TaggedAudioWriter(
             self.target,
             made.sample_rate,
             channels,
-            provenance=make_record and partial(_started_from, made, make_record),
+            provenance=make_record and partial(_completed, made, identifier, make_record),
             sidecar=self.sidecar,
             latents=latents,
             encoding=encoding,
+            seal=seal,
         ) as writer:
             for block in blocks:
                 written += block.shape[-1]
@@ -261,39 +297,72 @@ class Job:
             settings=settings,
             resolved=resolved,
             clipped=made.clipped if isinstance(made, Clip) else clipped,
-            notes=(*made.notes, *notes, *said),
+            notes=(*made.notes, *notes, *said, *about, *unsigned),
             elapsed=time.perf_counter() - started,
             record=writer.record,
             silent_channels=0 if isinstance(made, Clip) else made.silent_channels,
             seam=made.seam if isinstance(made, Clip) else None,
             captions=() if isinstance(made, Clip) else made.captions,
+            watermark=identifier,
         )
         self.verb.finish(report)
         return report
 
-    def _record_maker(self, settings: Any, resolved: Any) -> Callable[[AudioRecord], ProvenanceRecord] | None:
-        """Return what makes the record from the samples. The inputs are looked at now: they may change meanwhile."""
-        if not self.provenance:
-            return None
+    def _told(self, settings: Any, resolved: Any) -> dict[str, Any]:
+        """What record and watermark tell of. The inputs are looked at now: they may change meanwhile."""
         identity: ModelRecord | tuple[ModelRecord, ...] = self.synthesizer.identity
         is_clip = isinstance(resolved, ResolvedClip)
-        words: dict[str, Any] = {"made_by": self._made_by()}
-        words |= {
-            name: getattr(resolved, name) for name in ("prompt", "negative", "made_by") if hasattr(resolved, name)
-        }
-        return partial(
-            ProvenanceRecord,
-            self.verb.name,
-            identity if isinstance(identity, tuple) else (identity,),
-            {
+        return {
+            "verb": self.verb.name,
+            "models": identity if isinstance(identity, tuple) else (identity,),
+            "settings": {
                 **(self._clip_values(settings, resolved) if is_clip else resolved.values()),
                 **vocoder_values(self.synthesizer),
             },
-            seed_of(resolved),
-            machine=this_machine(self.synthesizer.device),
-            inputs=tuple(source.identity for source in self.sources),
-            **words,
+            "seed": seed_of(resolved),
+            "inputs": tuple(source.identity for source in self.sources),
+            "made_by": self._made_by(),
+            **{name: getattr(resolved, name) for name in ("prompt", "negative", "made_by") if hasattr(resolved, name)},
+        }
+
+    def _record_maker(self, told: dict[str, Any]) -> Callable[[AudioRecord], ProvenanceRecord] | None:
+        """Return what makes the record from the samples."""
+        if not self.provenance:
+            return None
+        machine = this_machine(self.synthesizer.device)
+        return lambda audio: ProvenanceRecord(audio=audio, machine=machine, **told)
+
+    def _watermark(self, made: Clip | Stream, told: dict[str, Any]) -> tuple[int | None, tuple[str, ...]]:
+        """The number that the watermark carries, `None` for none, and a note if there is one already."""
+        if not self.watermark or self.identifier is not None:
+            return self.identifier, ()
+        synthetic = told["made_by"] != MADE_FROM
+        if self.sources and not self.verb.keeps_samples:
+            if isinstance(made, Clip):
+                marked = is_marked(_blocks(made)[0], made.sample_rate)
+                # what is done to the samples without a model may take the mark out
+                synthetic = synthetic or any_marked(self.sources)
+            else:
+                marked = any_marked(self.sources)
+            if marked:
+                return None, (ALREADY,)
+        return identifier_of(told) if synthetic else None, ()
+
+    def _seal(self, told: dict[str, Any]) -> tuple[Callable[[Path], None] | None, tuple[str, ...]]:
+        """What signs the finished file, `None` for nothing, and a note if it cannot be signed as asked."""
+        if self.signing is None:
+            return None, ()
+        if told["made_by"] == MADE_FROM:
+            return None, (f"{self.target.name} was made without a model, and is not signed as synthetic",)
+        kind = FORMATS.get(self.target.suffix.lower())
+        if kind is None:
+            return None, (f"{self.target.name} {UNSIGNED}",)
+        source_type = COMPOSITE if self.verb.keeps_samples else GENERATED
+        inputs = [source.path for source in self.sources]
+        seal = partial(
+            sign, key=self.signing, format=kind, title=self.target.name, source_type=source_type, inputs=inputs
         )
+        return seal, ()
 
     def _kept(self, made: Clip | Stream) -> tuple[ClipLatents | None, tuple[str, ...]]:
         """The latents to keep in the file, and a note if they are too many."""
@@ -331,11 +400,16 @@ class Job:
             )
 
 
-def _started_from(
-    made: Clip | Stream, make_record: Callable[[AudioRecord], ProvenanceRecord], audio: AudioRecord
+def _completed(
+    made: Clip | Stream,
+    identifier: int | None,
+    make_record: Callable[[AudioRecord], ProvenanceRecord],
+    audio: AudioRecord,
 ) -> ProvenanceRecord:
-    """The record of a clip, in which every recording tells whether its latents or its samples were the start."""
+    """The record with its watermark, and of a clip with whether latents or samples of a recording were the start."""
     record = make_record(audio)
+    if identifier is not None:
+        record = replace(record, settings={**record.settings, SETTING: recorded(identifier)})
     if not isinstance(made, Clip) or not made.started_from:
         return record
     pairs = zip(record.inputs, made.started_from, strict=True)
@@ -399,47 +473,6 @@ def _blocks(made: Clip | Stream) -> tuple[Iterator[NDArray[np.float32]], int, in
         return (block.numpy() for block in made.blocks), made.channels, made.n_samples
     waveform = made.waveform if made.waveform.ndim == 2 else made.waveform[None]
     return iter((waveform,)), *waveform.shape
-
-
-def check_bits(bits: int | None, target: Path) -> None:
-    """Refuse a number of bits that a file cannot have.
-
-    Raises:
-        AudiodiffError: it cannot.
-    """
-    if bits is None:
-        return
-    if bits not in BITS:
-        raise AudiodiffError(f"bits is {bits!r}; choose one of {', '.join(map(str, BITS))}.")
-    if target.suffix.lower() in LOSSY:
-        raise AudiodiffError(f"{target} has no bits to choose; write .wav or .flac, or leave bits out.")
-
-
-def _encoding(
-    verb: Verb, sources: Sequence[Source], target: Path, bits: int | None
-) -> tuple[str | None, tuple[str, ...]]:
-    """The encoding of the output, `None` for the usual one, and a note if it does not hold what is to be kept."""
-    usual, notes = _exact_encoding(sources[0], target) if verb.keeps_samples else (None, ())
-    if bits is None:
-        return usual, notes
-    if bits == min(BITS) and usual not in (None, "PCM_16"):
-        notes = (f"16 bits do not hold the samples of {sources[0].path.name}, which were rounded",)
-    return f"PCM_{bits}", notes
-
-
-def _exact_encoding(source: Source, target: Path) -> tuple[str | None, tuple[str, ...]]:
-    """The encoding of `target` that holds the samples of `source` as they are, and a note where there is none."""
-    found = source.info.encoding.split()[-1]
-    suffix = target.suffix.lower()
-    if suffix in LOSSY:
-        kept = f"{LOSSY[suffix]} keeps no sample as it was; write .wav or .flac to keep those outside what is new"
-        return None, (kept,)
-    if found in _WITHIN_16_BITS:
-        return "PCM_16", ()
-    if suffix == ".flac":
-        rounded = f"FLAC holds 24 bits and {source.path.name} has samples between them ({found}), which were rounded"
-        return "PCM_24", () if found == "PCM_24" else (rounded,)
-    return ("PCM_24" if found == "PCM_24" else "FLOAT"), ()
 
 
 def _lists(value: object) -> object:

@@ -1,5 +1,7 @@
 """New sound next to what is kept of a recording, sample for sample."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -39,8 +41,9 @@ def edited(
     clipped: int,
     notes: list[str],
     latents: ClipLatents | None,
+    new: Sequence[tuple[int, int]],
 ) -> Clip:
-    """The clip of an edit that keeps rate and channels, of the shape that was given."""
+    """The clip of an edit that keeps rate, channels and all samples but the `new` ones, of the shape that was given."""
     return Clip(
         waveform=(result if given.ndim == 2 else result[0]).numpy(),
         sample_rate=recording.sample_rate,
@@ -50,6 +53,7 @@ def edited(
         notes=tuple(dict.fromkeys(notes)),
         latents=latents,
         started_from=(recording.started_from,),
+        new=tuple(new),
     )
 
 

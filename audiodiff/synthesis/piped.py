@@ -16,6 +16,7 @@ from audiodiff.signal.audio_io import audio_info, read_blocks
 from audiodiff.signal.mel_spec import MelSpec
 from audiodiff.signal.npy import read_npy_header
 from audiodiff.signal.resample import n_resampled, resample_stream
+from audiodiff.signal.watermark import mark_blocks
 from audiodiff.signal.wav_stream import WavReader, WavStream
 from audiodiff.synthesis.mel_file import open_mel
 from audiodiff.synthesis.provenance import MADE_BY
@@ -38,6 +39,7 @@ def vocode_pipe(
     spec: MelSpec | None,
     rate: int,
     stream: BinaryIO,
+    identifier: int | None = None,
 ) -> None:
     """Vocode a sound file, a WAV from standard input, or a log-mel of either, and write a WAV as it is being made.
 
@@ -48,6 +50,7 @@ def vocode_pipe(
         spec: how the mel was computed, if it is one.
         rate: of the output (Hz).
         stream: where the WAV goes.
+        identifier: the number that the watermark carries; `None` for no watermark.
 
     Raises:
         AudiodiffError: an input that cannot be worked with.
@@ -63,11 +66,12 @@ def vocode_pipe(
     else:
         blocks = _sound_blocks(synthesizer, *opened, plan)
     wav: WavStream | None = None
-    for block in resample_stream(blocks, synthesizer.sample_rate, rate, BLOCK_SAMPLES):
+    sound = (block.numpy() for block in resample_stream(blocks, synthesizer.sample_rate, rate, BLOCK_SAMPLES))
+    for block in sound if identifier is None else mark_blocks(sound, rate, identifier):
         if wav is None:
             comment = f"{MADE_BY}: audiodiff vocode, {synthesizer.identity.name}, seed {plan.sampling.seed}"
             wav = WavStream(stream, rate, comment, len(block), wait=False)
-        wav.write(block.numpy())
+        wav.write(block)
     if wav is not None:
         wav.close()
 

@@ -37,6 +37,7 @@ from audiodiff.synthesis.told import setting
 from audiodiff.synthesis.top_bands import checked_limits
 from audiodiff.synthesis.verbs import VERBS
 from audiodiff.synthesis.vocoder_record import set_vocoder_up
+from audiodiff.synthesis.watermarking import identifier_in
 from audiodiff.text.encoders import encoders_of, recorded_encoder
 
 _COUNTS = ("no", "one", "two")
@@ -279,7 +280,9 @@ def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord
     if isinstance(synthesizer, LatentSynthesizer):
         _set_up(synthesizer, record, context)
     set_vocoder_up(synthesizer, record)
-    job = Job(verb, synthesizer, sources, context.target)
+    identifier = identifier_in(record)
+    watermark = identifier is not None
+    job = Job(verb, synthesizer, sources, context.target, watermark=watermark, identifier=identifier)
     job.check()
     if resolve is None:
         settings = verb.settle(synthesizer, settings, sources)

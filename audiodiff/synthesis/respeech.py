@@ -149,7 +149,8 @@ def respoken(
     weights = waveform @ mixed / mixed.square().sum()
     gaps = layout.gaps()
     parts: list[Tensor] = []
-    position = 0
+    position = length = 0
+    made: list[tuple[int, int]] = []
     for index, (new, old) in enumerate(gaps):
         first, last = max(0, new.start - CONTEXT_FRAMES), min(log_mel.shape[1], new.stop + CONTEXT_FRAMES)
         spoken = Spoken(log_mel[:, first:last], (), torch.zeros(last - first))
@@ -164,12 +165,14 @@ def respoken(
             rate,
         )
         parts += [waveform[:, position:start], weights[:, None] * piece]
+        length += start - position + len(piece)
+        made.append((length - len(piece), length))
         position = stop
         if on_progress is not None:
             on_progress(index + 1, len(gaps))
     parts.append(waveform[:, position:])
     notes = (*times.notes, *sources[0].notes)
-    return Stream(iter([torch.cat(parts, dim=1)]), rate, len(waveform), notes)
+    return Stream(iter([torch.cat(parts, dim=1)]), rate, len(waveform), notes, new=tuple(made))
 
 
 def _layout(synthesizer: VoiceSynthesizer, respeech: Respeech, times: WordTimes) -> Layout:

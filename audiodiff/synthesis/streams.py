@@ -112,6 +112,8 @@ class Stream:
         n_samples: samples per channel in all; `None` if that is known at the end only.
         silent_channels: channels that were silence, and come out as they are.
         captions: of speech, what is said when; grows with the blocks.
+        new: first and last sample (exclusive) of the stretches that are no samples of a recording; `None` if all are
+            new.
     """
 
     blocks: Iterator[Tensor]
@@ -121,6 +123,7 @@ class Stream:
     n_samples: int | None = None
     silent_channels: int = 0
     captions: Sequence[Caption] = ()
+    new: tuple[tuple[int, int], ...] | None = None
 
 
 def cut_stream(blocks: Iterator[Tensor], n_samples: int, *, start: int = 0) -> Iterator[Tensor]:

@@ -36,6 +36,7 @@ class TaggedAudioWriter:
         encoding: libsndfile's name; `None` for the usual one.
         latents: what the sound was decoded from, kept with the record, in the sidecar alone if there are too many.
         sidecar: also write the record next to the sound, as `sidecar_path` says.
+        seal: called with the path of the temporary file when all else is in it, to sign it.
 
     Raises:
         AudiodiffError: as `AudioWriter`; or there is no record for the sidecar.
@@ -51,12 +52,14 @@ class TaggedAudioWriter:
         encoding: str | None = None,
         latents: ClipLatents | None = None,
         sidecar: bool = False,
+        seal: Callable[[Path], None] | None = None,
     ) -> None:
         """Open the temporary file."""
         self._path = Path(path)
         self._make_record = provenance
         self._latents = latents
         self._sidecar = sidecar
+        self._seal = seal
         self._shape = (sample_rate, channels)
         self._hash = SampleHash()
         self._written = 0
@@ -78,11 +81,15 @@ class TaggedAudioWriter:
         self._written += waveform.shape[-1]
 
     def _finish(self, temporary: Path) -> None:
-        if self._make_record is None:
-            return
+        if self._make_record is not None:
+            self._put_record(temporary, self._make_record)
+        if self._seal is not None:
+            self._seal(temporary)
+
+    def _put_record(self, temporary: Path, make_record: Callable[[AudioRecord], ProvenanceRecord]) -> None:
         rate, channels = self._shape
         hashes = (self._decoded.hexdigest(), self._hash.hexdigest())
-        self.record = self._make_record(AudioRecord(rate, channels, self._written, *hashes))
+        self.record = make_record(AudioRecord(rate, channels, self._written, *hashes))
         tags, latents = provenance_tags(self.record), self._latents
         if latents is not None:
             latents = replace(latents, samples_sha256=hashes[0])

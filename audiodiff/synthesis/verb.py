@@ -193,8 +193,8 @@ class Verb:
         new_seconds: `new_seconds(settings, info)` is how much sound a model makes for a file, all channels together.
         summary: what the command line says of a file that was made, behind its rate.
         finish: called with the report of each file, to write what goes beside it.
-        pipe: `pipe(synthesizer, files, settings, stream, say)` writes a WAV to standard output while it is
-            being made; `None` if that is not possible.
+        pipe: `pipe(synthesizer, files, settings, stream, say, identifier)` writes a WAV to standard output while it is
+            being made, with a watermark that carries a number if one is given; `None` if that is not possible.
     """
 
     name: str
@@ -225,7 +225,7 @@ class Verb:
     new_seconds: Callable[[Any, Any], float] = lambda settings, info: float(info.seconds)
     summary: Callable[[Any], str] = summary_of_clip
     finish: Callable[[Any], None] = lambda report: None
-    pipe: Callable[[Any, Sequence[Path], Any, BinaryIO, Say], None] | None = None
+    pipe: Callable[[Any, Sequence[Path], Any, BinaryIO, Say, int | None], None] | None = None
 
     def options(self) -> dict[str, tuple[Any, Any, str]]:
         """Return type, default and description of every setting that is an argument as it stands, by name."""

@@ -47,7 +47,8 @@ def test_a_recording_becomes_a_recording(command, checkpoint, clip, tmp_path, ex
 
 def test_the_file_holds_what_python_gives(command, checkpoint, clip, tmp_path) -> None:
     output = tmp_path / "out.wav"
-    assert command("vocode", clip, "-o", output, "--model", checkpoint, "--seed", 3, "--sampler", "ddim").status == 0
+    given = ("--model", checkpoint, "--seed", 3, "--sampler", "ddim", "--no-watermark")
+    assert command("vocode", clip, "-o", output, *given).status == 0
     waveform, rate = soundfile.read(clip, dtype="float32")
     expected = vocode.load(checkpoint).vocode(waveform, rate, seed=3, sampler="ddim", steps=2)
     written, _ = soundfile.read(output, dtype="float32")
@@ -87,10 +88,12 @@ def test_another_rate_for_the_output(command, checkpoint, clip, tmp_path) -> Non
 def test_stereo_stays_stereo(command, checkpoint, clip, tmp_path) -> None:
     waveform = soundfile.read(clip)[0]
     soundfile.write(tmp_path / "stereo.wav", np.stack([waveform, 0.1 * waveform[::-1]], axis=1), RATE)
-    done = command("vocode", tmp_path / "stereo.wav", "-o", tmp_path / "out.wav", "--model", checkpoint)
+    done = command(
+        "vocode", tmp_path / "stereo.wav", "-o", tmp_path / "out.wav", "--model", checkpoint, "--no-watermark"
+    )
     assert done.status == 0
     assert "2 channels" in done.out
-    command("vocode", clip, "-o", tmp_path / "mono.wav", "--model", checkpoint)
+    command("vocode", clip, "-o", tmp_path / "mono.wav", "--model", checkpoint, "--no-watermark")
     stereo = soundfile.read(tmp_path / "out.wav")[0]
     np.testing.assert_allclose(stereo[:, 0], soundfile.read(tmp_path / "mono.wav")[0], atol=1e-4)
     assert 3 < np.std(stereo[:, 0]) / np.std(stereo[:, 1]) < 30
@@ -115,7 +118,7 @@ def test_a_mel_becomes_a_recording(command, checkpoint, clip, tmp_path) -> None:
     waves = []
     for name, more in (("mel", []), ("batch", ["--mel", "hifigan-22k"]), ("matcha", ["--mel", "matcha-22k"])):
         output = tmp_path / f"{name}.wav"
-        done = command("vocode", tmp_path / f"{name}.npy", "-o", output, "--model", checkpoint, *more)
+        done = command("vocode", tmp_path / f"{name}.npy", "-o", output, "--model", checkpoint, "--no-watermark", *more)
         assert done.status == 0, done.err
         waves.append(soundfile.read(output)[0])
         assert waves[-1].shape == (256 * 40,)

@@ -49,7 +49,7 @@ def clip(tiny: LatentSynthesizer) -> Clip:
 @pytest.fixture
 def made(tiny: LatentSynthesizer, tmp_path: Path) -> Path:
     """A clip of ours, with its latents."""
-    run_file("generate", tiny, [], tmp_path / "made.wav", quick(seconds=SECONDS, level="peak"))
+    run_file("generate", tiny, [], tmp_path / "made.wav", quick(seconds=SECONDS, level="peak"), watermark=False)
     return tmp_path / "made.wav"
 
 
@@ -175,8 +175,8 @@ def test_from_python_a_file_brings_its_latents(tiny: LatentSynthesizer, made: Pa
 
 
 def test_a_loop_is_varied_from_its_latents(tiny: LatentSynthesizer, tmp_path: Path) -> None:
-    run_file("generate", tiny, [], tmp_path / "loop.wav", quick(seconds=1.0, loop=True))
-    report = run_file("vary", tiny, [tmp_path / "loop.wav"], tmp_path / "again.wav", NOTHING)
+    run_file("generate", tiny, [], tmp_path / "loop.wav", quick(seconds=1.0, loop=True), watermark=False)
+    report = run_file("vary", tiny, [tmp_path / "loop.wav"], tmp_path / "again.wav", NOTHING, watermark=False)
     assert report.seam is not None
     first, second = (soundfile.read(tmp_path / name)[0] for name in ("loop.wav", "again.wav"))
     assert np.abs(first - second).max() < 0.01

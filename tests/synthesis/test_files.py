@@ -229,8 +229,8 @@ def test_a_fade_out_is_in_the_record_and_made_again_where_the_clip_goes_on(
     tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.wav"
-    run_file("generate", tiny, [], out, quick(seconds=2.0, fade_out=1.5))
-    plain = run_file("generate", tiny, [], tmp_path / "plain.wav", quick(seconds=2.0)).path
+    run_file("generate", tiny, [], out, quick(seconds=2.0, fade_out=1.5), watermark=False)
+    plain = run_file("generate", tiny, [], tmp_path / "plain.wav", quick(seconds=2.0), watermark=False).path
     faded, whole = soundfile.read(out)[0], soundfile.read(plain)[0]
     start, middle = RATE // 2, RATE + RATE // 4
     assert np.array_equal(faded[:start], whole[:start])

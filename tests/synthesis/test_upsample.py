@@ -143,7 +143,8 @@ def test_loading_by_kind(checkpoint: Path) -> None:
 def test_file_is_the_array_and_replays(checkpoint: Path, synth: UpsamplerSynthesizer, tmp_path: Path) -> None:
     source, target = tmp_path / "in.wav", tmp_path / "out.flac"
     soundfile.write(source, np.stack([speech(), 0.5 * speech()], axis=1), 8_000, subtype="FLOAT")
-    report = run_file("upsample", synth, [source], target, UpsampleSettings(Sampling(seed=5)), sidecar=True)
+    settings = UpsampleSettings(Sampling(seed=5))
+    report = run_file("upsample", synth, [source], target, settings, sidecar=True, watermark=False)
     written, rate = soundfile.read(target, dtype="float32")
     assert (rate, written.shape, report.notes, report.clipped) == (16_000, (8_000, 2), (), 0)
     expected = synth.upsample(np.stack([speech(), 0.5 * speech()]), 8_000, seed=5)

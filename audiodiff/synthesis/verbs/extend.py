@@ -170,7 +170,9 @@ def make(
         whole = torch.cat([kept, new])
         channels.append(whole.flip(-1) if settings.before else whole)
     latents = kept_latents(synthesizer, torch.stack(wholes), recording.gain, lead)
-    return edited(sounds[0][0], torch.stack(channels), recording, clip, clipped, notes, latents)
+    start = 0 if settings.before else n_samples - trim
+    made = [(start, start + added + trim)]
+    return edited(sounds[0][0], torch.stack(channels), recording, clip, clipped, notes, latents, made)
 
 
 def _canvas(

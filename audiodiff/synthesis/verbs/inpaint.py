@@ -199,7 +199,7 @@ def make(
                 result[channel, start:stop], over = limited(filled, rate, clip, *sides)
                 clipped += over
     own = kept_latents(synthesizer, torch.stack(wholes), recording.gain, lead)
-    return edited(sounds[0][0], result, recording, clip, clipped, notes, own)
+    return edited(sounds[0][0], result, recording, clip, clipped, notes, own, regions)
 
 
 def _regions_inside(

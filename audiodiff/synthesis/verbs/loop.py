@@ -113,7 +113,9 @@ def make(
         notes.append(f"{why}, so all of the clip is looped, whatever its beat; --tempo says how fast it is")
     shown = loop if sounds[0][0].ndim == 2 else loop[0]
     told = (*notes, *seam.notes)
-    return replace(made, waveform=shown.numpy(), notes=told, seam=seam.ratio, latents=None)  # which begin elsewhere
+    new = ((0, side), (n_samples - missing - side, n_samples))
+    # without latents, which begin elsewhere
+    return replace(made, waveform=shown.numpy(), notes=told, seam=seam.ratio, latents=None, new=new)
 
 
 def _bars(wanted: int | None, tempo: float | None, seconds: float) -> int | None:

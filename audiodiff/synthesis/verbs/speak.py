@@ -1,7 +1,7 @@
 """A text spoken sentence by sentence, in memory that does not grow with its length."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -11,6 +11,9 @@ from audiodiff.synthesis.verb import COUNT, Argument, Say, Values, Verb, as_give
 from audiodiff.synthesis.voice_settings import SpeakSettings, check_text_length
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from audiodiff.synthesis.clip import OnProgress
     from audiodiff.synthesis.provenance import ProvenanceRecord
     from audiodiff.synthesis.source import Source
@@ -105,9 +108,15 @@ def finish(report: Any) -> None:
 
 
 def pipe(
-    synthesizer: "VoiceSynthesizer", files: Sequence[Path], settings: SpeakSettings, stream: BinaryIO, say: Say
+    synthesizer: "VoiceSynthesizer",
+    files: Sequence[Path],
+    settings: SpeakSettings,
+    stream: BinaryIO,
+    say: Say,
+    identifier: int | None,
 ) -> None:
-    """Write a WAV to a stream, each sentence as soon as it is made."""
+    """Write a WAV to a stream, each sentence as soon as it is made, with a watermark if there is a number for it."""
+    from audiodiff.signal.watermark import mark_blocks
     from audiodiff.signal.wav_stream import WavStream
     from audiodiff.synthesis.speech import MADE_BY, plan, readings
 
@@ -116,10 +125,16 @@ def pipe(
     wav = WavStream(
         stream, synthesizer.sample_rate, f"{MADE_BY}: audiodiff speak, {names}, seed {speech.sampling.seed}"
     )
-    for reading in readings(synthesizer, speech):
-        for remark in reading.utterance.notes:
-            say(f"{remark}.")
-        wav.write(reading.waveform.numpy())
+
+    def blocks() -> "Iterator[NDArray[np.float32]]":
+        for reading in readings(synthesizer, speech):
+            for remark in reading.utterance.notes:
+                say(f"{remark}.")
+            yield reading.waveform.numpy()[None]
+
+    sound = blocks()
+    for block in sound if identifier is None else mark_blocks(sound, synthesizer.sample_rate, identifier):
+        wav.write(block[0])
     wav.close()
 
 

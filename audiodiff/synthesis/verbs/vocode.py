@@ -248,13 +248,18 @@ def remake(record: "ProvenanceRecord") -> tuple[VocodeFileSettings, Callable[["V
 
 
 def pipe(
-    synthesizer: "VocoderSynthesizer", files: Sequence[Path], settings: VocodeFileSettings, stream: BinaryIO, say: Say
+    synthesizer: "VocoderSynthesizer",
+    files: Sequence[Path],
+    settings: VocodeFileSettings,
+    stream: BinaryIO,
+    say: Say,
+    identifier: int | None,
 ) -> None:
-    """Write a WAV to a stream while the input arrives."""
+    """Write a WAV to a stream while the input arrives, with a watermark if there is a number for it."""
     from audiodiff.synthesis.piped import vocode_pipe
 
     vocoding = resolve(synthesizer, settings)
-    vocode_pipe(synthesizer, files[0], vocoding.plan, vocoding.mel, vocoding.rate, stream)
+    vocode_pipe(synthesizer, files[0], vocoding.plan, vocoding.mel, vocoding.rate, stream, identifier)
 
 
 def summary(report: Any) -> str:

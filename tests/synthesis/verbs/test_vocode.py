@@ -41,6 +41,7 @@ def test_a_streamed_file_is_what_the_array_gives(tmp_path, rate, window_seconds)
         [tmp_path / "in.wav"],
         tmp_path / "out.flac",
         VocodeFileSettings(VocodeSettings(Sampling(seed=4), window_seconds=window_seconds)),
+        watermark=False,
     )
     expected = synthesizer().vocode(waveform, rate, seed=4)
     written, written_rate = soundfile.read(tmp_path / "out.flac", dtype="float32", always_2d=True)
@@ -62,6 +63,7 @@ def test_a_streamed_mel_is_what_the_array_gives(tmp_path) -> None:
         [tmp_path / "mel.npy"],
         tmp_path / "out.wav",
         VocodeFileSettings(VocodeSettings(window_seconds=0.4)),
+        watermark=False,
     )
     written, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
     np.testing.assert_allclose(written, synth.vocode_mel(mel), atol=1e-4)
@@ -71,7 +73,8 @@ def test_what_is_beyond_full_scale_is_counted(tmp_path) -> None:
     synth = synthesizer(reference_level_db=None)
     waveform = recording(1.0, level=0.9)
     soundfile.write(tmp_path / "in.wav", waveform, 8000, subtype="FLOAT")
-    report = run_file("vocode", synth, [tmp_path / "in.wav"], tmp_path / "out.wav", VocodeFileSettings())
+    settings = VocodeFileSettings()
+    report = run_file("vocode", synth, [tmp_path / "in.wav"], tmp_path / "out.wav", settings, watermark=False)
     expected = synth.vocode(waveform, 8000)
     assert report.clipped == int((np.abs(expected) > 1).sum()) > 0
     written, _ = soundfile.read(tmp_path / "out.wav")

@@ -1,0 +1,126 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiodiff.signal.audio_io import read_audio
+from audiodiff.signal.watermark import mark_blocks
+from audiodiff.signal.watermark_detector import find_watermark
+from audiodiff.synthesis.files import run_file
+from audiodiff.synthesis.load import no_model
+from audiodiff.synthesis.replay import replay
+from audiodiff.synthesis.settings import GenerateSettings, Sampling
+from audiodiff.synthesis.verbs.extend import ExtendSettings
+from audiodiff.synthesis.verbs.inpaint import InpaintSettings
+from audiodiff.synthesis.verbs.loop import LoopSettings
+from audiodiff.synthesis.verbs.stretch import StretchSettings
+from audiodiff.synthesis.verbs.vocode import EXAMPLE
+from audiodiff.synthesis.watermarking import ALREADY, identifier_in, identifier_of, recorded
+from tests.refusals import refused
+from tests.synthesis.latent_models import RATE
+from tests.synthesis.recordings import quick, tones
+from tests.synthesis.records import RECORD
+
+BRIEF = GenerateSettings(sampling=Sampling(steps=2), level="none")
+
+
+def read(path):
+    audio = read_audio(path)
+    return audio.waveform, audio.sample_rate
+
+
+def test_a_generated_file_has_the_mark_that_its_record_tells_of(tiny, tmp_path) -> None:
+    report = run_file("generate", tiny, [], tmp_path / "a.wav", quick(seconds=6.0))
+    sound, rate = read(report.path)
+    assert report.watermark is not None
+    assert report.record.settings["watermark"] == f"1:{report.watermark:08x}"
+    assert identifier_in(report.record) == report.watermark
+    found = find_watermark([sound], rate)
+    assert found.identifiers == (report.watermark,)
+    other = run_file("generate", tiny, [], tmp_path / "b.wav", quick(seconds=6.0, prompt="flute"))
+    assert other.watermark != report.watermark
+    again = run_file("generate", tiny, [], tmp_path / "c.wav", quick(seconds=6.0), provenance=False)
+    assert again.watermark == report.watermark
+    assert np.array_equal(read(again.path)[0], sound)
+
+
+def test_without_a_watermark_the_file_is_what_it_was(tiny, tmp_path) -> None:
+    """Records of files without one, as all old ones are, do not name it, and replay gives them none."""
+    report = run_file("generate", tiny, [], tmp_path / "a.wav", quick(seconds=6.0), watermark=False)
+    assert report.watermark is None
+    assert "watermark" not in report.record.settings
+    sound, rate = read(report.path)
+    assert not find_watermark([sound], rate).found
+    marked = run_file("generate", tiny, [], tmp_path / "b.wav", quick(seconds=6.0))
+    expected = np.concatenate(list(mark_blocks([sound], rate, marked.watermark)), axis=1)
+    assert np.abs(read(marked.path)[0] - expected).max() < 2e-4  # both are rounded to 16 bits
+
+
+EDITS = {
+    "inpaint": InpaintSettings(((0.5, 1.0), (1.4, 1.5)), BRIEF),
+    "extend": ExtendSettings(1.0, BRIEF, trim=0.1),
+    "before": ExtendSettings(1.0, BRIEF, before=True),
+    "loop": LoopSettings(clip=BRIEF, new=0.5),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_of_an_edit_only_what_is_new_is_marked(name, tiny, tmp_path) -> None:
+    source = tmp_path / "in.wav"
+    soundfile.write(source, np.stack([tones(3.0, RATE), tones(3.0, RATE, seed=1)], axis=1), RATE, subtype="FLOAT")
+    verb = "extend" if name == "before" else name
+    made = [
+        run_file(verb, tiny, [source], tmp_path / f"{mark}.wav", EDITS[name], watermark=mark) for mark in (True, False)
+    ]
+    marked, plain = (read(report.path)[0] for report in made)
+    changed = np.flatnonzero((marked != plain).any(axis=0))
+    assert len(changed) > 0
+    original, _ = read(source)
+    regions = np.r_[RATE // 2 : RATE, round(1.4 * RATE) : round(1.5 * RATE)]
+    side, end = round(0.25 * RATE), round(2.9 * RATE)
+    kept, expected = {
+        "inpaint": (np.delete(marked, regions, 1), np.delete(original, regions, 1)),
+        "extend": (marked[:, :end], original[:, :end]),
+        "before": (marked[:, -original.shape[1] :], original),
+        "loop": (marked[:, side : marked.shape[1] - side], original[:, side : marked.shape[1] - side]),
+    }[name]
+    assert np.array_equal(kept, expected)
+
+
+def test_replay_makes_the_same_mark(tmp_path, tiny) -> None:
+    sound, rate = read(EXAMPLE)
+    source = tmp_path / "in.wav"
+    marked = np.concatenate(list(mark_blocks([np.tile(sound, 4)[:, : 7 * rate]], rate, 5)), axis=1)
+    soundfile.write(source, marked.T, rate)
+    # the speed takes the mark out, and the samples are still synthetic
+    report = run_file("stretch", no_model(), [source], tmp_path / "out.wav", StretchSettings(factor=1.5))
+    assert report.watermark is not None
+    again = replay(report.path, tmp_path / "again.wav")
+    assert again.identical
+    assert again.again.settings["watermark"] == report.record.settings["watermark"]
+
+
+def test_no_mark_is_put_twice_or_into_a_recording(tmp_path) -> None:
+    sound, rate = read(EXAMPLE)
+    plain, marked = np.tile(sound, 4)[:, : 7 * rate], tmp_path / "marked.wav"
+    soundfile.write(tmp_path / "plain.wav", plain.T, rate)
+    soundfile.write(marked, np.concatenate(list(mark_blocks([plain], rate, 5)), axis=1).T, rate)
+    report = run_file("stretch", no_model(), [tmp_path / "plain.wav"], tmp_path / "a.wav", StretchSettings(factor=1.0))
+    assert (report.watermark, report.notes) == (None, ())
+    report = run_file("stretch", no_model(), [marked], tmp_path / "b.wav", StretchSettings(factor=1.0))
+    assert (report.watermark, report.notes) == (None, (ALREADY,))
+    assert find_watermark([read(report.path)[0]], rate).identifiers == (5,)
+
+
+def test_identifiers_follow_what_is_told() -> None:
+    assert identifier_of({"seed": 1, "verb": "a"}) == identifier_of({"verb": "a", "seed": 1})
+    assert identifier_of({"seed": 1}) != identifier_of({"seed": 2})
+    assert 0 <= identifier_of({}) < 1 << 32
+    assert recorded(255) == "1:000000ff"
+
+
+@pytest.mark.parametrize("told", ["2:3f2a91c0", "1:xyz", "1:-0000001", "1", 7, None])
+def test_marks_that_cannot_be_made_again_are_refused(told) -> None:
+    assert identifier_in(replace(RECORD, settings={"watermark": "1:3f2a91c0"})) == 0x3F2A91C0
+    refused("watermark", lambda: identifier_in(replace(RECORD, settings={"watermark": told})))
