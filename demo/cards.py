@@ -21,7 +21,7 @@ from .shown import as_html
 from .strip import Strip
 from .take_files import publish
 from .takes import Take
-from .widgets import as_error, status, user_of
+from .widgets import as_error, status, status_line, user_of
 
 AGAIN = {"subtle": "Vary a little", "strong": "Vary a lot", "extend": "Extend", "loop": "Loop this"}
 """What a click makes of a clip -> what the button says."""
@@ -211,7 +211,8 @@ class Cards:
         return changes
 
     def _show(self, item: Update, takes: Mapping[int, Take]) -> dict[Any, Any]:
-        changes: dict[Any, Any] = {self.line: status(item.text, item.fraction)} if item.text else {}
+        line = status(item.text, item.fraction, aloud=item.made is not None)
+        changes: dict[Any, Any] = {self.line: line} if item.text else {}
         card = self.cards[item.index]
         if item.preview is not None:
             changes |= {card.player: player.preview(_jpeg(item.preview), f"clip {item.index + 1}")}
@@ -271,7 +272,7 @@ def build(name: str, strip: Strip, *, hint: str, speech: bool = False) -> Cards:
         hint: what the line above says at first.
         speech: whether they show speech.
     """
-    line = gr.HTML(status(hint), elem_id=f"{name}-status")
+    line = status_line(f"{name}-status", hint)
     cards: list[Card] = []
     for _ in range(CARDS // 2):
         with gr.Row():
