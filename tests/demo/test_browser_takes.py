@@ -198,7 +198,7 @@ def test_a_region_is_heard_and_snaps_to_beats(visitor: Visitor) -> None:
     page.get_by_label("Tempo").locator("visible=true").fill("120")
     visitor.create("solo flute", seconds=4)
     button(visitor, "Edit take 1").click()
-    page.get_by_role("tab", name="Inpaint").click()
+    page.get_by_role("tab", name="Replace a part").click()
     box = page.locator("#edit-picture .ad-region[data-ready]")
     box.scroll_into_view_if_needed()
     place = box.locator(".ad-wave").bounding_box()
