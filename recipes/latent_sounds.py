@@ -8,10 +8,10 @@ from audiodiff.data.shards import LatentDataset
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import read_config
 from audiodiff.models.find import VOCODER_FOLDER, find_vocoder
+from audiodiff.models.kinds import KINDS
 from audiodiff.signal import mel
-from audiodiff.synthesis import vocode
 from audiodiff.synthesis.generator import Generator
-from audiodiff.synthesis.load import load_generator
+from audiodiff.synthesis.load import load_generator, load_vocoder
 from audiodiff.synthesis.settings import MIN_SECONDS
 from audiodiff.training.logging import Board
 
@@ -26,14 +26,14 @@ def check_vocoder(config: Config) -> None:
     """
     if not config.vocoder:
         return
-    theirs = mel.from_dict(read_config(find_vocoder(config.vocoder), "vocoder")["model"]["mel"])
+    theirs = mel.from_dict(read_config(find_vocoder(config.vocoder), *KINDS.in_place_of("vocoder"))["model"]["mel"])
     ours = config.model.autoencoder.mel
     if theirs != ours:
         raise AudiodiffError(
             f"the vocoder {config.vocoder} takes another mel ({mel.describe(theirs)}) than the model makes "
             f"({mel.describe(ours)}); give a vocoder for that one."
         )
-    vocode.load(find_vocoder(config.vocoder), device="cpu")
+    load_vocoder(find_vocoder(config.vocoder), device="cpu")
 
 
 def listening_clips(data: LatentDataset, count: int) -> list[int]:

@@ -1,15 +1,17 @@
 """`audiodiff export`: a trained run or foreign weights as a checkpoint to hand on, or a model for other runtimes."""
 
 import argparse
-import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiodiff.atomic import atomic_folder
+from audiodiff.cli.adapters import add_adapter_option
 from audiodiff.cli.output import tell
 from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_ALIASES, SAMPLER_NAMES
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.find import PHONE_MODEL_FILE
+from audiodiff.models.find import find_checkpoint
+from audiodiff.signal.mel_spec import PRESETS
 
 if TYPE_CHECKING:
     import torch
@@ -20,17 +22,21 @@ def add_parser(subparsers: Any) -> None:
     """Add the command to the command line."""
     parser = subparsers.add_parser(
         "export",
-        help="write a checkpoint to share: smaller, or converted from lmnt's DiffWave; or a model as ONNX",
+        help="write a checkpoint to share: smaller, or converted from another project's vocoder; or a model as ONNX",
         description=(
             "Write a checkpoint folder from a run folder (inference weights only, no training state; a latent model "
-            "with its vocoder) or from the "
-            "weights.pt of lmnt's DiffWave. That file is a pickle; it is opened so that no code in it can run. With "
-            "--to onnx, write a model as a folder that audiodiff.runtime.load runs without torch: its networks as ONNX "
-            "files, its sampling as tables."
+            "with its vocoder) or from a vocoder of another project: weights.pt of lmnt's DiffWave, a generator of "
+            "HiFi-GAN, BigVGAN or Vocos with its config beside it. Pickles are opened so that no code in them can run. "
+            "With --to onnx, write a model as a folder that audiodiff.runtime.load runs without torch: its networks as "
+            "ONNX files, its sampling as tables."
         ),
     )
-    parser.add_argument("source", help="run or checkpoint folder, or lmnt's weights.pt; for ONNX also a model's name")
+    parser.add_argument("source", help="run or checkpoint folder, name of a model, or weights of another project")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="folder to write")
+    parser.add_argument(
+        "--mel", choices=sorted(PRESETS), help="mel that a vocoder of another project takes (default: by its config)"
+    )
+    add_adapter_option(parser, "adapter to merge into the model for good (repeatable)")
     parser.add_argument("--half", action="store_true", help="store weights in float16: half the size")
     parser.add_argument("--to", choices=("checkpoint", "onnx"), default="checkpoint", help="what to write")
     parser.add_argument("--steps", type=int, help="for ONNX: a number of sampling steps besides the usual ones")
@@ -52,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         raise AudiodiffError(f"--{next(iter(runs))} is for --to onnx; a checkpoint takes any number of steps.")
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_folder(target) as unfinished:
-        model = _export(Path(args.source), unfinished, half=args.half)
+        model = _export(Path(args.source), unfinished, args.mel, half=args.half, adapters=args.adapters)
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file()) / 2**20
     parameters = sum(parameter.numel() for parameter in model.parameters())
     tell(f"{target}  {size:.1f} MiB  {parameters:,} parameters, {'float16' if args.half else 'float32'}")
@@ -63,6 +69,8 @@ def _to_onnx(args: argparse.Namespace, target: Path, runs: dict[str, Any]) -> in
     """Write the folder for other runtimes and say what it holds."""
     if args.half:
         raise AudiodiffError("--half is for checkpoints; ONNX files are written in float32.")
+    if args.adapters:
+        raise AudiodiffError("--adapter is for checkpoints; export one with the adapter, and that one to ONNX.")
     from audiodiff.exporting.export import export_onnx
     from audiodiff.synthesis.settings import Sampling
 
@@ -75,16 +83,29 @@ def _to_onnx(args: argparse.Namespace, target: Path, runs: dict[str, Any]) -> in
     return 0
 
 
-def _export(source: Path, target: Path, *, half: bool) -> "nn.Module":
+def _export(source: Path, target: Path, preset: str | None, *, half: bool, adapters: Sequence[str]) -> "nn.Module":
     """Write the checkpoint and return the model."""
     import torch
 
     from audiodiff.models.checkpoint import save_checkpoint
+    from audiodiff.models.export import export_checkpoint
+    from audiodiff.models.gan_vocoder.convert import is_generator
     from audiodiff.models.vocoder.lmnt import load_lmnt_diffwave
 
     dtype = torch.float16 if half else torch.float32
+    if is_generator(source):
+        return _convert(source, target, preset, dtype)
+    if preset is not None:
+        raise AudiodiffError(f"--mel is for generators of HiFi-GAN, BigVGAN and Vocos, and {source} is none.")
     if not source.is_file():
-        return _copy(source, target, dtype)
+        from audiodiff.models.adapter import open_adapters, part_adapters
+
+        source = source if source.exists() else find_checkpoint(str(source))
+        opened = open_adapters(adapters)
+        part_adapters(opened, source, *(path.parent for path in source.glob("*/model.safetensors")))  # or refused
+        return export_checkpoint(source, target, dtype, adapters=opened)
+    if adapters:
+        raise AudiodiffError(f"{source} is no checkpoint folder, so no adapter is for it; leave --adapter out.")
     model = load_lmnt_diffwave(source)
     metadata: dict[str, Any] = {
         "description": "DiffWave, converted from lmnt's checkpoint",
@@ -94,19 +115,15 @@ def _export(source: Path, target: Path, *, half: bool) -> "nn.Module":
     return model
 
 
-def _copy(source: Path, target: Path, dtype: "torch.dtype", *kinds: str) -> "nn.Module":
-    """Write a checkpoint and those that are parts of it, and return its model."""
-    from torch import nn
+def _convert(source: Path, target: Path, preset: str | None, dtype: "torch.dtype") -> "nn.Module":
+    """Write the generator of another project as a checkpoint."""
+    from audiodiff.models.checkpoint import save_checkpoint
+    from audiodiff.models.gan_vocoder.convert import describe_source, load_generator
 
-    from audiodiff.models.checkpoint import load_checkpoint, read_config, save_checkpoint
-    from audiodiff.models.kinds import KINDS
-
-    config = read_config(source, *kinds)
-    parts = {part: kind for part, kind in KINDS[config["kind"]].parts.items() if (source / part).is_dir()}
-    model = load_checkpoint(source, nn.Module)
-    save_checkpoint(target, model, config["metadata"], dtype=dtype)
-    if (source / PHONE_MODEL_FILE).is_file():
-        shutil.copyfile(source / PHONE_MODEL_FILE, target / PHONE_MODEL_FILE)
-    for part, kind in parts.items():
-        _copy(source / part, target / part, dtype, kind)
+    model = load_generator(source, None if preset is None else PRESETS[preset])
+    metadata = {
+        "description": f"{describe_source(source)}, converted from {source.name}",
+        "sampling": {"steps": 1, "sampler": "euler", "grid": "uniform"},
+    }
+    save_checkpoint(target, model, metadata, dtype=dtype)
     return model

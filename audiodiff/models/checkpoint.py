@@ -113,7 +113,10 @@ def read_config(folder: Path | str, *kinds: str) -> dict[str, Any]:
         raise AudiodiffError(f"{folder} holds no {CONFIG_FILE} (found: {shown}); it is not an audiodiff checkpoint.")
     config = read_json_table(path)
     if "kind" not in config:
-        raise AudiodiffError(f'{path} has no "kind"; it is not an audiodiff checkpoint.')
+        raise AudiodiffError(
+            f'{path} has no "kind"; it is not an audiodiff checkpoint. `audiodiff export` converts HiFi-GAN, BigVGAN '
+            "and Vocos."
+        )
     expected = kinds or tuple(KINDS)
     if config["kind"] not in expected:
         raise _other_kind(folder, config["kind"], expected)
@@ -200,6 +203,10 @@ def _holds(kind: Kind, module: type[nn.Module]) -> bool:
 
 
 def _other_kind(folder: Path | str, found: object, expected: Iterable[str]) -> AudiodiffError:
+    if found == "adapter":
+        return AudiodiffError(
+            f"{folder} is an adapter, which changes another model; give that, and this as an adapter."
+        )
     wanted = " or ".join(f'"{name}"' for name in expected)
     return AudiodiffError(f'{folder} holds a model of kind "{found}"; expected {wanted or "another"}.')
 

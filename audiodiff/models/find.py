@@ -52,7 +52,10 @@ def find_checkpoint(name_or_path: str | Path) -> Path:
         return folder
     known = ", ".join(pretrained_names()) or "none yet"
     if folder.exists():
-        raise AudiodiffError(f"{name} is a file; a model is a folder with config.json and model.safetensors.")
+        raise AudiodiffError(
+            f"{name} is a file; a model is a folder with config.json and model.safetensors. Weights of another project "
+            "become one by `audiodiff export FILE -o FOLDER`."
+        )
     raise AudiodiffError(
         f"there is no model {name!r}: it is neither a model of the package ({known}) nor a folder; "
         "give one of these, the path of a checkpoint folder, or hf:ORG/NAME[@REVISION]."

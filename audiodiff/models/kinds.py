@@ -47,6 +47,9 @@ class Kind:
         exporter: import path of the function `(source, folder, other) -> settings` that writes it for
             `audiodiff.runtime` (`audiodiff.exporting.export`); empty if it has no export to ONNX.
         embeds: kind -> attribute of `module` that is a model of that kind; the field of that name has its settings.
+        stands_for: kind in whose place its checkpoints may lie as a part of another.
+        task: what the Hugging Face Hub calls what it does (`pipeline_tag`); empty if it has no name there.
+        example: a command line with `{model}` that makes something with it, for model cards; empty if there is none.
     """
 
     name: str
@@ -59,6 +62,9 @@ class Kind:
     parts: Mapping[str, str] = field(default_factory=dict)
     exporter: str = ""
     embeds: Mapping[str, str] = field(default_factory=dict)
+    stands_for: str = ""
+    task: str = ""
+    example: str = ""
 
     def config_class(self) -> type[Any]:
         """Import the class of its settings."""
@@ -96,6 +102,10 @@ class Kinds(Mapping[str, Kind]):
             with suppress(AudiodiffError):
                 yield self[name]
 
+    def in_place_of(self, name: str) -> tuple[str, ...]:
+        """Return the kinds that may lie where one of kind `name` is a part: itself, and those that stand for it."""
+        return (name, *(kind.name for kind in self.usable() if kind.stands_for == name))
+
     def __iter__(self) -> Iterator[str]:
         """Yield the names, without importing anything."""
         yield from self.own
@@ -129,6 +139,19 @@ KINDS = Kinds(
         recipe="vocoder",
         evaluation="audiodiff.evaluation.evaluate:VocoderEvaluation",
         exporter="audiodiff.exporting.vocoder:export_vocoder",
+        task="audio-to-audio",
+        example="audiodiff vocode voice.wav -o copy.wav --model {model}",
+    ),
+    Kind(
+        "gan_vocoder",
+        "a vocoder of another project, which only turns mels into sound",
+        config="audiodiff.models.gan_vocoder:GanVocoderConfig",
+        module="audiodiff.models.gan_vocoder:GanVocoder",
+        synthesizer="audiodiff.synthesis.gan_vocoder:load",
+        evaluation="audiodiff.evaluation.evaluate:VocoderEvaluation",
+        stands_for="vocoder",
+        task="audio-to-audio",
+        example="audiodiff vocode voice.wav -o copy.wav --model {model}",
     ),
     Kind(
         "autoencoder",
@@ -147,6 +170,8 @@ KINDS = Kinds(
         evaluation="audiodiff.evaluation.music:MusicEvaluation",
         parts={"vocoder": "vocoder"},
         embeds={"autoencoder": "autoencoder"},
+        task="text-to-audio",
+        example="audiodiff generate 'solo piano, calm' -o clip.wav --model {model}",
     ),
     Kind(
         "upsampler",
@@ -155,6 +180,8 @@ KINDS = Kinds(
         module="audiodiff.models.upsampler:Upsampler",
         synthesizer="audiodiff.synthesis.upsample:load_upsampler",
         recipe="upsampler",
+        task="audio-to-audio",
+        example="audiodiff upsample recording.wav -o wide.wav --model {model}",
     ),
     Kind(
         "voice",
@@ -164,6 +191,8 @@ KINDS = Kinds(
         synthesizer="audiodiff.synthesis.speaker:load_speaker",
         recipe="voice",
         exporter="audiodiff.exporting.voice:export_voice",
+        task="text-to-speech",
+        example="audiodiff speak 'Hello there.' -o hello.wav --model {model}",
     ),
 )
 """The kinds of models by name."""

@@ -1,16 +1,20 @@
+import shutil
 import signal
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from audiodiff.models.checkpoint import load_checkpoint, read_config
 from audiodiff.models.find import PHONE_MODEL_FILE, PRETRAINED
+from audiodiff.models.gan_vocoder import GanVocoder
 from audiodiff.models.mel_latent import MelLatent
 from audiodiff.models.vocoder import Vocoder
 from tests.cli.conftest import RATE
+from tests.models.gan_vocoder.peers import write_hifigan
 from tests.models.vocoder.test_lmnt import lmnt_state
 from tests.synthesis.latent_models import write_latent_model
 
@@ -51,6 +55,52 @@ def test_lmnt_weights_are_converted(command, tmp_path) -> None:
     assert command("export", tmp_path / "weights.pt", "-o", tmp_path / "diffwave").status == 0
     model = load_checkpoint(tmp_path / "diffwave", Vocoder)
     assert torch.equal(model.wavenet.skip_projection.weight, state["skip_projection.weight"])
+
+
+def test_a_generator_of_another_project_is_converted_and_vocodes(command, clip, tmp_path) -> None:
+    source = write_hifigan(tmp_path / "theirs")
+    done = command("export", source, "-o", tmp_path / "hifigan")
+    assert done.status == 0, done.err
+    config = read_config(tmp_path / "hifigan", "gan_vocoder")
+    assert config["metadata"]["description"] == "HiFi-GAN, converted from g_00000010"
+    vocoded = command("vocode", clip, "-o", tmp_path / "out.wav", "--model", tmp_path / "hifigan")
+    assert vocoded.status == 0, vocoded.err
+    waveform, rate = soundfile.read(tmp_path / "out.wav")
+    assert rate == 8000
+    assert waveform.size == pytest.approx(4000, abs=8)
+    replayed = command("replay", tmp_path / "out.wav", "--model", tmp_path / "hifigan", "-o", tmp_path / "again.wav")
+    assert replayed.status == 0, replayed.err
+    assert (soundfile.read(tmp_path / "again.wav")[0] == waveform).all()
+    again = command("export", tmp_path / "hifigan", "-o", tmp_path / "half", "--half")
+    assert again.status == 0, again.err
+    load_checkpoint(tmp_path / "half", GanVocoder)
+
+
+@pytest.mark.slow
+def test_a_generator_of_another_project_is_evaluated_next_to_the_baselines(command, clip, tmp_path) -> None:
+    command("export", write_hifigan(tmp_path / "theirs"), "-o", tmp_path / "hifigan")
+    (tmp_path / "data").mkdir()
+    shutil.copy(clip, tmp_path / "data")
+    done = command(
+        "evaluate", "--model", tmp_path / "hifigan", "--data", tmp_path / "data", "--measures", "mr_stft", "--baselines"
+    )
+    assert done.status == 0, done.err
+    assert "hifigan, 1 step" in done.out
+    assert "Griffin-Lim 32" in done.out
+
+
+def test_unconverted_weights_are_told_how_to_become_a_model(command, clip, tmp_path) -> None:
+    source = write_hifigan(tmp_path / "theirs")
+    for given in (source, source.parent):
+        done = command("vocode", clip, "-o", tmp_path / "out.wav", "--model", given)
+        assert done.status == 2
+        assert "audiodiff export" in done.err
+    done = command("export", source, "-o", tmp_path / "out", "--mel", "hifigan-22k")
+    assert done.status == 2
+    assert "must be the same" in done.err
+    assert not (tmp_path / "out").exists()
+    torch.save({"model": {}}, tmp_path / "weights.pt")
+    assert "is none" in command("export", tmp_path / "weights.pt", "-o", tmp_path / "out", "--mel", "hifigan-22k").err
 
 
 def test_bad_input_is_one_sentence_and_leaves_nothing(command, checkpoint, tmp_path) -> None:

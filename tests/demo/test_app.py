@@ -341,6 +341,18 @@ def test_what_others_wrote_is_escaped() -> None:
     assert "<progress" not in widgets.status("done")
 
 
+def test_screen_readers_are_told_the_beginning_and_the_end_and_what_is_said_aloud() -> None:
+    loud = [
+        widgets.status("a", 0.0),
+        widgets.status("b", 0.5, aloud=True),
+        widgets.status("c", 1.0),
+        widgets.status("d"),
+    ]
+    quiet = [widgets.status("a", 0.5), widgets.status("b", aloud=False), widgets.status()]
+    assert all("data-aloud" in line for line in loud)
+    assert not any("data-aloud" in line or "role=" in line for line in quiet)
+
+
 def test_what_others_wrote_cannot_hide_or_turn_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     hostile = "a\u202eb\x1b[31m\u2066"
     for text in (
@@ -359,9 +371,8 @@ def test_the_card_of_a_model_is_text(state: AppState) -> None:
     about = "<img src=x> ![x](http://a.example/x.png) \u202e **music**"
     bare = replace(state, models=replace(state.models, about=about))
     blocks = build_app(bare.models, state=bare).blocks.values()
-    (heading,) = (
-        str(block.value) for block in blocks if isinstance(block, gr.Markdown) and "# audiodiff" in block.value
-    )
+    (heading,) = (str(block.value) for block in blocks if isinstance(block, gr.Markdown) and block.elem_id == "models")
+    assert "music" in heading
     assert "<img" not in heading
     assert "](" not in heading
     assert "\u202e" not in heading

@@ -70,7 +70,9 @@ CASES = (
 
 
 def test_a_tiny_run_of_every_kind_is_among_the_cases() -> None:
-    assert {kind_of(case.module).name for case in CASES if case.preset.startswith("tiny")} == set(KINDS.own)
+    assert {kind_of(case.module).name for case in CASES if case.preset.startswith("tiny")} == {
+        name for name, kind in KINDS.own.items() if kind.recipe
+    }
 
 
 @pytest.fixture(scope="module")
