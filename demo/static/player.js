@@ -124,7 +124,7 @@ window.audiodiff = (() => {
 
   // Space plays and pauses wherever it means nothing else; the arrows seek in the player that has the focus.
   const busy = "input, textarea, select, button, a, summary, audio, video, [contenteditable=true], [role=tab], " +
-    "[role=option], [role=radio], [role=checkbox]";
+    "[role=option], [role=radio], [role=checkbox], [role=button]";
   document.addEventListener("keydown", event => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
     const focused = event.target.closest?.(".ad-player .ad-wave")?.closest(".ad-player") ?? null;

@@ -150,9 +150,8 @@ def test_one_player_plays_seeks_and_repeats_by_mouse_and_keyboard(visitor: Visit
 
 def test_two_takes_are_compared_at_the_same_place_and_equally_loud(visitor: Visitor) -> None:
     page = visitor.page
-    visitor.settings()
     page.get_by_label("Loudness").locator("visible=true").click()
-    page.get_by_role("option", name="-1 dBFS peak").click()
+    page.get_by_role("option", name="Peak -1 dB").click()
     visitor.create("solo flute", clips=2, seconds=8)
     listed(visitor, 2, 1)
     button(visitor, "Compare take 1").click()
@@ -194,11 +193,10 @@ def test_versions_lead_back_and_undo_goes_to_the_one_before(visitor: Visitor) ->
 
 def test_a_region_is_heard_and_snaps_to_beats(visitor: Visitor) -> None:
     page = visitor.page
-    visitor.settings()
-    page.get_by_label("Tempo").locator("visible=true").fill("120")
+    page.get_by_label("Tempo (bpm)").locator("visible=true").fill("120")
     visitor.create("solo flute", seconds=4)
     button(visitor, "Edit take 1").click()
-    page.get_by_role("tab", name="Inpaint").click()
+    page.get_by_role("tab", name="Replace a part").click()
     box = page.locator("#edit-picture .ad-region[data-ready]")
     box.scroll_into_view_if_needed()
     place = box.locator(".ad-wave").bounding_box()
