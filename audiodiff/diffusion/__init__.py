@@ -42,6 +42,9 @@ if TYPE_CHECKING:
         process_to_dict,
     )
     from audiodiff.diffusion.denoiser import Denoiser, Network
+    from audiodiff.diffusion.diffusers_config import from_diffusers, to_diffusers
+    from audiodiff.diffusion.diffusers_grids import FlowGrid, SigmaGrid, SpacedSigmas, TimestepGrid
+    from audiodiff.diffusion.foreign import as_k_diffusion, from_k_diffusion, sample_with_diffusers
     from audiodiff.diffusion.gaussian import GaussianProcess
     from audiodiff.diffusion.guidance import (
         auto_guidance,
@@ -103,6 +106,7 @@ if TYPE_CHECKING:
         sample,
         unipc,
     )
+    from audiodiff.diffusion.scheduler import Scheduler, SchedulerOutput, SchedulerSettings
     from audiodiff.diffusion.times import (
         GRIDS,
         QUANTILES,
@@ -142,6 +146,7 @@ __all__ = [
     "DiscreteVP",
     "EDMWeight",
     "Eps",
+    "FlowGrid",
     "GaussianProcess",
     "Level",
     "LinearVP",
@@ -153,13 +158,20 @@ __all__ = [
     "Past",
     "Process",
     "RectifiedFlow",
+    "Scheduler",
+    "SchedulerOutput",
+    "SchedulerSettings",
+    "SigmaGrid",
+    "SpacedSigmas",
     "Step",
     "StepResult",
+    "TimestepGrid",
     "V",
     "VarianceExploding",
     "Velocity",
     "adams_pc",
     "angle_grid",
+    "as_k_diffusion",
     "auto_guidance",
     "beta_schedule",
     "betas_grid",
@@ -176,6 +188,8 @@ __all__ = [
     "dynamic_thresholding",
     "euler",
     "explicit_grid",
+    "from_diffusers",
+    "from_k_diffusion",
     "heun",
     "interval",
     "karras_grid",
@@ -195,10 +209,12 @@ __all__ = [
     "region_mask",
     "rescale",
     "sample",
+    "sample_with_diffusers",
     "scaled_linear_betas",
     "shifted_grid",
     "square",
     "stratified_uniform",
+    "to_diffusers",
     "uniform_grid",
     "uniform_quantile",
     "uniform_weight",
@@ -210,6 +226,9 @@ _MODULES = (
     "betas",
     "config",
     "denoiser",
+    "diffusers_config",
+    "diffusers_grids",
+    "foreign",
     "gaussian",
     "guidance",
     "losses",
@@ -217,6 +236,7 @@ _MODULES = (
     "parameterization",
     "process",
     "samplers",
+    "scheduler",
     "times",
 )
 

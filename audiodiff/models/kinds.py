@@ -44,6 +44,8 @@ class Kind:
             are the options of `audiodiff evaluate` that it takes, and `data` and `sampling`; its method
             `run(model, *, device, progress)` returns a report with `markdown()` and `write(folder)`.
         parts: folder inside a checkpoint -> kind of the checkpoint that lies there.
+        exporter: import path of the function `(source, folder, other) -> settings` that writes it for
+            `audiodiff.runtime` (`audiodiff.exporting.export`); empty if it has no export to ONNX.
         embeds: kind -> attribute of `module` that is a model of that kind; the field of that name has its settings.
     """
 
@@ -55,6 +57,7 @@ class Kind:
     recipe: str = ""
     evaluation: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
+    exporter: str = ""
     embeds: Mapping[str, str] = field(default_factory=dict)
 
     def config_class(self) -> type[Any]:
@@ -125,6 +128,7 @@ KINDS = Kinds(
         synthesizer="audiodiff.synthesis.vocode:load",
         recipe="vocoder",
         evaluation="audiodiff.evaluation.evaluate:VocoderEvaluation",
+        exporter="audiodiff.exporting.vocoder:export_vocoder",
     ),
     Kind(
         "autoencoder",
@@ -159,6 +163,7 @@ KINDS = Kinds(
         module="audiodiff.models.voice:Voice",
         synthesizer="audiodiff.synthesis.speaker:load_speaker",
         recipe="voice",
+        exporter="audiodiff.exporting.voice:export_voice",
     ),
 )
 """The kinds of models by name."""
