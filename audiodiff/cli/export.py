@@ -70,7 +70,7 @@ def _to_onnx(args: argparse.Namespace, target: Path, runs: dict[str, Any]) -> in
     if args.half:
         raise AudiodiffError("--half is for checkpoints; ONNX files are written in float32.")
     if args.adapters:
-        raise AudiodiffError("--adapter is for checkpoints; export one with the adapter, and that one to ONNX.")
+        raise AudiodiffError("--adapter is for checkpoints; merge it into one first, and export that --to onnx.")
     from audiodiff.exporting.export import export_onnx
     from audiodiff.synthesis.settings import Sampling
 

@@ -18,7 +18,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "adapt",
         help="make a model yours: a small adapter from 5 to 50 clips",
-        description="Train an adapter (LoRA or DoRA) of a model on a folder of clips, in minutes. Captions are those "
+        description="Train an adapter (LoRA or DoRA) of a model on a folder of clips. Captions are those "
         "of a metadata.csv or of .txt files beside the clips, and may be missing; a voice needs the texts. The adapter "
         "with the lowest validation loss is what the folder ends as; use it with --adapter FOLDER[:STRENGTH].",
         epilog="Any other setting of the training is --key value, as for `audiodiff train`.",
