@@ -1,4 +1,4 @@
-"""Computing the same whatever state the caller has left torch in."""
+"""Computing the same whatever state the caller has left torch in, and what the machine computes well."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -43,6 +43,20 @@ def standard_state(*, device: bool = True) -> Iterator[None]:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.no_grad())
         yield
+
+
+def bfloat16_is_fast(device: torch.device | str) -> bool:
+    """Whether a device computes in bfloat16 itself.
+
+    A CPU without such instructions (x86 before AVX-512) multiplies matrices one number at a time, some fifty times
+    slower than in float32.
+    """
+    kind = torch.device(device).type
+    if kind == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if kind == "cpu":
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return True
 
 
 def full_precision(like: torch.Tensor) -> torch.autocast:

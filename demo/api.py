@@ -28,7 +28,7 @@ LEFT_OUT = ("rate",)
 
 def build(state: AppState) -> None:
     """Add the functions to the app, with components that nobody sees."""
-    with gr.Column(visible=False):
+    with gr.Column(visible=False, elem_id="api"):
         served = {
             "": state.models.generator,
             GENERATOR: state.models.generator,

@@ -26,7 +26,7 @@ def build_app(models: Models, limits: Limits | None = None, *, state: AppState |
     state = state or open_state(models, limits or Limits())
     with gr.Blocks(title=TITLE, analytics_enabled=False) as app:
         api.build(state)  # first, since names that are taken get a number
-        gr.Markdown(_heading(state))
+        gr.Markdown(_heading(state), elem_id="about")
         with gr.Tabs() as tabs:
             create = None
             if state.models.generator is not None:
@@ -36,23 +36,45 @@ def build_app(models: Models, limits: Limits | None = None, *, state: AppState |
                     tab_edit.build(state, tabs, create.cards)
             with gr.Tab("Speech", id="speech"):
                 tab_speech.build(state)
-            if state.models.vocoder is not None:
-                with gr.Tab("Vocoder", id="vocoder"):
-                    tab_vocoder.build(state)
-            if state.models.upsampler is not None:
-                with gr.Tab("Upsample", id="upsample"):
-                    tab_upsample.build(state)
             if create is not None:
                 with gr.Tab("Library", id="library"):
                     tab_library.build(state, create, tabs)
-            with gr.Tab("Inspect", id="inspect"):
-                tab_inspect.build(state, create, tabs)
+            with gr.Tab("Tools", id="tools"):
+                _tools(state, create, tabs)
+        with gr.Accordion("About the models", open=False):
+            gr.Markdown(_models(state), elem_id="models")
         app.unload(_stopper(state))
     guard(app, state.limits)
     return app.queue(max_size=MOST_QUEUED, default_concurrency_limit=4, api_open=False)
 
 
+def _tools(state: AppState, create: tab_create.CreateTab | None, tabs: gr.Tabs) -> None:
+    with gr.Tabs():
+        with gr.Tab("Inspect", id="inspect"):
+            tab_inspect.build(state, create, tabs)
+        if state.models.vocoder is not None:
+            with gr.Tab("Vocoder", id="vocoder"):
+                tab_vocoder.build(state)
+        if state.models.upsampler is not None:
+            with gr.Tab("Upsample", id="upsample"):
+                tab_upsample.build(state)
+
+
 def _heading(state: AppState) -> str:
+    """Return what the page is for, in a sentence."""
+    if state.models.generator is not None:
+        purpose = (
+            "Make short pieces of music on your own computer: describe what you want to hear, get four takes, change "
+            "the one you like."
+        )
+    elif state.models.voices:
+        purpose = "Let your own computer speak: type a text, get several takes, change the one you like."
+    else:
+        purpose = "Work on recordings with diffusion models on your own computer."
+    return f"# {TITLE}\n{purpose} Everything made here is AI-generated and tagged as such in its file."
+
+
+def _models(state: AppState) -> str:
     generator, vocoder, upsampler = state.models.generator, state.models.vocoder, state.models.upsampler
     said = []
     if generator is not None:
@@ -68,7 +90,7 @@ def _heading(state: AppState) -> str:
         said.append(
             f"**{as_markdown(upsampler.identity.name)}**: the band that a recording lacks, {low:g} to {high:g} kHz"
         )
-    return f"# {TITLE}\n{'; '.join(said)}. The output is synthetic and marked as such in its files."
+    return "\n".join(f"- {each}" for each in said)
 
 
 def _stopper(state: AppState) -> object:

@@ -10,6 +10,7 @@ from audiodiff.errors import AudiodiffError
 
 from .checks import check_prompt
 from .limits import MOST_FILES, Limits
+from .translations import plain
 from .widgets import as_error
 
 _TEXTS = gr.Textbox | gr.Radio | gr.Dropdown | gr.HTML | gr.Markdown
@@ -52,7 +53,7 @@ def check(limits: Limits, function: Any, values: list[Any]) -> None:
     if len(values) < len(function.inputs):
         raise AudiodiffError(f"{_name(function)} got {len(values)} arguments; expected {len(function.inputs)}.")
     for component, value in zip(function.inputs, values, strict=False):
-        label = str(getattr(component, "label", None) or "argument").partition(",")[0]
+        label = plain(getattr(component, "label", None) or "argument").partition(",")[0]
         what = label[:1].lower() + label[1:]
         if value is None or component.stateful:
             continue
@@ -76,9 +77,9 @@ def _check_number(what: str, value: object, component: gr.Number | gr.Slider) ->
     if component.precision == 0 and value != int(value):  # which Gradio would round
         raise AudiodiffError(f"{what} is {value:g}; expected a whole number.")
     if low is not None and value < low:
-        raise AudiodiffError(f"{what} is {value:g}; expected {low:g} or more.")
+        raise AudiodiffError(f"{what} must be {low:g} or more, and is {value:g}.")
     if high is not None and value > high:
-        raise AudiodiffError(f"{what} is {value:g}; expected {high:g} or less.")
+        raise AudiodiffError(f"{what} must be {high:g} or less, and is {value:g}.")
 
 
 def _finite(value: float) -> bool:

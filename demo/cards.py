@@ -15,7 +15,7 @@ from .handlers import ClipResult, Created, Report, Update
 from .jobs import Outcome, stream
 from .limits import CARDS
 from .shown import as_html
-from .widgets import as_error, picture, status, user_of
+from .widgets import as_error, picture, status, status_line, user_of
 
 AGAIN = {"subtle": "Vary a little", "strong": "Vary a lot", "extend": "Extend", "loop": "Loop this"}
 """What a click makes of a clip -> what the button says."""
@@ -178,7 +178,8 @@ class Cards:
         return changes
 
     def _show(self, item: Update) -> dict[Any, Any]:
-        changes: dict[Any, Any] = {self.line: status(item.text, item.fraction)} if item.text else {}
+        line = status(item.text, item.fraction, aloud=item.made is not None)
+        changes: dict[Any, Any] = {self.line: line} if item.text else {}
         card = self.cards[item.index]
         if item.preview is not None:
             changes |= {card.picture: gr.update(value=item.preview)}
@@ -231,7 +232,7 @@ def build(name: str, *, hint: str, speech: bool = False) -> Cards:
         hint: what the line above says at first.
         speech: whether they show speech.
     """
-    line = gr.HTML(status(hint), elem_id=f"{name}-status")
+    line = status_line(f"{name}-status", hint)
     cards: list[Card] = []
     for _ in range(CARDS // 2):
         with gr.Row():

@@ -33,6 +33,7 @@ _LEAST_FRAMES = 64
 _MOST_RENEWALS = 16
 """Frames of the shortest pieces that are replayed; those of the package's models have some hundreds."""
 
+MOST_CHORDS = 500
 _LONGEST_WORD = 100
 
 _SYMBOL_SECONDS = 0.08
@@ -86,6 +87,19 @@ def check_word(what: str, text: object) -> None:
     """
     if text is not None and (not isinstance(text, str) or len(text) > _LONGEST_WORD):
         raise AudiodiffError(f"{what} is {str(text)[:40]!r}; expected a name of up to {_LONGEST_WORD} characters.")
+
+
+def check_chords(chords: object) -> str | None:
+    """Return a chord track, None for none.
+
+    Raises:
+        AudiodiffError: it is no text, or too long.
+    """
+    if chords is not None and (not isinstance(chords, str) or len(chords) > MOST_CHORDS):
+        raise AudiodiffError(
+            f"chords is {str(chords)[:40]!r}; expected chords of up to {MOST_CHORDS} characters in all."
+        )
+    return (chords or "").strip() or None
 
 
 def whole(what: str, value: object, low: int, high: int) -> int:
@@ -207,7 +221,7 @@ def check_size(limits: Limits, path: str | Path | None) -> Path:
         AudiodiffError: nothing was uploaded, or it is too large.
     """
     if path is None or path == "":
-        raise AudiodiffError("no file was given; drop one, or record something.")
+        raise AudiodiffError("choose a clip first: drop a file, or press Edit on a take.")
     path = Path(path)
     if not path.is_file():
         raise AudiodiffError(f"{path.name} is not on the server any more; upload it again.")

@@ -10,11 +10,12 @@ import gradio as gr
 from audiodiff.diffusion.names import SAMPLER_NAMES
 
 from .app_state import AppState
+from .busy import connect_busy
 from .fields import choices
 from .handlers import Compared
 from .jobs import Outcome, stream
 from .limits import Limits
-from .widgets import as_error, connect_stop, guarded, side, status, table, user_of
+from .widgets import as_error, connect_stop, guarded, heading, side, status, status_line, table, user_of
 
 Rows = list[tuple[str, str]]
 """Label and text of each line of a table."""
@@ -47,6 +48,7 @@ class Comparison:
 
 def build(state: AppState, tab: Comparison) -> None:
     """Lay a tab out and connect it."""
+    heading(tab.action)
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             given = gr.Audio(
@@ -58,15 +60,16 @@ def build(state: AppState, tab: Comparison) -> None:
             )
             with gr.Row():
                 run = gr.Button(tab.action, variant="primary", min_width=140, elem_id=tab.verb)
-                stop = gr.Button("Stop", variant="stop", min_width=90)
-            example = gr.Button("Use the example", size="sm", elem_id=f"{tab.name}-example")
-            with gr.Accordion("Settings", open=False):
+                stop = gr.Button("Stop", min_width=90)
+            example = gr.Button("Try an example", size="sm", elem_id=f"{tab.name}-example")
+            with gr.Accordion("Expert settings", open=False):
                 fields = tab.fields()
         with gr.Column(scale=3, min_width=320):
-            line = gr.HTML(status(), elem_id=f"{tab.name}-status")
+            line = status_line(f"{tab.name}-status")
             with gr.Row():
                 first, second = side(f"A: {tab.sides[0]}"), side(f"B: {tab.sides[1]}", download=True)
-            figures = gr.HTML("", elem_id=f"{tab.name}-figures")
+            with gr.Accordion("Figures", open=False):
+                figures = gr.HTML("", elem_id=f"{tab.name}-figures")
 
     def compare(request: gr.Request, path: str | None, *values: Any) -> Iterator[dict[Any, Any]]:
         settings = dict(zip(fields, values, strict=True))
@@ -99,7 +102,7 @@ def build(state: AppState, tab: Comparison) -> None:
     def take() -> str:
         return str(tab.example(state))
 
-    run.click(
+    event = run.click(
         compare,
         [given, *fields.values()],
         [line, figures, *first, *second],
@@ -107,6 +110,7 @@ def build(state: AppState, tab: Comparison) -> None:
         concurrency_limit=None,
         api_visibility="private",
     )
+    connect_busy([run.click], event, run, line)
     example.click(take, None, given, api_visibility="private")
     connect_stop(stop, state, line)
 

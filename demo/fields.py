@@ -11,7 +11,7 @@ from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 from . import prompts
 from .app_state import AppState
 from .cards import Card
-from .checks import FORMATS
+from .checks import FORMATS, MOST_CHORDS
 from .limits import CARDS
 from .provenance import seed_of
 from .widgets import guarded
@@ -34,9 +34,9 @@ def sources_of(state: AppState) -> tuple[str, ...]:
 def seed_fields() -> tuple[gr.Number, gr.Button, gr.Checkbox]:
     """Lay out the seed, the dice, and whether every run draws one."""
     with gr.Row(equal_height=True):
-        seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=110)
-        dice = gr.Button("⚄ Roll", min_width=90, scale=0)
-    new_seed = gr.Checkbox(True, label="New seed every time", container=False)
+        seed = gr.Number(0, label="Variation number", precision=0, minimum=0, min_width=110)
+        dice = gr.Button("New number", min_width=90, scale=0)
+    new_seed = gr.Checkbox(True, label="Different every time", container=False)
     return seed, dice, new_seed
 
 
@@ -55,16 +55,55 @@ def connect_seed(
         card.reuse.click(keep, card.player, [seed, new_seed], **quiet)
 
 
-def count_field(value: int, label: str = "Clips") -> gr.Slider:
+def count_field(value: int, label: str = "Takes") -> gr.Slider:
     """Lay out how many clips to make."""
     return gr.Slider(1, CARDS, value=value, step=1, precision=0, label=label, min_width=140)
+
+
+def tempo_and_key(state: AppState) -> dict[str, Any]:
+    """Lay out tempo, key and chords, each where the model takes it."""
+    config = state.models.require_generator().model.config
+    fields: dict[str, Any] = {}
+    if any(known.name == "tempo" for known in config.numbers):
+        # no field for numbers, which would show a 0 where there is none
+        fields["tempo"] = gr.Textbox("", label="Tempo (bpm)", placeholder="from the prompt", min_width=110)
+    if keys := next((known.values for known in config.classes if known.name == "key"), ()):
+        listed = [("from the prompt", ""), *((name, name) for name in keys)]
+        fields["key"] = gr.Dropdown(listed, value="", label="Key", min_width=110)
+    if config.chords:
+        fields["chords"] = gr.Textbox(
+            "",
+            label="Chords",
+            placeholder="Am F C G",
+            info='one for each bar; "auto" draws them in the key',
+            max_length=MOST_CHORDS,
+            min_width=160,
+        )
+    return fields
+
+
+def loop_fields() -> dict[str, Any]:
+    """Lay out whether the clip is a loop, and of how many bars."""
+    loop = gr.Checkbox(False, label="Make it loop seamlessly", container=False)
+    bars = gr.Dropdown(
+        [("as the length says", ""), *((str(bars), str(bars)) for bars in (4, 8, 16))],
+        value="",
+        label="Bars of the loop",
+        info="of four beats, at exactly the tempo asked for",
+    )
+    return {"loop": loop, "bars": bars}
+
+
+def format_field() -> gr.Dropdown:
+    """Lay out the format of the files."""
+    said = {**FORMATS, "flac": "FLAC (lossless)", "wav": "WAV (lossless)", "wav-24": "WAV, 24 bits (lossless)"}
+    return gr.Dropdown([(text, name) for name, text in said.items()], value="flac", label="File format", min_width=140)
 
 
 def sampling_fields(state: AppState) -> dict[str, Any]:
     """Lay out how to sample; the values are what the model recommends."""
     synthesizer, limits = state.models.require_generator(), state.limits
-    usual, config = synthesizer.defaults, synthesizer.model.config
-    most = limits.steps
+    usual, most = synthesizer.defaults, limits.steps
     fields: dict[str, Any] = {}
     with gr.Row():
         fields["steps"] = gr.Slider(
@@ -76,23 +115,22 @@ def sampling_fields(state: AppState) -> dict[str, Any]:
             value=usual.guidance,
             step=0.1,
             label="Guidance",
-            info="how closely to follow the prompt",
+            info="how closely to follow the prompt; too high sounds harsh",
             min_width=140,
         )
     with gr.Row():
         fields["sampler"] = gr.Dropdown(choices(SAMPLER_NAMES, usual.sampler), value="", label="Sampler", min_width=140)
         fields["grid"] = gr.Dropdown(choices(GRID_NAMES, usual.grid), value="", label="Step spacing", min_width=140)
     with gr.Row():
-        if any(known.name == "tempo" for known in config.numbers):
-            # no field for numbers, which would show a 0 where there is none
-            fields["tempo"] = gr.Textbox("", label="Tempo (bpm)", placeholder="as the prompt says", min_width=140)
-        if sources := sources_of(state):
-            listed = [("any", ""), *((name, name) for name in sources)]
-            fields["source"] = gr.Dropdown(listed, value="", label="Source", min_width=140)
         fields["rescale"] = gr.Slider(
-            0.0, 1.0, value=usual.rescale, step=0.05, label="Rescale", info="tames strong guidance", min_width=140
+            0.0,
+            1.0,
+            value=usual.rescale,
+            step=0.05,
+            label="Rescale",
+            info="softens harshness at high guidance",
+            min_width=140,
         )
-    with gr.Row():
         fields["vocoder_steps"] = gr.Slider(
             1,
             most,
@@ -102,12 +140,17 @@ def sampling_fields(state: AppState) -> dict[str, Any]:
             label="Vocoder steps",
             min_width=140,
         )
-        fields["format"] = gr.Dropdown(
-            [(said, name) for name, said in FORMATS.items()], value="flac", label="File", min_width=140
+    if sources := sources_of(state):
+        listed = [("any", ""), *((name, name) for name in sources)]
+        fields["source"] = gr.Dropdown(
+            listed,
+            value="",
+            label="Kind of sound",
+            info="recorded: as played by people; rendered: as made by software instruments",
         )
     return fields
 
 
 def choices(names: Sequence[str], usual: str | None) -> list[tuple[str, str]]:
     """Return the choices of a list that begins with what the model recommends."""
-    return [("model's own" + (f" ({usual})" if usual else ""), ""), *((name, name) for name in names)]
+    return [("Automatic" + (f" ({usual})" if usual else ""), ""), *((name, name) for name in names)]

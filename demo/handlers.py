@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from PIL import Image
 from torch import Tensor
 
+from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import read_audio
 from audiodiff.synthesis.clip import OnEstimate, OnProgress
 from audiodiff.synthesis.files import FileReport, run_file
@@ -179,7 +180,7 @@ class ClipRequest:
         negative: what to avoid.
         count: clips, with the seeds `seed`, `seed + 1`, ...
         seed: of the first clip.
-        steps, guidance, rescale, tempo, key, source, sampler, grid, vocoder_steps, precision: as in
+        steps, guidance, rescale, tempo, key, chords, source, sampler, grid, vocoder_steps, precision: as in
             `GenerateSettings`; an empty field is the model's own.
         level, fade_out: as in `GenerateSettings`; an empty field is what is usual for the command.
         mono: whether the clip of a stereo model is mixed to one channel.
@@ -189,12 +190,13 @@ class ClipRequest:
     prompt: str | None = ""
     negative: str | None = ""
     count: float = 1
-    seed: float = 0
+    seed: float | None = 0
     steps: float | None = None
     guidance: float | None = None
     rescale: float | None = None
     tempo: float | str | None = None
     key: str | None = ""
+    chords: str | None = ""
     source: str | None = ""
     sampler: str | None = None
     grid: str | None = None
@@ -224,6 +226,8 @@ class ClipRequest:
         negative = checks.check_prompt(limits, "negative prompt", self.negative)
         for text in (prompt or "", negative):
             parse_prompt(text)
+        if self.seed is None:
+            raise AudiodiffError('enter a variation number (a whole number), or tick "Different every time".')
         words = ("key", "source", "sampler", "grid", "precision", "level")
         for name in words:
             checks.check_word(name, getattr(self, name))
@@ -236,6 +240,7 @@ class ClipRequest:
             "guidance": checks.number_or_none("guidance", self.guidance, 0.0, 100.0),
             "rescale": checks.number_or_none("rescale", self.rescale, 0.0, 1.0),
             "tempo": checks.number_or_none("tempo", self.tempo, 10.0, 400.0),
+            "chords": checks.check_chords(self.chords),
             "fade_out": checks.number_or_none("fade_out", self.fade_out, 0.0, limits.seconds),
             **{name: getattr(self, name) or None for name in (*words, "mono")},
         }

@@ -1,5 +1,6 @@
 """The saved prompts, as plain functions like those of `handlers`."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -8,6 +9,7 @@ from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES, sampler_name
 from audiodiff.errors import AudiodiffError
 from audiodiff.printable import printable
 from audiodiff.synthesis.settings import MAX_SEED, MIN_SECONDS, AudioLevel, GenerateSettings, built
+from audiodiff.text.keys import KEYS
 from audiodiff.text.library import SavedPrompt, get_prompt, remove_prompt, save_prompt, search_prompts
 
 from . import checks
@@ -24,6 +26,7 @@ KEPT = (
     "grid",
     "tempo",
     "key",
+    "chords",
     "source",
     "level",
     "vocoder_steps",
@@ -33,6 +36,8 @@ KEPT = (
 
 MOST_GUIDANCE = 15.0
 """Where the page's slider of the guidance ends."""
+
+_PIECES = re.compile(r"([,|])")
 
 MOST_TAGS = 20
 """Tags of a saved prompt."""
@@ -77,6 +82,8 @@ def save(
         AudiodiffError: the name is taken, something is malformed, or the library cannot be written.
     """
     library, limits = require_library(state), state.limits
+    if not (name or "").strip():
+        raise AudiodiffError("give the prompt a name.")
     kept = {key: settings[key] for key in KEPT if settings.get(key) not in (None, "")}
     if "tempo" in kept:  # a field for text
         kept["tempo"] = checks.number_or_none("tempo", kept["tempo"], 10.0, 400.0)
@@ -171,6 +178,10 @@ def fields(limits: Limits, values: Mapping[str, Any], sources: Sequence[str] = (
         fitting["bars"] = str(values["bars"])
     if isinstance(values.get("loop"), bool):
         fitting["loop"] = values["loop"]
+    if isinstance(values.get("chords"), str) and len(values["chords"]) <= checks.MOST_CHORDS:
+        fitting["chords"] = printable(values["chords"])
+    if values.get("key") in KEYS:
+        fitting["key"] = values["key"]
     named = {"sampler": SAMPLER_NAMES, "grid": GRID_NAMES, "level": get_args(AudioLevel), "source": ("", *sources)}
     if isinstance(values.get("sampler"), str):
         values = {**values, "sampler": sampler_name(values["sampler"])}
@@ -190,3 +201,21 @@ def add_word(prompt: str | None, word: str) -> str:
     if not text:
         return word
     return f"{text}{'' if text.endswith((',', '|')) else ','} {word}"
+
+
+def remove_word(prompt: str | None, word: str) -> str:
+    """Take a word out of a prompt where it stands between commas; what else there is stays as it was written."""
+    pieces = _PIECES.split(prompt or "")
+    kept: list[str] = []
+    for piece in pieces:
+        if piece.strip().casefold() != word.casefold():
+            kept.append(piece)
+        elif kept:
+            kept.pop()  # the comma before it
+    text = "".join(kept).strip()
+    return text[1:].lstrip() if text.startswith((",", "|")) else text
+
+
+def parts(prompt: str) -> list[str]:
+    """Return what commas and bars part."""
+    return [piece.strip() for piece in _PIECES.split(prompt)[::2] if piece.strip()]

@@ -66,7 +66,7 @@ class Replayed:
     def sentence(self) -> str:
         """What came out, in a sentence or two."""
         if self.identical:
-            told = "Identical: every sample is what the record says."
+            told = "Recreated exactly, sample for sample."
         else:
             told = f"Not identical: {'; '.join(self.reasons)}."
         if self.untouched is False:
@@ -88,7 +88,7 @@ def _inspected(path: Path) -> Inspected:
     record, info, untouched, latents = look_at(path)
     document = json.dumps(file_document(path, record, info, untouched, latents), indent=2)
     if record is None:
-        headline = f"{path.name} has no provenance record: it was made elsewhere, or has lost its tags."
+        headline = f"No settings found in {path.name}: it was not made by audiodiff, or has lost its tags."
         lines = [("audio", audio_line(info))]
     else:
         headline = f"{path.name}: {record.made_by} (audiodiff {record.audiodiff_version} {record.verb})"

@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.beats import warm_up
+from audiodiff.text.advice import advice
 from audiodiff.text.library import library_path
 
 from .app import build_app
@@ -22,6 +23,8 @@ from .app_state import AppState, Models, load_models, open_state
 from .environment import NO_PROXY, environment
 from .gate import Gate
 from .limits import Limits
+from .style import STYLE
+from .translations import translate
 from .visitors import is_loopback
 from .widgets import CSS
 
@@ -98,11 +101,18 @@ def serve(
     library = prompts or (None if place.public else library_path())
     with closing(open_state(models, limits, library=library)) as state, state.workspace:
         app = open_page(models, state, place)
-        threading.Thread(target=prepare_beats, args=(models,), daemon=True).start()
+        threading.Thread(target=prepare, args=(models,), daemon=True).start()
         try:
             app.block_thread()
         finally:
             app.close(verbose=False)
+
+
+def prepare(models: Models) -> None:
+    """Get ready what only some requests need, so that the first visitor does not wait for it."""
+    if models.words:
+        advice("tuning", models.words)  # reads the dictionary of English
+    prepare_beats(models)
 
 
 def prepare_beats(models: Models) -> None:
@@ -144,7 +154,8 @@ def open_page(models: Models, state: AppState, place: Place) -> gr.Blocks:
                 footer_links=["api", "settings"],
                 run_history=False,
                 ssr_mode=False,
-                css=CSS,
+                css=CSS + STYLE,
+                i18n=translate(app),
                 state_session_capacity=SESSIONS,
                 app_kwargs={"middleware": [Middleware(Gate, state=state, names=names)]},
             )

@@ -1,5 +1,6 @@
 """The tab that makes clips from a prompt."""
 
+import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,13 +9,25 @@ import gradio as gr
 
 from audiodiff.synthesis.settings import MIN_SECONDS
 
-from . import cards, handlers, prompts
+from . import cards, handlers, prompts, tab_examples, words
 from .app_state import AppState
+from .busy import connect_busy
 from .cards import Cards
-from .fields import connect_seed, count_field, roll, sampling_fields, seed_fields, sources_of
+from .fields import (
+    connect_seed,
+    count_field,
+    format_field,
+    loop_fields,
+    roll,
+    sampling_fields,
+    seed_fields,
+    sources_of,
+    tempo_and_key,
+)
 from .handlers import ClipRequest
 from .limits import CARDS, Limits
-from .widgets import connect_stop, user_of
+from .tab_examples import serves_examples
+from .widgets import connect_stop, heading, user_of
 
 
 @dataclass(frozen=True)
@@ -59,11 +72,13 @@ def build(state: AppState) -> CreateTab:
     """Lay the tab out and connect it."""
     limits = state.limits
     controls: dict[str, Any] = {}
+    heading("Create")
+    examples = gr.Column() if serves_examples(state) else None
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             controls["prompt"] = gr.Textbox(
                 label="Prompt",
-                info="Shift+Enter creates. (warm:1.3) weighs words, piano | distant choir:0.5 blends prompts.",
+                info='Genre, instruments, mood, tempo: "jazz ballad, piano and upright bass, 72 bpm".',
                 placeholder="solo piano, slow, minor key",
                 lines=2,
                 max_lines=6,
@@ -71,58 +86,65 @@ def build(state: AppState) -> CreateTab:
                 autofocus=True,
                 elem_id="prompt",
             )
-            controls["negative"] = gr.Textbox(
-                label="Negative prompt",
-                placeholder="what to avoid",
-                lines=1,
-                max_lines=3,
-                max_length=limits.prompt_chars,
-            )
             with gr.Row():
                 run = gr.Button("Create", variant="primary", min_width=120, elem_id="create")
-                stop = gr.Button("Stop", variant="stop", min_width=90, elem_id="stop")
+                lucky = gr.Button("Surprise me", min_width=110, elem_id="surprise")
+                stop = gr.Button("Stop", min_width=80, elem_id="stop")
+            words.build(state, controls["prompt"])
+            with gr.Row():
+                controls |= tempo_and_key(state)
             with gr.Row():
                 longest = max(MIN_SECONDS, limits.seconds)
                 controls["seconds"] = gr.Slider(
-                    MIN_SECONDS, longest, value=min(10.0, longest), step=0.5, label="Seconds", min_width=140
+                    MIN_SECONDS, longest, value=min(10.0, longest), step=0.5, label="Length (s)", min_width=140
                 )
                 controls["count"] = count_field(CARDS)
-            controls["loop"] = gr.Checkbox(
-                False, label="Loop: the end leads into the beginning, and the player repeats it", container=False
-            )
-            controls["bars"] = gr.Dropdown(
-                [("as many as fit into the seconds", ""), *((str(bars), str(bars)) for bars in (4, 8, 16))],
-                value="",
-                label="Bars of a loop",
-                info="of four beats, at exactly the tempo in the prompt or the settings",
-            )
-            controls["seed"], dice, new_seed = seed_fields()
+            controls |= loop_fields()
+            with gr.Row():
+                controls["level"] = gr.Dropdown(
+                    [
+                        ("Same for all takes (-16 LUFS)", "streaming"),
+                        ("For broadcast (-23 LUFS)", "loudness"),
+                        ("Peak -1 dB", "peak"),
+                        ("Unchanged", "none"),
+                    ],
+                    value="streaming",
+                    label="Loudness",
+                    min_width=140,
+                )
+                controls["format"] = format_field()
             # Not one of the controls: what is kept with a prompt is no recording.
-            with gr.Accordion("Sound like a recording", open=False, visible=_takes_reference(state)):
+            with gr.Accordion("Use a reference recording", open=False, visible=_takes_reference(state)):
                 reference = gr.Audio(
-                    label="Reference recording; the prompt may be empty",
+                    label="Drop a recording: new music gets its sound and style; the prompt may stay empty",
                     sources=["upload", "microphone"],
                     type="filepath",
                     buttons=[],
                     elem_id="create-reference",
                 )
-            with gr.Accordion("Settings", open=False):
-                controls |= sampling_fields(state)
-                controls["level"] = gr.Dropdown(
-                    [
-                        ("-16 LUFS, as for streaming", "streaming"),
-                        ("-23 LUFS, as for broadcast", "loudness"),
-                        ("-1 dBFS peak", "peak"),
-                        ("as it comes", "none"),
-                    ],
-                    value="streaming",
-                    label="Loudness",
+            with gr.Accordion("Expert settings", open=False):
+                gr.Markdown(
+                    "In the prompt, (warm:1.3) gives a word more weight, and piano | distant choir:0.5 blends two "
+                    "prompts. Shift+Enter creates.",
+                    elem_classes="ad-notes",
                 )
+                controls["negative"] = gr.Textbox(
+                    label="Leave out",
+                    placeholder="e.g. drums, strings",
+                    lines=1,
+                    max_lines=3,
+                    max_length=limits.prompt_chars,
+                )
+                controls["seed"], dice, new_seed = seed_fields()
                 controls["fade_out"] = gr.Slider(
-                    0.0, 10.0, value=0.0, step=0.5, label="Fade-out", info="seconds at the end, not of a loop"
+                    0.0, 10.0, value=0.0, step=0.5, label="Fade-out", info="seconds at the end; not for loops"
                 )
+                controls |= sampling_fields(state)
         with gr.Column(scale=3, min_width=320):
             shown = cards.build("create", hint="Clips appear here.")
+    if examples is not None:
+        with examples:
+            tab_examples.build(state, controls["prompt"])
 
     def create(request: gr.Request, draw: bool, like: str | None, *values: Any) -> Iterator[dict[Any, Any]]:
         given = dict(zip(controls, values, strict=True))
@@ -146,8 +168,9 @@ def build(state: AppState) -> CreateTab:
             begin,
         )
 
+    starts = [run.click, controls["prompt"].submit, controls["negative"].submit]
     event = gr.on(
-        [run.click, controls["prompt"].submit, controls["negative"].submit],
+        starts,
         create,
         [new_seed, reference, *controls.values()],
         [controls["seed"], *shown.outputs],
@@ -156,6 +179,15 @@ def build(state: AppState) -> CreateTab:
         api_visibility="private",
     )
     shown.connect(event, state, controls["seed"])
+    connect_busy(starts, event, run, shown.line)
+    lucky.click(
+        lambda: words.surprise(state.models.words, random.SystemRandom()),
+        None,
+        controls["prompt"],
+        api_visibility="private",
+        queue=False,
+        show_progress="hidden",
+    )
     connect_seed(state, controls["seed"], dice, new_seed, shown.cards)
     connect_stop(stop, state, shown.line)
     return CreateTab(controls, new_seed, shown, limits, sources_of(state))

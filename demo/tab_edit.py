@@ -14,12 +14,13 @@ from audiodiff.synthesis.verbs import VERBS
 from . import cards, edits
 from . import region as region_picker
 from .app_state import AppState
+from .busy import connect_busy
 from .cards import Cards
-from .fields import connect_seed, count_field, roll, sampling_fields, seed_fields
+from .fields import connect_seed, count_field, format_field, roll, sampling_fields, seed_fields, tempo_and_key
 from .handlers import ClipRequest, Created, Report
 from .jobs import User
 from .limits import CARDS
-from .widgets import connect_stop, guarded, user_of
+from .widgets import connect_stop, guarded, heading, user_of
 
 Work = Callable[[Report, User, ClipRequest, Mapping[str, Any]], Created]
 """`work(report, user, request, given)` does an edit; `given` are the clip and the fields of the edit's own."""
@@ -46,6 +47,7 @@ def build(state: AppState, tabs: gr.Tabs, create: Cards) -> None:
     """Lay the tab out and connect it, also to the cards of the tab that creates."""
     limits = state.limits
     shared: dict[str, Any] = {}
+    heading("Edit")
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             clip = gr.Audio(
@@ -53,21 +55,24 @@ def build(state: AppState, tabs: gr.Tabs, create: Cards) -> None:
             )
             shared["prompt"] = gr.Textbox(
                 label="Prompt",
-                info="A clip by audiodiff brings its own. Without a prompt, the model follows the clip alone.",
+                info="Clips made here fill this in. Leave it empty to follow the clip alone.",
                 lines=2,
                 max_lines=6,
                 max_length=limits.prompt_chars,
                 elem_id="edit-prompt",
             )
             shared["negative"] = gr.Textbox(
-                label="Negative prompt", placeholder="what to avoid", max_lines=3, max_length=limits.prompt_chars
+                label="Leave out", placeholder="e.g. drums, strings", max_lines=3, max_length=limits.prompt_chars
             )
             with gr.Tabs():
                 ways = [_vary(state), _inpaint(state, clip), _extend(state), _interpolate(state)]
                 ways += [_plain(state, verb) for verb in plain_verbs()]
             shared["count"] = count_field(2)
-            shared["seed"], dice, new_seed = seed_fields()
-            with gr.Accordion("Settings", open=False):
+            with gr.Accordion("Expert settings", open=False):
+                shared["seed"], dice, new_seed = seed_fields()
+                with gr.Row():
+                    shared |= tempo_and_key(state)
+                    shared["format"] = format_field()
                 shared |= sampling_fields(state)
         with gr.Column(scale=3, min_width=320):
             shown = cards.build("edit", hint="Clips appear here; the button Edit opens one.")
@@ -83,6 +88,7 @@ def build(state: AppState, tabs: gr.Tabs, create: Cards) -> None:
         )
         shown.connect(event, state, shared["seed"])
         connect_stop(way.stop, state, shown.line)
+        connect_busy([way.run.click], event, way.run, shown.line)
 
     @guarded
     def bring(path: str | None) -> tuple[Any, Any]:
@@ -113,7 +119,7 @@ def _runner(
         given = dict(zip(way.fields, values[len(shared) :], strict=True))
         if draw:
             fields["seed"] = roll()
-        if not any(fields.get(name) for name in ("prompt", "negative", "tempo", "source")):
+        if not any(fields.get(name) for name in ("prompt", "negative", "tempo", "chords", "source")):
             fields["guidance"] = None  # nothing to guide to, so nothing to pay for
         yield from shown.run(
             lambda report: way.work(report, user_of(request, state), ClipRequest(**fields), {"clip": path, **given}),
@@ -144,24 +150,24 @@ def _worker(state: AppState, verb: str) -> Work:
 
 
 def _vary(state: AppState) -> Edit:
-    with gr.Tab("Vary"):
-        strength = _strength(0.4, "how much of the clip is new")
-        run, stop = _buttons("Vary")
+    with gr.Tab("Variations", id="vary"):
+        strength = _strength(0.4)
+        run, stop = _buttons("vary", "Make variations")
 
     return Edit(run, stop, {"strength": strength}, _worker(state, "vary"))
 
 
 def _inpaint(state: AppState, clip: gr.Audio) -> Edit:
-    with gr.Tab("Inpaint"):
+    with gr.Tab("Replace a part", id="inpaint"):
         picture = region_picker.picker("edit-picture", field="edit-region")
         region = gr.Textbox(
             label="Region",
             placeholder="2:4",
-            info="start:stop in seconds; separate several by spaces. The rest is kept.",
+            info="From:to in seconds, such as 2:4 6:7.5. Everything else stays untouched.",
             elem_id="edit-region",
         )
-        strength = _strength(1.0, "how much is new there")
-        run, stop = _buttons("Inpaint")
+        strength = _strength(1.0)
+        run, stop = _buttons("inpaint", "Replace the part")
 
     def show(path: str | None) -> str:
         try:
@@ -176,22 +182,22 @@ def _inpaint(state: AppState, clip: gr.Audio) -> Edit:
 
 def _extend(state: AppState) -> Edit:
     longest = state.limits.seconds
-    with gr.Tab("Extend"):
-        seconds = gr.Slider(0.5, longest, value=min(5.0, longest), step=0.5, label="Seconds", info="more of it")
-        before = gr.Checkbox(False, label="Extend at the beginning", container=False)
-        run, stop = _buttons("Extend")
+    with gr.Tab("Make longer", id="extend"):
+        seconds = gr.Slider(0.5, longest, value=min(5.0, longest), step=0.5, label="Add (s)")
+        before = gr.Checkbox(False, label="Add before the clip (intro)", container=False)
+        run, stop = _buttons("extend", "Make it longer")
 
     return Edit(run, stop, {"seconds": seconds, "before": before}, _worker(state, "extend"))
 
 
 def _interpolate(state: AppState) -> Edit:
-    with gr.Tab("Interpolate"):
-        other = gr.Audio(label="To this clip", sources=["upload"], type="filepath", buttons=[], elem_id="edit-other")
+    with gr.Tab("Morph", id="interpolate"):
+        other = gr.Audio(label="Second clip", sources=["upload"], type="filepath", buttons=[], elem_id="edit-other")
         prompt = gr.Textbox(
-            label="To this prompt", placeholder="the same", max_lines=3, max_length=state.limits.prompt_chars
+            label="Second prompt", placeholder="the same", max_lines=3, max_length=state.limits.prompt_chars
         )
-        strength = _strength(0.5, "how much of the clips is new")
-        run, stop = _buttons("Interpolate")
+        strength = _strength(0.5)
+        run, stop = _buttons("interpolate", "Morph")
 
     def work(report: Report, user: User, request: ClipRequest, given: Mapping[str, Any]) -> Created:
         return edits.interpolate_between(
@@ -224,15 +230,17 @@ def _plain(state: AppState, verb: Verb) -> Edit:
                 fields[name] = gr.Checkbox(False, label=label, info=told)
             elif name not in shared:
                 fields[name] = gr.Textbox("" if default is None else str(default), label=label, info=told)
-        run, stop = _buttons(verb.name.capitalize())
+        run, stop = _buttons(verb.name, verb.name.capitalize())
     return Edit(run, stop, fields, _worker(state, verb.name))
 
 
-def _buttons(label: str) -> tuple[gr.Button, gr.Button]:
+def _buttons(name: str, label: str) -> tuple[gr.Button, gr.Button]:
     with gr.Row():
-        run = gr.Button(label, variant="primary", min_width=120, elem_id=label.lower())
-        return run, gr.Button("Stop", variant="stop", min_width=90)
+        run = gr.Button(label, variant="primary", min_width=120, elem_id=name)
+        return run, gr.Button("Stop", min_width=90)
 
 
-def _strength(value: float, info: str) -> gr.Slider:
-    return gr.Slider(0.0, 1.0, value=value, step=0.05, label="Strength", info=info)
+def _strength(value: float) -> gr.Slider:
+    return gr.Slider(
+        0.0, 1.0, value=value, step=0.05, label="Strength", info="0 leaves it unchanged, 1 makes it completely new"
+    )

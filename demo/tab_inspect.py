@@ -11,33 +11,36 @@ from . import provenance
 from .app_state import AppState
 from .jobs import Outcome, stream
 from .tab_create import CreateTab
-from .widgets import as_error, connect_stop, guarded, headline, side, status, table, user_of
+from .widgets import as_error, connect_stop, guarded, heading, headline, side, status, status_line, table, user_of
 
 
 def build(state: AppState, create: CreateTab | None, tabs: gr.Tabs) -> None:
     """Lay the tab out and connect it."""
+    heading("Inspect")
     endings = sorted({*AUDIO_EXTENSIONS, ".json"})
-    gr.Markdown("Every file that audiodiff writes has a provenance record. Drop one here, or the `.json` next to one.")
+    gr.Markdown(
+        "Drop a file made here to see its prompt and settings and to make it again; the `.json` next to it does, too."
+    )
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             given = gr.File(label="File", file_types=endings, type="filepath", height=160, elem_id="inspect-input")
             recording = gr.File(
-                label="Original inputs, if any",
+                label="Source recordings (for edits)",
                 file_count="multiple",
                 file_types=[*endings, ".npy"],
                 elem_id="inspect-originals",
                 height=160,
             )
             with gr.Row():
-                again = gr.Button("Replay", variant="primary", min_width=130, elem_id="replay")
-                stop = gr.Button("Stop", variant="stop", min_width=90)
-            reuse = gr.Button("Use its settings in Create", size="sm", visible=create is not None)
+                again = gr.Button("Recreate", variant="primary", min_width=130, elem_id="replay")
+                stop = gr.Button("Stop", min_width=90)
+            reuse = gr.Button("Use these settings", size="sm", visible=create is not None)
         with gr.Column(scale=3, min_width=320):
-            line = gr.HTML(status(), elem_id="inspect-status")
+            line = status_line("inspect-status")
             told = gr.HTML("", elem_id="provenance")
             with gr.Row():
-                first, second = side("The file", download=True), side("Replayed", download=True)
-            with gr.Accordion("As JSON", open=False):
+                first, second = side("The file", download=True), side("Recreated", download=True)
+            with gr.Accordion("Technical details", open=False):
                 document = gr.Code("", language="json", label="Provenance record", interactive=False, max_lines=30)
 
     @guarded

@@ -10,11 +10,11 @@ from audiodiff.diffusion.names import SAMPLER_NAMES
 
 from . import cards, speaking
 from .app_state import AppState
-from .checks import FORMATS
-from .fields import choices, connect_seed, count_field, roll, seed_fields
+from .busy import connect_busy
+from .fields import choices, connect_seed, count_field, format_field, roll, seed_fields
 from .handlers import ClipRequest, Created, Report
 from .limits import CARDS
-from .widgets import connect_stop, guarded, user_of
+from .widgets import connect_stop, guarded, heading, user_of
 
 NO_VOICE = "No voice is loaded, so nothing can be spoken here; start the demo with --voice MODEL."
 
@@ -24,6 +24,7 @@ _OF_TEXTS = ("text", "speed", "pitch")
 
 def build(state: AppState) -> None:
     """Lay the tab out and connect it."""
+    heading("Speech")
     if not state.models.voices:
         gr.Markdown(NO_VOICE)
         return
@@ -44,11 +45,11 @@ def build(state: AppState) -> None:
             )
             with gr.Row():
                 run = gr.Button("Speak", variant="primary", min_width=120, elem_id="speak")
-                stop = gr.Button("Stop", variant="stop", min_width=90)
+                stop = gr.Button("Stop", min_width=90)
             with gr.Row():
                 names = list(state.models.voices)
                 controls["voice"] = gr.Dropdown(names, value=names[0], label="Voice", min_width=140)
-                controls["count"] = count_field(CARDS, label="Takes")
+                controls["count"] = count_field(CARDS)
             if speakers:
                 listed = [("the first", ""), *((name, name) for name in speakers)]
                 controls["speaker"] = gr.Dropdown(listed, value="", label="Speaker")
@@ -66,7 +67,7 @@ def build(state: AppState) -> None:
                 info="how much takes differ; 0 is the most likely reading",
             )
             controls["seed"], dice, new_seed = seed_fields()
-            with gr.Accordion("Settings", open=False):
+            with gr.Accordion("Expert settings", open=False):
                 with gr.Row():
                     controls["steps"] = gr.Slider(
                         1, most, value=min(usual.steps, most), step=1, precision=0, label="Steps", min_width=140
@@ -83,9 +84,7 @@ def build(state: AppState) -> None:
                 with gr.Row():
                     listed = choices(SAMPLER_NAMES, usual.sampler)
                     controls["sampler"] = gr.Dropdown(listed, value="", label="Sampler", min_width=140)
-                    controls["format"] = gr.Dropdown(
-                        [(said, name) for name, said in FORMATS.items()], value="flac", label="File", min_width=140
-                    )
+                    controls["format"] = format_field()
                 lexicon = gr.File(label="Own pronunciations: CSV, word,phonemes a line", file_types=[".csv"])
             with gr.Accordion("Replace a word", open=False, elem_id="speech-replace") as replacing:
                 clip = gr.Audio(
@@ -160,6 +159,7 @@ def build(state: AppState) -> None:
             api_visibility="private",
         )
         shown.connect(event, state, controls["seed"])
+        connect_busy([button.click], event, button, shown.line)
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 

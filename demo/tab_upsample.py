@@ -29,7 +29,7 @@ def build(state: AppState) -> None:
                 value=synthesizer.augmentation,
                 step=0.01,
                 label="How loosely to follow the input",
-                info="0 trusts it to the last detail; more suits one that is noisy or coded",
+                info="0 suits a clean recording, more one that is noisy or compressed",
             ),
             "replace": gr.Checkbox(False, label="Replace the upper band if the recording has one"),
         }

@@ -22,14 +22,14 @@ def build(state: AppState) -> None:
     synthesizer = state.models.require_vocoder()
     usual = synthesizer.defaults
     gr.Markdown(
-        f"A recording becomes a log-mel of {synthesizer.mel_spec.n_mels} bands, and {synthesizer.name} makes a sound "
-        "of that alone."
+        f"Voice re-synthesis (for developers): a recording becomes a log-mel of {synthesizer.mel_spec.n_mels} bands, "
+        f"and {synthesizer.name} makes a sound of that alone."
     )
 
     def fields() -> Mapping[str, gr.components.Component]:
         return {
             **sampling_fields(state.limits, steps=usual.steps, sampler=usual.sampler),
-            "keep_level": gr.Checkbox(False, label="Do not match the level of the training audio"),
+            "keep_level": gr.Checkbox(False, label="Keep the recording's level"),
         }
 
     tab = Comparison(

@@ -18,6 +18,9 @@ from .jobs import Stopped, User
 from .shown import as_html
 from .visitors import visitor
 
+_OPENINGS = frozenset({"a", "an", "choose", "enter", "give", "no", "nothing", "the", "there", "this", "you"})
+"""Words that sentences of ours begin with, and names of files do not."""
+
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
@@ -30,7 +33,6 @@ CSS = """
 .gradio-container:not(.dark *) button[role="tab"][aria-selected="true"] { color: var(--primary-700); }
 .dark .gradio-container, .gradio-container.dark { --body-text-color-subdued: var(--neutral-300);
   --block-info-text-color: var(--neutral-300); --input-placeholder-color: var(--neutral-300); }
-.gradio-container :focus-visible { outline: 3px solid var(--color-accent); outline-offset: 2px; }
 .ad-status { display: flex; align-items: center; gap: 0.75rem; min-height: 1.75rem; flex-wrap: wrap; }
 .ad-status progress { appearance: none; flex: 1 1 8rem; max-width: 20rem; height: 0.5rem; border: none;
   border-radius: 0.25rem; overflow: hidden; background: var(--border-color-primary); }
@@ -75,12 +77,17 @@ def as_error(error: Exception) -> Any:
         shown = gr.Error("Stopped.", print_exception=False, duration=3)
     elif isinstance(error, AudiodiffError):
         # the message may quote what others wrote, and Gradio shows HTML
-        text = as_html(public_message(error), lines=True)
+        text = _sentence(as_html(public_message(error), lines=True))
         shown = gr.Error(text, print_exception=False, duration=20)
     else:
         print(printable("".join(traceback.format_exception(error)), lines=True), end="", file=sys.stderr)
         shown = gr.Error("Something went wrong on the server; its log says what.", print_exception=False, duration=20)
     return shown
+
+
+def _sentence(text: str) -> str:
+    """Begin with a capital, unless what it begins with may be the name of a file."""
+    return text[:1].upper() + text[1:] if text.partition(" ")[0] in _OPENINGS else text
 
 
 def guarded(handler: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
@@ -96,25 +103,64 @@ def guarded(handler: Callable[Arguments, Result]) -> Callable[Arguments, Result]
     return guard
 
 
-def status(text: str = "", fraction: float | None = None, notes: Iterable[str] = ()) -> str:
-    """Return the line that tells how far a job is, as HTML that screen readers read out.
+def status(
+    text: str = "", fraction: float | None = None, notes: Iterable[str] = (), *, aloud: bool | None = None
+) -> str:
+    """Return the line that tells how far a job is, as HTML.
 
     Args:
         text: the line; nothing is shown without.
         fraction: draws a bar when given, 0 to 1.
         notes: sentences below it.
+        aloud: whether screen readers read it out; when `None`, they do at the beginning and at the end.
     """
     if not text:
-        return '<div class="ad-status" role="status"></div>'
+        return '<div class="ad-status"></div>'
+    if aloud is None:
+        aloud = fraction is None or fraction in (0.0, 1.0)
     bar = "" if fraction is None else f'<progress max="1" value="{fraction:.3f}" aria-label="progress"></progress>'
     below = "".join(f'<p class="ad-notes">{as_html(note)}</p>' for note in notes)
-    return f'<div class="ad-status" role="status">{bar}<span>{as_html(text)}</span></div>{below}'
+    said = ' data-aloud="true"' if aloud else ""
+    return f'<div class="ad-status"{said}>{bar}<span>{as_html(text)}</span></div>{below}'
+
+
+_READ_OUT = """
+let region = document.querySelector('#ad-read-out');
+if (!region) {
+  region = document.createElement('div');
+  region.id = 'ad-read-out';
+  region.className = 'ad-unseen';
+  region.setAttribute('role', 'status');
+  document.querySelector('main, .gradio-container').append(region);
+}
+let last = '';
+new MutationObserver(() => {
+  const text = element.querySelector('[data-aloud] span')?.textContent ?? last;
+  if (text !== last) region.textContent = last = text;
+}).observe(element, { childList: true, subtree: true });
+"""
+"""Copies what is to be read out to a place that stays: screen readers miss what comes together with its place."""
+
+
+def status_line(name: str, text: str = "") -> gr.HTML:
+    """Return a place for `status`.
+
+    Args:
+        name: its identifier.
+        text: what it says at first.
+    """
+    return gr.HTML(status(text, aloud=False), elem_id=name, js_on_load=_READ_OUT)
 
 
 def table(rows: Iterable[Sequence[str]]) -> str:
     """Return rows of label and text as an HTML table."""
     cells = "".join(f'<tr><th scope="row">{as_html(label)}</th><td>{as_html(text)}</td></tr>' for label, text in rows)
     return f'<table class="ad-table">{cells}</table>'
+
+
+def heading(text: str) -> gr.HTML:
+    """Return the heading of a tab, for those who go from heading to heading; its label says it to all others."""
+    return gr.HTML(f'<h2 class="ad-unseen">{as_html(text)}</h2>', elem_classes="ad-unseen")
 
 
 def headline(text: str) -> str:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,13 +24,12 @@ from audiodiff.models.checkpoint import autoencoder_hash, load_checkpoint
 from audiodiff.models.find import find_checkpoint
 from audiodiff.models.mel_latent import CLASSES, NUMBERS, ClassConfig, NumberConfig
 from audiodiff.signal import mel
-from audiodiff.signal.beats import steady_beats, track_beats
 from audiodiff.text.encoder import TextEncoder
 from audiodiff.text.encoders import open_encoder
-from audiodiff.text.keys import key_name
 from audiodiff.text.vocabulary import collect_vocabulary
 
 from .add_stereo import stereo_of
+from .clip_labels import Segment, beats_of, captions, chords_of, classes_of, numbers_of, stated_number
 from .corpus import CorpusName, DataConfig, describe_corpus, open_dataset, read_corpus
 from .latent_config import RECIPE
 from .presets import PRESETS, names_of
@@ -60,6 +58,7 @@ class Encoding(NamedTuple):
         text_encoder: name of the text encoder.
         numbers, classes: what the model can be asked for.
         beats: whether it is conditioned on beats.
+        chords: whether it is conditioned on chords.
     """
 
     corpus: CorpusName
@@ -67,6 +66,7 @@ class Encoding(NamedTuple):
     numbers: tuple[NumberConfig, ...]
     classes: tuple[ClassConfig, ...]
     beats: bool
+    chords: bool
 
 
 def encoding_of(preset: str) -> Encoding:
@@ -79,14 +79,7 @@ def encoding_of(preset: str) -> Encoding:
         known = ", ".join(names_of("latent"))
         raise AudiodiffError(f"there is no preset {preset!r} of a latent model; known are {known}.")
     model, layout = RECIPE.preset(preset).model, cast(CorpusName, PRESETS[preset].layout)
-    return Encoding(layout, model.text_encoder, model.numbers, model.classes, model.beats)
-
-
-class Segment(NamedTuple):
-    """Samples `start` to `stop` of a recording."""
-
-    start: int
-    stop: int
+    return Encoding(layout, model.text_encoder, model.numbers, model.classes, model.beats, model.chords)
 
 
 def encode_corpus(
@@ -99,6 +92,7 @@ def encode_corpus(
     numbers: Sequence[NumberConfig] = NUMBERS,
     classes: Sequence[ClassConfig] = CLASSES,
     beats: bool = False,
+    chords: bool = False,
     cache: str = "",
     device: str = "cpu",
     on_clip: OnClip | None = None,
@@ -122,6 +116,7 @@ def encode_corpus(
         text_encoder: name of the frozen encoder (`audiodiff.text.encoders`).
         numbers, classes: what the model can be asked for; those of its preset (`RECIPE.preset`).
         beats: whether the beats of clips of known tempo are wanted.
+        chords: whether the chords of clips whose metadata tell them are wanted.
         cache: where decoded audio and text states are kept; empty for the user's cache folder.
         device: where the autoencoder runs.
         on_clip: called with the progress, in recordings.
@@ -146,8 +141,11 @@ def encode_corpus(
         numbers_of(item, numbers)
         classes_of(item, classes)
         for name in ("tempo", "first_beat") if beats else ():
-            _stated(item, name)
+            stated_number(item, name)
+        if chords:
+            chords_of(item, Segment(0, 1), 1)
     settings = [digest, encoder.name, encoder.width, [*map(str, numbers)], [*map(str, classes)], beats, SEGMENT_SECONDS]
+    settings += [chords] if chords else []  # shards from before there were any stay complete
     prints = {split: _fingerprint(chosen, settings) for split, chosen in splits.items()}
     targets = {split: f"{str(output).rstrip('/')}/{path_part(split, 'a split')}" for split in splits}
     counts: dict[str, int] = {}
@@ -225,6 +223,7 @@ def encode_corpus(
                             source=index.metadata["corpus"]["name"],
                             licence=item.licence,
                             beats=beats_of(item, clips, number, part) if beats else (),
+                            chords=chords_of(item, part, clips.sample_rate) if chords else (),
                         )
                     )
                 counts[split] += len(parts)
@@ -296,6 +295,7 @@ def encode_for(
         numbers=wanted.numbers,
         classes=wanted.classes,
         beats=wanted.beats,
+        chords=wanted.chords,
         cache=cache,
         device=device,
         on_clip=on_clip,
@@ -362,97 +362,3 @@ def encode_waveform(model: MelAutoencoder, waveform: Tensor, stereo: Tensor | No
         sides = None if stereo is None else stereo[None, ..., min(first // per_latent, stereo.shape[-1] - 1) :]
         parts.append(model.encode(seen, sides)[0, :, skip : skip + wanted].cpu())
     return torch.cat(parts, dim=-1)
-
-
-def captions(item: AudioItem) -> tuple[str, ...]:
-    """The captions of a clip: `text`, and `text1`, `text2`, ... of the metadata; none if it has none."""
-    found = [item.text, *(item.extra[f"text{i}"] for i in range(1, 100) if item.extra.get(f"text{i}"))]
-    return tuple(text for text in found if text.strip())
-
-
-def numbers_of(
-    item: AudioItem, numbers: Sequence[NumberConfig] = NUMBERS, seconds: float | None = None
-) -> dict[str, float]:
-    """Numbers of a clip, as far as its metadata say them in columns of these names.
-
-    Args:
-        item: the clip.
-        numbers: what is asked for; "seconds" is the clip's length.
-        seconds: of the part that is meant, if it is not the whole clip.
-
-    Raises:
-        AudiodiffError: something that is not a number.
-    """
-    known: dict[str, float] = {}
-    for name in (number.name for number in numbers):
-        value = _stated(item, name)
-        if name == "seconds":
-            value = item.seconds if seconds is None else seconds
-        if math.isfinite(value) and value > 0:
-            known[name] = value
-    return known
-
-
-def _stated(item: AudioItem, name: str) -> float:
-    """A number of the metadata, NaN if there is none.
-
-    Raises:
-        AudiodiffError: something that is not a number.
-    """
-    stated = item.extra.get(name, "").strip()
-    try:
-        return float(stated or "nan")
-    except ValueError as error:
-        raise AudiodiffError(f"{item.path} has {name} {stated!r} in its metadata; expected a number.") from error
-
-
-def beats_of(item: AudioItem, clips: AudioDataset, number: int, part: Segment) -> tuple[float, ...]:
-    """Times of the beats (s) in a part of a clip whose tempo is known; none where they cannot be told.
-
-    The column "first_beat" of the metadata gives the time of the first of evenly spaced ones, for clips whose score is
-    known; without it they are looked for in the sound.
-
-    Args:
-        item: what is known of the clip.
-        clips: where its sound is.
-        number: of the clip there.
-        part: of it.
-
-    Raises:
-        AudiodiffError: something that is not a number.
-    """
-    tempo = _stated(item, "tempo")
-    if not tempo > 0:
-        return ()
-    first, start, rate = _stated(item, "first_beat"), part.start / clips.sample_rate, clips.sample_rate
-    if math.isnan(first):
-        return track_beats(clips.waveform(number, *part).numpy(), rate, tempo)
-    seconds = (part.stop - part.start) / rate
-    return steady_beats((first - start) % (60.0 / tempo), tempo, seconds)
-
-
-def classes_of(item: AudioItem, classes: Sequence[ClassConfig] = CLASSES) -> dict[str, str]:
-    """Classes of a clip, as far as its metadata say them in columns of these names.
-
-    The kind "source" is whether a clip was rendered from a score or recorded, which `label_source` tells. Keys that are
-    neither major nor minor are left out, and those of clips that change theirs, which the column "modulation" tells.
-
-    Raises:
-        AudiodiffError: a value that the kind does not have.
-    """
-    known: dict[str, str] = {}
-    for kind in classes:
-        stated = item.extra.get(kind.name, "").strip()
-        if kind.name == "source":
-            label_source = item.extra.get("label_source", "")
-            stated = "" if not label_source else "rendered" if label_source == "exact" else "recorded"
-        if kind.name == "key":
-            stated = "" if item.extra.get("modulation", "").strip() else key_name(stated)
-        if stated and stated not in kind.values:
-            raise AudiodiffError(
-                f"{item.path} has {kind.name} {stated!r} in its metadata; expected {', '.join(kind.values)}, or "
-                "nothing."
-            )
-        if stated:
-            known[kind.name] = stated
-    return known

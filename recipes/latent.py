@@ -118,9 +118,10 @@ def build_model(config: Config) -> MelLatent:
         theirs, ours = (
             {**model_config_to_dict(each.config), "process": None, "parameterization": None} for each in (given, model)
         )
-        # What comes in by layers of its own can be learnt later than the rest: beats, gaps, further kinds of classes.
+        # What comes in by layers of its own can be learnt later than the rest: beats, gaps, chords, further classes.
         theirs["beats"] = theirs["beats"] or ours["beats"]
         theirs["known"] = theirs["known"] or ours["known"]
+        theirs["chords"] = theirs["chords"] or ours["chords"]
         theirs["classes"] += ours["classes"][len(theirs["classes"]) :]
         theirs["autoencoder"]["stereo"] = theirs["autoencoder"]["stereo"] or ours["autoencoder"]["stereo"]
         check_shape(config.init, theirs, ours)
@@ -170,6 +171,7 @@ def model_with_loss(model: MelLatent, data: LatentDataset, config: Config, devic
             chosen(settings.drop_number, *cond.classes.shape),
             chosen(settings.drop_beats),
             torch.ones(batch_size, dtype=torch.bool),
+            chosen(settings.drop_chords),
         )
         cond = drop_conditions(cond, chosen(settings.drop_all))
         if model.config.known:
@@ -203,8 +205,9 @@ def batch_names(data: LatentDataset, config: Config, step: int) -> str:
 def batch_condition(model: MelLatent, batch: LatentBatch) -> Condition:
     """The condition of a batch, on the CPU."""
     beats = batch.beats if model.config.beats else batch.beats[:, :0]
+    chords = batch.chords if model.config.chords else batch.chords[..., :0]
     known = batch.latents[..., :0]
-    return Condition(batch.tokens, batch.mask, model.number_columns(batch.numbers), batch.classes, beats, known)
+    return Condition(batch.tokens, batch.mask, model.number_columns(batch.numbers), batch.classes, beats, known, chords)
 
 
 @torch.no_grad()

@@ -32,6 +32,7 @@ class DataConfig:
         drop_text: share of the others trained without text.
         drop_number: share of numbers, and of classes, that are withheld, so that they can be left out.
         drop_beats: share of items without their beats.
+        drop_chords: share of items without their chords.
         complete: share of items conditioned on their latents but for a gap, if the model takes it (`model.known`).
         complete_alone: share of these without any other condition.
     """
@@ -43,6 +44,7 @@ class DataConfig:
     drop_text: float = 0.05
     drop_number: float = 0.4
     drop_beats: float = 0.3
+    drop_chords: float = 0.4
     complete: float = 0.5
     complete_alone: float = 0.4
 
@@ -91,7 +93,7 @@ class Config(RunSettings):
         """Refuse settings that cannot work."""
         if self.times not in QUANTILES:
             raise AudiodiffError(f"times is {self.times!r}; known: {', '.join(QUANTILES)}.")
-        for name in ("drop_all", "drop_text", "drop_number", "drop_beats", "complete", "complete_alone"):
+        for name in ("drop_all", "drop_text", "drop_number", "drop_beats", "drop_chords", "complete", "complete_alone"):
             if not 0.0 <= getattr(self.data, name) <= 1.0:
                 raise AudiodiffError(f"data.{name} is {getattr(self.data, name)}; expected a share from 0 to 1.")
         check_bounds(self.data, "data", crop_latents=(1, 100_000), recorded_weight=(1e-9, 1e9))

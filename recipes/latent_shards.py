@@ -35,6 +35,8 @@ def unknown_to(data: LatentDataset, config: Config) -> str:
     """What the model could be conditioned on but the shards lack; empty if they have it all."""
     without = sum(not clip.texts for clip in data.clips)
     found = [f"{without} of {len(data)} clips have no caption"] if without else []
+    if config.model.chords and not any(clip.chords for clip in data.clips):
+        found.append("no clip has chords: what was learnt of them before is kept, and nothing is added to it")
     if config.model.beats and not any(clip.beats for clip in data.clips):
         found.append("no clip has a tempo: what was learnt of beats before is kept, and nothing is added to it")
     return "; ".join(found)

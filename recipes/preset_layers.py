@@ -11,12 +11,20 @@ def wavenet(channels: int, layers: int, cycle: int, cond: int, embedding: int) -
     return {f"model.wavenet.{name}": size for name, size in {**sizes, "embedding_width": embedding}.items()}
 
 
+def half_precision() -> str:
+    """Return "bf16" where the training device computes in it, and "fp32" where that would be fifty times slower."""
+    from audiodiff.synthesis.machine import open_device
+    from audiodiff.torch_state import bfloat16_is_fast
+
+    return "bf16" if bfloat16_is_fast(open_device("auto")) else "fp32"
+
+
 COMMON: dict[str, Any] = {
     "train.final_learning_rate_ratio": 0.02,  # the last steps change next to nothing
     "train.adam_betas": (0.9, 0.99),  # 0.999 remembers a thousand steps, too many for short runs
     "train.weight_decay": 0.01,  # AdamW's usual
     "train.clip_norm": 1.0,  # one odd batch does not throw the weights off
-    "train.precision": "bf16",  # half the memory of float32, and half the time where the hardware has it
+    "train.precision": half_precision,  # bfloat16 takes half the memory and time of float32 where the hardware has it
     "train.log_every": 50,
 }
 
@@ -135,6 +143,8 @@ MUSIC = COMMON | {
     "model.beats": True,
     # A model conditioned on nothing but the noisy state fills gaps with another piece.
     "model.known": True,
+    # A key is a word for a whole clip; chords say at every moment which notes belong.
+    "model.chords": True,
     # The states of text encoders hardly tell F# from G.
     "model.classes": (SOURCE, {"name": "key", "values": KEYS}),
     # About as many parameters as some core-hours of training can fill.
@@ -167,7 +177,13 @@ LARGE_DIT = {"model.dit": {"width": 512, "depth": 12, "heads": 8, "expansion": 4
 SMALL_DIT = {"model.dit": {"width": 384, "depth": 8, "heads": 6, "expansion": 4.0, "conv_kernel": 5}}
 
 # Corpora that know neither tempo nor key.
-PLAIN = MUSIC | {"model.beats": False, "model.known": False, "model.numbers": (), "model.classes": ()}
+PLAIN = MUSIC | {
+    "model.beats": False,
+    "model.known": False,
+    "model.chords": False,
+    "model.numbers": (),
+    "model.classes": (),
+}
 
 # Long recordings: ten seconds, five, fifteen. How long the whole is says nothing of a part.
 PIECES = PLAIN | {"data.crop_latents": (215, 108, 323)}

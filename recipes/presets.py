@@ -93,7 +93,7 @@ PRESETS: dict[str, Preset] = {
             "train.final_learning_rate_ratio": 1.0,  # a constant rate
             "train.adam_betas": (0.9, 0.999),
             "train.ema_half_life": 80_000.0,
-            "train.precision": "bf16",
+            "train.precision": base.half_precision,
             "train.validate_every": 10_000,
             "data.corpus": "ljspeech",
             "data.crop_frames": 62,
@@ -272,6 +272,7 @@ PRESETS: dict[str, Preset] = {
         | {
             "model.autoencoder": base.TINY_CODEC,
             "model.beats": False,
+            "model.chords": False,
             "model.known": False,
             "model.classes": (base.SOURCE,),
             "model.dit": {"width": 32, "depth": 2, "heads": 2},

@@ -29,7 +29,9 @@ FLOORS = {
     "data": 2,
     "metrics": 2,
     "training": 2,
+    "runtime": 2,
     "synthesis": 3,
+    "exporting": 4,
     "evaluation": 4,
     "cli": 5,
 }

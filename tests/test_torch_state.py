@@ -1,5 +1,6 @@
 """The same call gives the same samples, whatever state the caller has left torch in."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from audiodiff.synthesis.generator import Generator
 from audiodiff.synthesis.load import load_generator, load_vocoder
 from audiodiff.synthesis.settings import GenerateSettings, Sampling
 from audiodiff.synthesis.verbs.vary import VarySettings
-from audiodiff.torch_state import standard_state
+from audiodiff.torch_state import bfloat16_is_fast, standard_state
 from tests.synthesis.latent_models import write_latent_model
 
 NOISE = np.random.default_rng(0).normal(0.0, 0.1, 9000).astype(np.float32)
@@ -141,3 +142,19 @@ def test_the_state_of_the_caller_comes_back(state: str) -> None:
         with standard_state():
             assert described() == (torch.float32, torch.device("cpu"), False, False, False, False, "highest")
         assert described() == before
+
+
+def test_bfloat16_is_fast_where_matrices_are_multiplied_in_it() -> None:
+    told = bfloat16_is_fast("cpu")
+    one = torch.randn(512, 512, generator=torch.Generator().manual_seed(0))
+
+    def seconds(dtype: torch.dtype) -> float:
+        matrix, best = one.to(dtype), float("inf")
+        for _ in range(5):
+            start = time.perf_counter()
+            matrix @ matrix
+            best = min(best, time.perf_counter() - start)
+        return best
+
+    ratio = seconds(torch.bfloat16) / seconds(torch.float32)
+    assert ratio < 6.0 if told else ratio > 3.0  # emulated it takes some fifty times as long

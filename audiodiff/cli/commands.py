@@ -29,6 +29,7 @@ COMMANDS = {
     "evaluate": "audiodiff.cli.evaluate",
     "export": "audiodiff.cli.export",
     "models": "audiodiff.cli.models",
+    "detect": "audiodiff.cli.detect",
     "inspect": "audiodiff.cli.inspect",
     "replay": "audiodiff.cli.replay",
     "prompts": "audiodiff.cli.prompts",

@@ -1,4 +1,4 @@
-"""`audiodiff export`: a trained run or foreign weights as a checkpoint to hand on."""
+"""`audiodiff export`: a trained run or foreign weights as a checkpoint to hand on, or a model for other runtimes."""
 
 import argparse
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiodiff.atomic import atomic_folder
 from audiodiff.cli.output import tell
+from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_ALIASES, SAMPLER_NAMES
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.mel_spec import PRESETS
 
@@ -18,19 +19,29 @@ def add_parser(subparsers: Any) -> None:
     """Add the command to the command line."""
     parser = subparsers.add_parser(
         "export",
-        help="write a checkpoint to share: smaller, or converted from another project's vocoder",
+        help="write a checkpoint to share: smaller, or converted from another project's vocoder; or a model as ONNX",
         description=(
             "Write a checkpoint folder from a run folder (inference weights only, no training state; a latent model "
             "with its vocoder) or from a vocoder of another project: weights.pt of lmnt's DiffWave, a generator of "
-            "HiFi-GAN, BigVGAN or Vocos with its config beside it. Pickles are opened so that no code in them can run."
+            "HiFi-GAN, BigVGAN or Vocos with its config beside it. Pickles are opened so that no code in them can run. "
+            "With --to onnx, write a model as a folder that audiodiff.runtime.load runs without torch: its networks as "
+            "ONNX files, its sampling as tables."
         ),
     )
-    parser.add_argument("source", type=Path, help="run or checkpoint folder, or weights of another project")
+    parser.add_argument(
+        "source", help="run or checkpoint folder, or weights of another project; for ONNX also a model's name"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="folder to write")
     parser.add_argument(
         "--mel", choices=sorted(PRESETS), help="mel that a vocoder of another project takes (default: by its config)"
     )
     parser.add_argument("--half", action="store_true", help="store weights in float16: half the size")
+    parser.add_argument("--to", choices=("checkpoint", "onnx"), default="checkpoint", help="what to write")
+    parser.add_argument("--steps", type=int, help="for ONNX: a number of sampling steps besides the usual ones")
+    parser.add_argument(
+        "--sampler", choices=(*SAMPLER_NAMES, *SAMPLER_ALIASES), help="for ONNX: sampler of these steps"
+    )
+    parser.add_argument("--grid", choices=GRID_NAMES, help="for ONNX: grid of these steps")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,12 +49,35 @@ def run(args: argparse.Namespace) -> int:
     target: Path = args.output
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise AudiodiffError(f"{target} exists already; choose a folder that is new or empty.")
+    runs = {name: getattr(args, name) for name in ("steps", "sampler", "grid") if getattr(args, name) is not None}
+    if args.to == "onnx":
+        return _to_onnx(args, target, runs)
+    if runs:
+        raise AudiodiffError(f"--{next(iter(runs))} is for --to onnx; a checkpoint takes any number of steps.")
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_folder(target) as unfinished:
-        model = _export(args.source, unfinished, args.mel, half=args.half)
+        model = _export(Path(args.source), unfinished, args.mel, half=args.half)
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file()) / 2**20
     parameters = sum(parameter.numel() for parameter in model.parameters())
     tell(f"{target}  {size:.1f} MiB  {parameters:,} parameters, {'float16' if args.half else 'float32'}")
+    return 0
+
+
+def _to_onnx(args: argparse.Namespace, target: Path, runs: dict[str, Any]) -> int:
+    """Write the folder for other runtimes and say what it holds."""
+    if args.half:
+        raise AudiodiffError("--half is for checkpoints; ONNX files are written in float32.")
+    if args.mel is not None:
+        raise AudiodiffError("--mel is for vocoders of other projects; convert one first, then write it as ONNX.")
+    from audiodiff.exporting.export import export_onnx
+    from audiodiff.synthesis.settings import Sampling
+
+    others = Sampling(**runs)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    export_onnx(args.source, target, others if runs else None)
+    files = sorted(path for path in target.iterdir() if path.is_file())
+    size = sum(path.stat().st_size for path in files) / 2**20
+    tell(f"{target}  {size:.1f} MiB  {len(files)} files: audiodiff.runtime.load({str(target)!r}) runs them")
     return 0
 
 

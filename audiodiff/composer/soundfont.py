@@ -27,6 +27,10 @@ _COPYLEFT = ("TimGM6mb",)
 # name[20], start, end, loop start, loop end, rate, pitch, correction, link, type (SoundFont 2.01, section 7.10)
 _SAMPLE_HEADER = struct.Struct("<20s5IBbHH")
 _COMPRESSED = 0x10
+# name[20], program, bank, first bag, library, genre, morphology (section 7.2)
+_PRESET = struct.Struct("<20s3H3I")
+_DRUMS = 128
+_MOST_PRESET_BYTES = 64 * 1024 * 1024  # what describes the instruments of a large soundfont takes a few
 # SoundFont 2.01 asks for at least 46 zero samples after each sample.
 _GAP = bytes(2 * 46)
 
@@ -34,7 +38,8 @@ _GAP = bytes(2 * 46)
 def find_soundfonts(chosen: Path | None = None) -> list[Path]:
     """Return the soundfonts to play with, in a fixed order.
 
-    Those with compressed samples, which end in a wall at their codec's cut-off, are left out where there are others.
+    Those with compressed samples, which end in a wall at their codec's cut-off, and those that lack instruments of
+    General MIDI are left out where there are others.
 
     Args:
         chosen: one file; None for $AUDIODIFF_SOUNDFONT, or else what is in the usual places.
@@ -55,6 +60,7 @@ def find_soundfonts(chosen: Path | None = None) -> list[Path]:
             f"There is no soundfont (.sf2 or .sf3) in {' or '.join(map(str, PLACES))}; "
             f"install one ({INSTALL}) or name one with --soundfont."
         )
+    files = {path for path in files if plays_general_midi(path)} or files
     lossless = {path for path in files if path.suffix.lower() == ".sf2"}
     return sorted(lossless or files, key=lambda path: path.name)
 
@@ -67,6 +73,26 @@ def is_soundfont(path: Path) -> bool:
         head = file.read(12)
     is_whole = int.from_bytes(head[4:8], "little") <= path.stat().st_size - 8
     return head[:4] == b"RIFF" and head[8:12] == b"sfbk" and is_whole
+
+
+def plays_general_midi(path: Path) -> bool:
+    """Tell whether a whole soundfont has all 128 instruments of General MIDI, and drums.
+
+    Some, such as FluidR3_GS, only add sounds to another one.
+    """
+    presets: set[tuple[int, int]] = set()
+    with path.open("rb") as file:
+        file.seek(12)
+        while len(head := file.read(8)) == 8:
+            size = int.from_bytes(head[4:], "little")
+            place = file.tell()
+            if head[:4] == b"LIST" and file.read(4) == b"pdta" and size < _MOST_PRESET_BYTES:
+                for name, content in _chunks(file.read(size - 4), 0, size - 4):
+                    whole = content[: len(content) // _PRESET.size * _PRESET.size] if name == b"phdr" else b""
+                    presets |= {(bank, program) for _, program, bank, *_ in _PRESET.iter_unpack(whole)}
+            # Not every writer of soundfonts fills odd chunks up (see `_chunks`).
+            file.seek(place + size + size % 2)
+    return {(0, program) for program in range(128)} <= presets and any(bank == _DRUMS for bank, _ in presets)
 
 
 def soundfont_name(path: Path) -> str:

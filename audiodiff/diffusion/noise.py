@@ -5,10 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from audiodiff.diffusion.seeds import NOISE_BLOCK, mix_key
 from audiodiff.errors import AudiodiffError
-
-_BLOCK = 4096
-_MASK = (1 << 64) - 1
 
 
 def positional_noise(seed: int, draw: int, start: int, stop: int, channels: int = 1) -> Tensor:
@@ -34,23 +32,12 @@ def positional_noise(seed: int, draw: int, start: int, stop: int, channels: int 
         )
     out = torch.empty(channels, stop - start, dtype=torch.float32, device="cpu")
     generator = torch.Generator(device="cpu")
-    for block in range(start // _BLOCK, -(-stop // _BLOCK)):
-        first = block * _BLOCK
-        low, high = max(start, first), min(stop, first + _BLOCK)
+    for block in range(start // NOISE_BLOCK, -(-stop // NOISE_BLOCK)):
+        first = block * NOISE_BLOCK
+        low, high = max(start, first), min(stop, first + NOISE_BLOCK)
         for channel in range(channels):
-            generator.manual_seed(_mix_key(seed, draw, channel, block))
+            generator.manual_seed(mix_key(seed, draw, channel, block))
             # always the whole block: how many numbers are asked for changes the numbers
-            values = torch.randn(_BLOCK, generator=generator, dtype=torch.float32, device="cpu")
+            values = torch.randn(NOISE_BLOCK, generator=generator, dtype=torch.float32, device="cpu")
             out[channel, low - start : high - start] = values[low - first : high - first]
     return out
-
-
-def _mix_key(*parts: int) -> int:
-    """One well-mixed 64-bit number from several integers (the finalizer of splitmix64, Steele et al. 2014)."""
-    state = 0
-    for part in parts:
-        state = (state + (part & _MASK) + 0x9E3779B97F4A7C15) & _MASK
-        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
-        state ^= state >> 31
-    return state

@@ -44,6 +44,8 @@ class Kind:
             are the options of `audiodiff evaluate` that it takes, and `data` and `sampling`; its method
             `run(model, *, device, progress)` returns a report with `markdown()` and `write(folder)`.
         parts: folder inside a checkpoint -> kind of the checkpoint that lies there.
+        exporter: import path of the function `(source, folder, other) -> settings` that writes it for
+            `audiodiff.runtime` (`audiodiff.exporting.export`); empty if it has no export to ONNX.
         embeds: kind -> attribute of `module` that is a model of that kind; the field of that name has its settings.
         stands_for: kind in whose place its checkpoints may lie as a part of another.
         task: what the Hugging Face Hub calls what it does (`pipeline_tag`); empty if it has no name there.
@@ -58,6 +60,7 @@ class Kind:
     recipe: str = ""
     evaluation: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
+    exporter: str = ""
     embeds: Mapping[str, str] = field(default_factory=dict)
     stands_for: str = ""
     task: str = ""
@@ -135,6 +138,7 @@ KINDS = Kinds(
         synthesizer="audiodiff.synthesis.vocode:load",
         recipe="vocoder",
         evaluation="audiodiff.evaluation.evaluate:VocoderEvaluation",
+        exporter="audiodiff.exporting.vocoder:export_vocoder",
         task="audio-to-audio",
         example="audiodiff vocode voice.wav -o copy.wav --model {model}",
     ),
@@ -186,6 +190,7 @@ KINDS = Kinds(
         module="audiodiff.models.voice:Voice",
         synthesizer="audiodiff.synthesis.speaker:load_speaker",
         recipe="voice",
+        exporter="audiodiff.exporting.voice:export_voice",
         task="text-to-speech",
         example="audiodiff speak 'Hello there.' -o hello.wav --model {model}",
     ),

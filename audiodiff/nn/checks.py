@@ -60,8 +60,8 @@ def check_latents(network: str, x: Tensor, channels: int, padding: Tensor | None
         raise AudiodiffError("Padded latents have no end to join to their beginning; batch loops of one length only.")
 
 
-def check_places(x: Tensor, beats: Tensor | None, known: Tensor | None) -> None:
-    """Refuse beats and known latents of another stretch than the latents `x [batch, channels, n_latents]`.
+def check_places(x: Tensor, beats: Tensor | None, known: Tensor | None, chords: Tensor | None = None) -> None:
+    """Refuse beats, known latents and chords of another stretch than the latents `x [batch, channels, n_latents]`.
 
     Raises:
         AudiodiffError: they do not fit.
@@ -75,4 +75,9 @@ def check_places(x: Tensor, beats: Tensor | None, known: Tensor | None) -> None:
         raise AudiodiffError(
             f"The condition has known latents {list(known.shape)} for latents {list(x.shape)}; expected the same shape "
             "with NaN where they are not known, or no latents at all."
+        )
+    if chords is not None and (chords.shape[0], chords.shape[-1]) != (x.shape[0], x.shape[2]):
+        raise AudiodiffError(
+            f"The condition has chords {list(chords.shape)} for {x.shape[0]} items of {x.shape[2]} latents; expected a "
+            "chord for each latent, NaN where it is not known, or no latents at all."
         )

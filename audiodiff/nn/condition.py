@@ -1,4 +1,4 @@
-"""Conditions of a latent denoiser: text, numbers, classes, beats and a part of the latents; each may be unknown."""
+"""Conditions of a latent denoiser: text, numbers, classes, beats, chords and known latents; each may be unknown."""
 
 import math
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from audiodiff.nn.attention import KeysValues
 from audiodiff.nn.embeddings import FourierEmbedding
 
 __all__ = [
+    "CHORD_FEATURES",
     "BeatEmbedding",
     "Condition",
     "ConditionEmbedding",
@@ -32,6 +33,9 @@ _MIN_FREQUENCY, _MAX_FREQUENCY = math.pi / 1000.0, math.pi
 _NUMBER_FEATURES = 32
 _BEAT_FEATURES = 5
 
+CHORD_FEATURES = 24
+"""Numbers that describe a chord: which of the 12 pitch classes is its root, and which are its notes."""
+
 
 class Condition(NamedTuple):
     """Conditions of a batch.
@@ -45,6 +49,9 @@ class Condition(NamedTuple):
             nothing is known of any item.
         known: clean latents that the others must fit, `[batch, channels, n_latents]`, NaN at the places that are not
             known, in all channels; `[batch, channels, 0]` if nothing is known of any item.
+        chords: the chord at each latent, `[batch, CHORD_FEATURES, n_latents]`: which pitch class is its root (12), and
+            which are its notes (12), from C upwards; NaN where unknown; `[batch, CHORD_FEATURES, 0]` if nothing is
+            known of any item.
     """
 
     tokens: Tensor
@@ -53,6 +60,7 @@ class Condition(NamedTuple):
     classes: Tensor
     beats: Tensor
     known: Tensor
+    chords: Tensor
 
 
 class EmbeddedCondition(NamedTuple):
@@ -76,7 +84,7 @@ class ProjectedCondition(NamedTuple):
         vector: `[batch, width]`.
         text: keys and values of each cross-attention; empty in a network without text.
         mask: True where a token may be looked at, `[batch, n_tokens + 1]`; None without text.
-        beats, known: as in `Condition`; None for nothing known.
+        beats, known, chords: as in `Condition`; None for nothing known.
     """
 
     vector: Tensor
@@ -84,13 +92,15 @@ class ProjectedCondition(NamedTuple):
     mask: Tensor | None
     beats: Tensor | None = None
     known: Tensor | None = None
+    chords: Tensor | None = None
 
 
-def told_places(cond: Condition | None) -> tuple[Tensor | None, Tensor | None]:
-    """Beats and known latents as `ProjectedCondition` holds them."""
+def told_places(cond: Condition | None) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Beats, known latents and chords as `ProjectedCondition` holds them."""
     if cond is None:
-        return None, None
-    return cond.beats if cond.beats.shape[1] else None, cond.known if cond.known.shape[2] else None
+        return None, None, None
+    beats, known, chords = (part if part.shape[-1] else None for part in (cond.beats, cond.known, cond.chords))
+    return beats, known, chords
 
 
 def join_conditions(conds: Sequence[ProjectedCondition]) -> ProjectedCondition:
@@ -125,17 +135,18 @@ def join_conditions(conds: Sequence[ProjectedCondition]) -> ProjectedCondition:
         torch.cat([F.pad(mask, (n_tokens - mask.shape[1], 0)) for mask in masks]) if masks else None,
         places([cond.beats for cond in conds]),
         places([cond.known for cond in conds]),
+        places([cond.chords for cond in conds]),
     )
 
 
 def drop_conditions(cond: Condition, drop: Tensor) -> Condition:
     """Forget everything about the items where `drop`, bool `[batch]`, is True."""
     rows = drop[:, None]
-    return drop_parts(cond, drop, rows.expand(cond.numbers.shape), rows.expand(cond.classes.shape), drop, drop)
+    return drop_parts(cond, drop, rows.expand(cond.numbers.shape), rows.expand(cond.classes.shape), drop, drop, drop)
 
 
 def drop_parts(
-    cond: Condition, text: Tensor, numbers: Tensor, classes: Tensor, beats: Tensor, known: Tensor
+    cond: Condition, text: Tensor, numbers: Tensor, classes: Tensor, beats: Tensor, known: Tensor, chords: Tensor
 ) -> Condition:
     """Forget the parts that are True.
 
@@ -146,6 +157,7 @@ def drop_parts(
         classes: bool, `[batch, n_class_kinds]`.
         beats: bool, `[batch]`.
         known: bool, `[batch]`.
+        chords: bool, `[batch]`.
     """
     return Condition(
         cond.tokens,
@@ -154,6 +166,7 @@ def drop_parts(
         cond.classes.masked_fill(classes, 0),
         cond.beats.masked_fill(beats[:, None], torch.nan),
         cond.known.masked_fill(known[:, None, None], torch.nan),
+        cond.chords.masked_fill(chords[:, None, None], torch.nan),
     )
 
 
@@ -233,6 +246,7 @@ class ConditionEmbedding(nn.Module):
             torch.zeros(batch, len(self.class_embeddings), dtype=torch.int64, device=like.device),
             like.new_zeros(batch, 0),
             like.new_zeros(batch, 0, 0),
+            like.new_zeros(batch, CHORD_FEATURES, 0),
         )
 
     def _check(self, cond: Condition, batch: int) -> None:
@@ -286,13 +300,14 @@ class BeatEmbedding(nn.Module):
 
 
 class KnownEmbedding(nn.Module):
-    """Turns latents that are known into vectors, places that are not into zeros; starts as zero.
+    """Turns what is known of each latent into vectors, places of which nothing is into zeros; starts as zero.
 
-    The state holds them too, but buried in as much noise as the rest: with this a network sees at every noise level
-    what the rest has to fit (as the concatenated condition of Palette, arXiv 2111.05826, section 3).
+    Known latents: the state holds them too, but buried in as much noise as the rest: with this a network sees at every
+    noise level what the rest has to fit (as the concatenated condition of Palette, arXiv 2111.05826, section 3). Chords
+    come in the same way.
 
     Args:
-        channels: of the latents.
+        channels: of the latents, or numbers of a chord.
         width: of the network.
     """
 

@@ -26,6 +26,7 @@ from audiodiff.nn.attention import (
 )
 from audiodiff.nn.checks import check_condition_sizes, check_heads, check_latents, check_places
 from audiodiff.nn.condition import (
+    CHORD_FEATURES,
     BeatEmbedding,
     Condition,
     ConditionEmbedding,
@@ -54,6 +55,7 @@ class DiTConfig:
         classes: number of classes of each kind, 0 = unknown counted (`Condition.classes`).
         beats: whether it is conditioned on beats (`Condition.beats`).
         known: whether it is conditioned on a part of the latents (`Condition.known`).
+        chords: whether it is conditioned on chords (`Condition.chords`).
         expansion: parameters of the feed-forward layers, as the hidden width of plain ones over `width`.
         feedforward: "swiglu" or "gelu".
         modulation: "shared" (one network and a table a block) or "block" (one linear layer a block).
@@ -71,6 +73,7 @@ class DiTConfig:
     classes: tuple[int, ...] = ()
     beats: bool = False
     known: bool = False
+    chords: bool = False
     expansion: float = 4.0
     feedforward: str = "swiglu"
     modulation: str = "shared"
@@ -166,6 +169,7 @@ class DiT(nn.Module):
         self.condition_embedding = ConditionEmbedding(width, config.text_width, config.numbers, config.classes)
         self.beat_embedding = BeatEmbedding(width) if config.beats else None
         self.known_embedding = KnownEmbedding(config.channels, width) if config.known else None
+        self.chord_embedding = KnownEmbedding(CHORD_FEATURES, width) if config.chords else None
         self.modulation_hidden = linear(width, width)
         if config.modulation == "shared":
             self.modulation = zero_linear(width, 6 * width)
@@ -199,7 +203,7 @@ class DiT(nn.Module):
         """
         check_latents("DiT", x, self.config.channels, padding, circular)
         projected = cond if isinstance(cond, ProjectedCondition) else self._project(cond, x.shape[0])
-        check_places(x, projected.beats, projected.known)
+        check_places(x, projected.beats, projected.known, projected.chords)
         with full_precision(x):
             # A noise level in bfloat16 is no longer the same noise level, and these vectors cost nothing.
             noise = self.noise_embedding(c_noise.to(self.final_modulation.weight.dtype))
@@ -217,6 +221,8 @@ class DiT(nn.Module):
             hidden = hidden + self.beat_embedding(projected.beats.to(shift.dtype))
         if self.known_embedding is not None and projected.known is not None:
             hidden = hidden + self.known_embedding(projected.known.to(shift.dtype))
+        if self.chord_embedding is not None and projected.chords is not None:
+            hidden = hidden + self.chord_embedding(projected.chords.to(shift.dtype))
         for i, block in enumerate(self._blocks()):
             text = projected.text[i] if projected.text else None
             hidden = block(hidden, modulations[i], rotary, padding, text, projected.mask, circular)
@@ -227,11 +233,11 @@ class DiT(nn.Module):
     def _project(self, cond: Condition | None, batch: int) -> ProjectedCondition:
         with full_precision(self.final_modulation.weight):
             embedded = self.condition_embedding(cond, batch)
-        beats, known = told_places(cond)
+        places = told_places(cond)
         if embedded.tokens is None:
-            return ProjectedCondition(embedded.vector, (), None, beats, known)
+            return ProjectedCondition(embedded.vector, (), None, *places)
         text = tuple(block.cross_attention.project(embedded.tokens) for block in self._blocks())
-        return ProjectedCondition(embedded.vector, text, embedded.mask, beats, known)
+        return ProjectedCondition(embedded.vector, text, embedded.mask, *places)
 
     def _blocks(self) -> list[_Block]:
         return [block for block in self.blocks if isinstance(block, _Block)]

@@ -23,6 +23,7 @@ from audiodiff.nn.attention import (
 )
 from audiodiff.nn.checks import check_condition_sizes, check_heads, check_latents, check_places
 from audiodiff.nn.condition import (
+    CHORD_FEATURES,
     BeatEmbedding,
     Condition,
     ConditionEmbedding,
@@ -54,6 +55,7 @@ class UNetConfig:
         classes: number of classes of each kind, 0 = unknown counted (`Condition.classes`).
         beats: whether it is conditioned on beats (`Condition.beats`).
         known: whether it is conditioned on a part of the latents (`Condition.known`).
+        chords: whether it is conditioned on chords (`Condition.chords`).
         rotary_base: longest wavelength of the rotary positions / 2 pi, about, in positions of each level.
     """
 
@@ -69,6 +71,7 @@ class UNetConfig:
     classes: tuple[int, ...] = ()
     beats: bool = False
     known: bool = False
+    chords: bool = False
     rotary_base: float = 10000.0
 
     def __post_init__(self) -> None:
@@ -207,6 +210,7 @@ class UNet(nn.Module):
         self.condition_embedding = ConditionEmbedding(embedding, config.text_width, config.numbers, config.classes)
         self.beat_embedding = BeatEmbedding(widths[0]) if config.beats else None
         self.known_embedding = KnownEmbedding(config.channels, widths[0]) if config.known else None
+        self.chord_embedding = KnownEmbedding(CHORD_FEATURES, widths[0]) if config.chords else None
         self.features = linear(embedding, embedding)
         self.input_projection = TimeConv(config.channels, widths[0], kernel)
         self.down = nn.ModuleList(_Level(config, w, w, config.blocks, attention[i]) for i, w in enumerate(widths))
@@ -251,7 +255,7 @@ class UNet(nn.Module):
                 f"choose a multiple of {self.config.multiple}, such as {n_latents + missing}."
             )
         projected = cond if isinstance(cond, ProjectedCondition) else self._project(cond, x.shape[0])
-        check_places(x, projected.beats, projected.known)
+        check_places(x, projected.beats, projected.known, projected.chords)
         with full_precision(x):
             noise = self.noise_embedding(c_noise.to(self.features.weight.dtype))
             features = F.silu(self.features(noise + projected.vector))
@@ -284,6 +288,9 @@ class UNet(nn.Module):
             missing = n_latents - projected.known.shape[2]
             known = F.pad(projected.known, (0, missing), value=torch.nan)
             x = x + self.known_embedding(known.to(features.dtype))
+        if self.chord_embedding is not None and projected.chords is not None:
+            chords = F.pad(projected.chords, (0, n_latents - projected.chords.shape[2]), value=torch.nan)
+            x = x + self.chord_embedding(chords.to(features.dtype))
         for i, level in enumerate(_levels(self.down)):
             if i > 0:
                 x = self.shrink[i - 1](x, masks[i - 1], circular).to(features.dtype)
@@ -310,11 +317,11 @@ class UNet(nn.Module):
     def _project(self, cond: Condition | None, batch: int) -> ProjectedCondition:
         with full_precision(self.features.weight):
             embedded = self.condition_embedding(cond, batch)
-        beats, known = told_places(cond)
+        places = told_places(cond)
         if embedded.tokens is None:
-            return ProjectedCondition(embedded.vector, (), None, beats, known)
+            return ProjectedCondition(embedded.vector, (), None, *places)
         text = tuple(attention.project(embedded.tokens) for attention in self._attentive().values())
-        return ProjectedCondition(embedded.vector, text, embedded.mask, beats, known)
+        return ProjectedCondition(embedded.vector, text, embedded.mask, *places)
 
     def _attentive(self) -> dict[_Level, CrossAttention]:
         """Levels that read text, in the order of `ProjectedCondition.text`: down, then those of the way up."""

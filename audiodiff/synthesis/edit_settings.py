@@ -28,7 +28,10 @@ def clip_of_edit(settings: EditSettings) -> GenerateSettings:
     A recording tells by itself what fits; guidance would only double the work.
     """
     clip = settings.clip
-    asked = any(word.strip() for word in (clip.prompt, clip.negative, clip.key, clip.source)) or clip.tempo is not None
+    asked = (
+        any(word.strip() for word in (clip.prompt, clip.negative, clip.key, clip.chords, clip.source))
+        or clip.tempo is not None
+    )
     if asked or clip.sampling.guidance is not None:
         return clip
     return replace(clip, sampling=replace(clip.sampling, guidance=1.0))

@@ -38,6 +38,7 @@ class ClipOptions(TypedDict, total=False):
     guidance_interval: tuple[float, float] | None
     tempo: float | None
     key: str
+    chords: str
     source: str
     level: AudioLevel
     fade_out: float

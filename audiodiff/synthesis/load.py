@@ -10,7 +10,7 @@ import torch
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint, public_name
 from audiodiff.models.kinds import KINDS, imported
-from audiodiff.synthesis.machine import open_device
+from audiodiff.synthesis.machine import fitting, open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
 from audiodiff.synthesis.settings import GUIDED, Sampling, check_range, recommended_by
 from audiodiff.synthesis.top_bands import checked_limits
@@ -142,7 +142,7 @@ def load_latent(name_or_path: str | Path = "music", *, device: str = "auto") -> 
         vocoder,
         name=name,
         identity=identity,
-        defaults=sampling.resolve(DEFAULTS),
+        defaults=fitting(sampling.resolve(DEFAULTS), chosen),
         window_seconds=window_seconds,
         band_limits=band_limits,
         device=chosen,

@@ -3,11 +3,14 @@
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.provenance import MachineRecord
+from audiodiff.synthesis.settings import Resolved
+from audiodiff.torch_state import bfloat16_is_fast
 
 MOST_THREADS = 1024
 
@@ -61,6 +64,13 @@ def check_model(model: object, name: str, device: torch.device) -> None:
                 f"the weights of {name} are on {parameter.device.type}, and it was loaded for {device.type}; load it "
                 "with the device that it is to compute on."
             )
+
+
+def fitting(recommended: Resolved, device: torch.device) -> Resolved:
+    """What a model recommends, in float32 on a device on which bfloat16 would be slow."""
+    if recommended.precision == "bf16" and not bfloat16_is_fast(device):
+        return replace(recommended, precision="fp32")
+    return recommended
 
 
 def open_device(name: str) -> torch.device:

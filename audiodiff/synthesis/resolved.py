@@ -2,12 +2,15 @@
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.mel_latent import MelLatentConfig
+from audiodiff.synthesis.chord_track import usual_chords
 from audiodiff.synthesis.sampling import VocodePlan
 from audiodiff.synthesis.settings import (
+    AUTO_CHORDS,
     MAX_SECONDS,
     MIN_SECONDS,
     AudioLevel,
@@ -16,8 +19,12 @@ from audiodiff.synthesis.settings import (
     bar_seconds,
     check_tempo,
 )
+from audiodiff.text.chords import Chord, chord_track, parse_chords
 from audiodiff.text.keys import find_key, key_name
 from audiodiff.text.prompt import Prompt, parse_prompt
+
+CHORD_TEMPO = 100.0
+"""Beats per minute at which chords change where no tempo is given."""
 
 _TEMPO = re.compile(r"(?<![\d.])(\d{2,3}(?:\.\d+)?)\s*bpm\b", re.IGNORECASE)
 
@@ -55,6 +62,7 @@ class ResolvedClip:
         guidance_interval: process times at which to guide, low and high; everywhere when `None`.
         tempo: beats per minute as they are kept in the file; `None` for any.
         key: as it is kept in the file; empty for any.
+        chords: of each bar; () for any.
         beat: tempo of the beats that condition the network; `None` for none.
         source: class of that name; empty for any.
         level: what to do with the level.
@@ -73,6 +81,7 @@ class ResolvedClip:
     guidance_interval: tuple[float, float] | None
     tempo: float | None
     key: str
+    chords: tuple[tuple[Chord, ...], ...]
     beat: float | None
     source: str
     level: AudioLevel
@@ -111,6 +120,7 @@ class ResolvedClip:
             "guidance_interval": None if interval is None else list(interval),
             "tempo": self.tempo,
             "key": self.key,
+            "chords": chord_track(self.chords),
             "source": self.source,
             "precision": self.sampling.precision,
             "level": self.level,
@@ -145,6 +155,12 @@ def resolve_clip(
         AudiodiffError: a prompt is malformed, or the key is none or not known to the model.
     """
 
+    texts = (settings.prompt,) if between is None else between[0]
+    seed = settings.sampling.resolve(defaults).seed
+    chords = _chords(settings, [_key(settings, text, config, name) for text in texts], seed, config, name)
+    if chords and all(_tempo(settings, text, config) is None for text in texts):
+        settings = replace(settings, tempo=CHORD_TEMPO)
+
     def target(text: str, share: float) -> Target:
         return Target(
             text, parse_prompt(text), _tempo(settings, text, config), _key(settings, text, config, name), share
@@ -169,6 +185,7 @@ def resolve_clip(
         guidance_interval=settings.guidance_interval,
         tempo=tempo,
         key=key,
+        chords=chords,
         beat=beat,
         source=settings.source,
         level=settings.level,
@@ -177,6 +194,25 @@ def resolve_clip(
         mono=settings.mono,
         bars=bars,
     )
+
+
+def _chords(
+    settings: GenerateSettings, keys: Sequence[str], seed: int, config: MelLatentConfig, name: str
+) -> tuple[tuple[Chord, ...], ...]:
+    """The chords that are asked for.
+
+    Raises:
+        AudiodiffError: they are none, the model takes none, or they are to be drawn and there is no key.
+    """
+    if settings.chords != AUTO_CHORDS:
+        chords = parse_chords(settings.chords)
+    elif len({*keys}) == 1 and keys[0]:
+        chords = usual_chords(keys[0], seed)
+    else:
+        raise AudiodiffError("chords are auto, which takes a key; give it with --key, or name the chords.")
+    if chords and not (config.chords and config.beats):
+        raise AudiodiffError(f"the model {name} takes no chords; leave them out, or give a key.")
+    return chords
 
 
 def tempo_between(first: float | None, second: float | None, position: float) -> float | None:

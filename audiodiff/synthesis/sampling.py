@@ -5,7 +5,6 @@ with the same surroundings. So every call has one shape and one input, and the s
 in any window: arithmetic that rounds differently for another length (bfloat16 above all) cannot tell.
 """
 
-import hashlib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -315,14 +314,6 @@ def count_network_calls(sampler: str, process: Process, times: Tensor) -> int:
     x = torch.ones(1, 1, 3)
     sample(SAMPLERS[sampler](), denoise, process, process.prior(x), times, noise=lambda draw: torch.ones_like(x))
     return calls
-
-
-def channel_seed(seed: int, channel: int) -> int:
-    """Return the noise seed of a channel: the given one for the first, unrelated ones for the others."""
-    if channel == 0:
-        return seed
-    digest = hashlib.blake2b(f"{seed}:{channel}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 2
 
 
 def check_samples(output: Tensor, sampling: Resolved) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Literal, Self, TypeVar, get_args
 
 from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES, sampler_name
 from audiodiff.errors import AudiodiffError
+from audiodiff.text.chords import parse_chords
 
 Precision = Literal["fp32", "bf16"]
 Level = Literal["match", "keep"]
@@ -26,6 +27,7 @@ MAX_SECONDS = 600.0
 MIN_SECONDS = 0.5
 MAX_BARS = 256
 BEATS_PER_BAR = 4
+AUTO_CHORDS = "auto"
 
 RECOMMENDED = ("steps", "sampler", "grid", "precision")
 GUIDED = (*RECOMMENDED, "guidance", "rescale")
@@ -186,6 +188,8 @@ class GenerateSettings:
         guidance_interval: guide only at these process times, low and high; everywhere when `None`.
         tempo: beats per minute; read from the prompt ("106 bpm") when `None`.
         key: such as "F# minor"; read from the prompt when empty.
+        chords: such as "Am F C G", one word for each bar of four beats, over and over; commas divide a bar ("Am,F C").
+            Without a tempo they change at 100 beats per minute. "auto" draws a usual progression in the key.
         source: kind of sound, such as "recorded" or "rendered". One of the model's classes of that name.
         level: `streaming` brings the clip to -16 LUFS with true peaks of at most -1 dBTP, `limit` only lowers peaks
             above these, `peak` brings it to -1 dBFS, `loudness` to -23 LUFS, `none` leaves it as it came.
@@ -205,6 +209,7 @@ class GenerateSettings:
     guidance_interval: tuple[float, float] | None = None
     tempo: float | None = None
     key: str = ""
+    chords: str = ""
     source: str = ""
     level: AudioLevel = "streaming"
     fade_out: float = 0.0
@@ -221,7 +226,7 @@ class GenerateSettings:
         """
         make_plain(self)
         check_sampling(self.sampling)
-        for name in ("prompt", "negative", "key", "source"):
+        for name in ("prompt", "negative", "key", "chords", "source"):
             if not isinstance(getattr(self, name), str):
                 raise AudiodiffError(f"{name} is {getattr(self, name)!r}; it must be text.")
         check_steps("vocoder_steps", self.vocoder_steps)
@@ -231,6 +236,8 @@ class GenerateSettings:
         check_name("level", self.level, get_args(AudioLevel))
         check_range("seconds", self.seconds, MIN_SECONDS, MAX_SECONDS, "s")
         check_bars(self.bars, 0)
+        if self.chords != AUTO_CHORDS:
+            parse_chords(self.chords)
         if self.bars:
             object.__setattr__(self, "loop", True)
         check_range("fade_out", self.fade_out, 0.0, MAX_SECONDS, "s")

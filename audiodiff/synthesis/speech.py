@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from audiodiff.diffusion.seeds import channel_seed
 from audiodiff.synthesis.clip import FADE_SECONDS, OnProgress
-from audiodiff.synthesis.sampling import channel_seed
 from audiodiff.synthesis.settings import RECOMMENDED, Resolved
 from audiodiff.synthesis.streams import Stream
 from audiodiff.synthesis.subtitles import Caption, captions

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from audiodiff.diffusion.samplers import SAMPLERS, sample
+from audiodiff.diffusion.seeds import channel_seed
 from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import find_checkpoint, public_name
@@ -21,11 +22,10 @@ from audiodiff.signal.resample import n_resampled, resample, resample_stream
 from audiodiff.synthesis.arrays import Array, check_rate, like_given, waveform_tensor
 from audiodiff.synthesis.band import Bands, input_notes
 from audiodiff.synthesis.clip import OnProgress
-from audiodiff.synthesis.machine import check_model, open_device
+from audiodiff.synthesis.machine import check_model, fitting, open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
 from audiodiff.synthesis.sampling import (
     ChunkLayout,
-    channel_seed,
     check_samples,
     compute_dtype,
     count_network_calls,
@@ -332,7 +332,7 @@ def load_upsampler(name_or_path: str | Path = "upsample-speech", *, device: str 
         model,
         name=str(name_or_path),
         identity=identity,
-        defaults=sampling.resolve(DEFAULTS),
+        defaults=fitting(sampling.resolve(DEFAULTS), chosen),
         augmentation=recommended.augmentation or 0.0,
         device=chosen,
     )

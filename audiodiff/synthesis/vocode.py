@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from audiodiff.diffusion.seeds import channel_seed
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import find_checkpoint, public_name
 from audiodiff.signal.levels import shift_log_mel
@@ -21,13 +22,12 @@ from audiodiff.synthesis.circular_padding import pad_circle
 from audiodiff.synthesis.clip import OnProgress
 from audiodiff.synthesis.gain import StreamGain, gain_db, read_reference_level
 from audiodiff.synthesis.live import ChannelStream, stream_blocks
-from audiodiff.synthesis.machine import check_model, open_device
+from audiodiff.synthesis.machine import check_model, fitting, open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
 from audiodiff.synthesis.sampling import (
     ChunkLayout,
     VocodePlan,
     VocoderModel,
-    channel_seed,
     check_samples,
     make_plan,
     measure_levels,
@@ -444,7 +444,7 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> Vocode
 
     config = read_config(folder, "vocoder")
     metadata = config["metadata"]
-    defaults = Sampling.from_metadata(metadata, folder, others=("renewals",)).resolve(DEFAULTS)
+    recommended = Sampling.from_metadata(metadata, folder, others=("renewals",)).resolve(DEFAULTS)
     level = read_reference_level(metadata, folder)
     model = load_checkpoint(folder, Vocoder)
     # of the weights as they are, which need not be what the config says
@@ -455,7 +455,7 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> Vocode
         model,
         name=str(name_or_path),
         identity=identity,
-        defaults=defaults,
+        defaults=fitting(recommended, chosen),
         reference_level_db=level,
         device=chosen,
         window_seconds=SAMPLES_WINDOW_SECONDS if on_samples else WINDOW_SECONDS,

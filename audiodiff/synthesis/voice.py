@@ -18,7 +18,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint, public_name
 from audiodiff.models.voice import Voice
 from audiodiff.models.voice.frames import Frames, frames_of
-from audiodiff.synthesis.machine import check_model, open_device
+from audiodiff.synthesis.machine import check_model, fitting, open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
 from audiodiff.synthesis.sampling import compute_dtype
 from audiodiff.synthesis.settings import RECOMMENDED, Resolved, Sampling, check_range, check_steps, recommended_by
@@ -26,6 +26,7 @@ from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.synthesis.vocode import load as load_vocoder
 from audiodiff.synthesis.voice_settings import Manner
 from audiodiff.text import english
+from audiodiff.text.durations import whole_durations
 from audiodiff.text.phones import SYMBOL_ID, SYMBOLS
 from audiodiff.text.utterance import Utterance
 from audiodiff.torch_state import standard_state
@@ -41,15 +42,9 @@ MANNER = Manner()
 LEVEL = 0.08
 """Root mean square of the speech that such a one was trained on."""
 
-_PROSODY_STEPS = 8
-_DURATION_DRAW, _F0_DRAW = -1, -2
+PROSODY_STEPS = 8
+DURATION_DRAW, F0_DRAW = -1, -2
 """Fields of noise that no sampler draws."""
-
-_SHORTEST, _LONGEST = 2, 60
-"""Frames of a phoneme: less cannot be heard, and more was in no recording."""
-
-_LEAST_PAUSE, _LONGEST_PAUSE = 3, 70
-"""Frames of a pause that the model decides on; shorter ones are none."""
 
 
 @dataclass(frozen=True)
@@ -174,16 +169,16 @@ class VoiceSynthesizer:
         with _precision(self.device, sampling):
             states, mask = self.model.encode(ids, number)
             if durations is None:
-                noise = self._noise(sampling.seed, manner.rhythm * manner.variation, ids.shape[1], 1)(_DURATION_DRAW)
+                noise = self._noise(sampling.seed, manner.rhythm * manner.variation, ids.shape[1], 1)(DURATION_DRAW)
                 state = self._flow(self.model.duration_denoiser(), (states, mask), noise, sampling)
                 wanted = self.model.durations_of_state(state, ids)[0].cpu()
                 frame = self.model.config.mel.hop_length / self.sample_rate
-                lengths, pauses = _whole(wanted, utterance, speed, frame, manner.ending)
+                lengths, pauses = whole_durations(wanted.tolist(), utterance, speed, frame, manner.ending)
             else:
                 lengths, pauses = _given(durations, utterance), {}
             frames = frames_of(torch.tensor([lengths], device=self.device))
             expanded = self.model.expand(states, frames)
-            noise = self.model.f0_noise(self._noise(sampling.seed, manner.variation, expanded.shape[1], 2)(_F0_DRAW))
+            noise = self.model.f0_noise(self._noise(sampling.seed, manner.variation, expanded.shape[1], 2)(F0_DRAW))
             state = self._flow(self.model.f0_denoiser(), (expanded, frames.mask), noise, sampling)
             log_hertz, voiced = self.model.f0_of_state(state, number)
             low, high = math.log2(self.model.config.f0_min), math.log2(self.model.config.f0_max)
@@ -287,7 +282,7 @@ class VoiceSynthesizer:
     def _flow(self, denoiser: Denoiser, condition: tuple[Tensor, Tensor], noise: Tensor, sampling: Resolved) -> Tensor:
         """Follow a flow of prosody from noise to data."""
         process = self.model.process
-        times = GRIDS["uniform"](process, _PROSODY_STEPS)
+        times = GRIDS["uniform"](process, PROSODY_STEPS)
         return sample("euler", self._denoise(denoiser, condition, sampling), process, process.prior(noise), times)
 
     def _denoise(
@@ -331,50 +326,6 @@ class VoiceSynthesizer:
 def _precision(device: torch.device, sampling: Resolved) -> AbstractContextManager[object]:
     dtype = compute_dtype(sampling.precision)
     return torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None)
-
-
-def _whole(
-    wanted: Tensor, utterance: Utterance, speed: float, frame: float, ending: float
-) -> tuple[list[int], dict[int, int]]:
-    """Whole frames of each symbol, so bounded that none is skipped and none goes on for ever.
-
-    Args:
-        wanted: frames as the model has them `[n_symbols]`.
-        utterance: whose symbols they are.
-        speed: 1 as the model has them.
-        frame: duration of a frame (s).
-        ending: least silence after the last word (s).
-
-    Returns:
-        Durations as the model is to see them, and those of silences that were asked for and are longer, by symbol.
-    """
-    lengths: list[int] = []
-    pauses: dict[int, int] = {}
-    asked = list(utterance.pauses)
-    if asked[-2] is not None:  # silence after the last word is that of <end>
-        asked[-1], asked[-2] = asked[-2], 0.0
-    owed = 0.0
-    exact_lengths = wanted.tolist()
-    if ending > 0.0:
-        exact_lengths[0] = max(exact_lengths[0], _LEAST_PAUSE)
-        exact_lengths[-1] = max(exact_lengths[-1], ending / frame)
-    for index, (symbol, length, pause) in enumerate(zip(utterance.symbols, exact_lengths, asked, strict=True)):
-        if pause is not None:
-            frames = round(pause / frame)
-            lengths.append(min(frames, _LONGEST_PAUSE))
-            if frames > _LONGEST_PAUSE:
-                pauses[index] = frames
-            continue
-        silent = symbol.startswith("<")
-        if silent and (length < _LEAST_PAUSE or index == len(asked) - 2):
-            lengths.append(0)
-            continue
-        exact = max(min(length, _LONGEST_PAUSE if silent else _LONGEST), _SHORTEST) / speed
-        # What rounding takes from one is given to the next.
-        frames = max(round(exact + owed), 1 if speed > 1.0 else _SHORTEST)
-        owed += exact - frames
-        lengths.append(frames)
-    return lengths, pauses
 
 
 def _given(durations: Sequence[int], utterance: Utterance) -> list[int]:
@@ -432,7 +383,7 @@ def load_voice(name_or_path: str | Path = "kathleen", *, device: str = "auto") -
         vocoder,
         name=str(name_or_path),
         identity=(identity, behind),
-        defaults=sampling.resolve(DEFAULTS),
+        defaults=fitting(sampling.resolve(DEFAULTS), chosen),
         manner=manner,
         pronunciations=pronunciations,
         level=level,

@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["KEYS", "PITCHES", "find_key", "key_name"]
+__all__ = ["KEYS", "PITCHES", "find_key", "key_name", "pitch_class"]
 
 PITCHES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 """Pitch classes as they are spelt here."""
@@ -14,6 +14,16 @@ _KEY = re.compile(
     r"(?<![A-Za-z])(?P<letter>[A-Ga-g])[ -]?(?P<sign>#|♯|sharp|♭|b|flat)?[ -]?(?P<mode>major|minor|maj|min)\b",
     re.IGNORECASE,
 )
+
+
+def pitch_class(name: str) -> int:
+    """The pitch class, 0 (C) to 11 (B), of a name such as "F#" or "B♭".
+
+    Raises:
+        KeyError: it is none.
+    """
+    spelt = name.replace("♯", "#").replace("♭", "b")
+    return {pitch: place for place, pitch in enumerate(PITCHES)}[_SAME_PITCH.get(spelt, spelt)]
 
 
 def find_key(text: str) -> str:

@@ -132,7 +132,7 @@ def save_prompt(saved: SavedPrompt, *, replace: bool = False, path: Path | None 
 
     def change(entries: dict[str, dict[str, Any]]) -> None:
         if saved.name in entries and not replace:
-            raise AudiodiffError(f"there is a prompt {saved.name!r} already; choose another name, or replace it.")
+            raise AudiodiffError(f"there is a prompt {saved.name!r} already; replace it, or choose another name.")
         entries[saved.name] = saved.to_dict()
 
     _change(change, path)

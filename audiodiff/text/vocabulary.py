@@ -43,7 +43,8 @@ soundtrack still style such than that the their them then there these they this 
 towards track tune two under until up upon us very via was we were what when where which while who whose why will with
 within without would yet you your
 """
-_STOP_WORDS = frozenset(_GRAMMAR.split())
+STOP_WORDS = frozenset(_GRAMMAR.split())
+"""Words of captions that say nothing of the sound."""
 
 _WORD = re.compile(r"[^\W\d_](?:[\w'’-]*\w)?")
 _MODES = re.compile(r"\b(?:major|minor) key\b")
@@ -110,7 +111,7 @@ def collect_vocabulary(rows: Iterable[Mapping[str, str]]) -> dict[str, list[str]
                 caption = shorter
         words = set(_WORD.findall(caption))
         counts["moods"].update({*moods, *(words & MOOD_WORDS)})
-        counts["words"].update(words - MOOD_WORDS - _STOP_WORDS)
+        counts["words"].update(words - MOOD_WORDS - STOP_WORDS)
     counts["words"] = Counter({word: n for word, n in counts["words"].items() if n >= _FEWEST and len(word) > 1})
     found = {kind: _by_frequency(counter) for kind, counter in counts.items()}
     found["words"] = found["words"][:_MOST_WORDS]

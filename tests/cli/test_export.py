@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -12,6 +13,7 @@ from audiodiff.models.find import PHONE_MODEL_FILE, PRETRAINED
 from audiodiff.models.gan_vocoder import GanVocoder
 from audiodiff.models.mel_latent import MelLatent
 from audiodiff.models.vocoder import Vocoder
+from tests.cli.conftest import RATE
 from tests.models.gan_vocoder.peers import write_hifigan
 from tests.models.vocoder.test_lmnt import lmnt_state
 from tests.synthesis.latent_models import write_latent_model
@@ -160,3 +162,37 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(checkpoint, tmp_path) ->
     assert "cannot be written" in line
     assert "File too large" in line
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_vocoder_becomes_an_onnx_folder(command, checkpoint, tmp_path) -> None:
+    pytest.importorskip("onnx")
+    done = command("export", checkpoint, "--to", "onnx", "-o", tmp_path / "onnx", "--steps", 21, "--sampler", "unipc")
+    assert done.status == 0, done.err
+    assert "5 files" in done.out
+    from audiodiff.runtime import load
+
+    made = load(tmp_path / "onnx").vocode(np.ones(3000, np.float32), RATE, sampler="unipc", steps=21)
+    assert made.shape == (3000,)
+
+
+def test_what_cannot_be_exported_to_onnx_is_one_sentence(command, checkpoint, tmp_path, monkeypatch) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "precious.txt").write_text("keep")
+    for words, message in (
+        ((checkpoint, "--to", "onnx", "-o", tmp_path / "full"), "exists already"),
+        (("nobody", "--to", "onnx", "-o", tmp_path / "out"), "there is no model 'nobody'"),
+        ((PRETRAINED / "upsample-speech", "--to", "onnx", "-o", tmp_path / "out"), "an upsampler, which only widens"),
+        ((checkpoint, "--to", "tflite", "-o", tmp_path / "out"), "invalid choice: 'tflite'"),
+        ((checkpoint, "--to", "onnx", "-o", tmp_path / "out", "--half"), "--half is for checkpoints"),
+        ((checkpoint, "-o", tmp_path / "out", "--steps", 3), "--steps is for --to onnx"),
+        ((checkpoint, "--to", "onnx", "-o", tmp_path / "out", "--steps", 0), "steps is 0"),
+    ):
+        done = command("export", *words)
+        assert done.status == 2, words
+        assert message in done.err
+        assert done.err.count("\n") == 1
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    done = command("export", checkpoint, "--to", "onnx", "-o", tmp_path / "out")
+    assert done.status == 2
+    assert "audiodiff-synth[onnx]" in done.err
+    assert not (tmp_path / "out").exists()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiodiff.composer.soundfont import soundfont_name, unpacked
+from audiodiff.composer.soundfont import find_soundfonts, plays_general_midi, soundfont_name, unpacked
 from audiodiff.errors import AudiodiffError
 
 HEADER = struct.Struct("<20s5IBbHH")
@@ -94,3 +94,30 @@ def test_damage(tmp_path: Path) -> None:
 def test_names() -> None:
     assert soundfont_name(Path("/x/FluidR3_GM.sf2")) == "FluidR3_GM (MIT)"
     assert soundfont_name(Path("/x/Mine.sf2")) == "Mine"
+
+
+def with_presets(path: Path, presets: list[tuple[int, int]]) -> Path:
+    """Write a soundfont without samples that has these (bank, program)."""
+    rows = [struct.pack("<20s3H3I", b"tone", program, bank, 0, 0, 0, 0) for bank, program in presets]
+    body = b"sfbk" + chunk(b"LIST", b"sdta" + chunk(b"smpl", bytes(4), fill=True), fill=True)
+    body += chunk(b"LIST", b"pdta" + chunk(b"phdr", b"".join(rows), fill=True), fill=True)
+    path.write_bytes(chunk(b"RIFF", body, fill=True))
+    return path
+
+
+def test_soundfonts_that_only_add_sounds_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = [(0, program) for program in range(128)]
+    whole = with_presets(tmp_path / "whole.sf2", [*everything, (128, 0)])
+    for name, presets in (
+        ("extra", [(8, 0), (128, 0)]),
+        ("no-drums", everything),
+        ("gap", [*everything[1:], (128, 0)]),
+    ):
+        assert not plays_general_midi(with_presets(tmp_path / f"{name}.sf2", presets))
+    assert plays_general_midi(whole)
+    monkeypatch.setattr("audiodiff.composer.soundfont.PLACES", (tmp_path,))
+    monkeypatch.delenv("AUDIODIFF_SOUNDFONT", raising=False)
+    assert find_soundfonts() == [whole]
+    whole.unlink()
+    assert len(find_soundfonts()) == 3  # better than nothing
+    assert find_soundfonts(tmp_path / "extra.sf2") == [tmp_path / "extra.sf2"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from audiodiff.data.shards.format import ShardIndex
+from audiodiff.data.shards.format import ShardIndex, TimedChord
 from audiodiff.data.shards.writer import LatentClip, ShardWriter
 
 INDEX = ShardIndex(
@@ -47,6 +47,7 @@ def clip(number: int, captions: int | None = None, **changes: object) -> LatentC
         "licence": "CC0-1.0",
         # Every latent is half a beat, the first of them in the middle of one.
         "beats": tuple(2 * place / 21.5 for place in range(20)) if number % 2 else (),
+        "chords": (TimedChord(0.1, "Am"), TimedChord(0.4, "F#m7"), TimedChord(0.7, "")) if number % 2 else (),
     }
     return LatentClip(**{**values, **changes})
 

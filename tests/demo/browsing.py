@@ -23,6 +23,7 @@ from audiodiff.synthesis.provenance import ProvenanceRecord
 ROOT = Path(__file__).resolve().parents[2]
 BROWSER = os.environ.get("AUDIODIFF_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+TOOLS = ("Inspect", "Vocoder", "Upsample")
 MUSIC_RATE, SPEECH_RATE = 44100, 22050
 PATIENCE = 240.0
 """Seconds that anything may take before it counts as broken; the machine may be busy."""
@@ -142,6 +143,8 @@ class Visitor:
 
     def tab(self, name: str) -> None:
         """Go to a tab."""
+        if name in TOOLS:
+            self.tab("Tools")
         tab = self.page.get_by_role("tab", name=name, exact=True)
         if tab.is_visible():
             tab.click()
@@ -164,12 +167,12 @@ class Visitor:
 
     def settings(self) -> None:
         """Unfold the settings."""
-        self.page.get_by_role("button", name="Settings").locator("visible=true").first.click()
+        self.page.get_by_role("button", name="Expert settings").locator("visible=true").first.click()
 
     def create(self, prompt: str, *, seconds: float = 1.0, clips: int = 1, wait: bool = True) -> None:
         """Ask for clips on the tab Create, and wait until they are there."""
-        self.set("Seconds", seconds)
-        self.set("Clips", clips)
+        self.set("Length (s)", seconds)
+        self.set("Takes", clips)
         self.page.fill("#prompt textarea", prompt)
         if wait:
             self.run("create", "create-status", f"{clips} clip{'' if clips == 1 else 's'} in")

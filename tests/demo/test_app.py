@@ -29,7 +29,7 @@ def app(models: Models, limits: Limits, tmp_path_factory: pytest.TempPathFactory
     state.close()
 
 
-WAYS = ["Vary", "Inpaint", "Extend", "Interpolate", *(verb.name.capitalize() for verb in plain_verbs())]
+WAYS = ["Variations", "Replace a part", "Make longer", "Morph", *(verb.name.capitalize() for verb in plain_verbs())]
 
 
 def tabs(app: Any) -> list[str]:
@@ -41,7 +41,7 @@ def public(app: Any) -> list[str]:
 
 
 def test_the_page_has_its_tabs_and_its_api(app: Any) -> None:
-    assert tabs(app) == ["Create", "Edit", *WAYS, "Speech", "Vocoder", "Upsample", "Library", "Inspect"]
+    assert tabs(app) == ["Create", "Edit", *WAYS, "Speech", "Library", "Tools", "Inspect", "Vocoder", "Upsample"]
     assert public(app) == [*VERBS, "inspect", "replay", "stop"]
     assert not app.analytics_enabled
 
@@ -70,9 +70,9 @@ def test_the_arguments_of_the_api_are_those_of_the_command_line(app: Any, name: 
 @pytest.mark.parametrize(
     ("missing", "wanted"),
     [
-        ("generator", ["Speech", "Vocoder", "Upsample", "Inspect"]),
-        ("vocoder", ["Create", "Edit", *WAYS, "Speech", "Upsample", "Library", "Inspect"]),
-        ("upsampler", ["Create", "Edit", *WAYS, "Speech", "Vocoder", "Library", "Inspect"]),
+        ("generator", ["Speech", "Tools", "Inspect", "Vocoder", "Upsample"]),
+        ("vocoder", ["Create", "Edit", *WAYS, "Speech", "Library", "Tools", "Inspect", "Upsample"]),
+        ("upsampler", ["Create", "Edit", *WAYS, "Speech", "Library", "Tools", "Inspect", "Vocoder"]),
     ],
 )
 def test_tabs_without_a_model_are_left_out(state: AppState, missing: str, wanted: list[str]) -> None:
@@ -111,11 +111,11 @@ def test_the_button_creates_cards_one_after_the_other(app: Any) -> None:
     values = [component.value for component in fn.inputs]
     names = [component.label for component in fn.inputs]
     for label, value in (
-        ("New seed every time", False),
+        ("Different every time", False),
         ("Prompt", "flute"),
-        ("Seconds", 0.5),
-        ("Clips", 2),
-        ("Seed", 4),
+        ("Length (s)", 0.5),
+        ("Takes", 2),
+        ("Variation number", 4),
     ):
         values[names.index(label)] = value
     updates: list[dict[Any, Any]] = list(fn.fn(Request(), *values))
@@ -141,7 +141,7 @@ def test_everything_is_sent_once_more_when_the_clips_are_there(app: Any) -> None
     )
     values = [component.value for component in fn.inputs]
     names = [component.label for component in fn.inputs]
-    for label, value in (("New seed every time", False), ("Prompt", "flute"), ("Seconds", 0.5), ("Clips", 2)):
+    for label, value in (("Different every time", False), ("Prompt", "flute"), ("Length (s)", 0.5), ("Takes", 2)):
         values[names.index(label)] = value
     list(fn.fn(Request(), *values))
     whole = settle(Request())
@@ -155,7 +155,7 @@ def test_everything_is_sent_once_more_when_the_clips_are_there(app: Any) -> None
     assert ["seed **0**" in caption for caption in by_kind[gr.Markdown]] == [True, False]
     assert all(button["interactive"] for button in by_kind[gr.Button] + by_kind[gr.DownloadButton])
     assert len(by_kind[gr.DownloadButton]) == 2
-    assert [whole[piece]["value"] for piece in whole if getattr(piece, "label", None) == "Seed"] == [0]
+    assert [whole[piece]["value"] for piece in whole if getattr(piece, "label", None) == "Variation number"] == [0]
     assert len(settle(Request())) == 1  # nothing twice
     values[names.index("Prompt")] = "(flute"
     with pytest.raises(gr.Error):
@@ -169,7 +169,7 @@ def test_a_clip_is_made_like_a_recording_where_the_model_takes_one(app: Any, mod
     names = [component.label for component in fn.inputs]
     (place,) = (index for index, component in enumerate(fn.inputs) if component.elem_id == "create-reference")
     values[place] = str(voice)
-    for label, value in (("New seed every time", False), ("Prompt", ""), ("Seconds", 0.5), ("Clips", 1)):
+    for label, value in (("Different every time", False), ("Prompt", ""), ("Length (s)", 0.5), ("Takes", 1)):
         values[names.index(label)] = value
     updates: list[dict[Any, Any]] = list(fn.fn(Request(), *values))
     paths = {
@@ -179,12 +179,12 @@ def test_a_clip_is_made_like_a_recording_where_the_model_takes_one(app: Any, mod
         if isinstance(component, gr.Audio) and change.get("value")
     }
     assert [read_provenance(path).inputs[0].name for path in paths] == [voice.name]
-    assert "Sound like a recording" in visible_accordions(app)
+    assert "Use a reference recording" in visible_accordions(app)
     assert models.generator is not None
     config = models.generator.model.config
     models.generator.model.config = replace(config, known=False)
     try:
-        assert "Sound like a recording" not in visible_accordions(build_app(models))
+        assert "Use a reference recording" not in visible_accordions(build_app(models))
     finally:
         models.generator.model.config = config
 
@@ -227,13 +227,20 @@ def test_a_clip_is_edited_by_the_button_of_its_way(app: Any, voice: Path) -> Non
     runs = [fn for fn in app.fns.values() if fn.fn is not None and fn.fn.__name__ == "run_edit"]
     assert len(runs) == len(WAYS)
     runs = runs[:4]
-    given = {"New seed every time": False, "Clip": str(voice), "Clips": 1, "Seed": 3, "Steps": 2, "Region": "0.2:0.6"}
+    given = {
+        "Different every time": False,
+        "Clip": str(voice),
+        "Takes": 1,
+        "Variation number": 3,
+        "Steps": 2,
+        "Region": "0.2:0.6",
+    }
     written = []
     for fn in runs:
         values = [given.get(component.label, component.value) for component in fn.inputs]
-        if any(component.label == "To this clip" for component in fn.inputs):
+        if any(component.label == "Second clip" for component in fn.inputs):
             values = [
-                2 if c.label == "Clips" else str(voice) if c.label == "To this clip" else value
+                2 if c.label == "Takes" else str(voice) if c.label == "Second clip" else value
                 for c, value in zip(fn.inputs, values, strict=True)
             ]
         for update in fn.fn(Request(), *values):
@@ -278,7 +285,7 @@ def test_a_recording_and_what_became_of_it_stand_side_by_side(
     def fail() -> None:
         list(fn.fn(Request(), None, *values[1:]))
 
-    with pytest.raises(gr.Error, match="no file was given"):
+    with pytest.raises(gr.Error, match="Choose a clip first"):
         fail()
 
 

@@ -1,4 +1,5 @@
 import asyncio
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -83,11 +84,11 @@ def test_arguments_that_are_missing_get_a_sentence(app: Any, capsys: pytest.Capt
 def test_the_fields_of_the_page_have_their_ends(app: Any) -> None:
     function = next(fn for fn in app.fns.values() if fn.fn is not None and fn.fn.__name__ == "create")
     for label, value, told in (
-        ("Seconds", 9.0, "8 or less"),
-        ("Seed", -4, "0 or more"),
+        ("Length (s)", 9.0, "8 or less"),
+        ("Variation number", -4, "0 or more"),
         ("Guidance", 0.5, "1 or more"),
     ):
         values = [component.value for component in function.inputs]
         values[[component.label for component in function.inputs].index(label)] = value
-        with pytest.raises(gr.Error, match=f"{label.lower()} is {value:g}; expected {told}"):
+        with pytest.raises(gr.Error, match=re.escape(f"{label.lower()} must be {told}, and is {value:g}")):
             asyncio.run(app.process_api(function, values, in_event_listener=True))

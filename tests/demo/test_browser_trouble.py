@@ -165,8 +165,8 @@ def tab_to(visitor: Visitor, name: str) -> None:
 
 def test_the_keyboard_is_enough(visitor: Visitor) -> None:
     page = visitor.page
-    visitor.set("Seconds", 1)
-    visitor.set("Clips", 1)
+    visitor.set("Length (s)", 1)
+    visitor.set("Takes", 1)
     visitor.settings()
     page.evaluate("document.activeElement.blur()")
     page.evaluate("window.scrollTo(0, 0)")
@@ -212,7 +212,7 @@ def test_light_and_dark_can_both_be_read(chromium: Any, server: Server, download
         texts += [page.locator("#create"), page.locator("#stop"), page.get_by_role("tab", name="Create", exact=True)]
         grounds = [text.evaluate(LUMINANCE)[1] for text in texts[:4]]
         assert all((ground > 0.5) is (scheme == "light") for ground in grounds)
-        texts.append(page.get_by_text("weighs words").first)  # a help text
+        texts.append(page.get_by_text("Genre, instruments, mood, tempo").first)  # a help text
         for text in texts:
             ink, ground = text.evaluate(LUMINANCE)
             assert (max(ink, ground) + 0.05) / (min(ink, ground) + 0.05) >= 4.5  # WCAG 2.2, 1.4.3

@@ -79,7 +79,7 @@ def test_uploads_have_a_size_and_a_length(limits: Limits, tmp_path: Path) -> Non
     with pytest.raises(AudiodiffError, match=r"large.wav has 1.1 MiB; this demo takes up to 1"):
         checks.check_upload(limits, write(tmp_path / "large.wav", 5.0, rate=120_000))
     for nothing in (None, ""):
-        with pytest.raises(AudiodiffError, match="no file was given"):
+        with pytest.raises(AudiodiffError, match="choose a clip first"):
             checks.check_upload(limits, nothing)
     refused("not on the server any more", lambda: checks.check_upload(limits, tmp_path / "gone.wav"))
     text = tmp_path / "notes.txt"
@@ -173,3 +173,12 @@ def test_formats_are_those_that_audiodiff_writes() -> None:
     for ending in {checks.check_format(name)[0] for name in checks.FORMATS}:
         check_extension(Path(f"a.{ending}"))
     refused("choose one of flac", lambda: checks.check_format("../../x"))
+
+
+def test_chords_are_a_text_of_bounded_length() -> None:
+    assert checks.check_chords(" Am F ") == "Am F"
+    assert checks.check_chords(None) is None
+    assert checks.check_chords("  ") is None
+    for bad in (3, "C " * 300, ["C"]):
+        with pytest.raises(AudiodiffError, match="chords is"):
+            checks.check_chords(bad)

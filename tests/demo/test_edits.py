@@ -160,7 +160,7 @@ def test_what_is_too_long_is_not_worked_through(state: AppState, tmp_path: Path)
         with pytest.raises(AudiodiffError, match="s of sound would be new"):
             edit(name, state, long, **given)
     for name in ("vary", "extend"):
-        with pytest.raises(AudiodiffError, match="no file was given"):
+        with pytest.raises(AudiodiffError, match="choose a clip first"):
             edit(name, state, None)
 
 

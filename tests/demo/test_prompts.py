@@ -54,7 +54,7 @@ def test_names_are_taken_once_unless_replaced(state: AppState) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"name": ""}, "cannot be called"),
+        ({"name": ""}, "give the prompt a name"),
         ({"prompt": ""}, "is empty"),
         ({"prompt": "(open"}, "never closed"),
         ({"negative": "(open"}, "never closed"),
@@ -157,3 +157,25 @@ def test_what_others_saved_is_shown_without_marks_of_theirs(state: AppState) -> 
     (saved,) = prompts.search(state)
     assert prompts.describe(saved) == "evening — slow\\u202e\\x1b[31m piano\\x0asad  [calm, piano]"
     assert prompts.fields(state.limits, prompts.load(state, "evening"))["prompt"] == "slow\\u202e\\x1b[31m piano\nsad"
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "left"),
+    [
+        ("jazz", "jazz", ""),
+        ("jazz, flute", "jazz", "flute"),
+        ("flute, Jazz, slow", "jazz", "flute, slow"),
+        ("flute, jazz", "jazz", "flute"),
+        ("jazz | flute:0.5", "jazz", "flute:0.5"),
+        ("jazz ballad, flute", "jazz", "jazz ballad, flute"),
+        ("", "jazz", ""),
+        (None, "jazz", ""),
+    ],
+)
+def test_a_word_leaves_the_prompt_with_its_comma(text: str | None, word: str, left: str) -> None:
+    assert prompts.remove_word(text, word) == left
+
+
+def test_the_parts_of_a_prompt() -> None:
+    assert prompts.parts("jazz , solo piano|slow,,") == ["jazz", "solo piano", "slow"]
+    assert prompts.parts("") == []

@@ -60,7 +60,7 @@ def test_sounds_are_looked_at_in_one_thread_whoever_asks(
 
 def test_a_file_from_elsewhere_tells_none(state: AppState, voice: Path) -> None:
     found = provenance.inspect(state, input=voice)
-    assert "has no provenance record" in found.headline
+    assert "No settings found" in found.headline
     assert found.record is None
     assert found.picture is not None
     assert dict(found.lines)["audio"].startswith("WAV PCM_16, 1.00 s")
@@ -78,7 +78,7 @@ def test_a_clip_is_made_again_by_the_model_that_is_served(state: AppState, clip:
     made = provenance.replay(state, ignore, user="me", input=clip)
     assert made.identical
     assert made.untouched
-    assert made.sentence == "Identical: every sample is what the record says."
+    assert made.sentence == "Recreated exactly, sample for sample."
     np.testing.assert_array_equal(soundfile.read(made.path)[0], soundfile.read(clip)[0])
     assert made.path.name == "flute-seed5-replayed.flac"
 
@@ -170,4 +170,4 @@ def test_a_damaged_record_gets_a_sentence(state: AppState, tmp_path: Path) -> No
     sound = tmp_path / "b.flac"
     write(sound)
     assert find_provenance(sound) is not None
-    refused("no file was given", lambda: provenance.inspect(state, input=None))
+    refused("choose a clip first", lambda: provenance.inspect(state, input=None))

@@ -126,7 +126,14 @@ class Request:
 
 def test_the_tab_speaks_and_shows_words_and_phonemes(app: Any) -> None:
     fn = next(fn for fn in app.fns.values() if fn.fn is not None and fn.fn.__name__ == "speak")
-    given = {"Text": "<b> one.", "Takes": 2, "Seed": 3, "New seed every time": False, "Steps": 1, "Vocoder steps": 1}
+    given = {
+        "Text": "<b> one.",
+        "Takes": 2,
+        "Variation number": 3,
+        "Different every time": False,
+        "Steps": 1,
+        "Vocoder steps": 1,
+    }
     values = [given.get(component.label, component.value) for component in fn.inputs]
     shown: dict[Any, Any] = {}
     for update in fn.fn(Request(), *values):

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from audiodiff.nn.condition import Condition
+from audiodiff.nn.condition import CHORD_FEATURES, Condition
 from audiodiff.nn.transformer import DiT, DiTConfig
 from audiodiff.nn.unet import UNet, UNetConfig
 
@@ -33,6 +33,7 @@ def condition() -> Condition:
         torch.tensor([[1], [3]]),
         torch.zeros(2, 0),
         torch.zeros(2, 3, 0),
+        torch.zeros(2, CHORD_FEATURES, 0),
     )
 
 

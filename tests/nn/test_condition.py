@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from audiodiff.nn.condition import (
+    CHORD_FEATURES,
     BeatEmbedding,
     Condition,
     ConditionEmbedding,
@@ -24,6 +25,7 @@ def condition(batch: int = 3, n_tokens: int = 4) -> Condition:
         torch.tensor([[1, 2]]).repeat(batch, 1),
         torch.linspace(0.0, 3.0, 7).repeat(batch, 1),
         torch.ones(batch, 2, 7),
+        torch.ones(batch, CHORD_FEATURES, 7),
     )
 
 
@@ -60,6 +62,7 @@ def test_dropping_takes_whole_items_and_leaves_the_others_alone() -> None:
     assert not dropped.classes[1].any()
     assert dropped.beats[1].isnan().all()
     assert dropped.known[1].isnan().all()
+    assert dropped.chords[1].isnan().all()
     for old, new in zip(cond, dropped, strict=True):
         assert torch.equal(old[0::2], new[0::2])
     assert cond.mask[1].any()
@@ -75,12 +78,14 @@ def test_dropping_parts_takes_each_part_by_itself() -> None:
         torch.tensor([[False, False], [False, False], [True, False]]),
         torch.tensor([False, True, False]),
         torch.tensor([False, False, True]),
+        torch.tensor([True, False, True]),
     )
     assert dropped.mask.any(dim=1).tolist() == [False, True, True]
     assert dropped.numbers.isnan().tolist() == [[False, False], [False, True], [False, False]]
     assert dropped.classes.tolist() == [[1, 2], [1, 2], [0, 2]]
     assert dropped.beats.isnan().any(dim=1).tolist() == [False, True, False]
     assert dropped.known.isnan().all(dim=(1, 2)).tolist() == [False, False, True]
+    assert dropped.chords.isnan().all(dim=(1, 2)).tolist() == [True, False, True]
 
 
 def test_repeating_goes_through_the_batch_again_and_again() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.nn.condition import drop_conditions
+from audiodiff.nn.condition import CHORD_FEATURES, drop_conditions
 from audiodiff.nn.transformer import DiTConfig
 from audiodiff.nn.unet import UNetConfig
 from tests.nn.latent_networks import DIT, UNET, build, condition, item, noisy, randomised
@@ -182,6 +182,25 @@ def test_known_latents_are_heard_at_every_place(config: Config) -> None:
     assert torch.equal(net(x, c_noise, projected), told)
     with pytest.raises(AudiodiffError, match=r"known latents \[2, 3, 6\] for latents \[2, 3, 7\]"):
         net(x, c_noise, cond._replace(known=torch.zeros(2, 3, 6)))
+
+
+@SMALL
+def test_chords_are_heard_where_they_are_known(config: Config) -> None:
+    net, cond = randomised(replace(config, chords=True)), condition()
+    x, c_noise = noisy(7)
+    chords = torch.full((2, CHORD_FEATURES, 7), torch.nan)
+    out = net(x, c_noise, cond)
+    torch.testing.assert_close(net(x, c_noise, cond._replace(chords=chords)), out)
+    chords[0] = 0.0
+    chords[0, 9] = 1.0
+    told = net(x, c_noise, cond._replace(chords=chords))
+    torch.testing.assert_close(told[1], out[1])
+    assert not torch.allclose(told[0], out[0], atol=1e-3)
+    other = net(x, c_noise, cond._replace(chords=chords.roll(1, dims=1)))
+    assert not torch.allclose(told[0], other[0], atol=1e-3)
+    projected = net.project_cond(cond._replace(chords=chords))
+    assert torch.equal(net(x, c_noise, projected), told)
+    refused(r"chords \[2, 24, 6\] for 2", lambda: net(x, c_noise, cond._replace(chords=chords[..., :6])))
 
 
 @SMALL

@@ -10,7 +10,7 @@ from audiodiff.data.corpora import folder_items
 from audiodiff.metrics.inputs import MissingPackageError
 from audiodiff_recipes import caption
 from audiodiff_recipes.caption import caption_folder
-from audiodiff_recipes.encode import captions
+from audiodiff_recipes.clip_labels import captions
 from tests.data.game_music.deb import RATE, beats
 from tests.refusals import refused
 

@@ -15,7 +15,8 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import read_config
 from audiodiff.models.mel_latent import CLASSES, KEY
 from audiodiff_recipes import autoencoder, encode, latent
-from audiodiff_recipes.encode import classes_of, encode_corpus, with_validation
+from audiodiff_recipes.clip_labels import classes_of
+from audiodiff_recipes.encode import encode_corpus, with_validation
 from audiodiff_recipes.latent_shards import shard_folders
 from tests.recipes.corpus import tiny_changes, write_corpus
 from tests.refusals import refused

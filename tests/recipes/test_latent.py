@@ -22,17 +22,10 @@ from audiodiff.nn.condition import Condition
 from audiodiff.signal import mel
 from audiodiff.training.devices import open_devices
 from audiodiff_recipes import autoencoder, latent
+from audiodiff_recipes.clip_labels import Segment, beats_of, captions, numbers_of
 from audiodiff_recipes.corpus import CorpusName
-from audiodiff_recipes.encode import (
-    Segment,
-    beats_of,
-    captions,
-    encode_corpus,
-    encode_waveform,
-    encoding_of,
-    numbers_of,
-)
-from audiodiff_recipes.latent_shards import check_shards, open_shards
+from audiodiff_recipes.encode import encode_corpus, encode_waveform, encoding_of
+from audiodiff_recipes.latent_shards import check_shards, open_shards, unknown_to
 from audiodiff_recipes.presets import PRESETS, names_of
 from tests.models.vocoder.cases import ANCHORED, make
 from tests.recipes.corpus import write_corpus
@@ -323,17 +316,47 @@ def test_beats_and_keys_are_learnt_later_than_the_rest(
     deaf = latent.train(tiny(place, "deaf", **{"model.beats": "true"}), resume=False)  # beats may be unknown
     assert load_checkpoint(deaf, MelLatent).config.beats
     assert "no clip has a tempo" in capsys.readouterr().err
-    told = tiny(place, "beats", **{"model.beats": "true", "init": str(first)})
+    settings = {"model.beats": "true", "model.chords": "true", "init": str(first)}
+    assert "no clip has chords" in unknown_to(
+        open_shards(tiny(place, "chords", **settings), "train"), tiny(place, "chords", **settings)
+    )
+    told = tiny(place, "beats", **settings)
     told = dataclasses.replace(told, model=dataclasses.replace(told.model, classes=(*told.model.classes, KEY)))
     model, before = latent.build_model(told), load_checkpoint(first, MelLatent)
     theirs = dict(before.named_parameters())
     fresh = {name for name, parameter in model.named_parameters() if name not in theirs}
-    fresh_layers = ("beat_embedding.projection", "condition_embedding.class_embeddings.1")
+    fresh_layers = ("beat_embedding.projection", "chord_embedding.projection", "condition_embedding.class_embeddings.1")
     assert fresh == {f"network.{name}.weight" for name in fresh_layers}
     assert all(torch.equal(parameter, theirs[name]) for name, parameter in model.named_parameters() if name in theirs)
     save_checkpoint(tmp_path / "with-beats", model, {})
-    with pytest.raises(AudiodiffError, match=r"model\.(beats|classes)"):
+    with pytest.raises(AudiodiffError, match=r"model\.(beats|chords|classes)"):
         latent.build_model(tiny(place, "back", init=str(tmp_path / "with-beats")))
+
+
+def test_training_tells_a_model_its_chords_except_where_they_are_withheld(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+
+    def trained(share: float, chords: str) -> None:
+        seen.clear()
+        config = tiny(place, "told", **{"model.chords": chords, "data.drop_chords": str(share), "data.drop_all": "0"})
+        data, model = open_shards(config, "train"), latent.build_model(config)
+        draw = data.batch
+        steady = torch.ones(config.train.batch_size, 24, 16)
+        monkeypatch.setattr(data, "batch", lambda *given: dataclasses.replace(draw(*given), chords=steady))
+        loss = model.loss
+        monkeypatch.setattr(model, "loss", lambda x, cond, *rest: seen.append(cond.chords) or loss(x, cond, *rest))
+        trained = latent.model_with_loss(model, data, config, open_devices("cpu"))
+        for step in range(6):
+            trained.loss_fn(step, torch.Generator().manual_seed(step))
+
+    trained(0.0, "true")
+    assert all(torch.equal(chords, torch.ones_like(chords)) for chords in seen)
+    trained(1.0, "true")
+    assert all(chords.shape[2] == 16 and chords.isnan().all() for chords in seen)
+    trained(0.0, "false")
+    assert all(chords.shape[2] == 0 for chords in seen)
 
 
 def test_training_tells_a_model_its_beats_except_where_they_are_withheld(

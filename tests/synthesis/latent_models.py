@@ -69,3 +69,15 @@ def write_stereo_model(folder: Path) -> Path:
     coder.fit([analyse(torch.stack([0.5 * common + other, common]), spec)])
     save_checkpoint(folder, model.eval(), {"sampling": {"steps": 3, "sampler": "dpmpp_2m", "guidance": 2.0}})
     return folder
+
+
+def write_chord_model(folder: Path) -> Path:
+    """The same model, but one that takes chords."""
+    write_latent_model(folder)
+    torch.manual_seed(1)
+    model = MelLatent(replace(latent_model().config, chords=True))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.15)
+    save_checkpoint(folder, model.eval(), {"sampling": {"steps": 3, "sampler": "dpmpp_2m", "guidance": 2.0}})
+    return folder

@@ -2,7 +2,9 @@ import pytest
 import soundfile
 import torch
 
+import audiodiff
 from audiodiff.synthesis.machine import check_model, this_machine, threads
+from audiodiff.synthesis.settings import Sampling
 from tests.refusals import refused
 
 
@@ -33,3 +35,13 @@ def test_a_model_of_another_precision_is_one_sentence(lower) -> None:
     refused("call float", lambda: check_model(network, "speech", torch.device("cpu")))
     check_model(torch.nn.Linear(2, 2), "speech", torch.device("cpu"))
     refused("on meta", lambda: check_model(torch.nn.Linear(2, 2, device="meta"), "speech", torch.device("cpu")))
+
+
+@pytest.mark.parametrize("name", ["music", "speech", "kathleen"])
+def test_models_recommend_what_the_machine_computes_fast(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for fast, precision in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr("audiodiff.synthesis.machine.bfloat16_is_fast", lambda device, fast=fast: fast)
+        model = audiodiff.load(name, device="cpu")
+        assert model.defaults.precision == precision
+        resolved = Sampling(precision="bf16").resolve(model.defaults)
+        assert resolved.precision == "bf16"  # whoever asks for it gets it

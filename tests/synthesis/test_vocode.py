@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from audiodiff.diffusion.process import CosineVP, Process, RectifiedFlow, VarianceExploding
+from audiodiff.diffusion.seeds import channel_seed
 from audiodiff.diffusion.times import uniform_grid
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.vocoder import Vocoder, VocoderConfig
@@ -19,7 +20,7 @@ from audiodiff.signal.resample import n_resampled, resample
 from audiodiff.synthesis import vocode
 from audiodiff.synthesis.arrays import check_rate
 from audiodiff.synthesis.machine import open_device
-from audiodiff.synthesis.sampling import channel_seed, count_network_calls, measure_levels
+from audiodiff.synthesis.sampling import count_network_calls, measure_levels
 from audiodiff.synthesis.settings import Sampling, VocodeSettings, changed
 from audiodiff.synthesis.streams import FrameReader
 from audiodiff.synthesis.vocode import VocoderSynthesizer, vocode_blocks

@@ -10,6 +10,7 @@ batch = data.batch(seed, step, batch_size=32, n_latents=215)
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -18,9 +19,10 @@ import torch
 from torch import Tensor
 
 from audiodiff.data.shards.files import Shard, Source, check_sizes, find_shards, read_ranges, read_records
-from audiodiff.data.shards.format import ClipRecord, Half, Range, array_from
+from audiodiff.data.shards.format import ClipRecord, Half, Range, TimedChord, array_from
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.beats import beat_positions
+from audiodiff.text.chords import CHORD_FEATURES, chord_features, parse_chords
 
 __all__ = ["LatentBatch", "LatentDataset"]
 
@@ -37,6 +39,8 @@ class LatentBatch:
         numbers: float32 `[batch, n_numbers]` of the whole clip, NaN where unknown.
         classes: int64 `[batch, n_class_kinds]`, 0 where unknown.
         beats: float32 `[batch, n_latents]`, how many beats of the clip have passed at each latent; NaN where unknown.
+        chords: float32 `[batch, 24, n_latents]`, the chord at each latent (`audiodiff.text.chords.chord_features`); NaN
+            where unknown.
         lengths: int64 `[batch]`, latents before the zeros.
         index: int64 `[batch]`, which clip each crop is of.
     """
@@ -47,6 +51,7 @@ class LatentBatch:
     numbers: Tensor
     classes: Tensor
     beats: Tensor
+    chords: Tensor
     lengths: Tensor
     index: Tensor
 
@@ -150,6 +155,7 @@ class LatentDataset:
         captions: list[Half | None] = []
         latents = np.zeros((batch_size, self.index.channels, n_latents), dtype=np.float32)
         beats = np.full((batch_size, n_latents), np.nan, dtype=np.float32)
+        chords = np.full((batch_size, CHORD_FEATURES, n_latents), np.nan, dtype=np.float32)
         lengths = np.zeros(batch_size, dtype=np.int64)
         for row, (arrays, place, choice) in enumerate(zip(fetched, *draws[1:].tolist(), strict=True)):
             length = arrays.latent.shape[1]
@@ -157,7 +163,9 @@ class LatentDataset:
             crop = arrays.latent[:, start : start + n_latents]
             lengths[row] = crop.shape[1]
             latents[row, :, : crop.shape[1]] = crop
-            beats[row] = beat_positions(self.clips[picks[row]].beats, self.times(start, start + n_latents))
+            times = self.times(start, start + n_latents)
+            beats[row] = beat_positions(self.clips[picks[row]].beats, times)
+            chords[row] = _chords_at(self.clips[picks[row]].chords, times)
             captions.append(arrays.states[int(choice * len(arrays.states))] if arrays.states else None)
         tokens, mask = self._padded(captions)
         return LatentBatch(
@@ -167,6 +175,7 @@ class LatentDataset:
             numbers=torch.from_numpy(self._numbers[picks]),
             classes=torch.from_numpy(self._classes[picks]),
             beats=torch.from_numpy(beats),
+            chords=torch.from_numpy(chords),
             lengths=torch.from_numpy(lengths),
             index=torch.from_numpy(picks.astype(np.int64)),
         )
@@ -214,6 +223,19 @@ class LatentDataset:
             return self.index.row(record.numbers, record.classes)
         except AudiodiffError as error:
             raise AudiodiffError(f"{record.key} in {self._shards[number].path}: {error}") from error
+
+
+def _chords_at(chords: Sequence[TimedChord], times: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """What `chord_features` says of the chord that sounds at each of `times [n]` (s), `[24, n]`; NaN for none."""
+    unknown = np.full(CHORD_FEATURES, np.nan, dtype=np.float32)
+    rows = [unknown, *(_features(chord.name) if chord.name else unknown for chord in chords)]
+    found = np.searchsorted(np.array([chord.start for chord in chords]), times, side="right")
+    return np.stack(rows)[found].T
+
+
+@lru_cache
+def _features(name: str) -> npt.NDArray[np.float32]:
+    return np.array(chord_features(parse_chords(name)[0][0]), dtype=np.float32)
 
 
 def _span(record: ClipRecord) -> Range:

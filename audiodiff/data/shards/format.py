@@ -8,7 +8,7 @@ FOLDER/shard-000000.json       where in the tar each clip stands, so that a read
 KEY.latent.npy                 float16 [channels, n_latents]
 KEY.text.npy                   float16 [n_tokens, text_width], states of the caption; KEY.text0.npy, KEY.text1.npy
                                and so on where a clip has several
-KEY.json                       texts, numbers, classes, source, licence, seconds, beats
+KEY.json                       texts, numbers, classes, source, licence, seconds, beats, chords
 """
 
 import io
@@ -26,6 +26,7 @@ from audiodiff.bounds import check_bounds
 from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import parse_json, take
 from audiodiff.signal.npy import read_npy_header
+from audiodiff.text.chords import parse_chords
 
 INDEX_FILE = "index.json"
 LATENT, TEXT, INFO = "latent.npy", "text", "json"
@@ -43,6 +44,13 @@ class Range(NamedTuple):
 
     offset: int
     size: int
+
+
+class TimedChord(NamedTuple):
+    """A chord by name ("F#m7"; "" where there is none or it is not known), and when it begins (s)."""
+
+    start: float
+    name: str
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,7 @@ class ClipRecord:
         licence: licence of the recording.
         seconds: duration (s).
         beats: times of its beats (s); none where unknown.
+        chords: its chords and when they begin (s); none where unknown.
         latent: bytes of the latent's file.
         states: bytes of the captions' files, as many as captions or none.
     """
@@ -124,6 +133,7 @@ class ClipRecord:
     licence: str
     seconds: float
     beats: tuple[float, ...]
+    chords: tuple[TimedChord, ...]
     latent: Range
     states: tuple[Range, ...]
 
@@ -251,6 +261,7 @@ def record_from(values: Any, where: str) -> ClipRecord:
         licence=take(table, "licence", str, where, ""),
         seconds=take(table, "seconds", float, where, 0.0),
         beats=tuple(take(beats, time, float, f"{where}, beats") for time in beats),
+        chords=tuple(_chord(chord, f"{where}, chords") for chord in take(table, "chords", list, where, [])),
         latent=_range(table.get("latent"), where),
         states=tuple(_range(place, where) for place in take(table, "states", list, where)),
     )
@@ -267,6 +278,14 @@ def _texts(table: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
     if not all(isinstance(text, str) for text in texts):
         raise AudiodiffError(f'{where}: "{key}" is no list of texts; copy the shards again.')
     return tuple(texts)
+
+
+def _chord(values: Any, where: str) -> TimedChord:
+    if not isinstance(values, list | tuple) or len(values) != 2 or not isinstance(values[1], str):
+        raise AudiodiffError(f"{where} has an entry that is not a time and a name; copy the shards again.")
+    if values[1]:
+        parse_chords(values[1])
+    return TimedChord(take({"start": values[0]}, "start", float, where), values[1])
 
 
 def _range(place: Any, where: str) -> Range:

@@ -28,6 +28,7 @@ from audiodiff.data.shards.format import (
     Range,
     ShardEntry,
     ShardIndex,
+    TimedChord,
     array_bytes,
     index_to_json,
     table_name,
@@ -56,6 +57,7 @@ class LatentClip:
         source: corpus that the clip is from.
         licence: its licence.
         beats: times of its beats (s), increasing; none where unknown.
+        chords: its chords and when they begin (s), increasing; none where unknown.
     """
 
     key: str
@@ -68,6 +70,7 @@ class LatentClip:
     source: str = ""
     licence: str = ""
     beats: tuple[float, ...] = ()
+    chords: tuple[TimedChord, ...] = ()
 
 
 class ShardWriter:
@@ -182,8 +185,9 @@ class ShardWriter:
             raise AudiodiffError(f"{where}: {error}") from error
         if not all(map(math.isfinite, (clip.seconds, *clip.numbers.values()))):
             raise AudiodiffError(f"{where} has a number that is not finite; leave unknown numbers out.")
-        if not all(early < late for early, late in pairwise((-math.inf, *clip.beats, math.inf))):
-            raise AudiodiffError(f"{where} has beats that do not follow each other in time; sort them.")
+        for name, times in (("beats", clip.beats), ("chords", [chord.start for chord in clip.chords])):
+            if not all(early < late for early, late in pairwise((-math.inf, *times, math.inf))):
+                raise AudiodiffError(f"{where} has {name} that do not follow each other in time; sort them.")
         info = {
             "texts": list(clip.texts),
             "numbers": dict(clip.numbers),
@@ -192,6 +196,7 @@ class ShardWriter:
             "licence": clip.licence,
             "seconds": clip.seconds,
             "beats": list(clip.beats),
+            "chords": list(clip.chords),
         }
         names = [TEXT] if len(clip.states) == 1 else [f"{TEXT}{number}" for number in range(len(clip.states))]
         members = [(f"{clip.key}.{LATENT}", _half(clip.latent, where))]
@@ -209,6 +214,7 @@ class ShardWriter:
             licence=clip.licence,
             seconds=clip.seconds,
             beats=tuple(clip.beats),
+            chords=tuple(clip.chords),
             latent=Range(0, 0),
             states=tuple(Range(0, 0) for _ in clip.states),
         )

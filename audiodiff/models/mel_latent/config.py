@@ -73,6 +73,7 @@ class MelLatentConfig:
         numbers, classes: what else can be asked for.
         beats: whether it can be conditioned on beats.
         known: whether it can be conditioned on latents that the rest must fit, for inpainting.
+        chords: whether it can be conditioned on chords.
         process, parameterization: as `audiodiff.diffusion.config` writes them.
     """
 
@@ -86,6 +87,7 @@ class MelLatentConfig:
     classes: tuple[ClassConfig, ...] = CLASSES
     beats: bool = False
     known: bool = False
+    chords: bool = False
     process: dict[str, Any] = field(default_factory=_rectified_flow)
     parameterization: dict[str, Any] = field(default_factory=_velocity)
 

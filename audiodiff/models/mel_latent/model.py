@@ -21,7 +21,7 @@ from audiodiff.diffusion.process import Process
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.autoencoder.model import MelAutoencoder
 from audiodiff.models.mel_latent.config import MelLatentConfig
-from audiodiff.nn.condition import Condition
+from audiodiff.nn.condition import CHORD_FEATURES, Condition
 from audiodiff.nn.transformer import DiT
 from audiodiff.nn.unet import UNet
 from audiodiff.signal import mel
@@ -55,6 +55,7 @@ class MelLatent(nn.Module):
             "classes": tuple(len(kind.values) + 1 for kind in config.classes),
             "beats": config.beats,
             "known": config.known,
+            "chords": config.chords,
         }
         self.network: DiT | UNet
         if config.network == "dit":
@@ -129,8 +130,9 @@ class MelLatent(nn.Module):
         device = next(self.parameters()).device
         no_beats = torch.zeros(batch, 0, device=device)
         nothing = torch.zeros(batch, self.channels, 0, device=device)
+        no_chords = torch.zeros(batch, CHORD_FEATURES, 0, device=device)
         given = states.to(device), mask.to(device), values.to(device), kinds.long().to(device)
-        return Condition(*given, no_beats, nothing)
+        return Condition(*given, no_beats, nothing, no_chords)
 
     def number_columns(self, values: Tensor) -> Tensor:
         """Numbers in their own units, `[batch, n_numbers]`, as the network sees them; NaN stays NaN."""

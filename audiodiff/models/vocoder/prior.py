@@ -21,10 +21,10 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.signal.frames import STFT
 from audiodiff.signal.projection import Projector, half_rate
 
-__all__ = ["PriorConfig", "ShapedNoise", "prior_context", "shape_white_noise"]
+__all__ = ["TURN_BINS", "TURN_FRAMES", "PriorConfig", "ShapedNoise", "prior_context", "shape_white_noise"]
 
 # Knots of the random turns of phase, in frames and bins: about 0.2 s and 700 Hz for the usual mels.
-_TURN_FRAMES, _TURN_BINS = 16, 32
+TURN_FRAMES, TURN_BINS = 16, 32
 
 
 @dataclass(frozen=True)
@@ -167,19 +167,19 @@ def phase_turns(seed: int, draw: int, first_frame: int, rows: Tensor) -> Tensor:
     """
     n_frames, n_bins = rows.shape
     ramp = _ramps(n_bins).to(rows.device)
-    first, last = first_frame // _TURN_FRAMES, (first_frame + n_frames - 1) // _TURN_FRAMES + 2
+    first, last = first_frame // TURN_FRAMES, (first_frame + n_frames - 1) // TURN_FRAMES + 2
     size = 2 * len(ramp)
     values = positional_noise(seed, draw, first * size, last * size).view(-1, 2, len(ramp))
     knots = torch.matmul(values.to(ramp.device), ramp).transpose(1, 2).flatten(1)  # real and imaginary in turn
-    share = torch.arange(_TURN_FRAMES, device=ramp.device)[:, None] / _TURN_FRAMES
+    share = torch.arange(TURN_FRAMES, device=ramp.device)[:, None] / TURN_FRAMES
     turns = torch.lerp(knots[:-1, None], knots[1:, None], share).flatten(0, 1)
-    offset = first_frame - first * _TURN_FRAMES
+    offset = first_frame - first * TURN_FRAMES
     turns = torch.view_as_complex(turns[offset : offset + n_frames].view(n_frames, n_bins, 2))
     return turns.mul_(rows)
 
 
 @lru_cache(maxsize=8)
 def _ramps(n_bins: int) -> Tensor:
-    """`[n_knots, n_bins]`: linear interpolation between knots every `_TURN_BINS` bins."""
-    knots = torch.arange(-(-(n_bins - 1) // _TURN_BINS) + 1)[:, None]
-    return (1.0 - (torch.arange(n_bins) / _TURN_BINS - knots).abs()).clamp_min(0.0)
+    """`[n_knots, n_bins]`: linear interpolation between knots every `TURN_BINS` bins."""
+    knots = torch.arange(-(-(n_bins - 1) // TURN_BINS) + 1)[:, None]
+    return (1.0 - (torch.arange(n_bins) / TURN_BINS - knots).abs()).clamp_min(0.0)

@@ -9,7 +9,7 @@ from torch import Tensor
 from audiodiff.signal import mel
 from audiodiff.signal.mel import MelSpec
 
-__all__ = ["N_PITCH", "N_PLACE", "Frames", "frames_of", "harmonic_table", "pitch_features"]
+__all__ = ["N_PITCH", "N_PLACE", "Frames", "frames_of", "harmonic_table", "pitch_features", "place_features"]
 
 N_PLACE = 12
 """Numbers that tell where a frame lies in its symbol."""
@@ -38,6 +38,22 @@ def frames_of(durations: Tensor) -> Frames:
     index = torch.searchsorted(ends, frame, right=True).clamp(max=durations.shape[1] - 1)
     length = durations.long().gather(1, index)
     since = (frame - (ends.gather(1, index) - length)).float()
+    place = place_features(frame, total, since, length)
+    return Frames(index, place, (frame < total).float()[..., None])
+
+
+def place_features(frame: Tensor, total: Tensor, since: Tensor, length: Tensor) -> Tensor:
+    """Where frames lie in their symbols and in the whole.
+
+    Args:
+        frame: number of each frame `[batch, n_frames]`.
+        total: frames in all `[batch, 1]`.
+        since: frames of the same symbol before it `[batch, n_frames]`.
+        length: frames of the symbol `[batch, n_frames]`.
+
+    Returns:
+        `[batch, n_frames, N_PLACE]`.
+    """
     length = length.clamp(min=1).float()
     until = length - 1 - since
     share = (since + 0.5) / length
@@ -45,7 +61,7 @@ def frames_of(durations: Tensor) -> Frames:
     place = [share - 0.5, length.log() - 1.8, since.clamp(max=10) / 5 - 1, until.clamp(min=0, max=10) / 5 - 1]
     place += [angle.sin(), angle.cos(), (2 * angle).sin(), (2 * angle).cos(), frame / total - 0.5]
     place += [(-since / 2).exp(), (-until.clamp(min=0) / 2).exp(), (length <= 3).float()]
-    return Frames(index, torch.stack(place, dim=-1), (frame < total).float()[..., None])
+    return torch.stack(place, dim=-1)
 
 
 def harmonic_table(spec: MelSpec, f_min: float, f_max: float) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 
 from audiodiff.data.shards import LatentDataset
 from audiodiff.errors import AudiodiffError
+from audiodiff.text.chords import chord_features, parse_chords
 from tests.data.latents import INDEX, LENGTHS, clip, latent_of, states_of, write
 from tests.refusals import refused
 
@@ -23,7 +24,7 @@ def data(tmp_path, request):
 def same(one, two):
     return all(
         torch.equal(torch.nan_to_num(getattr(one, name), -1.0), torch.nan_to_num(getattr(two, name), -1.0))
-        for name in ("latents", "tokens", "mask", "numbers", "classes", "beats", "lengths", "index")
+        for name in ("latents", "tokens", "mask", "numbers", "classes", "beats", "chords", "lengths", "index")
     )
 
 
@@ -38,7 +39,7 @@ def test_clips_come_back(data):
         for caption, states in enumerate(data.states(number)):
             assert torch.equal(states, states_of(number, caption))
         original = clip(number)
-        for name in ("texts", "numbers", "classes", "source", "licence", "seconds", "beats"):
+        for name in ("texts", "numbers", "classes", "source", "licence", "seconds", "beats", "chords"):
             assert getattr(record, name) == getattr(original, name)
 
 
@@ -52,6 +53,7 @@ def test_shapes_and_types(data):
         "numbers": ((32, 2), torch.float32),
         "classes": ((32, 2), torch.int64),
         "beats": ((32, 12), torch.float32),
+        "chords": ((32, 24, 12), torch.float32),
         "lengths": ((32,), torch.int64),
         "index": ((32,), torch.int64),
     }
@@ -84,6 +86,14 @@ def test_rows_are_crops_of_their_clip(data):
                 torch.testing.assert_close(batch.beats[row], (place + 0.5) / 2, rtol=0, atol=1e-3)
             else:
                 assert batch.beats[row].isnan().all()
+            seconds = (counts[0] - 0.5 + torch.arange(12)) / 21.5
+            for place, second in enumerate(seconds.tolist()):
+                starts = [chord for chord in clip(number).chords if chord.start <= second]
+                told = batch.chords[row, :, place]
+                if not starts or not starts[-1].name:
+                    assert told.isnan().all()
+                else:
+                    assert tuple(told.tolist()) == chord_features(parse_chords(starts[-1].name)[0][0])
             tempo = float(batch.numbers[row, 0])
             assert tempo == 60.0 + number if number % 2 else np.isnan(tempo)
             assert np.isnan(float(batch.numbers[row, 1]))

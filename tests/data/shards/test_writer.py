@@ -50,6 +50,7 @@ def test_shards_follow_the_conventions_of_webdataset(tmp_path):
             "licence": "CC0-1.0",
             "seconds": clip(number).seconds,
             "beats": list(clip(number).beats),
+            "chords": [list(chord) for chord in clip(number).chords],
         }
 
 

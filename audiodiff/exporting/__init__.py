@@ -1,0 +1,1 @@
+"""Models for other runtimes: networks as ONNX graphs, sampling runs as tables, settings as JSON."""

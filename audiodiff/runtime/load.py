@@ -1,0 +1,30 @@
+"""`audiodiff.runtime.load`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.runtime.package import Package, read_package
+from audiodiff.runtime.vocoder import Vocoder
+from audiodiff.runtime.voice import Voice
+
+__all__ = ["load"]
+
+
+def load(folder: str | Path, *, threads: int = 0) -> Vocoder | Voice:
+    """Open an exported model, without torch.
+
+    Args:
+        folder: what `audiodiff export MODEL --to onnx -o FOLDER` wrote.
+        threads: of each network call; 0 leaves it to ONNX Runtime.
+
+    Raises:
+        AudiodiffError: it is no such folder, it is damaged, or onnxruntime is not installed.
+    """
+    package = read_package(folder, threads=threads)
+    openers: dict[str, Callable[[Package], Vocoder | Voice]] = {"vocoder": Vocoder, "voice": Voice}
+    if package.kind not in openers:
+        raise AudiodiffError(
+            f"{folder} holds an exported {package.kind}, which this version does not run; it runs {', '.join(openers)}."
+        )
+    return openers[package.kind](package)

@@ -1,0 +1,133 @@
+"""An exported model on disk: a folder with `model.json` and ONNX files, never pickle."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.json_reader import read_json_table, take
+
+__all__ = ["FORMAT", "SETTINGS_FILE", "Graphs", "Package", "read_package"]
+
+FORMAT = 1
+"""Version of the folder's layout; a reader refuses others."""
+
+SETTINGS_FILE = "model.json"
+
+Array = NDArray[Any]
+
+
+class Graphs:
+    """The ONNX files of a folder, each opened when it is first called.
+
+    Args:
+        folder: where they are.
+        threads: of one call; 0 leaves it to ONNX Runtime.
+    """
+
+    def __init__(self, folder: Path, threads: int = 0) -> None:
+        self._folder = folder
+        self._threads = threads
+        self._sessions: dict[str, Any] = {}
+
+    def __call__(self, name: str, **inputs: Array) -> list[Array]:
+        """Run the graph `name` on inputs by name and return its outputs.
+
+        Raises:
+            AudiodiffError: the file is missing, damaged, or does not take these inputs.
+        """
+        session = self._open(name)
+        try:
+            outputs: list[Array] = session.run(None, inputs)
+        except Exception as error:  # the runtime's errors have no common class
+            raise AudiodiffError(f"{name}.onnx of {self._folder} cannot be run ({_reason(error)}).") from error
+        return outputs
+
+    def _open(self, name: str) -> Any:
+        if name in self._sessions:
+            return self._sessions[name]
+        path = self._folder / f"{name}.onnx"
+        if not path.is_file():
+            raise AudiodiffError(f"{self._folder} has no {path.name}; export the model again.")
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise AudiodiffError(
+                "exported models need onnxruntime; install it with `pip install 'audiodiff-synth[onnx]'`."
+            ) from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.log_severity_level = 3
+        # Threads that wait for the next call in a loop cost more of a short sound than they save.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise AudiodiffError(f"{path} is damaged ({_reason(error)}); export the model again.") from error
+        self._sessions[name] = session
+        return session
+
+
+class Package:
+    """An exported model as it was read.
+
+    Attributes:
+        folder: where it is.
+        settings: `model.json`.
+        graphs: its ONNX files.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any], graphs: Graphs) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.graphs = graphs
+
+    @property
+    def kind(self) -> str:
+        """The kind of the model."""
+        return take(self.settings, "kind", str, str(self.folder / SETTINGS_FILE))
+
+    def part(self, name: str) -> dict[str, Any]:
+        """Settings of a part of the model.
+
+        Raises:
+            AudiodiffError: it has no such part.
+        """
+        return take(self.settings, name, dict, str(self.folder / SETTINGS_FILE))
+
+
+def read_package(folder: str | Path, *, threads: int = 0) -> Package:
+    """Open an exported model.
+
+    Args:
+        folder: what `audiodiff export MODEL --to onnx -o FOLDER` wrote.
+        threads: of each network call; 0 leaves it to ONNX Runtime.
+
+    Raises:
+        AudiodiffError: it is no such folder, or of a version that this package does not read.
+    """
+    path = Path(folder)
+    if not (path / SETTINGS_FILE).is_file():
+        raise AudiodiffError(
+            f"{path} is no exported model: it holds no {SETTINGS_FILE}; write one with "
+            "`audiodiff export MODEL --to onnx -o FOLDER`."
+        )
+    settings = read_json_table(path / SETTINGS_FILE)
+    version = settings.get("format")
+    if version != FORMAT:
+        raise AudiodiffError(
+            f"{path} has format {version!r}, and this version of audiodiff reads {FORMAT}; export the model again."
+        )
+    return Package(path, settings, Graphs(path, threads))
+
+
+def tensor(array: Array) -> Array:
+    """An array as ONNX Runtime takes it: float32, contiguous."""
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,20 @@
+"""How the page looks beyond what the tabs' own rules say: contrast, focus, sizes, what is busy.
+
+Every colour is one of Gradio's variables, or stands once for light and once for dark.
+"""
+
+STYLE = """
+.ad-unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
+  white-space: nowrap; }
+.gradio-container :focus-visible { outline: 3px solid var(--primary-700) !important; outline-offset: 2px !important; }
+.dark .gradio-container :focus-visible, .gradio-container.dark :focus-visible {
+  outline-color: var(--primary-400) !important; }
+[id^="pick-"] .remove-all { display: none; }
+#about h1 { margin-bottom: 0.25rem; }
+button[aria-busy="true"] { cursor: progress; opacity: 0.85; }
+button[aria-busy="true"]::after { content: ""; display: inline-block; width: 1em; height: 1em; margin-left: 0.5em;
+  border: 2px solid currentcolor; border-right-color: transparent; border-radius: 50%;
+  animation: ad-turn 0.9s linear infinite; }
+@keyframes ad-turn { to { transform: rotate(1turn); } }
+@media (prefers-reduced-motion: reduce) { button[aria-busy="true"]::after { animation: none; } }
+"""

@@ -1,0 +1,63 @@
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audiodiff.errors import AudiodiffError
+from audiodiff.runtime import load
+
+Exported = Callable[[str], tuple[Path, Path]]
+
+
+@pytest.fixture
+def copy(exported: Exported, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(exported("anchored")[1], tmp_path / "copy"))
+
+
+def test_what_is_no_export_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AudiodiffError, match=r"holds no model\.json"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, "has format 2"),
+        ({"kind": "upsampler"}, "does not run"),
+        ({"kind": 3}, '"kind" is 3'),
+        ({"vocoder": {}}, '"mel" is missing'),
+        ({"vocoder": []}, '"vocoder" is'),
+    ],
+)
+def test_damaged_settings_are_one_sentence(copy: Path, change: dict, message: str) -> None:
+    path = copy / "model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(AudiodiffError, match=message):
+        load(copy)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.unlink(), r"has no vocoder\.network\.onnx"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-300]), "is damaged"),
+        (lambda path: path.write_bytes(b"nonsense"), "is damaged"),
+        (lambda path: shutil.copyfile(path.with_name("vocoder.mel.onnx"), path), "cannot be run"),
+    ],
+)
+def test_a_damaged_graph_is_one_sentence(copy: Path, damage, message: str) -> None:
+    damage(copy / "vocoder.network.onnx")
+    model = load(copy)
+    with pytest.raises(AudiodiffError, match=message):
+        model.vocode(np.ones(3000, np.float32), 22050)
+
+
+def test_without_the_runtime_the_extra_is_named(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    model = load(exported("anchored")[1])
+    with pytest.raises(AudiodiffError, match=r"audiodiff-synth\[onnx\]"):
+        model.vocode(np.ones(3000, np.float32), 22050)
