@@ -187,7 +187,7 @@ KINDS = Kinds(
         synthesizer="audiodiff.synthesis.speaker:load_speaker",
         recipe="voice",
         task="text-to-speech",
-        example="audiodiff speak 'Hello there.' -o hello.wav --model {model}",
+        example="audiodiff speak 'Hello there.' -o hello.wav --voice {model}",
     ),
 )
 """The kinds of models by name."""
