@@ -7,6 +7,7 @@ from .app_state import AppState, Models, open_state
 from .arguments import guard
 from .limits import Limits
 from .shown import as_markdown
+from .strip import Strip
 from .widgets import user_of
 
 TITLE = "audiodiff"
@@ -27,20 +28,23 @@ def build_app(models: Models, limits: Limits | None = None, *, state: AppState |
     with gr.Blocks(title=TITLE, analytics_enabled=False) as app:
         api.build(state)  # first, since names that are taken get a number
         gr.Markdown(_heading(state), elem_id="about")
+        strip = Strip.make(state)
         with gr.Tabs() as tabs:
-            create = None
+            create, clip = None, None
             if state.models.generator is not None:
                 with gr.Tab("Create", id="create"):
-                    create = tab_create.build(state)
+                    create = tab_create.build(state, strip)
                 with gr.Tab("Edit", id="edit"):
-                    tab_edit.build(state, tabs, create.cards)
+                    clip = tab_edit.build(state, tabs, create.cards, strip)
             with gr.Tab("Speech", id="speech"):
-                tab_speech.build(state)
+                tab_speech.build(state, strip)
             if create is not None:
                 with gr.Tab("Library", id="library"):
                     tab_library.build(state, create, tabs)
             with gr.Tab("Tools", id="tools"):
                 _tools(state, create, tabs)
+        strip.place()
+        strip.connect(app, tabs, clip, [] if create is None else [create.cards.line])
         with gr.Accordion("About the models", open=False):
             gr.Markdown(_models(state), elem_id="models")
         app.unload(_stopper(state))

@@ -17,6 +17,7 @@ from audiodiff.text.vocabulary import vocabulary
 from .jobs import Jobs
 from .limits import Limits
 from .listeners import Listeners
+from .takes import Takes
 from .workspace import Workspace
 
 GENERATOR, VOCODER, UPSAMPLER, VOICE = "music", "speech", "upsample-speech", "kathleen"
@@ -144,6 +145,7 @@ class AppState:
         workspace: where files are kept for a while.
         library: file of the saved prompts; `None` if the demo keeps none.
         listeners: who waits for answers.
+        takes: what each visitor has made.
     """
 
     models: Models
@@ -152,6 +154,7 @@ class AppState:
     workspace: Workspace
     library: Path | None = None
     listeners: Listeners = field(default_factory=Listeners)
+    takes: Takes = field(default_factory=Takes)
 
     def close(self) -> None:
         """Stop all jobs and remove all files."""

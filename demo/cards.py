@@ -1,5 +1,6 @@
-"""Where clips are shown: up to four, each with its picture, a player, its seed, and what can be done with it."""
+"""Where clips are shown: up to four, each with its player, its seed, and what can be done with it."""
 
+import io
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -7,21 +8,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
 from audiodiff.synthesis.verb import seam_in_words
 
+from . import player
 from .app_state import AppState
 from .handlers import ClipResult, Created, Report, Update
 from .jobs import Outcome, stream
 from .limits import CARDS
 from .shown import as_html
-from .widgets import as_error, picture, status, status_line, user_of
+from .strip import Strip
+from .take_files import publish
+from .takes import Take
+from .widgets import as_error, status, status_line, user_of
 
 AGAIN = {"subtle": "Vary a little", "strong": "Vary a lot", "extend": "Extend", "loop": "Loop this"}
 """What a click makes of a clip -> what the button says."""
 
 
 _MOST_ENDS = 16
+_JPEG_QUALITY = 70
 
 _LIGHT = """
 const player = () => document.querySelector('#PLAYER audio');
@@ -44,8 +51,7 @@ class Card:
     """
 
     box: gr.Column
-    picture: gr.Image
-    player: gr.Audio
+    player: gr.HTML
     caption: gr.Markdown
     again: Mapping[str, gr.Button]
     reuse: gr.Button
@@ -53,6 +59,11 @@ class Card:
     edit: gr.Button
     words: gr.HTML | None = None
     subtitles: gr.DownloadButton | None = None
+
+    @property
+    def file(self) -> gr.DownloadButton:
+        """What has the path of the clip as its value."""
+        return self.download
 
     @property
     def buttons(self) -> tuple[gr.components.Component, ...]:
@@ -90,23 +101,23 @@ class Cards:
     Attributes:
         line: tells how far the work is.
         cards: one for each clip.
+        strip: where all takes of the visit are listed.
         ends: what they came to.
         phonemes: shows what was said last, of speech.
     """
 
     line: gr.HTML
     cards: tuple[Card, ...]
+    strip: Strip
     ends: Ends = field(default_factory=Ends)
     phonemes: gr.Textbox | None = None
 
     @property
     def outputs(self) -> list[gr.components.Component]:
         """Everything that `run` changes."""
-        shown = [
-            piece for card in self.cards for piece in (card.box, card.picture, card.player, card.caption, *card.buttons)
-        ]
+        shown = [piece for card in self.cards for piece in (card.box, card.player, card.caption, *card.buttons)]
         words = [card.words for card in self.cards if card.words is not None]
-        return [self.line, *shown, *words, *([] if self.phonemes is None else [self.phonemes])]
+        return [self.line, self.strip.html, *shown, *words, *([] if self.phonemes is None else [self.phonemes])]
 
     def run(
         self, work: Callable[[Report], Created], n_clips: int, page: str, begin: Mapping[Any, Any] | None = None
@@ -123,21 +134,43 @@ class Cards:
             gr.Error: what `work` raises, as the page shows it.
         """
         self.ends.take(page)
-        begin = begin or {}
+        begin, takes = begin or {}, self.strip.state.takes
+        made: dict[int, Take] = {}
+        takes.begin(page, n_clips)
         yield {self.line: status("starting", 0.0), **self._begin(n_clips), **begin}
+
+        def keep(report: Report) -> Created:
+            def noted(update: Update) -> None:
+                if update.made is not None:  # kept before anything is shown: the page may be gone by now
+                    made[update.index] = self._keep(page, update.made)
+                report(update)
+
+            return work(noted)
+
         try:
-            for item in stream(work):
+            for item in stream(keep):
                 if not isinstance(item, Outcome):
-                    yield self._show(item)
+                    yield self._show(item, made) | self._listed(page, item.made is not None)
                     continue
                 finish = self._finish(item.result, n_clips)
-                self.ends.put(page, {**begin, **self._all(item.result), **finish})
+                takes.end(page)
+                self.ends.put(page, {**begin, **self._all(item.result, made), **finish, **self._listed(page)})
                 yield finish
         except Exception as error:
-            failed = {self.line: status(), **{card.box: gr.update(visible=False) for card in self.cards}}
+            takes.end(page)
+            unmade = {card.box: gr.update(visible=index in made) for index, card in enumerate(self.cards)}
+            failed = {self.line: status(), **unmade, **self._listed(page)}
             self.ends.put(page, failed)
             yield failed
             raise as_error(error) from None
+
+    def _keep(self, page: str, made: ClipResult) -> Take:
+        state = self.strip.state
+        # away from the page's threads, each of which would keep the memory of the longest sound that it worked on
+        return state.takes.add(page, state.jobs.off_queue(lambda: publish(state.workspace, made)))
+
+    def _listed(self, page: str, changed: bool = True) -> dict[Any, Any]:
+        return {self.strip.html: self.strip.drawn(page)} if changed else {}
 
     def connect(self, event: Any, state: AppState, *others: gr.components.Component) -> None:
         """Let the page ask for everything once more after an event that `run` answers.
@@ -157,11 +190,12 @@ class Cards:
             settle, None, [*others, *self.outputs], queue=False, show_progress="hidden", api_visibility="private"
         )
 
-    def _all(self, created: Created) -> dict[Any, Any]:
+    def _all(self, created: Created, takes: Mapping[int, Take]) -> dict[Any, Any]:
         """Return all that is to be seen of finished clips."""
         changes: dict[Any, Any] = {}
         for index, (card, made) in enumerate(zip(self.cards, created.clips, strict=False)):
-            changes |= {card.box: gr.update(visible=True), **self._show(Update("", 1.0, index=index, made=made))}
+            update = Update("", 1.0, index=index, made=made)
+            changes |= {card.box: gr.update(visible=True), **self._show(update, takes)}
         return changes
 
     def _begin(self, n_clips: int) -> dict[Any, Any]:
@@ -169,27 +203,26 @@ class Cards:
         for index, card in enumerate(self.cards):
             changes |= {
                 card.box: gr.update(visible=index < n_clips),
-                card.picture: gr.update(value=None),
-                card.player: gr.update(value=None),
+                card.player: player.empty("waiting"),
                 card.caption: "",
                 **{button: gr.update(interactive=False) for button in card.buttons},
                 **({} if card.words is None else {card.words: ""}),
             }
         return changes
 
-    def _show(self, item: Update) -> dict[Any, Any]:
+    def _show(self, item: Update, takes: Mapping[int, Take]) -> dict[Any, Any]:
         line = status(item.text, item.fraction, aloud=item.made is not None)
         changes: dict[Any, Any] = {self.line: line} if item.text else {}
         card = self.cards[item.index]
         if item.preview is not None:
-            changes |= {card.picture: gr.update(value=item.preview)}
+            changes |= {card.player: player.preview(_jpeg(item.preview), f"clip {item.index + 1}")}
         if item.made is not None:
-            made = item.made
+            made, take = item.made, takes[item.index]
             seam = "" if made.seam is None else f" · {seam_in_words(made.seam)}"
             changes |= {
-                card.picture: gr.update(value=made.picture),
-                card.player: gr.update(value=str(made.path), loop=made.seam is not None),
-                card.caption: f"seed **{made.seed}** · {made.seconds:.1f} s · made in {made.elapsed:.1f} s{seam}",
+                card.player: player.player(f"take {take.number}", take.facts),
+                card.caption: f"**Take {take.number}** · seed **{made.seed}** · {made.seconds:.1f} s · made in "
+                f"{made.elapsed:.1f} s{seam}",
                 **{button: gr.update(interactive=True) for button in card.buttons},
                 card.download: gr.update(value=str(made.path), interactive=True),
             }
@@ -213,6 +246,12 @@ class Cards:
         return {self.line: status(text, notes=notes), **unmade}
 
 
+def _jpeg(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.convert("RGB").save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    return buffer.getvalue()
+
+
 def _words(made: ClipResult) -> str:
     """Return the words of a clip as HTML, each with its times."""
     words = (word for caption in made.captions for word in caption.words)
@@ -224,11 +263,12 @@ def _words(made: ClipResult) -> str:
     return f'<p class="ad-words">{" ".join(spans)}</p>'
 
 
-def build(name: str, *, hint: str, speech: bool = False) -> Cards:
+def build(name: str, strip: Strip, *, hint: str, speech: bool = False) -> Cards:
     """Lay the cards out, two in a row where there is room; hidden until they are needed.
 
     Args:
         name: of the tab, for the identifiers of its elements.
+        strip: where all takes of the visit are listed.
         hint: what the line above says at first.
         speech: whether they show speech.
     """
@@ -238,25 +278,16 @@ def build(name: str, *, hint: str, speech: bool = False) -> Cards:
         with gr.Row():
             for _ in range(2):
                 cards.append(_card(name, len(cards) + 1, speech=speech))
-    return Cards(line, tuple(cards))
+    return Cards(line, tuple(cards), strip)
 
 
 def _card(name: str, number: int, *, speech: bool) -> Card:
     words, subtitles = None, None
     with gr.Column(visible=False, min_width=300, elem_classes="ad-card") as box:
-        drawn = picture(f"clip {number}")
-        player = gr.Audio(
-            label=f"Clip {number}",
-            type="filepath",
-            interactive=False,
-            buttons=[],
-            # the browser's own player tells scripts where it is
-            waveform_options=gr.WaveformOptions(show_recording_waveform=not speech),
-            elem_id=f"{name}-clip-{number}",
-        )
+        sound = gr.HTML(player.empty(), elem_id=f"{name}-clip-{number}")
         caption = gr.Markdown("", padding=True)
         if speech:
-            words = gr.HTML("", js_on_load=_LIGHT.replace("PLAYER", player.elem_id or ""), padding=True)
+            words = gr.HTML("", js_on_load=_LIGHT.replace("PLAYER", sound.elem_id or ""), padding=True)
         with gr.Row():
             again = {
                 what: gr.Button(label, size="sm", min_width=60, interactive=False, elem_id=f"{name}-{what}-{number}")
@@ -277,4 +308,4 @@ def _card(name: str, number: int, *, speech: bool) -> Card:
                 variant="primary",
                 elem_id=f"{name}-download-{number}",
             )
-    return Card(box, drawn, player, caption, again, reuse, download, edit, words, subtitles)
+    return Card(box, sound, caption, again, reuse, download, edit, words, subtitles)

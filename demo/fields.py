@@ -52,7 +52,7 @@ def connect_seed(
         return seed_of(state, clip), False
 
     for card in cards:
-        card.reuse.click(keep, card.player, [seed, new_seed], **quiet)
+        card.reuse.click(keep, card.file, [seed, new_seed], **quiet)
 
 
 def count_field(value: int, label: str = "Takes") -> gr.Slider:

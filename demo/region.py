@@ -1,59 +1,30 @@
-"""The picture of a clip on which a region is drawn with the mouse or a finger; the field for text next to it rules."""
+"""The picture of a clip on which a region is drawn with the mouse or a finger, and heard; the field for text next to it
+rules.
+
+The regions are those of wavesurfer.js; `static/region.js` connects them with the field.
+"""
 
 import base64
+import contextlib
 import io
+import json
 from pathlib import Path
 
 import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
 
+from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import read_audio
+from audiodiff.signal.beats import steady_beats, track_beats
 
 from . import checks
 from .app_state import AppState
 from .pictures import mel_image, sound_mel
+from .player import attribute, file_url
+from .take_files import peaks, tempo_in
 
 _JPEG_QUALITY = 80
-
-_SCRIPT = """
-const field = () => document.querySelector('#FIELD textarea, #FIELD input');
-const regions = () => field().value.split(/[\\s,]+/).map(part => part.split(':').map(Number))
-  .filter(([start, stop]) => start >= 0 && stop > start);
-let start = null, kept = [];
-const box = () => element.querySelector('.ad-region');
-const at = event => {
-  const place = box().getBoundingClientRect();
-  return Math.min(1, Math.max(0, (event.clientX - place.left) / place.width)) * Number(box().dataset.seconds);
-};
-const draw = () => {
-  if (!box()) return;
-  box().querySelectorAll('span').forEach(part => part.remove());
-  for (const [from, to] of regions()) {
-    const part = document.createElement('span'), seconds = Number(box().dataset.seconds);
-    part.style.left = `${Math.min(1, from / seconds) * 100}%`;
-    part.style.width = `${(Math.min(1, to / seconds) - Math.min(1, from / seconds)) * 100}%`;
-    box().append(part);
-  }
-};
-const write = event => {
-  const ends = [start, at(event)].sort((a, b) => a - b).map(seconds => seconds.toFixed(2));
-  field().value = [...kept, ...(ends[0] === ends[1] ? [] : [ends.join(':')])].join(' ');
-  field().dispatchEvent(new Event('input', { bubbles: true }));
-};
-element.addEventListener('pointerdown', event => {
-  if (!event.target.closest('.ad-region') || event.button !== 0) return;
-  event.preventDefault();
-  box().setPointerCapture(event.pointerId);
-  kept = event.shiftKey ? regions().map(region => region.join(':')) : [];
-  start = at(event);
-});
-element.addEventListener('pointermove', event => { if (start !== null) write(event); });
-element.addEventListener('pointerup', event => { if (start !== null) { write(event); start = null; } });
-element.addEventListener('pointercancel', () => { start = null; });
-document.addEventListener('input', event => { if (event.target === field()) draw(); });
-let shown = null;
-new MutationObserver(() => { if (box() !== shown) { shown = box(); draw(); } })
-  .observe(element, { childList: true, subtree: true });
-"""
 
 
 def picker(name: str, field: str) -> gr.HTML:
@@ -63,7 +34,8 @@ def picker(name: str, field: str) -> gr.HTML:
         name: identifier of the picture.
         field: identifier of the field that regions are written into, as `START:STOP` in seconds.
     """
-    return gr.HTML("", elem_id=name, js_on_load=_SCRIPT.replace("FIELD", field))
+    script = f"audiodiffRegion.watch(element, {json.dumps(field)})"
+    return gr.HTML("", elem_id=name, js_on_load=script)
 
 
 def drawn(state: AppState, path: str | Path | None) -> str:
@@ -74,13 +46,37 @@ def drawn(state: AppState, path: str | Path | None) -> str:
     """
     if path is None:
         return ""
-    sound = read_audio(checks.check_upload(state.limits, path))
+    path = checks.check_upload(state.limits, path)
+    sound = read_audio(path)
     seconds = sound.waveform.shape[-1] / sound.sample_rate
     buffer = io.BytesIO()
     mel_image(sound_mel(sound.waveform, sound.sample_rate)).save(buffer, "JPEG", quality=_JPEG_QUALITY)
     source = base64.b64encode(buffer.getvalue()).decode()
+    tempo = tempo_in(path)
+    found = () if tempo is None else beats(sound.waveform.mean(axis=0), sound.sample_rate, tempo)
+    snap = f'<label><input type="checkbox" data-do="snap" checked> Snap to beats ({tempo or 0:g} bpm)</label>'
     return (
-        f'<div class="ad-region" data-seconds="{seconds:.4f}">'
-        f'<img src="data:image/jpeg;base64,{source}" alt="the clip, {seconds:.1f} s" draggable="false"></div>'
+        f'<div class="ad-region" data-seconds="{seconds:.4f}" data-beats="{" ".join(f"{beat:g}" for beat in found)}" '
+        f'data-peaks="{base64.b64encode(peaks(sound.waveform)).decode()}">'
+        f'<div class="ad-screen"><img src="data:image/jpeg;base64,{source}" alt="the clip, {seconds:.1f} s" '
+        'draggable="false"><div class="ad-wave"></div></div>'
+        f'<audio preload="auto" src="{attribute(file_url(path))}"></audio>'
+        '<div class="ad-bar"><button type="button" data-do="hear">Hear the region</button>'
+        f"{snap if found else ''}</div></div>"
         '<p class="ad-notes">Drag over what to replace; hold Shift to add regions.</p>'
     )
+
+
+def beats(waveform: NDArray[np.float32], sample_rate: int, tempo: float) -> tuple[float, ...]:
+    """Return the times of beats (s): those that are heard, else those that a clip of that tempo is generated with.
+
+    Args:
+        waveform: `[n_samples]`.
+        sample_rate: its rate in Hz.
+        tempo: beats per minute.
+    """
+    with contextlib.suppress(AudiodiffError):  # without librosa
+        found = track_beats(waveform, sample_rate, tempo)
+        if found:
+            return found
+    return steady_beats(0.0, tempo, len(waveform) / sample_rate)

@@ -18,6 +18,7 @@ from audiodiff.signal.beats import warm_up
 from audiodiff.text.advice import advice
 from audiodiff.text.library import library_path
 
+from . import player
 from .app import build_app
 from .app_state import AppState, Models, load_models, open_state
 from .environment import NO_PROXY, environment
@@ -154,7 +155,8 @@ def open_page(models: Models, state: AppState, place: Place) -> gr.Blocks:
                 footer_links=["api", "settings"],
                 run_history=False,
                 ssr_mode=False,
-                css=CSS + STYLE,
+                css=CSS + STYLE + player.css(),
+                head=player.head(),
                 i18n=translate(app),
                 state_session_capacity=SESSIONS,
                 app_kwargs={"middleware": [Middleware(Gate, state=state, names=names)]},

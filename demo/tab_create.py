@@ -26,6 +26,7 @@ from .fields import (
 )
 from .handlers import ClipRequest
 from .limits import CARDS, Limits
+from .strip import Strip
 from .tab_examples import serves_examples
 from .widgets import connect_stop, heading, user_of
 
@@ -68,7 +69,7 @@ def _takes_reference(state: AppState) -> bool:
     return generator is not None and generator.model.config.known
 
 
-def build(state: AppState) -> CreateTab:
+def build(state: AppState, strip: Strip) -> CreateTab:
     """Lay the tab out and connect it."""
     limits = state.limits
     controls: dict[str, Any] = {}
@@ -141,7 +142,7 @@ def build(state: AppState) -> CreateTab:
                 )
                 controls |= sampling_fields(state)
         with gr.Column(scale=3, min_width=320):
-            shown = cards.build("create", hint="Clips appear here.")
+            shown = cards.build("create", strip, hint="Clips appear here.")
     if examples is not None:
         with examples:
             tab_examples.build(state, controls["prompt"])

@@ -8,6 +8,7 @@ import gradio as gr
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.described import without_none
+from audiodiff.synthesis.provenance import file_sha256
 from audiodiff.synthesis.verb import Verb
 from audiodiff.synthesis.verbs import VERBS
 
@@ -20,6 +21,7 @@ from .fields import connect_seed, count_field, format_field, roll, sampling_fiel
 from .handlers import ClipRequest, Created, Report
 from .jobs import User
 from .limits import CARDS
+from .strip import Strip
 from .widgets import connect_stop, guarded, heading, user_of
 
 Work = Callable[[Report, User, ClipRequest, Mapping[str, Any]], Created]
@@ -43,8 +45,8 @@ class Edit:
     work: Work
 
 
-def build(state: AppState, tabs: gr.Tabs, create: Cards) -> None:
-    """Lay the tab out and connect it, also to the cards of the tab that creates."""
+def build(state: AppState, tabs: gr.Tabs, create: Cards, strip: Strip) -> gr.Audio:
+    """Lay the tab out and connect it, also to the cards of the tab that creates; return the place of its clip."""
     limits = state.limits
     shared: dict[str, Any] = {}
     heading("Edit")
@@ -53,6 +55,7 @@ def build(state: AppState, tabs: gr.Tabs, create: Cards) -> None:
             clip = gr.Audio(
                 label="Clip", sources=["upload", "microphone"], type="filepath", buttons=[], elem_id="edit-clip"
             )
+            undo = gr.Button("Undo: the version before", size="sm", elem_id="edit-undo")
             shared["prompt"] = gr.Textbox(
                 label="Prompt",
                 info="Clips made here fill this in. Leave it empty to follow the clip alone.",
@@ -75,7 +78,7 @@ def build(state: AppState, tabs: gr.Tabs, create: Cards) -> None:
                     shared["format"] = format_field()
                 shared |= sampling_fields(state)
         with gr.Column(scale=3, min_width=320):
-            shown = cards.build("edit", hint="Clips appear here; the button Edit opens one.")
+            shown = cards.build("edit", strip, hint="Clips appear here; the button Edit opens one.")
 
     for way in ways:
         event = way.run.click(
@@ -95,20 +98,31 @@ def build(state: AppState, tabs: gr.Tabs, create: Cards) -> None:
         told = edits.prompts_of(state, path)
         return (gr.skip(), gr.skip()) if told is None else told
 
+    @guarded
+    def version_before(path: str | None, request: gr.Request) -> str:
+        page = user_of(request, state).page
+        take = None if path is None else state.takes.find(page, file_sha256(path))
+        versions = [] if take is None else state.takes.versions(page, take)
+        if len(versions) < 2:
+            raise AudiodiffError("this clip has no version before it: it is the first, or was made elsewhere.")
+        return str(versions[-2].facts.path)
+
     def turn_to(path: str | None) -> tuple[gr.Tabs, str | None]:
         return gr.Tabs(selected="edit"), path
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    undo.click(version_before, clip, clip, **quiet)
     clip.change(bring, clip, [shared["prompt"], shared["negative"]], **quiet)
     for card in (*create.cards, *shown.cards):
-        card.edit.click(turn_to, card.player, [tabs, clip], **quiet)
+        card.edit.click(turn_to, card.file, [tabs, clip], **quiet)
         for what, button in card.again.items():
             # The page turns to the clip by an event of its own: in a stream, one change can be overtaken by the next.
-            event = button.click(turn_to, card.player, [tabs, clip], queue=False, **quiet).then(
-                _maker(state, what, shown), card.player, shown.outputs, concurrency_limit=None, **quiet
+            event = button.click(turn_to, card.file, [tabs, clip], queue=False, **quiet).then(
+                _maker(state, what, shown), card.file, shown.outputs, concurrency_limit=None, **quiet
             )
             shown.connect(event, state)
     connect_seed(state, shared["seed"], dice, new_seed, shown.cards)
+    return clip
 
 
 def _runner(

@@ -14,6 +14,7 @@ from .busy import connect_busy
 from .fields import choices, connect_seed, count_field, format_field, roll, seed_fields
 from .handlers import ClipRequest, Created, Report
 from .limits import CARDS
+from .strip import Strip
 from .widgets import connect_stop, guarded, heading, user_of
 
 NO_VOICE = "No voice is loaded, so nothing can be spoken here; start the demo with --voice MODEL."
@@ -22,7 +23,7 @@ _OF_TEXTS = ("text", "speed", "pitch")
 """Fields that count where a whole text is spoken."""
 
 
-def build(state: AppState) -> None:
+def build(state: AppState, strip: Strip) -> None:
     """Lay the tab out and connect it."""
     heading("Speech")
     if not state.models.voices:
@@ -110,7 +111,7 @@ def build(state: AppState) -> None:
                 )
                 change = gr.Button("Replace", variant="primary", elem_id="respeak")
         with gr.Column(scale=3, min_width=320):
-            shown = cards.build("speech", hint="Takes appear here.", speech=True)
+            shown = cards.build("speech", strip, hint="Takes appear here.", speech=True)
             with gr.Accordion("Phonemes", open=False):
                 phonemes = gr.Textbox(
                     label="What was said last",
@@ -170,7 +171,7 @@ def build(state: AppState) -> None:
     clip.change(guarded(lambda path: speaking.said_in(state, path) or gr.skip()), clip, said, **quiet)
     said.change(listed_words, said, word, **quiet)
     for card in shown.cards:
-        card.edit.click(lambda path: (gr.update(open=True), path), card.player, [replacing, clip], **quiet)
+        card.edit.click(lambda path: (gr.update(open=True), path), card.file, [replacing, clip], **quiet)
     use.click(lambda said: said, phonemes, controls["text"], api_visibility="private", queue=False)
     connect_seed(state, controls["seed"], dice, new_seed, shown.cards)
     connect_stop(stop, state, shown.line)

@@ -51,10 +51,6 @@ table.ad-table { border: none; border-collapse: collapse; width: 100%; }
 .ad-card .block { border-width: 0; }
 .ad-card .row { gap: 0.5rem; }
 .ad-card .row button { padding-left: 0.25rem; padding-right: 0.25rem; }
-.ad-region { position: relative; cursor: crosshair; touch-action: pan-y; user-select: none; }
-.ad-region img { display: block; width: 100%; height: 110px; object-fit: fill; border-radius: var(--block-radius); }
-.ad-region span { position: absolute; top: 0; bottom: 0; pointer-events: none; background: rgb(255 255 255 / 45%);
-  border: 2px solid var(--color-accent); }
 .ad-words .ad-now { background: var(--color-accent-soft); border-radius: 0.25rem; }
 .ad-mel img { width: 100%; object-fit: fill; }
 .ad-list .wrap { flex-direction: column; flex-wrap: nowrap; max-height: 22rem; overflow-y: auto; }

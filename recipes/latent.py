@@ -34,7 +34,9 @@ from audiodiff.nn.condition import Condition, drop_conditions, drop_parts
 from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
 from audiodiff.training.loop import LossOutput, ModelAndLoss, step_seed
+from audiodiff.training.state import saved_step
 
+from .adapting import adapt, adapter_export, tell_time
 from .gaps import with_gaps
 from .latent_config import RECIPE, Config, configure
 from .latent_shards import check_shards, describe_shards, open_shards, unknown_to
@@ -78,16 +80,19 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
     model = build_model(config).to(devices.device)
     metadata = describe(config)
 
-    def export(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
+    def whole(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
         assert isinstance(averaged, MelLatent)
         if config.vocoder:  # first, so that a model that is there has its vocoder
             copy_vocoder(find_vocoder(config.vocoder), folder / VOCODER_FOLDER)
         save_checkpoint(folder, averaged, {**metadata, **facts})
 
+    base = find_checkpoint(config.init) if config.init else run.folder
+    export = adapter_export(config.adapter, base, config.init, metadata, whole)
+
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, MelLatent)
         assert valid_set is not None
-        if config.vocoder and config.validation.sounds and config.validation.clips:
+        if config.vocoder and config.validation.sounds and config.validation.clips and not config.adapter.rank:
             with exported(averaged, run.folder, export) as folder:
                 show_sounds(folder, valid_set, config, device=str(devices.device), board=board, step=step)
         found = {"loss": validation_loss(averaged, valid_set, config, devices)}
@@ -95,9 +100,12 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
             found["completion_loss"] = validation_loss(averaged, valid_set, config, devices, complete=True)
         return found
 
+    models = [model_with_loss(model, train_set, config, devices)]
+    if config.adapter.rank:
+        tell_time(models, config.train, saved_step(run.folder))
     return run_steps(
         run,
-        [model_with_loss(model, train_set, config, devices)],
+        models,
         train_set,
         export=export,
         validate=validate if valid_set is not None else None,
@@ -131,6 +139,7 @@ def build_model(config: Config) -> MelLatent:
     model.autoencoder.load_state_dict(load_checkpoint(find_checkpoint(config.autoencoder), MelAutoencoder).state_dict())
     # The codec is finished; what is learnt here is what its latents look like.
     model.autoencoder.requires_grad_(False)
+    adapt(model, config.adapter)
     return model
 
 
@@ -261,7 +270,9 @@ def copy_vocoder(source: Path, target: Path) -> None:
 def describe(config: Config) -> dict[str, Any]:
     """What travels with the weights: the corpus and its licences, its vocabulary, the settings, how to sample."""
     corpus, vocabulary = describe_shards(config)
-    metadata = RECIPE.describe(config, corpus, keep=("times", "init"), init=config.init, autoencoder=config.autoencoder)
+    metadata = RECIPE.describe(
+        config, corpus, keep=("times", "init", "adapter"), init=config.init, autoencoder=config.autoencoder
+    )
     window = max(config.data.crop_latents) / config.model.autoencoder.latents_per_second
     return {
         **metadata,

@@ -14,9 +14,11 @@ from audiodiff.models.find import find_checkpoint
 from audiodiff.models.mel_latent import (
     MelLatentConfig,
 )
+from audiodiff.nn.adapters import AdapterConfig
 from audiodiff.signal import mel
 from audiodiff.training.loop import TrainConfig
 
+from .adapting import check_adapter
 from .recipe import GuidedSampling, Recipe, RunSettings
 
 
@@ -73,6 +75,7 @@ class Config(RunSettings):
     """A whole run.
 
     Attributes:
+        adapter: what is trained in the place of all weights, if its rank is not 0; `init` is then the model to adapt.
         times: the quantile function of training times (`audiodiff.diffusion.times.QUANTILES`).
         autoencoder: checkpoint of the autoencoder that made the shards, or of a latent model that has it.
         vocoder: checkpoint of a vocoder for its mel, or of a latent model that has one, put next to the model; empty to
@@ -85,12 +88,14 @@ class Config(RunSettings):
         default_factory=partial(GuidedSampling, 20, "dpmpp_2m", "uniform", "bf16", 3.0, 0.5)
     )
     validation: ValidationConfig = field(default_factory=ValidationConfig)
+    adapter: AdapterConfig = field(default_factory=AdapterConfig)
     times: str = "logit_normal"
     autoencoder: str = ""
     vocoder: str = ""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
+        check_adapter(self.adapter, self.init)
         if self.times not in QUANTILES:
             raise AudiodiffError(f"times is {self.times!r}; known: {', '.join(QUANTILES)}.")
         for name in ("drop_all", "drop_text", "drop_number", "drop_beats", "drop_chords", "complete", "complete_alone"):

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from torch import nn
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.checkpoint import WEIGHTS_FILE, read_config, weights_hash
+from audiodiff.models.checkpoint import WEIGHTS_FILE, weights_hash
+from audiodiff.models.find import read_model_config
 from audiodiff.training.devices import peak_memory
 from audiodiff.training.logging import Board
 from audiodiff.training.loop import ModelAndLoss, Step, train_steps
@@ -129,7 +130,7 @@ class Best:
         self._export = export
         self._figure = math.inf
         try:
-            config = read_config(folder)
+            config = read_model_config(folder)  # of a model, or of an adapter
             if (
                 weights_hash(folder / WEIGHTS_FILE) == config["weights_sha256"]
             ):  # not so where a kill came between the two

@@ -27,13 +27,16 @@ from audiodiff.models.vocoder import (
     Vocoder,
     VocoderConfig,
 )
+from audiodiff.nn.adapters import AdapterConfig
 from audiodiff.nn.discriminator import Discriminator, DiscriminatorConfig, discriminator_loss, generator_loss
 from audiodiff.signal import mel
 from audiodiff.synthesis.vocode import VocoderSynthesizer, load
 from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
 from audiodiff.training.loop import LossOutput, ModelAndLoss, TrainConfig, step_seed
+from audiodiff.training.state import saved_step
 
+from .adapting import adapt, adapter_export, check_adapter, tell_time
 from .corpus import DataConfig, RandomCrops, describe_corpus, fit_length, open_corpus
 from .from_mel import follow_mel
 from .recipe import OnStep, PlainSampling, Recipe, RunSettings, check_shape, with_loss
@@ -106,6 +109,7 @@ class Config(RunSettings):
     """A whole run.
 
     Attributes:
+        adapter: what is trained in the place of all weights, if its rank is not 0; `init` is then the model to adapt.
         autoencoder: checkpoint of an autoencoder, or of a latent model, whose decoded mels the vocoder learns to read
             as well; empty for none.
         autoencoder_share: share of items whose mel goes through it.
@@ -116,11 +120,13 @@ class Config(RunSettings):
     sampling: VocoderSampling = field(default_factory=partial(VocoderSampling, 8, "ddim", "uniform"))
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
+    adapter: AdapterConfig = field(default_factory=AdapterConfig)
     autoencoder: str = ""
     autoencoder_share: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
+        check_adapter(self.adapter, self.init)
         check_bounds(self.validation, "validation", clips=(0, 10_000), seconds=(1e-3, 3600.0))
         check_bounds(
             self.adversarial,
@@ -189,20 +195,26 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
     model = build_model(config).to(devices.device)
     metadata = describe(config, train_set)
 
-    def export(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
+    def whole(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
         assert isinstance(averaged, Vocoder)
         save_checkpoint(folder, for_sampling(averaged, config), {**metadata, **facts})
 
+    base = find_vocoder(config.init) if config.init else run.folder
+    export = adapter_export(config.adapter, base, config.init, metadata, whole)
+
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, Vocoder)
-        if config.validation.sounds:
+        if config.validation.sounds and not config.adapter.rank:
             with exported(averaged, run.folder, export) as folder:
                 show_clips(load(folder, device=str(devices.device)), valid_set, config, board=board, step=step)
         return {"loss": validation_loss(averaged, valid_set, config, devices)}
 
+    models = models_with_losses(model, crops, config, devices)
+    if config.adapter.rank:
+        tell_time(models[:1], config.train, saved_step(run.folder))
     return run_steps(
         run,
-        models_with_losses(model, crops, config, devices),
+        models,
         train_set,
         export=export,
         validate=validate if config.validation.clips else None,
@@ -224,6 +236,7 @@ def build_model(config: Config) -> Vocoder:
         decisive = ("mel.", "wavenet.", "front_end.", "head.name")
         check_shape(config.init, theirs, ours, lambda key: key.startswith(decisive))
         model.load_state_dict(given.state_dict())
+    adapt(model, config.adapter)
     return model
 
 
@@ -344,7 +357,7 @@ def describe(config: Config, data: AudioDataset) -> dict[str, Any]:
     """What travels with the weights: the corpus and its licences, the settings, how to sample."""
     # Decoded mels teach the vocoder, but no weights of the autoencoder are in it.
     corpus = describe_corpus(config.data, data)
-    metadata = RECIPE.describe(config, corpus, keep=("init",), find=find_vocoder, init=config.init)
+    metadata = RECIPE.describe(config, corpus, keep=("init", "adapter"), find=find_vocoder, init=config.init)
     # The projections stand in the model's config.
     metadata["sampling"] = {
         key: value for key, value in dataclass_to_dict(config.sampling).items() if key not in ("prior", "output")

@@ -17,6 +17,7 @@ from torch import nn
 from audiodiff.bounds import check_bounds
 from audiodiff.data.dataset import AudioDataset
 from audiodiff.data.items import AudioItem
+from audiodiff.data.phone_model import load_phone_model
 from audiodiff.data.voice_clips import VoiceBatch, VoiceClips, voice_clips
 from audiodiff.diffusion.times import logit_normal_quantile, stratified_uniform
 from audiodiff.errors import AudiodiffError
@@ -24,11 +25,14 @@ from audiodiff.models.checkpoint import load_checkpoint, save_checkpoint
 from audiodiff.models.config import dataclass_to_dict, model_config_to_dict
 from audiodiff.models.find import PHONE_MODEL_FILE, find_checkpoint
 from audiodiff.models.voice import Draws, Voice, VoiceConfig
+from audiodiff.nn.adapters import AdapterConfig
 from audiodiff.synthesis.voice_settings import Manner
 from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
 from audiodiff.training.loop import LossOutput, ModelAndLoss, TrainConfig, step_seed
+from audiodiff.training.state import saved_step
 
+from .adapting import adapt, adapter_export, check_adapter, tell_time
 from .corpus import DataConfig, describe_corpus, open_dataset, read_corpus, split_items
 from .recipe import OnStep, PlainSampling, Recipe, RunSettings, check_shape, with_loss
 from .session import run_steps
@@ -71,6 +75,7 @@ class Config(RunSettings):
     """A whole run.
 
     Attributes:
+        adapter: what is trained in the place of all weights, if its rank is not 0; `init` is then the model to adapt.
         speaker: whose clips are learnt; empty for all clips as one voice, "all" for each speaker as a voice of its own.
     """
 
@@ -78,10 +83,12 @@ class Config(RunSettings):
     data: DataConfig = field(default_factory=lambda: DataConfig(crop_frames=1200, gain_db=(0.0, 0.0)))
     sampling: VoiceSampling = field(default_factory=partial(VoiceSampling, 4, "euler", "uniform", "bf16"))
     validation: ValidationConfig = field(default_factory=ValidationConfig)
+    adapter: AdapterConfig = field(default_factory=AdapterConfig)
     speaker: str = ""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
+        check_adapter(self.adapter, self.init)
         check_bounds(self.validation, "validation", clips=(0, 10_000))
         check_bounds(self.sampling, "sampling", vocoder_steps=(1, 10_000))
         Manner(
@@ -144,18 +151,24 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
     model = build_model(config, train_set).to(devices.device)
     metadata = describe(config, train_set)
 
-    def export(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
+    def whole(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
         assert isinstance(averaged, Voice)
         save_checkpoint(folder, averaged, {**metadata, **facts}, dtype=torch.float16)
         train_set.clips.aligner.save(folder / PHONE_MODEL_FILE)  # for `align` and `respeak`
+
+    base = find_checkpoint(config.init) if config.init else run.folder
+    export = adapter_export(config.adapter, base, config.init, metadata, whole)
 
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
         assert isinstance(averaged, Voice)
         return validation_losses(averaged, valid_set, devices)
 
+    models = [model_with_loss(model, train_set, config, devices)]
+    if config.adapter.rank:
+        tell_time(models, config.train, saved_step(run.folder))
     return run_steps(
         run,
-        [model_with_loss(model, train_set, config, devices)],
+        models,
         train_set,
         export=export,
         validate=validate if config.validation.clips else None,
@@ -183,7 +196,9 @@ def open_voices(config: Config, *, tell: bool) -> tuple[Config, Corpus, Corpus]:
     items = [item for item in items if item.split != "valid" or item.speaker in known]
     sets = [open_dataset(part, config.data, spec.sample_rate) for part in split_items(items, config.validation.clips)]
     pitch = (config.model.f0_min, config.model.f0_max)
-    first = voice_clips(sets[0], spec, config.data.level, pitch)
+    # A few clips cannot say how phonemes sound: an adapter's are aligned by the phonemes of its base.
+    known_phones = load_phone_model(find_checkpoint(config.init) / PHONE_MODEL_FILE) if config.adapter.rank else None
+    first = voice_clips(sets[0], spec, config.data.level, pitch, known_phones)
     second = voice_clips(sets[1], spec, config.data.level, pitch, first.aligner)
     names: tuple[str, ...] = ()
     if config.speaker == "all":
@@ -228,8 +243,9 @@ def build_model(config: Config, corpus: Corpus) -> Voice:
         model.fit_statistics(arrays["log_mel"].float(), arrays["ids"].long(), arrays["durations"].long())
     speaker = np.repeat(np.array(corpus.speakers), corpus.clips.lengths)
     voiced = arrays["voiced"].numpy() > 0
-    for number in sorted(set(corpus.speakers)):
+    for number in sorted(set(corpus.speakers)) if not config.adapter.rank else ():
         model.fit_pitch(arrays["log_hertz"][torch.from_numpy(voiced & (speaker == number))], number)
+    adapt(model, config.adapter)  # which has weights alone: all statistics stay those of its base
     return model
 
 
@@ -302,7 +318,7 @@ def describe(config: Config, corpus: Corpus) -> dict[str, Any]:
     """What travels with the weights: the corpus and its licences, the settings, how to sample, the command."""
     about = describe_corpus(config.data, corpus.data)
     about["clips"] = len(corpus)
-    metadata = RECIPE.describe(config, about, keep=("speaker", "init"), init=config.init)
+    metadata = RECIPE.describe(config, about, keep=("speaker", "init", "adapter"), init=config.init)
     return {
         **metadata,
         "sampling": dataclass_to_dict(config.sampling),

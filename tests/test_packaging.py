@@ -28,7 +28,7 @@ def test_every_package_is_installed() -> None:
 
 def test_registered_commands_are_there() -> None:
     commands = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["audiodiff.commands"]
-    assert {"train", "encode", "add-stereo", "caption", "demo"} == commands.keys()
+    assert {"adapt", "train", "encode", "add-stereo", "caption", "demo"} == commands.keys()
     for module in commands.values():
         package, _, rest = module.partition(".")
         text = (ROOT / RENAMED[package] / f"{rest.replace('.', '/')}.py").read_text("utf-8")
@@ -41,6 +41,17 @@ def test_models_and_recordings_are_installed() -> None:
     patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["audiodiff"]
     taken = {path for pattern in patterns for path in package.glob(pattern) if path.is_file()}
     there = {path for folder in ("pretrained", "assets") for path in (package / folder).rglob("*") if path.is_file()}
+    assert there
+    assert there - taken == set()
+
+
+def test_scripts_and_styles_of_the_page_are_installed() -> None:
+    package = ROOT / "demo"
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"][
+        "audiodiff_demo"
+    ]
+    taken = {path for pattern in patterns for path in package.glob(pattern) if path.is_file()}
+    there = {path for path in (package / "static").rglob("*") if path.is_file()}
     assert there
     assert there - taken == set()
 

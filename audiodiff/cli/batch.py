@@ -8,6 +8,7 @@ from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
+from audiodiff.cli.adapters import add_adapter_option
 from audiodiff.cli.output import tell
 from audiodiff.cli.parser import Parser
 from audiodiff.cli.settings_options import flag_of
@@ -39,6 +40,7 @@ def add_parser(subparsers: Any) -> None:
         "--format", choices=("wav", "flac", "ogg"), default="flac", help="of files without a name (default: flac)"
     )
     parser.add_argument("--model", help="name, checkpoint folder or hf:ORG/NAME (default: that of the command)")
+    add_adapter_option(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
 
 
@@ -155,6 +157,7 @@ def _row_arguments(
     command.add_parser(parser.add_subparsers())
     said = io.StringIO()
     model = [f"--device={args.device}", *([f"{verb.model_option}={args.model}"] if args.model else [])]
+    model += [f"--adapter={adapter}" for adapter in args.adapters]
     try:
         with redirect_stderr(said):
             line = [verb.name, "-o", str(args.output / name), *(model if verb.model else []), *words, "--", *positional]

@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from audiodiff.cli.adapters import adapters_of, add_adapter_option
 from audiodiff.cli.output import tell
 from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES, sampler_name
 from audiodiff.errors import AudiodiffError
@@ -30,6 +31,7 @@ def add_parser(subparsers: Any) -> None:
         default="speech",
         help="name, checkpoint folder or hf:ORG/NAME[@REVISION] of a vocoder or a latent model (default: speech)",
     )
+    add_adapter_option(parser)
     parser.add_argument("--part", metavar="NAME", help="evaluate this part of the model, e.g. vocoder")
     parser.add_argument(
         "--data",
@@ -71,7 +73,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 SAMPLING = {"steps", "sampler", "grid", "seed", "guidance"}
-NOT_FIELDS = {"command", "debug", "model", "part", "device", *SAMPLING}
+NOT_FIELDS = {"command", "debug", "model", "adapters", "part", "device", *SAMPLING}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -93,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         for steps, guidance in product(args.steps or (None,), args.guidance or (None,))
     )
     settings = evaluation(sampling=sampling, **{name: value for name, value in given.items() if name in taken})
-    report = settings.run(model, device=args.device, progress=progress_bar)
+    report = settings.run(model, device=args.device, progress=progress_bar, **adapters_of(args))
     tell(report.markdown(), end="")
     if args.output is not None:
         written = report.write(args.output)

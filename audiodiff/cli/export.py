@@ -1,13 +1,16 @@
 """`audiodiff export`: a trained run or foreign weights as a checkpoint to hand on, or a model for other runtimes."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiodiff.atomic import atomic_folder
+from audiodiff.cli.adapters import add_adapter_option
 from audiodiff.cli.output import tell
 from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_ALIASES, SAMPLER_NAMES
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.find import find_checkpoint
 from audiodiff.signal.mel_spec import PRESETS
 
 if TYPE_CHECKING:
@@ -28,13 +31,12 @@ def add_parser(subparsers: Any) -> None:
             "ONNX files, its sampling as tables."
         ),
     )
-    parser.add_argument(
-        "source", help="run or checkpoint folder, or weights of another project; for ONNX also a model's name"
-    )
+    parser.add_argument("source", help="run or checkpoint folder, name of a model, or weights of another project")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="folder to write")
     parser.add_argument(
         "--mel", choices=sorted(PRESETS), help="mel that a vocoder of another project takes (default: by its config)"
     )
+    add_adapter_option(parser, "adapter to merge into the model for good (repeatable)")
     parser.add_argument("--half", action="store_true", help="store weights in float16: half the size")
     parser.add_argument("--to", choices=("checkpoint", "onnx"), default="checkpoint", help="what to write")
     parser.add_argument("--steps", type=int, help="for ONNX: a number of sampling steps besides the usual ones")
@@ -56,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         raise AudiodiffError(f"--{next(iter(runs))} is for --to onnx; a checkpoint takes any number of steps.")
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_folder(target) as unfinished:
-        model = _export(Path(args.source), unfinished, args.mel, half=args.half)
+        model = _export(Path(args.source), unfinished, args.mel, half=args.half, adapters=args.adapters)
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file()) / 2**20
     parameters = sum(parameter.numel() for parameter in model.parameters())
     tell(f"{target}  {size:.1f} MiB  {parameters:,} parameters, {'float16' if args.half else 'float32'}")
@@ -69,6 +71,8 @@ def _to_onnx(args: argparse.Namespace, target: Path, runs: dict[str, Any]) -> in
         raise AudiodiffError("--half is for checkpoints; ONNX files are written in float32.")
     if args.mel is not None:
         raise AudiodiffError("--mel is for vocoders of other projects; convert one first, then write it as ONNX.")
+    if args.adapters:
+        raise AudiodiffError("--adapter is for checkpoints; export one with the adapter, and that one to ONNX.")
     from audiodiff.exporting.export import export_onnx
     from audiodiff.synthesis.settings import Sampling
 
@@ -81,7 +85,7 @@ def _to_onnx(args: argparse.Namespace, target: Path, runs: dict[str, Any]) -> in
     return 0
 
 
-def _export(source: Path, target: Path, preset: str | None, *, half: bool) -> "nn.Module":
+def _export(source: Path, target: Path, preset: str | None, *, half: bool, adapters: Sequence[str]) -> "nn.Module":
     """Write the checkpoint and return the model."""
     import torch
 
@@ -96,7 +100,14 @@ def _export(source: Path, target: Path, preset: str | None, *, half: bool) -> "n
     if preset is not None:
         raise AudiodiffError(f"--mel is for generators of HiFi-GAN, BigVGAN and Vocos, and {source} is none.")
     if not source.is_file():
-        return export_checkpoint(source, target, dtype)
+        from audiodiff.models.adapter import open_adapters, part_adapters
+
+        source = source if source.exists() else find_checkpoint(str(source))
+        opened = open_adapters(adapters)
+        part_adapters(opened, source, *(path.parent for path in source.glob("*/model.safetensors")))  # or refused
+        return export_checkpoint(source, target, dtype, adapters=opened)
+    if adapters:
+        raise AudiodiffError(f"{source} is no checkpoint folder, so no adapter is for it; leave --adapter out.")
     model = load_lmnt_diffwave(source)
     metadata: dict[str, Any] = {
         "description": "DiffWave, converted from lmnt's checkpoint",

@@ -143,6 +143,11 @@ def provenance_lines(
         for model in record.models
     ]
     lines += [
+        ("adapter", f"{each.name}, strength {each.strength:g}, in {model.name}, weights {each.weights_sha256[:12]}")
+        for model in record.models
+        for each in model.adapters
+    ]
+    lines += [
         ("input", f"{item.name}, sha256 {item.sha256[:12]}" + (", from its latents" if item.latents_sha256 else ""))
         for item in record.inputs
     ]

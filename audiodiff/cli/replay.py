@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from audiodiff.cli.adapters import add_adapter_option
 from audiodiff.cli.output import tell
 
 NOT_IDENTICAL = 1
@@ -24,6 +25,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--model", help="name, folder or hf:ORG/NAME (default: the recorded one, if it is in the package)"
     )
+    add_adapter_option(parser, "an adapter that the record names (repeatable); its strength is the recorded one")
     parser.add_argument(
         "--input",
         dest="recording",
@@ -44,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
             args.input,
             args.output,
             model=args.model,
+            adapters=args.adapters,
             recording=args.recording,
             device=args.device,
             on_progress=on_progress,

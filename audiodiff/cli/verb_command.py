@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from audiodiff.cli.adapters import adapters_of, add_adapter_option
 from audiodiff.cli.output import note, tell
 from audiodiff.cli.settings_options import add_arguments, given
 from audiodiff.errors import AudiodiffError
@@ -75,6 +76,7 @@ class VerbCommand:
             said = f"name, checkpoint folder or hf:ORG/NAME (default: {verb.model})"
             flag = verb.model_option
             parser.add_argument(flag, dest="model", metavar=flag[2:].upper(), default=verb.model, help=said)
+            add_adapter_option(parser)
             parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
 
     def run(self, args: argparse.Namespace) -> int:
@@ -90,7 +92,7 @@ class VerbCommand:
 
     def load(self, file: PlannedFile, args: argparse.Namespace) -> Any:
         """Load the model for a file."""
-        return imported(file.verb.loader)(file.model, device=getattr(args, "device", "cpu"))
+        return imported(file.verb.loader)(file.model, device=getattr(args, "device", "cpu"), **adapters_of(args))
 
     def plan(self, args: argparse.Namespace) -> list[PlannedFile]:
         """Check everything that can be before a model is loaded, and return the files to make.
@@ -169,7 +171,8 @@ class VerbCommand:
         files, values = verb.read(arguments)
         settings: Any = built(verb.settings, verb.complete(values, (), note))
         assert verb.pipe is not None
-        verb.pipe(imported(verb.loader)(args.model, device=args.device), files, settings, sys.stdout.buffer, note)
+        model = imported(verb.loader)(args.model, device=args.device, **adapters_of(args))
+        verb.pipe(model, files, settings, sys.stdout.buffer, note)
         return 0
 
     def _targets(self, output: Path | None, files: Sequence[Path], names: Sequence[str]) -> list[Path]:

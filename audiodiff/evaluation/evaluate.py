@@ -17,6 +17,7 @@ from audiodiff.evaluation.report import RECORDINGS, ClipScores, EvaluationReport
 from audiodiff.metrics.baselines import System
 from audiodiff.metrics.inputs import MissingPackageError, resampled
 from audiodiff.metrics.scoring import MEASURES, named_measure
+from audiodiff.synthesis.adapted import Adapters
 from audiodiff.synthesis.settings import Sampling
 
 OnProgress = Callable[[float, float], None]
@@ -160,7 +161,7 @@ class VocoderEvaluation:
     measures: Sequence[str] = tuple(MEASURES)
     baselines: bool = False
 
-    def run(self, model: str, *, device: str, progress: Progress) -> EvaluationReport:
+    def run(self, model: str, *, device: str, progress: Progress, adapters: Adapters = ()) -> EvaluationReport:
         """Let the vocoder copy the recordings, and score the copies.
 
         Raises:
@@ -180,7 +181,7 @@ class VocoderEvaluation:
         clips = folder_clips(
             self.data, None if split == "all" else split, limit=self.clips, max_seconds=self.seconds, peak=peak
         )
-        synthesizer = load_vocoder(model, device=device)
+        synthesizer = load_vocoder(model, device=device, adapters=adapters)
         defaults = synthesizer.defaults
         systems = {
             f"{Path(model).name or model}, {steps} step{'' if steps == 1 else 's'}": vocoder_system(
@@ -189,7 +190,7 @@ class VocoderEvaluation:
             for steps in (sampling.steps or defaults.steps for sampling in self.sampling)
         }
         details = {
-            "model": model,
+            "model": " with ".join([model, *map(str, adapters)]),
             "sampler": f"{first.sampler or defaults.sampler}, {first.grid or defaults.grid} grid, seed {first.seed}",
             "clips": f"split {split} of {Path(self.data).name}, "
             + ("own level" if self.keep_level else "scaled to peak 0.95")

@@ -26,6 +26,7 @@ from audiodiff.evaluation.report import Progress
 from audiodiff.metrics.copies import passage_print
 from audiodiff.metrics.distribution import CopyCheck
 from audiodiff.metrics.embeddings import EMBEDDINGS
+from audiodiff.synthesis.adapted import Adapters
 from audiodiff.synthesis.settings import Sampling
 
 HELD_OUT = ("valid", "test")
@@ -152,7 +153,7 @@ class MusicEvaluation:
         if not SHORTEST <= self.seconds <= MOST_SECONDS:
             raise AudiodiffError(f"the clips last {self.seconds:g} s; expected {SHORTEST:g} to {MOST_SECONDS:g} s.")
 
-    def run(self, model: str, *, device: str, progress: Progress) -> MusicReport:
+    def run(self, model: str, *, device: str, progress: Progress, adapters: Adapters = ()) -> MusicReport:
         """Make and score the clips.
 
         Raises:
@@ -161,14 +162,14 @@ class MusicEvaluation:
         from audiodiff.synthesis.generator import Generator
         from audiodiff.synthesis.load import load_generator
 
-        generator = Generator(load_generator(model, device=device))
+        generator = Generator(load_generator(model, device=device, adapters=adapters))
         rate = generator.sample_rate
         train, held_out, notes = self.recordings(progress)
         cache = PointCache(None, EMBEDDINGS)
         bench = prepare(train, held_out, cache, progress)
         kept = None if self.output is None else self.output / "clips"
         first = self.sampling[0]
-        shop = Workshop(kept, model_identity(model), self.seconds, seed=first.seed)
+        shop = Workshop(kept, model_identity(model, adapters), self.seconds, seed=first.seed)
         rows = [bench.recordings()]
         main: list[MusicClip] = []
         defaults = generator.defaults

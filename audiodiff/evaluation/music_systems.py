@@ -12,6 +12,7 @@ import torch
 
 from audiodiff.evaluation.music_clips import Array, MusicClip, OnProgress
 from audiodiff.signal.audio_io import read_mono, write_audio
+from audiodiff.synthesis.adapted import Adapters
 from audiodiff.synthesis.settings import Sampling
 
 
@@ -186,12 +187,13 @@ def generated(model: Model, sampling: Sampling, seconds: float) -> Callable[[Mus
     return make
 
 
-def model_identity(folder: Path | str) -> str:
-    """A hash of a checkpoint's files, its vocoder's among them.
+def model_identity(folder: Path | str, adapters: Adapters = ()) -> str:
+    """A hash of a checkpoint's files, its vocoder's among them, and of the adapters that are merged into it.
 
     Raises:
         AudiodiffError: there is no such model.
     """
+    from audiodiff.models.adapter import open_adapters
     from audiodiff.models.find import find_checkpoint
 
     place = find_checkpoint(folder)
@@ -199,4 +201,6 @@ def model_identity(folder: Path | str) -> str:
     for path in sorted(place.rglob("*")):
         if path.suffix in {".safetensors", ".json"}:
             digest.update(path.relative_to(place).as_posix().encode() + path.read_bytes())
+    for adapter in open_adapters(adapters):
+        digest.update(f"{adapter.weights_sha256} {adapter.strength}".encode())
     return digest.hexdigest()[:16]

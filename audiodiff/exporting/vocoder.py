@@ -14,6 +14,7 @@ from audiodiff.exporting.schedules import record_all
 from audiodiff.models.vocoder import Vocoder
 from audiodiff.models.vocoder.anchored import INPUT_LIMIT, LOG_GAIN_RANGE
 from audiodiff.models.vocoder.prior import TURN_BINS, TURN_FRAMES
+from audiodiff.nn.wavenet import WaveNet
 from audiodiff.signal.mel import magnitude_to_log_mel
 from audiodiff.signal.mel_spec import MelSpec, to_dict
 from audiodiff.signal.meters import RELATIVE_GATE_DB, SILENCE_DB, frame_power
@@ -207,7 +208,7 @@ class _Level(nn.Module):
         return frame_power(log_mel, self.spec)
 
 
-def _terms(wavenet: nn.Module, hidden: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
+def _terms(wavenet: WaveNet, hidden: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
     """The terms of the layers, which `_Condition` has joined."""
     parts = hidden[:, :, None].chunk(2 * wavenet.config.layers, dim=1)
     return tuple(zip(parts[::2], parts[1::2], strict=True))

@@ -203,6 +203,10 @@ def _holds(kind: Kind, module: type[nn.Module]) -> bool:
 
 
 def _other_kind(folder: Path | str, found: object, expected: Iterable[str]) -> AudiodiffError:
+    if found == "adapter":
+        return AudiodiffError(
+            f"{folder} is an adapter, which changes another model; give that, and this as an adapter."
+        )
     wanted = " or ".join(f'"{name}"' for name in expected)
     return AudiodiffError(f'{folder} holds a model of kind "{found}"; expected {wanted or "another"}.')
 

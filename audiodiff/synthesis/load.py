@@ -10,6 +10,7 @@ import torch
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint, public_name
 from audiodiff.models.kinds import KINDS, imported
+from audiodiff.synthesis.adapted import Adapters, merged, parted
 from audiodiff.synthesis.machine import fitting, open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
 from audiodiff.synthesis.settings import GUIDED, Sampling, check_range, recommended_by
@@ -28,7 +29,7 @@ _OTHERS = ("window_seconds", "band_limits")
 
 @standard_state()
 def load(
-    name_or_path: str | Path = "speech", *, device: str = "auto"
+    name_or_path: str | Path = "speech", *, device: str = "auto", adapters: Adapters = ()
 ) -> "VocoderSynthesizer | Generator | UpsamplerSynthesizer | Speaker":
     """Load a model, ready to vocode, to generate, to upsample or to speak.
 
@@ -36,9 +37,11 @@ def load(
         name_or_path: a model that comes with the package (`pretrained_names`), a checkpoint folder, or
             `hf:ORG/NAME` for a folder of that form on the Hugging Face Hub.
         device: `auto` (CUDA, then MPS, then CPU), or what torch calls the device.
+        adapters: to merge into it or into its vocoder: folders or `hf:ORG/NAME`, each with a strength behind a colon
+            where that is not 1, as in "runs/mine:0.8".
 
     Raises:
-        AudiodiffError: there is no such model or device, or the folder holds something else.
+        AudiodiffError: there is no such model or device, the folder holds something else, or an adapter does not fit.
     """
     from audiodiff.models.checkpoint import read_config
 
@@ -50,11 +53,14 @@ def load(
             "model."
         )
     model: VocoderSynthesizer | Generator | UpsamplerSynthesizer | Speaker
-    model = imported(kind.synthesizer)(name_or_path, device=device)
+    options = {"adapters": adapters} if adapters else {}  # of which a kind of another package need not know
+    model = imported(kind.synthesizer)(name_or_path, device=device, **options)
     return model
 
 
-def load_generator(name_or_path: str | Path = "music", *, device: str = "auto") -> "LatentSynthesizer":
+def load_generator(
+    name_or_path: str | Path = "music", *, device: str = "auto", adapters: Adapters = ()
+) -> "LatentSynthesizer":
     """Load a model that generates from prompts, without the methods of `Generator`.
 
     Raises:
@@ -63,14 +69,16 @@ def load_generator(name_or_path: str | Path = "music", *, device: str = "auto") 
     from audiodiff.models.checkpoint import read_config
     from audiodiff.synthesis.generator import Generator
 
-    model = load(name_or_path, device=device)
+    model = load(name_or_path, device=device, adapters=adapters)
     if not isinstance(model, Generator):
         found = KINDS[read_config(find_checkpoint(name_or_path))["kind"]]
         raise AudiodiffError(f"{name_or_path} is {found.label}; generating needs a latent model such as music.")
     return model.synthesizer
 
 
-def load_vocoder(name_or_path: str | Path = "speech", *, device: str = "auto") -> VocoderSynthesizer:
+def load_vocoder(
+    name_or_path: str | Path = "speech", *, device: str = "auto", adapters: Adapters = ()
+) -> VocoderSynthesizer:
     """Load a vocoder, or the one that belongs to a latent model.
 
     Raises:
@@ -80,7 +88,8 @@ def load_vocoder(name_or_path: str | Path = "speech", *, device: str = "auto") -
 
     folder = find_checkpoint(name_or_path)
     kind = read_config(folder)["kind"]
-    model = load(folder / VOCODER_FOLDER if VOCODER_FOLDER in KINDS[kind].parts else name_or_path, device=device)
+    chosen = folder / VOCODER_FOLDER if VOCODER_FOLDER in KINDS[kind].parts else name_or_path
+    model = load(chosen, device=device, adapters=adapters)
     if not isinstance(model, VocoderSynthesizer):
         raise AudiodiffError(f"{name_or_path} is {KINDS[kind].label}; give a vocoder or a latent model that has one.")
     return model
@@ -94,13 +103,13 @@ class NoModel:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
 
-def no_model(name: str = "", *, device: str = "cpu") -> NoModel:
+def no_model(name: str = "", *, device: str = "cpu", adapters: Adapters = ()) -> NoModel:
     """Load nothing."""
     return NoModel()
 
 
 @standard_state()
-def load_latent(name_or_path: str | Path = "music", *, device: str = "auto") -> "Generator":
+def load_latent(name_or_path: str | Path = "music", *, device: str = "auto", adapters: Adapters = ()) -> "Generator":
     """Load a latent model and its vocoder.
 
     Raises:
@@ -118,7 +127,8 @@ def load_latent(name_or_path: str | Path = "music", *, device: str = "auto") -> 
             f"{folder} has no folder {VOCODER_FOLDER} with a vocoder for its mel; train with --vocoder CHECKPOINT, or "
             "copy one there."
         )
-    vocoder = load_vocoder(folder / VOCODER_FOLDER, device=str(chosen))
+    own, its = parted(adapters, folder, folder / VOCODER_FOLDER)
+    vocoder = load_vocoder(folder / VOCODER_FOLDER, device=str(chosen), adapters=its)
     if vocoder.mel_spec != model.mel_spec:
         from audiodiff.signal.mel import describe
 
@@ -131,7 +141,11 @@ def load_latent(name_or_path: str | Path = "music", *, device: str = "auto") -> 
     # Of the weights as they are, which need not be what the config says.
     identity = (
         ModelRecord(
-            public_name(name), weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]), role="latent model"
+            public_name(name),
+            weights_hash(folder / WEIGHTS_FILE),
+            hash_config(config["model"]),
+            role="latent model",
+            adapters=merged(model, own),
         ),
         replace(vocoder.identity, name=f"{public_name(name)}/{VOCODER_FOLDER}"),
     )

@@ -42,6 +42,21 @@ Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
+class AdapterRecord:
+    """One adapter that was merged into a model.
+
+    Attributes:
+        name: `hf:ORG/NAME`, or the last part of its path.
+        weights_sha256: hash of its `model.safetensors`.
+        strength: what its change of the weights was multiplied by.
+    """
+
+    name: str
+    weights_sha256: str
+    strength: float
+
+
+@dataclass(frozen=True)
 class ModelRecord:
     """One model that took part.
 
@@ -50,12 +65,14 @@ class ModelRecord:
         weights_sha256: hash of its `model.safetensors`.
         config_sha256: hash of the architecture in its `config.json` (`hash_config`).
         role: what it did, such as "vocoder".
+        adapters: what was merged into its weights.
     """
 
     name: str
     weights_sha256: str
     config_sha256: str = ""
     role: str = "vocoder"
+    adapters: tuple[AdapterRecord, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -168,7 +185,7 @@ class ProvenanceRecord:
         try:
             return cls(
                 verb=_typed(values, "verb", str),
-                models=tuple(_part(ModelRecord, item) for item in _typed(values, "models", list)),
+                models=tuple(_model(item) for item in _typed(values, "models", list)),
                 settings=dict(_typed(values, "settings", dict)),
                 seed=_typed(values, "seed", int),
                 audio=_part(AudioRecord, values.get("audio")),
@@ -199,13 +216,16 @@ class ProvenanceRecord:
 
     def sentence(self) -> str:
         """Return the record in a sentence, for the comment that players show."""
-        names = ", ".join(f"{model.role} {model.name}" for model in self.models)
+        names = ", ".join(f"{model.role} {model.name}{_adapted(model)}" for model in self.models)
         text = f"{self.made_by[:1].upper()}{self.made_by[1:]}: audiodiff {self.verb}"
         text += f", {names}, seed {self.seed}" if names else ""
         if self.inputs:
             text += ", from " + ", ".join(item.name for item in self.inputs)
         return _one_line(text + f". All settings: tag {TAG}, `audiodiff inspect`.")
 
+
+_LEFT_OUT = ("latents_sha256", "adapters")
+"""Fields that are left out of the document where there is nothing in them."""
 
 _TOP_LEVEL = tuple(item.name for item in dataclasses.fields(ProvenanceRecord) if item.name not in {"format", "unknown"})
 
@@ -409,7 +429,7 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         values = dataclasses.asdict(value)
-        return {name: item for name, item in values.items() if item or name != "latents_sha256"}
+        return {name: _plain(item) for name, item in values.items() if item or name not in _LEFT_OUT}
     return dict(value) if isinstance(value, Mapping) else value
 
 
@@ -423,19 +443,37 @@ def _typed(values: Mapping[str, Any], key: str, kind: type[Part]) -> Part:
 
 
 def _part(kind: type[Part], values: object) -> Part:
-    """Read one of the small dataclasses; every field is a text or a whole number."""
+    """Read one of the small dataclasses; every field is a text or a number."""
     if not isinstance(values, Mapping):
         raise AudiodiffError(f"it has no table of keys and values for {kind.__name__}.")
     arguments: dict[str, Any] = {}
     for item in dataclasses.fields(kind):  # type: ignore[arg-type]
         if item.name in values or item.default is dataclasses.MISSING:
-            arguments[item.name] = _typed(values, item.name, str if item.type is str else int)
+            arguments[item.name] = _typed(values, item.name, item.type if item.type in (str, float) else int)
     return kind(**arguments)
+
+
+def _model(values: object) -> ModelRecord:
+    """Read what a record says of a model."""
+    given = values.get("adapters", []) if isinstance(values, Mapping) else []
+    if not isinstance(given, list):
+        raise AudiodiffError('"adapters" of a model is no list.')
+    plain = (
+        {name: item for name, item in values.items() if name != "adapters"} if isinstance(values, Mapping) else values
+    )
+    adapters = tuple(_part(AdapterRecord, item) for item in given)
+    return dataclasses.replace(_part(ModelRecord, plain), adapters=adapters)
 
 
 def _without_folder(item: InputRecord) -> InputRecord:
     """Take the name alone: a record may come from anybody, and its names are looked for on this disk."""
     return dataclasses.replace(item, name=item.name.replace("\\", "/").rsplit("/", 1)[-1])
+
+
+def _adapted(model: ModelRecord) -> str:
+    """The adapters of a model, in words."""
+    names = [f"{each.name} ({each.strength:g})" for each in model.adapters]
+    return f" with adapter{'s' if names[1:] else ''} {' and '.join(names)}" if names else ""
 
 
 def _one_line(text: str) -> str:

@@ -5,7 +5,8 @@ recording) is refused before anything is written.
 """
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ import torch
 from audiodiff._version import __version__
 from audiodiff.diffusion.names import sampler_name
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.adapter import Adapter, open_adapters
 from audiodiff.models.find import ASSETS, VOCODER_FOLDER, find_checkpoint, pretrained_names
 from audiodiff.models.kinds import imported
 from audiodiff.signal.sample_hash import samples_sha256
+from audiodiff.synthesis.adapted import Adapters
 from audiodiff.synthesis.clip import OnProgress
 from audiodiff.synthesis.files import Job, check_output, settings_of
 from audiodiff.synthesis.latent import LatentSynthesizer
@@ -50,6 +53,7 @@ class ReplayContext:
         target: the file to write.
         model: model given by the user; `None` takes the one that the record names, if it comes with the package.
         recording: input given by the user, or the folder where the inputs are; `None` looks next to `source`.
+        adapters: given by the user.
         device: where to compute.
         on_progress: called with the seconds done and the seconds in all.
     """
@@ -58,6 +62,7 @@ class ReplayContext:
     target: Path
     model: str | Path | None = None
     recording: Path | None = None
+    adapters: Adapters = ()
     device: str = "cpu"
     on_progress: OnProgress | None = None
 
@@ -92,6 +97,29 @@ class ReplayContext:
             f"the weights of {chosen} are not those that made {self.source} ({found[:_SHOWN]}, not "
             f"{wanted.weights_sha256[:_SHOWN]}); give the model it was made with, {wanted.name}, with --model."
         )
+
+    def find_adapters(self, models: Sequence[ModelRecord]) -> tuple[Adapter, ...]:
+        """Return the very adapters that a record names, as strong as it says.
+
+        Raises:
+            AudiodiffError: one was not given, or one was given that the record does not name.
+        """
+        given = {each.weights_sha256: each for each in open_adapters(self.adapters)}
+        found = []
+        for wanted in (each for model in models for each in model.adapters):
+            if wanted.weights_sha256 not in given:
+                raise AudiodiffError(
+                    f"{self.source} was made with the adapter {wanted.name} (weights "
+                    f"{wanted.weights_sha256[:_SHOWN]}, strength {wanted.strength:g}); give its folder with --adapter."
+                )
+            found.append(replace(given.pop(wanted.weights_sha256), name=wanted.name, strength=wanted.strength))
+        if given:
+            other = next(iter(given.values()))
+            raise AudiodiffError(
+                f"{self.source} was made without the adapter {other.folder} (weights "
+                f"{other.weights_sha256[:_SHOWN]}); leave it out."
+            )
+        return tuple(found)
 
     def find_input(self, wanted: InputRecord) -> Path:
         """Return the very file that went in: the given one, or one of its name next to `source` or in the package.
@@ -147,6 +175,7 @@ def replay(
     *,
     model: str | Path | None = None,
     recording: str | Path | None = None,
+    adapters: Adapters = (),
     device: str = "auto",
     on_progress: OnProgress | None = None,
 ) -> ReplayReport:
@@ -157,6 +186,7 @@ def replay(
         target: `.wav`, `.flac`, `.ogg` or `.mp3`; appears only when complete.
         model: name or folder of the model; `None` takes the one of the package that the record names.
         recording: what went in, or its folder; `None` looks for a file of its name next to `source`.
+        adapters: those that the record names; their strengths are the recorded ones.
         device: `auto` takes the kind that the record names, if it is here.
         on_progress: called with the seconds done and the seconds in all.
 
@@ -184,6 +214,7 @@ def replay(
         target=target,
         model=model,
         recording=None if recording is None else Path(recording),
+        adapters=adapters,
         device=_same_device(record.machine.device) if device == "auto" else device,
         on_progress=on_progress,
     )
@@ -240,7 +271,9 @@ def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord
     settings, resolve = (settings_of(record), None) if verb.remake is None else verb.remake(record)
     chosen = context.find_model(record.models[0]) if record.models else ""
     sources = [Source(context.find_input(item), latents=item.latents_sha256) for item in record.inputs]
-    synthesizer = imported(verb.loader)(chosen, device=context.device)
+    adapters = context.find_adapters(record.models)
+    options = {"adapters": adapters} if adapters else {}
+    synthesizer = imported(verb.loader)(chosen, device=context.device, **options)
     if len(record.models) == 2:
         _check_vocoder(synthesizer, record, context)
     if isinstance(synthesizer, LatentSynthesizer):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiodiff.synthesis import speech
+from audiodiff.synthesis.adapted import Adapters
 from audiodiff.synthesis.settings import Precision, Resolved, changed
 from audiodiff.synthesis.speech import Reading, Speech
 from audiodiff.synthesis.vocode import VocoderSynthesizer
@@ -109,10 +110,10 @@ class Speaker:
         return speech.plan(self.synthesizer, changed(SpeakSettings(text), options))
 
 
-def load_speaker(name_or_path: str | Path = "kathleen", *, device: str = "auto") -> Speaker:
+def load_speaker(name_or_path: str | Path = "kathleen", *, device: str = "auto", adapters: Adapters = ()) -> Speaker:
     """Load a voice.
 
     Raises:
         AudiodiffError: as `load_voice`.
     """
-    return Speaker(load_voice(name_or_path, device=device))
+    return Speaker(load_voice(name_or_path, device=device, adapters=adapters))

@@ -19,6 +19,7 @@ from audiodiff.models.find import find_checkpoint, public_name
 from audiodiff.models.upsampler import Upsampler
 from audiodiff.signal.meters import BandMeter, RmsMeter
 from audiodiff.signal.resample import n_resampled, resample, resample_stream
+from audiodiff.synthesis.adapted import Adapters, merged, parted
 from audiodiff.synthesis.arrays import Array, check_rate, like_given, waveform_tensor
 from audiodiff.synthesis.band import Bands, input_notes
 from audiodiff.synthesis.clip import OnProgress
@@ -300,22 +301,26 @@ class UpsamplerSynthesizer:
 
 
 @standard_state()
-def load_upsampler(name_or_path: str | Path = "upsample-speech", *, device: str = "auto") -> UpsamplerSynthesizer:
+def load_upsampler(
+    name_or_path: str | Path = "upsample-speech", *, device: str = "auto", adapters: Adapters = ()
+) -> UpsamplerSynthesizer:
     """Load an upsampler.
 
     Args:
         name_or_path: a model that comes with the package, a checkpoint folder, or `hf:ORG/NAME` for a folder of that
             form on the Hugging Face Hub.
         device: `auto` (CUDA, then MPS, then CPU), or what torch calls the device.
+        adapters: to merge into it.
 
     Raises:
-        AudiodiffError: there is no such model or device, or the folder holds something else.
+        AudiodiffError: there is no such model or device, the folder holds something else, or an adapter does not fit.
     """
     from audiodiff.models import checkpoint
 
     chosen = open_device(device)
     folder = find_checkpoint(name_or_path)
     config = checkpoint.read_config(folder, "upsampler")
+    (own,) = parted(adapters, folder)
     metadata = config["metadata"]
     sampling = Sampling.from_metadata(metadata, folder, others=("augmentation",))
     with recommended_by(folder):
@@ -326,6 +331,7 @@ def load_upsampler(name_or_path: str | Path = "upsample-speech", *, device: str 
         checkpoint.weights_hash(folder / checkpoint.WEIGHTS_FILE),
         hash_config(config["model"]),
         role="upsampler",
+        adapters=merged(model, own),
     )
     model.to(chosen)
     return UpsamplerSynthesizer(

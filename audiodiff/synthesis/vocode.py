@@ -17,6 +17,7 @@ from audiodiff.signal.mel_convert import check_mel, convert_log_mel
 from audiodiff.signal.mel_spec import MelSpec
 from audiodiff.signal.meters import LevelMeter
 from audiodiff.signal.resample import resample
+from audiodiff.synthesis.adapted import Adapters, merged, parted
 from audiodiff.synthesis.arrays import Array, check_rate, float_tensor, like_given, waveform_tensor
 from audiodiff.synthesis.circular_padding import pad_circle
 from audiodiff.synthesis.clip import OnProgress
@@ -426,16 +427,17 @@ def _frames_of(log_mel: Array, spec: MelSpec | None, own: MelSpec) -> Tensor:
 
 
 @standard_state()
-def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> VocoderSynthesizer:
+def load(name_or_path: str | Path = "speech", *, device: str = "auto", adapters: Adapters = ()) -> VocoderSynthesizer:
     """Load a vocoder.
 
     Args:
         name_or_path: a model that comes with the package (`find.pretrained_names`), a checkpoint folder, or
             `hf:ORG/NAME` for a folder of that form on the Hugging Face Hub.
         device: `auto` (CUDA, then MPS, then CPU), or what torch calls the device.
+        adapters: to merge into it.
 
     Raises:
-        AudiodiffError: there is no such model or device, or the folder holds something else.
+        AudiodiffError: there is no such model or device, the folder holds something else, or an adapter does not fit.
     """
     chosen = open_device(device)
     folder = find_checkpoint(name_or_path)
@@ -443,12 +445,18 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto") -> Vocode
     from audiodiff.models.vocoder import Vocoder
 
     config = read_config(folder, "vocoder")
+    (own,) = parted(adapters, folder)
     metadata = config["metadata"]
     recommended = Sampling.from_metadata(metadata, folder, others=("renewals",)).resolve(DEFAULTS)
     level = read_reference_level(metadata, folder)
     model = load_checkpoint(folder, Vocoder)
     # of the weights as they are, which need not be what the config says
-    identity = ModelRecord(public_name(name_or_path), weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]))
+    identity = ModelRecord(
+        public_name(name_or_path),
+        weights_hash(folder / WEIGHTS_FILE),
+        hash_config(config["model"]),
+        adapters=merged(model, own),
+    )
     model.to(chosen)
     on_samples = model.config.front_end.name == "samples"
     synthesizer = VocoderSynthesizer(

@@ -15,9 +15,10 @@ from audiodiff.diffusion.noise import positional_noise
 from audiodiff.diffusion.samplers import SAMPLERS, sample
 from audiodiff.diffusion.times import GRIDS
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint, public_name
+from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint, find_vocoder, public_name
 from audiodiff.models.voice import Voice
 from audiodiff.models.voice.frames import Frames, frames_of
+from audiodiff.synthesis.adapted import Adapters, merged, parted
 from audiodiff.synthesis.machine import check_model, fitting, open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
 from audiodiff.synthesis.sampling import compute_dtype
@@ -344,16 +345,19 @@ def _given(durations: Sequence[int], utterance: Utterance) -> list[int]:
 
 
 @standard_state()
-def load_voice(name_or_path: str | Path = "kathleen", *, device: str = "auto") -> VoiceSynthesizer:
+def load_voice(
+    name_or_path: str | Path = "kathleen", *, device: str = "auto", adapters: Adapters = ()
+) -> VoiceSynthesizer:
     """Load a voice and the vocoder for its mel: that in its folder, or the one that its checkpoint names.
 
     Args:
         name_or_path: a model that comes with the package, a checkpoint folder, or `hf:ORG/NAME`.
         device: `auto` (CUDA, then MPS, then CPU), or what torch calls the device.
+        adapters: to merge into it, or into its vocoder.
 
     Raises:
-        AudiodiffError: there is no such model or device, the folder holds something else, or the vocoder takes another
-            mel.
+        AudiodiffError: there is no such model or device, the folder holds something else, the vocoder takes another
+            mel, or an adapter does not fit.
     """
     from audiodiff.models.checkpoint import WEIGHTS_FILE, load_checkpoint, read_config, weights_hash
 
@@ -370,19 +374,23 @@ def load_voice(name_or_path: str | Path = "kathleen", *, device: str = "auto") -
     level = _training_level(metadata, folder)
     model = load_checkpoint(folder, Voice)
     inside = (folder / VOCODER_FOLDER).is_dir()
-    vocoder = load_vocoder(folder / VOCODER_FOLDER if inside else metadata.get("vocoder", "speech"), device=str(chosen))
+    behind = folder / VOCODER_FOLDER if inside else metadata.get("vocoder", "speech")
+    own, its = parted(adapters, folder, find_vocoder(behind))
+    vocoder = load_vocoder(behind, device=str(chosen), adapters=its)
     if vocoder.mel_spec != model.config.mel:
         raise AudiodiffError(f"the vocoder of {folder} takes another mel than the voice makes; give one that fits.")
     vocoder.defaults = replace(vocoder.defaults, steps=table.get("vocoder_steps") or vocoder.defaults.steps)
     model.to(chosen)
     name = public_name(name_or_path)
-    identity = ModelRecord(name, weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]), role="voice")
-    behind = replace(vocoder.identity, name=f"{name}/{VOCODER_FOLDER}") if inside else vocoder.identity
+    identity = ModelRecord(
+        name, weights_hash(folder / WEIGHTS_FILE), hash_config(config["model"]), "voice", merged(model, own)
+    )
+    second = replace(vocoder.identity, name=f"{name}/{VOCODER_FOLDER}") if inside else vocoder.identity
     return VoiceSynthesizer(
         model,
         vocoder,
         name=str(name_or_path),
-        identity=(identity, behind),
+        identity=(identity, second),
         defaults=fitting(sampling.resolve(DEFAULTS), chosen),
         manner=manner,
         pronunciations=pronunciations,

@@ -31,12 +31,8 @@ PATIENCE = 240.0
 _COMPLETE = """
 count => {
   const cards = [...document.querySelectorAll('.ad-card')].filter(card => card.checkVisibility());
-  const drawn = card => {
-    const image = card.querySelector('.image-frame img');
-    if (image && !image.naturalWidth) image.scrollIntoView();  // what is out of sight is not loaded
-    return image?.naturalWidth > 0;
-  };
-  const heard = card => /[1-9]/.test(card.querySelector('#duration')?.textContent ?? '');
+  const drawn = card => card.querySelector('.ad-player .ad-screen img')?.naturalWidth > 0;
+  const heard = card => card.querySelector('.ad-player[data-ready] audio')?.getAttribute('src');
   const alive = card => [...card.querySelectorAll('.row button, .row a')].every(
     button => !button.disabled && !button.closest('[disabled]'));
   return cards.length === count && cards.every(card => drawn(card) && heard(card) && alive(card));

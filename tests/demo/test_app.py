@@ -1,4 +1,5 @@
 import argparse
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -120,13 +121,14 @@ def test_the_button_creates_cards_one_after_the_other(app: Any) -> None:
         values[names.index(label)] = value
     updates: list[dict[Any, Any]] = list(fn.fn(Request(), *values))
     players = [
-        (component.label, change["value"])
+        (component.elem_id, re.findall(r'src="[^"]*/([^"/]+)">', change))
         for update in updates
         for component, change in update.items()
-        if isinstance(component, gr.Audio) and change.get("value")
+        if isinstance(component, gr.HTML) and "<audio" in change and component.elem_id != "takes"
     ]
-    assert [label for label, _ in players] == ["Clip 1", "Clip 2"]
-    assert [path.rpartition("/")[2] for _, path in players] == ["flute-seed4.flac", "flute-seed5.flac"]
+    assert players == [("create-clip-1", ["flute-seed4.flac"]), ("create-clip-2", ["flute-seed5.flac"])]
+    listed = [change for update in updates for part, change in update.items() if part.elem_id == "takes"]
+    assert [len(re.findall(r'<li class="ad-take"', html)) for html in listed] == [1, 2]
     shown = [component for component in updates[0] if isinstance(component, gr.Column)]
     assert [updates[0][column]["visible"] for column in shown] == [True, True, False, False]
     assert "2 clips in" in next(iter(updates[-1].values()))
@@ -147,11 +149,15 @@ def test_everything_is_sent_once_more_when_the_clips_are_there(app: Any) -> None
     whole = settle(Request())
     by_kind = {
         kind: [whole[piece] for piece in fn.outputs if type(piece) is kind and piece in whole]
-        for kind in (gr.Column, gr.Image, gr.Audio, gr.Markdown, gr.Button, gr.DownloadButton)
+        for kind in (gr.Column, gr.HTML, gr.Markdown, gr.Button, gr.DownloadButton)
     }
     assert [box["visible"] for box in by_kind[gr.Column]] == [True, True, False, False]
-    assert all(picture["value"] is not None for picture in by_kind[gr.Image])
-    assert [Path(player["value"]).name for player in by_kind[gr.Audio]] == ["flute-seed0.flac", "flute-seed1.flac"]
+    line, takes, *players = by_kind[gr.HTML]
+    assert "2 clips in" in line
+    assert takes.count("flute-seed0.flac") == 3  # its player, its download and the name of that
+    assert ["flute-seed0.flac" in players[0], "flute-seed1.flac" in players[1]] == [True, True]
+    files = [Path(button["value"]).name for button in by_kind[gr.DownloadButton]]
+    assert files == ["flute-seed0.flac", "flute-seed1.flac"]
     assert ["seed **0**" in caption for caption in by_kind[gr.Markdown]] == [True, False]
     assert all(button["interactive"] for button in by_kind[gr.Button] + by_kind[gr.DownloadButton])
     assert len(by_kind[gr.DownloadButton]) == 2
@@ -201,9 +207,6 @@ def test_the_buttons_of_a_card_make_more_of_its_clip(app: Any, state: AppState) 
     )
     makers = [fn for fn in app.fns.values() if fn.fn is not None and fn.fn.__name__ == "make_again"]
     assert len(makers) == 2 * 4 * 4  # two tabs of four cards with four buttons
-    players = [
-        block for block in app.blocks.values() if isinstance(block, gr.Audio) and block.label.startswith("Clip ")
-    ]
     written = []
     turns = [fn for fn in app.fns.values() if fn.fn is not None and fn.fn.__name__ == "turn_to"]
     assert len(turns) == len(makers) + 2 * 4  # and a button that only brings the clip
@@ -215,7 +218,7 @@ def test_the_buttons_of_a_card_make_more_of_its_clip(app: Any, state: AppState) 
                 change["value"].rpartition("/")[2].rpartition("-seed")[0]
                 for update in updates
                 for component, change in update.items()
-                if component in players and change.get("value")
+                if isinstance(component, gr.DownloadButton) and change.get("value")
             ]
         )
     assert [len(names) for names in written] == [4, 4, 1, 1]
@@ -247,7 +250,7 @@ def test_a_clip_is_edited_by_the_button_of_its_way(app: Any, voice: Path) -> Non
             written += [
                 change["value"].rpartition("/")[2]
                 for component, change in update.items()
-                if isinstance(component, gr.Audio) and change.get("value")
+                if isinstance(component, gr.DownloadButton) and change.get("value")
             ]
     assert written == [
         "my-voice-vary-seed3.flac",
@@ -338,6 +341,18 @@ def test_what_others_wrote_is_escaped() -> None:
     assert "<progress" not in widgets.status("done")
 
 
+def test_screen_readers_are_told_the_beginning_and_the_end_and_what_is_said_aloud() -> None:
+    loud = [
+        widgets.status("a", 0.0),
+        widgets.status("b", 0.5, aloud=True),
+        widgets.status("c", 1.0),
+        widgets.status("d"),
+    ]
+    quiet = [widgets.status("a", 0.5), widgets.status("b", aloud=False), widgets.status()]
+    assert all("data-aloud" in line for line in loud)
+    assert not any("data-aloud" in line or "role=" in line for line in quiet)
+
+
 def test_what_others_wrote_cannot_hide_or_turn_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     hostile = "a\u202eb\x1b[31m\u2066"
     for text in (
@@ -356,9 +371,8 @@ def test_the_card_of_a_model_is_text(state: AppState) -> None:
     about = "<img src=x> ![x](http://a.example/x.png) \u202e **music**"
     bare = replace(state, models=replace(state.models, about=about))
     blocks = build_app(bare.models, state=bare).blocks.values()
-    (heading,) = (
-        str(block.value) for block in blocks if isinstance(block, gr.Markdown) and "# audiodiff" in block.value
-    )
+    (heading,) = (str(block.value) for block in blocks if isinstance(block, gr.Markdown) and block.elem_id == "models")
+    assert "music" in heading
     assert "<img" not in heading
     assert "](" not in heading
     assert "\u202e" not in heading

@@ -75,7 +75,7 @@ def test_create_makes_clips_and_one_click_makes_more_of_them(visitor: Visitor) -
     visitor.tab("Create")
     visitor.run("create-loop-1", "edit-status", "1 clip in")
     expect(page.locator(".ad-card:visible")).to_contain_text("repeat")
-    sound = page.locator("#edit-clip-1 #waveform audio")
+    sound = page.locator("#edit-clip-1 audio")
     sound.evaluate("player => player.play()")
     page.wait_for_timeout(2_500)  # the clip lasts a second
     assert not sound.evaluate("player => player.paused")
@@ -95,9 +95,9 @@ def test_an_upload_is_inpainted_where_it_was_asked_for_and_extended(visitor: Vis
     page.get_by_role("tab", name="Replace a part").click()
     region = page.get_by_label("Region").locator("visible=true")
     region.fill("0.1:0.2 0.5:0.6")
-    marks = page.locator("#edit-picture .ad-region span")
+    marks = page.locator('#edit-picture [part~="region"]')
     expect(marks).to_have_count(2)
-    box = page.locator("#edit-picture .ad-region")
+    box = page.locator("#edit-picture .ad-wave")
     box.scroll_into_view_if_needed()
     place = box.bounding_box()
     assert place is not None

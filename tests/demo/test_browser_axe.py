@@ -1,4 +1,4 @@
-"""The page held against axe-core, the usual checker of WCAG, on every tab, light and dark; and the visible focus."""
+"""The page held against axe-core, the usual checker of WCAG: every tab, light and dark, with takes made."""
 
 import shutil
 from collections.abc import Iterator

@@ -1,6 +1,7 @@
 """The whole demo over HTTP, on this computer alone."""
 
 import json
+import re
 import socket
 import threading
 import time
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 
 pytest.importorskip("gradio", reason="the extra demo")
 
@@ -18,7 +20,9 @@ from gradio_client import Client, handle_file
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.provenance import read_provenance
+from demo import player
 from demo.app_state import AppState, Models, open_state
+from demo.handlers import ClipResult
 from demo.limits import Limits
 from demo.serve import (
     GRADIO_FOLDER,
@@ -32,6 +36,7 @@ from demo.serve import (
     prepare_beats,
     read_auth,
 )
+from demo.take_files import publish
 from tests.refusals import refused
 from tests.synthesis.latent_models import RATE
 
@@ -271,6 +276,20 @@ def test_two_clients_at_a_time_get_what_each_asked_for(server: tuple[str, AppSta
         ask(prompt, f"{prompt}2")
         np.testing.assert_array_equal(heard[f"{prompt}1"], heard[f"{prompt}2"])
     assert np.abs(heard["flute1"][0] - heard["drums1"][0]).max() > 1e-3
+
+
+@pytest.mark.slow
+def test_a_take_is_fetched_from_where_its_player_says(server: tuple[str, AppState], voice: Path) -> None:
+    import httpx
+
+    url, state = server
+    path = state.workspace.new_file("clip.wav")
+    path.write_bytes(voice.read_bytes())
+    facts = publish(state.workspace, ClipResult(path, 0, 1.0, RATE, 0.1, (), Image.new("RGB", (4, 4))))
+    (source,) = re.findall(r'<audio [^>]*src="([^"]*)"', player.player("take 1", facts))
+    assert httpx.get(url + source).content == voice.read_bytes()
+    assert httpx.get(f"{url}gradio_api/file={path}").status_code == 403  # where nobody but the server looks
+    assert "WaveSurfer" in httpx.get(url).text or "WaveSurfer" in httpx.get(f"{url}config").text
 
 
 @pytest.mark.slow

@@ -255,7 +255,7 @@ class Voice(nn.Module):
         n_values = frames.mask.sum(dim=(1, 2)) * target.shape[-1]
         of_mean = error.square().sum(dim=(1, 2)) / n_values
         error = error.detach()
-        if self.training:
+        if self.training and self.embedding.weight.requires_grad:  # not so where an adapter is all that learns
             with torch.no_grad():
                 variance = error.square().sum(dim=(0, 1)) / frames.mask.sum()
                 self.residual_variance.lerp_(variance, _RESIDUAL_MEMORY)

@@ -148,6 +148,8 @@ def instead(values: Values, sources: Sequence["Source"], model: str, say: Say) -
             f"{path} was spoken by the voice {name}, which does not come with the package; give it with --model."
         )
     say(f"{path.name} is a reading; its text is spoken again, with other seeds")
+    for adapter in (each for used in record.models for each in used.adapters):
+        say(f"it was spoken with the adapter {adapter.name}:{adapter.strength:g}; give that with --adapter, too")
     return Instead("speak", model or name, {**own, **given, "seed": record.seed + 1 + given.get("seed", 0)})
 
 

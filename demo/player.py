@@ -1,0 +1,89 @@
+"""The player of the page: a waveform over a log-mel with a playhead, by wavesurfer.js from the package's own files.
+
+The server lays a player out as HTML that plays even where no script runs; `static/player.js` takes over from there.
+"""
+
+import base64
+import html
+import math
+from functools import cache
+from pathlib import Path
+from urllib.parse import quote
+
+from audiodiff.printable import printable
+
+from .shown import as_html
+from .takes import TakeFacts
+
+STATIC = Path(__file__).resolve().parent / "static"
+SCRIPTS = ("wavesurfer/wavesurfer.min.js", "wavesurfer/regions.min.js", "player.js", "takes.js", "region.js")
+
+
+@cache
+def head() -> str:
+    """Return what the page needs in its head: the scripts, written out, so that the page asks nobody for them."""
+    notice = (STATIC / "wavesurfer" / "LICENSE").read_text("utf-8").replace("*/", "")
+    scripts = "".join(f"<script>{(STATIC / name).read_text('utf-8')}</script>" for name in SCRIPTS)
+    return f"<script>/* wavesurfer.js\n{notice}*/</script>{scripts}"
+
+
+@cache
+def css() -> str:
+    """Return the style of players and takes."""
+    return (STATIC / "takes.css").read_text("utf-8")
+
+
+def attribute(text: str) -> str:
+    """Return text as it may stand between the quotes of an HTML attribute."""
+    return html.escape(printable(text), quote=True)
+
+
+def file_url(path: Path) -> str:
+    """Return where the page fetches a file, relative to the page, wherever a proxy serves it."""
+    return f"gradio_api/file={quote(str(path))}"
+
+
+def clock(seconds: float) -> str:
+    """Return a time as players show it, `1:05.3`."""
+    tenths = math.floor(max(0.0, seconds) * 10.0 + 1e-6)
+    return f"{tenths // 600}:{tenths // 10 % 60:02d}.{tenths % 10}"
+
+
+def player(name: str, facts: TakeFacts) -> str:
+    """Return the player of a clip as HTML.
+
+    Args:
+        name: what the clip is called, as in "take 3".
+        facts: of its file.
+    """
+    called = attribute(name)
+    quiet = "" if math.isinf(facts.loudness) else f"{facts.loudness:.2f}"
+    repeat = "true" if facts.loop else "false"
+    return (
+        f'<div class="ad-player" role="group" aria-label="Player: {called}" data-name="{called}" '
+        f'data-seconds="{facts.seconds:.4f}" data-loudness="{quiet}" '
+        f'data-peaks="{base64.b64encode(facts.peaks).decode()}">'
+        f'<div class="ad-screen"><img src="{attribute(file_url(facts.picture))}" alt="spectrogram of {called}" '
+        'draggable="false"><div class="ad-wave"></div></div>'
+        '<div class="ad-transport">'
+        f'<button type="button" data-do="toggle" aria-label="Play {called}">Play</button>'
+        f'<button type="button" data-do="repeat" aria-pressed="{repeat}" aria-label="Repeat {called}">Repeat</button>'
+        f'<span class="ad-time"><span class="ad-at">{clock(0.0)}</span> / {clock(facts.seconds)}</span></div>'
+        f'<audio controls preload="none"{" loop" if facts.loop else ""} src="{attribute(file_url(facts.path))}">'
+        "</audio>"
+        "</div>"
+    )
+
+
+def preview(jpeg: bytes, name: str) -> str:
+    """Return the picture of a clip that is still being made as HTML."""
+    source = base64.b64encode(jpeg).decode()
+    return (
+        f'<div class="ad-screen ad-coming"><img src="data:image/jpeg;base64,{source}" '
+        f'alt="{attribute(name)} so far" draggable="false"></div>'
+    )
+
+
+def empty(text: str = "") -> str:
+    """Return the place of a player that has nothing to play yet as HTML."""
+    return f'<div class="ad-screen ad-coming"><span>{as_html(text)}</span></div>'
