@@ -28,6 +28,7 @@ COMMANDS = {
     "check": "audiodiff.cli.check",
     "evaluate": "audiodiff.cli.evaluate",
     "export": "audiodiff.cli.export",
+    "push": "audiodiff.cli.push",
     "models": "audiodiff.cli.models",
     "detect": "audiodiff.cli.detect",
     "inspect": "audiodiff.cli.inspect",

@@ -69,6 +69,8 @@ def _to_onnx(args: argparse.Namespace, target: Path, runs: dict[str, Any]) -> in
     """Write the folder for other runtimes and say what it holds."""
     if args.half:
         raise AudiodiffError("--half is for checkpoints; ONNX files are written in float32.")
+    if args.mel is not None:
+        raise AudiodiffError("--mel is for vocoders of other projects; convert one first, then write it as ONNX.")
     if args.adapters:
         raise AudiodiffError("--adapter is for checkpoints; merge it into one first, and export that --to onnx.")
     from audiodiff.exporting.export import export_onnx

@@ -192,7 +192,7 @@ KINDS = Kinds(
         recipe="voice",
         exporter="audiodiff.exporting.voice:export_voice",
         task="text-to-speech",
-        example="audiodiff speak 'Hello there.' -o hello.wav --model {model}",
+        example="audiodiff speak 'Hello there.' -o hello.wav --voice {model}",
     ),
 )
 """The kinds of models by name."""
