@@ -56,9 +56,10 @@ def run(args: argparse.Namespace) -> int:
         return _to_onnx(args, target, runs)
     if runs:
         raise AudiodiffError(f"--{next(iter(runs))} is for --to onnx; a checkpoint takes any number of steps.")
+    source = Path(args.source) if Path(args.source).exists() else find_checkpoint(args.source)
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_folder(target) as unfinished:
-        model = _export(Path(args.source), unfinished, args.mel, half=args.half, adapters=args.adapters)
+        model = _export(source, unfinished, args.mel, half=args.half, adapters=args.adapters)
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file()) / 2**20
     parameters = sum(parameter.numel() for parameter in model.parameters())
     tell(f"{target}  {size:.1f} MiB  {parameters:,} parameters, {'float16' if args.half else 'float32'}")
@@ -102,7 +103,6 @@ def _export(source: Path, target: Path, preset: str | None, *, half: bool, adapt
     if not source.is_file():
         from audiodiff.models.adapter import open_adapters, part_adapters
 
-        source = source if source.exists() else find_checkpoint(str(source))
         opened = open_adapters(adapters)
         part_adapters(opened, source, *(path.parent for path in source.glob("*/model.safetensors")))  # or refused
         return export_checkpoint(source, target, dtype, adapters=opened)

@@ -44,7 +44,8 @@ class Fake:
 def test_what_is_found_is_counted_by_kind_and_attack(monkeypatch) -> None:
     monkeypatch.setattr(marks, "pesq_wb", lambda plain, marked, rate: 4.0)
     loud, soft = (np.sin(np.arange(6 * RATE) * 0.3).astype(np.float32) * level for level in (0.95, 0.5))
-    clips = [marks.Clip("speech", loud, RATE), marks.Clip("speech", soft, RATE), marks.Clip("music", loud, RATE)]
+    noise = np.random.default_rng(0).uniform(-0.95, 0.95, 6 * RATE).astype(np.float32)  # something in every band
+    clips = [marks.Clip("speech", loud, RATE), marks.Clip("speech", soft, RATE), marks.Clip("music", noise, RATE)]
     found = marks.measure(Fake(), clips, 1)
     assert found["found"]["speech"]["as marked"] == [1, 2, 2]
     assert found["found"]["music"]["6 dB quieter"] == [0, 1, 1]

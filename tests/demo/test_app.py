@@ -182,7 +182,7 @@ def test_a_clip_is_made_like_a_recording_where_the_model_takes_one(app: Any, mod
         change["value"]
         for update in updates
         for component, change in update.items()
-        if isinstance(component, gr.Audio) and change.get("value")
+        if isinstance(component, gr.DownloadButton) and change.get("value")
     }
     assert [read_provenance(path).inputs[0].name for path in paths] == [voice.name]
     assert "Use a reference recording" in visible_accordions(app)
