@@ -167,6 +167,7 @@ KINDS = Kinds(
         module="audiodiff.models.mel_latent:MelLatent",
         synthesizer="audiodiff.synthesis.load:load_latent",
         recipe="latent",
+        exporter="audiodiff.exporting.music:export_music",
         evaluation="audiodiff.evaluation.music:MusicEvaluation",
         parts={"vocoder": "vocoder"},
         embeds={"autoencoder": "autoencoder"},

@@ -72,7 +72,7 @@ def zero_linear(in_width: int, out_width: int) -> nn.Linear:
 def layer_norm(x: Tensor) -> Tensor:
     """Zero mean and unit variance over the last axis, without parameters, in float32 at least."""
     x = x.to(torch.promote_types(x.dtype, torch.float32))
-    return F.layer_norm(x, x.shape[-1:], eps=_EPS)
+    return F.layer_norm(x, (int(x.shape[-1]),), eps=_EPS)
 
 
 class _HeadNorm(nn.Module):
@@ -89,6 +89,8 @@ class _HeadNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.to(torch.promote_types(x.dtype, torch.float32))
+        if torch.jit.is_tracing():  # for ONNX, which has no such operator before version 23
+            return x * torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + _EPS) * self.scale
         return F.rms_norm(x, x.shape[-1:], eps=_EPS) * self.scale
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.runtime.music import Music
 from audiodiff.runtime.package import Package, read_package
 from audiodiff.runtime.vocoder import Vocoder
 from audiodiff.runtime.voice import Voice
@@ -11,7 +12,7 @@ from audiodiff.runtime.voice import Voice
 __all__ = ["load"]
 
 
-def load(folder: str | Path, *, threads: int = 0) -> Vocoder | Voice:
+def load(folder: str | Path, *, threads: int = 0) -> Music | Vocoder | Voice:
     """Open an exported model, without torch.
 
     Args:
@@ -22,7 +23,11 @@ def load(folder: str | Path, *, threads: int = 0) -> Vocoder | Voice:
         AudiodiffError: it is no such folder, it is damaged, or onnxruntime is not installed.
     """
     package = read_package(folder, threads=threads)
-    openers: dict[str, Callable[[Package], Vocoder | Voice]] = {"vocoder": Vocoder, "voice": Voice}
+    openers: dict[str, Callable[[Package], Music | Vocoder | Voice]] = {
+        "vocoder": Vocoder,
+        "voice": Voice,
+        "mel_latent": Music,
+    }
     if package.kind not in openers:
         raise AudiodiffError(
             f"{folder} holds an exported {package.kind}, which this version does not run; it runs {', '.join(openers)}."

@@ -1,9 +1,10 @@
-"""Frozen text encoders: a text in, one state per token out."""
+"""Frozen text encoders: a text in, one state per token out. Imports no torch."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["TextEncoder", "TextStates", "cut_tokens"]
 
@@ -18,7 +19,7 @@ class TextStates(NamedTuple):
         offsets: per token the characters (start, stop) of the text that it stands for; (0, 0) for start and end.
     """
 
-    tokens: Tensor
+    tokens: "Tensor"
     n_dropped: int
     dropped_text: str
     offsets: tuple[tuple[int, int], ...] = ()

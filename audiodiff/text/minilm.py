@@ -60,15 +60,15 @@ def bert_states(weights: Mapping[str, Tensor], words: Tensor, heads: int = HEADS
     """
 
     def norm(x: Tensor, name: str) -> Tensor:
-        return F.layer_norm(x, x.shape[-1:], weights[f"{name}.weight"], weights[f"{name}.bias"], eps=1e-12)
+        return F.layer_norm(x, (int(x.shape[-1]),), weights[f"{name}.weight"], weights[f"{name}.bias"], eps=1e-12)
 
     def dense(x: Tensor, name: str) -> Tensor:
         return F.linear(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
 
     def split(x: Tensor) -> Tensor:
-        return x.view(len(x), heads, -1).transpose(0, 1)[None]  # [1, heads, n_tokens, width / heads]
+        return x.unflatten(-1, (heads, -1)).transpose(0, 1)[None]  # [1, heads, n_tokens, width / heads]
 
-    x = words + weights["embeddings.position_embeddings.weight"][: len(words)]
+    x = words + weights["embeddings.position_embeddings.weight"][: words.shape[0]]
     x = norm(x + weights["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm")
     layer = 0
     while f"{(at := f'encoder.layer.{layer}')}.output.dense.weight" in weights:
@@ -115,6 +115,20 @@ class MiniLM:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         tokenizer.encode_special_tokens = True  # "[SEP]" in a prompt is text
+
+    @property
+    def weights(self) -> Mapping[str, Tensor]:
+        """Its tensors by their published names, without the word vectors."""
+        return self._weights
+
+    @property
+    def heads(self) -> int:
+        """Attention heads of each layer."""
+        return self._heads
+
+    def word_vectors(self) -> Tensor:
+        """All word vectors, float32 `[n_words, width]`."""
+        return self._words[:]
 
     def encode(self, texts: Sequence[str]) -> list[TextStates]:
         """Return the states of each text; each is computed alone, so that its neighbours change no bit of it."""
