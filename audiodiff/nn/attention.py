@@ -89,7 +89,7 @@ class _HeadNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.to(torch.promote_types(x.dtype, torch.float32))
-        if torch.jit.is_tracing():  # for ONNX, which has no such operator before version 23
+        if torch.onnx.is_in_onnx_export():  # for ONNX, which has no such operator before version 23
             return x * torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + _EPS) * self.scale
         return F.rms_norm(x, x.shape[-1:], eps=_EPS) * self.scale
 

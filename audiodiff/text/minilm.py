@@ -66,7 +66,8 @@ def bert_states(weights: Mapping[str, Tensor], words: Tensor, heads: int = HEADS
         return F.linear(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
 
     def split(x: Tensor) -> Tensor:
-        return x.unflatten(-1, (heads, -1)).transpose(0, 1)[None]  # [1, heads, n_tokens, width / heads]
+        parts = x.reshape(x.shape[0], heads, -1)
+        return parts.transpose(0, 1)[None]  # [1, heads, n_tokens, width / heads]
 
     x = words + weights["embeddings.position_embeddings.weight"][: words.shape[0]]
     x = norm(x + weights["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm")
