@@ -235,7 +235,7 @@ def _run_command(monkeypatch, fake, *arguments):
 
     from audiodiff.synthesis import load
 
-    monkeypatch.setattr(load, "load_vocoder", lambda name, device: fake)
+    monkeypatch.setattr(load, "load_vocoder", lambda name, device, adapters=(): fake)
     monkeypatch.setattr(command, "_model_and_kind", lambda name, part: (name, KINDS["vocoder"]))
     parser = argparse.ArgumentParser()
     command.add_parser(parser.add_subparsers())
