@@ -218,7 +218,7 @@ def configured(plan: Plan, settings: AdaptSettings, kind: str) -> Any:
         "device": settings.device,
         "train.seed": settings.seed,
         "description": f"adapter of {settings.model}" + (f' for "{settings.word}"' if settings.word else ""),
-        "adapter": {"rank": settings.rank, "method": settings.method, "layers": list(plan.layers)},
+        "adapter": {"rank": settings.rank, "method": settings.method, "targets": list(plan.layers)},
     }
     if plan.from_latents:
         changes["autoencoder"] = settings.model

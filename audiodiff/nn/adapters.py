@@ -43,14 +43,14 @@ class AdapterConfig:
         rank: of the change of each weight; 0 for no adapter: all weights are trained.
         method: "lora", or "dora", which learns the length of each row apart from its direction.
         alpha: the change is multiplied by alpha / rank, so that the learning rate fits any rank.
-        layers: patterns of the names of layers, such as "network.blocks.*"; linear layers and convolutions that fit
+        targets: patterns of the names of layers, such as "network.blocks.*"; linear layers and convolutions that fit
             one are adapted.
     """
 
     rank: int = 0
     method: Literal["lora", "dora"] = "lora"
     alpha: float = 16.0
-    layers: tuple[str, ...] = ("*",)
+    targets: tuple[str, ...] = ("*",)
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built.
@@ -61,8 +61,8 @@ class AdapterConfig:
         check_bounds(self, "adapter", rank=(0, 4096), alpha=(1e-6, 1e6))
         if self.method not in ("lora", "dora"):
             raise AudiodiffError(f'adapter.method is "{self.method}"; known: lora, dora.')
-        if not self.layers:
-            raise AudiodiffError("adapter.layers is empty; give a pattern of names, such as *.")
+        if not self.targets:
+            raise AudiodiffError("adapter.targets is empty; give a pattern of names, such as *.")
 
     @property
     def scale(self) -> float:
@@ -143,11 +143,11 @@ def add_adapter(module: nn.Module, config: AdapterConfig) -> None:
     Raises:
         AudiodiffError: no layer fits the patterns.
     """
-    layers = adaptable_layers(module, config.layers)
+    layers = adaptable_layers(module, config.targets)
     if not layers:
         known = ", ".join(sorted({name.split(".")[0] for name in adaptable_layers(module)}))
         raise AudiodiffError(
-            f"adapter.layers is {', '.join(config.layers)}, which fits no linear layer or convolution; their names "
+            f"adapter.targets is {', '.join(config.targets)}, which fits no linear layer or convolution; their names "
             f"begin with {known}."
         )
     module.requires_grad_(False)

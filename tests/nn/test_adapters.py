@@ -119,7 +119,7 @@ def test_patterns_choose_layers_and_grouped_convolutions_are_left_out() -> None:
     assert {name.rpartition(".")[2] for name in chosen} == {"qkv", "output", "output_projection"}
     assert not any(name.endswith(".conv") for name in adaptable_layers(net))  # depthwise
     refused(
-        "fits no linear layer.*condition_embedding", lambda: add_adapter(net, AdapterConfig(2, layers=("nothing",)))
+        "fits no linear layer.*condition_embedding", lambda: add_adapter(net, AdapterConfig(2, targets=("nothing",)))
     )
 
 
@@ -139,5 +139,5 @@ def test_adapters_of_other_networks_are_refused() -> None:
         ({**tensors, "0.magnitude": torch.zeros(8)}, "0.magnitude has shape .*expected none"),
     ):
         refused(words, lambda changed=changed: merge_adapters(net, [WeightedAdapter(config, changed, 1.0)]))
-    for wrong, words in (({"rank": -1}, "rank"), ({"alpha": 0.0}, "alpha"), ({"layers": ()}, "empty")):
+    for wrong, words in (({"rank": -1}, "rank"), ({"alpha": 0.0}, "alpha"), ({"targets": ()}, "empty")):
         refused(words, lambda wrong=wrong: AdapterConfig(**wrong))

@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import struct
 import wave
@@ -94,7 +95,9 @@ def test_the_record_has_every_setting(tmp_path, checkpoint, clip) -> None:
         VocodeFileSettings(VocodeSettings(Sampling(precision="bf16"))),
     )
     assert report.record is not None
-    assert report.record.settings == {
+    settings = dict(report.record.settings)
+    assert re.fullmatch(r"1:[0-9a-f]{8}", str(settings.pop("watermark")))
+    assert settings == {
         "steps": 2,
         "sampler": "euler",
         "grid": "uniform",

@@ -133,6 +133,7 @@ def test_settings_are_resolved_at_the_door_alone() -> None:
     room = PACKAGE / "synthesis"
     doors = {
         "files.py",
+        "gan_vocoder.py",
         "generator.py",
         "latent.py",
         "load.py",
