@@ -14,7 +14,7 @@ from .translations import plain
 from .widgets import as_error
 
 _TEXTS = gr.Textbox | gr.Radio | gr.Dropdown | gr.HTML | gr.Markdown
-_FILES = gr.File | gr.Audio
+_FILES = gr.File | gr.Audio | gr.DownloadButton
 
 
 def guard(app: gr.Blocks, limits: Limits) -> None:

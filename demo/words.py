@@ -48,9 +48,10 @@ def build(state: AppState, prompt: gr.Textbox) -> None:
             raise AudiodiffError("that is no word of this model; choose one from the list.")
         return (prompts.add_word if picked.selected else prompts.remove_word)(text, str(picked.value))
 
-    def follow(text: str | None) -> list[Any]:
+    def follow(text: str | None) -> dict[Any, Any]:
         told = " ".join(as_markdown(sentence) for sentence in advice(text or "", state.models.words))
-        return [told, *(gr.update(value=found) for found in words_of(text or "", known))]
+        found = words_of(text or "", known)
+        return {hint: told, **{field: gr.update(value=words) for field, words in zip(fields, found, strict=True)}}
 
     for field in fields:
         field.select(pick, prompt, prompt, **quiet)

@@ -1,14 +1,17 @@
 import asyncio
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 gr = pytest.importorskip("gradio", reason="the extra demo")
 
+from audiodiff.errors import AudiodiffError  # noqa: E402
 from demo.app import build_app  # noqa: E402
 from demo.app_state import Models, open_state  # noqa: E402
+from demo.arguments import check  # noqa: E402
 from demo.limits import Limits  # noqa: E402
 
 
@@ -92,3 +95,18 @@ def test_the_fields_of_the_page_have_their_ends(app: Any) -> None:
         values[[component.label for component in function.inputs].index(label)] = value
         with pytest.raises(gr.Error, match=re.escape(f"{label.lower()} must be {told}, and is {value:g}")):
             asyncio.run(app.process_api(function, values, in_event_listener=True))
+
+
+def test_what_a_card_offers_may_be_worked_on_and_nothing_else(app: Any, tmp_path: Path) -> None:
+    """The buttons of a card send its file back, as the download button holds it."""
+    functions = [fn for fn in app.fns.values() if any(isinstance(each, gr.DownloadButton) for each in fn.inputs)]
+    assert functions
+    for function in functions:
+        given = [
+            {**FOREIGN, "path": str(tmp_path / "clip.flac")} if isinstance(each, gr.DownloadButton) else each.value
+            for each in function.inputs
+        ]
+        check(Limits(), function, given)  # whether it is one of its own is for Gradio to say
+        foreign = [{**FOREIGN, "path": "http://10.0.0.1/x"} if isinstance(value, dict) else value for value in given]
+        with pytest.raises(AudiodiffError, match="expected a file that was uploaded"):
+            check(Limits(), function, foreign)
