@@ -25,7 +25,7 @@ def test_what_is_not_there_is_named(run, tmp_path, capsys) -> None:
     assert not (tmp_path / "a.svg").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_pictures_are_the_same_bytes_each_time(run, tmp_path) -> None:
     written = []
     for name in ("a.svg", "b.svg"):
@@ -35,7 +35,7 @@ def test_pictures_are_the_same_bytes_each_time(run, tmp_path) -> None:
     assert b">loss</text>" in written[0]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_pictures_of_the_docs_are_what_is_drawn(tmp_path) -> None:
     assert mixture_pictures.main(["--output", str(tmp_path)]) == 0
     assert {path.stem for path in tmp_path.glob("*.svg")} == mixture_pictures.PICTURES.keys()

@@ -14,7 +14,7 @@ browsing.need_browser()
 
 from axe_playwright_python.sync_playwright import Axe  # noqa: E402
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.browser
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
 SERIOUS = ("serious", "critical")

@@ -14,7 +14,7 @@ browsing.need_browser()
 
 from playwright.sync_api import expect  # noqa: E402
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.browser
 
 RECORD = """
 () => {

@@ -12,7 +12,7 @@ from tests.demo.browsing import Server, Visitor
 
 browsing.need_browser()
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.browser
 
 THROTTLE = 8
 """Chromium runs the page this many times as slow."""

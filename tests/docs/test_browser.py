@@ -27,7 +27,7 @@ from tests.models.vocoder.cases import ANCHORED, make
 browsing.need_browser()
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "browser"
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.browser,
     pytest.mark.skipif(not (PAGE / "ort" / "ort.wasm.min.mjs").is_file(), reason="needs docs/browser/prepare.sh"),
 ]
 

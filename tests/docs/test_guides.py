@@ -37,7 +37,7 @@ def test_commands_are_there(page: str) -> None:
                 build_parser().parse_args(words[1:])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("page", GUIDES)
 def test_it_runs_as_written(page: str, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)

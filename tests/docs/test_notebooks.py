@@ -19,7 +19,7 @@ def test_they_are_kept_without_outputs() -> None:
         assert any("assert" in "".join(cell["source"]) for cell in cells), path
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs_in_two_minutes_of_processor_time(path) -> None:
     nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")

@@ -116,7 +116,7 @@ def inventory(site: Path) -> set[str]:
     return {line.split(" ", 1)[0] for line in lines}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_everything_public_is_in_the_reference(site) -> None:
     described = inventory(site)
     wanted = {name for module in public_modules() for name in public_names(module)}
@@ -130,7 +130,7 @@ def test_everything_public_is_in_the_reference(site) -> None:
     assert "audiodiff.__version__" in (site / "api" / "audiodiff" / "index.html").read_text("utf-8")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_nothing_is_missing_and_nothing_comes_from_elsewhere(site) -> None:
     pages = sorted(site.rglob("*.html"))
     assert len(pages) > 40
