@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.signal.audio_io import read_blocks
+from audiodiff.signal.audio_io import audio_info, read_blocks
 from audiodiff.signal.limiter import CEILING_DB, limiting_gain, true_peak
 from audiodiff.signal.watermark import VERSION, mark_blocks
 from audiodiff.signal.watermark_detector import find_watermark
@@ -82,4 +82,4 @@ def is_marked(blocks: Iterable[NDArray[np.float32]], sample_rate: int) -> bool:
 def any_marked(sources: Iterable[Source]) -> bool:
     """Whether one of the recordings that go in has a watermark."""
     sounds = [source for source in sources if source.path.suffix.lower() != ".npy"]
-    return any(is_marked(read_blocks(source.path), source.info.sample_rate) for source in sounds)
+    return any(is_marked(read_blocks(source.path), audio_info(source.path).sample_rate) for source in sounds)

@@ -11,12 +11,13 @@ from audiodiff.synthesis.files import run_file
 from audiodiff.synthesis.load import no_model
 from audiodiff.synthesis.replay import replay
 from audiodiff.synthesis.settings import GenerateSettings, Sampling
+from audiodiff.synthesis.source import Source
 from audiodiff.synthesis.verbs.extend import ExtendSettings
 from audiodiff.synthesis.verbs.inpaint import InpaintSettings
 from audiodiff.synthesis.verbs.loop import LoopSettings
 from audiodiff.synthesis.verbs.stretch import StretchSettings
 from audiodiff.synthesis.verbs.vocode import EXAMPLE
-from audiodiff.synthesis.watermarking import ALREADY, identifier_in, identifier_of, recorded
+from audiodiff.synthesis.watermarking import ALREADY, any_marked, identifier_in, identifier_of, recorded
 from tests.refusals import refused
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
@@ -124,3 +125,10 @@ def test_identifiers_follow_what_is_told() -> None:
 def test_marks_that_cannot_be_made_again_are_refused(told) -> None:
     assert identifier_in(replace(RECORD, settings={"watermark": "1:3f2a91c0"})) == 0x3F2A91C0
     refused("watermark", lambda: identifier_in(replace(RECORD, settings={"watermark": told})))
+
+
+def test_recordings_of_any_length_are_looked_at(tmp_path, monkeypatch) -> None:
+    # What is vocoded comes in blocks and may last for hours.
+    monkeypatch.setattr("audiodiff.synthesis.source.MAX_SECONDS", 1.0)
+    soundfile.write(tmp_path / "long.wav", 0.1 * np.random.default_rng(0).standard_normal(4 * 22050), 22050)
+    assert not any_marked([Source(tmp_path / "long.wav")])
