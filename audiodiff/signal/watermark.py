@@ -75,11 +75,12 @@ def mark_blocks(
     sample_rate: int,
     identifier: int,
     stretches: Sequence[tuple[int, int]] | None = None,
+    *,
+    clip: bool = True,
 ) -> Iterator[Block]:
     """Mark a sound that comes in blocks; the samples do not depend on how it is cut into them.
 
-    No sample is raised beyond -1 dBFS that was below, and none that was above is raised. Over 10 ms at either end of
-    what is marked the mark fades in and out, so that a loop stays one.
+    Over 10 ms at either end of what is marked the mark fades in and out, so that a loop stays one.
 
     Args:
         blocks: `[channels, n]` each, any n.
@@ -87,11 +88,13 @@ def mark_blocks(
         identifier: the number to carry, 0 to 2^32 - 1.
         stretches: first and last sample (exclusive) of what is marked; all other samples stay bit for bit as they are.
             Everything when `None`.
+        clip: clip samples that the mark would raise beyond -1 dBFS; samples above it are not raised. Without, a limiter
+            has to follow.
 
     Yields:
         As many samples as came in, about 32 ms late.
     """
-    marker = _Marker(sample_rate, identifier, stretches)
+    marker = _Marker(sample_rate, identifier, stretches, clip)
     held: NDArray[np.float64] | None = None
     hop, done = marker.hop, 0
     for block in blocks:
@@ -114,6 +117,7 @@ class _Marker:
     sample_rate: int
     identifier: int
     stretches: Sequence[tuple[int, int]] | None
+    clip: bool
 
     @property
     def hop(self) -> int:
@@ -142,7 +146,7 @@ class _Marker:
         parts = np.fft.irfft(change, 2 * hop, axis=-1) * window
         added = (parts[:, :-1, hop:] + parts[:, 1:, :hop]).reshape(len(samples), -1)
         plain = samples[:, hop:-hop]
-        limit = np.maximum(np.abs(plain), _CEILING)
+        limit = np.maximum(np.abs(plain), _CEILING) if self.clip else np.inf
         share = self._share(np.arange(first * hop, first * hop + plain.shape[1]), total)
         new = np.where(share > 0.0, (plain + share * added).clip(-limit, limit), plain)
         return new.astype(np.float32)

@@ -64,11 +64,11 @@ def identifier_in(record: ProvenanceRecord) -> int | None:
 def marked_clip(clip: Clip, identifier: int) -> NDArray[np.float32]:
     """Mark what is new in a clip, `[channels, n_samples]`; true peaks that its level keeps at -1 dBTP stay there."""
     waveform, rate = np.atleast_2d(clip.waveform), clip.sample_rate
-    marked = np.concatenate(list(mark_blocks([waveform], rate, identifier, clip.new)), axis=1)
     ceiling = 10.0 ** (CEILING_DB / 20.0)
-    if clip.new is not None or np.abs(marked).max() < 0.5 * ceiling:
-        return marked
-    if true_peak(torch.from_numpy(waveform), rate) > 1.01 * ceiling:
+    # A clipped peak is heard as a click; where the limiter may follow, it does.
+    clipped = clip.new is not None or true_peak(torch.from_numpy(waveform), rate) > 1.01 * ceiling
+    marked = np.concatenate(list(mark_blocks([waveform], rate, identifier, clip.new, clip=clipped)), axis=1)
+    if clipped or np.abs(marked).max() < 0.5 * ceiling:
         return marked
     gain: NDArray[np.float32] = limiting_gain(torch.from_numpy(marked), rate, circular=clip.seam is not None).numpy()
     return marked * gain

@@ -7,6 +7,7 @@ import soundfile
 from audiodiff.signal.audio_io import read_audio
 from audiodiff.signal.watermark import mark_blocks
 from audiodiff.signal.watermark_detector import find_watermark
+from audiodiff.synthesis.clip import Clip
 from audiodiff.synthesis.files import run_file
 from audiodiff.synthesis.load import no_model
 from audiodiff.synthesis.replay import replay
@@ -17,7 +18,7 @@ from audiodiff.synthesis.verbs.inpaint import InpaintSettings
 from audiodiff.synthesis.verbs.loop import LoopSettings
 from audiodiff.synthesis.verbs.stretch import StretchSettings
 from audiodiff.synthesis.verbs.vocode import EXAMPLE
-from audiodiff.synthesis.watermarking import ALREADY, any_marked, identifier_in, identifier_of, recorded
+from audiodiff.synthesis.watermarking import ALREADY, any_marked, identifier_in, identifier_of, marked_clip, recorded
 from tests.refusals import refused
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
@@ -132,3 +133,18 @@ def test_recordings_of_any_length_are_looked_at(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("audiodiff.synthesis.source.MAX_SECONDS", 1.0)
     soundfile.write(tmp_path / "long.wav", 0.1 * np.random.default_rng(0).standard_normal(4 * 22050), 22050)
     assert not any_marked([Source(tmp_path / "long.wav")])
+
+
+def test_a_clip_at_its_ceiling_gets_no_click(tmp_path) -> None:
+    # Half a second of low tones that reach -1 dBFS again and again: clipping would spread to where nothing sounds.
+    time = np.arange(4 * RATE) / RATE
+    tones_ = sum(np.sin(2 * np.pi * hz * time + phase) for hz, phase in ((330, 0), (440, 1), (587, 2), (831, 3)))
+    waveform = (0.88 * tones_ / np.abs(tones_).max()).astype(np.float32)
+    marked = marked_clip(Clip(waveform, RATE, 0, 0.0, 0, ()), 0x837D8CED)[0]
+    assert np.abs(marked - waveform).max() > 0.01
+
+    def high(samples) -> float:
+        spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
+        return float(spectrum[round(7800 * len(samples) / RATE) :].sum() / spectrum.sum())
+
+    assert high(marked) < 1e-8
