@@ -75,9 +75,9 @@ assert main(["vocode", "--help"]) == 0
 assert not {{"torch", "shouting_command"}} & sys.modules.keys()
 """
     start = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 60
     assert re.search(r"^ +shout +by the package shouting$", done.stdout, re.MULTILINE)
 
 
