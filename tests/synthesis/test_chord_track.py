@@ -14,7 +14,8 @@ from audiodiff.synthesis.generator import Generator
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.load import load_generator
 from audiodiff.synthesis.replay import replay
-from audiodiff.synthesis.settings import GenerateSettings
+from audiodiff.synthesis.settings import GenerateSettings, Sampling
+from audiodiff.synthesis.verbs import generate
 from audiodiff.text.chords import CHORD_FEATURES, chord_features, parse_chords
 from audiodiff.text.keys import KEYS, pitch_class
 from tests.refusals import refused
@@ -42,6 +43,11 @@ def test_the_track_begins_again_after_its_end_and_goes_back_before_its_beginning
 def test_without_beats_or_chords_nothing_is_known() -> None:
     assert names([math.nan, 1.0]) == ["", "Am"]
     assert chords_at(torch.tensor([0.0, 1.0]), ()).isnan().all()
+
+
+def test_without_a_chord_nothing_is_known() -> None:
+    found = chords_at(torch.tensor([0.0, 4.0, 8.0]), parse_chords("C N.C. G"))
+    assert found.isnan().any(dim=0).tolist() == [False, True, False]
 
 
 def test_networks_take_as_many_numbers_as_a_chord_has() -> None:
@@ -114,3 +120,23 @@ def test_chords_are_drawn_in_the_key_and_kept(model: LatentSynthesizer) -> None:
     assert model.resolve(GenerateSettings(prompt="piano in Eb minor", chords=str(kept))).chords == clip.chords
     assert model.resolve(GenerateSettings(key="C major", chords="auto")).chords[0] == parse_chords("C")[0]
     refused("takes a key", lambda: model.resolve(GenerateSettings(prompt="piano", chords="auto")))
+
+
+def test_a_new_clip_in_a_key_has_usual_chords(model: LatentSynthesizer, folder: Path, tmp_path: Path) -> None:
+    def chords(prompt: str, **settings: str) -> object:
+        return generate.resolve(model, GenerateSettings(prompt=prompt, sampling=Sampling(seed=4), **settings)).chords
+
+    assert chords("piano in Eb minor") == chords("piano", key="Eb minor") == usual_chords("Eb minor", 4)
+    assert chords("piano") == ()
+    assert chords("piano in Eb minor", chords="C F") == parse_chords("C F")
+    settings = GenerateSettings(prompt="piano in Eb minor", seconds=1.0, chords="N.C.")
+    assert generate.resolve(model, settings).tempo is None
+    run_file("generate", model, [], tmp_path / "clip.wav", settings)
+    replay(tmp_path / "clip.wav", tmp_path / "again.wav", model=folder)
+    one, two = (soundfile.read(tmp_path / name)[0] for name in ("clip.wav", "again.wav"))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_a_model_without_chords_is_not_asked_for_any(tiny: LatentSynthesizer) -> None:
+    assert generate.resolve(tiny, GenerateSettings(prompt="piano in Eb minor")).chords == ()
+    assert tiny.resolve(GenerateSettings(chords="N.C.")).tempo is None
