@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.mel_latent import MelLatentConfig
-from audiodiff.synthesis.chord_track import usual_chords
+from audiodiff.runtime.chord_track import usual_chords
 from audiodiff.synthesis.sampling import VocodePlan
 from audiodiff.synthesis.settings import (
-    AUTO_CHORDS,
     MAX_SECONDS,
     MIN_SECONDS,
     AudioLevel,
@@ -19,12 +18,9 @@ from audiodiff.synthesis.settings import (
     bar_seconds,
     check_tempo,
 )
-from audiodiff.text.chords import NO_CHORD, Chord, chord_track, parse_chords
+from audiodiff.text.chords import AUTO_CHORDS, CHORD_TEMPO, NO_CHORD, Chord, chord_track, parse_chords
 from audiodiff.text.keys import find_key, key_name
 from audiodiff.text.prompt import Prompt, parse_prompt
-
-CHORD_TEMPO = 100.0
-"""Beats per minute at which chords change where no tempo is given."""
 
 _TEMPO = re.compile(r"(?<![\d.])(\d{2,3}(?:\.\d+)?)\s*bpm\b", re.IGNORECASE)
 

@@ -11,7 +11,10 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.text.keys import PITCHES, pitch_class
 
 __all__ = [
+    "AUTO_CHORDS",
+    "BEATS_PER_BAR",
     "CHORD_FEATURES",
+    "CHORD_TEMPO",
     "NO_CHORD",
     "QUALITIES",
     "Chord",
@@ -31,6 +34,14 @@ QUALITIES = {
     "m7b5": (0, 3, 6, 10),
 }
 """What stands behind the root in a chord's name, and its notes in semitones above the root."""
+
+BEATS_PER_BAR = 4
+
+CHORD_TEMPO = 100.0
+"""Beats per minute at which chords change where no tempo is given."""
+
+AUTO_CHORDS = "auto"
+"""Asks for a usual progression in the key."""
 
 CHORD_FEATURES = 24
 """How many numbers `chord_features` gives, as many as a network takes (`Condition.chords`)."""
@@ -100,6 +111,7 @@ def _parse_chord(name: str, word: str) -> Chord:
         where = "" if name == word else f" in the bar {word[:40]!r}"
         raise AudiodiffError(
             f"{name[:40]!r}{where} is no chord that is known; expected a root such as C, F# or Bb with "
-            f"{', '.join(filter(None, QUALITIES))} or nothing behind it, one chord a bar, or several with commas, and N.C. for none."
+            f"{', '.join(filter(None, QUALITIES))} or nothing behind it, one chord a bar, or several with commas, "
+            "and N.C. for none."
         )
     return Chord(pitch_class(found["root"]), quality)

@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audiodiff.synthesis.settings import AUTO_CHORDS, GenerateSettings, bar_seconds
+from audiodiff.synthesis.settings import GenerateSettings, bar_seconds
 from audiodiff.synthesis.verb import COUNT, Argument, Verb, as_given
+from audiodiff.text.chords import AUTO_CHORDS
 
 if TYPE_CHECKING:
     from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
