@@ -187,8 +187,8 @@ class GenerateSettings:
         tempo: beats per minute; read from the prompt ("106 bpm") when `None`.
         key: such as "F# minor"; read from the prompt when empty.
         chords: such as "Am F C G", one word for each bar of four beats, over and over; commas divide a bar ("Am,F C").
-            Without a tempo they change at 100 beats per minute. "auto" draws a usual progression in the key, as a new clip
-            in a key does where this is empty and the model takes chords; "N.C." asks for none.
+            Without a tempo they change at 100 beats per minute. "auto" draws a usual progression in the key, as a new
+            clip in a key does where this is empty and the model takes chords; "N.C." asks for none.
         source: kind of sound, such as "recorded" or "rendered". One of the model's classes of that name.
         level: `streaming` brings the clip to -16 LUFS with true peaks of at most -1 dBTP, `limit` only lowers peaks
             above these, `peak` brings it to -1 dBFS, `loudness` to -23 LUFS, `none` leaves it as it came.
