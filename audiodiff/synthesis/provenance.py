@@ -227,7 +227,7 @@ class ProvenanceRecord:
 
     def sentence(self) -> str:
         """Return the record in a sentence, for the comment that players show."""
-        names = ", ".join(f"{model.role} {model.name}{_adapted(model)}" for model in self.models)
+        names = ", ".join(f"{model.role} {model.name}{adapters_in_words(model)}" for model in self.models)
         text = f"{self.made_by[:1].upper()}{self.made_by[1:]}: audiodiff {self.verb}"
         text += f", {names}, seed {self.seed}" if names else ""
         if self.inputs:
@@ -481,7 +481,7 @@ def _without_folder(item: InputRecord) -> InputRecord:
     return dataclasses.replace(item, name=item.name.replace("\\", "/").rsplit("/", 1)[-1])
 
 
-def _adapted(model: ModelRecord) -> str:
+def adapters_in_words(model: ModelRecord) -> str:
     """The adapters of a model, in words."""
     names = [f"{each.name} ({each.strength:g})" for each in model.adapters]
     return f" with adapter{'s' if names[1:] else ''} {' and '.join(names)}" if names else ""
