@@ -1,6 +1,10 @@
 """The page: tabs in a row, the API behind them, and the server."""
 
+from collections.abc import Sequence
+
 import gradio as gr
+
+from audiodiff.synthesis.provenance import ModelRecord, adapters_in_words
 
 from . import api, tab_create, tab_edit, tab_inspect, tab_library, tab_speech, tab_upsample, tab_vocoder
 from .app_state import AppState, Models, open_state
@@ -83,18 +87,23 @@ def _models(state: AppState) -> str:
     said = []
     if generator is not None:
         about = as_markdown(state.models.about) or f"sound from a prompt, {generator.sample_rate / 1000:g} kHz"
-        said.append(f"**{as_markdown(generator.identity[0].name)}**: {about}")
-    for name, voice in state.models.voices.items():
-        said.append(f"**{as_markdown(name)}**: speech from text, {voice.sample_rate / 1000:g} kHz")
+        said.append(f"**{_named(generator.identity)}**: {about}")
+    for voice in state.models.voices.values():
+        said.append(f"**{_named(voice.identity)}**: speech from text, {voice.sample_rate / 1000:g} kHz")
     if vocoder is not None:
         rate = f"{vocoder.sample_rate / 1000:g} kHz"
-        said.append(f"**{as_markdown(vocoder.identity.name)}**: recordings resynthesised from their mel, {rate}")
+        said.append(f"**{_named([vocoder.identity])}**: recordings resynthesised from their mel, {rate}")
     if upsampler is not None:
         low, high = upsampler.low_rate / 1000, upsampler.sample_rate / 1000
         said.append(
             f"**{as_markdown(upsampler.identity.name)}**: the band that a recording lacks, {low:g} to {high:g} kHz"
         )
     return "\n".join(f"- {each}" for each in said)
+
+
+def _named(models: Sequence[ModelRecord]) -> str:
+    """Return the name of the first of some models, and all that was merged into any of them."""
+    return as_markdown(models[0].name + "".join(adapters_in_words(model) for model in models))
 
 
 def _stopper(state: AppState) -> object:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from audiodiff.cli.allocator import release_memory
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.find import find_checkpoint, pretrained_names, public_name, read_model_config
+from audiodiff.models.adapter import Adapter, open_adapters
+from audiodiff.models.find import find_checkpoint, find_vocoder, pretrained_names, public_name, read_model_config
+from audiodiff.synthesis.adapted import Adapters
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.load import load_generator, load_vocoder
 from audiodiff.synthesis.upsample import UpsamplerSynthesizer, load_upsampler
@@ -14,6 +16,7 @@ from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.synthesis.voice import VoiceSynthesizer, load_voice
 from audiodiff.text.vocabulary import vocabulary
 
+from .adapting import divide, with_vocoder
 from .jobs import Jobs
 from .limits import Limits
 from .listeners import Listeners
@@ -35,6 +38,7 @@ class Models:
         about: what the generator says of itself.
         words: the words that the generator knows, kind -> words.
         voices: speak texts, by the names that visitors know; the first is the usual one.
+        adapters: what was merged into them.
     """
 
     generator: LatentSynthesizer | None = None
@@ -43,6 +47,7 @@ class Models:
     about: str = ""
     words: Mapping[str, list[str]] = field(default_factory=dict)
     voices: Mapping[str, VoiceSynthesizer] = field(default_factory=dict)
+    adapters: tuple[Adapter, ...] = ()
 
     def require_generator(self) -> LatentSynthesizer:
         """Return the generator.
@@ -93,6 +98,7 @@ def load_models(
     upsampler: str | None = None,
     voices: Sequence[str] = (),
     *,
+    adapters: Adapters = (),
     device: str = "auto",
 ) -> Models:
     """Load what the demo serves.
@@ -102,10 +108,12 @@ def load_models(
         vocoder: a vocoder for recordings; `speech` when `None`, if it comes with the package.
         upsampler: gives recordings the band they lack; `upsample-speech` when `None`, if it comes with the package.
         voices: speak texts; `kathleen` when there are none, if it comes with the package.
+        adapters: each is merged into all models whose weights it is for.
         device: where they compute.
 
     Raises:
-        AudiodiffError: a named model is missing or of another kind, two voices have one name, or there is no model.
+        AudiodiffError: a named model is missing or of another kind, two voices have one name, there is no model, or an
+            adapter is for none of them.
     """
     present = pretrained_names()
     model = model or (GENERATOR if GENERATOR in present else None)
@@ -124,13 +132,27 @@ def load_models(
         stated = read_model_config(find_checkpoint(model)).get("metadata")
         metadata = stated if isinstance(stated, dict) else {}
         about, words = str(metadata.get("description", "")), vocabulary(metadata)
+    opened = open_adapters(adapters)
+    own, its, theirs, *others = divide(
+        opened,
+        [
+            [] if model is None else with_vocoder(model),
+            [] if vocoder is None else [find_vocoder(vocoder)],
+            [] if upsampler is None else [find_checkpoint(upsampler)],
+            *(with_vocoder(voice) for voice in voices),
+        ],
+    )
     return Models(
-        generator=None if model is None else load_generator(model, device=device),
-        vocoder=None if vocoder is None else load_vocoder(vocoder, device=device),
-        upsampler=None if upsampler is None else load_upsampler(upsampler, device=device),
+        generator=None if model is None else load_generator(model, device=device, adapters=own),
+        vocoder=None if vocoder is None else load_vocoder(vocoder, device=device, adapters=its),
+        upsampler=None if upsampler is None else load_upsampler(upsampler, device=device, adapters=theirs),
         about=about,
         words=words,
-        voices={name: load_voice(voice, device=device) for name, voice in zip(names, voices, strict=True)},
+        voices={
+            name: load_voice(voice, device=device, adapters=each)
+            for name, voice, each in zip(names, voices, others, strict=True)
+        },
+        adapters=opened,
     )
 
 

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from audiodiff.cli.adapters import adapters_of, add_adapter_option
 from audiodiff.errors import AudiodiffError
 
 from .environment import NO_PROXY, environment
@@ -42,6 +43,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--vocoder", help="vocoder for recordings (default: speech)")
     parser.add_argument("--upsampler", help="upsampler for narrow-band recordings (default: upsample-speech)")
     parser.add_argument("--voice", action="append", help="voice that speaks, repeatable (default: kathleen)")
+    add_adapter_option(
+        parser, "adapter of one of these models, merged into it as strongly as said (repeatable); the page names it"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1, only you)")
     parser.add_argument("--port", type=int, help="port (default: the first free one from 7860 on)")
@@ -73,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
         vocoder=args.vocoder,
         upsampler=args.upsampler,
         voices=args.voice or (),
+        **adapters_of(args),
         device=args.device,
         place=server.Place(
             host=args.host,

@@ -11,6 +11,7 @@ from PIL import Image
 
 from audiodiff.cli.inspect import audio_line, file_document, look_at, provenance_lines
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.adapter import Adapter
 from audiodiff.signal.audio_io import read_audio
 from audiodiff.synthesis.provenance import ProvenanceRecord, file_sha256, read_provenance
 from audiodiff.synthesis.replay import replay as replay_file
@@ -136,7 +137,14 @@ def replay(
         def on_progress(done: float, total: float) -> None:
             progress.say("making it again", done / total)
 
-        told = replay_file(source, target, model=model_of(state, record), recording=originals, on_progress=on_progress)
+        told = replay_file(
+            source,
+            target,
+            model=model_of(state, record),
+            recording=originals,
+            adapters=adapters_of(state, record),
+            on_progress=on_progress,
+        )
         again = _mel(target)
         if source.suffix.lower() == ".json":
             pictures: tuple[Image.Image | None, Image.Image] = (None, mel_image(again))
@@ -164,6 +172,12 @@ def model_of(state: AppState, record: ProvenanceRecord) -> str | None:
         served.append((upsampler.name, upsampler.identity))
     served += [(voice.name, voice.identity[0]) for voice in state.models.voices.values()]
     return next((name for name, identity in served if wanted and identity.weights_sha256 == wanted), None)
+
+
+def adapters_of(state: AppState, record: ProvenanceRecord) -> list[Adapter]:
+    """Return those of the adapters in the served models that took part in a record's sound."""
+    named = {each.weights_sha256 for model in record.models for each in model.adapters}
+    return [each for each in state.models.adapters if each.weights_sha256 in named]
 
 
 def settings_of_file(state: AppState, path: str | Path | None) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.beats import warm_up
+from audiodiff.synthesis.adapted import Adapters
 from audiodiff.text.advice import advice
 from audiodiff.text.library import library_path
 
@@ -73,6 +74,7 @@ def serve(
     vocoder: str | None = None,
     upsampler: str | None = None,
     voices: Sequence[str] = (),
+    adapters: Adapters = (),
     device: str = "auto",
     place: Place,
     limits: Limits,
@@ -85,6 +87,7 @@ def serve(
         vocoder: a vocoder for recordings.
         upsampler: gives recordings the band they lack.
         voices: speak texts.
+        adapters: of these models, folders with a strength behind a colon where that is not 1.
         device: where they compute.
         place: where the page is served.
         limits: what a visitor may ask for.
@@ -93,7 +96,7 @@ def serve(
     Raises:
         AudiodiffError: a model cannot be loaded, or the port is taken.
     """
-    models = load_models(model, vocoder, upsampler, voices, device=device)
+    models = load_models(model, vocoder, upsampler, voices, adapters=adapters, device=device)
     if place.public and place.auth is None:
         print(
             "audiodiff: whoever can reach this computer can use the demo; --auth USER:PASSWORD asks for a password.",

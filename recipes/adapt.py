@@ -1,6 +1,7 @@
 """`audiodiff adapt`: an adapter from a few clips, trained by the recipe of the model that it is for."""
 
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -41,6 +42,9 @@ _HELD_OUT = 5
 
 _PRIOR_CLIPS = (4, 24)
 """Fewest and most clips that the base model makes to learn from."""
+
+_MOST_TOLD = 5
+"""Clips that are left out of which the reason is told."""
 
 OnClip = Callable[[float, float], None]
 
@@ -141,11 +145,18 @@ class AdaptSettings:
         check_bounds(self, "", rank=(1, 4096), steps=(1, 10**7))
 
 
-def adapt_model(settings: AdaptSettings, *, on_clip: OnClip | None = None, on_step: OnStep | None = None) -> Path:
+def adapt_model(
+    settings: AdaptSettings,
+    *,
+    on_encoded: OnClip | None = None,
+    on_clip: OnClip | None = None,
+    on_step: OnStep | None = None,
+) -> Path:
     """Train an adapter, and return its folder.
 
     Args:
         settings: what is adapted, and how.
+        on_encoded: called with the recordings that have become latents, and all of them.
         on_clip: called with the clips that the base model has made to learn from, and all of them.
         on_step: called after every step.
 
@@ -180,7 +191,7 @@ def adapt_model(settings: AdaptSettings, *, on_clip: OnClip | None = None, on_st
         write_manifest([_train(item) for item in load_listing(settings.prior).items], data / "prior" / MANIFEST_NAME)
         folders.append(str(data / "prior"))
     if plan.from_latents:
-        folders = [_encoded(folder, config, settings) for folder in folders]
+        folders = [_encoded(folder, config, settings, on_encoded) for folder in folders]
         if not settings.prior:
             seconds = sum(item.seconds for item in items)
             folders.append(_own_samples(data / "own", settings, config, seconds, on_clip))
@@ -254,6 +265,10 @@ def usable(settings: AdaptSettings, config: Any) -> list[AudioItem]:
             f"{settings.clips} has {'one clip' if found else 'no clip'} that can be learnt from{why}; an adapter needs "
             "2 or more, best 5 to 50."
         )
+    for _, reason in skipped[:_MOST_TOLD]:
+        print(f"audiodiff: left out: {reason}", file=sys.stderr, flush=True)
+    if len(skipped) > _MOST_TOLD:
+        print(f"audiodiff: left out: {len(skipped) - _MOST_TOLD} more", file=sys.stderr, flush=True)
     return found
 
 
@@ -281,7 +296,7 @@ def _with_word(items: Sequence[AudioItem], word: str) -> list[AudioItem]:
 _NO_TEXTS = {f"text{number}": "" for number in range(1, 100)}
 
 
-def _encoded(folder: str, config: latent.Config, settings: AdaptSettings) -> str:
+def _encoded(folder: str, config: latent.Config, settings: AdaptSettings, on_encoded: OnClip | None) -> str:
     """Turn a folder of clips into shards, and return where they are."""
     shards = f"{folder}-latents"
     encode_corpus(
@@ -293,6 +308,7 @@ def _encoded(folder: str, config: latent.Config, settings: AdaptSettings) -> str
         classes=config.model.classes,
         beats=config.model.beats,
         cache=str(_cache_of(settings)),
+        on_clip=on_encoded,
     )
     return shards
 
@@ -311,6 +327,12 @@ def _own_samples(
     synthesizer = load_generator(settings.model, device=settings.device)
     length = min(synthesizer.window_seconds, max(config.data.crop_latents) / synthesizer.model.latents_per_second)
     count = min(max(round(seconds / length), _PRIOR_CLIPS[0]), _PRIOR_CLIPS[1])
+    print(
+        f"audiodiff: {settings.model} first makes {count + 1} clips of {length:.1f} s itself, which are learnt along; "
+        "--prior FOLDER takes recordings of yours instead.",
+        file=sys.stderr,
+        flush=True,
+    )
     prompts = prior_prompts(read_config(find_checkpoint(settings.model))["metadata"], count + 1, settings.seed)
     model = synthesizer.model.config
     index = ShardIndex(
@@ -321,7 +343,13 @@ def _own_samples(
         latent_rate=synthesizer.model.latents_per_second,
         numbers=tuple(number.name for number in model.numbers),
         classes={kind.name: kind.values for kind in model.classes},
-        metadata={"corpus": {"name": f"samples of {settings.model}", "clips": count}},
+        metadata={
+            "corpus": {
+                "name": f"samples of {settings.model}",
+                "clips": count,
+                "hours": count * length / 3600,
+            }
+        },
     )
     numbers = {"train": range(count), "valid": range(count, count + 1)}
     for split, chosen in numbers.items():

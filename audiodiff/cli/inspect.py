@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -194,6 +195,32 @@ def _value(value: object) -> str:
     )
 
 
+def _adapter_lines(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what an adapter is for, its shape, and what it learnt from; its config is by anybody."""
+
+    def table(value: object) -> Mapping[str, Any]:
+        return value if isinstance(value, dict) else {}
+
+    base, shape, metadata = table(config.get("base")), table(config.get("adapter")), table(config.get("metadata"))
+    targets = shape.get("targets")
+    layers = ", ".join(map(str, targets)) if isinstance(targets, list) else "unknown"
+    corpus = table(metadata.get("corpus"))
+    unknown = "unknown"
+    return [
+        ("base", f"{base.get('name', unknown)}, weights {str(base.get('weights_sha256', unknown))[:12]}"),
+        (
+            "change",
+            f"{shape.get('method', unknown)}, rank {shape.get('rank', unknown)}, alpha {shape.get('alpha', unknown)}, "
+            f"of the layers {_value(layers)}",
+        ),
+        (
+            "learnt",
+            f"from {corpus.get('clips', unknown)} clips, {corpus.get('hours', unknown)} h, in "
+            f"{metadata.get('step', unknown)} steps",
+        ),
+    ]
+
+
 def _print_model(folder: Path, *, as_json: bool) -> None:
     from audiodiff.models.find import read_model_config
     from audiodiff.synthesis.provenance import file_sha256
@@ -204,7 +231,11 @@ def _print_model(folder: Path, *, as_json: bool) -> None:
         return
     metadata = config.get("metadata")
     described = metadata.get("description") if isinstance(metadata, dict) else None
-    tell(f"{folder}: a model of kind {config.get('kind', 'unknown')}" + (f", {described}" if described else ""))
+    adapter = config.get("kind") == "adapter"
+    what = "an adapter" if adapter else f"a model of kind {config.get('kind', 'unknown')}"
+    tell(f"{folder}: {what}" + (f", {described}" if described else ""))
+    for label, text in _adapter_lines(config) if adapter else ():
+        tell(f"  {label:<9} {text}")
     stated, weights = config.get("weights_sha256"), folder / "model.safetensors"
     if weights.is_file() and isinstance(stated, str):
         said = "as config.json says" if file_sha256(weights) == stated else "NOT those named in config.json"

@@ -4,6 +4,7 @@
 """
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,16 +12,14 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from audiodiff._version import __version__
-from audiodiff.atomic import put_in_place, scratch_folder
 from audiodiff.errors import AudiodiffError
-from audiodiff.json_reader import json_bytes
-from audiodiff.models.checkpoint import CONFIG_FILE, WEIGHTS_FILE, weights_hash
+from audiodiff.models.checkpoint import CONFIG_FILE, WEIGHTS_FILE, weights_hash, write_checkpoint
 from audiodiff.models.config import dataclass_from_dict, dataclass_to_dict
-from audiodiff.models.find import find_checkpoint, public_name, read_model_config
+from audiodiff.models.find import find_checkpoint, pretrained_names, public_name, read_model_config
 from audiodiff.nn.adapters import AdapterConfig, WeightedAdapter, adapter_tensors, merge_adapters
 
 __all__ = ["Adapter", "Base", "merge_into", "open_adapters", "part_adapters", "save_adapter"]
@@ -85,30 +84,9 @@ def save_adapter(
     Raises:
         AudiodiffError: the folder cannot be written.
     """
-    folder = Path(folder)
     tensors = {name: value.to("cpu", torch.float16).contiguous() for name, value in adapter_tensors(model).items()}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with scratch_folder(folder) as scratch:
-            new_weights, new_config = scratch / WEIGHTS_FILE, scratch / CONFIG_FILE
-            save_file(tensors, new_weights)
-            values = {
-                "kind": KIND,
-                "format": _FORMAT,
-                "audiodiff_version": __version__,
-                "adapter": dataclass_to_dict(config),
-                "base": dataclass_to_dict(base),
-                "weights_sha256": weights_hash(new_weights),
-                "metadata": dict(metadata),
-            }
-            new_config.write_bytes(json_bytes(values, indent=2))
-            new_weights.chmod(new_config.stat().st_mode & 0o777)
-            for path in (new_weights, new_config):  # the config last: where there is one, there are weights
-                put_in_place(path, folder / path.name)
-    except (OSError, SafetensorError) as error:
-        raise AudiodiffError(
-            f"The adapter folder {folder} cannot be written ({getattr(error, 'strerror', None) or error})."
-        ) from error
+    about = {"kind": KIND, "format": _FORMAT, "adapter": dataclass_to_dict(config), "base": dataclass_to_dict(base)}
+    write_checkpoint(folder, tensors, about, metadata)
 
 
 def open_adapters(given: Sequence[str | Path | Adapter]) -> tuple[Adapter, ...]:
@@ -173,6 +151,12 @@ def merge_into(model: nn.Module, adapters: Sequence[Adapter]) -> None:
 
 def _opened(given: str) -> Adapter:
     path, strength = _strength(given)
+    known = path.startswith("hf:") or path in pretrained_names()
+    if not known and not os.path.isdir(os.path.expanduser(path)):
+        raise AudiodiffError(
+            f"there is no adapter {path!r}; give the folder of one, as `audiodiff adapt` makes it, or hf:ORG/NAME, "
+            "with a strength behind a colon if that is not 1."
+        )
     folder = find_checkpoint(path)
     values = read_model_config(folder)
     if values.get("kind") != KIND:
@@ -203,17 +187,20 @@ def _strength(given: str) -> tuple[str, float]:
     """Part "runs/mine:0.8" into the folder and the strength.
 
     Raises:
-        AudiodiffError: the strength is out of range.
+        AudiodiffError: the strength is no number, or out of range.
     """
     path, colon, text = given.rpartition(":")
+    if not colon or not path or os.path.isdir(os.path.expanduser(given)):  # whose name may have a colon
+        return given, 1.0
     try:
-        strength = float(text) if colon and path else math.nan
+        strength = float(text)
     except ValueError:
-        return given, 1.0
-    if not colon or not path:
-        return given, 1.0
+        if not os.path.isdir(os.path.expanduser(path)):
+            return given, 1.0
+        strength = math.nan
     if not -_STRONGEST <= strength <= _STRONGEST:
         raise AudiodiffError(
-            f"the strength of the adapter {path} is {text}; expected {-_STRONGEST:g} to {_STRONGEST:g}, usually 0 to 1."
+            f"the strength of the adapter {path} is {text[:40]!r}; expected a number from {-_STRONGEST:g} to "
+            f"{_STRONGEST:g}, usually 0 to 1."
         )
     return path, strength

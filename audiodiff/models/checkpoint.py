@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from audiodiff._version import __version__
 from audiodiff.atomic import put_in_place, scratch_folder
@@ -64,18 +64,33 @@ def save_checkpoint(
         AudiodiffError: the model is of no known kind, or the folder cannot be written.
     """
     kind, model_config = kind_of(type(model)).name, model_config_to_dict(model.config)
-    folder = Path(folder)
     state = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
+    write_checkpoint(folder, state, {"kind": kind, "format": _FORMAT, "model": model_config}, metadata)
+
+
+def write_checkpoint(
+    folder: Path | str, tensors: Mapping[str, Tensor], about: Mapping[str, Any], metadata: Mapping[str, Any]
+) -> None:
+    """Write `config.json` and `model.safetensors`; each file is replaced whole, the weights first.
+
+    Args:
+        folder: made if missing.
+        tensors: the weights, on the CPU and contiguous.
+        about: kind, format and what else the config says of the weights; their hash and the version are added.
+        metadata: JSON values that travel with the weights.
+
+    Raises:
+        AudiodiffError: the folder cannot be written.
+    """
+    folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with scratch_folder(folder) as scratch:
             new_weights, new_config = scratch / WEIGHTS_FILE, scratch / CONFIG_FILE
-            save_file(state, new_weights)
+            save_file(dict(tensors), new_weights)
             config = {
-                "kind": kind,
-                "format": _FORMAT,
+                **about,
                 "audiodiff_version": __version__,
-                "model": model_config,
                 "weights_sha256": weights_hash(new_weights),
                 "metadata": dict(metadata),
             }

@@ -92,8 +92,11 @@ def _new(args: argparse.Namespace, given: dict[str, Any], changes: dict[str, str
     from ..adapt import AdaptSettings, adapt_model
 
     settings = AdaptSettings(args.clips, args.output, **given, changes=changes)
-    with progress_bar("making clips of the model to keep", "clips") as on_clip:
-        return adapt_model(settings, on_clip=on_clip)
+    with (
+        progress_bar("encoding", "clips") as on_encoded,
+        progress_bar("making clips of the model to keep", "clips") as on_clip,
+    ):
+        return adapt_model(settings, on_encoded=on_encoded, on_clip=on_clip)
 
 
 def _resumed(args: argparse.Namespace, given: dict[str, Any], changes: dict[str, str]) -> Path:

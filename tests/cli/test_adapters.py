@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +44,25 @@ def test_commands_take_adapters(
     assert other.status == 2
     assert "is for the model tiny" in other.err
     assert "Traceback" not in other.err
+
+
+def test_inspect_tells_what_an_adapter_is_for(
+    checkpoint: Path, adapter: Path, tmp_path: Path, command: Callable[..., Outcome]
+) -> None:
+    weights = read_config(checkpoint)["weights_sha256"][:12]
+    told = command("inspect", adapter).out
+    assert f"{adapter}: an adapter\n" in told
+    assert f"base      tiny, weights {weights}" in told
+    assert "change    lora, rank 2, alpha 16.0, of the layers *" in told
+    assert "learnt    from unknown clips" in told
+    # whatever somebody has written there
+    for name in ("base", "adapter", "metadata"):
+        config = json.loads((adapter / "config.json").read_text())
+        damaged = tmp_path / name
+        damaged.mkdir()
+        (damaged / "config.json").write_text(json.dumps({**config, name: [1]}))
+        done = command("inspect", damaged)
+        assert (done.status, "unknown" in done.out) == (0, True)
 
 
 def test_export_merges_adapters_for_good(

@@ -7,6 +7,7 @@ import soundfile
 
 from audiodiff.models import find
 from audiodiff.signal.tags import write_tags
+from audiodiff.synthesis.provenance import FORMAT
 from audiodiff.synthesis.verbs.vocode import EXAMPLE
 
 
@@ -70,7 +71,7 @@ def test_nothing_of_a_record_reaches_the_terminal_raw(command, told, tmp_path) -
     done = command("inspect", tmp_path / "evil.json")
     assert "\x1b" not in done.out
     assert "prompt     [2Jgone seed 99" in done.out
-    document |= {"audiodiff_provenance": 3}
+    document |= {"audiodiff_provenance": FORMAT + 1}
     document.pop("negative")
     (tmp_path / "newer.json").write_text(json.dumps(document))
     assert "update audiodiff" in command("inspect", tmp_path / "newer.json").err

@@ -62,11 +62,12 @@ def test_flags_reach_the_server(command, server) -> None:
     done = command(
         "demo", "--model", "m", "--vocoder", "v", "--upsampler", "u", "--host", "0.0.0.0", "--port", 8000,
         "--share", "--auth", "ann:x", "--allow-host", "a.example",
-        "--prompts", "p.json", "--max-seconds", 5, "--max-steps", 9, "--keep-minutes", 2,
+        "--adapter", "a:0.5", "--adapter", "b", "--prompts", "p.json", "--max-seconds", 5, "--max-steps", 9, "--keep-minutes", 2,
     )  # fmt: skip
     assert (done.status, done.err) == (0, "")
     told = server.told
     assert (told["model"], told["vocoder"], told["upsampler"]) == ("m", "v", "u")
+    assert told["adapters"] == ("a:0.5", "b")
     assert (told["device"], told["prompts"]) == ("auto", Path("p.json"))
     assert told["place"] == SimpleNamespace(host="0.0.0.0", port=8000, auth="ann:x", share=True, names=("a.example",))
     given = {name: value for name, value in told["limits"].items() if value is not None}
@@ -77,6 +78,7 @@ def test_without_flags_nobody_else_can_reach_it(command, server) -> None:
     assert command("demo").status == 0
     assert server.told["place"] == SimpleNamespace(host="127.0.0.1", port=None, auth=None, share=False, names=())
     assert set(server.told["limits"].values()) == {None}
+    assert "adapters" not in server.told
 
 
 def test_a_password_may_come_from_the_environment(command, server, monkeypatch) -> None:

@@ -59,9 +59,24 @@ def test_strengths(adapter: Path) -> None:
     (found,) = open_adapters([f"{adapter}:-0.25"])
     assert (found.folder, found.strength) == (adapter, -0.25)
     for strength in ("11", "nan", "-1e9", "inf"):
-        refused("strength .* expected -10 to 10", lambda strength=strength: open_adapters([f"{adapter}:{strength}"]))
+        refused(
+            "strength .* expected a number from -10 to 10",
+            lambda strength=strength: open_adapters([f"{adapter}:{strength}"]),
+        )
     refused("given twice", lambda: open_adapters([adapter, f"{adapter}:0.3"]))
-    refused("there is no model", lambda: open_adapters([f"{adapter}:much"]))
+    refused("strength of the adapter .* is 'much'; expected a number", lambda: open_adapters([f"{adapter}:much"]))
+    for nowhere in ("nowhere", "nowhere:0.5", "nowhere:much", ":0.5", "", str(adapter / "config.json")):
+        refused("there is no adapter .*audiodiff adapt", lambda nowhere=nowhere: open_adapters([nowhere]))
+
+
+def test_a_folder_may_have_a_colon_in_its_name(adapter: Path) -> None:
+    for name in ("take:2", "take:two"):
+        named = adapter.rename(adapter.parent / name)
+        (found,) = open_adapters([named])
+        assert (found.folder, found.strength) == (named, 1.0)
+        (found,) = open_adapters([f"{named}:0.5"])
+        assert (found.folder, found.strength) == (named, 0.5)
+        adapter = named
 
 
 def test_what_is_no_adapter_is_refused(base: Path, adapter: Path, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,12 +59,21 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_an_adapter_of_a_latent_model(latent_base: Path, clips: Path, tmp_path: Path) -> None:
+def test_an_adapter_of_a_latent_model(
+    latent_base: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     made: list[float] = []
+    encoded: list[tuple[float, float]] = []
     settings = AdaptSettings(
         str(clips), str(tmp_path / "run"), str(latent_base), rank=2, word="zorb", steps=4, changes=LATENT_QUICK
     )
-    run = adapt_model(settings, on_clip=lambda done, total: made.append(total))
+    run = adapt_model(
+        settings,
+        on_encoded=lambda done, total: encoded.append((done, total)),
+        on_clip=lambda done, total: made.append(total),
+    )
+    assert encoded[-1][0] == encoded[-1][1]
+    assert f"first makes {made[0]:g} clips of" in capsys.readouterr().err
     (adapter,) = open_adapters([run])
     assert adapter.base.kind == "mel_latent"
     assert adapter.config == AdapterConfig(2, "lora", 16.0, ("network.*",))
@@ -82,6 +92,11 @@ def test_an_adapter_of_a_latent_model(latent_base: Path, clips: Path, tmp_path: 
     assert sorted(item.split for item in items) == ["train", "train", "valid"]
     assert len(made) == made[0] == len(LatentDataset(run / "data" / "own" / "train")) + 1
     assert len(LatentDataset(run / "data" / "own" / "valid")) == 1
+    own = LatentDataset(run / "data" / "own" / "train")
+    told = own.index.metadata["corpus"]
+    assert told["clips"] == made[0] - 1
+    assert own.seconds > 0
+    assert told["hours"] * 3600 == pytest.approx(own.seconds)
     assert json.loads((run / "train.json").read_text())["data"]["folder"].split(",") == [
         str(run / "data" / "clips-latents"),
         str(run / "data" / "own"),
@@ -122,14 +137,20 @@ def test_an_adapter_of_a_voice_leaves_its_statistics_alone(tmp_path: Path) -> No
     merge_into(before, [adapter])
 
 
-def test_recordings_to_keep_are_learnt_along(vocoder_base: Path, clips: Path, tmp_path: Path) -> None:
+def test_recordings_to_keep_are_learnt_along(
+    vocoder_base: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     prior = write_clips(tmp_path / "prior", 2)
+    clips = Path(shutil.copytree(clips, tmp_path / "clips"))
+    soundfile.write(clips / "nothing.wav", np.zeros(22050), 22050)
     settings = AdaptSettings(
         str(clips), str(tmp_path / "run"), str(vocoder_base), 2, prior=str(prior), steps=1, changes=VOCODER_QUICK
     )
     run = adapt_model(settings)
     (adapter,) = open_adapters([run])
     assert adapter.metadata["corpus"]["clips"] == 2 + 2  # one clip is held out
+    assert "left out: " in (told := capsys.readouterr().err)
+    assert "nothing.wav is silent" in told
 
 
 def test_clips_that_cannot_be_learnt_from_are_refused(
