@@ -36,7 +36,15 @@ from audiodiff.synthesis.sampling import (
     sample_channels,
     sample_window,
 )
-from audiodiff.synthesis.settings import Resolved, Sampling, VocodeSettings, check_range, recommended_by, with_given
+from audiodiff.synthesis.settings import (
+    Resolved,
+    Sampling,
+    VocodeSettings,
+    check_range,
+    recommended_by,
+    with_given,
+    with_searched,
+)
 from audiodiff.synthesis.streams import Window, cut_stream, mel_blocks, prolonged
 from audiodiff.torch_state import standard_state
 
@@ -447,7 +455,8 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto", adapters:
     config = read_config(folder, "vocoder")
     (own,) = parted(adapters, folder)
     metadata = config["metadata"]
-    recommended = Sampling.from_metadata(metadata, folder, others=("renewals",)).resolve(DEFAULTS)
+    sampling = Sampling.from_metadata(metadata, folder, others=("renewals",))
+    recommended = with_searched(sampling.resolve(DEFAULTS), metadata, folder)
     level = read_reference_level(metadata, folder)
     model = load_checkpoint(folder, Vocoder)
     # of the weights as they are, which need not be what the config says
