@@ -159,11 +159,7 @@ class ScheduleSearch:
         Raises:
             AudiodiffError: a number of steps that cannot be searched, or samples that are no numbers on every grid.
         """
-        if not 2 <= steps <= MAX_STEPS:
-            raise AudiodiffError(
-                f"times are searched for 2 to {MAX_STEPS} steps, got {steps}: one step always starts at pure noise, "
-                "and with many the built-in grids lose little."
-            )
+        check_searchable(steps)
         budget = min(24 * (steps - 1), 96) if evaluations is None else evaluations
         starts = {name: grid(self.process, steps) for name, grid in GRIDS.items()}
         if self._runs:
@@ -221,6 +217,19 @@ class ScheduleSearch:
         inner = self.process.time_at(-2.0 * torch.log(torch.tensor(ratios, dtype=torch.float64)))
         moved = _rounded([times[0], *inner.tolist()])
         return moved if all(a > b for a, b in zip(moved, (*moved[1:], 0.0), strict=True)) else None
+
+
+def check_searchable(steps: int) -> None:
+    """Refuse a number of steps whose times are not searched.
+
+    Raises:
+        AudiodiffError: it is one, or more than ``MAX_STEPS``.
+    """
+    if not 2 <= steps <= MAX_STEPS:
+        raise AudiodiffError(
+            f"times are searched for 2 to {MAX_STEPS} steps, got {steps}: one step always starts at pure noise, and "
+            "with many the built-in grids lose little."
+        )
 
 
 def many_steps(process: Process, item: SearchItem, times: Tensor) -> Run:

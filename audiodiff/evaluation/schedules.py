@@ -15,7 +15,7 @@ from audiodiff.atomic import atomic_file
 from audiodiff.diffusion.names import times_text
 from audiodiff.diffusion.noise import positional_noise
 from audiodiff.diffusion.process import Process
-from audiodiff.diffusion.schedule_search import FoundTimes, ScheduleSearch, SearchItem
+from audiodiff.diffusion.schedule_search import FoundTimes, ScheduleSearch, SearchItem, check_searchable
 from audiodiff.diffusion.times import times_of
 from audiodiff.errors import AudiodiffError
 from audiodiff.evaluation.evaluate import folder_clips
@@ -93,7 +93,7 @@ class SearchSettings:
     """What to search.
 
     Attributes:
-        steps: numbers of steps.
+        counts: numbers of steps.
         sampler: one of `SAMPLER_NAMES`; what the model recommends when `None`.
         data: for vocoders a folder of recordings, as `audiodiff evaluate` takes it; for others a text file with a
             prompt or sentence on each line, built-in ones when `None`.
@@ -103,7 +103,7 @@ class SearchSettings:
         evaluations: see `ScheduleSearch.find`.
     """
 
-    steps: tuple[int, ...] = (2, 4)
+    counts: tuple[int, ...] = (2, 4)
     sampler: str | None = None
     data: Path | None = None
     split: str | None = None
@@ -119,6 +119,8 @@ class SearchSettings:
         """
         if not 1 <= self.items <= 1000:
             raise AudiodiffError(f"items is {self.items}; expected 1 to 1000.")
+        for steps in self.counts:
+            check_searchable(steps)
         Sampling(sampler=self.sampler, seed=self.seed)
 
 
@@ -204,27 +206,25 @@ def search_schedules(
         raise AudiodiffError(f"{name_or_path} is {kind.label}, whose times cannot be searched; kinds that can: {able}.")
     model = imported(kind.synthesizer)(name_or_path, device=device)
     task: SearchTask = imported(kind.schedule_search)(model, settings)
-    usual = Sampling(sampler=settings.sampler).resolve(task.recommended)
-    fit, check = (ScheduleSearch(task.process, usual.sampler, task.items[part::2]) for part in (0, 1))
+    sampler = settings.sampler or task.recommended.sampler
+    fit, check = (ScheduleSearch(task.process, sampler, task.items[part::2]) for part in (0, 1))
     found: dict[int, FoundSchedule] = {}
-    for index, steps in enumerate(settings.steps):
+    for index, steps in enumerate(settings.counts):
 
         def report(done: float, total: float, index: int = index) -> None:
             if on_progress is not None:
-                on_progress(index * total + done, len(settings.steps) * total)
+                on_progress(index * total + done, len(settings.counts) * total)
 
         best = fit.find(steps, evaluations=settings.evaluations, on_progress=report)
-        found[steps] = _checked(best, steps, check, settings, task)
+        found[steps] = _checked(best, steps, check, task)
         if on_found is not None:
             on_found(steps, found[steps])
     return found
 
 
-def _checked(
-    best: FoundTimes, steps: int, check: ScheduleSearch, settings: SearchSettings, task: SearchTask
-) -> FoundSchedule:
+def _checked(best: FoundTimes, steps: int, check: ScheduleSearch, task: SearchTask) -> FoundSchedule:
     """Compare the times found with what the model does so far, on items that they were not fitted to."""
-    usual = Sampling(steps=steps, sampler=settings.sampler).resolve(task.recommended)
+    usual = Sampling(steps=steps, sampler=check.sampler).resolve(task.recommended)
     before = check.distance(times_of(usual.grid, task.process, steps))
     return FoundSchedule(check.sampler, best.times, best.start, before, check.distance(best.times), task.unit)
 

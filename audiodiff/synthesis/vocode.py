@@ -453,11 +453,9 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto", adapters:
     from audiodiff.models.vocoder import Vocoder
 
     config = read_config(folder, "vocoder")
-    (own,) = parted(adapters, folder)
-    metadata = config["metadata"]
+    metadata, (own,) = config["metadata"], parted(adapters, folder)
     sampling = Sampling.from_metadata(metadata, folder, others=("renewals",))
     recommended = with_searched(sampling.resolve(DEFAULTS), metadata, folder)
-    level = read_reference_level(metadata, folder)
     model = load_checkpoint(folder, Vocoder)
     # of the weights as they are, which need not be what the config says
     identity = ModelRecord(
@@ -473,7 +471,7 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto", adapters:
         name=str(name_or_path),
         identity=identity,
         defaults=fitting(recommended, chosen),
-        reference_level_db=level,
+        reference_level_db=read_reference_level(metadata, folder),
         device=chosen,
         window_seconds=SAMPLES_WINDOW_SECONDS if on_samples else WINDOW_SECONDS,
         call_seconds=SAMPLES_CALL_SECONDS if on_samples else CALL_SECONDS,

@@ -128,7 +128,7 @@ def test_times_are_searched_checked_on_other_items_and_kept(tmp_path: Path) -> N
     prompts = tmp_path / "prompts.txt"
     prompts.write_text("\n".join(f"piano {number}" for number in range(4)), encoding="utf-8")
     told: list[tuple[float, float]] = []
-    settings = SearchSettings(steps=(2,), data=prompts, items=1, evaluations=2)
+    settings = SearchSettings(counts=(2,), data=prompts, items=1, evaluations=2)
     found = search_schedules(folder, settings, device="cpu", on_progress=lambda *done: told.append(done))[2]
     assert (found.sampler, len(found.times), found.times[0]) == ("dpmpp_2m", 2, 1.0)
     assert told[-1][0] == told[-1][1]
