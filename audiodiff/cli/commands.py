@@ -28,6 +28,7 @@ COMMANDS = {
     "check": "audiodiff.cli.check",
     "evaluate": "audiodiff.cli.evaluate",
     "export": "audiodiff.cli.export",
+    "search-schedule": "audiodiff.cli.search_schedule",
     "push": "audiodiff.cli.push",
     "models": "audiodiff.cli.models",
     "detect": "audiodiff.cli.detect",

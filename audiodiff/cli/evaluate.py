@@ -48,10 +48,13 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--seconds", type=float, metavar="S", help="length of the clips (default: whole; of music 10)")
     parser.add_argument(
-        "--steps", type=_steps, metavar="N,N,...", help="step counts, e.g. 1,4,8 (default: the model's)"
+        "--steps", type=step_counts, metavar="N,N,...", help="step counts, e.g. 1,4,8 (default: the model's)"
     )
     parser.add_argument("--sampler", type=sampler_name, choices=SAMPLER_NAMES, help="sampler (default: the model's)")
-    parser.add_argument("--grid", choices=GRID_NAMES, help="spacing of the steps (default: the model's)")
+    parser.add_argument(
+        "--grid",
+        help=f"spacing of the steps: {', '.join(GRID_NAMES)}, or times such as 1,0.6,0.3 (default: the model's)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the noise (default: 0)")
     vocoder = parser.add_argument_group("vocoders only")
     vocoder.add_argument(
@@ -132,7 +135,12 @@ def _scales(text: str) -> tuple[float, ...]:
     return scales
 
 
-def _steps(text: str) -> tuple[int, ...]:
+def step_counts(text: str) -> tuple[int, ...]:
+    """Read a list of step counts, such as `1,4,8`.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
     try:
         steps = tuple(dict.fromkeys(int(part) for part in text.split(",")))
     except ValueError:

@@ -43,7 +43,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--sampler", choices=(*SAMPLER_NAMES, *SAMPLER_ALIASES), help="for ONNX: sampler of these steps"
     )
-    parser.add_argument("--grid", choices=GRID_NAMES, help="for ONNX: grid of these steps")
+    parser.add_argument(
+        "--grid", help=f"for ONNX: grid of these steps: {', '.join(GRID_NAMES)}, or falling times such as 1,0.6,0.3"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

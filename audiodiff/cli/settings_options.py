@@ -77,6 +77,8 @@ def _add(parser: argparse.ArgumentParser, name: str, annotation: Any, default: A
         return
     if get_origin(plain) is tuple:
         options |= {"type": float, "nargs": 2, "metavar": ("LOW", "HIGH")}
+    elif name == "grid":  # takes lists of times as well, which the settings look at
+        options |= {"metavar": "GRID", "help": f"{options['help']}; names: {', '.join(choices(name, annotation))}"}
     elif names := choices(name, annotation):
         options["choices"] = names
         if name == "sampler":

@@ -15,7 +15,7 @@ Four parts, kept apart because they multiply:
 
 - a ``Process`` (``process.py``, beta tables in ``betas.py``; ``gaussian.py`` makes one from its two coefficients),
 - a ``Parameterization`` (``parameterization.py``), joined with a network by ``Denoiser`` (``denoiser.py``),
-- a stepper and the loop ``sample`` (``samplers.py``) over a grid (``times.py``),
+- a stepper and the loop ``sample`` (``samplers.py``) over a grid (``times.py``; ``schedule_search.py`` searches one),
 - guidance (``guidance.py``).
 
 Training is ``denoising_loss`` (``losses.py``) at times from a quantile function (``times.py``).
@@ -106,6 +106,7 @@ if TYPE_CHECKING:
         sample,
         unipc,
     )
+    from audiodiff.diffusion.schedule_search import FoundTimes, ScheduleSearch, SearchItem
     from audiodiff.diffusion.scheduler import Scheduler, SchedulerOutput, SchedulerSettings
     from audiodiff.diffusion.times import (
         GRIDS,
@@ -122,6 +123,7 @@ if TYPE_CHECKING:
         logit_normal_quantile,
         shifted_grid,
         stratified_uniform,
+        times_of,
         uniform_grid,
         uniform_quantile,
     )
@@ -147,6 +149,7 @@ __all__ = [
     "EDMWeight",
     "Eps",
     "FlowGrid",
+    "FoundTimes",
     "GaussianProcess",
     "Level",
     "LinearVP",
@@ -158,9 +161,11 @@ __all__ = [
     "Past",
     "Process",
     "RectifiedFlow",
+    "ScheduleSearch",
     "Scheduler",
     "SchedulerOutput",
     "SchedulerSettings",
+    "SearchItem",
     "SigmaGrid",
     "SpacedSigmas",
     "Step",
@@ -214,6 +219,7 @@ __all__ = [
     "shifted_grid",
     "square",
     "stratified_uniform",
+    "times_of",
     "to_diffusers",
     "uniform_grid",
     "uniform_quantile",
@@ -236,6 +242,7 @@ _MODULES = (
     "parameterization",
     "process",
     "samplers",
+    "schedule_search",
     "scheduler",
     "times",
 )

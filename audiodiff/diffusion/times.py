@@ -9,6 +9,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from audiodiff.diffusion.names import listed_times
 from audiodiff.diffusion.process import Process
 from audiodiff.errors import AudiodiffError
 
@@ -142,6 +143,32 @@ GRIDS: Final[dict[str, Grid]] = {
     "shifted": shifted_grid,
     "late": late_grid,
 }
+
+
+def times_of(grid: str, process: Process, steps: int) -> Tensor:
+    """The times of a grid as settings and records name it, ``[steps + 1]``.
+
+    Args:
+        grid: a name of ``GRIDS``, or a list of falling times such as ``1,0.6,0.3``, of which the first is ``t_max``.
+        process: the law of ``x_t``.
+        steps: number of steps.
+
+    Raises:
+        AudiodiffError: the grid does not fit the process, or has another number of steps.
+    """
+    times = listed_times(grid)
+    if times is None:
+        return GRIDS[grid](process, steps)
+    if len(times) != steps:
+        raise AudiodiffError(
+            f"the grid {grid} is of {len(times)} step{'' if len(times) == 1 else 's'}, and {steps} are asked for; give "
+            "as many times as steps, or the name of a grid."
+        )
+    if times[0] != process.t_max:
+        raise AudiodiffError(
+            f"the grid {grid} begins at {times[0]:g}; expected {process.t_max:g}, where this model begins with noise."
+        )
+    return explicit_grid(process, times)
 
 
 def _check_steps(steps: int) -> None:

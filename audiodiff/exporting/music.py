@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.exporting.graphs import write_graph
-from audiodiff.exporting.schedules import record_all
+from audiodiff.exporting.schedules import defaults_of, record_all
 from audiodiff.exporting.vocoder import write_vocoder
 from audiodiff.models.mel_latent import MelLatent
 from audiodiff.nn.condition import CHORD_FEATURES, Condition
@@ -92,9 +92,7 @@ def _settings(synthesizer: LatentSynthesizer, encoder: MiniLM, other: Sampling |
         "longest_latents": synthesizer.window_latents + synthesizer.tolerance_latents,
         "fade": FADE_SECONDS,
         "defaults": {
-            "steps": recommended.steps,
-            "sampler": recommended.sampler,
-            "grid": recommended.grid,
+            **defaults_of(recommended),
             "guidance": recommended.guidance,
             "rescale": recommended.rescale,
         },

@@ -1,6 +1,7 @@
 """Sampling runs as tables of numbers, recorded from the samplers themselves (`audiodiff.runtime.schedule`)."""
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,11 +9,11 @@ from torch import Tensor
 from audiodiff.diffusion.parameterization import Parameterization
 from audiodiff.diffusion.process import Process
 from audiodiff.diffusion.samplers import SAMPLERS, sample
-from audiodiff.diffusion.times import GRIDS
+from audiodiff.diffusion.times import times_of
 from audiodiff.runtime.schedule import ESTIMATE, Call, Schedule
 from audiodiff.synthesis.settings import Resolved, Sampling
 
-__all__ = ["record", "record_all"]
+__all__ = ["defaults_of", "record", "record_all"]
 
 _USUAL_STEPS = (*range(1, 17), 20, 25, 32, 50)
 """Numbers of steps that are exported of what a model recommends."""
@@ -29,7 +30,7 @@ def record(process: Process, parameterization: Parameterization, *, sampler: str
     Raises:
         AudiodiffError: sampler or grid do not fit the process.
     """
-    times = GRIDS[grid](process, steps)
+    times = times_of(grid, process, steps)
     columns: list[int] = []
     calls: list[Call] = []
     size = 4 * steps + 2  # two calls and a draw of every step, and the prior
@@ -63,7 +64,21 @@ def record_all(
         AudiodiffError: `other` does not fit the process.
     """
     wanted = [replace(recommended, steps=steps) for steps in sorted({*_USUAL_STEPS, recommended.steps})]
+    wanted += [
+        replace(recommended, steps=len(few.times), sampler=few.sampler, grid=few.grid) for few in recommended.searched
+    ]
     wanted += [replace(recommended, sampler=name, steps=steps) for name in SAMPLERS for steps in _OTHER_STEPS]
     wanted += [other.resolve(recommended)] if other is not None else []
     runs = {(each.sampler, each.grid, each.steps): each for each in wanted}
     return [record(process, parameterization, sampler=name, grid=grid, steps=steps) for name, grid, steps in runs]
+
+
+def defaults_of(recommended: Resolved) -> dict[str, Any]:
+    """What a model recommends, as JSON values for the runtime."""
+    searched = [{"sampler": few.sampler, "grid": few.grid, "steps": len(few.times)} for few in recommended.searched]
+    return {
+        "steps": recommended.steps,
+        "sampler": recommended.sampler,
+        "grid": recommended.grid,
+        **({"searched": searched} if searched else {}),
+    }

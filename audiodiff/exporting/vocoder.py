@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.exporting.graphs import write_graph
-from audiodiff.exporting.schedules import record_all
+from audiodiff.exporting.schedules import defaults_of, record_all
 from audiodiff.models.vocoder import Vocoder
 from audiodiff.models.vocoder.anchored import INPUT_LIMIT, LOG_GAIN_RANGE
 from audiodiff.models.vocoder.prior import TURN_BINS, TURN_FRAMES
@@ -101,7 +101,7 @@ def _settings(synthesizer: VocoderSynthesizer, model: Vocoder, other: Sampling |
             "silence_db": SILENCE_DB,
             "gate_db": RELATIVE_GATE_DB,
         },
-        "defaults": {"steps": recommended.steps, "sampler": recommended.sampler, "grid": recommended.grid},
+        "defaults": defaults_of(recommended),
         "schedules": [run.to_dict() for run in runs],
     }
 

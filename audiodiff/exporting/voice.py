@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from audiodiff.exporting.graphs import write_graph
-from audiodiff.exporting.schedules import record, record_all
+from audiodiff.exporting.schedules import defaults_of, record, record_all
 from audiodiff.exporting.vocoder import write_vocoder
 from audiodiff.models.voice import Voice
 from audiodiff.models.voice.frames import Frames, place_features
@@ -98,7 +98,7 @@ def _settings(synthesizer: VoiceSynthesizer, other: Sampling | None) -> dict[str
         "pronunciations": {word: " ".join(phones) for word, phones in synthesizer.pronunciations.items()},
         "draws": {"durations": DURATION_DRAW, "f0": F0_DRAW},
         "pauses": {"sentence": SENTENCE_PAUSE, "paragraph": PARAGRAPH_PAUSE, "fade": FADE_SECONDS},
-        "defaults": {"steps": recommended.steps, "sampler": recommended.sampler, "grid": recommended.grid},
+        "defaults": defaults_of(recommended),
         "prosody": prosody.to_dict(),
         "schedules": [run.to_dict() for run in record_all(*law, recommended, other)],
     }

@@ -46,6 +46,8 @@ class Kind:
         parts: folder inside a checkpoint -> kind of the checkpoint that lies there.
         exporter: import path of the function `(source, folder, other) -> settings` that writes it for
             `audiodiff.runtime` (`audiodiff.exporting.export`); empty if it has no export to ONNX.
+        schedule_search: import path of the function `(loaded model, settings) -> task` that says what the times of
+            a few steps are searched on (`audiodiff.evaluation.schedules`); empty if they are not.
         embeds: kind -> attribute of `module` that is a model of that kind; the field of that name has its settings.
         stands_for: kind in whose place its checkpoints may lie as a part of another.
         task: what the Hugging Face Hub calls what it does (`pipeline_tag`); empty if it has no name there.
@@ -61,6 +63,7 @@ class Kind:
     evaluation: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
     exporter: str = ""
+    schedule_search: str = ""
     embeds: Mapping[str, str] = field(default_factory=dict)
     stands_for: str = ""
     task: str = ""
@@ -139,6 +142,7 @@ KINDS = Kinds(
         recipe="vocoder",
         evaluation="audiodiff.evaluation.evaluate:VocoderEvaluation",
         exporter="audiodiff.exporting.vocoder:export_vocoder",
+        schedule_search="audiodiff.evaluation.schedules:vocoder_task",
         task="audio-to-audio",
         example="audiodiff vocode voice.wav -o copy.wav --model {model}",
     ),
@@ -168,6 +172,7 @@ KINDS = Kinds(
         synthesizer="audiodiff.synthesis.load:load_latent",
         recipe="latent",
         exporter="audiodiff.exporting.music:export_music",
+        schedule_search="audiodiff.evaluation.schedules:latent_task",
         evaluation="audiodiff.evaluation.music:MusicEvaluation",
         parts={"vocoder": "vocoder"},
         embeds={"autoencoder": "autoencoder"},
@@ -192,6 +197,7 @@ KINDS = Kinds(
         synthesizer="audiodiff.synthesis.speaker:load_speaker",
         recipe="voice",
         exporter="audiodiff.exporting.voice:export_voice",
+        schedule_search="audiodiff.evaluation.schedules:voice_task",
         task="text-to-speech",
         example="audiodiff speak 'Hello there.' -o hello.wav --voice {model}",
     ),

@@ -13,7 +13,7 @@ from audiodiff.json_reader import take
 from audiodiff.runtime.chord_track import features_at, usual_chords
 from audiodiff.runtime.noise import positional_noise
 from audiodiff.runtime.package import SETTINGS_FILE, Package, tensor
-from audiodiff.runtime.schedule import Call, find_schedule, run_denoise
+from audiodiff.runtime.schedule import Call, run_denoise, wanted_schedule
 from audiodiff.runtime.vocoder import Vocoder
 from audiodiff.text.chords import AUTO_CHORDS, CHORD_TEMPO, NO_CHORD, Chord, parse_chords
 from audiodiff.text.encoder import cut_tokens
@@ -151,13 +151,7 @@ class Music:
                 guided = guided * np.float32(1.0 + amount * (factor - 1.0))
             return guided
 
-        schedule = find_schedule(
-            self._schedules,
-            self._where,
-            sampler=sampler or take(self.defaults, "sampler", str, self._where),
-            grid=grid or take(self.defaults, "grid", str, self._where),
-            steps=take(self.defaults, "steps", int, self._where) if steps is None else steps,
-        )
+        schedule = wanted_schedule(self._schedules, self.defaults, self._where, sampler=sampler, grid=grid, steps=steps)
         latents = run_denoise(
             schedule, lambda draw: positional_noise(seed, draw, 0, n_latents, self._channels)[None], denoise
         )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import take
 
-__all__ = ["ESTIMATE", "Call", "Schedule", "find_schedule", "run", "run_denoise"]
+__all__ = ["ESTIMATE", "Call", "Schedule", "find_schedule", "run", "run_denoise", "wanted_schedule"]
 
 ESTIMATE = -1
 """Marks a column that is an estimate of the network; other columns are draws of noise, by their number."""
@@ -155,6 +155,46 @@ def find_schedule(known: Sequence[Mapping[str, Any]], where: str, *, sampler: st
     raise AudiodiffError(
         f"the export has no {sampler} on the {grid} grid; it has {', '.join(pairs)} (export --sampler and --grid add "
         "others)."
+    )
+
+
+def wanted_schedule(
+    known: Sequence[Mapping[str, Any]],
+    defaults: Mapping[str, Any],
+    where: str,
+    *,
+    sampler: str | None,
+    grid: str | None,
+    steps: int | None,
+) -> Schedule:
+    """Find the run that is asked for.
+
+    What is not given is what the model recommends: where no grid is given, the times that were searched for so many
+    steps, if there are some.
+
+    Args:
+        known: the runs that were exported.
+        defaults: what the model recommends.
+        where: for messages.
+        sampler: name of the sampler.
+        grid: name of the grid, or its times.
+        steps: number of steps.
+
+    Raises:
+        AudiodiffError: as `find_schedule`.
+    """
+    steps = take(defaults, "steps", int, where) if steps is None else steps
+    if grid is None:
+        for table in take(defaults, "searched", list, where) if "searched" in defaults else []:
+            own = take(table, "sampler", str, where)
+            if take(table, "steps", int, where) == steps and sampler in (None, own):
+                return find_schedule(known, where, sampler=own, grid=take(table, "grid", str, where), steps=steps)
+    return find_schedule(
+        known,
+        where,
+        sampler=sampler or take(defaults, "sampler", str, where),
+        grid=grid or take(defaults, "grid", str, where),
+        steps=steps,
     )
 
 

@@ -13,7 +13,7 @@ from audiodiff.runtime.front_ends import FrontEnd, Mel
 from audiodiff.runtime.mel import LevelGate, check_frames, level_db, log_mel
 from audiodiff.runtime.package import SETTINGS_FILE, Package, tensor
 from audiodiff.runtime.resample import resample
-from audiodiff.runtime.schedule import find_schedule, run
+from audiodiff.runtime.schedule import run, wanted_schedule
 from audiodiff.signal.limits import MAX_CHANNELS, MAX_PEAK
 from audiodiff.signal.mel_spec import MelSpec, from_dict
 
@@ -118,13 +118,7 @@ class Vocoder:
             raise AudiodiffError(
                 f"the recording has {seconds:.0f} s; the runtime takes up to {LONGEST_SECONDS:.0f} s: cut it."
             )
-        schedule = find_schedule(
-            self._schedules,
-            self._where,
-            sampler=sampler or take(self.defaults, "sampler", str, self._where),
-            grid=grid or take(self.defaults, "grid", str, self._where),
-            steps=take(self.defaults, "steps", int, self._where) if steps is None else steps,
-        )
+        schedule = wanted_schedule(self._schedules, self.defaults, self._where, sampler=sampler, grid=grid, steps=steps)
         made = []
         for index, channel in enumerate(frames):
             gain = self._gain(channel, match_level)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import take
 from audiodiff.runtime.noise import positional_noise
 from audiodiff.runtime.package import SETTINGS_FILE, Package, tensor
-from audiodiff.runtime.schedule import Schedule, find_schedule, run
+from audiodiff.runtime.schedule import Schedule, run, wanted_schedule
 from audiodiff.runtime.vocoder import Vocoder
 from audiodiff.text import english
 from audiodiff.text.durations import whole_durations
@@ -99,7 +100,7 @@ class Voice:
         self,
         text: str,
         seed: int,
-        options: Mapping[str, int | str | None],
+        options: Mapping[str, Any],
         vocoder_steps: int | None,
         speed: float,
         pitch: float,
@@ -134,7 +135,7 @@ class Voice:
         speed: float = 1.0,
         pitch: float = 0.0,
         speaker: str = "",
-        options: Mapping[str, int | str | None] | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> tuple[Floats, list[int]]:
         """Say an utterance, up to its log-mel `[n_mels, n_frames]`, and the frames of each of its symbols.
 
@@ -181,16 +182,9 @@ class Voice:
         log_mel = graphs("voice.log_mel", mean=mean, residual=tensor(residual))[0][0]
         return lengthened(log_mel, durations, pauses)
 
-    def _schedule(self, options: Mapping[str, int | str | None]) -> Schedule:
-        chosen = {name: value for name, value in options.items() if value is not None}
-        wanted = {**self.defaults, **chosen}
-        return find_schedule(
-            self._schedules,
-            self._where,
-            sampler=take(wanted, "sampler", str, self._where),
-            grid=take(wanted, "grid", str, self._where),
-            steps=take(wanted, "steps", int, self._where),
-        )
+    def _schedule(self, options: Mapping[str, Any]) -> Schedule:
+        sampler, grid, steps = (options.get(name) for name in ("sampler", "grid", "steps"))
+        return wanted_schedule(self._schedules, self.defaults, self._where, sampler=sampler, grid=grid, steps=steps)
 
     def _ids(self, utterance: Utterance) -> NDArray[np.int64]:
         unknown = [symbol for symbol in utterance.symbols if SYMBOL_ID[symbol] >= self._symbols]

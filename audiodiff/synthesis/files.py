@@ -53,7 +53,8 @@ from audiodiff.torch_state import standard_state
 
 WAV_BYTES = (1 << 32) - (1 << 16)
 
-_OF_MODEL = ("text_encoder", "tolerance_seconds", "band_limits", "batched", "piece_frames", "renewals", SETTING)
+_OF_VOCODER = ("piece_frames", "renewals", "vocoder_sampler", "vocoder_grid")
+_OF_MODEL = ("text_encoder", "tolerance_seconds", "band_limits", "batched", *_OF_VOCODER, SETTING)
 
 
 @dataclass(frozen=True)
@@ -311,14 +312,11 @@ class Job:
     def _told(self, settings: Any, resolved: Any) -> dict[str, Any]:
         """What record and watermark tell of. The inputs are looked at now: they may change meanwhile."""
         identity: ModelRecord | tuple[ModelRecord, ...] = self.synthesizer.identity
-        is_clip = isinstance(resolved, ResolvedClip)
+        values = self._clip_values(settings, resolved) if isinstance(resolved, ResolvedClip) else resolved.values()
         return {
             "verb": self.verb.name,
             "models": identity if isinstance(identity, tuple) else (identity,),
-            "settings": {
-                **(self._clip_values(settings, resolved) if is_clip else resolved.values()),
-                **vocoder_values(self.synthesizer),
-            },
+            "settings": {**values, **vocoder_values(self.synthesizer, values)},
             "seed": seed_of(resolved),
             "inputs": tuple(source.identity for source in self.sources),
             "made_by": self._made_by(),

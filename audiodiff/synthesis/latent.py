@@ -10,7 +10,7 @@ from torch import Tensor
 
 from audiodiff.diffusion.noise import positional_noise
 from audiodiff.diffusion.samplers import SAMPLERS, Denoise, sample
-from audiodiff.diffusion.times import GRIDS
+from audiodiff.diffusion.times import times_of
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.autoencoder import MelAutoencoder
 from audiodiff.models.find import public_name
@@ -219,7 +219,7 @@ class LatentSynthesizer:
 
     def times(self, sampling: Resolved) -> Tensor:
         """The grid of process times, `[steps + 1]`, decreasing to 0."""
-        return GRIDS[sampling.grid](self.model.process, sampling.steps)
+        return times_of(sampling.grid, self.model.process, sampling.steps)
 
     def guided(
         self, clip: ResolvedClip, *, circular: bool = False, reference: ReferenceLatents | None = None

@@ -13,7 +13,7 @@ from audiodiff.models.kinds import KINDS, imported
 from audiodiff.synthesis.adapted import Adapters, merged, parted
 from audiodiff.synthesis.machine import fitting, open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
-from audiodiff.synthesis.settings import GUIDED, Sampling, check_range, recommended_by
+from audiodiff.synthesis.settings import GUIDED, Sampling, check_range, recommended_by, with_searched
 from audiodiff.synthesis.top_bands import checked_limits
 from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.torch_state import standard_state
@@ -156,7 +156,7 @@ def load_latent(name_or_path: str | Path = "music", *, device: str = "auto", ada
         vocoder,
         name=name,
         identity=identity,
-        defaults=fitting(sampling.resolve(DEFAULTS), chosen),
+        defaults=fitting(with_searched(sampling.resolve(DEFAULTS), config["metadata"], folder), chosen),
         window_seconds=window_seconds,
         band_limits=band_limits,
         device=chosen,

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from audiodiff.diffusion.process import Process
 from audiodiff.diffusion.samplers import SAMPLERS, sample
-from audiodiff.diffusion.times import GRIDS
+from audiodiff.diffusion.times import times_of
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.mel import MelSpec
 from audiodiff.signal.meters import LevelMeter
@@ -127,7 +127,7 @@ def make_plan(
     Raises:
         AudiodiffError: sampler or grid do not fit the model's process.
     """
-    times = GRIDS[sampling.grid](model.process, sampling.steps)
+    times = times_of(sampling.grid, model.process, sampling.steps)
     calls = count_network_calls(sampling.sampler, model.process, times)
     frames_per_second = model.mel_spec.sample_rate / model.mel_spec.hop_length
     seconds, fixed = window

@@ -12,7 +12,7 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, get_args
 
-from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES, sampler_name
+from audiodiff.diffusion.names import SAMPLER_NAMES, grid_name, listed_times, sampler_name, times_text
 from audiodiff.errors import AudiodiffError
 from audiodiff.text.chords import AUTO_CHORDS, BEATS_PER_BAR, parse_chords
 
@@ -23,13 +23,35 @@ Settings = TypeVar("Settings")
 
 MAX_STEPS = 10_000
 MAX_SEED = 2**63 - 1
+MAX_TIME = 1e6
 MAX_SECONDS = 600.0
 MIN_SECONDS = 0.5
 MAX_BARS = 256
 
+SEARCHED = "searched"
+"""Key of what a checkpoint recommends that holds the times of a few steps (`FewSteps`)."""
+
 RECOMMENDED = ("steps", "sampler", "grid", "precision")
 GUIDED = (*RECOMMENDED, "guidance", "rescale")
 """What the checkpoint of a model without and with guidance may recommend."""
+
+
+@dataclass(frozen=True)
+class FewSteps:
+    """Times of a few steps that were searched for a model (`audiodiff search-schedule`).
+
+    Attributes:
+        sampler: that they were searched for.
+        times: one for each step, decreasing from pure noise; the 0 at the end is left out.
+    """
+
+    sampler: str
+    times: tuple[float, ...]
+
+    @property
+    def grid(self) -> str:
+        """The times as a grid of `Sampling`."""
+        return times_text(self.times)
 
 
 @dataclass(frozen=True)
@@ -39,11 +61,13 @@ class Resolved:
     Attributes:
         steps: sampling steps.
         sampler: one of `SAMPLER_NAMES`.
-        grid: one of `GRID_NAMES`.
+        grid: one of `GRID_NAMES`, or times such as "1,0.6,0.3".
         precision: what the networks compute in; the sampler always keeps float32.
         seed: of the noise.
         guidance: scale of classifier-free guidance; 1 is none.
         rescale: how far guidance is kept from raising the contrast, 0 to 1.
+        searched: of what a model recommends, the times of some numbers of steps; `Sampling.resolve` picks from them,
+            and leaves none.
     """
 
     steps: int
@@ -53,6 +77,7 @@ class Resolved:
     seed: int = 0
     guidance: float = 1.0
     rescale: float = 0.0
+    searched: tuple[FewSteps, ...] = ()
 
     def __post_init__(self) -> None:
         """Take an alias of a sampler for its name."""
@@ -66,7 +91,8 @@ class Sampling:
     Attributes:
         steps: sampling steps, 1 or more.
         sampler: the sampler, one of `SAMPLER_NAMES`.
-        grid: spacing of the steps, one of `GRID_NAMES`.
+        grid: spacing of the steps, one of `GRID_NAMES`, or falling times such as 1,0.6,0.3, one for each step. When
+            `None`, the times that the model has for so many steps, or else its recommendation.
         precision: arithmetic of the networks. The sampler always keeps float32.
         seed: seed of the noise, of the first clip if there are several.
         guidance: how closely to follow the prompt, 1 for none. It is the scale of classifier-free guidance.
@@ -94,10 +120,23 @@ class Sampling:
         if isinstance(self.sampler, str):
             object.__setattr__(self, "sampler", sampler_name(self.sampler))
         check_name("sampler", self.sampler, SAMPLER_NAMES)
-        check_name("grid", self.grid, GRID_NAMES)
+        self._check_grid()
         check_name("precision", self.precision, get_args(Precision))
         check_range("guidance", self.guidance, 0.0, 100.0, "(1 means none)")
         check_range("rescale", self.rescale, 0.0, 1.0, "(0 means off)")
+
+    def _check_grid(self) -> None:
+        if self.grid is None:
+            return
+        if not isinstance(self.grid, str):
+            raise AudiodiffError(f"grid is {self.grid!r}; it must be text.")
+        object.__setattr__(self, "grid", grid_name(self.grid))
+        times = listed_times(self.grid)
+        if times is not None and self.steps not in (None, len(times)):
+            raise AudiodiffError(
+                f"the grid {self.grid} is of {len(times)} step{'' if len(times) == 1 else 's'}, and {self.steps} are "
+                "asked for; leave out the steps, or give as many times."
+            )
 
     @classmethod
     def from_metadata(
@@ -120,19 +159,55 @@ class Sampling:
             AudiodiffError: an unknown key, or a value that is out of range.
         """
         table = metadata.get("sampling", {})
-        names = (*known, *others)
+        names = (*known, *others, SEARCHED)
         unknown = sorted(set(table) - set(names)) if isinstance(table, dict) else ["sampling"]
         if unknown:
             raise AudiodiffError(
                 f'the config of {folder} has an unknown sampling key "{unknown[0]}"; known: {", ".join(names)}.'
             )
         with recommended_by(folder):
-            return cls(**{name: table[name] for name in known if name in table})
+            found = cls(**{name: table[name] for name in known if name in table})
+            if found.grid is not None and listed_times(found.grid) is not None:
+                raise AudiodiffError(f'the grid {found.grid} is for one number of steps; list it under "{SEARCHED}".')
+            return found
 
     def resolve(self, recommended: Resolved) -> Resolved:
-        """Fill in what a model recommends."""
+        """Fill in what a model recommends: for the number of steps the times that were searched, if there are some."""
         given = {item.name: getattr(self, item.name) for item in fields(self)}
-        return replace(recommended, **{name: value for name, value in given.items() if value is not None})
+        times = None if self.grid is None else listed_times(self.grid)
+        if times is not None:
+            given["steps"] = len(times)
+        filled = replace(recommended, **{name: value for name, value in given.items() if value is not None})
+        if self.grid is None:
+            for few in recommended.searched:
+                if len(few.times) == filled.steps and self.sampler in (None, few.sampler):
+                    filled = replace(filled, sampler=few.sampler, grid=few.grid)
+                    break
+        return replace(filled, searched=())
+
+
+def with_searched(recommended: Resolved, metadata: Mapping[str, Any], folder: Path) -> Resolved:
+    """Add the times of a few steps that a checkpoint has: `searched` in the table `sampling` of its metadata.
+
+    Raises:
+        AudiodiffError: they are no such times.
+    """
+    given = metadata.get("sampling", {}).get(SEARCHED, [])
+    with recommended_by(folder):
+        if not isinstance(given, list) or not all(
+            isinstance(each, dict)
+            and set(each) == {"sampler", "times"}
+            and isinstance(each["sampler"], str)
+            and isinstance(each["times"], list)
+            and all(type(time) in {int, float} and abs(time) < MAX_TIME for time in each["times"])
+            for each in given
+        ):
+            raise AudiodiffError(f'"{SEARCHED}" is no list of tables, each with a sampler and its times.')
+        found = []
+        for each in given:
+            chosen = Sampling(sampler=each["sampler"], grid=times_text(each["times"]))
+            found.append(FewSteps(chosen.sampler or "", listed_times(chosen.grid or "") or ()))
+    return replace(recommended, searched=tuple(found))
 
 
 @contextmanager

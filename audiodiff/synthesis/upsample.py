@@ -13,7 +13,7 @@ from torch import Tensor
 
 from audiodiff.diffusion.samplers import SAMPLERS, sample
 from audiodiff.diffusion.seeds import channel_seed
-from audiodiff.diffusion.times import GRIDS
+from audiodiff.diffusion.times import times_of
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import find_checkpoint, public_name
 from audiodiff.models.upsampler import Upsampler
@@ -32,7 +32,7 @@ from audiodiff.synthesis.sampling import (
     count_network_calls,
     sample_channels,
 )
-from audiodiff.synthesis.settings import RECOMMENDED, Resolved, Sampling, recommended_by, with_given
+from audiodiff.synthesis.settings import RECOMMENDED, Resolved, Sampling, recommended_by, with_given, with_searched
 from audiodiff.synthesis.streams import FrameReader, Window
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 from audiodiff.torch_state import standard_state
@@ -154,7 +154,7 @@ class UpsamplerSynthesizer:
                 f"augmentation is {augmentation:g}, but {self.name} has learnt to read conditions with up to "
                 f"{most:g}; choose 0 to {most:g}."
             )
-        times = GRIDS[sampling.grid](self.model.process, sampling.steps)
+        times = times_of(sampling.grid, self.model.process, sampling.steps)
         calls = count_network_calls(sampling.sampler, self.model.process, times)
         model = self.model
         context = calls * model.context_frames + model.condition_context_frames + model.decode_context_frames
@@ -338,7 +338,7 @@ def load_upsampler(
         model,
         name=str(name_or_path),
         identity=identity,
-        defaults=fitting(sampling.resolve(DEFAULTS), chosen),
+        defaults=fitting(with_searched(sampling.resolve(DEFAULTS), metadata, folder), chosen),
         augmentation=recommended.augmentation or 0.0,
         device=chosen,
     )

@@ -36,7 +36,15 @@ from audiodiff.synthesis.sampling import (
     sample_channels,
     sample_window,
 )
-from audiodiff.synthesis.settings import Resolved, Sampling, VocodeSettings, check_range, recommended_by, with_given
+from audiodiff.synthesis.settings import (
+    Resolved,
+    Sampling,
+    VocodeSettings,
+    check_range,
+    recommended_by,
+    with_given,
+    with_searched,
+)
 from audiodiff.synthesis.streams import Window, cut_stream, mel_blocks, prolonged
 from audiodiff.torch_state import standard_state
 
@@ -445,10 +453,9 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto", adapters:
     from audiodiff.models.vocoder import Vocoder
 
     config = read_config(folder, "vocoder")
-    (own,) = parted(adapters, folder)
-    metadata = config["metadata"]
-    recommended = Sampling.from_metadata(metadata, folder, others=("renewals",)).resolve(DEFAULTS)
-    level = read_reference_level(metadata, folder)
+    metadata, (own,) = config["metadata"], parted(adapters, folder)
+    sampling = Sampling.from_metadata(metadata, folder, others=("renewals",))
+    recommended = with_searched(sampling.resolve(DEFAULTS), metadata, folder)
     model = load_checkpoint(folder, Vocoder)
     # of the weights as they are, which need not be what the config says
     identity = ModelRecord(
@@ -464,7 +471,7 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto", adapters:
         name=str(name_or_path),
         identity=identity,
         defaults=fitting(recommended, chosen),
-        reference_level_db=level,
+        reference_level_db=read_reference_level(metadata, folder),
         device=chosen,
         window_seconds=SAMPLES_WINDOW_SECONDS if on_samples else WINDOW_SECONDS,
         call_seconds=SAMPLES_CALL_SECONDS if on_samples else CALL_SECONDS,

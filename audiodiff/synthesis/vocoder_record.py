@@ -1,10 +1,13 @@
 """What samples depend on of a vocoder besides the settings, as files tell it."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.vocoder import Vocoder
 from audiodiff.synthesis.provenance import ProvenanceRecord
+from audiodiff.synthesis.settings import Sampling
 from audiodiff.synthesis.told import setting
 from audiodiff.synthesis.vocode import VocoderSynthesizer, frames_of, set_renewals
 
@@ -12,13 +15,23 @@ _FIRST_CALL_SECONDS = 8.0
 """The longest pieces when files did not tell them."""
 
 
-def vocoder_values(synthesizer: Any) -> dict[str, int]:
-    """Return what a file keeps of the vocoder that a loaded model is, or has: where it cuts, and how it draws noise."""
+def vocoder_values(synthesizer: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a file keeps of the vocoder that a loaded model is, or has: where it cuts, and how it draws noise.
+
+    Args:
+        synthesizer: the loaded model.
+        values: what the file keeps besides. Where these have the vocoder's steps, its sampler and its grid at so many
+            steps are kept, too, since the model may come to recommend others.
+    """
     vocoder = getattr(synthesizer, "vocoder", synthesizer)
     if not isinstance(vocoder, VocoderSynthesizer):
         return {}
     renewals = vocoder.model.config.prior.renewals if isinstance(vocoder.model, Vocoder) else 0
-    return {"piece_frames": vocoder.piece_frames, "renewals": renewals}
+    kept = {"piece_frames": vocoder.piece_frames, "renewals": renewals}
+    if "vocoder_steps" not in values:
+        return kept
+    used = Sampling(steps=values["vocoder_steps"]).resolve(vocoder.defaults)
+    return {**kept, "vocoder_sampler": used.sampler, "vocoder_grid": used.grid}
 
 
 def set_vocoder_up(synthesizer: Any, record: ProvenanceRecord) -> None:
@@ -36,3 +49,13 @@ def set_vocoder_up(synthesizer: Any, record: ProvenanceRecord) -> None:
         raise AudiodiffError(f"the provenance record is damaged: piece_frames is {piece}.")
     vocoder.piece_frames = piece
     set_renewals(vocoder, setting(record, "renewals", int) if "renewals" in record.settings else None)
+    # Files that do not tell the sampler and grid of a model's vocoder are from before times were searched for it.
+    told = Sampling(
+        **{
+            name: setting(record, f"vocoder_{name}", str)
+            for name in ("sampler", "grid")
+            if f"vocoder_{name}" in record.settings
+        }
+    )
+    given = {name: value for name in ("sampler", "grid") if (value := getattr(told, name)) is not None}
+    vocoder.defaults = replace(vocoder.defaults, searched=(), **given)

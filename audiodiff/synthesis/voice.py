@@ -13,7 +13,7 @@ from torch import Tensor
 from audiodiff.diffusion.denoiser import Denoiser
 from audiodiff.diffusion.noise import positional_noise
 from audiodiff.diffusion.samplers import SAMPLERS, sample
-from audiodiff.diffusion.times import GRIDS
+from audiodiff.diffusion.times import times_of
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint, find_vocoder, public_name
 from audiodiff.models.voice import Voice
@@ -22,7 +22,15 @@ from audiodiff.synthesis.adapted import Adapters, merged, parted
 from audiodiff.synthesis.machine import check_model, fitting, open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
 from audiodiff.synthesis.sampling import compute_dtype
-from audiodiff.synthesis.settings import RECOMMENDED, Resolved, Sampling, check_range, check_steps, recommended_by
+from audiodiff.synthesis.settings import (
+    RECOMMENDED,
+    Resolved,
+    Sampling,
+    check_range,
+    check_steps,
+    recommended_by,
+    with_searched,
+)
 from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.synthesis.vocode import load as load_vocoder
 from audiodiff.synthesis.voice_settings import Manner
@@ -283,7 +291,7 @@ class VoiceSynthesizer:
     def _flow(self, denoiser: Denoiser, condition: tuple[Tensor, Tensor], noise: Tensor, sampling: Resolved) -> Tensor:
         """Follow a flow of prosody from noise to data."""
         process = self.model.process
-        times = GRIDS["uniform"](process, PROSODY_STEPS)
+        times = times_of("uniform", process, PROSODY_STEPS)
         return sample("euler", self._denoise(denoiser, condition, sampling), process, process.prior(noise), times)
 
     def _denoise(
@@ -318,7 +326,7 @@ class VoiceSynthesizer:
             return estimate if given is None else torch.where(given[0], given[1], estimate)
 
         noise = self._noise(sampling.seed, manner.texture * manner.variation, *mean.shape[1:])
-        times = GRIDS[sampling.grid](model.process, sampling.steps)
+        times = times_of(sampling.grid, model.process, sampling.steps)
         x = sample(SAMPLERS[sampling.sampler](), denoise, model.process, model.process.prior(noise(0)), times, noise)
         log_mel = model.mel_of_states(mean, x)[0]
         return (log_mel if known is None else torch.where(known[1], known[0], log_mel)).float().cpu()
@@ -391,7 +399,7 @@ def load_voice(
         vocoder,
         name=str(name_or_path),
         identity=(identity, second),
-        defaults=fitting(sampling.resolve(DEFAULTS), chosen),
+        defaults=fitting(with_searched(sampling.resolve(DEFAULTS), metadata, folder), chosen),
         manner=manner,
         pronunciations=pronunciations,
         level=level,

@@ -25,8 +25,10 @@ from audiodiff.diffusion import (
     stratified_uniform,
     uniform_grid,
 )
+from audiodiff.diffusion.times import times_of
 from audiodiff.errors import AudiodiffError
 from tests.diffusion.cases import PROCESSES
+from tests.refusals import refused
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 50])
@@ -150,3 +152,11 @@ def test_bad_settings_are_refused() -> None:
         shifted_grid(RectifiedFlow(), 4, -1.0)
     with pytest.raises(AudiodiffError):
         angle_grid(RectifiedFlow(), 4, 0.0)
+
+
+def test_a_grid_is_named_or_a_list_of_times() -> None:
+    law = VarianceExploding()
+    assert torch.equal(times_of("karras", law, 3), GRIDS["karras"](law, 3))
+    assert times_of("80,2.5,0.1", law, 3).tolist() == [80.0, 2.5, 0.1, 0.0]
+    refused("is of 3 steps, and 4 are asked for", lambda: times_of("80,2.5,0.1", law, 4))
+    refused("begins at 1; expected 80", lambda: times_of("1,0.5", law, 2))

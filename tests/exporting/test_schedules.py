@@ -1,5 +1,7 @@
 """A recorded run gives what the sampler gives, for every sampler, grid and kind of process."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,9 +11,9 @@ from audiodiff.diffusion.denoiser import Denoiser
 from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
 from audiodiff.diffusion.samplers import SAMPLERS, sample
 from audiodiff.diffusion.times import GRIDS
-from audiodiff.exporting.schedules import record, record_all
-from audiodiff.runtime.schedule import Schedule, run
-from audiodiff.synthesis.settings import Resolved, Sampling
+from audiodiff.exporting.schedules import defaults_of, record, record_all
+from audiodiff.runtime.schedule import Schedule, run, wanted_schedule
+from audiodiff.synthesis.settings import FewSteps, Resolved, Sampling
 
 CASES = [
     ({"name": "rectified_flow"}, {"name": "x0"}),
@@ -59,3 +61,26 @@ def test_every_sampler_is_exported_and_what_was_asked_for() -> None:
     assert len(found) == len(runs)
     assert {("euler", "late", 7), ("euler", "late", 50), ("heun", "late", 8), ("euler", "karras", 33)} <= found
     assert {grid for _, grid, _ in found} <= set(GRID_NAMES)
+
+
+def test_searched_times_are_exported_and_used_as_the_settings_use_them() -> None:
+    law, row = process_from_dict({"name": "rectified_flow"}), parameterization_from_dict({"name": "x0"})
+    searched = (FewSteps("heun", (1.0, 0.4)), FewSteps("euler", (1.0, 0.3)))
+    recommended = Resolved(steps=4, sampler="euler", grid="late", searched=searched)
+    known = [run.to_dict() for run in record_all(law, row, recommended)]
+    defaults = defaults_of(recommended)
+    for steps, sampler, grid in (
+        (None, None, None),
+        (2, None, None),
+        (2, "euler", None),
+        (2, "ddim", None),
+        (2, None, "late"),
+        (4, "euler", None),
+    ):
+        used = Sampling(steps=steps, sampler=sampler, grid=grid).resolve(recommended)
+        found = wanted_schedule(known, defaults, "here", sampler=sampler, grid=grid, steps=steps)
+        assert found.recorded == (used.sampler, used.grid, used.steps)
+    plain = replace(recommended, searched=())
+    assert defaults_of(plain) == {"steps": 4, "sampler": "euler", "grid": "late"}
+    times = [call.time for call in wanted_schedule(known, defaults, "here", sampler="euler", grid=None, steps=2).calls]
+    assert times == [1.0, 0.3]

@@ -10,12 +10,14 @@ import pytest
 
 from audiodiff.synthesis.settings import (
     GUIDED,
+    FewSteps,
     GenerateSettings,
     Resolved,
     Sampling,
     VocodeSettings,
     changed,
     values_of,
+    with_searched,
 )
 from audiodiff.synthesis.upsample_settings import UpsampleSettings
 from audiodiff.synthesis.verbs.extend import ExtendSettings
@@ -148,3 +150,67 @@ def test_settings_are_resolved_at_the_door_alone() -> None:
     assert {"verbs/vary.py", "loop.py", "recording.py"} <= {path.relative_to(room).as_posix() for path in below}
     hook = re.compile(r"\ndef resolve.*?(?=\n\n\n|\Z)", re.DOTALL)
     assert [path.name for path in below if ".resolve(" in hook.sub("", path.read_text("utf-8"))] == []
+
+
+SEARCHED = (FewSteps("euler", (1.0, 0.4)), FewSteps("ddim", (1.0, 0.3)), FewSteps("euler", (1.0, 0.6, 0.2)))
+
+
+def test_times_that_were_searched_are_used_where_so_many_steps_are_asked_for() -> None:
+    usual = Resolved(steps=8, sampler="heun", grid="late", searched=SEARCHED)
+    assert Sampling().resolve(usual) == Resolved(8, "heun", "late")
+    assert Sampling(steps=2).resolve(usual) == Resolved(2, "euler", "1,0.4")
+    assert Sampling(steps=2, sampler="ddim").resolve(usual) == Resolved(2, "ddim", "1,0.3")
+    assert Sampling(steps=2, sampler="heun").resolve(usual) == Resolved(2, "heun", "late")
+    assert Sampling(steps=3, grid="uniform").resolve(usual) == Resolved(3, "heun", "uniform")
+    few = Resolved(steps=3, sampler="euler", grid="late", searched=SEARCHED)
+    assert Sampling().resolve(few).grid == "1,0.6,0.2"
+    # what is resolved is what is done: asked for again it stays
+    done = Sampling(steps=2).resolve(usual)
+    assert Sampling(done.steps, done.sampler, done.grid).resolve(few) == done
+
+
+def test_times_may_be_given_in_the_place_of_a_grid() -> None:
+    usual = Resolved(steps=8, sampler="heun", grid="late", searched=SEARCHED)
+    assert Sampling(grid="1, 0.5,0.25").resolve(usual) == Resolved(3, "heun", "1,0.5,0.25")
+    assert Sampling(steps=3, grid="1,0.5,0.25") == Sampling(steps=3, grid="1,0.5,0.25,0")
+    refused("is of 3 steps, and 4 are asked for", lambda: Sampling(steps=4, grid="1,0.5,0.25"))
+    refused("grid 'magic' is unknown", lambda: Sampling(grid="magic"))
+    refused("grid is 7; it must be text", lambda: Sampling(grid=7))  # type: ignore[arg-type]
+
+
+def test_searched_times_are_read_from_a_checkpoint(tmp_path: Path) -> None:
+    usual = Resolved(steps=8, sampler="heun", grid="late")
+    table = {
+        "sampling": {"searched": [{"sampler": "euler", "times": [1, 0.4]}, {"sampler": "arc", "times": [80.0, 2.5]}]}
+    }
+    read = with_searched(usual, table, tmp_path)
+    assert read.searched == (FewSteps("euler", (1.0, 0.4)), FewSteps("adams_pc", (80.0, 2.5)))
+    assert with_searched(usual, {}, tmp_path) == usual
+    assert Sampling.from_metadata(table, tmp_path) == Sampling()
+
+
+@pytest.mark.parametrize(
+    "searched",
+    [
+        {},
+        [7],
+        [{"sampler": "euler"}],
+        [{"sampler": 7, "times": [1.0]}],
+        [{"sampler": "magic", "times": [1.0, 0.5]}],
+        [{"sampler": "euler", "times": [0.5, 1.0]}],
+        [{"sampler": "euler", "times": []}],
+        [{"sampler": "euler", "times": [True, 0.5]}],
+        [{"sampler": "euler", "times": [10**400, 1]}],
+        [{"sampler": "euler", "times": [1.0, "0.5"]}],
+        [{"sampler": "euler", "times": [1.0], "steps": 1}],
+    ],
+)
+def test_damaged_searched_times_are_refused(searched: object, tmp_path: Path) -> None:
+    usual = Resolved(steps=8, sampler="heun", grid="late")
+    metadata = {"sampling": {"searched": searched}}
+    refused("recommends what does not exist", lambda: with_searched(usual, metadata, tmp_path))
+
+
+def test_a_recommended_grid_is_for_any_number_of_steps(tmp_path: Path) -> None:
+    metadata = {"sampling": {"grid": "1,0.5"}}
+    refused('list it under "searched"', lambda: Sampling.from_metadata(metadata, tmp_path))

@@ -1,3 +1,4 @@
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -8,8 +9,9 @@ from audiodiff.synthesis.files import run_file
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.load import load_generator
 from audiodiff.synthesis.replay import replay
+from audiodiff.synthesis.settings import Sampling, VocodeSettings
 from audiodiff.synthesis.verbs.vocode import VocodeFileSettings
-from audiodiff.synthesis.vocode import VocoderSynthesizer
+from audiodiff.synthesis.vocode import VocoderSynthesizer, load
 from tests.synthesis.recordings import quick
 from tests.synthesis.records import write_provenance
 
@@ -48,3 +50,43 @@ def test_files_from_before_the_pieces_and_renewals_of_the_vocoder_were_told_repl
             write_provenance(wavs[name], replace(report.record, settings=older))
         # of files that the vocoder of a latent model made, too, that model is given
         assert replay(wavs[name], wavs["again"], model=folder, recording=tmp_path).identical, name
+
+
+def test_files_replay_after_the_model_has_learnt_other_times(tiny_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_folder, folder)
+    mine, its = ({"searched": [{"sampler": "euler", "times": [1.0, time]}]} for time in (0.3, 0.7))
+
+    def store(where: Path, more: dict) -> None:
+        config = json.loads((where / "config.json").read_text())
+        config["metadata"]["sampling"] |= more
+        (where / "config.json").write_text(json.dumps(config))
+
+    store(folder, mine)
+    store(folder / "vocoder", its)
+    wavs = {name: tmp_path / f"{name}.wav" for name in ("first", "vocoded", "plain", "again")}
+    settings = quick(seconds=1.0, steps=2, vocoder_steps=2)
+    first = run_file("generate", load_generator(folder, device="cpu"), [], wavs["first"], settings).record
+    assert first is not None
+    assert (first.settings["sampler"], first.settings["grid"]) == ("euler", "1,0.3")
+    assert (first.settings["vocoder_sampler"], first.settings["vocoder_grid"]) == ("euler", "1,0.7")
+    vocoder = load(folder / "vocoder", device="cpu")
+    two = VocodeFileSettings(VocodeSettings(Sampling(steps=2)))
+    vocoded = run_file("vocode", vocoder, [wavs["first"]], wavs["vocoded"], two).record
+    assert vocoded is not None
+    assert (vocoded.settings["sampler"], vocoded.settings["grid"]) == ("euler", "1,0.7")
+    assert "vocoder_grid" not in vocoded.settings
+    # a file from before there were searched times
+    for where, usual in ((folder, "dpmpp_2m"), (folder / "vocoder", "ddim")):
+        store(where, {"searched": [], "sampler": usual})
+    plain = run_file("generate", load_generator(folder, device="cpu"), [], wavs["plain"], settings).record
+    assert plain is not None
+    assert plain.audio.samples_sha256 != first.audio.samples_sha256
+    older = {key: value for key, value in plain.settings.items() if not key.startswith("vocoder_") or "steps" in key}
+    write_provenance(wavs["plain"], replace(plain, settings=older))
+    for time in (0.2, 0.8):
+        for where in (folder, folder / "vocoder"):
+            store(where, {"searched": [{"sampler": "euler", "times": [1.0, time]}]})
+        assert replay(wavs["first"], wavs["again"], model=folder).identical
+        assert replay(wavs["vocoded"], wavs["again"], model=folder / "vocoder", recording=tmp_path).identical
+        assert replay(wavs["plain"], wavs["again"], model=folder).identical
