@@ -128,7 +128,11 @@ def _inputs(state: AppState, verb: Verb) -> dict[str, Any]:
             inputs[name] = _component(state, Argument(name, "", "--", type=kind, default=usual))
     if verb.model == VOICE:
         inputs["voice"] = gr.Textbox("", label="voice")
-    return {**inputs, "format": gr.Textbox("flac", label="format")}
+    return {
+        **inputs,
+        "format": gr.Textbox("flac", label="format"),
+        "watermark": gr.Checkbox(True, label="watermark"),
+    }
 
 
 def _component(state: AppState, argument: Argument) -> gr.components.Component:

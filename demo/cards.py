@@ -15,8 +15,9 @@ from audiodiff.synthesis.verb import seam_in_words
 from . import player
 from .app_state import AppState
 from .handlers import ClipResult, Created, Report, Update
-from .jobs import Outcome, stream
+from .jobs import Outcome, User, stream
 from .limits import CARDS
+from .said import counted, said
 from .shown import as_html
 from .strip import Strip
 from .take_files import publish
@@ -120,24 +121,29 @@ class Cards:
         return [self.line, self.strip.html, *shown, *words, *([] if self.phonemes is None else [self.phonemes])]
 
     def run(
-        self, work: Callable[[Report], Created], n_clips: int, page: str, begin: Mapping[Any, Any] | None = None
+        self, work: Callable[[Report], Created], n_clips: int, user: User, begin: Mapping[Any, Any] | None = None
     ) -> Iterator[dict[Any, Any]]:
         """Do the work and yield what changes on the page.
 
         Args:
             work: called with the function that it reports to.
             n_clips: how many clips are to come.
-            page: whose cards these are.
+            user: whose cards these are.
             begin: what changes besides at the beginning.
 
         Raises:
             gr.Error: what `work` raises, as the page shows it.
         """
+        page, language = user.page, user.language
         self.ends.take(page)
         begin, takes = begin or {}, self.strip.state.takes
         made: dict[int, Take] = {}
         takes.begin(page, n_clips)
-        yield {self.line: status("starting", 0.0), **self._begin(n_clips), **begin}
+        yield {
+            self.line: status(said("starting"), 0.0, language=language),
+            **self._begin(n_clips, language),
+            **begin,
+        }
 
         def keep(report: Report) -> Created:
             def noted(update: Update) -> None:
@@ -150,16 +156,16 @@ class Cards:
         try:
             for item in stream(keep):
                 if not isinstance(item, Outcome):
-                    yield self._show(item, made) | self._listed(page, item.made is not None)
+                    yield self._show(item, made, language) | self._listed(user, item.made is not None)
                     continue
-                finish = self._finish(item.result, n_clips)
+                finish = self._finish(item.result, n_clips, language)
                 takes.end(page)
-                self.ends.put(page, {**begin, **self._all(item.result, made), **finish, **self._listed(page)})
+                self.ends.put(page, {**begin, **self._all(item.result, made, language), **finish, **self._listed(user)})
                 yield finish
         except Exception as error:
             takes.end(page)
             unmade = {card.box: gr.update(visible=index in made) for index, card in enumerate(self.cards)}
-            failed = {self.line: status(), **unmade, **self._listed(page)}
+            failed = {self.line: status(), **unmade, **self._listed(user)}
             self.ends.put(page, failed)
             yield failed
             raise as_error(error) from None
@@ -169,8 +175,8 @@ class Cards:
         # away from the page's threads, each of which would keep the memory of the longest sound that it worked on
         return state.takes.add(page, state.jobs.off_queue(lambda: publish(state.workspace, made)))
 
-    def _listed(self, page: str, changed: bool = True) -> dict[Any, Any]:
-        return {self.strip.html: self.strip.drawn(page)} if changed else {}
+    def _listed(self, user: User, changed: bool = True) -> dict[Any, Any]:
+        return {self.strip.html: self.strip.drawn(user)} if changed else {}
 
     def connect(self, event: Any, state: AppState, *others: gr.components.Component) -> None:
         """Let the page ask for everything once more after an event that `run` answers.
@@ -186,43 +192,52 @@ class Cards:
         def settle(request: gr.Request) -> dict[Any, Any]:
             return self.ends.take(user_of(request, state).page) or {self.line: gr.skip()}
 
-        event.then(
-            settle, None, [*others, *self.outputs], queue=False, show_progress="hidden", api_visibility="private"
-        )
+        for ended in (event.then, event.failure):  # after an error, Gradio 6.31 calls the second alone
+            ended(settle, None, [*others, *self.outputs], queue=False, show_progress="hidden", api_visibility="private")
 
-    def _all(self, created: Created, takes: Mapping[int, Take]) -> dict[Any, Any]:
+    def _all(self, created: Created, takes: Mapping[int, Take], language: str) -> dict[Any, Any]:
         """Return all that is to be seen of finished clips."""
         changes: dict[Any, Any] = {}
         for index, (card, made) in enumerate(zip(self.cards, created.clips, strict=False)):
             update = Update("", 1.0, index=index, made=made)
-            changes |= {card.box: gr.update(visible=True), **self._show(update, takes)}
+            changes |= {card.box: gr.update(visible=True), **self._show(update, takes, language)}
         return changes
 
-    def _begin(self, n_clips: int) -> dict[Any, Any]:
+    def _begin(self, n_clips: int, language: str) -> dict[Any, Any]:
         changes: dict[Any, Any] = {}
         for index, card in enumerate(self.cards):
             changes |= {
                 card.box: gr.update(visible=index < n_clips),
-                card.player: player.empty("waiting"),
+                card.player: player.empty(said("waiting").shown(language)),
                 card.caption: "",
                 **{button: gr.update(interactive=False) for button in card.buttons},
                 **({} if card.words is None else {card.words: ""}),
             }
         return changes
 
-    def _show(self, item: Update, takes: Mapping[int, Take]) -> dict[Any, Any]:
-        line = status(item.text, item.fraction, aloud=item.made is not None)
+    def _show(self, item: Update, takes: Mapping[int, Take], language: str) -> dict[Any, Any]:
+        line = status(item.text, item.fraction, aloud=item.made is not None, language=language)
         changes: dict[Any, Any] = {self.line: line} if item.text else {}
         card = self.cards[item.index]
         if item.preview is not None:
-            changes |= {card.player: player.preview(_jpeg(item.preview), f"clip {item.index + 1}")}
+            changes |= {
+                card.player: player.preview(
+                    _jpeg(item.preview), said("clip {number} so far", number=item.index + 1).shown(language)
+                )
+            }
         if item.made is not None:
             made, take = item.made, takes[item.index]
-            seam = "" if made.seam is None else f" · {seam_in_words(made.seam)}"
+            caption = said(
+                "**Take {number}** · seed **{seed}** · {seconds:.1f} s · made in {elapsed:.1f} s",
+                number=take.number,
+                seed=made.seed,
+                seconds=made.seconds,
+                elapsed=made.elapsed,
+            ).shown(language)
+            seam = "" if made.seam is None else f" · {said(seam_in_words(made.seam)).shown(language)}"
             changes |= {
-                card.player: player.player(f"take {take.number}", take.facts),
-                card.caption: f"**Take {take.number}** · seed **{made.seed}** · {made.seconds:.1f} s · made in "
-                f"{made.elapsed:.1f} s{seam}",
+                card.player: player.player(said("take {number}", number=take.number), take.facts, language),
+                card.caption: caption + seam,
                 **{button: gr.update(interactive=True) for button in card.buttons},
                 card.download: gr.update(value=str(made.path), interactive=True),
             }
@@ -234,16 +249,21 @@ class Cards:
                 changes |= {self.phonemes: made.phonemes}
         return changes
 
-    def _finish(self, created: Created, n_clips: int) -> dict[Any, Any]:
+    def _finish(self, created: Created, n_clips: int, language: str) -> dict[Any, Any]:
         n_made = len(created.clips)
         notes = dict.fromkeys(f"{note[:1].upper()}{note[1:]}." for clip in created.clips for note in clip.notes)
         if created.stopped:
-            text = f"stopped; {n_made} of {n_clips} clips finished"
+            text = said("stopped; {made} of {count} clips finished", made=n_made, count=n_clips)
         else:
             elapsed = sum(clip.elapsed for clip in created.clips)
-            text = f"{n_made} clip{'' if n_made == 1 else 's'} in {elapsed:.1f} s of work"
+            text = counted(
+                "{count} clip in {elapsed:.1f} s of work",
+                "{count} clips in {elapsed:.1f} s of work",
+                n_made,
+                elapsed=elapsed,
+            )
         unmade = {card.box: gr.update(visible=False) for card in self.cards[n_made:]}
-        return {self.line: status(text, notes=notes), **unmade}
+        return {self.line: status(text, notes=notes, language=language), **unmade}
 
 
 def _jpeg(picture: Image.Image) -> bytes:

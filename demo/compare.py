@@ -10,11 +10,12 @@ import gradio as gr
 from audiodiff.diffusion.names import SAMPLER_NAMES
 
 from .app_state import AppState
-from .busy import connect_busy
-from .fields import choices
+from .busy import begin_busy, end_busy
+from .fields import choices, watermark_field
 from .handlers import Compared
 from .jobs import Outcome, stream
 from .limits import Limits
+from .said import said
 from .widgets import as_error, connect_stop, guarded, heading, side, status, status_line, table, user_of
 
 Rows = list[tuple[str, str]]
@@ -73,21 +74,20 @@ def build(state: AppState, tab: Comparison) -> None:
 
     def compare(request: gr.Request, path: str | None, *values: Any) -> Iterator[dict[Any, Any]]:
         settings = dict(zip(fields, values, strict=True))
+        user = user_of(request, state)
         yield {
-            line: status("starting", 0.0),
+            line: status(said("starting"), 0.0, language=user.language),
             figures: "",
             **{piece: gr.update(value=None) for piece in (*first, *second)},
         }
         try:
-            for item in stream(
-                lambda report: tab.work(state, report, user=user_of(request, state), input=path, **settings)
-            ):
+            for item in stream(lambda report: tab.work(state, report, user=user, input=path, **settings)):
                 if not isinstance(item, Outcome):
-                    yield {line: status(item.text, item.fraction)}
+                    yield {line: status(item.text, item.fraction, language=user.language)}
                     continue
                 made: Compared = item.result
                 yield {
-                    line: status("done"),
+                    line: status(said("done"), language=user.language),
                     first[0]: gr.update(value=made.pictures[0]),
                     first[1]: gr.update(value=None if made.original is None else str(made.original)),
                     second[0]: gr.update(value=made.pictures[1]),
@@ -102,6 +102,7 @@ def build(state: AppState, tab: Comparison) -> None:
     def take() -> str:
         return str(tab.example(state))
 
+    begin_busy([run.click], run, line)
     event = run.click(
         compare,
         [given, *fields.values()],
@@ -110,7 +111,7 @@ def build(state: AppState, tab: Comparison) -> None:
         concurrency_limit=None,
         api_visibility="private",
     )
-    connect_busy([run.click], event, run, line)
+    end_busy(event, run)
     example.click(take, None, given, api_visibility="private")
     connect_stop(stop, state, line)
 
@@ -121,6 +122,7 @@ def sampling_fields(limits: Limits, *, steps: int, sampler: str) -> dict[str, gr
         "steps": gr.Slider(1, limits.steps, value=min(steps, limits.steps), step=1, precision=0, label="Steps"),
         "sampler": gr.Dropdown(choices(SAMPLER_NAMES, sampler), value="", label="Sampler"),
         "seed": gr.Number(0, label="Seed", precision=0, minimum=0),
+        "watermark": watermark_field(),
     }
 
 

@@ -15,6 +15,7 @@ from audiodiff.synthesis.settings import built
 from audiodiff.synthesis.source import Source
 from audiodiff.synthesis.verb import Verb
 from audiodiff.synthesis.verbs import VERBS
+from audiodiff.synthesis.watermarking import SETTING
 from audiodiff.text.prompt import parse_prompt
 
 from . import checks
@@ -64,7 +65,7 @@ def edit(
         edit_settings: Any = built(verb.settings, variant)
         for file in files:
             checks.check_new(limits, verb.new_seconds(edit_settings, audio_info(file)))
-        make = partial(write, name, synthesizer, files, edit_settings)
+        make = partial(write, name, synthesizer, files, edit_settings, watermark=bool(request.watermark))
         jobs.append(ClipJob(f"{base}-{title}".rstrip("-"), make, synthesizer))
     return make_all(state, report, user, jobs, request.format, sources=files)
 
@@ -112,6 +113,8 @@ def again(
 ) -> Created:
     """Make more of a clip with one click: everything else is as its record says, or as the model recommends.
 
+    What is made of a clip without a watermark that audiodiff wrote gets none either.
+
     Args:
         state: the demo.
         report: called with what there is to show.
@@ -123,14 +126,19 @@ def again(
     Raises:
         AudiodiffError: as `edit`.
     """
+    request = ClipRequest(prompt=None, seed=seed, watermark=clip is None or _wants_watermark(state, clip))
     if what == "extend":
         length = min(EXTEND_SECONDS, state.limits.seconds)
-        request = ClipRequest(prompt=None, seed=seed)
         return edit(state, report, "extend", user=user, clip=clip, request=request, seconds=length)
     if what in STRENGTHS:
-        request = ClipRequest(prompt=None, count=CARDS, seed=seed)
-        return edit(state, report, "vary", user=user, clip=clip, request=request, strength=STRENGTHS[what])
-    return edit(state, report, what, user=user, clip=clip, request=ClipRequest(prompt=None, seed=seed))
+        four = replace(request, count=CARDS)
+        return edit(state, report, "vary", user=user, clip=clip, request=four, strength=STRENGTHS[what])
+    return edit(state, report, what, user=user, clip=clip, request=request)
+
+
+def _wants_watermark(state: AppState, clip: str | Path) -> bool:
+    record = Source(checks.check_upload(state.limits, clip)).record
+    return record is None or SETTING in record.settings
 
 
 def prompts_of(state: AppState, clip: str | Path | None) -> tuple[str, str] | None:

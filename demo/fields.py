@@ -100,6 +100,13 @@ def format_field() -> gr.Dropdown:
     return gr.Dropdown([(text, name) for name, text in said.items()], value="flac", label="File format", min_width=140)
 
 
+def watermark_field() -> gr.Checkbox:
+    """Lay out whether the samples get a watermark."""
+    return gr.Checkbox(
+        True, label="Inaudible watermark", info="tells that the sound is AI-generated, also where its tags are lost"
+    )
+
+
 def sampling_fields(state: AppState) -> dict[str, Any]:
     """Lay out how to sample; the values are what the model recommends."""
     synthesizer, limits = state.models.require_generator(), state.limits

@@ -30,6 +30,7 @@ from .app_state import AppState
 from .jobs import Job, Stopped, User
 from .limits import Limits
 from .pictures import PreviewBudget, mel_image, sound_mel
+from .said import Said, counted, said
 
 Result = TypeVar("Result")
 
@@ -84,7 +85,7 @@ class Update:
         made: the finished clip.
     """
 
-    text: str
+    text: str | Said
     fraction: float
     index: int = 0
     preview: Image.Image | None = None
@@ -151,7 +152,7 @@ class ProgressReporter:
         """Stop the clock of a turn."""
         self._worked += self._clock() - self._began
 
-    def say(self, text: str, fraction: float) -> None:
+    def say(self, text: str | Said, fraction: float) -> None:
         """Report where the work is, unless that was done just now.
 
         Raises:
@@ -162,13 +163,10 @@ class ProgressReporter:
         if now - self._said < REPORT_SECONDS:
             return
         self._said = now
-        self._report(Update(text + self._left(fraction, now), fraction))
-
-    def _left(self, fraction: float, now: float) -> str:
         worked = self._worked + now - self._began
-        if fraction < 0.02 or worked < 1.0:
-            return ""
-        return f", {_duration(worked * (1.0 - fraction) / fraction)} left"
+        if fraction >= 0.02 and worked >= 1.0:
+            text = said("{doing}, {left} left", doing=text, left=_duration(worked * (1.0 - fraction) / fraction))
+        self._report(Update(text, fraction))
 
 
 @dataclass(frozen=True)
@@ -185,6 +183,7 @@ class ClipRequest:
         level, fade_out: as in `GenerateSettings`; an empty field is what is usual for the command.
         mono: whether the clip of a stereo model is mixed to one channel.
         format: of the files to write, one of `FORMATS`.
+        watermark: whether the samples get the inaudible mark.
     """
 
     prompt: str | None = ""
@@ -206,6 +205,7 @@ class ClipRequest:
     fade_out: float | None = None
     mono: bool = False
     format: str = "flac"
+    watermark: bool = True
 
     @classmethod
     def taken(cls, given: dict[str, Any]) -> "ClipRequest":
@@ -285,7 +285,8 @@ def generate(
             length = synthesizer.resolve(settings).seconds
             checks.check_new(state.limits, length)
         name = f"{slug(settings.prompt)}{'-loop' if settings.loop else ''}-seed{settings.sampling.seed}"
-        make = partial(write, "generate", synthesizer, [] if source is None else [source], settings)
+        given = [] if source is None else [source]
+        make = partial(write, "generate", synthesizer, given, settings, watermark=bool(request.watermark))
         steps = settings.sampling.steps or synthesizer.defaults.steps
         jobs.append(ClipJob(name, make, synthesizer, steps=steps, seconds=length))
     return make_all(state, report, user, jobs, request.format, sources=[] if source is None else [source])
@@ -300,10 +301,20 @@ def write(
     on_progress: OnProgress,
     on_estimate: OnEstimate,
     bits: int | None,
+    *,
+    watermark: bool,
 ) -> FileReport:
     """Do what a verb does, into a file; what belongs beside it is written, too."""
     told = run_file(
-        verb, synthesizer, sources, target, settings, bits=bits, on_progress=on_progress, on_estimate=on_estimate
+        verb,
+        synthesizer,
+        sources,
+        target,
+        settings,
+        bits=bits,
+        on_progress=on_progress,
+        on_estimate=on_estimate,
+        watermark=watermark,
     )
     VERBS[verb].finish(told)
     return told
@@ -317,7 +328,7 @@ class ClipJob:
         name: of its file, without the ending.
         make: `make(target, on_progress, on_estimate, bits)` writes it.
         synthesizer: model whose estimates are shown; `None` where there are none.
-        counted: what progress counts.
+        counted: how progress is told, with `done` and `total`.
         steps: of the model alone, where that is known before.
         seconds: its length (s), where that is known before; a preview may show more.
     """
@@ -325,7 +336,7 @@ class ClipJob:
     name: str
     make: Callable[[Path, OnProgress, OnEstimate, int | None], FileReport]
     synthesizer: LatentSynthesizer | None = None
-    counted: str = "step"
+    counted: str = "step {done} of {total}"
     steps: int | None = None
     seconds: float | None = None
 
@@ -395,7 +406,7 @@ def make_all(
             except Stopped:
                 return Created(tuple(clips), stopped=True)
             clips.append(made)
-            text = f"clip {index + 1} of {len(jobs)} is ready"
+            text = said("clip {index} of {count} is ready", index=index + 1, count=len(jobs))
             report(Update(text, (index + 1) / len(jobs), index=index, made=made))
     return Created(tuple(clips), stopped=False)
 
@@ -421,10 +432,13 @@ class _Turn:
         def on_progress(done: float, total: float) -> None:
             nonlocal done_now
             done_now = done / total
-            which = f"clip {self.index + 1} of {self.count}: " if self.count > 1 else ""
             steps = total if self.clip.steps is None else self.clip.steps
-            doing = f"{self.clip.counted} {done:.0f} of {steps:.0f}" if done <= steps else "from mel to sound"
-            self.progress.say(which + doing, (self.index + done_now) / self.count)
+            doing = said(self.clip.counted, done=round(done), total=round(steps))
+            if done > steps:
+                doing = said("from mel to sound")
+            if self.count > 1:
+                doing = said("clip {index} of {count}: {doing}", index=self.index + 1, count=self.count, doing=doing)
+            self.progress.say(doing, (self.index + done_now) / self.count)
 
         def on_estimate(x0_hat: Tensor) -> None:
             if synthesizer is None or not budget.allows(done_now):
@@ -466,12 +480,12 @@ def slug(text: str) -> str:
     return words[:40].rstrip("-_") or "clip"
 
 
-def waiting(ahead: int) -> str:
+def waiting(ahead: int) -> Said:
     """Return how many turns come first, in words."""
-    return f"waiting for {ahead} other{'' if ahead == 1 else 's'}"
+    return counted("waiting for {count} other", "waiting for {count} others", ahead)
 
 
-def _duration(seconds: float) -> str:
+def _duration(seconds: float) -> Said:
     if seconds < 90.0:
-        return f"about {max(1, round(seconds))} s"
-    return f"about {round(seconds / 60.0)} min"
+        return said("about {count} s", count=max(1, round(seconds)))
+    return said("about {count} min", count=round(seconds / 60.0))

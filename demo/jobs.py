@@ -17,6 +17,8 @@ from typing import Any, Generic, TypeVar
 
 from audiodiff.errors import AudiodiffError
 
+from .said import ENGLISH
+
 Result = TypeVar("Result")
 
 _LOOK_SECONDS = 0.2
@@ -39,11 +41,13 @@ class User:
         page: the open page, or the client; it may stop what it began.
         person: whose jobs count together: who has logged in, else who has the address.
         listens: tells whether the page still waits for what it asked for.
+        language: of the page, one of `said.LANGUAGES` or English.
     """
 
     page: str
     person: str
     listens: Callable[[], bool] = field(default=_always, compare=False)
+    language: str = field(default=ENGLISH, compare=False)
 
 
 class Job:

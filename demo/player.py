@@ -5,6 +5,7 @@ The server lays a player out as HTML that plays even where no script runs; `stat
 
 import base64
 import html
+import json
 import math
 from functools import cache
 from pathlib import Path
@@ -12,11 +13,25 @@ from urllib.parse import quote
 
 from audiodiff.printable import printable
 
+from .said import ENGLISH, Said, said, said_in, shown
 from .shown import as_html
 from .takes import TakeFacts
 
 STATIC = Path(__file__).resolve().parent / "static"
 SCRIPTS = ("wavesurfer/wavesurfer.min.js", "wavesurfer/regions.min.js", "player.js", "takes.js", "region.js")
+
+
+SCRIPT_WORDS = (
+    "Play",
+    "Pause",
+    "Play {name}",
+    "Pause {name}",
+    "Position in {name}",
+    "{at} of {length} seconds",
+    "cannot be fetched; try again",
+    "{action}: {name}",
+)
+"""What `static/player.js` writes into the page, where each player brings it in the language of the page."""
 
 
 @cache
@@ -49,25 +64,32 @@ def clock(seconds: float) -> str:
     return f"{tenths // 600}:{tenths // 10 % 60:02d}.{tenths % 10}"
 
 
-def player(name: str, facts: TakeFacts) -> str:
+def player(name: str | Said, facts: TakeFacts, language: str = ENGLISH) -> str:
     """Return the player of a clip as HTML.
 
     Args:
         name: what the clip is called, as in "take 3".
         facts: of its file.
+        language: of the page.
     """
-    called = attribute(name)
+
+    def labelled(text: str) -> str:
+        return attribute(said(text, name=name).shown(language))
+
+    called = attribute(shown(name, language))
     quiet = "" if math.isinf(facts.loudness) else f"{facts.loudness:.2f}"
     repeat = "true" if facts.loop else "false"
     return (
-        f'<div class="ad-player" role="group" aria-label="Player: {called}" data-name="{called}" '
+        f'<div class="ad-player" role="group" aria-label="{labelled("Player: {name}")}" data-name="{called}" '
+        f'data-words="{attribute(json.dumps(_words(language)))}" '
         f'data-seconds="{facts.seconds:.4f}" data-loudness="{quiet}" '
         f'data-peaks="{base64.b64encode(facts.peaks).decode()}">'
-        f'<div class="ad-screen"><img src="{attribute(file_url(facts.picture))}" alt="spectrogram of {called}" '
-        'draggable="false"><div class="ad-wave"></div></div>'
+        f'<div class="ad-screen"><img src="{attribute(file_url(facts.picture))}" '
+        f'alt="{labelled("spectrogram of {name}")}" draggable="false"><div class="ad-wave"></div></div>'
         '<div class="ad-transport">'
-        f'<button type="button" data-do="toggle" aria-label="Play {called}">Play</button>'
-        f'<button type="button" data-do="repeat" aria-pressed="{repeat}" aria-label="Repeat {called}">Repeat</button>'
+        f'<button type="button" data-do="toggle" aria-label="{labelled("Play {name}")}">{labelled("Play")}</button>'
+        f'<button type="button" data-do="repeat" aria-pressed="{repeat}" '
+        f'aria-label="{labelled("Repeat {name}")}">{labelled("Repeat")}</button>'
         f'<span class="ad-time"><span class="ad-at">{clock(0.0)}</span> / {clock(facts.seconds)}</span></div>'
         f'<audio controls preload="none"{" loop" if facts.loop else ""} src="{attribute(file_url(facts.path))}">'
         "</audio>"
@@ -75,12 +97,17 @@ def player(name: str, facts: TakeFacts) -> str:
     )
 
 
+def _words(language: str) -> dict[str, str]:
+    """Return what the script writes into players: English -> in a language; `{}` stands for a value."""
+    return {text: said_in(language).get(text, text) for text in SCRIPT_WORDS}
+
+
 def preview(jpeg: bytes, name: str) -> str:
     """Return the picture of a clip that is still being made as HTML."""
     source = base64.b64encode(jpeg).decode()
     return (
         f'<div class="ad-screen ad-coming"><img src="data:image/jpeg;base64,{source}" '
-        f'alt="{attribute(name)} so far" draggable="false"></div>'
+        f'alt="{attribute(name)}" draggable="false"></div>'
     )
 
 

@@ -22,6 +22,7 @@ from .handlers import ProgressReporter, Report, one_turn, slug
 from .jobs import User
 from .limits import MOST_FILES
 from .pictures import mel_image, mel_pictures, sound_mel
+from .said import Said, said
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,14 @@ class Replayed:
     pictures: tuple[Image.Image | None, Image.Image]
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Said:
         """What came out, in a sentence or two."""
         if self.identical:
-            told = "Recreated exactly, sample for sample."
+            told = said("Recreated exactly, sample for sample.")
         else:
-            told = f"Not identical: {'; '.join(self.reasons)}."
+            told = said("Not identical: {reasons}.", reasons="; ".join(self.reasons))
         if self.untouched is False:
-            told += " The file given has changed since its record was written."
+            told = said("{told} The file given has changed since its record was written.", told=told)
         return told
 
 
@@ -135,7 +136,7 @@ def replay(
 
     def work(progress: ProgressReporter) -> Replayed:
         def on_progress(done: float, total: float) -> None:
-            progress.say("making it again", done / total)
+            progress.say(said("making it again"), done / total)
 
         told = replay_file(
             source,

@@ -22,6 +22,7 @@ from . import checks
 from .app_state import AppState
 from .pictures import mel_image, sound_mel
 from .player import attribute, file_url
+from .said import ENGLISH, said
 from .take_files import peaks, tempo_in
 
 _JPEG_QUALITY = 80
@@ -38,8 +39,13 @@ def picker(name: str, field: str) -> gr.HTML:
     return gr.HTML("", elem_id=name, js_on_load=script)
 
 
-def drawn(state: AppState, path: str | Path | None) -> str:
+def drawn(state: AppState, path: str | Path | None, language: str = ENGLISH) -> str:
     """Return the picture of a clip as HTML; nothing for no clip.
+
+    Args:
+        state: the demo.
+        path: the clip.
+        language: of the page.
 
     Raises:
         AudiodiffError: the clip cannot be used.
@@ -54,16 +60,23 @@ def drawn(state: AppState, path: str | Path | None) -> str:
     source = base64.b64encode(buffer.getvalue()).decode()
     tempo = tempo_in(path)
     found = () if tempo is None else beats(sound.waveform.mean(axis=0), sound.sample_rate, tempo)
-    snap = f'<label><input type="checkbox" data-do="snap" checked> Snap to beats ({tempo or 0:g} bpm)</label>'
+
+    def words(text: str, **values: float) -> str:
+        return attribute(said(text, **values).shown(language))
+
+    named = words("Snap to beats ({tempo:g} bpm)", tempo=tempo or 0.0)
+    snap = f'<label><input type="checkbox" data-do="snap" checked> {named}</label>'
     return (
         f'<div class="ad-region" data-seconds="{seconds:.4f}" data-beats="{" ".join(f"{beat:g}" for beat in found)}" '
         f'data-peaks="{base64.b64encode(peaks(sound.waveform)).decode()}">'
-        f'<div class="ad-screen"><img src="data:image/jpeg;base64,{source}" alt="the clip, {seconds:.1f} s" '
-        'draggable="false"><div class="ad-wave"></div></div>'
+        f'<div class="ad-screen"><img src="data:image/jpeg;base64,{source}" '
+        f'alt="{words("the clip, {seconds:.1f} s", seconds=seconds)}" draggable="false">'
+        '<div class="ad-wave"></div></div>'
         f'<audio preload="auto" src="{attribute(file_url(path))}"></audio>'
-        '<div class="ad-bar"><button type="button" data-do="hear">Hear the region</button>'
+        '<div class="ad-bar"><button type="button" data-do="hear">'
+        f"{words('Hear the region')}</button>"
         f"{snap if found else ''}</div></div>"
-        '<p class="ad-notes">Drag over what to replace; hold Shift to add regions.</p>'
+        f'<p class="ad-notes">{words("Drag over what to replace; hold Shift to add regions.")}</p>'
     )
 
 

@@ -171,6 +171,7 @@ def _make_all(
     verb, synthesizer, jobs = VERBS[name], state.models.require_voice(voice), []
     base = f"{slug(files[0].stem)}-{name}" if files else slug(values["text"])
     for title, variant in verb.variants(values, int(request.count)):
-        make = partial(write, name, synthesizer, files, built(verb.settings, variant))
-        jobs.append(ClipJob(f"{base}-{title}", make, counted="part"))
+        settings: Any = built(verb.settings, variant)
+        make = partial(write, name, synthesizer, files, settings, watermark=bool(request.watermark))
+        jobs.append(ClipJob(f"{base}-{title}", make, counted="part {done} of {total}"))
     return make_all(state, report, user, jobs, request.format, sources=files)

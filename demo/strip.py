@@ -1,6 +1,7 @@
 """The strip of all takes of a visit, below the tabs, with the player that plays and compares them."""
 
 import hashlib
+import json
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,9 @@ import gradio as gr
 from audiodiff.errors import AudiodiffError
 
 from .app_state import AppState
+from .jobs import User
 from .player import attribute, file_url, player
+from .said import Said, counted, said, said_in
 from .shown import as_html
 from .take_files import zip_takes
 from .takes import Take, chain
@@ -75,18 +78,20 @@ class Strip:
         gr.HTML(_MAIN, elem_id="takes-player")
         self.html.render()
 
-    def drawn(self, page: str, said: str = "", link: str = "") -> str:
+    def drawn(self, user: User, told: Said | None = None, link: str = "") -> str:
         """Return the strip of a page's visit as HTML.
 
         Args:
-            page: identifier of the page.
-            said: a sentence for the line above the takes.
+            user: who looks at the page.
+            told: a sentence for the line above the takes.
             link: file to download at once.
         """
-        takes, deleted = self.state.takes.shown(page), self.state.takes.deleted(page)
-        if not takes and deleted is None and not said:
+        takes, deleted = self.state.takes.shown(user.page), self.state.takes.deleted(user.page)
+        if not takes and deleted is None and told is None:
             return ""
-        return strip(takes, deleted, said=said, link=link, minutes=self.state.limits.keep_minutes)
+        return Drawing(user.language).strip(
+            takes, deleted, told=told, link=link, minutes=self.state.limits.keep_minutes
+        )
 
     def connect(self, app: gr.Blocks, tabs: gr.Tabs, clip: gr.Audio | None, lines: Sequence[gr.HTML]) -> None:
         """Connect the buttons, and show what there is when the page is opened or reloaded.
@@ -102,141 +107,202 @@ class Strip:
 
         def click(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
             try:
-                return self._act(opened, event._data, user_of(request, self.state).page)
+                return self._act(opened, event._data, user_of(request, self.state))
             except Exception as error:
                 raise as_error(error) from None
 
         def begin(token: Any, request: gr.Request) -> dict[Any, Any]:
-            return self._open(lines, token, user_of(request, self.state).page)
+            return self._open(lines, token, user_of(request, self.state))
 
         self.html.click(click, None, [self.html, *opened], concurrency_limit=None, **quiet)
         app.load(begin, self.token, [self.token, self.html, *lines], **quiet)
 
-    def _open(self, lines: Sequence[gr.HTML], token: Any, page: str) -> dict[Any, Any]:
+    def _open(self, lines: Sequence[gr.HTML], token: Any, user: User) -> dict[Any, Any]:
+        page = user.page
         takes, until = self.state.takes, time.monotonic() + RELOAD_SECONDS
         found, ended = takes.attach(page, token, listens=self.state.listeners.is_connected)
         while ended is None and takes.has_other_jobs(page) and time.monotonic() < until:
             time.sleep(0.1)
             found, ended = takes.attach(page, found, listens=self.state.listeners.is_connected)
-        changes: dict[Any, Any] = {self.token: found, self.html: self.drawn(page)}
+        changes: dict[Any, Any] = {self.token: found, self.html: self.drawn(user)}
         if ended is not None:
             planned, made = ended
-            text = f"The page was left or reloaded during a job: {made} of {planned} takes were ready; they are below."
-            changes |= {line: status(text) for line in lines}
+            text = said(
+                "The page was left or reloaded during a job: {made} of {planned} takes were ready; they are below.",
+                made=made,
+                planned=planned,
+            )
+            changes |= {line: status(text, language=user.language) for line in lines}
         return changes
 
-    def _act(self, opened: Sequence[Any], asked: Any, page: str) -> dict[Any, Any]:
-        takes = self.state.takes
+    def _act(self, opened: Sequence[Any], asked: Any, user: User) -> dict[Any, Any]:
+        takes, page = self.state.takes, user.page
         what, name = (asked.get("what"), asked.get("take")) if isinstance(asked, Mapping) else (None, None)
         what = what if isinstance(what, str) else None
-        said, link = "", ""
+        link = ""
         if what == "star":
             take = takes.star(page, name)
-            said = f"Take {take.number} {'has a star' if take.starred else 'has no star any more'}."
+            told = said("Take {number} has no star any more.", number=take.number)
+            if take.starred:
+                told = said("Take {number} has a star.", number=take.number)
         elif what == "delete":
-            said = f"Take {takes.delete(page, name).number} was deleted."
+            told = said("Take {number} was deleted.", number=takes.delete(page, name).number)
         elif what == "undelete":
             back = takes.undelete(page)
-            said = "There is nothing to bring back." if back is None else f"Take {back.number} is back."
+            told = said("There is nothing to bring back.")
+            if back is not None:
+                told = said("Take {number} is back.", number=back.number)
         elif what in {"zip", "zip-starred"}:
             wanted = [take for take in takes.shown(page) if take.starred or what == "zip"]
             limit = round(ZIP_SHARE * self.state.limits.disk_bytes)
             path = self.state.jobs.off_queue(partial(zip_takes, self.state.workspace, wanted, limit))
-            said, link = f"{len(wanted)} take{'' if len(wanted) == 1 else 's'} in one ZIP.", file_url(path)
+            told = counted("{count} take in one ZIP.", "{count} takes in one ZIP.", len(wanted))
+            link = file_url(path)
         elif what == "edit" and opened:
             take = takes.get(page, name)
             tabs, clip = opened
             return {tabs: gr.Tabs(selected="edit"), clip: str(take.facts.path)}
         else:
             raise AudiodiffError("the page asked for something that takes have no button for; reload it.")
-        return {self.html: self.drawn(page, said, link)}
+        return {self.html: self.drawn(user, told, link)}
 
 
-def strip(takes: Sequence[Take], deleted: Take | None, *, said: str, link: str, minutes: float) -> str:
-    """Return takes as HTML.
+@dataclass(frozen=True)
+class Drawing:
+    """Takes as HTML, in the language of a page."""
 
-    Args:
-        takes: what is shown, in this order.
-        deleted: the one that can be brought back; `None` if there is none.
-        said: a sentence for the line above them.
-        link: file to download at once; "" for none.
-        minutes: how long they stay.
-    """
-    back = "" if deleted is None else _button("undelete", f"Undo: bring take {deleted.number} back", "")
-    starred = any(take.starred for take in takes)
-    bar = [
-        _button("zip", "Download all (ZIP)", "") if takes else "",
-        _button("zip-starred", "Download starred (ZIP)", "") if starred else "",
-        '<button type="button" data-do="only" aria-pressed="false">Starred only</button>' if starred else "",
-        back,
-        f'<a href="{attribute(link)}" download="takes.zip" data-auto>takes.zip</a>' if link else "",
-    ]
-    items = "".join(_item(takes, take) for take in takes)
-    inside = (
-        '<h2>Takes</h2><p class="ad-small">Everything made in this visit. Takes stay for '
-        f"{minutes:g} minutes; download what you want to keep.</p>"
-        f'<p class="ad-small" role="status">{as_html(said)}</p>'
-        f'<div class="ad-bar">{"".join(bar)}</div><ul class="ad-takes">{items}</ul>'
-    )
-    # Gradio changes what is on the page into what comes, piece by piece; this tells the script that it has done so
-    version = hashlib.sha256(inside.encode()).hexdigest()[:16]
-    return f'<section aria-label="Takes" data-version="{version}">{inside}</section>'
+    language: str
+
+    def strip(
+        self, takes: Sequence[Take], deleted: Take | None, *, told: Said | None, link: str, minutes: float
+    ) -> str:
+        """Return takes as HTML.
+
+        Args:
+            takes: what is shown, in this order.
+            deleted: the one that can be brought back; `None` if there is none.
+            told: a sentence for the line above them.
+            link: file to download at once; "" for none.
+            minutes: how long they stay.
+        """
+        starred = any(take.starred for take in takes)
+        bar = [
+            self._button("zip", "Download all (ZIP)") if takes else "",
+            self._button("zip-starred", "Download starred (ZIP)") if starred else "",
+            self._button("only", "Starred only", pressed=False) if starred else "",
+            "" if deleted is None else self._button("undelete", "Undo: bring take {number} back", deleted, named=False),
+            f'<a href="{attribute(link)}" download="takes.zip" data-auto>takes.zip</a>' if link else "",
+        ]
+        items = "".join(self._item(takes, take) for take in takes)
+        about = self._words(
+            "Everything made in this visit. Takes stay for {minutes:g} minutes; download what you want to keep.",
+            minutes=minutes,
+        )
+        inside = (
+            f'<h2>{as_html(self._words("Takes"))}</h2><p class="ad-small">{as_html(about)}</p>'
+            f'<p class="ad-small" role="status">{as_html("" if told is None else told.shown(self.language))}</p>'
+            f'<div class="ad-bar">{"".join(bar)}</div><ul class="ad-takes">{items}</ul>'
+        )
+        # Gradio changes what is on the page into what comes, piece by piece; this tells the script that it has done so
+        version = hashlib.sha256(inside.encode()).hexdigest()[:16]
+        table = said_in(self.language)
+        words = json.dumps({text: table.get(text, text) for text in SCRIPT_WORDS})
+        return (
+            f'<section aria-label="{attribute(self._words("Takes"))}" data-version="{version}" '
+            f'data-words="{attribute(words)}">{inside}</section>'
+        )
+
+    def title(self, take: Take) -> str:
+        """Return what a take is called: its number and its prompt."""
+        words = " ".join(take.facts.prompt.split())[:120] or self._words("no prompt")
+        return self._words("Take {number}: {prompt}", number=take.number, prompt=words)
+
+    def _words(self, text: str, **values: Any) -> str:
+        return said(text, **values).shown(self.language)
+
+    def _made(self, take: Take) -> str:
+        return self._words(MADE.get(take.facts.verb, take.facts.verb))
+
+    def _item(self, takes: Sequence[Take], take: Take) -> str:
+        facts = take.facts
+        versions = chain(takes, take)
+        made = self._made(take)
+        if len(versions) > 1:
+            made = self._words("{made}, from take {number}", made=made, number=versions[-2].number)
+        details = [f"{facts.seconds:.1f} s"]
+        details += [] if facts.tempo is None else [f"{facts.tempo:g} bpm"]
+        details += [] if math.isinf(facts.loudness) else [f"{facts.loudness:.0f} LUFS"]
+        details += [self._words("seed {seed}", seed=facts.seed), made]
+        named = attribute(self._words("Download take {number}", number=take.number))
+        return (
+            f'<li class="ad-take" data-take="{take.id}"{" data-starred" if take.starred else ""} '
+            f'data-opened="{attribute(self._opened(take, versions))}">'
+            f'<img src="{attribute(file_url(facts.picture))}" alt="" loading="lazy">'
+            f'<div><p class="ad-title">{as_html(self.title(take))}</p>'
+            f'<p class="ad-small">{as_html(" · ".join(details))}</p></div>'
+            '<div class="ad-buttons">'
+            + self._button("play", "Play", take)
+            + self._button("star", "Star", take, pressed=take.starred, sign="★" if take.starred else "☆")
+            + self._button("compare", "Compare", take, pressed=False)
+            + ("" if facts.verb in SPOKEN else self._button("edit", "Edit", take))
+            + f'<a href="{attribute(file_url(facts.path))}" download="{attribute(facts.path.name)}" '
+            f'aria-label="{named}">{as_html(self._words("Download"))}</a>'
+            + self._button("delete", "Delete", take)
+            + "</div></li>"
+        )
+
+    def _opened(self, take: Take, versions: Sequence[Take]) -> str:
+        """Return what the large player shows of a take."""
+        links = [
+            f'<button type="button" data-do="play" data-take="{version.id}"'
+            f"{' aria-current=true' if version.id == take.id else ''}>"
+            f"{version.number} {as_html(self._made(version))}</button>"
+            for version in versions
+        ]
+        label = self._words("Versions")
+        row = (
+            f'<nav class="ad-versions" aria-label="{attribute(label)}"><span>{as_html(label)}:</span>'
+            f"{' → '.join(links)}</nav>"
+        )
+        sound = player(said("take {number}", number=take.number), take.facts, self.language)
+        return f"<h3>{as_html(self.title(take))}</h3>{sound}{row if len(versions) > 1 else ''}"
+
+    def _button(
+        self,
+        what: str,
+        text: str,
+        take: Take | None = None,
+        *,
+        named: bool = True,
+        pressed: bool | None = None,
+        sign: str | None = None,
+    ) -> str:
+        """Return a button.
+
+        Args:
+            what: what it does.
+            text: what it says, in English.
+            take: the one that it is for.
+            named: whether screen readers get the number of the take besides, and the server which it is.
+            pressed: whether it is, of a button that stays pressed.
+            sign: what is seen instead of the text.
+        """
+        number = {} if take is None else {"number": take.number}
+        of = ""
+        if take is not None and named:
+            of = f' data-take="{take.id}" aria-label="{attribute(self._words(f"{text} take {{number}}", **number))}"'
+        stays = "" if pressed is None else f' aria-pressed="{str(pressed).lower()}"'
+        inside = as_html(self._words(text, **number) if sign is None else sign)
+        return f'<button type="button" data-do="{what}"{stays}{of}>{inside}</button>'
 
 
-def title(take: Take) -> str:
-    """Return what a take is called: its number and its prompt."""
-    words = " ".join(take.facts.prompt.split()) or "no prompt"
-    return f"Take {take.number}: {words[:120]}"
-
-
-def _item(takes: Sequence[Take], take: Take) -> str:
-    facts, number = take.facts, take.number
-    versions = chain(takes, take)
-    made = MADE.get(facts.verb, facts.verb) + ("" if len(versions) < 2 else f", from take {versions[-2].number}")
-    told = [f"{facts.seconds:.1f} s"]
-    told += [] if facts.tempo is None else [f"{facts.tempo:g} bpm"]
-    told += [] if math.isinf(facts.loudness) else [f"{facts.loudness:.0f} LUFS"]
-    told += [f"seed {facts.seed}", made]
-    star = "★" if take.starred else "☆"
-    edit = "" if facts.verb in SPOKEN else _button("edit", "Edit", take.id, f"Edit take {number}")
-    return (
-        f'<li class="ad-take" data-take="{take.id}"{" data-starred" if take.starred else ""} '
-        f'data-opened="{attribute(_opened(take, versions))}">'
-        f'<img src="{attribute(file_url(facts.picture))}" alt="" loading="lazy">'
-        f'<div><p class="ad-title">{as_html(title(take))}</p><p class="ad-small">{as_html(" · ".join(told))}</p></div>'
-        '<div class="ad-buttons">'
-        + _button("play", "Play", take.id, f"Play take {number}")
-        + f'<button type="button" data-do="star" data-take="{take.id}" aria-pressed="{str(take.starred).lower()}" '
-        f'aria-label="Star take {number}">{star}</button>'
-        f'<button type="button" data-do="compare" data-take="{take.id}" aria-pressed="false" '
-        f'aria-label="Compare take {number}">Compare</button>'
-        + edit
-        + f'<a href="{attribute(file_url(facts.path))}" download="{attribute(facts.path.name)}" '
-        f'aria-label="Download take {number}">Download</a>'
-        + _button("delete", "Delete", take.id, f"Delete take {number}")
-        + "</div></li>"
-    )
-
-
-def _opened(take: Take, versions: Sequence[Take]) -> str:
-    """Return what the large player shows of a take."""
-    links = [
-        f'<button type="button" data-do="play" data-take="{version.id}"'
-        f"{' aria-current=true' if version.id == take.id else ''}>"
-        f"{version.number} {as_html(MADE.get(version.facts.verb, version.facts.verb))}</button>"
-        for version in versions
-    ]
-    row = f'<nav class="ad-versions" aria-label="Versions"><span>Versions:</span>{" → ".join(links)}</nav>'
-    return (
-        f"<h3>{as_html(title(take))}</h3>{player(f'take {take.number}', take.facts)}{row if len(versions) > 1 else ''}"
-    )
-
-
-def _button(what: str, text: str, take: str, label: str = "") -> str:
-    named = f' aria-label="{attribute(label)}"' if label else ""
-    of = f' data-take="{take}"' if take else ""
-    return f'<button type="button" data-do="{what}"{of}{named}>{as_html(text)}</button>'
-
+SCRIPT_WORDS = (
+    "Switch to {deck}",
+    "You hear {deck}, {name}; A and B are equally loud.",
+    "You hear {deck}, {name}, turned down by {db} dB; A and B are equally loud.",
+    "End comparing",
+)
+"""What `static/takes.js` writes into the page."""
 
 _MAIN = (
     '<section class="ad-main" aria-label="Player" hidden><div class="ad-ab" hidden>'

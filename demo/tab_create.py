@@ -11,7 +11,7 @@ from audiodiff.synthesis.settings import MIN_SECONDS
 
 from . import cards, handlers, prompts, tab_examples, words
 from .app_state import AppState
-from .busy import connect_busy
+from .busy import begin_busy, end_busy
 from .cards import Cards
 from .fields import (
     connect_seed,
@@ -23,6 +23,7 @@ from .fields import (
     seed_fields,
     sources_of,
     tempo_and_key,
+    watermark_field,
 )
 from .handlers import ClipRequest
 from .limits import CARDS, Limits
@@ -141,6 +142,7 @@ def build(state: AppState, strip: Strip) -> CreateTab:
                     0.0, 10.0, value=0.0, step=0.5, label="Fade-out", info="seconds at the end; not for loops"
                 )
                 controls |= sampling_fields(state)
+                controls["watermark"] = watermark_field()
         with gr.Column(scale=3, min_width=320):
             shown = cards.build("create", strip, hint="Clips appear here.")
     if examples is not None:
@@ -153,11 +155,12 @@ def build(state: AppState, strip: Strip) -> CreateTab:
             given["seed"] = roll()
         begin = {controls["seed"]: gr.update(value=given["seed"])}
         seconds, loop, bars = given.pop("seconds"), given.pop("loop"), given.pop("bars")
+        user = user_of(request, state)
         yield from shown.run(
             lambda report: handlers.generate(
                 state,
                 report,
-                user=user_of(request, state),
+                user=user,
                 request=ClipRequest(**given),
                 seconds=seconds,
                 loop=loop,
@@ -165,11 +168,12 @@ def build(state: AppState, strip: Strip) -> CreateTab:
                 reference=like,
             ),
             int(given["count"] or 1),
-            user_of(request, state).page,
+            user,
             begin,
         )
 
     starts = [run.click, controls["prompt"].submit, controls["negative"].submit]
+    begin_busy(starts, run, shown.line)
     event = gr.on(
         starts,
         create,
@@ -180,7 +184,7 @@ def build(state: AppState, strip: Strip) -> CreateTab:
         api_visibility="private",
     )
     shown.connect(event, state, controls["seed"])
-    connect_busy(starts, event, run, shown.line)
+    end_busy(event, run)
     lucky.click(
         lambda: words.surprise(state.models.words, random.SystemRandom()),
         None,

@@ -15,9 +15,18 @@ from audiodiff.synthesis.verbs import VERBS
 from . import cards, edits
 from . import region as region_picker
 from .app_state import AppState
-from .busy import connect_busy
+from .busy import begin_busy, end_busy
 from .cards import Cards
-from .fields import connect_seed, count_field, format_field, roll, sampling_fields, seed_fields, tempo_and_key
+from .fields import (
+    connect_seed,
+    count_field,
+    format_field,
+    roll,
+    sampling_fields,
+    seed_fields,
+    tempo_and_key,
+    watermark_field,
+)
 from .handlers import ClipRequest, Created, Report
 from .jobs import User
 from .limits import CARDS
@@ -77,10 +86,12 @@ def build(state: AppState, tabs: gr.Tabs, create: Cards, strip: Strip) -> gr.Aud
                     shared |= tempo_and_key(state)
                     shared["format"] = format_field()
                 shared |= sampling_fields(state)
+                shared["watermark"] = watermark_field()
         with gr.Column(scale=3, min_width=320):
             shown = cards.build("edit", strip, hint="Clips appear here; the button Edit opens one.")
 
     for way in ways:
+        begin_busy([way.run.click], way.run, shown.line)
         event = way.run.click(
             _runner(state, way, shared, shown),
             [new_seed, clip, *shared.values(), *way.fields.values()],
@@ -91,7 +102,7 @@ def build(state: AppState, tabs: gr.Tabs, create: Cards, strip: Strip) -> gr.Aud
         )
         shown.connect(event, state, shared["seed"])
         connect_stop(way.stop, state, shown.line)
-        connect_busy([way.run.click], event, way.run, shown.line)
+        end_busy(event, way.run)
 
     @guarded
     def bring(path: str | None) -> tuple[Any, Any]:
@@ -135,10 +146,11 @@ def _runner(
             fields["seed"] = roll()
         if not any(fields.get(name) for name in ("prompt", "negative", "tempo", "chords", "source")):
             fields["guidance"] = None  # nothing to guide to, so nothing to pay for
+        user = user_of(request, state)
         yield from shown.run(
-            lambda report: way.work(report, user_of(request, state), ClipRequest(**fields), {"clip": path, **given}),
+            lambda report: way.work(report, user, ClipRequest(**fields), {"clip": path, **given}),
             int(fields["count"] or 1),
-            user_of(request, state).page,
+            user,
             {shared["seed"]: gr.update(value=fields["seed"])},
         )
 
@@ -147,10 +159,11 @@ def _runner(
 
 def _maker(state: AppState, what: str, shown: Cards) -> Callable[..., Any]:
     def make_again(request: gr.Request, path: str | None) -> Iterator[dict[Any, Any]]:
+        user = user_of(request, state)
         yield from shown.run(
-            lambda report: edits.again(state, report, user=user_of(request, state), clip=path, what=what, seed=roll()),
+            lambda report: edits.again(state, report, user=user, clip=path, what=what, seed=roll()),
             CARDS if what in edits.STRENGTHS else 1,
-            user_of(request, state).page,
+            user,
         )
 
     return make_again
@@ -183,9 +196,9 @@ def _inpaint(state: AppState, clip: gr.Audio) -> Edit:
         strength = _strength(1.0)
         run, stop = _buttons("inpaint", "Replace the part")
 
-    def show(path: str | None) -> str:
+    def show(path: str | None, request: gr.Request) -> str:
         try:
-            return region_picker.drawn(state, path)
+            return region_picker.drawn(state, path, user_of(request, state).language)
         except AudiodiffError:  # which is said where the prompt is read
             return ""
 

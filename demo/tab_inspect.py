@@ -10,6 +10,7 @@ from audiodiff.signal.audio_io import AUDIO_EXTENSIONS
 from . import provenance
 from .app_state import AppState
 from .jobs import Outcome, stream
+from .said import said
 from .tab_create import CreateTab
 from .widgets import as_error, connect_stop, guarded, heading, headline, side, status, status_line, table, user_of
 
@@ -53,19 +54,18 @@ def build(state: AppState, create: CreateTab | None, tabs: gr.Tabs) -> None:
         return [status(), headline(found.headline) + table(found.lines), found.document, *sound, *nothing]
 
     def replay(request: gr.Request, path: str | None, originals: list[str] | None) -> Iterator[dict[Any, Any]]:
-        yield {line: status("starting", 0.0)}
+        user = user_of(request, state)
+        yield {line: status(said("starting"), 0.0, language=user.language)}
         try:
             for item in stream(
-                lambda report: provenance.replay(
-                    state, report, user=user_of(request, state), input=path, recording=originals
-                )
+                lambda report: provenance.replay(state, report, user=user, input=path, recording=originals)
             ):
                 if not isinstance(item, Outcome):
-                    yield {line: status(item.text, item.fraction)}
+                    yield {line: status(item.text, item.fraction, language=user.language)}
                     continue
                 result: provenance.Replayed = item.result
                 changes = {
-                    line: status(result.sentence),
+                    line: status(result.sentence, language=user.language),
                     second[0]: gr.update(value=result.pictures[1]),
                     second[1]: gr.update(value=str(result.path)),
                 }

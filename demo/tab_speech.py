@@ -10,8 +10,8 @@ from audiodiff.diffusion.names import SAMPLER_NAMES
 
 from . import cards, speaking
 from .app_state import AppState
-from .busy import connect_busy
-from .fields import choices, connect_seed, count_field, format_field, roll, seed_fields
+from .busy import begin_busy, end_busy
+from .fields import choices, connect_seed, count_field, format_field, roll, seed_fields, watermark_field
 from .handlers import ClipRequest, Created, Report
 from .limits import CARDS
 from .strip import Strip
@@ -37,7 +37,8 @@ def build(state: AppState, strip: Strip) -> None:
         with gr.Column(scale=2, min_width=320):
             controls["text"] = gr.Textbox(
                 label="Text",
-                info="English. [pause 0.5] is silence (s), \\*word\\* is stressed, {HH AH0 L OW1} is said as written.",
+                info="English. [pause 0.5] is silence (s). A word between asterisks is stressed. Phonemes in braces, "
+                "as below, are said as written.",
                 placeholder="Hello, world.",
                 lines=4,
                 max_lines=12,
@@ -86,6 +87,7 @@ def build(state: AppState, strip: Strip) -> None:
                     listed = choices(SAMPLER_NAMES, usual.sampler)
                     controls["sampler"] = gr.Dropdown(listed, value="", label="Sampler", min_width=140)
                     controls["format"] = format_field()
+                controls["watermark"] = watermark_field()
                 lexicon = gr.File(label="Own pronunciations: CSV, word,phonemes a line", file_types=[".csv"])
             with gr.Accordion("Replace a word", open=False, elem_id="speech-replace") as replacing:
                 clip = gr.Audio(
@@ -132,7 +134,7 @@ def build(state: AppState, strip: Strip) -> None:
         yield from shown.run(
             lambda report: speaking.speak(state, report, user=user, request=asked, lexicon=words, srt=True, **given),
             int(asked.count or 1),
-            user.page,
+            user,
             begin,
         )
 
@@ -148,9 +150,10 @@ def build(state: AppState, strip: Strip) -> None:
                 state, report, user=user, clip=path, text=text, replace=[pair], request=asked, **given
             )
 
-        yield from shown.run(work, int(asked.count or 1), user.page)
+        yield from shown.run(work, int(asked.count or 1), user)
 
     for button, work, inputs in ((run, speak, [new_seed, lexicon]), (change, replace_word, [clip, said, word, new])):
+        begin_busy([button.click], button, shown.line)
         event = button.click(
             work,
             [*inputs, *controls.values()],
@@ -160,7 +163,7 @@ def build(state: AppState, strip: Strip) -> None:
             api_visibility="private",
         )
         shown.connect(event, state, controls["seed"])
-        connect_busy([button.click], event, button, shown.line)
+        end_busy(event, button)
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 

@@ -1,23 +1,23 @@
 """The page in other languages, by Gradio's i18n: what a browser prefers is shown where it is known, else English.
 
-Labels stand in the code once, in English, and are the keys of the tables in `languages/`. What the server says while it
-works, and its errors, are English.
+Labels stand in the code once, in English, and are the keys of the tables in `languages/`; there are no braces in
+them, which Gradio would take for places of values. What the server says while it
+works is put into the language by `said`; its errors and the records of files are English.
 """
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.i18n import I18nData
 
-FOLDER = Path(__file__).parent / "languages"
-LANGUAGES = ("de", "es")
+from .said import FOLDER, LANGUAGES
 
 _TEXTS = ("label", "info", "placeholder")
 _VALUES = (gr.Button, gr.DownloadButton, gr.Markdown)
-_HEADING = re.compile(r'(<h2 class="ad-unseen">)(.+)(</h2>)')
+_HTML = re.compile(r'(<h2 class="ad-unseen">|<div class="ad-status"><span>)(.+)(</h2>|</span></div>)')
+"""Headings, and what stands in the line of a tab before anything is made."""
 
 
 def read_table(language: str) -> dict[str, str]:
@@ -33,36 +33,17 @@ def translate(app: gr.Blocks) -> gr.I18n:
     for block in app.blocks.values():
         for name in _TEXTS:
             if isinstance(text := getattr(block, name, None), str) and text in known:
-                setattr(block, name, _marked(text))
+                setattr(block, name, I18nData(text))
         if isinstance(block, gr.Dropdown):
-            block.choices = [(_marked(said) if said in known else said, value) for said, value in block.choices]
+            block.choices = [(I18nData(said) if said in known else said, value) for said, value in block.choices]
         if isinstance(block, _VALUES) and isinstance(block.value, str) and block.value in known:
-            block.value = str(_marked(block.value))
-        if isinstance(block, gr.HTML) and (found := _HEADING.fullmatch(str(block.value))) and found[2] in known:
-            block.value = f"{found[1]}{_marked(found[2])}{found[3]}"
+            block.value = str(I18nData(block.value))
+        if isinstance(block, gr.HTML) and (found := _HTML.fullmatch(str(block.value))) and found[2] in known:
+            block.value = f"{found[1]}{I18nData(found[2])}{found[3]}"
     english = {text: text for text in known}
-    return gr.I18n(
-        **{
-            language: {_key(text): _message(said) for text, said in table.items()}
-            for language, table in {"en": english, **tables}.items()
-        }
-    )
+    return gr.I18n(**{"en": english, **tables})
 
 
 def plain(text: Any) -> str:
     """Return the English of a label that may be marked."""
     return str(getattr(text, "key", text))
-
-
-def _marked(text: str) -> Any:
-    return I18nData(_key(text))
-
-
-def _key(text: str) -> str:
-    """Return the key of a text: in the page, a brace would end it."""
-    return text.replace("{", "").replace("}", "")
-
-
-def _message(text: str) -> str:
-    """Return a text as an ICU message that shows it; braces would be arguments."""
-    return re.sub(r"[{}]+", lambda found: f"'{found[0]}'", text)

@@ -15,6 +15,7 @@ from .app_state import AppState
 from .handlers import Compared, ProgressReporter, Report, one_turn, slug
 from .jobs import User
 from .pictures import mel_pictures, sound_spectrum
+from .said import said
 
 EXAMPLE = ASSETS / "example.flac"
 
@@ -33,6 +34,7 @@ def upsample(
     augmentation: float | None = None,
     replace: bool = False,
     format: str = "flac",
+    watermark: bool = True,
 ) -> Compared:
     """Give a recording the band that it lacks, and compare the spectra of what went in and what came out.
 
@@ -51,6 +53,7 @@ def upsample(
         augmentation: noise on the condition, 0 to what the model has learnt; its recommendation when `None`.
         replace: replace the upper band even if the input has one.
         format: of the file to write.
+        watermark: whether the samples get the inaudible mark.
 
     Raises:
         AudiodiffError: an argument is out of range, the upload cannot be used, or the user has too many jobs.
@@ -70,9 +73,18 @@ def upsample(
 
     def work(progress: ProgressReporter) -> Compared:
         def on_progress(done: float, total: float) -> None:
-            progress.say(f"{done:.1f} of {total:.1f} s of sound", done / total)
+            progress.say(said("{done:.1f} of {total:.1f} s of sound", done=done, total=total), done / total)
 
-        told = run_file("upsample", synthesizer, [source], target, settings, bits=bits, on_progress=on_progress)
+        told = run_file(
+            "upsample",
+            synthesizer,
+            [source],
+            target,
+            settings,
+            bits=bits,
+            on_progress=on_progress,
+            watermark=bool(watermark),
+        )
         sound, given, rate = read_audio(target).waveform, read_audio(source), told.sample_rate
         low = resample(torch.from_numpy(given.waveform), given.sample_rate, synthesizer.low_rate)
         narrow = resample(low, synthesizer.low_rate, rate).numpy()[:, : sound.shape[-1]]

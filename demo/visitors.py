@@ -5,6 +5,7 @@ from typing import Any
 
 from .jobs import User
 from .listeners import Listeners
+from .said import language_of
 
 LOCAL_USER = "local"
 """Who asks when there is no telling users apart."""
@@ -49,4 +50,6 @@ def visitor(request: Any, listeners: Listeners, event: str | None = None) -> Use
     person = name or (person_at(client.host) if client is not None else page)
     if asked is None:
         return User(str(page), str(person))
-    return User(str(page), str(person), listeners.of(str(page), *([event] if event else [])))
+    headers = getattr(asked, "headers", None) or {}
+    language = language_of(str(headers.get("accept-language", "")))
+    return User(str(page), str(person), listeners.of(str(page), *([event] if event else [])), language)

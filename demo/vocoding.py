@@ -20,6 +20,7 @@ from .app_state import AppState
 from .handlers import Compared, ProgressReporter, Report, one_turn, slug
 from .jobs import User
 from .pictures import mel_pictures, sound_mel
+from .said import said
 
 
 def vocode(
@@ -35,6 +36,7 @@ def vocode(
     precision: str | None = None,
     keep_level: bool = False,
     format: str = "flac",
+    watermark: bool = True,
 ) -> Compared:
     """Reduce a recording to its log-mel, synthesise it again, and compare the log-mels of the two.
 
@@ -50,6 +52,7 @@ def vocode(
         precision: what the network computes in.
         keep_level: do not match the level of the training audio.
         format: of the file to write.
+        watermark: whether the samples get the inaudible mark.
 
     Raises:
         AudiodiffError: an argument is out of range, the upload cannot be used, or the user has too many jobs.
@@ -67,10 +70,12 @@ def vocode(
 
     def work(progress: ProgressReporter) -> Compared:
         def on_progress(done: float, total: float) -> None:
-            progress.say(f"{done:.1f} of {total:.1f} s of sound", done / total)
+            progress.say(said("{done:.1f} of {total:.1f} s of sound", done=done, total=total), done / total)
 
         own = VocodeFileSettings(settings)
-        told = run_file("vocode", synthesizer, [source], target, own, bits=bits, on_progress=on_progress)
+        told = run_file(
+            "vocode", synthesizer, [source], target, own, bits=bits, on_progress=on_progress, watermark=bool(watermark)
+        )
         sound = read_audio(target)
         distance, original, reference = None, None, None
         if source.suffix.lower() == ".npy":

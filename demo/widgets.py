@@ -15,6 +15,7 @@ from audiodiff.printable import printable
 from .app_state import AppState
 from .checks import public_message
 from .jobs import Stopped, User
+from .said import ENGLISH, Said, said, shown
 from .shown import as_html
 from .visitors import visitor
 
@@ -100,7 +101,12 @@ def guarded(handler: Callable[Arguments, Result]) -> Callable[Arguments, Result]
 
 
 def status(
-    text: str = "", fraction: float | None = None, notes: Iterable[str] = (), *, aloud: bool | None = None
+    text: str | Said = "",
+    fraction: float | None = None,
+    notes: Iterable[str] = (),
+    *,
+    aloud: bool | None = None,
+    language: str = ENGLISH,
 ) -> str:
     """Return the line that tells how far a job is, as HTML.
 
@@ -109,15 +115,17 @@ def status(
         fraction: draws a bar when given, 0 to 1.
         notes: sentences below it.
         aloud: whether screen readers read it out; when `None`, they do at the beginning and at the end.
+        language: of the page.
     """
     if not text:
         return '<div class="ad-status"></div>'
     if aloud is None:
         aloud = fraction is None or fraction in (0.0, 1.0)
-    bar = "" if fraction is None else f'<progress max="1" value="{fraction:.3f}" aria-label="progress"></progress>'
+    named = said("progress").shown(language)
+    bar = "" if fraction is None else f'<progress max="1" value="{fraction:.3f}" aria-label="{named}"></progress>'
     below = "".join(f'<p class="ad-notes">{as_html(note)}</p>' for note in notes)
-    said = ' data-aloud="true"' if aloud else ""
-    return f'<div class="ad-status"{said}>{bar}<span>{as_html(text)}</span></div>{below}'
+    heard = ' data-aloud="true"' if aloud else ""
+    return f'<div class="ad-status"{heard}>{bar}<span>{as_html(shown(text, language))}</span></div>{below}'
 
 
 _READ_OUT = """
@@ -190,7 +198,9 @@ def connect_stop(button: gr.Button, state: AppState, line: gr.HTML) -> None:
     """Let a button stop everything that its user has under way."""
 
     def stop(request: gr.Request) -> str:
-        return status("stopping" if state.jobs.stop(user_of(request, state).page) else "nothing is running")
+        user = user_of(request, state)
+        text = said("stopping") if state.jobs.stop(user.page) else said("nothing is running")
+        return status(text, language=user.language)
 
     button.click(stop, None, line, api_visibility="private", queue=False, show_progress="hidden")
 

@@ -35,6 +35,7 @@ def build(state: AppState, prompt: gr.Textbox) -> None:
                 [(printable(word), word) for word in sorted(words)],
                 value=[],
                 multiselect=True,
+                interactive=True,  # no event takes it as an input, and Gradio locks such fields
                 label=FIELDS[kind],
                 elem_id=f"pick-{kind}",
                 min_width=140,

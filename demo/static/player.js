@@ -28,15 +28,17 @@ window.audiodiff = (() => {
   const surferOf = root => surfers.get(root);
   const secondsOf = root => Number(root.dataset.seconds);
 
+  // Words that are written into the page come with each player, in the language of the page.
+  const say = (root, text, values = {}) => (JSON.parse(root.dataset.words ?? "{}")[text] ?? text)
+    .replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+
   const toggle = root => {
     const surfer = surferOf(root);
     if (!surfer) return;
     const media = surfer.getMediaElement();
     if (media.error) media.load();  // the connection may be back
     current = root;
-    surfer.playPause().catch(() => {
-      root.querySelector(".ad-at").textContent = "cannot be fetched; try again";
-    });
+    surfer.playPause().catch(() => show(root));
   };
   const seek = (root, seconds) => {
     surferOf(root)?.setTime(Math.min(secondsOf(root), Math.max(0, seconds)));
@@ -46,14 +48,18 @@ window.audiodiff = (() => {
   const show = root => {
     const surfer = surferOf(root), button = root.querySelector("[data-do=toggle]");
     const seconds = surfer.getCurrentTime(), name = root.dataset.name, playing = surfer.isPlaying();
-    root.querySelector(".ad-at").textContent = clock(seconds);
-    if (button.textContent !== (playing ? "Pause" : "Play")) {
-      button.textContent = playing ? "Pause" : "Play";
-      button.setAttribute("aria-label", `${button.textContent} ${name}`);
+    // a failure stays until it plays: the pause that comes after it shows its time, too
+    root.querySelector(".ad-at").textContent =
+      surfer.getMediaElement().error ? say(root, "cannot be fetched; try again") : clock(seconds);
+    const action = say(root, playing ? "Pause" : "Play");
+    if (button.textContent !== action) {
+      button.textContent = action;
+      button.setAttribute("aria-label", say(root, playing ? "Pause {name}" : "Play {name}", { name }));
     }
     const slider = root.querySelector(".ad-wave");
     slider.setAttribute("aria-valuenow", seconds.toFixed(1));
-    slider.setAttribute("aria-valuetext", `${seconds.toFixed(1)} of ${secondsOf(root).toFixed(1)} seconds`);
+    slider.setAttribute("aria-valuetext", say(
+      root, "{at} of {length} seconds", { at: seconds.toFixed(1), length: secondsOf(root).toFixed(1) }));
   };
 
   // The buttons of a card say what they do; to who cannot see the card, also to which take.
@@ -62,8 +68,9 @@ window.audiodiff = (() => {
     if (!card) return;
     card.setAttribute("role", "group");
     card.setAttribute("aria-label", root.dataset.name);
-    for (const button of card.querySelectorAll(".row button, .row a"))
-      button.setAttribute("aria-label", `${button.textContent.trim()}: ${root.dataset.name}`);
+    for (const button of card.querySelectorAll(":scope .row button, :scope .row a"))
+      button.setAttribute("aria-label", say(
+        root, "{action}: {name}", { action: button.textContent.trim(), name: root.dataset.name }));
   };
 
   const mount = root => {
@@ -78,11 +85,12 @@ window.audiodiff = (() => {
     surfers.set(root, surfer);
     sources.set(root, media.getAttribute("src"));
     const slider = {
-      role: "slider", tabindex: "0", "aria-label": `Position in ${root.dataset.name}`, "aria-valuemin": "0",
+      role: "slider", tabindex: "0", "aria-label": say(root, "Position in {name}", { name: root.dataset.name }), "aria-valuemin": "0",
       "aria-valuemax": secondsOf(root).toFixed(1),
     };
     for (const [name, value] of Object.entries(slider)) wave.setAttribute(name, value);
     for (const event of ["timeupdate", "play", "pause", "finish", "seeking"]) surfer.on(event, () => show(root));
+    media.addEventListener("error", () => { if (surferOf(root) === surfer) show(root); });
     surfer.on("interaction", () => { current = root; });
     show(root);
     root.dataset.ready = "";
@@ -143,5 +151,5 @@ window.audiodiff = (() => {
     }
   });
 
-  return { surferOf, mount, settle, toggle, seek, clock };
+  return { surferOf, mount, settle, toggle, seek, clock, say };
 })();

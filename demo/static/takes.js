@@ -11,6 +11,7 @@ window.audiodiffTakes = (() => {
   const itemOf = take => strip()?.querySelector(`.ad-take[data-take="${CSS.escape(take)}"]`);
   const deck = name => main().querySelector(`[data-deck=${name}]`);
   const rootOf = name => deck(name).querySelector(".ad-player");
+  const say = (text, values) => window.audiodiff.say(strip().querySelector("section"), text, values);
   const comparing = () => !main().querySelector(".ad-ab").hidden;
 
   const put = (name, take) => {
@@ -48,6 +49,7 @@ window.audiodiffTakes = (() => {
       media.preload = "auto";
       media.volume = Number.isNaN(softest) ? 1 : 10 ** ((softest - levels[index]) / 20);
     });
+    main().querySelector("[data-do=close]").textContent = say("End comparing");
     main().querySelector(".ad-ab").hidden = false;
     hear("a", false);
     near(main());
@@ -60,11 +62,14 @@ window.audiodiffTakes = (() => {
     deck(other).hidden = true;
     if (go) window.audiodiff.seek(to, at);
     if (was) window.audiodiff.toggle(to);
-    main().querySelector("[data-do=switch]").textContent = `Switch to ${other.toUpperCase()}`;
+    main().querySelector("[data-do=switch]").textContent =
+      say("Switch to {deck}", { deck: other.toUpperCase() });
     const softer = -20 * Math.log10(to.querySelector("audio").volume);
-    const turned = softer > 0.05 ? `, turned down by ${softer.toFixed(1)} dB` : "";
+    const heard = softer > 0.05
+      ? "You hear {deck}, {name}, turned down by {db} dB; A and B are equally loud."
+      : "You hear {deck}, {name}; A and B are equally loud.";
     main().querySelector(".ad-ab [role=status]").textContent =
-      `You hear ${name.toUpperCase()}, ${to.dataset.name}${turned}; A and B are equally loud.`;
+      say(heard, { deck: name.toUpperCase(), name: to.dataset.name, db: softer.toFixed(1) });
   };
   const endComparing = () => {
     if (!main() || !comparing()) return;

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from audiodiff.signal.resample import resample
 from demo.app_state import AppState, Models, load_models, open_state
 from demo.limits import Limits
 from tests.demo import browsing
+from tests.demo.browsing import UPLOAD_MB, Server, Visitor
 from tests.models.upsampler import cases as upsampler_cases
 from tests.models.voice import cases as voice_cases
 from tests.synthesis.latent_models import RATE, write_latent_model
@@ -100,7 +102,29 @@ def call(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
     with browsing.chromium() as browser:
         yield browser
+
+
+@pytest.fixture(scope="package")
+def served(
+    checkpoint: Path, upsampler: Path, talker: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A demo with tiny models, which takes next to no time: it is the page that is looked at."""
+    folder = tmp_path_factory.mktemp("served")
+    music = shutil.copytree(checkpoint, folder / "music")  # the examples are for a model of this name
+    models = ("--model", music, "--vocoder", checkpoint, "--upsampler", upsampler, "--voice", talker)
+    with browsing.serving(folder, *map(str, models), "--max-upload-mb", str(UPLOAD_MB)) as server:
+        yield server
+
+
+@pytest.fixture
+def visitor(chromium: Any, served: Server, tmp_path: Path) -> Iterator[Visitor]:
+    """Somebody who opened the page of `served`."""
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    with browsing.visitor(chromium, served.url, folder) as visitor:
+        yield visitor
+    served.check()

@@ -59,8 +59,9 @@ def test_the_arguments_of_the_api_are_those_of_the_command_line(app: Any, name: 
     parameters = {
         each["parameter_name"]: each for each in app.get_api_info()["named_endpoints"][f"/{name}"]["parameters"]
     }
-    beside = {"format", "voice"} if VERBS[name].model_option == "--voice" else {"format"}
-    assert {*parameters} == VERBS[name].values - LOCAL | beside  # the format is in the name of the file of -o
+    beside = {"format", "watermark"} | ({"voice"} if VERBS[name].model_option == "--voice" else set())
+    # The format is in the name of the file of -o, and the watermark is left out by --no-watermark.
+    assert {*parameters} == VERBS[name].values - LOCAL | beside
     required = [called for called, each in parameters.items() if not each["parameter_has_default"]]
     assert required == REQUIRED.get(name, [VERBS[name].arguments[0].name])
     for called in {*parameters} - {*required, *beside, "count"}:
@@ -136,11 +137,12 @@ def test_the_button_creates_cards_one_after_the_other(app: Any) -> None:
 
 def test_everything_is_sent_once_more_when_the_clips_are_there(app: Any) -> None:
     fn = event(app, "create")
-    (settle,) = (
+    settle, after_an_error = (
         other.fn
         for other in app.fns.values()
         if other.fn is not None and other.fn.__name__ == "settle" and other.trigger_after == fn._id
     )
+    assert settle is after_an_error
     values = [component.value for component in fn.inputs]
     names = [component.label for component in fn.inputs]
     for label, value in (("Different every time", False), ("Prompt", "flute"), ("Length (s)", 0.5), ("Takes", 2)):

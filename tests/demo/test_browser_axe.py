@@ -1,7 +1,5 @@
 """The page held against axe-core, the usual checker of WCAG: every tab, light and dark, with takes made."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +27,6 @@ FOCUS = """
 """
 
 
-@pytest.fixture(scope="module")
-def server(checkpoint: Path, talker: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("server")
-    music = shutil.copytree(checkpoint, folder / "music")
-    server = Server(folder, "--model", str(music), "--vocoder", str(checkpoint), "--voice", str(talker))
-    server.wait()
-    yield server
-    server.check()
-    server.end()
-
-
 def serious(page: Any) -> list[str]:
     """What axe finds on the page as it is, a line for each place."""
     found = Axe().run(page, options=RULES).response["violations"]
@@ -52,8 +39,8 @@ def serious(page: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious_on_any_tab(chromium: Any, server: Server, tmp_path: Path, scheme: str) -> None:
-    with browsing.visitor(chromium, server.url, tmp_path, viewport=DESK, color_scheme=scheme) as visitor:
+def test_axe_finds_nothing_serious_on_any_tab(chromium: Any, served: Server, tmp_path: Path, scheme: str) -> None:
+    with browsing.visitor(chromium, served.url, tmp_path, viewport=DESK, color_scheme=scheme) as visitor:
         page, found = visitor.page, {}
         page.locator("#examples button").first.click()
         visitor.create("jazz, singing", clips=2)
@@ -67,8 +54,8 @@ def test_axe_finds_nothing_serious_on_any_tab(chromium: Any, server: Server, tmp
         assert found == {}
 
 
-def test_axe_is_heard_when_something_is_wrong(chromium: Any, server: Server, tmp_path: Path) -> None:
-    with browsing.visitor(chromium, server.url, tmp_path) as visitor:
+def test_axe_is_heard_when_something_is_wrong(chromium: Any, served: Server, tmp_path: Path) -> None:
+    with browsing.visitor(chromium, served.url, tmp_path) as visitor:
         visitor.page.evaluate(
             "document.querySelector('#about').innerHTML += '<p style=\"color: #bbb; background: #fff\">pale</p>'"
         )
@@ -76,8 +63,8 @@ def test_axe_is_heard_when_something_is_wrong(chromium: Any, server: Server, tmp
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_one_sees_where_the_focus_is(chromium: Any, server: Server, tmp_path: Path, scheme: str) -> None:
-    with browsing.visitor(chromium, server.url, tmp_path, color_scheme=scheme) as visitor:
+def test_one_sees_where_the_focus_is(chromium: Any, served: Server, tmp_path: Path, scheme: str) -> None:
+    with browsing.visitor(chromium, served.url, tmp_path, color_scheme=scheme) as visitor:
         page = visitor.page
         page.get_by_role("button", name="Expert settings").locator("visible=true").first.click()
         page.locator("h1").first.click()
@@ -94,8 +81,8 @@ def test_one_sees_where_the_focus_is(chromium: Any, server: Server, tmp_path: Pa
         assert unseen == []
 
 
-def test_the_check_of_the_focus_can_fail(chromium: Any, server: Server, tmp_path: Path) -> None:
-    with browsing.visitor(chromium, server.url, tmp_path) as visitor:
+def test_the_check_of_the_focus_can_fail(chromium: Any, served: Server, tmp_path: Path) -> None:
+    with browsing.visitor(chromium, served.url, tmp_path) as visitor:
         visitor.page.add_style_tag(content="#create:focus-visible { outline: none !important; }")
         visitor.page.locator("#create").focus()
         visitor.page.keyboard.press("Shift+Tab")

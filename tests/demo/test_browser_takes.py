@@ -1,7 +1,6 @@
 """The takes of a visit in a browser: nothing is lost, and one player plays them."""
 
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,31 +9,13 @@ import pytest
 import soundfile
 
 from tests.demo import browsing
-from tests.demo.browsing import PHONE, Server, Visitor
+from tests.demo.browsing import TINY_RATE, Server, Visitor, sound_of
 
 browsing.need_browser()
 
 from playwright.sync_api import expect  # noqa: E402
 
 pytestmark = pytest.mark.browser
-
-SMALL_PHONE = {**PHONE, "width": 360}
-
-
-@pytest.fixture(scope="module")
-def server(checkpoint: Path, talker: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    models = ("--model", str(checkpoint), "--vocoder", str(checkpoint), "--voice", str(talker))
-    server = Server(tmp_path_factory.mktemp("server"), *models)
-    server.wait()
-    yield server
-    server.check()
-    server.end()
-
-
-@pytest.fixture
-def visitor(chromium: Any, server: Server, tmp_path: Path) -> Iterator[Visitor]:
-    with browsing.visitor(chromium, server.url, tmp_path) as visitor:
-        yield visitor
 
 
 def button(visitor: Visitor, name: str) -> Any:
@@ -56,10 +37,11 @@ def test_takes_stay_through_other_jobs_errors_and_reloads(visitor: Visitor) -> N
     page = visitor.page
     visitor.create("solo flute", clips=2)
     listed(visitor, 2, 1)
+    visitor.run("create-extend-1", "edit-status", "1 clip in")
+    listed(visitor, 3, 2, 1)
+    visitor.tab("Create")
     visitor.create("(broken", wait=False)
     assert "broken" in visitor.told()
-    listed(visitor, 2, 1)
-    visitor.run("create-extend-1", "edit-status", "1 clip in")
     listed(visitor, 3, 2, 1)
     expect(page.locator("#takes .ad-take").first).to_contain_text("made longer, from take 1")
     visitor.open()
@@ -68,21 +50,19 @@ def test_takes_stay_through_other_jobs_errors_and_reloads(visitor: Visitor) -> N
     assert soundfile.info(heard).duration == pytest.approx(6.0, abs=0.02)
 
 
-def test_a_reload_in_mid_job_keeps_what_is_there_and_says_so(visitor: Visitor) -> None:
-    visitor.create("solo flute", clips=4, seconds=20, wait=False)
-    expect(visitor.page.locator("#takes .ad-take")).not_to_have_count(0)
-    visitor.open()
-    expect(visitor.page.locator("#takes .ad-take")).not_to_have_count(0)
-    visitor.expect("create-status", "of 4 takes were ready")
-
-
-def test_visitors_do_not_see_each_other(chromium: Any, server: Server, visitor: Visitor, tmp_path: Path) -> None:
-    visitor.create("solo flute")
-    listed(visitor, 1)
-    with browsing.visitor(chromium, server.url, tmp_path) as other:
-        other.create("drums ${6 * 7} {{value}}")
-        listed(other, 1)
-        expect(other.page.locator("#takes")).to_contain_text("drums ${6 * 7} {{value}}")
+def test_two_at_once_get_what_each_asked_for_and_do_not_see_each_other(
+    chromium: Any, served: Server, visitor: Visitor, tmp_path: Path
+) -> None:
+    with browsing.visitor(chromium, served.url, tmp_path) as other:
+        asked = ((visitor, "solo flute", 1.5), (other, "drums ${6 * 7} {{value}}", 1.0))
+        for one, prompt, seconds in asked:
+            one.create(prompt, seconds=seconds, clips=2, wait=False)
+        for one, prompt, seconds in asked:
+            one.expect("create-status", "2 clips in")
+            listed(one, 2, 1)
+            expect(one.page.locator("#takes")).to_contain_text(prompt)
+            for number in (1, 2):
+                sound_of(one.clip("create", number), seconds, TINY_RATE, prompt=prompt)
         expect(other.page.locator("#takes")).not_to_contain_text("flute")
 
 
@@ -215,21 +195,6 @@ def test_a_region_is_heard_and_snaps_to_beats(visitor: Visitor) -> None:
     page.wait_for_function(f"audio => audio.currentTime > {start}", arg=sound.element_handle())
     page.wait_for_function("audio => audio.paused", arg=sound.element_handle())
     assert stop - 0.1 < sound.evaluate("audio => audio.currentTime") < stop + 0.3
-
-
-def test_a_small_phone_has_room_for_all_of_it(chromium: Any, server: Server, tmp_path: Path) -> None:
-    with browsing.visitor(chromium, server.url, tmp_path, viewport=SMALL_PHONE, has_touch=True) as visitor:
-        visitor.create("solo flute", clips=2)
-        button(visitor, "Play take 1").click()
-        button(visitor, "Compare take 1").click()
-        button(visitor, "Compare take 2").click()
-        assert visitor.page.evaluate("document.documentElement.scrollWidth") <= SMALL_PHONE["width"]
-        small = visitor.page.evaluate(
-            "[...document.querySelectorAll('#takes button, #takes a, .ad-main button')]"
-            ".filter(b => b.checkVisibility()).map(b => b.getBoundingClientRect())"
-            ".filter(r => r.width < 24 || r.height < 24).length"
-        )
-        assert small == 0
 
 
 def test_takes_play_again_after_a_while_without_a_network(visitor: Visitor) -> None:

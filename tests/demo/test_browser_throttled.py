@@ -1,7 +1,6 @@
 """Cards in a browser that is short of time: whatever is lost on the way, in the end each shows all that it has."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +16,16 @@ pytestmark = pytest.mark.browser
 THROTTLE = 8
 """Chromium runs the page this many times as slow."""
 
-JOBS = int(os.environ.get("AUDIODIFF_CARD_JOBS", "8"))
+JOBS = int(os.environ.get("AUDIODIFF_CARD_JOBS", "2"))
 """First edits of a page, which is when cards were seen to stay blank; 40 make the measurement."""
 
 EDITS = (("create-subtle-1", 4), ("create-extend-1", 1), ("create-strong-1", 4), ("create-loop-1", 1))
 
 
-@pytest.fixture(scope="module")
-def server(checkpoint: Path, talker: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    # Models that take next to no time, so that it is the page that is slow.
-    models = ("--model", str(checkpoint), "--vocoder", str(checkpoint), "--voice", str(talker))
-    server = Server(tmp_path_factory.mktemp("server"), *models)
-    server.wait()
-    yield server
-    server.check()
-    server.end()
-
-
 @pytest.mark.parametrize("job", range(JOBS))
-def test_every_card_of_a_first_edit_is_complete(chromium: Any, server: Server, tmp_path: Path, job: int) -> None:
+def test_every_card_of_a_first_edit_is_complete(chromium: Any, served: Server, tmp_path: Path, job: int) -> None:
     button, clips = EDITS[job % len(EDITS)]
-    with browsing.visitor(chromium, server.url, tmp_path) as visitor:
+    with browsing.visitor(chromium, served.url, tmp_path) as visitor:
         throttle(visitor)
         visitor.create("solo flute, gentle")
         visitor.complete(1)

@@ -7,9 +7,12 @@ import soundfile
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.provenance import read_provenance
+from audiodiff.synthesis.watermarking import SETTING
 from demo import edits, handlers
 from demo.app_state import AppState
 from demo.handlers import ClipRequest, Created, Update
+from demo.upsampling import upsample
+from demo.vocoding import vocode
 from tests.synthesis.latent_models import RATE
 
 TEXT = {"prompt": "flute", "steps": 2}
@@ -169,8 +172,8 @@ def test_an_edit_stops_at_its_next_step(state: AppState, voice: Path, monkeypatc
     said: list[str] = []
 
     def report(update: Update) -> None:
-        said.append(update.text)
-        if "step 2 " in update.text:
+        said.append(str(update.text))
+        if "step 2 " in str(update.text):
             state.jobs.stop("me")
 
     made = edit("vary", state, voice, report, steps=40, strength=1.0)
@@ -209,3 +212,19 @@ def test_bars_make_a_loop_within_the_limits(state: AppState) -> None:
             handlers.generate(state, ignore, user="me", request=request, **wrong)
     with pytest.raises(AudiodiffError, match="without a tempo"):
         handlers.generate(state, ignore, user="me", request=ClipRequest("flute"), bars=4)
+
+
+def test_the_watermark_can_be_left_out_and_one_click_follows_the_clip(state: AppState, voice: Path, call: Path) -> None:
+    def marked(path: Path) -> bool:
+        return SETTING in read_provenance(path).settings
+
+    clips = {}
+    for wanted in (True, False):
+        request = ClipRequest("flute", steps=2, watermark=wanted)
+        clips[wanted] = handlers.generate(state, ignore, user="me", seconds=4.0, request=request).clips[0].path
+        assert marked(clips[wanted]) is wanted
+        assert marked(edit("vary", state, voice, watermark=wanted).clips[0].path) is wanted
+        assert marked(vocode(state, ignore, user="me", input=voice, watermark=wanted).path) is wanted
+        assert marked(upsample(state, ignore, user="me", input=call, watermark=wanted).path) is wanted
+    assert not marked(edits.again(state, ignore, user="me", clip=clips[False], what="extend", seed=3).clips[0].path)
+    assert marked(edits.again(state, ignore, user="me", clip=voice, what="extend", seed=3).clips[0].path)

@@ -98,8 +98,8 @@ def test_stop_ends_the_clip_at_its_next_step_and_keeps_those_before(
     said: list[str] = []
 
     def report(update: Update) -> None:
-        said.append(update.text)
-        if update.text.startswith("clip 2 of 3: step 4"):
+        said.append(str(update.text))
+        if str(update.text).startswith("clip 2 of 3: step 4"):
             assert state.jobs.stop("me") == 1
 
     made = generate(state, report, count=3, steps=30)
@@ -115,8 +115,8 @@ def test_a_report_that_raises_stops_the_work(state: AppState, monkeypatch: pytes
     said: list[str] = []
 
     def report(update: Update) -> None:
-        said.append(update.text)
-        if "step 3 " in update.text:
+        said.append(str(update.text))
+        if "step 3 " in str(update.text):
             raise Stopped
 
     made = generate(state, report, steps=40)
@@ -173,7 +173,7 @@ def test_a_job_that_waits_longer_than_files_are_kept_is_done_all_the_same(
     before = state.jobs.submit(lambda: free.wait(60.0))
 
     def report(update: Update) -> None:
-        if update.text == "waiting for 1 other":
+        if str(update.text) == "waiting for 1 other":
             waits.set()
 
     with ThreadPoolExecutor(1) as pool:
@@ -251,7 +251,7 @@ def test_the_time_left_follows_the_work_and_not_the_queue() -> None:
         def check(self) -> None:
             pass
 
-    progress = ProgressReporter(Going(), lambda update: said.append(update.text), clock=lambda: now)  # type: ignore[arg-type]
+    progress = ProgressReporter(Going(), lambda update: said.append(str(update.text)), clock=lambda: now)  # type: ignore[arg-type]
     now = 500.0  # in the queue
     progress.begin()
     now += 10.0

@@ -78,6 +78,6 @@ def test_the_scripts_come_with_the_page_and_with_their_licence() -> None:
 
 
 def test_a_clip_that_is_being_made_shows_what_it_seems_to_become() -> None:
-    found = Tags(player.preview(b"jpeg", "clip 2")).found
+    found = Tags(player.preview(b"jpeg", "clip 2 so far")).found
     assert ("img", {"src": "data:image/jpeg;base64,anBlZw==", "alt": "clip 2 so far", "draggable": "false"}) in found
     assert "waiting" in player.empty("waiting")

@@ -78,7 +78,7 @@ def test_a_clip_is_made_again_by_the_model_that_is_served(state: AppState, clip:
     made = provenance.replay(state, ignore, user="me", input=clip)
     assert made.identical
     assert made.untouched
-    assert made.sentence == "Recreated exactly, sample for sample."
+    assert str(made.sentence) == "Recreated exactly, sample for sample."
     np.testing.assert_array_equal(soundfile.read(made.path)[0], soundfile.read(clip)[0])
     assert made.path.name == "flute-seed5-replayed.flac"
 
@@ -91,7 +91,7 @@ def test_an_edited_clip_is_seen(state: AppState, clip: Path, tmp_path: Path) -> 
     made = provenance.replay(state, ignore, user="me", input=edited)
     assert made.identical
     assert made.untouched is False
-    assert "has changed since" in made.sentence
+    assert "has changed since" in str(made.sentence)
 
 
 def test_a_vocoded_recording_needs_its_original(state: AppState, voice: Path, tmp_path: Path) -> None:

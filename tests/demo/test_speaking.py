@@ -46,7 +46,7 @@ def test_takes_have_seeds_of_their_own_and_tell_when_each_word_is_said(state: Ap
     record = read_provenance(clip.path)
     assert (record.verb, record.prompt, record.seed) == ("speak", "Hello *big* world. It is 42.", 4)
     assert (record.settings["speaker"], record.settings["pitch"], record.models[0].name) == ("bob", 2.0, "talker")
-    assert any("clip 1 of 2: part 1 of 2" in update.text for update in told)
+    assert any("clip 1 of 2: part 1 of 2" in str(update.text) for update in told)
     assert provenance.replay(state, ignore, user="me", input=clip.path).identical
 
 

@@ -11,8 +11,12 @@ gr = pytest.importorskip("gradio", reason="the extra demo")
 
 from audiodiff.errors import AudiodiffError  # noqa: E402
 from demo.app_state import AppState  # noqa: E402
-from demo.strip import Strip, strip  # noqa: E402
+from demo.jobs import User  # noqa: E402
+from demo.said import ENGLISH  # noqa: E402
+from demo.strip import Drawing, Strip  # noqa: E402
 from demo.takes import Take, TakeFacts  # noqa: E402
+
+ANN, BOB = User("ann", "ann"), User("bob", "bob")
 
 
 def take(number: int = 1, *, made_from: tuple[str, ...] = (), verb: str = "generate", **changes: Any) -> Take:
@@ -40,7 +44,7 @@ def attributes(html: str) -> set[str]:
 
 
 def drawn(*takes: Take, deleted: Take | None = None, link: str = "") -> str:
-    return strip(takes, deleted, said="", link=link, minutes=60.0)
+    return Drawing(ENGLISH).strip(takes, deleted, told=None, link=link, minutes=60.0)
 
 
 @pytest.fixture
@@ -92,18 +96,18 @@ def test_undo_and_the_choice_of_starred_takes_come_when_there_is_something_for_t
 
 def test_the_buttons_do_what_they_say(state: AppState, kept: Strip) -> None:
     first, second = add(state, "ann"), add(state, "ann")
-    (html,) = kept._act([], {"what": "star", "take": first.id}, "ann").values()
+    (html,) = kept._act([], {"what": "star", "take": first.id}, ANN).values()
     assert "Take 1 has a star" in html
-    (html,) = kept._act([], {"what": "delete", "take": second.id}, "ann").values()
+    (html,) = kept._act([], {"what": "delete", "take": second.id}, ANN).values()
     assert "Take 2 was deleted" in html
     assert "Play take 2" not in html
-    (html,) = kept._act([], {"what": "undelete"}, "ann").values()
+    (html,) = kept._act([], {"what": "undelete"}, ANN).values()
     assert "Play take 2" in html
-    (html,) = kept._act([], {"what": "zip-starred"}, "ann").values()
+    (html,) = kept._act([], {"what": "zip-starred"}, ANN).values()
     assert "1 take in one ZIP" in html
     assert 'download="takes.zip"' in html
     tabs, clip = object(), object()
-    changes = kept._act([tabs, clip], {"what": "edit", "take": first.id}, "ann")
+    changes = kept._act([tabs, clip], {"what": "edit", "take": first.id}, ANN)
     assert changes[clip] == str(first.facts.path)
 
 
@@ -113,33 +117,33 @@ def test_the_buttons_do_what_they_say(state: AppState, kept: Strip) -> None:
 def test_what_no_button_asks_for_is_refused(state: AppState, kept: Strip, asked: Any) -> None:
     add(state, "ann")
     with pytest.raises(AudiodiffError):
-        kept._act([], asked, "ann")
+        kept._act([], asked, ANN)
 
 
 def test_takes_of_others_are_out_of_reach(state: AppState, kept: Strip) -> None:
     theirs = add(state, "ann")
     for what in ("star", "delete", "edit"):
         with pytest.raises(AudiodiffError, match="not on the server any more"):
-            kept._act([object(), object()], {"what": what, "take": theirs.id}, "bob")
+            kept._act([object(), object()], {"what": what, "take": theirs.id}, BOB)
     with pytest.raises(AudiodiffError, match="no takes to download"):
-        kept._act([], {"what": "zip"}, "bob")
-    assert kept.drawn("bob") == ""
+        kept._act([], {"what": "zip"}, BOB)
+    assert kept.drawn(BOB) == ""
 
 
 def test_a_zip_has_its_limit(state: AppState, kept: Strip, monkeypatch: pytest.MonkeyPatch) -> None:
     add(state, "ann")
     monkeypatch.setattr("demo.strip.ZIP_SHARE", 1e-12)
     with pytest.raises(AudiodiffError, match="one ZIP holds up to"):
-        kept._act([], {"what": "zip"}, "ann")
+        kept._act([], {"what": "zip"}, ANN)
 
 
 def test_a_reload_shows_the_takes_and_tells_of_the_job_that_it_ended(state: AppState, kept: Strip) -> None:
     with gr.Blocks():
         line = gr.HTML()
-    token = kept._open([line], "", "ann")[kept.token]
+    token = kept._open([line], "", ANN)[kept.token]
     state.takes.begin("ann", 4)
     add(state, "ann")
-    changes = kept._open([line], token, "reloaded")
+    changes = kept._open([line], token, User("reloaded", "ann"))
     assert "Play take 1" in changes[kept.html]
     assert "1 of 4 takes were ready" in changes[line]
-    assert line not in kept._open([line], token, "once more")
+    assert line not in kept._open([line], token, User("once more", "ann"))

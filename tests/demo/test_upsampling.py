@@ -109,7 +109,7 @@ def test_an_upsampling_stops_too(state: AppState, call: Path, monkeypatch: pytes
     with pytest.raises(Stopped):
         run(state, call, report, steps=40)
     assert len(said) == 1
-    assert "of 0.5 s of sound" in said[0].text
+    assert "of 0.5 s of sound" in str(said[0].text)
     assert 0 < said[0].fraction < 0.1
     assert list(state.workspace.folder.rglob("*.flac")) == []
 

@@ -63,7 +63,7 @@ def test_a_vocoding_stops_too(state: AppState, voice: Path, monkeypatch: pytest.
     said: list[str] = []
 
     def report(update: Update) -> None:
-        said.append(update.text)
+        said.append(str(update.text))
         state.jobs.stop("me")
 
     with pytest.raises(Stopped):

@@ -28,7 +28,10 @@ browsing.need_browser()
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "browser"
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(not (PAGE / "ort" / "ort.wasm.min.mjs").is_file(), reason="needs docs/browser/prepare.sh"),
+    pytest.mark.skipif(
+        not (PAGE / "ort" / "ort.wasm.min.mjs").is_file(),
+        reason="needs onnxruntime-web from npm, which docs/browser/prepare.sh fetches",
+    ),
 ]
 
 
