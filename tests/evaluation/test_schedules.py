@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from torch import Tensor
 
 import audiodiff
 from audiodiff.diffusion.samplers import sample
-from audiodiff.diffusion.schedule_search import SearchItem
+from audiodiff.diffusion.schedule_search import ScheduleSearch, SearchItem
 from audiodiff.diffusion.times import times_of
+from audiodiff.evaluation import schedules
 from audiodiff.evaluation.schedules import (
     SENTENCES,
     FoundSchedule,
@@ -123,7 +125,8 @@ def test_a_voice_says_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     torch.testing.assert_close(made, known[-1])
 
 
-def test_times_are_searched_checked_on_other_items_and_kept(tmp_path: Path) -> None:
+def test_times_are_searched_checked_on_other_items_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedules, "ScheduleSearch", partial(ScheduleSearch, reference_steps=8))
     folder = write_latent_model(tmp_path / "model")
     prompts = tmp_path / "prompts.txt"
     prompts.write_text("\n".join(f"piano {number}" for number in range(4)), encoding="utf-8")
