@@ -47,6 +47,23 @@ def test_the_page_has_its_tabs_and_its_api(app: Any) -> None:
     assert not app.analytics_enabled
 
 
+def test_a_button_is_busy_before_its_work_begins_and_after_it_no_more(app: Any) -> None:
+    """Gradio does what a click starts in turn, and after an error what listens to failures alone."""
+    fns = list(app.fns.values())
+    for name in ("create", "vary", "vocode", "speak"):
+        begin, *ends = [fn for fn in fns if fn.js and f"querySelector('#{name}')" in fn.js]
+        work = {fn.trigger_after for fn in ends}
+        assert len(work) == 1
+        assert begin._id < work.pop()
+        assert {fn.trigger_only_on_failure for fn in ends} == {True, False}
+
+
+def test_words_can_be_picked_although_no_event_takes_the_fields(app: Any) -> None:
+    fields = [block for block in app.blocks.values() if (block.elem_id or "").startswith("pick-")]
+    assert fields
+    assert all(field.interactive for field in fields)
+
+
 REQUIRED = {"generate": ["prompt"], "inpaint": ["clip", "region"], "interpolate": [], "vocode": ["input"]}
 LOCAL = {"example", "file", "guidance_interval", "rate", "mel"}
 

@@ -33,16 +33,12 @@ def test_create_makes_clips_and_one_click_makes_more_of_them(visitor: Visitor) -
     assert np.abs(first - second).max() > 0.01
     expect(cards.nth(1)).to_contain_text(str(record.seed + 1))
 
-    differs = {}
-    for what, strength in (("subtle", 0.3), ("strong", 0.7)):
-        visitor.tab("Create")
-        visitor.run(f"create-{what}-1", "edit-status", "4 clips in")
-        expect(page.locator(".ad-card:visible")).to_have_count(4)
-        expect(page.locator("#edit-prompt textarea")).to_have_value("solo flute, gentle")
-        varied, told = sound_of(visitor.clip("edit", 4), 1.0, TINY_RATE, verb="vary", prompt="solo flute, gentle")
-        assert told.settings["strength"] == strength
-        differs[what] = np.mean((varied - first) ** 2)
-    assert min(differs.values()) > 0
+    visitor.run("create-subtle-1", "edit-status", "4 clips in")
+    expect(page.locator(".ad-card:visible")).to_have_count(4)
+    expect(page.locator("#edit-prompt textarea")).to_have_value("solo flute, gentle")
+    varied, told = sound_of(visitor.clip("edit", 4), 1.0, TINY_RATE, verb="vary", prompt="solo flute, gentle")
+    assert told.settings["strength"] == 0.3
+    assert np.mean((varied - first) ** 2) > 0
 
     visitor.tab("Create")
     visitor.run("create-extend-1", "edit-status", "1 clip in")
