@@ -5,7 +5,8 @@ window.audiodiffRegion = (() => {
     const field = () => document.querySelector(`#${name} textarea, #${name} input`);
     let root = null, surfer = null, plugin = null, drawing = false, added = false, touched = null;
 
-    const written = () => field().value.split(/[\s,]+/).map(part => part.split(":").map(Number))
+    // the picture may be there before the field is
+    const written = () => (field()?.value ?? "").split(/[\s,]+/).map(part => part.split(":").map(Number))
       .filter(([start, stop]) => start >= 0 && stop > start);
     const look = { color: "rgb(255 255 255 / 45%)" };
     const draw = () => {  // what the field says
