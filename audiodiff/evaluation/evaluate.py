@@ -183,15 +183,17 @@ class VocoderEvaluation:
         )
         synthesizer = load_vocoder(model, device=device, adapters=adapters)
         defaults = synthesizer.defaults
+        used = [each.resolve(defaults) for each in self.sampling]
         systems = {
             f"{Path(model).name or model}, {steps} step{'' if steps == 1 else 's'}": vocoder_system(
                 synthesizer, steps=steps, sampler=first.sampler, grid=first.grid, seed=first.seed
             )
-            for steps in (sampling.steps or defaults.steps for sampling in self.sampling)
+            for steps in (each.steps for each in used)
         }
         details = {
             "model": " with ".join([model, *map(str, adapters)]),
-            "sampler": f"{first.sampler or defaults.sampler}, {first.grid or defaults.grid} grid, seed {first.seed}",
+            "sampler": ", ".join(dict.fromkeys(f"{each.sampler}, {each.grid} grid" for each in used))
+            + f", seed {first.seed}",
             "clips": f"split {split} of {Path(self.data).name}, "
             + ("own level" if self.keep_level else "scaled to peak 0.95")
             + ("" if self.seconds is None else f", first {self.seconds:g} s"),

@@ -7,7 +7,7 @@ from typing import Any
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.vocoder import Vocoder
 from audiodiff.synthesis.provenance import ProvenanceRecord
-from audiodiff.synthesis.settings import Sampling
+from audiodiff.synthesis.settings import Sampling, VocodeSettings
 from audiodiff.synthesis.told import setting
 from audiodiff.synthesis.vocode import VocoderSynthesizer, frames_of, set_renewals
 
@@ -30,7 +30,7 @@ def vocoder_values(synthesizer: Any, values: Mapping[str, Any]) -> dict[str, Any
     kept = {"piece_frames": vocoder.piece_frames, "renewals": renewals}
     if "vocoder_steps" not in values:
         return kept
-    used = Sampling(steps=values["vocoder_steps"]).resolve(vocoder.defaults)
+    used = vocoder.plan(VocodeSettings(Sampling(steps=values["vocoder_steps"]))).sampling
     return {**kept, "vocoder_sampler": used.sampler, "vocoder_grid": used.grid}
 
 

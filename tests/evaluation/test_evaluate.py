@@ -20,6 +20,7 @@ from audiodiff.evaluation.report import RECORDINGS, ClipScores, EvaluationReport
 from audiodiff.metrics.inputs import MissingPackageError
 from audiodiff.models.kinds import KINDS
 from audiodiff.signal.mel import PRESETS
+from audiodiff.synthesis.settings import Resolved
 from tests.refusals import refused
 
 pytest.importorskip("scipy")
@@ -211,8 +212,7 @@ class FakeSynthesizer:
     def __init__(self):
         self.calls = []
 
-    class defaults:
-        steps, sampler, grid = 6, "euler", "uniform"
+    defaults = Resolved(steps=6, sampler="euler", grid="uniform")
 
     def vocode(self, waveform, sample_rate, *, steps=None, sampler=None, grid=None, seed=None):
         self.calls.append((steps, sampler, grid, seed))
