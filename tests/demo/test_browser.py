@@ -67,7 +67,7 @@ def test_an_upload_is_inpainted_where_it_was_asked_for_and_extended(visitor: Vis
     visitor.set("Takes", 1)
     page.get_by_role("tab", name="Replace a part").click()
     region = page.get_by_label("Region").locator("visible=true")
-    region.fill("0.1:0.2 0.5:0.6")
+    region.fill("0.1:0.2 1.5:1.6")  # not where the drag begins, which would move them
     marks = page.locator('#edit-picture [part~="region"]')
     expect(marks).to_have_count(2)
     box = page.locator("#edit-picture .ad-wave")
