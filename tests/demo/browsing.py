@@ -31,7 +31,7 @@ UPLOAD_MB = 1
 """What the demo with tiny models takes (MiB)."""
 
 PATIENCE = 75.0
-"""Seconds that anything may take before it counts as broken; on two free cores the slowest thing takes 15."""
+"""Seconds that anything may take before it counts as broken; enough with ten other processes on two cores."""
 
 STARTING = 240.0
 """The same for the server to load its models and serve the page, which is done once."""
@@ -235,7 +235,7 @@ class Visitor:
 
     def complete(self, count: int) -> None:
         """Wait until so many cards are seen, each with its picture, its sound and buttons that are alive."""
-        self.page.wait_for_function(_COMPLETE, arg=count, timeout=PATIENCE / 4 * 1000)
+        self.page.wait_for_function(_COMPLETE, arg=count, timeout=PATIENCE * 1000)
 
     def told(self) -> str:
         """Return the sentence of the error that pops up, and put it away."""
