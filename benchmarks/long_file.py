@@ -137,6 +137,7 @@ def compare(config: Config, source: Path) -> list[Comparison]:
     from audiodiff.cli.allocator import tune_allocator
     from audiodiff.synthesis.settings import Sampling, VocodeSettings
     from audiodiff.synthesis.vocode import load
+    from audiodiff.torch_state import bfloat16_is_fast
 
     tune_allocator()
     torch.set_num_threads(config.threads)
@@ -145,7 +146,7 @@ def compare(config: Config, source: Path) -> list[Comparison]:
     mel = synthesizer.mel(torch.from_numpy(samples), rate)
     own = synthesizer.defaults.precision
     found = []
-    for precision in ("fp32", "bf16") if own == "fp32" else ("bf16", "fp32"):
+    for precision in dict.fromkeys((own, "fp32", *(("bf16",) if bfloat16_is_fast("cpu") else ()))):
 
         def vocode(window_seconds: float, precision: Any = precision) -> torch.Tensor:
             sampling = Sampling(steps=config.steps, precision=precision)

@@ -31,6 +31,7 @@ from audiodiff.synthesis.generator import Generator
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.load import load_generator
 from audiodiff.synthesis.settings import Precision
+from audiodiff.torch_state import bfloat16_is_fast
 from benchmarks.peers import HiFiGAN, HiFiGANConfig, count_parameters
 from benchmarks.vocoder_speed import RESULTS, processor, replace_text
 
@@ -287,10 +288,9 @@ def main(config: Config, rival: AudioLDM | None = None) -> list[Row]:
     rival = (rival or AudioLDM()).eval()
     precisions: dict[Precision, None] = dict.fromkeys((model.defaults.precision, "fp32"))
     ours = [our_work(model, config, precision) for precision in precisions]
-    parts = {
-        RIVAL: rival_work(rival, config.seconds),
-        f"{RIVAL}, bf16": rival_work(rival, config.seconds, "bf16"),
-    }
+    parts = {RIVAL: rival_work(rival, config.seconds)}
+    if bfloat16_is_fast("cpu"):
+        parts[f"{RIVAL}, bf16"] = rival_work(rival, config.seconds, "bf16")
     race([*ours, *itertools.chain(*parts.values())], config.repeats)
     table = rows(ours, parts, config, (our_parameters(model.synthesizer), rival.generator_parameters()))
     name = Path(config.model).name

@@ -44,6 +44,7 @@ from audiodiff.synthesis.vocode import (
     VocoderSynthesizer,
     load,
 )
+from audiodiff.torch_state import bfloat16_is_fast
 from benchmarks.peers import (
     FASTDIFF_BETAS,
     HIFIGAN_V1,
@@ -353,6 +354,8 @@ def main(config: Config) -> list[Result]:
         *diffwave_contenders(config.seconds),
         *other_contenders(config.seconds),
     ]
+    if not bfloat16_is_fast("cpu"):  # emulated, it would take hours and tell nothing
+        contenders = [each for each in contenders if not each.name.endswith("bf16")]
     results = race(contenders, config.repeats)
     conditions = {
         "model": Path(config.model).name,

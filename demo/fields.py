@@ -75,7 +75,7 @@ def tempo_and_key(state: AppState) -> dict[str, Any]:
             "",
             label="Chords",
             placeholder="Am F C G",
-            info='one for each bar; "auto" draws them in the key',
+            info="one for each bar; in a key usual ones are drawn, N.C. for none",
             max_length=MOST_CHORDS,
             min_width=160,
         )

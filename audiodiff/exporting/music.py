@@ -62,6 +62,9 @@ def _write_graphs(synthesizer: LatentSynthesizer, encoder: MiniLM, folder: Path)
         "beats": torch.arange(_LATENTS, dtype=torch.float32)[None],
     }
     free = {"x": 2, "tokens": 1, "mask": 1, "beats": 1, "output": 2}
+    if config.chords:
+        inputs["chords"] = torch.zeros(1, CHORD_FEATURES, _LATENTS)
+        free["chords"] = 2
     write_graph(folder / "music.denoiser.onnx", _Denoiser(model), inputs, ["output"], free)
     decoder = _Decoder(synthesizer)
     write_graph(folder / "music.decode.onnx", decoder, {"latents": x}, ["log_mel"], {"latents": 2, "log_mel": 2})
@@ -83,6 +86,7 @@ def _settings(synthesizer: LatentSynthesizer, encoder: MiniLM, other: Sampling |
         "numbers": [number.name for number in config.numbers],
         "classes": {kind.name: list(kind.values) for kind in config.classes},
         "beats": config.beats,
+        "chords": config.chords,
         "shortest_seconds": synthesizer.shortest_seconds,
         "window_seconds": synthesizer.window_seconds,
         "longest_latents": synthesizer.window_latents + synthesizer.tolerance_latents,
@@ -104,13 +108,29 @@ class _Denoiser(nn.Module):
         self.model = model
 
     def forward(
-        self, x: Tensor, c_noise: Tensor, tokens: Tensor, mask: Tensor, numbers: Tensor, classes: Tensor, beats: Tensor
+        self,
+        x: Tensor,
+        c_noise: Tensor,
+        tokens: Tensor,
+        mask: Tensor,
+        numbers: Tensor,
+        classes: Tensor,
+        beats: Tensor,
+        chords: Tensor | None = None,
     ) -> Tensor:
         """The network's output for a state `[1, channels, n_latents]` under conditions; numbers in their own units."""
         nothing = x[:, :, :0]
         told = beats if self.model.config.beats else nothing[:, 0]
         columns = self.model.number_columns(numbers)
-        cond = Condition(tokens, mask, columns, classes, told, nothing, x.new_zeros(1, CHORD_FEATURES, 0))
+        cond = Condition(
+            tokens,
+            mask,
+            columns,
+            classes,
+            told,
+            nothing,
+            x.new_zeros(1, CHORD_FEATURES, 0) if chords is None else chords,
+        )
         output: Tensor = self.model.network(x, c_noise, cond)
         # An input that nothing reads would not be one of the graph.
         return output + 0.0 * (torch.nan_to_num(beats).sum() + classes.sum() + torch.nan_to_num(numbers).sum())

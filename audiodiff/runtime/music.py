@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import take
+from audiodiff.runtime.chord_track import features_at, usual_chords
 from audiodiff.runtime.noise import positional_noise
 from audiodiff.runtime.package import SETTINGS_FILE, Package, tensor
 from audiodiff.runtime.schedule import Call, find_schedule, run_denoise
 from audiodiff.runtime.vocoder import Vocoder
+from audiodiff.text.chords import AUTO_CHORDS, CHORD_TEMPO, NO_CHORD, Chord, parse_chords
 from audiodiff.text.encoder import cut_tokens
 from audiodiff.text.keys import find_key, key_name
 from audiodiff.text.prompt import Prompt, PromptPart, join_surrogates, parse_prompt
@@ -58,6 +60,7 @@ class Music:
         self._numbers = [str(name) for name in take(settings, "numbers", list, where)]
         self._classes = {str(name): list(values) for name, values in take(settings, "classes", dict, where).items()}
         self._beats = take(settings, "beats", bool, where)
+        self._chords = "chords" in settings and take(settings, "chords", bool, where)
         self._shortest = take(settings, "shortest_seconds", float, where)
         self._window = take(settings, "window_seconds", float, where)
         self._longest = take(settings, "longest_latents", int, where)
@@ -88,6 +91,7 @@ class Music:
         rescale: float | None = None,
         tempo: float | None = None,
         key: str = "",
+        chords: str = "",
         vocoder_steps: int | None = None,
     ) -> Floats:
         """Make a clip from a prompt.
@@ -102,6 +106,8 @@ class Music:
             rescale: how far guidance is kept from raising the contrast, 0 to 1.
             tempo: beats per minute; read from the prompt ("106 bpm") when `None`.
             key: such as "F# minor"; read from the prompt when empty.
+            chords: such as "Am F C G", one word for each bar; usual ones in the key, where there is one, when empty;
+                "N.C." for none.
             vocoder_steps: sampling steps of the vocoder; its recommendation when `None`.
 
         Returns:
@@ -124,10 +130,13 @@ class Music:
             tempo = float(found.group(1))
         if tempo is not None and not 10.0 <= tempo <= 400.0:
             raise AudiodiffError(f"tempo is {tempo!r}; it must be a number from 10 to 400 beats per minute.")
+        key = self._key(prompt, key)
+        bars = self._bars(chords, key, seed)
+        if tempo is None and any(chord != NO_CHORD for bar in bars for chord in bar):
+            tempo = CHORD_TEMPO
         numbers = {"tempo": tempo, "seconds": min(max(length, self._shortest), self._window)}
-        labels = self._labels(numbers, self._key(prompt, key))
-        wanted = self._conditions(parse_prompt(prompt), labels, self._beat_track(tempo, n_latents))
-        unwanted = self._conditions(parse_prompt(negative), self._labels({}, ""), self._beat_track(None, n_latents))
+        wanted = self._conditions(parse_prompt(prompt), self._labels(numbers, key, tempo, bars, n_latents))
+        unwanted = self._conditions(parse_prompt(negative), self._labels({}, "", None, (), n_latents))
 
         def denoise(x: Floats, call: Call) -> Floats:
             towards = self._estimate(x, call, wanted) if scale != 0.0 else None
@@ -172,25 +181,41 @@ class Music:
             raise AudiodiffError("the model takes a key only in the prompt; write it there.")
         return named or (find_key(prompt) if "key" in self._classes else "")
 
-    def _labels(self, numbers: Mapping[str, float | None], key: str) -> Inputs:
+    def _bars(self, chords: str, key: str, seed: int) -> tuple[tuple[Chord, ...], ...]:
+        if not self._chords and chords.strip() not in ("", "N.C."):
+            raise AudiodiffError("the model takes no chords; leave them out, or give a key.")
+        if chords == AUTO_CHORDS and not key:
+            raise AudiodiffError("chords are auto, which takes a key; give it, or name the chords.")
+        if self._chords and key and chords in ("", AUTO_CHORDS):
+            return usual_chords(key, seed)
+        return parse_chords(chords)
+
+    def _labels(
+        self,
+        numbers: Mapping[str, float | None],
+        key: str,
+        tempo: float | None,
+        bars: tuple[tuple[Chord, ...], ...],
+        n_latents: int,
+    ) -> Inputs:
+        """What the network is told besides the prompt; beats and chords are NaN where they are unknown."""
+        rate = math.nan if tempo is None else tempo / 60.0 * self._per_latent / self.sample_rate
+        beats = tensor((np.arange(n_latents)[None] + 0.5) * rate)
         row = [numbers.get(name) for name in self._numbers]
         kinds = [values.index(key) + 1 if name == "key" and key else 0 for name, values in self._classes.items()]
         return {
             "numbers": np.array([[math.nan if value is None else value for value in row]], np.float32),
             "classes": np.array([kinds], np.int64).reshape(1, len(kinds)),
+            "beats": beats,
+            **({"chords": features_at(beats[0], bars)[None]} if self._chords else {}),
         }
 
-    def _beat_track(self, tempo: float | None, n_latents: int) -> Floats:
-        """Beats that have passed at each latent, `[1, n_latents]`; NaN without a tempo."""
-        rate = math.nan if tempo is None else tempo / 60.0 * self._per_latent / self.sample_rate
-        return tensor((np.arange(n_latents)[None] + 0.5) * rate)
-
-    def _conditions(self, prompt: Prompt, labels: Inputs, beats: Floats) -> list[tuple[float, Inputs]]:
+    def _conditions(self, prompt: Prompt, labels: Inputs) -> list[tuple[float, Inputs]]:
         """The parts of a prompt as the network takes them, each with its share."""
         heard = [(part, share) for part, share in zip(prompt.parts, prompt.shares, strict=True) if share > 0.0]
         weighted = any(part.spans for part, _ in heard if part.text)
         base = self._states("")[0].mean(axis=0) if weighted else None
-        return [(share, {**labels, "beats": beats, **self._text(part, base)}) for part, share in heard]
+        return [(share, {**labels, **self._text(part, base)}) for part, share in heard]
 
     def _text(self, part: PromptPart, base: Floats | None) -> Inputs:
         if not part.text:

@@ -11,7 +11,7 @@ from torch import Tensor
 from audiodiff.diffusion.guidance import classifier_free, interval, rescale
 from audiodiff.models.mel_latent import MelLatent, MelLatentConfig
 from audiodiff.nn.condition import join_conditions
-from audiodiff.synthesis.chord_track import chords_at
+from audiodiff.runtime.chord_track import features_at
 from audiodiff.synthesis.resolved import ResolvedClip, Target
 from audiodiff.synthesis.windowed import ConditionedDenoise, PositionConditions
 from audiodiff.text.embed import embed_prompt
@@ -113,7 +113,8 @@ def guided_denoise(
         if config.known and conditions.inpaint_condition is not None:
             given["known"] = conditions.inpaint_condition.expand(x.shape[0], -1, -1)
         if config.chords and clip.chords:
-            given["chords"] = chords_at(conditions.beats, clip.chords).expand(x.shape[0], -1, -1)
+            told = features_at(conditions.beats.float().cpu().numpy(), clip.chords)
+            given["chords"] = torch.from_numpy(told).to(conditions.beats).expand(x.shape[0], -1, -1)
         targets = tuple((share, cond._replace(**given)) for share, cond in wanted)
         adjust = rescale(amount) if amount and guidance > 1.0 else None
 

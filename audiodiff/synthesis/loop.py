@@ -13,10 +13,10 @@ from audiodiff.synthesis.latent import LatentSynthesizer, with_sides
 from audiodiff.synthesis.recording import Recording, encode_audio, samples_per_latent
 from audiodiff.synthesis.resolved import ResolvedClip
 from audiodiff.synthesis.sampling import VocodePlan
-from audiodiff.synthesis.settings import BEATS_PER_BAR
 from audiodiff.synthesis.streams import mel_blocks
 from audiodiff.synthesis.verb import LARGEST_SEAM
 from audiodiff.synthesis.windowed import ConditionedDenoise, PositionConditions, with_conditions
+from audiodiff.text.chords import BEATS_PER_BAR
 
 __all__ = [
     "SeamScore",

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.mel_latent import MelLatentConfig
-from audiodiff.synthesis.chord_track import usual_chords
+from audiodiff.runtime.chord_track import usual_chords
 from audiodiff.synthesis.sampling import VocodePlan
 from audiodiff.synthesis.settings import (
-    AUTO_CHORDS,
     MAX_SECONDS,
     MIN_SECONDS,
     AudioLevel,
@@ -19,12 +18,9 @@ from audiodiff.synthesis.settings import (
     bar_seconds,
     check_tempo,
 )
-from audiodiff.text.chords import Chord, chord_track, parse_chords
+from audiodiff.text.chords import AUTO_CHORDS, CHORD_TEMPO, NO_CHORD, Chord, chord_track, parse_chords
 from audiodiff.text.keys import find_key, key_name
 from audiodiff.text.prompt import Prompt, parse_prompt
-
-CHORD_TEMPO = 100.0
-"""Beats per minute at which chords change where no tempo is given."""
 
 _TEMPO = re.compile(r"(?<![\d.])(\d{2,3}(?:\.\d+)?)\s*bpm\b", re.IGNORECASE)
 
@@ -158,7 +154,7 @@ def resolve_clip(
     texts = (settings.prompt,) if between is None else between[0]
     seed = settings.sampling.resolve(defaults).seed
     chords = _chords(settings, [_key(settings, text, config, name) for text in texts], seed, config, name)
-    if chords and all(_tempo(settings, text, config) is None for text in texts):
+    if _asked_for(chords) and all(_tempo(settings, text, config) is None for text in texts):
         settings = replace(settings, tempo=CHORD_TEMPO)
 
     def target(text: str, share: float) -> Target:
@@ -196,6 +192,10 @@ def resolve_clip(
     )
 
 
+def _asked_for(chords: tuple[tuple[Chord, ...], ...]) -> bool:
+    return any(chord != NO_CHORD for bar in chords for chord in bar)
+
+
 def _chords(
     settings: GenerateSettings, keys: Sequence[str], seed: int, config: MelLatentConfig, name: str
 ) -> tuple[tuple[Chord, ...], ...]:
@@ -210,7 +210,7 @@ def _chords(
         chords = usual_chords(keys[0], seed)
     else:
         raise AudiodiffError("chords are auto, which takes a key; give it with --key, or name the chords.")
-    if chords and not (config.chords and config.beats):
+    if _asked_for(chords) and not (config.chords and config.beats):
         raise AudiodiffError(f"the model {name} takes no chords; leave them out, or give a key.")
     return chords
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self, TypeVar, get_args
 
 from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES, sampler_name
 from audiodiff.errors import AudiodiffError
-from audiodiff.text.chords import parse_chords
+from audiodiff.text.chords import AUTO_CHORDS, BEATS_PER_BAR, parse_chords
 
 Precision = Literal["fp32", "bf16"]
 Level = Literal["match", "keep"]
@@ -26,8 +26,6 @@ MAX_SEED = 2**63 - 1
 MAX_SECONDS = 600.0
 MIN_SECONDS = 0.5
 MAX_BARS = 256
-BEATS_PER_BAR = 4
-AUTO_CHORDS = "auto"
 
 RECOMMENDED = ("steps", "sampler", "grid", "precision")
 GUIDED = (*RECOMMENDED, "guidance", "rescale")
@@ -189,7 +187,8 @@ class GenerateSettings:
         tempo: beats per minute; read from the prompt ("106 bpm") when `None`.
         key: such as "F# minor"; read from the prompt when empty.
         chords: such as "Am F C G", one word for each bar of four beats, over and over; commas divide a bar ("Am,F C").
-            Without a tempo they change at 100 beats per minute. "auto" draws a usual progression in the key.
+            Without a tempo they change at 100 beats per minute. "auto" draws a usual progression in the key, as a new
+            clip in a key does where this is empty and the model takes chords; "N.C." asks for none.
         source: kind of sound, such as "recorded" or "rendered". One of the model's classes of that name.
         level: `streaming` brings the clip to -16 LUFS with true peaks of at most -1 dBTP, `limit` only lowers peaks
             above these, `peak` brings it to -1 dBFS, `loudness` to -23 LUFS, `none` leaves it as it came.

@@ -1,12 +1,28 @@
-"""Chords by name, and chord tracks: "Am F C,G Dm7" is one word a bar, and a comma divides a bar evenly."""
+"""Chords by name, and chord tracks: "Am F C,G Dm7" is one word a bar, and a comma divides a bar evenly.
 
+"N.C." stands where no chord is asked for, as it does in printed music.
+"""
+
+import math
 import re
 from typing import NamedTuple
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.text.keys import PITCHES, pitch_class
 
-__all__ = ["CHORD_FEATURES", "QUALITIES", "Chord", "chord_features", "chord_name", "chord_track", "parse_chords"]
+__all__ = [
+    "AUTO_CHORDS",
+    "BEATS_PER_BAR",
+    "CHORD_FEATURES",
+    "CHORD_TEMPO",
+    "NO_CHORD",
+    "QUALITIES",
+    "Chord",
+    "chord_features",
+    "chord_name",
+    "chord_track",
+    "parse_chords",
+]
 
 QUALITIES = {
     "": (0, 4, 7),
@@ -18,6 +34,14 @@ QUALITIES = {
     "m7b5": (0, 3, 6, 10),
 }
 """What stands behind the root in a chord's name, and its notes in semitones above the root."""
+
+BEATS_PER_BAR = 4
+
+CHORD_TEMPO = 100.0
+"""Beats per minute at which chords change where no tempo is given."""
+
+AUTO_CHORDS = "auto"
+"""Asks for a usual progression in the key."""
 
 CHORD_FEATURES = 24
 """How many numbers `chord_features` gives, as many as a network takes (`Condition.chords`)."""
@@ -39,6 +63,12 @@ class Chord(NamedTuple):
     quality: str
 
 
+NO_CHORD = Chord(-1, "")
+"""Whatever fits; written N.C."""
+
+_NO_CHORD_NAME = "N.C."
+
+
 def parse_chords(text: str) -> tuple[tuple[Chord, ...], ...]:
     """Read a chord track, a tuple of chords for each bar; () for an empty text.
 
@@ -56,7 +86,7 @@ def parse_chords(text: str) -> tuple[tuple[Chord, ...], ...]:
 
 def chord_name(chord: Chord) -> str:
     """The name of a chord as `parse_chords` reads it."""
-    return PITCHES[chord.root] + chord.quality
+    return _NO_CHORD_NAME if chord == NO_CHORD else PITCHES[chord.root] + chord.quality
 
 
 def chord_track(bars: tuple[tuple[Chord, ...], ...]) -> str:
@@ -65,18 +95,23 @@ def chord_track(bars: tuple[tuple[Chord, ...], ...]) -> str:
 
 
 def chord_features(chord: Chord) -> tuple[float, ...]:
-    """A chord as zeros and ones: 12 for its root, then 12 for its notes, from C upwards."""
+    """A chord as zeros and ones: 12 for its root, then 12 for its notes, from C upwards; NaN for no chord."""
+    if chord == NO_CHORD:
+        return (math.nan,) * CHORD_FEATURES
     notes = {(chord.root + step) % 12 for step in QUALITIES[chord.quality]}
     return (*(float(pitch == chord.root) for pitch in range(12)), *(float(pitch in notes) for pitch in range(12)))
 
 
 def _parse_chord(name: str, word: str) -> Chord:
+    if name == _NO_CHORD_NAME:
+        return NO_CHORD
     found = _CHORD.fullmatch(name)
     quality = "" if found is None else _ALIASES.get(found["quality"], found["quality"])
     if found is None or quality not in QUALITIES:
         where = "" if name == word else f" in the bar {word[:40]!r}"
         raise AudiodiffError(
             f"{name[:40]!r}{where} is no chord that is known; expected a root such as C, F# or Bb with "
-            f"{', '.join(filter(None, QUALITIES))} or nothing behind it, one chord a bar, or several with commas."
+            f"{', '.join(filter(None, QUALITIES))} or nothing behind it, one chord a bar, or several with commas, "
+            "and N.C. for none."
         )
     return Chord(pitch_class(found["root"]), quality)

@@ -21,6 +21,7 @@ def test_targets_are_judged_by_the_first_packet() -> None:
     assert judged(51.0, 121.0) == [False, False]
 
 
+@pytest.mark.slow
 def test_it_measures_and_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streaming, "tune_allocator", lambda: False)
     monkeypatch.setattr(streaming, "load", lambda name, device: VocoderSynthesizer(make(ANCHORED)))

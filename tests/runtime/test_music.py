@@ -13,7 +13,7 @@ from audiodiff.runtime import load
 from audiodiff.runtime.music import Music
 from audiodiff.synthesis.generator import Generator
 from audiodiff.synthesis.load import load_latent
-from tests.synthesis.latent_models import write_latent_model
+from tests.synthesis.latent_models import write_chord_model, write_latent_model
 
 pytestmark = pytest.mark.slow  # the text encoder is written, 90 MB
 
@@ -34,10 +34,10 @@ print("DONE")
 """
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Generator, Music, Path]:
+@pytest.fixture(scope="module", params=[write_latent_model, write_chord_model])
+def models(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Generator, Music, Path]:
     root = tmp_path_factory.mktemp("music")
-    source = write_latent_model(root / "model")
+    source = request.param(root / "model")
     export_onnx(source, root / "onnx")
     model = load(root / "onnx")
     assert isinstance(model, Music)
@@ -60,6 +60,24 @@ def test_a_clip_is_that_of_the_model(models: tuple[Generator, Music, Path], prom
     made = ours.generate(prompt, **options)
     assert np.abs(expected).max() > 1e-3
     np.testing.assert_allclose(made, expected, rtol=0, atol=1e-4 * max(1.0, float(np.abs(expected).max())))
+
+
+def test_chords_are_those_of_the_model(models: tuple[Generator, Music, Path]) -> None:
+    theirs, ours, _ = models
+    if not theirs.synthesizer.model.config.chords:
+        with pytest.raises(AudiodiffError, match="takes no chords"):
+            ours.generate("piano", chords="Am")
+        return
+    made = {}
+    for chords in ("", "auto", "N.C.", "Am F,C N.C."):
+        options = {"seconds": 2.0, "seed": 3, "chords": chords}
+        expected = theirs.generate("piano, F# minor", level="none", precision="fp32", **options)
+        made[chords] = ours.generate("piano, F# minor", **options)
+        np.testing.assert_allclose(made[chords], expected, rtol=0, atol=1e-4 * max(1.0, float(np.abs(expected).max())))
+    np.testing.assert_array_equal(made[""], made["auto"])
+    assert np.abs(made[""] - made["N.C."]).max() > 1e-3
+    with pytest.raises(AudiodiffError, match="takes a key"):
+        ours.generate("piano", chords="auto")
 
 
 def test_it_generates_without_torch(models: tuple[Generator, Music, Path]) -> None:

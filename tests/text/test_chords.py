@@ -1,7 +1,10 @@
+import math
+
 import pytest
 
 from audiodiff.text.chords import (
     CHORD_FEATURES,
+    NO_CHORD,
     QUALITIES,
     Chord,
     chord_features,
@@ -40,6 +43,13 @@ def test_features_are_the_root_and_the_notes() -> None:
     assert len(features) == CHORD_FEATURES
     assert [pitch for pitch in range(12) if features[pitch]] == [9]
     assert [pitch for pitch in range(12) if features[12 + pitch]] == [0, 4, 7, 9]
+
+
+def test_a_bar_may_be_without_a_chord() -> None:
+    assert parse_chords("Am N.C. F,N.C.") == ((Chord(9, "m"),), (NO_CHORD,), (Chord(5, ""), NO_CHORD))
+    assert chord_track(parse_chords("Am N.C. F,N.C.")) == "Am N.C. F,N.C."
+    assert len(chord_features(NO_CHORD)) == CHORD_FEATURES
+    assert all(math.isnan(feature) for feature in chord_features(NO_CHORD))
 
 
 @pytest.mark.parametrize("text", ["H", "am", "Cx", "C,,G", ",", "C/G", "Am F hello", "C" * 5000, "7"])

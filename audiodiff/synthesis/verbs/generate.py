@@ -1,11 +1,13 @@
 """A clip from a prompt, with or without a reference recording; or a loop."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiodiff.synthesis.settings import GenerateSettings, bar_seconds
 from audiodiff.synthesis.verb import COUNT, Argument, Verb, as_given
+from audiodiff.text.chords import AUTO_CHORDS
 
 if TYPE_CHECKING:
     from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
@@ -129,12 +131,15 @@ def _loop(
 
 
 def resolve(synthesizer: "LatentSynthesizer", settings: GenerateSettings) -> "ResolvedClip":
-    """Fill in what the model recommends.
+    """Fill in what the model recommends: of one that takes chords also a usual progression in the key.
 
     Raises:
         AudiodiffError: a setting does not fit the model.
     """
-    return synthesizer.resolve(settings)
+    clip, config = synthesizer.resolve(settings), synthesizer.model.config
+    if clip.key and not clip.chords and config.chords and config.beats:
+        return synthesizer.resolve(replace(settings, chords=AUTO_CHORDS))
+    return clip
 
 
 VERB = Verb(

@@ -21,6 +21,7 @@ CONFIGS = {
     "bigvgan": GanVocoderConfig(
         MEL, hifigan=HifiGanConfig(12, 8, (4, 2), (8, 4), "1", (3,), ((1, 3),), activation="snakebeta")
     ),
+    "dilated": GanVocoderConfig(MEL, hifigan=HifiGanConfig(12, 8, (8,), (16,), "1", (7,), ((1, 27),))),
     "vocos": GanVocoderConfig(MEL, vocos=VocosConfig(12, 16, 24, 2, 32, 8, "same")),
 }
 
