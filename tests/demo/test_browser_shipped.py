@@ -49,14 +49,13 @@ def test_a_newcomer_makes_a_clip_longer_and_makes_it_again_from_its_file(visitor
 def begin_something_long(visitor: Visitor) -> None:
     visitor.settings()
     visitor.set("Steps", 200)
-    visitor.create("organ", seconds=30, clips=4, wait=False)
+    visitor.create("organ", seconds=10, clips=4, wait=False)
     visitor.expect("create-status", "step ")
 
 
 def test_what_is_stopped_or_left_by_a_reload_takes_no_more_time(visitor: Visitor) -> None:
     page = visitor.page
     begin_something_long(visitor)
-    page.wait_for_function("document.querySelector('.ad-card img')?.naturalWidth > 0")  # a preview while it denoises
     page.click("#stop")
     visitor.expect("create-status", "stopped; 0 of 4 clips finished")
     expect(page.locator(".ad-card:visible")).to_have_count(0)
@@ -68,9 +67,8 @@ def test_what_is_stopped_or_left_by_a_reload_takes_no_more_time(visitor: Visitor
     sound_of(visitor.clip("create"), 1.0, MUSIC_RATE, prompt="organ")
 
 
-def test_a_reload_in_mid_job_keeps_what_is_there_and_says_so(visitor: Visitor) -> None:
+def test_a_reload_in_mid_job_keeps_what_is_there(visitor: Visitor) -> None:
     visitor.create("solo flute", clips=4, seconds=2, wait=False)
     expect(visitor.page.locator("#takes .ad-take")).not_to_have_count(0)
     visitor.open()
     expect(visitor.page.locator("#takes .ad-take")).not_to_have_count(0)
-    visitor.expect("create-status", "of 4 takes were ready")

@@ -1,5 +1,6 @@
 """The takes of a visit in a browser: nothing is lost, and one player plays them."""
 
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -108,12 +109,12 @@ def test_one_player_plays_seeks_and_repeats_by_mouse_and_keyboard(visitor: Visit
     wave = main.get_by_role("slider")
     place = wave.bounding_box()
     assert place is not None
-    page.mouse.click(place["x"] + 0.5 * place["width"], place["y"] + 20)
+    wave.click(position={"x": 0.5 * place["width"], "y": 20})
     page.wait_for_function("audio => Math.abs(audio.currentTime - 4) < 0.2", arg=sound.element_handle())
     wave.focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function("audio => Math.abs(audio.currentTime - 5) < 0.2", arg=sound.element_handle())
-    expect(wave).to_have_attribute("aria-valuetext", "5.0 of 8.0 seconds")
+    expect(wave).to_have_attribute("aria-valuetext", re.compile(r"(4\.9|5\.[01]) of 8\.0 seconds"))
     page.keyboard.press("Space")
     page.wait_for_function("audio => !audio.paused", arg=sound.element_handle())
     page.keyboard.press("Space")
