@@ -73,7 +73,7 @@ def chosen(items: Sequence[AudioItem], speaker: str, clips: int) -> tuple[list[A
 
 
 def measure(corpus: Path, work: Path, speaker: str, clips: int, steps: int) -> dict[str, Any]:
-    """Train a LoRA and a DoRA, and compare them with the voice as it comes."""
+    """Train an adapter, and compare it with the voice as it comes."""
     train, held_out = chosen(load_items(corpus), speaker, clips)
     # No split: `audiodiff adapt` holds out clips of its own to choose the best step by.
     write_manifest([replace(item, split="") for item in train], work / "clips" / MANIFEST_NAME)
@@ -100,20 +100,19 @@ def measure(corpus: Path, work: Path, speaker: str, clips: int, steps: int) -> d
         },
         f"`{MODEL}` as it comes": heard(said, target, None) | losses([], measured),
     }
-    for method, name in (("lora", "LoRA"), ("dora", "DoRA")):
-        times = StepTimes()
-        run = adapt_model(replace(settings, output=str(work / method), method=method), on_step=times)
-        told = {"megabytes": megabytes(run), "train_seconds": steps * times.per_step}
-        for strength in (1.0, 0.5) if method == "lora" else (1.0,):
-            adapter = f"{run}:{strength}"
-            adapted = load(MODEL, adapters=[adapter])
-            assert isinstance(adapted, Speaker)
-            said = [(adapted.speak(text, seed=number), adapted.sample_rate) for number, text in enumerate(SENTENCES)]
-            systems[f"{name}, rank {settings.rank}" + ("" if strength == 1.0 else f", strength {strength:g}")] = {
-                **heard(said, target, base),
-                **losses([adapter], measured),
-                **told,
-            }
+    times = StepTimes()
+    run = adapt_model(settings, on_step=times)
+    for strength in (1.0, 0.5):
+        adapter = f"{run}:{strength}"
+        adapted = load(MODEL, adapters=[adapter])
+        assert isinstance(adapted, Speaker)
+        said = [(adapted.speak(text, seed=number), adapted.sample_rate) for number, text in enumerate(SENTENCES)]
+        systems[f"LoRA, rank {settings.rank}, strength {strength:g}"] = {
+            **heard(said, target, base),
+            **losses([adapter], measured),
+            "megabytes": megabytes(run),
+            "train_seconds": steps * times.per_step,
+        }
     return {
         "model": MODEL,
         "speaker": speaker,

@@ -1,7 +1,7 @@
-"""Puts the results of the benchmarks into `docs/results.md`, so that no figure there is typed by hand.
+"""Puts the results of the benchmarks into `PAGES` of docs/, so that no figure there is typed by hand.
 
-    python -m benchmarks.results_page          rewrite the generated regions of the page
-    python -m benchmarks.results_page --check  exit status 1 if the page is not what the results say
+    python -m benchmarks.results_page          rewrite the generated regions of the pages
+    python -m benchmarks.results_page --check  exit status 1 if a page is not what the results say
 
 A region is what stands between `<!-- generated:NAME -->` and `<!-- /generated:NAME -->`; NAME is a file of
 `benchmarks/results` (see `SOURCES`). Headings of the results become one level deeper than a section of the page.
@@ -17,6 +17,7 @@ from audiodiff.errors import AudiodiffError
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+PAGES = tuple(ROOT / "docs" / name for name in ("results.md", "adapters.md"))
 
 SOURCES = {
     "speech": "speech.md",
@@ -32,6 +33,7 @@ SOURCES = {
     "demo-soak": "demo_soak.md",
     "upsample": "upsample.md",
     "marks": "marks.md",
+    "adapters": "adapters.md",
 }
 """Region -> the file whose text it holds."""
 
@@ -64,20 +66,20 @@ def updated(text: str, results: Path) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Update or check the page."""
-    parser = argparse.ArgumentParser(description="Fill the generated regions of docs/results.md.")
-    parser.add_argument("--check", action="store_true", help="change nothing; exit status 1 if it is out of date")
+    """Update or check the pages."""
+    parser = argparse.ArgumentParser(description="Fill the generated regions of pages of docs/.")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit status 1 if one is out of date")
     options = parser.parse_args(arguments)
-    page = ROOT / "docs" / "results.md"
-    before = page.read_text(encoding="utf-8")
+    before = {page: page.read_text(encoding="utf-8") for page in PAGES}
     try:
-        after = updated(before, RESULTS)
+        after = {page: updated(text, RESULTS) for page, text in before.items()}
     except AudiodiffError as error:
         print(f"results_page: {error}", file=sys.stderr)
         return 2
     if options.check:
         return int(before != after)
-    page.write_text(after, encoding="utf-8")
+    for page, text in after.items():
+        page.write_text(text, encoding="utf-8")
     return 0
 
 

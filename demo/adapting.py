@@ -25,8 +25,9 @@ def divide(adapters: Sequence[Adapter], models: Sequence[Sequence[Path]]) -> lis
     for each in adapters:
         if not any(each.base.weights_sha256 in known for known in hashes):
             raise AudiodiffError(
-                f"the adapter {each.folder} is for the model {each.base.name} (weights {each.base.weights_sha256[:12]}), "
-                "which this demo does not serve; name it with --model, --vocoder or --voice."
+                f"the adapter {each.folder} is for the model {each.base.name} (weights "
+                f"{each.base.weights_sha256[:12]}), which this demo does not serve; name it with --model, --vocoder or "
+                "--voice."
             )
     return [tuple(each for each in adapters if each.base.weights_sha256 in known) for known in hashes]
 

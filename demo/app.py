@@ -50,7 +50,7 @@ def build_app(models: Models, limits: Limits | None = None, *, state: AppState |
         strip.place()
         strip.connect(app, tabs, clip, [] if create is None else [create.cards.line])
         with gr.Accordion("About the models", open=False):
-            gr.Markdown(_models(state), elem_id="models")
+            gr.Markdown(models_shown(state), elem_id="models")
         app.unload(_stopper(state))
     guard(app, state.limits)
     return app.queue(max_size=MOST_QUEUED, default_concurrency_limit=4, api_open=False)
@@ -82,14 +82,17 @@ def _heading(state: AppState) -> str:
     return f"# {TITLE}\n{purpose} Everything made here is AI-generated and tagged as such in its file."
 
 
-def _models(state: AppState) -> str:
+def models_shown(state: AppState) -> str:
+    """Return a list of the models and of what was merged into them, in Markdown."""
     generator, vocoder, upsampler = state.models.generator, state.models.vocoder, state.models.upsampler
     said = []
     if generator is not None:
         about = as_markdown(state.models.about) or f"sound from a prompt, {generator.sample_rate / 1000:g} kHz"
         said.append(f"**{_named(generator.identity)}**: {about}")
-    for voice in state.models.voices.values():
-        said.append(f"**{_named(voice.identity)}**: speech from text, {voice.sample_rate / 1000:g} kHz")
+    said += [
+        f"**{_named(voice.identity)}**: speech from text, {voice.sample_rate / 1000:g} kHz"
+        for voice in state.models.voices.values()
+    ]
     if vocoder is not None:
         rate = f"{vocoder.sample_rate / 1000:g} kHz"
         said.append(f"**{_named([vocoder.identity])}**: recordings resynthesised from their mel, {rate}")

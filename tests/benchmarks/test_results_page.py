@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import results_page
 from benchmarks.results_page import section, updated
 from tests.refusals import refused
 
@@ -23,3 +24,17 @@ def test_a_region_is_replaced_and_the_rest_is_kept(results: Path) -> None:
 def test_missing_results_and_unknown_regions_are_named(results: Path) -> None:
     refused("run the benchmark", lambda: section("vocoder-speed", results))
     refused('region "poetry"', lambda: section("poetry", results))
+
+
+def test_all_pages_are_what_the_results_say(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, results: Path) -> None:
+    pages = tmp_path / "a.md", tmp_path / "b.md"
+    for page in pages:
+        page.write_text("<!-- generated:samplers -->\n<!-- /generated:samplers -->\n")
+    monkeypatch.setattr(results_page, "PAGES", pages)
+    monkeypatch.setattr(results_page, "RESULTS", results)
+    assert results_page.main(["--check"]) == 1
+    assert results_page.main([]) == 0
+    assert all("| 1 |" in page.read_text() for page in pages)
+    assert results_page.main(["--check"]) == 0
+    pages[1].write_text("<!-- generated:samplers -->\n<!-- /generated:samplers -->\n")
+    assert results_page.main(["--check"]) == 1

@@ -62,7 +62,8 @@ def test_flags_reach_the_server(command, server) -> None:
     done = command(
         "demo", "--model", "m", "--vocoder", "v", "--upsampler", "u", "--host", "0.0.0.0", "--port", 8000,
         "--share", "--auth", "ann:x", "--allow-host", "a.example",
-        "--adapter", "a:0.5", "--adapter", "b", "--prompts", "p.json", "--max-seconds", 5, "--max-steps", 9, "--keep-minutes", 2,
+        "--adapter", "a:0.5", "--adapter", "b",
+        "--prompts", "p.json", "--max-seconds", 5, "--max-steps", 9, "--keep-minutes", 2,
     )  # fmt: skip
     assert (done.status, done.err) == (0, "")
     told = server.told
