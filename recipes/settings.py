@@ -108,12 +108,15 @@ def parse_text(hint: Any, text: str, key: str) -> Any:
         if hint in (int, float):
             return hint(text)
         if origin is tuple and not text.lstrip().startswith("["):
+            if typing.get_args(hint)[0] is str:
+                return [part.strip() for part in text.split(",")]
             text = f"[{text}]"
         return parse_json(text, key)
     except (KeyError, ValueError, OverflowError) as error:
         expected = {bool: "true or false", int: "a whole number", float: "a number"}.get(hint, "a JSON value")
         if origin is tuple:
-            expected = "numbers with commas between them"
+            of_text = typing.get_args(hint)[0] is str
+            expected = f"{'texts' if of_text else 'numbers'} with commas between them"
         raise AudiodiffError(f"{key} is {text[:60]!r}; expected {expected}.") from error
 
 

@@ -182,6 +182,14 @@ def test_an_adapter_needs_a_model_to_adapt() -> None:
     refused("without a model to adapt", lambda: LATENT.configure("tiny-latent", {"adapter.rank": 4}))
 
 
+@pytest.mark.parametrize("given", ["network.blocks.*,network.modulation", '["network.blocks.*", "network.modulation"]'])
+def test_patterns_of_layers_are_read_from_the_command_line(given: str) -> None:
+    config = LATENT.configure("tiny-latent", {"adapter.targets": given})
+    assert config.adapter.targets == ("network.blocks.*", "network.modulation")
+    assert LATENT.configure("tiny-latent", {"adapter.targets": "*"}).adapter.targets == ("*",)
+    refused("texts with commas", lambda: LATENT.configure("tiny-latent", {"adapter.targets": "[network"}))
+
+
 def test_captions_of_the_model_are_of_its_own_words() -> None:
     words = {"vocabulary": {"genres": ["waltz"], "instruments": ["harp", "organ"], "moods": ["sad"]}}
     prompts = prior_prompts(words, 8, 0)
