@@ -34,7 +34,7 @@ from audiodiff_recipes import latent
 from audiodiff_recipes.adapt import PLANS, AdaptSettings, adapt_model, configured
 from audiodiff_recipes.encode import encode_corpus
 from audiodiff_recipes.presets import PRESETS
-from benchmarks.adapters import StepTimes, equal_time, megabytes
+from benchmarks.adapter_steps import StepTimes, equal_time, megabytes
 
 MODEL = "music"
 DULCIMER = Instrument("dulcimer", 15, 50, 86)

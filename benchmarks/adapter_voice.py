@@ -23,7 +23,7 @@ from audiodiff.synthesis.speaker import Speaker
 from audiodiff.training.devices import Devices
 from audiodiff_recipes import voice
 from audiodiff_recipes.adapt import PLANS, AdaptSettings, adapt_model, configured
-from benchmarks.adapters import StepTimes, megabytes
+from benchmarks.adapter_steps import StepTimes, megabytes
 from benchmarks.speech_hearing import mean_print, transcript, voice_print
 from benchmarks.speech_measures import compare, spoken_words
 

@@ -5,7 +5,7 @@ import pytest
 
 from audiodiff.composer.captions import captions
 from audiodiff.data.items import AudioItem
-from benchmarks import adapter_voice, adapters
+from benchmarks import adapter_steps, adapter_voice, adapters
 from benchmarks.adapter_instrument import pieces
 from tests.refusals import refused
 
@@ -45,7 +45,7 @@ INSTRUMENT = {
 def test_the_time_of_a_step_is_that_of_most_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     marks = iter([0.0, 1.0, 2.0, 9.0, 10.0])  # a validation after the third
     monkeypatch.setattr("time.process_time", lambda: next(marks))
-    times = adapters.StepTimes()
+    times = adapter_steps.StepTimes()
     refused("two steps", lambda: times.per_step)
     for _ in range(5):
         times(None)
@@ -53,9 +53,9 @@ def test_the_time_of_a_step_is_that_of_most_of_them(monkeypatch: pytest.MonkeyPa
 
 
 def test_as_long_is_as_many_steps_as_fit() -> None:
-    assert adapters.equal_time(120, 0.5, 0.6) == 100
-    assert adapters.equal_time(120, 0.6, 0.5) == 144
-    assert adapters.equal_time(1, 0.1, 9.0) == 1
+    assert adapter_steps.equal_time(120, 0.5, 0.6) == 100
+    assert adapter_steps.equal_time(120, 0.6, 0.5) == 144
+    assert adapter_steps.equal_time(1, 0.1, 9.0) == 1
 
 
 def test_parts_are_kept_and_what_was_not_measured_is_a_dash(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from audiodiff.synthesis.files import FileReport, run_file, settings_of
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.provenance import read_provenance
 from audiodiff.synthesis.replay import differences, replay
-from audiodiff.synthesis.resolved import resolve_clip
+from audiodiff.synthesis.resolved import ResolvedClip, resolve_clip
 from audiodiff.synthesis.settings import GenerateSettings, Sampling, changed, values_of
 from audiodiff.synthesis.source import Source
 from audiodiff.synthesis.verbs import VERBS
@@ -468,8 +468,13 @@ def test_a_generated_clip_is_resolved_once(
     tiny: LatentSynthesizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[object] = []
-    plan = tiny.vocoder.plan
-    monkeypatch.setattr(tiny.vocoder, "plan", lambda settings: calls.append(settings) or plan(settings))
+    resolve = LatentSynthesizer.resolve
+
+    def counted(self: LatentSynthesizer, settings: GenerateSettings) -> ResolvedClip:
+        calls.append(settings)
+        return resolve(self, settings)
+
+    monkeypatch.setattr(LatentSynthesizer, "resolve", counted)
     for index, loop in enumerate((False, True)):
         run_file("generate", tiny, [], tmp_path / f"{index}.wav", quick(prompt="flute", seconds=0.5, loop=loop))
         assert len(calls) == index + 1
