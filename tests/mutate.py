@@ -139,7 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         copy = Path(name)
         copy_repository(copy)
         every = sorted({test for each in chosen for test in each.tests})
-        if not passes(copy, every, PATIENCE_SECONDS * 5):
+        if not passes(copy, every, PATIENCE_SECONDS * 15):
             print((copy / LOG).read_text(errors="replace")[-3000:])
             print("these tests fail without any mistake")
             return 1
