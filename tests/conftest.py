@@ -8,6 +8,8 @@ from pathlib import Path
 # The command line tells the C library to keep freed memory. Commands run inside the test process, and tests that
 # measure memory share it.
 os.environ["AUDIODIFF_MALLOC"] = "default"
+if "PYTEST_XDIST_WORKER" in os.environ:  # several processes with a thread for every core each would wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def _take_from_here(name: str, folder: Path) -> None:
