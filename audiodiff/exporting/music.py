@@ -62,7 +62,7 @@ def _write_graphs(synthesizer: LatentSynthesizer, encoder: MiniLM, folder: Path)
         "beats": torch.arange(_LATENTS, dtype=torch.float32)[None],
     }
     free = {"x": 2, "tokens": 1, "mask": 1, "beats": 1, "output": 2}
-    if config.chords:
+    if config.chords and config.beats:  # which say when a bar begins
         inputs["chords"] = torch.zeros(1, CHORD_FEATURES, _LATENTS)
         free["chords"] = 2
     write_graph(folder / "music.denoiser.onnx", _Denoiser(model), inputs, ["output"], free)
@@ -86,7 +86,7 @@ def _settings(synthesizer: LatentSynthesizer, encoder: MiniLM, other: Sampling |
         "numbers": [number.name for number in config.numbers],
         "classes": {kind.name: list(kind.values) for kind in config.classes},
         "beats": config.beats,
-        "chords": config.chords,
+        "chords": config.chords and config.beats,
         "shortest_seconds": synthesizer.shortest_seconds,
         "window_seconds": synthesizer.window_seconds,
         "longest_latents": synthesizer.window_latents + synthesizer.tolerance_latents,

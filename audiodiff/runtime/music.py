@@ -15,7 +15,7 @@ from audiodiff.runtime.noise import positional_noise
 from audiodiff.runtime.package import SETTINGS_FILE, Package, tensor
 from audiodiff.runtime.schedule import Call, run_denoise, wanted_schedule
 from audiodiff.runtime.vocoder import Vocoder
-from audiodiff.text.chords import AUTO_CHORDS, CHORD_TEMPO, NO_CHORD, Chord, parse_chords
+from audiodiff.text.chords import AUTO_CHORDS, CHORD_TEMPO, Chord, has_chords, parse_chords
 from audiodiff.text.encoder import cut_tokens
 from audiodiff.text.keys import find_key, key_name
 from audiodiff.text.prompt import Prompt, PromptPart, join_surrogates, parse_prompt
@@ -132,7 +132,7 @@ class Music:
             raise AudiodiffError(f"tempo is {tempo!r}; it must be a number from 10 to 400 beats per minute.")
         key = self._key(prompt, key)
         bars = self._bars(chords, key, seed)
-        if tempo is None and any(chord != NO_CHORD for bar in bars for chord in bar):
+        if tempo is None and has_chords(bars):
             tempo = CHORD_TEMPO
         numbers = {"tempo": tempo, "seconds": min(max(length, self._shortest), self._window)}
         wanted = self._conditions(parse_prompt(prompt), self._labels(numbers, key, tempo, bars, n_latents))
@@ -176,13 +176,14 @@ class Music:
         return named or (find_key(prompt) if "key" in self._classes else "")
 
     def _bars(self, chords: str, key: str, seed: int) -> tuple[tuple[Chord, ...], ...]:
-        if not self._chords and chords.strip() not in ("", "N.C."):
-            raise AudiodiffError("the model takes no chords; leave them out, or give a key.")
         if chords == AUTO_CHORDS and not key:
             raise AudiodiffError("chords are auto, which takes a key; give it, or name the chords.")
-        if self._chords and key and chords in ("", AUTO_CHORDS):
-            return usual_chords(key, seed)
-        return parse_chords(chords)
+        bars = () if chords == AUTO_CHORDS else parse_chords(chords)
+        if chords == AUTO_CHORDS or (self._chords and key and not bars):
+            bars = usual_chords(key, seed)
+        if has_chords(bars) and not self._chords:
+            raise AudiodiffError("the model takes no chords; leave them out, or give a key.")
+        return bars
 
     def _labels(
         self,

@@ -18,7 +18,7 @@ from audiodiff.synthesis.settings import (
     bar_seconds,
     check_tempo,
 )
-from audiodiff.text.chords import AUTO_CHORDS, CHORD_TEMPO, NO_CHORD, Chord, chord_track, parse_chords
+from audiodiff.text.chords import AUTO_CHORDS, CHORD_TEMPO, Chord, chord_track, has_chords, parse_chords
 from audiodiff.text.keys import find_key, key_name
 from audiodiff.text.prompt import Prompt, parse_prompt
 
@@ -154,7 +154,7 @@ def resolve_clip(
     texts = (settings.prompt,) if between is None else between[0]
     seed = settings.sampling.resolve(defaults).seed
     chords = _chords(settings, [_key(settings, text, config, name) for text in texts], seed, config, name)
-    if _asked_for(chords) and all(_tempo(settings, text, config) is None for text in texts):
+    if has_chords(chords) and all(_tempo(settings, text, config) is None for text in texts):
         settings = replace(settings, tempo=CHORD_TEMPO)
 
     def target(text: str, share: float) -> Target:
@@ -192,10 +192,6 @@ def resolve_clip(
     )
 
 
-def _asked_for(chords: tuple[tuple[Chord, ...], ...]) -> bool:
-    return any(chord != NO_CHORD for bar in chords for chord in bar)
-
-
 def _chords(
     settings: GenerateSettings, keys: Sequence[str], seed: int, config: MelLatentConfig, name: str
 ) -> tuple[tuple[Chord, ...], ...]:
@@ -210,7 +206,7 @@ def _chords(
         chords = usual_chords(keys[0], seed)
     else:
         raise AudiodiffError("chords are auto, which takes a key; give it with --key, or name the chords.")
-    if _asked_for(chords) and not (config.chords and config.beats):
+    if has_chords(chords) and not (config.chords and config.beats):
         raise AudiodiffError(f"the model {name} takes no chords; leave them out, or give a key.")
     return chords
 

@@ -21,6 +21,7 @@ __all__ = [
     "chord_features",
     "chord_name",
     "chord_track",
+    "has_chords",
     "parse_chords",
 ]
 
@@ -92,6 +93,11 @@ def chord_name(chord: Chord) -> str:
 def chord_track(bars: tuple[tuple[Chord, ...], ...]) -> str:
     """The text of a chord track as `parse_chords` reads it."""
     return " ".join(",".join(map(chord_name, bar)) for bar in bars)
+
+
+def has_chords(bars: tuple[tuple[Chord, ...], ...]) -> bool:
+    """Whether a chord track asks for any chord; one of N.C. alone does not."""
+    return any(chord != NO_CHORD for bar in bars for chord in bar)
 
 
 def chord_features(chord: Chord) -> tuple[float, ...]:

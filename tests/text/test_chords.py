@@ -10,6 +10,7 @@ from audiodiff.text.chords import (
     chord_features,
     chord_name,
     chord_track,
+    has_chords,
     parse_chords,
 )
 from tests.refusals import refused
@@ -43,6 +44,16 @@ def test_features_are_the_root_and_the_notes() -> None:
     assert len(features) == CHORD_FEATURES
     assert [pitch for pitch in range(12) if features[pitch]] == [9]
     assert [pitch for pitch in range(12) if features[12 + pitch]] == [0, 4, 7, 9]
+
+
+def test_a_track_without_chords_asks_for_none() -> None:
+    assert [has_chords(parse_chords(text)) for text in ("", "N.C.", "N.C. N.C.", "N.C.,C", "Am")] == [
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_a_bar_may_be_without_a_chord() -> None:
