@@ -28,6 +28,8 @@ class DataConfig:
 
     Attributes:
         folder: shards made by `audiodiff encode`: a folder or a URL; several with commas between them.
+        folder_weights: how much more often than their length says the clips of each part of `folder` are drawn: one
+            factor a part, or empty for 1 each. Times `recorded_weight`.
         crop_latents: latents per training item; several lengths take turns, so that none is strange to the model.
         recorded_weight: how much more often than their length says recordings are drawn than rendered clips.
         drop_all: share of items trained without any condition, for guidance.
@@ -40,6 +42,7 @@ class DataConfig:
     """
 
     folder: str = ""
+    folder_weights: tuple[float, ...] = ()
     crop_latents: tuple[int, ...] = (128, 64, 96, 215)  # six seconds, with many crops to a clip, ..., the whole ten
     recorded_weight: float = 1.0
     drop_all: float = 0.1
@@ -101,7 +104,7 @@ class Config(RunSettings):
         for name in ("drop_all", "drop_text", "drop_number", "drop_beats", "drop_chords", "complete", "complete_alone"):
             if not 0.0 <= getattr(self.data, name) <= 1.0:
                 raise AudiodiffError(f"data.{name} is {getattr(self.data, name)}; expected a share from 0 to 1.")
-        check_bounds(self.data, "data", crop_latents=(1, 100_000), recorded_weight=(1e-9, 1e9))
+        check_bounds(self.data, "data", crop_latents=(1, 100_000), recorded_weight=(1e-9, 1e9), folder_weights=(1e-9, 1e9))
         if not self.data.crop_latents:
             raise AudiodiffError("data.crop_latents is empty; give one length or several.")
         check_bounds(

@@ -23,12 +23,31 @@ def open_shards(config: Config, split: str) -> LatentDataset:
         raise AudiodiffError("data.folder is not set; give the folder of the shards (--data FOLDER).")
     places = shard_folders(config, split)
     clips = LatentDataset(places)
-    if config.data.recorded_weight == 1.0:
-        return clips
     recorded = config.data.recorded_weight
+    if recorded == 1.0 and not config.data.folder_weights:
+        return clips
+    factors = _folder_factors(places, len(clips), config.data.folder_weights)
     return LatentDataset(
-        places, weights=[recorded if clip.classes.get("source") == "recorded" else 1.0 for clip in clips.clips]
+        places,
+        weights=[
+            factor * (recorded if clip.classes.get("source") == "recorded" else 1.0)
+            for factor, clip in zip(factors, clips.clips, strict=True)
+        ],
     )
+
+
+def _folder_factors(places: Sequence[str], n_clips: int, weights: Sequence[float]) -> list[float]:
+    """The weight of its folder for each of all clips."""
+    if not weights:
+        return [1.0] * n_clips
+    if len(weights) != len(places):
+        raise AudiodiffError(
+            f"data.folder_weights has {len(weights)} numbers and data.folder {len(places)} parts; give one for each."
+        )
+    sizes = [len(LatentDataset(place, memory_gb=0)) for place in places]
+    if sum(sizes) != n_clips:
+        raise AudiodiffError("data.folder names the same shards twice; give each once, with its weight.")
+    return [weight for weight, size in zip(weights, sizes, strict=True) for _ in range(size)]
 
 
 def unknown_to(data: LatentDataset, config: Config) -> str:

@@ -270,6 +270,17 @@ def test_recordings_can_be_drawn_more_often(place: Path) -> None:
     assert torch.equal(data.batch(0, 0, 8, 4).index, plain.batch(0, 0, 8, 4).index)
 
 
+def test_folders_can_be_drawn_more_often(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place / "shards", tmp_path / "more")
+    folders = f"{place / 'shards'},{tmp_path / 'more'}"
+    data = open_shards(tiny(place, "no", folder=folders, folder_weights="1.0,7.0"), "train")
+    drawn = torch.cat([data.batch(0, step, 100, 4).index for step in range(20)])
+    assert (drawn >= 5).float().mean().item() == pytest.approx(7 / 8, abs=0.03)
+    twice = f"{place / 'shards'},{place / 'shards'}"
+    refused("the same shards twice", lambda: open_shards(tiny(place, "no", folder=twice, folder_weights="1,2"), "train"))
+    refused("2 numbers and", lambda: open_shards(tiny(place, "no", folder_weights="1.0,2.0"), "train"))
+
+
 def test_metadata_that_is_no_number_is_named() -> None:
     refused("tempo 'fast'", lambda: numbers_of(AudioItem(Path("a.wav"), extra={"tempo": "fast"})))
     assert captions(AudioItem(Path("a.wav"), text=" ", extra={"text1": "b", "text3": "c"})) == ("b", "c")
