@@ -169,7 +169,8 @@ def provenance_lines(
         (
             "made on",
             f"{machine.device}, {machine.processor}, {machine.threads} thread{'' if machine.threads == 1 else 's'}, "
-            f"torch {machine.torch}, libsndfile {machine.libsndfile}",
+            f"torch {machine.torch}, libsndfile {machine.libsndfile}"
+            + (f", {machine.libraries}" if machine.libraries else ""),
         )
     )
     if record.format > FORMAT:

@@ -2,12 +2,14 @@
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import read_json_table
 from audiodiff.models.kinds import KINDS
+from audiodiff.models.libraries import library_of, place_in
 
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
 """Folder of the models that come with the package, one folder each."""
@@ -43,6 +45,12 @@ def find_checkpoint(name_or_path: str | Path) -> Path:
         AudiodiffError: there is no such model.
     """
     name = str(name_or_path)
+    library = library_of(name)
+    if library is not None:
+        raise AudiodiffError(
+            f"{name} is {library.label}, which makes and edits clips and does nothing else; give a model of audiodiff "
+            "here, the folder of a checkpoint, or hf:ORG/NAME."
+        )
     if name.startswith("hf:"):
         return _hub_folder(name.removeprefix("hf:"))
     if name in pretrained_names():
@@ -77,6 +85,10 @@ def find_vocoder(name_or_path: str | Path) -> Path:
 def public_name(name_or_path: str | Path) -> str:
     """Return what a model may be called in a file that others read: never a path, only its last part."""
     name = str(name_or_path)
+    library = library_of(name)
+    if library is not None:
+        _, folder = place_in(name)
+        return name if folder is None else f"{library.name}:{folder.resolve().name}"
     if name.startswith("hf:") or name in pretrained_names():
         return name
     return Path(name).resolve().name
@@ -95,12 +107,27 @@ def read_model_config(folder: Path) -> dict[str, Any]:
 
 
 def _hub_folder(name: str) -> Path:
+    folders = {"", *(f"{part}/" for kind in KINDS.usable() for part in kind.parts)}
+    return hub_snapshot(name, [folder + name for folder in sorted(folders) for name in FILES], "hf")
+
+
+def hub_snapshot(name: str, wanted: Sequence[str], prefix: str) -> Path:
+    """Fetch files of a model on the Hub, and return the folder of the cache that they are in.
+
+    Args:
+        name: `ORG/NAME`, or `ORG/NAME@REVISION`.
+        wanted: patterns of the files' names.
+        prefix: what the user writes before the name and a colon.
+
+    Raises:
+        AudiodiffError: the name is none, huggingface_hub is missing, or the files cannot be fetched.
+    """
     repository, at, revision = name.partition("@")
     known = re.fullmatch(r"[\w.-]+(/[\w.-]+)?", repository) and (not at or re.fullmatch(r"[\w./-]+", revision))
     if not known:
         raise AudiodiffError(
-            f"hf:{name} does not name a model; expected hf:ORG/NAME, or hf:ORG/NAME@REVISION for a branch, tag or "
-            "commit."
+            f"{prefix}:{name} does not name a model; expected {prefix}:ORG/NAME, or {prefix}:ORG/NAME@REVISION for a "
+            "branch, tag or commit."
         )
     try:
         from huggingface_hub import snapshot_download
@@ -108,10 +135,8 @@ def _hub_folder(name: str) -> Path:
         raise AudiodiffError(
             "loading from the Hugging Face Hub needs huggingface_hub; install it with `pip install huggingface_hub`."
         ) from error
-    folders = {"", *(f"{part}/" for kind in KINDS.usable() for part in kind.parts)}
-    wanted = [folder + name for folder in sorted(folders) for name in FILES]
     try:
-        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=wanted))
+        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=[*wanted]))
     except Exception as error:  # the hub's client raises a dozen unrelated classes
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise AudiodiffError(f"{name!r} could not be fetched from the Hugging Face Hub: {reason}") from error

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from audiodiff.atomic import check_target
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.kinds import imported
+from audiodiff.models.libraries import Library
 from audiodiff.signal.audio_io import check_extension
 from audiodiff.signal.watermark import mark_blocks
 from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
@@ -146,7 +148,7 @@ def run_file(
     Raises:
         AudiodiffError: a file or a setting that cannot be used; nothing is left behind then.
     """
-    verb, opened = VERBS[name], [each if isinstance(each, Source) else Source(each) for each in sources]
+    verb, opened = verb_of(name, synthesizer), [each if isinstance(each, Source) else Source(each) for each in sources]
     job = Job(
         verb,
         synthesizer,
@@ -162,6 +164,19 @@ def run_file(
     job.check()
     settings = verb.settle(synthesizer, settings, opened)
     return job.run(settings, verb.resolve(synthesizer, settings), on_progress, on_estimate)
+
+
+def verb_of(name: str, synthesizer: Any) -> Verb:
+    """Return a verb as a loaded model does it: that of another library in a way of its own.
+
+    Raises:
+        AudiodiffError: the model cannot do it.
+    """
+    library: Library | None = getattr(synthesizer, "library", None)
+    if library is None:
+        return VERBS[name]
+    verb: Verb = imported(library.verbs)(VERBS[name], synthesizer)
+    return verb
 
 
 @standard_state()
@@ -186,7 +201,7 @@ def apply(
     Raises:
         AudiodiffError: a recording or a setting that cannot be used.
     """
-    verb = VERBS[name]
+    verb = verb_of(name, synthesizer)
     _check_inputs(verb, len(sounds))
     resolved = verb.resolve(synthesizer, settings)
     clip: Clip = verb.make(synthesizer, sounds, settings, resolved, on_progress, on_estimate)
@@ -327,7 +342,7 @@ class Job:
         """Return what makes the record from the samples."""
         if not self.provenance:
             return None
-        machine = this_machine(self.synthesizer.device)
+        machine = replace(this_machine(self.synthesizer.device), libraries=getattr(self.synthesizer, "libraries", ""))
         return lambda audio: ProvenanceRecord(audio=audio, machine=machine, **told)
 
     def _watermark(self, made: Clip | Stream, told: dict[str, Any]) -> tuple[int | None, tuple[str, ...]]:

@@ -15,6 +15,7 @@ from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.recording import Recording, samples_per_latent
 from audiodiff.synthesis.resolved import ResolvedClip
 from audiodiff.synthesis.sampling import VocodePlan
+from audiodiff.synthesis.settings import AudioLevel
 from audiodiff.synthesis.windowed import ConditionedDenoise, PositionConditions, with_conditions
 
 MATCH_SECONDS = 0.5
@@ -73,7 +74,7 @@ def sound_of(
 
 
 def limited(
-    new: Tensor, rate: int, clip: ResolvedClip, before: Tensor | None, after: Tensor | None
+    new: Tensor, rate: int, level: AudioLevel, before: Tensor | None, after: Tensor | None
 ) -> tuple[Tensor, int]:
     """Keep new sound `[n]` from being clipped, and count the samples that had to be.
 
@@ -83,11 +84,11 @@ def limited(
     Args:
         new: the samples.
         rate: Hz.
-        clip: whose level says how.
+        level: says how.
         before: kept sound that leads into it, `[m]`; `None` for none.
         after: kept sound that follows it.
     """
-    if clip.level == "none":
+    if level == "none":
         return new.clamp(-1.0, 1.0), int((new.abs() > 1.0).sum())
     reach = min(round(LET_GO_SECONDS * rate), len(new))
     lowered, loudest = 1.0 - limiting_gain(new, rate), 10.0 ** (CEILING_DB / 20.0)

@@ -10,6 +10,7 @@ import torch
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint, public_name
 from audiodiff.models.kinds import KINDS, imported
+from audiodiff.models.libraries import library_of
 from audiodiff.synthesis.adapted import Adapters, merged, parted
 from audiodiff.synthesis.machine import fitting, open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
@@ -21,6 +22,8 @@ from audiodiff.torch_state import standard_state
 if TYPE_CHECKING:
     from audiodiff.synthesis.generator import Generator
     from audiodiff.synthesis.latent import LatentSynthesizer
+    from audiodiff.synthesis.pipeline import PipelineSynthesizer
+    from audiodiff.synthesis.pipeline_generator import PipelineGenerator
     from audiodiff.synthesis.speaker import Speaker
     from audiodiff.synthesis.upsample import UpsamplerSynthesizer
 
@@ -30,12 +33,13 @@ _OTHERS = ("window_seconds", "band_limits")
 @standard_state()
 def load(
     name_or_path: str | Path = "speech", *, device: str = "auto", adapters: Adapters = ()
-) -> "VocoderSynthesizer | Generator | UpsamplerSynthesizer | Speaker":
+) -> "VocoderSynthesizer | Generator | UpsamplerSynthesizer | Speaker | PipelineGenerator":
     """Load a model, ready to vocode, to generate, to upsample or to speak.
 
     Args:
-        name_or_path: a model that comes with the package (`pretrained_names`), a checkpoint folder, or
-            `hf:ORG/NAME` for a folder of that form on the Hugging Face Hub.
+        name_or_path: a model that comes with the package (`pretrained_names`), a checkpoint folder,
+            `hf:ORG/NAME` for a folder of that form on the Hugging Face Hub, or `diffusers:ORG/NAME` for a pipeline of
+            diffusers there (`diffusers:FOLDER` for one here).
         device: `auto` (CUDA, then MPS, then CPU), or what torch calls the device.
         adapters: to merge into it or into its vocoder: folders or `hf:ORG/NAME`, each with a strength behind a colon
             where that is not 1, as in "runs/mine:0.8".
@@ -45,6 +49,12 @@ def load(
     """
     from audiodiff.models.checkpoint import read_config
 
+    options = {"adapters": adapters} if adapters else {}  # of which a kind of another package need not know
+    model: VocoderSynthesizer | Generator | UpsamplerSynthesizer | Speaker | PipelineGenerator
+    library = library_of(name_or_path)
+    if library is not None:
+        model = imported(library.synthesizer)(name_or_path, device=device, **options)
+        return model
     folder = find_checkpoint(name_or_path)
     kind = KINDS[read_config(folder)["kind"]]
     if not kind.synthesizer:
@@ -52,8 +62,6 @@ def load(
             f'{folder} holds a model of kind "{kind.name}", which makes no sound by itself; give a vocoder or a latent '
             "model."
         )
-    model: VocoderSynthesizer | Generator | UpsamplerSynthesizer | Speaker
-    options = {"adapters": adapters} if adapters else {}  # of which a kind of another package need not know
     model = imported(kind.synthesizer)(name_or_path, device=device, **options)
     return model
 
@@ -73,6 +81,23 @@ def load_generator(
     if not isinstance(model, Generator):
         found = KINDS[read_config(find_checkpoint(name_or_path))["kind"]]
         raise AudiodiffError(f"{name_or_path} is {found.label}; generating needs a latent model such as music.")
+    return model.synthesizer
+
+
+def load_clip_maker(
+    name_or_path: str | Path = "music", *, device: str = "auto", adapters: Adapters = ()
+) -> "LatentSynthesizer | PipelineSynthesizer":
+    """Load what makes clips, without the methods of `Generator`: a latent model, or a model of another library.
+
+    Raises:
+        AudiodiffError: as `load`, or the model makes no clips.
+    """
+    if library_of(name_or_path) is None:
+        return load_generator(name_or_path, device=device, adapters=adapters)
+    from audiodiff.synthesis.pipeline_generator import PipelineGenerator
+
+    model = load(name_or_path, device=device, adapters=adapters)
+    assert isinstance(model, PipelineGenerator)
     return model.synthesizer
 
 

@@ -126,6 +126,7 @@ class MachineRecord:
         threads: threads of the arithmetic on the CPU; sums split otherwise round otherwise.
         torch: version of torch.
         libsndfile: version of libsndfile, which decodes and encodes.
+        libraries: names and versions of others that a model of theirs ran in; empty for a model of audiodiff.
     """
 
     device: str
@@ -133,6 +134,7 @@ class MachineRecord:
     threads: int = 1
     torch: str = ""
     libsndfile: str = ""
+    libraries: str = ""
 
 
 @dataclass(frozen=True)
@@ -235,7 +237,7 @@ class ProvenanceRecord:
         return _one_line(text + f". All settings: tag {TAG}, `audiodiff inspect`.")
 
 
-_LEFT_OUT = ("latents_sha256", "adapters")
+_LEFT_OUT = ("latents_sha256", "adapters", "libraries")
 """Fields that are left out of the document where there is nothing in them."""
 
 _TOP_LEVEL = tuple(item.name for item in dataclasses.fields(ProvenanceRecord) if item.name not in {"format", "unknown"})

@@ -18,10 +18,11 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.adapter import Adapter, open_adapters
 from audiodiff.models.find import ASSETS, VOCODER_FOLDER, find_checkpoint, pretrained_names
 from audiodiff.models.kinds import imported
+from audiodiff.models.libraries import library_of
 from audiodiff.signal.sample_hash import samples_sha256
 from audiodiff.synthesis.adapted import Adapters
 from audiodiff.synthesis.clip import OnProgress
-from audiodiff.synthesis.files import Job, check_output, settings_of
+from audiodiff.synthesis.files import Job, check_output, settings_of, verb_of
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.machine import threads
 from audiodiff.synthesis.provenance import (
@@ -87,13 +88,24 @@ class ReplayContext:
                 "which does not come with the package; give it with --model."
             )
         chosen = wanted.name if self.model is None else self.model
+        library = library_of(chosen)
+        if library is not None:
+            return self._checked(chosen, library.weights_sha256(chosen), wanted)
         folder = find_checkpoint(chosen)
         found = file_sha256(folder / "model.safetensors")
+        vocoder = folder / VOCODER_FOLDER / "model.safetensors"  # that of a latent model may have been used by itself
+        if found != wanted.weights_sha256 and vocoder.is_file() and file_sha256(vocoder) == wanted.weights_sha256:
+            return vocoder.parent
+        return self._checked(chosen, found, wanted)
+
+    def _checked(self, chosen: str | Path, found: str, wanted: ModelRecord) -> str | Path:
+        """Return the model that was chosen, if the hash of its weights is that of the record.
+
+        Raises:
+            AudiodiffError: it is not.
+        """
         if found == wanted.weights_sha256:
             return chosen
-        vocoder = folder / VOCODER_FOLDER / "model.safetensors"  # that of a latent model may have been used by itself
-        if vocoder.is_file() and file_sha256(vocoder) == wanted.weights_sha256:
-            return vocoder.parent
         raise AudiodiffError(
             f"the weights of {chosen} are not those that made {self.source} ({found[:_SHOWN]}, not "
             f"{wanted.weights_sha256[:_SHOWN]}); give the model it was made with, {wanted.name}, with --model."
@@ -234,6 +246,7 @@ def differences(record: ProvenanceRecord, again: ProvenanceRecord) -> tuple[str,
         ("audiodiff", record.audiodiff_version, again.audiodiff_version),
         ("torch", record.machine.torch, again.machine.torch),
         ("libsndfile", record.machine.libsndfile, again.machine.libsndfile),
+        ("libraries", record.machine.libraries, again.machine.libraries),
         ("device", record.machine.device, again.machine.device),
         ("processor", record.machine.processor, again.machine.processor),
         ("threads", record.machine.threads, again.machine.threads),
@@ -261,11 +274,12 @@ def differences(record: ProvenanceRecord, again: ProvenanceRecord) -> tuple[str,
 def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord:
     """Do what a record tells of once more."""
     verb = VERBS[record.verb]
-    if len(record.models) != verb.n_models or len(record.inputs) not in verb.inputs:
+    n_models = 1 if record.models and library_of(record.models[0].name) else verb.n_models
+    if len(record.models) != n_models or len(record.inputs) not in verb.inputs:
         inputs = " or ".join(_COUNTS[number] for number in verb.inputs)
         raise AudiodiffError(
-            f"the provenance record of {context.source} is damaged: {verb.name} takes {_COUNTS[verb.n_models]} model"
-            f"{'' if verb.n_models == 1 else 's'} and {inputs} input{'s' if verb.inputs[-1] > 1 else ''}."
+            f"the provenance record of {context.source} is damaged: {verb.name} takes {_COUNTS[n_models]} model"
+            f"{'' if n_models == 1 else 's'} and {inputs} input{'s' if verb.inputs[-1] > 1 else ''}."
         )
     if len(record.inputs) > 1 and context.recording is not None and not context.recording.is_dir():
         raise AudiodiffError(f"{context.source} was made from two files; give the folder where both are with --input.")
@@ -275,6 +289,7 @@ def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord
     adapters = context.find_adapters(record.models)
     options = {"adapters": adapters} if adapters else {}
     synthesizer = imported(verb.loader)(chosen, device=context.device, **options)
+    verb = verb_of(record.verb, synthesizer)
     if len(record.models) == 2:
         _check_vocoder(synthesizer, record, context)
     if isinstance(synthesizer, LatentSynthesizer):

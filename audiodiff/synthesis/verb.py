@@ -213,7 +213,7 @@ class Verb:
     streams: bool = False
     model: str = "music"
     model_option: str = "--model"
-    loader: str = "audiodiff.synthesis.load:load_generator"
+    loader: str = "audiodiff.synthesis.load:load_clip_maker"
     n_models: int = 2
     read: Callable[[Mapping[str, Any]], tuple[list[Path], Values]] = files_and_values
     complete: Callable[[Values, Sequence["Source"], Say], Values] = with_prompts

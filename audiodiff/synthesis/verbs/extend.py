@@ -165,7 +165,7 @@ def make(
         new = _following(turned[: n_samples - trim], piece, join, added + trim, settings.crossfade, rate)
         kept = turned[: n_samples - trim]
         new = new if settings.before else faded_out(new, rate, clip.fade_out)
-        new, over = limited(new, rate, clip, kept, None)
+        new, over = limited(new, rate, clip.level, kept, None)
         clipped += over
         whole = torch.cat([kept, new])
         channels.append(whole.flip(-1) if settings.before else whole)

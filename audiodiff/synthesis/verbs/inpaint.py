@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from audiodiff.signal.audio_io import AudioInfo
     from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
     from audiodiff.synthesis.latent import LatentSynthesizer
-    from audiodiff.synthesis.recording import Recording
     from audiodiff.synthesis.resolved import ResolvedClip
 
 MIN_REGION_SECONDS = 0.02
@@ -141,7 +140,7 @@ def make(
     )
 
     recording = load_init_audio(synthesizer, *sounds[0], mono=False)
-    regions, notes = _regions_inside(settings.regions, recording)
+    regions, notes = regions_inside(settings.regions, recording.original.shape[-1], recording.sample_rate)
     notes = [*recording.notes, *notes]
     if settings.strength == 0.0:
         notes.append("strength is 0, so the regions are the recording as the model's codec gives it back")
@@ -190,39 +189,43 @@ def make(
                 edges = (
                     regions[index - 1][1] if index else 0,
                     *regions[index],
-                    *_next_start(regions, index, recording),
+                    next_start(regions, index, recording.original.shape[-1]),
                 )
                 rate = recording.sample_rate
-                filled = _filled(recording.original[channel], piece, first, edges, settings.crossfade, rate)
+                filled = filled_region(recording.original[channel], piece, first, edges, settings.crossfade, rate)
                 start, stop = regions[index]
                 sides = recording.original[channel, :start], recording.original[channel, stop:]
-                result[channel, start:stop], over = limited(filled, rate, clip, *sides)
+                result[channel, start:stop], over = limited(filled, rate, clip.level, *sides)
                 clipped += over
     own = kept_latents(synthesizer, torch.stack(wholes), recording.gain, lead)
     return edited(sounds[0][0], result, recording, clip, clipped, notes, own, regions)
 
 
-def _regions_inside(
-    wanted: tuple[tuple[float, float], ...], recording: "Recording"
+def regions_inside(
+    wanted: tuple[tuple[float, float], ...], n_samples: int, rate: int
 ) -> tuple[list[tuple[int, int]], list[str]]:
-    """Regions in samples of the recording."""
-    n_samples, rate = recording.original.shape[-1], recording.sample_rate
+    """Regions (s) of a recording of `n_samples` at a rate (Hz), in samples of it, and what there is to say about them.
+
+    Raises:
+        AudiodiffError: one begins after its end.
+    """
     regions, notes = [], []
     for start, stop in wanted:
         if round(start * rate) >= n_samples:
             raise AudiodiffError(
-                f"region {start:g}:{stop:g} begins after the end of the recording, which has {recording.seconds:.2f} s."
+                f"region {start:g}:{stop:g} begins after the end of the recording, which has {n_samples / rate:.2f} s."
             )
         if round(stop * rate) > n_samples:
-            notes.append(f"region {start:g}:{stop:g} was cut at the end of the recording, {recording.seconds:.2f} s")
+            notes.append(f"region {start:g}:{stop:g} was cut at the end of the recording, {n_samples / rate:.2f} s")
         regions.append((round(start * rate), min(round(stop * rate), n_samples)))
     if regions == [(0, n_samples)]:
         notes.append("the regions are the whole recording, so nothing of it is kept")
     return regions, notes
 
 
-def _next_start(regions: list[tuple[int, int]], index: int, recording: "Recording") -> tuple[int]:
-    return (regions[index + 1][0] if index + 1 < len(regions) else recording.original.shape[-1],)
+def next_start(regions: list[tuple[int, int]], index: int, n_samples: int) -> int:
+    """The sample at which the region after one begins, or the recording of `n_samples` ends."""
+    return regions[index + 1][0] if index + 1 < len(regions) else n_samples
 
 
 def _latents_of(synthesizer: "LatentSynthesizer", start: float, stop: float) -> tuple[int, int]:
@@ -244,7 +247,7 @@ def _groups(holes: list[tuple[int, int]], context: int) -> list[list[int]]:
     return groups
 
 
-def _filled(
+def filled_region(
     original: "Tensor", piece: "Tensor", first: int, edges: tuple[int, ...], seconds: float, rate: int
 ) -> "Tensor":
     """New samples for a region.
