@@ -56,13 +56,15 @@ class AdversarialConfig:
         feature_weight: of the feature matching loss.
         discriminator_rate: learning rate of the discriminator.
         discriminator_channels: its width.
+        judged_items: how many items of a batch are judged; they are the costly ones.
         fade_in_steps: steps over which both weights grow from 0, while the discriminator learns the basics.
     """
 
     weight: float = 0.0
     feature_weight: float = 0.5
     discriminator_rate: float = 1e-3
-    discriminator_channels: int = 24
+    discriminator_channels: int = 16
+    judged_items: int = 6
     fade_in_steps: int = 200
 
 
@@ -94,6 +96,11 @@ class Config(RunSettings):
             discriminator_channels=(1, 1_024),
             fade_in_steps=(0, 10**9),
         )
+        judged, batch_size = self.adversarial.judged_items, self.train.batch_size
+        if self.adversarial.weight and not 1 <= judged <= batch_size:
+            raise AudiodiffError(
+                f"adversarial.judged_items is {judged}; expected 1 to train.batch_size = {batch_size}."
+            )
         if self.adversarial.weight and self.train.accumulate > 1:
             raise AudiodiffError(
                 f"train.accumulate is {self.train.accumulate}, but a discriminator compares the items of a batch with "
@@ -217,6 +224,7 @@ def models_with_losses(
     n_latents = config.data.crop_frames // model.frames_per_latent
     settings = config.adversarial
     discriminator = MelDiscriminator(settings.discriminator_channels).to(devices.device) if settings.weight else None
+    n_judged = max(settings.judged_items // devices.n_processes, 1)
     judged: list[Tensor] = []  # target, output and bands of this step, from the autoencoder's turn to the next
 
     def loss(devices: Devices, step: int, generator: torch.Generator) -> LossOutput:
@@ -226,8 +234,9 @@ def models_with_losses(
         result = model.loss(log_mel, devices.shard(noise), devices.shard(bandwidth))
         total, terms = result.per_item.mean(), dict(result.terms)
         if discriminator is not None:
-            judged[:] = [result.target, result.output.detach(), result.heard]
-            real, fake = discriminator(result.target, result.heard), discriminator(result.output, result.heard)
+            target, output, heard = (part[:n_judged] for part in (result.target, result.output, result.heard))
+            judged[:] = [target, output.detach(), heard]
+            real, fake = discriminator(target, heard), discriminator(output, heard)
             adversarial, features = generator_loss(real, fake)
             fade = min(step / max(settings.fade_in_steps, 1), 1.0)
             total = total + fade * (settings.weight * adversarial + settings.feature_weight * features)

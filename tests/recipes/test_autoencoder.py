@@ -16,6 +16,7 @@ from tests.recipes.latent_corpus import make_place, tiny
 from tests.refusals import refused
 
 RATE = 22_050
+JUDGED = {"adversarial.weight": "1.0", "adversarial.judged_items": "2", "adversarial.fade_in_steps": "0"}
 
 
 def walled(tmp_path: Path, limit: str) -> Config:
@@ -86,7 +87,7 @@ def test_a_decoder_trained_alone_leaves_latents_and_their_shards_as_they_are(pla
 
 def test_a_discriminator_learns_and_changes_what_is_learnt(place: Path) -> None:
     plain = load_checkpoint(further(place, "plain"), MelAutoencoder)
-    judged = further(place, "judged", **{"adversarial.weight": "1.0", "adversarial.fade_in_steps": "0"})
+    judged = further(place, "judged", **JUDGED)
     weights = load_checkpoint(judged, MelAutoencoder).state_dict()
     assert any(not torch.equal(value, weights[name]) for name, value in plain.state_dict().items())
     log = (judged / "log.jsonl").read_text()
@@ -94,5 +95,9 @@ def test_a_discriminator_learns_and_changes_what_is_learnt(place: Path) -> None:
     assert "discriminator" in log
     refused(
         "train.accumulate is 2",
-        lambda: configure("tiny-autoencoder", {"adversarial.weight": "1.0", "train.accumulate": "2"}),
+        lambda: configure(
+            "tiny-autoencoder",
+            {"adversarial.weight": "1.0", "adversarial.judged_items": "2", "train.accumulate": "2"},
+        ),
     )
+    refused("judged_items is 9", lambda: configure("tiny-autoencoder", JUDGED | {"adversarial.judged_items": "9"}))
