@@ -161,7 +161,8 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
     examples = examples.to(devices.device)
     metadata = describe(config, train_set)
     if config.keep_encoder:
-        metadata["shards_of"] = shards_of(find_checkpoint(config.init))
+        init = find_checkpoint(config.init)
+        metadata |= {"shards_of": shards_of(init), "sampling": limits_of(init)}
 
     def export(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
         assert isinstance(averaged, MelAutoencoder)
@@ -295,6 +296,12 @@ def shards_of(checkpoint: Path) -> list[str]:
     own = autoencoder_hash(load_checkpoint(checkpoint, MelAutoencoder))
     kept = read_config(checkpoint)["metadata"].get("shards_of", [])
     return [own, *(digest for digest in kept if digest != own)]
+
+
+def limits_of(checkpoint: Path) -> dict[str, Any]:
+    """The limits that go with an autoencoder out of a latent model, whoever uses it (`synthesis.top_bands`)."""
+    sampling = read_config(checkpoint)["metadata"].get("sampling", {})
+    return {"band_limits": sampling["band_limits"]} if "band_limits" in sampling else {}
 
 
 def _n_samples(config: Config) -> int:

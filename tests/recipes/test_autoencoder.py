@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import soundfile
 import torch
 
 from audiodiff.models.autoencoder import MelAutoencoder
-from audiodiff.models.checkpoint import autoencoder_hash, load_checkpoint
+from audiodiff.models.checkpoint import autoencoder_hash, load_checkpoint, read_config
 from audiodiff.training.devices import open_devices
 from audiodiff_recipes import autoencoder
 from audiodiff_recipes.autoencoder import Config, configure, reconstruct
@@ -67,7 +68,11 @@ def further(place: Path, run: str, **changes: str) -> Path:
 
 def test_a_decoder_trained_alone_leaves_latents_and_their_shards_as_they_are(place: Path) -> None:
     before = load_checkpoint(place / "ae", MelAutoencoder)
+    table = json.loads((place / "ae" / "config.json").read_text())
+    table["metadata"]["sampling"] = {"band_limits": [-1.0, -2.0]}
+    (place / "ae" / "config.json").write_text(json.dumps(table))
     path = further(place, "decoder", **{"train.learning_rate": "1e-2"})
+    assert read_config(path)["metadata"]["sampling"] == {"band_limits": [-1.0, -2.0]}
     after = load_checkpoint(path, MelAutoencoder)
     log_mel = 2.0 * torch.randn(1, 80, 32, generator=torch.Generator().manual_seed(0)) - 5.0
     latents = before.encode(log_mel)
