@@ -27,3 +27,4 @@ def test_the_python_examples_run() -> None:
     assert len(names["times"]) == 21
     assert names["config"]["_class_name"] == "DPMSolverMultistepScheduler"
     assert names["x"].shape == (4, 8)
+    assert names["clips"].shape[0] == 2
