@@ -6,6 +6,7 @@ product of its rank (Eckart and Young, Psychometrika 1936). It also is where tra
 the weight that the layer would have begun with (arXiv 2105.01029, section 3.1).
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -198,3 +199,49 @@ def _fill(
         up.bias.copy_(bias)
     for part in (down, up):
         part.to(weight.device, weight.dtype)
+
+
+def choose_ranks(layers: Mapping[str, nn.Linear | nn.Conv1d | TimeConv], keep: float) -> tuple[LayerRank, ...]:
+    """Choose the ranks that keep most of all weights for a number of numbers.
+
+    The singular value `s_i` of a layer is worth its share of the layer's energy, `s_i^2 / sum s^2`, over the numbers
+    that it takes; those above one threshold for all layers are kept, at least one of each layer.
+
+    Args:
+        layers: by name.
+        keep: share of the numbers of all weights that may be kept.
+
+    Returns:
+        A rank for each layer, 0 where the whole weight takes no more.
+
+    Raises:
+        AudiodiffError: the share is too small for rank 1.
+    """
+    shapes = {name: layer.weight.flatten(1).shape for name, layer in layers.items()}
+    worth = {}
+    for name, layer in layers.items():
+        energy = singular_values(layer.weight).square()
+        worth[name] = energy / energy.sum().clamp_min(1e-30) / sum(shapes[name])
+
+    def ranks(threshold: float) -> dict[str, int]:
+        return {name: max(1, int((each >= threshold).sum())) for name, each in worth.items()}
+
+    def numbers(chosen: Mapping[str, int]) -> int:
+        return sum(min(factor_count(rank, *shapes[name]), math.prod(shapes[name])) for name, rank in chosen.items())
+
+    whole = sum(math.prod(shape) for shape in shapes.values())
+    smallest = numbers(dict.fromkeys(layers, 1))
+    if smallest > keep * whole:
+        raise AudiodiffError(
+            f"keep is {keep:g}, and the layers of rank 1 already take {smallest / whole:.3g} of the weights; keep more."
+        )
+    thresholds = torch.cat(list(worth.values())).sort(descending=True).values.tolist()
+    low, high = 0, len(thresholds)  # the first `low` of them fit
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if numbers(ranks(thresholds[middle - 1])) <= keep * whole else (low, middle - 1)
+    chosen = ranks(thresholds[low - 1]) if low else dict.fromkeys(layers, 1)
+    return tuple(
+        LayerRank(name, rank if factor_count(rank, *shapes[name]) < math.prod(shapes[name]) else 0)
+        for name, rank in chosen.items()
+    )

@@ -177,6 +177,6 @@ def test_packed_and_streamed_it_is_the_same_network(ranks: str, length: int) -> 
 
 def test_what_cannot_be_built_is_refused() -> None:
     other = replace(WAVENET, low_rank=LowRankConfig(ranks=(LayerRank("blocks.*", 2),)))
-    assert "'blocks.*', which fits no linear layer" in refused(lambda: WaveNet(other, 6, 5))
-    assert "low_rank.keep is 0" in refused(lambda: LowRankConfig(0.0))
-    assert "low_rank.ranks.rank is -1" in refused(lambda: LayerRank("*", -1))
+    refused(r"'blocks\.\*', which fits no linear layer", lambda: WaveNet(other, 6, 5))
+    refused("low_rank.keep is 0", lambda: LowRankConfig(0.0))
+    refused("low_rank.ranks.rank is -1", lambda: LayerRank("*", -1))

@@ -222,7 +222,14 @@ class Vocoder(nn.Module):
         return ShapedNoise(self.stft, prior, anchor.transpose(1, 2), envelope.transpose(1, 2), seed, first_frame)
 
     def loss(
-        self, waveform: Tensor, bandwidth_hz: Tensor, t: Tensor, noise: Tensor, log_mel: Tensor | None = None
+        self,
+        waveform: Tensor,
+        bandwidth_hz: Tensor,
+        t: Tensor,
+        noise: Tensor,
+        log_mel: Tensor | None = None,
+        *,
+        wanted: Tensor | None = None,
     ) -> VocoderLoss:
         """Training loss of one batch.
 
@@ -233,6 +240,7 @@ class Vocoder(nn.Module):
             noise: standard normal, `[batch, 1, n_samples]`.
             log_mel: `[batch, n_mels, n_frames]` to learn from in the place of the waveform's own, such as one that went
                 through an autoencoder.
+            wanted: estimates to learn in the place of the waveform, `[batch, 1, n_samples]`: those of a teacher.
 
         Raises:
             AudiodiffError: the length is not a multiple of the hop.
@@ -253,13 +261,15 @@ class Vocoder(nn.Module):
             shaped,
             weighting=MinSNR(settings.min_snr) if settings.min_snr else uniform_weight,
             metric=self._metric(own_mel, bandwidth_hz),
+            wanted=wanted,
         )
         per_item = settings.denoising * denoised.per_item
         terms = {"denoising": denoised.per_item.detach().mean()}
         if settings.magnitude:
             with full_precision(waveform):
+                target = waveform if wanted is None else wanted[:, 0]
                 distance = magnitude_distance(
-                    denoised.x0_hat[:, 0], waveform, bandwidth_hz, self.sample_rate, settings.resolutions
+                    denoised.x0_hat[:, 0], target, bandwidth_hz, self.sample_rate, settings.resolutions
                 )
             per_item = per_item + settings.magnitude * distance
             terms["magnitude"] = distance.detach().mean()
