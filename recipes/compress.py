@@ -1,4 +1,4 @@
-"""`audiodiff compress`: a smaller model of low rank, and a short training in which it learns the original's estimates."""
+"""`audiodiff compress`: a smaller model of low rank, and a short training on the estimates of the original."""
 
 import shutil
 from collections.abc import Mapping
@@ -57,7 +57,9 @@ class Plan:
 
 
 PLANS: Mapping[str, Plan] = {
-    "vocoder": Plan(vocoder, "speech", {**_COMMON, "train.batch_size": 8, "sampling.prior": None}),
+    "vocoder": Plan(
+        vocoder, "speech", {**_COMMON, "train.batch_size": 8, "sampling.prior": None, "sampling.output": None}
+    ),
     "mel_latent": Plan(latent, "music", {**_COMMON, "train.batch_size": 8, "validation.crops": 16}),
 }
 """Kind of the original -> how."""
@@ -166,21 +168,19 @@ def configured(plan: Plan, settings: CompressSettings, base: Path, kind: str) ->
 
 def _shards(config: latent.Config, settings: CompressSettings) -> str:
     """The folders with shards of latents; recordings become some first."""
-    folders = []
-    for folder in config.data.folder.split(","):
+    folders = config.data.folder.split(",")
+    for number, folder in enumerate(folders):
         if stored_index(f"{folder.rstrip('/')}/train") is None:
-            shards = str(Path(settings.output) / "data" / f"{len(folders)}-latents")
+            folders[number] = str(Path(settings.output) / "data" / f"{number}-latents")
             encode_corpus(
                 folder,
-                shards,
+                folders[number],
                 autoencoder=find_checkpoint(settings.model),
                 text_encoder=config.model.text_encoder,
                 numbers=config.model.numbers,
                 classes=config.model.classes,
                 beats=config.model.beats,
             )
-            folder = shards
-        folders.append(folder)
     return ",".join(folders)
 
 
