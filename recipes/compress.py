@@ -49,18 +49,20 @@ class Plan:
         recipe: the module of the recipe.
         preset: whose settings are the start.
         changes: settings that differ from the preset's.
+        from_latents: whether it learns from shards of latents.
     """
 
     recipe: Any
     preset: str
     changes: Mapping[str, Any]
+    from_latents: bool = False
 
 
 PLANS: Mapping[str, Plan] = {
     "vocoder": Plan(
         vocoder, "speech", {**_COMMON, "train.batch_size": 8, "sampling.prior": None, "sampling.output": None}
     ),
-    "mel_latent": Plan(latent, "music", {**_COMMON, "train.batch_size": 8, "validation.crops": 16}),
+    "mel_latent": Plan(latent, "music", {**_COMMON, "train.batch_size": 8, "validation.crops": 16}, from_latents=True),
 }
 """Kind of the original -> how."""
 
@@ -156,12 +158,12 @@ def configured(plan: Plan, settings: CompressSettings, base: Path, kind: str) ->
         "train.steps": settings.steps or _STEPS,
         "description": description,
     }
-    if kind == "mel_latent":
+    if plan.from_latents:
         changes["autoencoder"] = settings.model
         changes["vocoder"] = settings.model if (base / VOCODER_FOLDER).is_dir() else ""
     config = plan.recipe.configure(plan.preset, {**changes, **settings.changes})
     config = replace(config, model=dataclass_from_dict(KINDS[kind].config_class(), read_config(start)["model"]))
-    if kind == "mel_latent":
+    if plan.from_latents:
         config = replace(config, data=replace(config.data, folder=_shards(config, settings)))
     return config
 

@@ -228,7 +228,6 @@ class Vocoder(nn.Module):
         t: Tensor,
         noise: Tensor,
         log_mel: Tensor | None = None,
-        *,
         wanted: Tensor | None = None,
     ) -> VocoderLoss:
         """Training loss of one batch.
@@ -260,7 +259,7 @@ class Vocoder(nn.Module):
             t,
             shaped,
             weighting=MinSNR(settings.min_snr) if settings.min_snr else uniform_weight,
-            metric=self._metric(own_mel, bandwidth_hz),
+            metric=_metric(self, own_mel, bandwidth_hz),
             wanted=wanted,
         )
         per_item = settings.denoising * denoised.per_item
@@ -274,15 +273,6 @@ class Vocoder(nn.Module):
             per_item = per_item + settings.magnitude * distance
             terms["magnitude"] = distance.detach().mean()
         return VocoderLoss(per_item, terms, denoised.x0_hat)
-
-    def _metric(self, log_mel: Tensor, bandwidth_hz: Tensor) -> Metric:
-        if self.config.loss.metric != "spectral":
-            return {"l1": torch.abs, "l2": torch.square}[self.config.loss.metric]
-        with full_precision(log_mel):
-            # In units of what is really there: a mel that is wrong about silence would make errors there huge.
-            envelope = self._envelope(log_mel).clamp_min(self.config.head.envelope_floor)
-        mask = band_mask(bandwidth_hz, self.sample_rate, self.mel_spec.n_fft)
-        return partial(spectral_error, self.stft, envelope, mask / mask.mean(dim=1, keepdim=True))
 
     def _network(self, x: Tensor, c_noise: Tensor, cond: VocoderCondition) -> Tensor:
         n_samples = x.shape[-1]
@@ -310,6 +300,17 @@ class Vocoder(nn.Module):
     def _envelope(self, log_mel: Tensor) -> Tensor:
         mel_values = mel.log_mel_to_mel(log_mel, self.mel_spec)
         return time_major(self.get_buffer("envelope_matrix") @ mel_values)
+
+
+def _metric(model: Vocoder, log_mel: Tensor, bandwidth_hz: Tensor) -> Metric:
+    """What the loss of a vocoder makes of the error of its estimates."""
+    if model.config.loss.metric != "spectral":
+        return {"l1": torch.abs, "l2": torch.square}[model.config.loss.metric]
+    with full_precision(log_mel):
+        # In units of what is really there: a mel that is wrong about silence would make errors there huge.
+        envelope = model._envelope(log_mel).clamp_min(model.config.head.envelope_floor)
+    mask = band_mask(bandwidth_hz, model.sample_rate, model.mel_spec.n_fft)
+    return partial(spectral_error, model.stft, envelope, mask / mask.mean(dim=1, keepdim=True))
 
 
 def _anchor(log_mel: Tensor, envelope: Tensor, spec: mel.MelSpec) -> Tensor:
