@@ -11,7 +11,7 @@ from audiodiff.models.find import find_checkpoint, pretrained_names, public_name
 
 from .settings import differences
 
-_FOLDERS = ("autoencoder", "vocoder", "init")
+_FOLDERS = ("autoencoder", "vocoder", "init", "teacher")
 """Settings that name other checkpoints: in a command to be repeated elsewhere they are placeholders."""
 
 

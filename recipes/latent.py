@@ -38,6 +38,7 @@ from audiodiff.training.state import saved_step
 
 from .adapting import adapt, adapter_export, tell_time
 from .autoencoder import limits_of
+from .distilling import of_teacher, open_teacher
 from .gaps import with_gaps
 from .latent_config import RECIPE, Config, configure
 from .latent_shards import check_shards, describe_shards, open_shards, unknown_to
@@ -163,7 +164,7 @@ def model_with_loss(model: MelLatent, data: LatentDataset, config: Config, devic
     Conditions are withheld at random: everything (for guidance), the text, or single numbers and classes. Some items
     are conditioned on their latents but for a gap.
     """
-    batch_size, settings = config.train.batch_size, config.data
+    batch_size, settings, teacher = config.train.batch_size, config.data, teacher_of(config, devices)
 
     def loss(devices: Devices, step: int, generator: torch.Generator) -> LossOutput:
         batch = _batch(data, config, step)
@@ -189,16 +190,35 @@ def model_with_loss(model: MelLatent, data: LatentDataset, config: Config, devic
             complete = chosen(settings.complete)
             cond = drop_conditions(cond, complete & chosen(settings.complete_alone))
             cond = cond._replace(known=known.masked_fill(~complete[:, None, None], torch.nan))
-        result = model.loss(
+        given = (
             devices.shard(batch.latents),
             Condition(*(devices.shard(part) for part in cond)),
             devices.shard(t.float()),
             devices.shard(noise),
             devices.shard(batch.lengths),
         )
+        wanted: Tensor | None = None
+        if teacher is not None:
+            with torch.no_grad():
+                wanted = teacher.loss(*given).x0_hat
+        result = model.loss(*given, wanted=wanted)
         return LossOutput(result.per_item.mean(), {})
 
     return with_loss("latent", model, loss, devices, config.train.accumulate)
+
+
+def teacher_of(config: Config, devices: Devices) -> MelLatent | None:
+    """Return the model whose estimates are learnt, if there is one.
+
+    Raises:
+        AudiodiffError: it is for other latents or conditions.
+    """
+    if not config.teacher:
+        return None
+    own = ("network", "dit.", "unet.", "parameterization.")
+    folder = find_checkpoint(config.teacher)
+    teacher = open_teacher(config.teacher, folder, MelLatent, config.model, lambda key: not key.startswith(own))
+    return teacher.to(devices.device)
 
 
 def _batch(data: LatentDataset, config: Config, step: int) -> LatentBatch:
@@ -272,9 +292,18 @@ def describe(config: Config) -> dict[str, Any]:
     """What travels with the weights: the corpus and its licences, its vocabulary, the settings, how to sample."""
     corpus, vocabulary = describe_shards(config)
     metadata = RECIPE.describe(
-        config, corpus, keep=("times", "init", "adapter"), init=config.init, autoencoder=config.autoencoder
+        config,
+        corpus,
+        keep=("times", "init", "adapter", "teacher"),
+        init=config.init,
+        autoencoder=config.autoencoder,
+        teacher=config.teacher,
     )
     window = max(config.data.crop_latents) / config.model.autoencoder.latents_per_second
+    of_theirs = {}
+    if config.teacher:
+        start = find_checkpoint(config.init) if config.init else None
+        of_theirs = of_teacher(find_checkpoint(config.teacher), start)
     return {
         **metadata,
         "vocabulary": vocabulary,
@@ -283,4 +312,5 @@ def describe(config: Config) -> dict[str, Any]:
             "window_seconds": round(window, 3),
             **limits_of(find_checkpoint(config.autoencoder)),
         },
+        **of_theirs,
     }

@@ -83,6 +83,7 @@ class Config(RunSettings):
         autoencoder: checkpoint of the autoencoder that made the shards, or of a latent model that has it.
         vocoder: checkpoint of a vocoder for its mel, or of a latent model that has one, put next to the model; empty to
             leave that to Griffin-Lim.
+        teacher: checkpoint of a model whose estimates are learnt in the place of the latents; empty for none.
     """
 
     model: MelLatentConfig
@@ -95,6 +96,7 @@ class Config(RunSettings):
     times: str = "logit_normal"
     autoencoder: str = ""
     vocoder: str = ""
+    teacher: str = ""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""

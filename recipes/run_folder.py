@@ -35,6 +35,7 @@ _MAY_CHANGE = (
     "output",
     "init",
     "autoencoder",
+    "teacher",
     "vocoder",
     "device",
     "description",

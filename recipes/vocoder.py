@@ -38,6 +38,7 @@ from audiodiff.training.state import saved_step
 
 from .adapting import adapt, adapter_export, check_adapter, tell_time
 from .corpus import DataConfig, RandomCrops, describe_corpus, fit_length, open_corpus
+from .distilling import of_teacher, open_teacher
 from .from_mel import follow_mel
 from .recipe import OnStep, PlainSampling, Recipe, RunSettings, check_shape, with_loss
 from .session import run_steps
@@ -113,6 +114,7 @@ class Config(RunSettings):
         autoencoder: checkpoint of an autoencoder, or of a latent model, whose decoded mels the vocoder learns to read
             as well; empty for none.
         autoencoder_share: share of items whose mel goes through it.
+        teacher: checkpoint of a model whose estimates are learnt in the place of the recordings; empty for none.
     """
 
     model: VocoderConfig
@@ -123,6 +125,7 @@ class Config(RunSettings):
     adapter: AdapterConfig = field(default_factory=AdapterConfig)
     autoencoder: str = ""
     autoencoder_share: float = 0.5
+    teacher: str = ""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
@@ -255,7 +258,7 @@ def models_with_losses(model: Vocoder, crops: RandomCrops, config: Config, devic
         shape = DiscriminatorConfig(channels=settings.discriminator_channels)
         discriminator = Discriminator(shape, config.model.mel.sample_rate).to(devices.device)
         full_noise[: settings.judged_items] = settings.judged_full_noise
-    decoded = decoded_mels(config, devices)
+    decoded, teacher = decoded_mels(config, devices), teacher_of(config, devices)
     n_judged = max(settings.judged_items // devices.n_processes, 1)
     judged: list[Tensor] = []  # recording, estimate and bandwidth of this step, from the vocoder's turn to the next
 
@@ -268,7 +271,11 @@ def models_with_losses(model: Vocoder, crops: RandomCrops, config: Config, devic
         share = torch.rand(batch_size, generator=generator) < config.autoencoder_share
         waveform, bandwidth, t, noise = (devices.shard(part) for part in (waveform, bandwidth, t, noise))
         log_mel = None if decoded is None else decoded(waveform, devices.shard(share))
-        loss = model.loss(waveform, bandwidth, t, noise, log_mel)
+        wanted: Tensor | None = None
+        if teacher is not None:
+            with torch.no_grad():
+                wanted = teacher.loss(waveform, bandwidth, t, noise, log_mel).x0_hat
+        loss = model.loss(waveform, bandwidth, t, noise, log_mel, wanted=wanted)
         total, terms = loss.per_item.mean(), dict(loss.terms)
         if discriminator is not None:
             recording, estimate, band = waveform[:n_judged], loss.x0_hat[:n_judged, 0], bandwidth[:n_judged]
@@ -289,6 +296,20 @@ def models_with_losses(model: Vocoder, crops: RandomCrops, config: Config, devic
 
         models.append(ModelAndLoss("discriminator", judge, judge_loss, settings.discriminator_rate))
     return models
+
+
+def teacher_of(config: Config, devices: Devices) -> Vocoder | None:
+    """Return the vocoder whose estimates are learnt, if there is one.
+
+    Raises:
+        AudiodiffError: it is for another mel, or starts from other noise.
+    """
+    if not config.teacher:
+        return None
+    same = ("mel.", "front_end.", "prior.", "process.")
+    folder = find_vocoder(config.teacher)
+    teacher = open_teacher(config.teacher, folder, Vocoder, config.model, lambda key: key.startswith(same))
+    return teacher.to(devices.device)
 
 
 def decoded_mels(config: Config, devices: Devices) -> Callable[[Tensor, Tensor], Tensor] | None:
@@ -357,7 +378,9 @@ def describe(config: Config, data: AudioDataset) -> dict[str, Any]:
     """What travels with the weights: the corpus and its licences, the settings, how to sample."""
     # Decoded mels teach the vocoder, but no weights of the autoencoder are in it.
     corpus = describe_corpus(config.data, data)
-    metadata = RECIPE.describe(config, corpus, keep=("init", "adapter"), find=find_vocoder, init=config.init)
+    metadata = RECIPE.describe(
+        config, corpus, keep=("init", "adapter", "teacher"), find=find_vocoder, init=config.init, teacher=config.teacher
+    )
     # The projections stand in the model's config.
     metadata["sampling"] = {
         key: value for key, value in dataclass_to_dict(config.sampling).items() if key not in ("prior", "output")
@@ -365,6 +388,8 @@ def describe(config: Config, data: AudioDataset) -> dict[str, Any]:
     if config.data.normalize == "rms":
         low, high = config.data.gain_db
         metadata["reference_level_db"] = round(20.0 * math.log10(config.data.level) + 0.5 * (low + high), 2)
+    if config.teacher:
+        metadata |= of_teacher(find_vocoder(config.teacher), find_vocoder(config.init) if config.init else None)
     return metadata
 
 

@@ -28,7 +28,7 @@ def test_every_package_is_installed() -> None:
 
 def test_registered_commands_are_there() -> None:
     commands = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["audiodiff.commands"]
-    assert {"adapt", "train", "encode", "add-stereo", "caption", "demo"} == commands.keys()
+    assert {"adapt", "compress", "train", "encode", "add-stereo", "caption", "demo"} == commands.keys()
     for module in commands.values():
         package, _, rest = module.partition(".")
         text = (ROOT / RENAMED[package] / f"{rest.replace('.', '/')}.py").read_text("utf-8")

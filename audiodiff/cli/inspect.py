@@ -196,6 +196,18 @@ def _value(value: object) -> str:
     )
 
 
+def _compressed_lines(metadata: object) -> list[tuple[str, str]]:
+    """What a model was compressed from."""
+    found = metadata.get("compressed") if isinstance(metadata, dict) else None
+    if not isinstance(found, dict):
+        return []
+    name, weights = str(found.get("model"))[:MAX_SHOWN], str(found.get("weights_sha256"))[:12]
+    sizes = [found.get(key) for key in ("parameters", "parameters_before")]
+    numbers = [size / 1e6 for size in sizes if isinstance(size, int)]
+    told = f": {numbers[0]:.3g} M of {numbers[1]:.3g} M parameters" if len(numbers) == 2 else ""
+    return [("from", f"{name} (weights {weights}), compressed to low rank{told}")]
+
+
 def _adapter_lines(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what an adapter is for, its shape, and what it learnt from; its config is by anybody."""
 
@@ -236,6 +248,8 @@ def _print_model(folder: Path, *, as_json: bool) -> None:
     what = "an adapter" if adapter else f"a model of kind {config.get('kind', 'unknown')}"
     tell(f"{folder}: {what}" + (f", {described}" if described else ""))
     for label, text in _adapter_lines(config) if adapter else ():
+        tell(f"  {label:<9} {text}")
+    for label, text in _compressed_lines(metadata):
         tell(f"  {label:<9} {text}")
     stated, weights = config.get("weights_sha256"), folder / "model.safetensors"
     if weights.is_file() and isinstance(stated, str):

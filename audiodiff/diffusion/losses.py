@@ -113,6 +113,7 @@ def denoising_loss(
     weighting: Weighting = uniform_weight,
     mask: Tensor | None = None,
     metric: Metric = square,
+    wanted: Tensor | None = None,
 ) -> DenoisingLoss:
     """``weighting * metric(network_output - target)`` at ``x_t = alpha * x_0 + sigma * noise``, averaged per item.
 
@@ -125,6 +126,8 @@ def denoising_loss(
         weighting: see ``Weighting``.
         mask: broadcastable to the metric's result; see ``masked_mean``.
         metric: see ``Metric``.
+        wanted: what ``x0_hat`` is to be at that ``x_t``, like ``x_0``: the estimate of a teacher (distillation,
+            Hinton et al. 2015). ``x_0`` if None.
 
     Raises:
         AudiodiffError: shapes disagree, or a time has no target (``t = 0``).
@@ -145,6 +148,8 @@ def denoising_loss(
     x_t = process.mix(x_0, noise, t)
     output = denoiser.network_output(x_t, t, cond)
     target = pad_to(of_data, output) * x_0 + pad_to(of_noise, output) * noise
+    if wanted is not None:
+        target = target + (wanted - x_0) / pad_to(row.c_out, output)
     error = metric(output - target)
     per_item = masked_mean(error, mask)
     x0_hat = pad_to(row.c_skip, output) * x_t + pad_to(row.c_out, output) * output

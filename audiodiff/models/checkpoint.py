@@ -63,7 +63,7 @@ def save_checkpoint(
     Raises:
         AudiodiffError: the model is of no known kind, or the folder cannot be written.
     """
-    kind, model_config = kind_of(type(model)).name, model_config_to_dict(model.config)
+    kind, model_config = kind_of(type(model)).name, model_config_to_dict(model.config, stored=True)
     state = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
     write_checkpoint(folder, state, {"kind": kind, "format": _FORMAT, "model": model_config}, metadata)
 

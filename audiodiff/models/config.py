@@ -58,12 +58,21 @@ def dataclass_from_dict(kind: type[T], values: Mapping[str, Any], where: str = "
     return kind(**arguments)
 
 
-def dataclass_to_dict(value: Any) -> Any:
-    """Turn the fields of a (nested) dataclass that can be given into JSON values; tuples become lists."""
+def dataclass_to_dict(value: Any, *, stored: bool = False) -> Any:
+    """Turn the fields of a (nested) dataclass that can be given into JSON values; tuples become lists.
+
+    Args:
+        value: the dataclass.
+        stored: leave out what has its default and the mark `omit_default`: models without it are written as before.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: dataclass_to_dict(getattr(value, field.name)) for field in given_fields(type(value))}
+        return {
+            field.name: dataclass_to_dict(getattr(value, field.name), stored=stored)
+            for field in given_fields(type(value))
+            if not (stored and field.metadata.get("omit_default") and getattr(value, field.name) == field.default)
+        }
     if isinstance(value, (list, tuple)):
-        return [dataclass_to_dict(item) for item in value]
+        return [dataclass_to_dict(item, stored=stored) for item in value]
     return value
 
 
@@ -72,15 +81,19 @@ def given_fields(kind: Any) -> list[dataclasses.Field[Any]]:
     return [field for field in dataclasses.fields(kind) if field.init]
 
 
-def model_config_to_dict(config: Any) -> dict[str, Any]:
-    """Turn the config of a model into the JSON values of its checkpoint; `dataclass_from_dict` reads them.
+def model_config_to_dict(config: Any, *, stored: bool = False) -> dict[str, Any]:
+    """Turn the config of a model into JSON values; `dataclass_from_dict` reads them.
 
     A process and a parameterization are written with all their settings.
+
+    Args:
+        config: of the model.
+        stored: as in its checkpoint; see `dataclass_to_dict`.
 
     Raises:
         AudiodiffError: one of them cannot be stored.
     """
-    values: dict[str, Any] = dataclass_to_dict(config)
+    values: dict[str, Any] = dataclass_to_dict(config, stored=stored)
     if "process" in values:
         values["process"] = process_to_dict(process_from_dict(config.process))
     if "parameterization" in values:

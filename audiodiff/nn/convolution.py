@@ -18,16 +18,25 @@ class TimeConv(nn.Module):
         stride: divides the length.
         groups: `in_width` for a depthwise convolution.
         zero: start as the zero function.
+        bias: whether there is one.
     """
 
     def __init__(
-        self, in_width: int, out_width: int, kernel_size: int, *, stride: int = 1, groups: int = 1, zero: bool = False
+        self,
+        in_width: int,
+        out_width: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        zero: bool = False,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.stride = stride
         self.groups = groups
         self.weight = nn.Parameter(torch.zeros(out_width, in_width // groups, kernel_size))
-        self.bias = nn.Parameter(torch.zeros(out_width))
+        self.bias = nn.Parameter(torch.zeros(out_width)) if bias else None
         if not zero:
             nn.init.xavier_uniform_(self.weight)
 

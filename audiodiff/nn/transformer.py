@@ -5,7 +5,7 @@ modulation and each block adds a learned table of its own, which saves a third o
 PixArt-alpha, arXiv 2310.00426, section 2.3). Text comes in by cross-attention.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +36,7 @@ from audiodiff.nn.condition import (
 )
 from audiodiff.nn.convolution import TimeConv
 from audiodiff.nn.embeddings import FourierEmbedding
+from audiodiff.nn.low_rank import LowRankConfig, factorise
 from audiodiff.torch_state import full_precision
 
 __all__ = ["DiT", "DiTConfig"]
@@ -62,6 +63,7 @@ class DiTConfig:
         conv_kernel: odd kernel of a depthwise convolution before self-attention; 0 for none.
         rotary_base: longest wavelength of the rotary positions / 2 pi, about, in latents.
         rotary_scale: positions are multiplied by it.
+        low_rank: layers with weights of low rank.
     """
 
     channels: int = 32
@@ -80,6 +82,7 @@ class DiTConfig:
     conv_kernel: int = 0
     rotary_base: float = 10000.0
     rotary_scale: float = 1.0
+    low_rank: LowRankConfig = field(default=LowRankConfig(), metadata={"omit_default": True})
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built.
@@ -176,6 +179,7 @@ class DiT(nn.Module):
         self.blocks = nn.ModuleList(_Block(config) for _ in range(config.depth))
         self.final_modulation = zero_linear(width, 2 * width)
         self.output_projection = zero_linear(width, config.channels)
+        factorise(self, config.low_rank)
 
     def project_cond(self, cond: Condition) -> ProjectedCondition:
         """Everything that the blocks need of the condition, computed once for all denoising steps."""
@@ -206,7 +210,7 @@ class DiT(nn.Module):
         check_places(x, projected.beats, projected.known, projected.chords)
         with full_precision(x):
             # A noise level in bfloat16 is no longer the same noise level, and these vectors cost nothing.
-            noise = self.noise_embedding(c_noise.to(self.final_modulation.weight.dtype))
+            noise = self.noise_embedding(c_noise.to(self._parameter.dtype))
             features = F.silu(self.modulation_hidden(noise + projected.vector))
             shared = None
             if self.config.modulation == "shared":
@@ -231,13 +235,18 @@ class DiT(nn.Module):
         return out if padding is None else out * padding[:, None]
 
     def _project(self, cond: Condition | None, batch: int) -> ProjectedCondition:
-        with full_precision(self.final_modulation.weight):
+        with full_precision(self._parameter):
             embedded = self.condition_embedding(cond, batch)
         places = told_places(cond)
         if embedded.tokens is None:
             return ProjectedCondition(embedded.vector, (), None, *places)
         text = tuple(block.cross_attention.project(embedded.tokens) for block in self._blocks())
         return ProjectedCondition(embedded.vector, text, embedded.mask, *places)
+
+    @property
+    def _parameter(self) -> Tensor:
+        """Tells in what precision and where the vectors are."""
+        return self.condition_embedding.unknown_numbers
 
     def _blocks(self) -> list[_Block]:
         return [block for block in self.blocks if isinstance(block, _Block)]

@@ -5,7 +5,7 @@ arXiv 1709.07871). Normalisation is over the channels of each position and not o
 length of a clip changes what a position is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,7 @@ from audiodiff.nn.condition import (
 )
 from audiodiff.nn.convolution import TimeConv
 from audiodiff.nn.embeddings import FourierEmbedding
+from audiodiff.nn.low_rank import LowRankConfig, factorise
 from audiodiff.torch_state import full_precision
 
 __all__ = ["UNet", "UNetConfig"]
@@ -57,6 +58,7 @@ class UNetConfig:
         known: whether it is conditioned on a part of the latents (`Condition.known`).
         chords: whether it is conditioned on chords (`Condition.chords`).
         rotary_base: longest wavelength of the rotary positions / 2 pi, about, in positions of each level.
+        low_rank: layers with weights of low rank.
     """
 
     channels: int = 32
@@ -73,6 +75,7 @@ class UNetConfig:
     known: bool = False
     chords: bool = False
     rotary_base: float = 10000.0
+    low_rank: LowRankConfig = field(default=LowRankConfig(), metadata={"omit_default": True})
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built.
@@ -220,6 +223,7 @@ class UNet(nn.Module):
         self.grow = nn.ModuleList(TimeConv(widths[i + 1], widths[i], max(3, kernel)) for i in range(last))
         self.output_norm = _Norm(widths[0])
         self.output_projection = TimeConv(widths[0], config.channels, kernel, zero=True)
+        factorise(self, config.low_rank)
 
     def project_cond(self, cond: Condition) -> ProjectedCondition:
         """Everything that the levels need of the condition, computed once for all denoising steps."""
@@ -257,7 +261,7 @@ class UNet(nn.Module):
         projected = cond if isinstance(cond, ProjectedCondition) else self._project(cond, x.shape[0])
         check_places(x, projected.beats, projected.known, projected.chords)
         with full_precision(x):
-            noise = self.noise_embedding(c_noise.to(self.features.weight.dtype))
+            noise = self.noise_embedding(c_noise.to(self._parameter.dtype))
             features = F.silu(self.features(noise + projected.vector))
         real = padding
         if missing:
@@ -315,13 +319,18 @@ class UNet(nn.Module):
         return masks
 
     def _project(self, cond: Condition | None, batch: int) -> ProjectedCondition:
-        with full_precision(self.features.weight):
+        with full_precision(self._parameter):
             embedded = self.condition_embedding(cond, batch)
         places = told_places(cond)
         if embedded.tokens is None:
             return ProjectedCondition(embedded.vector, (), None, *places)
         text = tuple(attention.project(embedded.tokens) for attention in self._attentive().values())
         return ProjectedCondition(embedded.vector, text, embedded.mask, *places)
+
+    @property
+    def _parameter(self) -> Tensor:
+        """Tells in what precision and where the vectors are."""
+        return self.condition_embedding.unknown_numbers
 
     def _attentive(self) -> dict[_Level, CrossAttention]:
         """Levels that read text, in the order of `ProjectedCondition.text`: down, then those of the way up."""

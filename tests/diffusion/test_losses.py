@@ -62,6 +62,18 @@ def test_right_answers_cost_nothing() -> None:
         assert denoising_loss(denoiser, x_0, None, t, noise).per_item.abs().max() < 1e-24
 
 
+@pytest.mark.parametrize("row", PARAMETERIZATIONS)
+def test_a_teacher_decides_what_the_estimate_is_to_be(row: str) -> None:
+    x_0, noise = batch()
+    process, t = LinearVP(), torch.tensor([0.2, 0.5, 0.8], dtype=torch.float64)
+    denoiser = Denoiser(lambda x, c_noise, cond: 0.3 * x, process, PARAMETERIZATIONS[row])
+    own = denoising_loss(denoiser, x_0, None, t, noise)
+    taught = denoising_loss(denoiser, x_0, None, t, noise, wanted=own.x0_hat)
+    assert torch.equal(taught.x_t, own.x_t)  # the state stays that of the data
+    torch.testing.assert_close(taught.per_item, torch.zeros(3, dtype=torch.float64), rtol=0, atol=1e-20)
+    assert (own.per_item > 1e-3).all()
+
+
 def test_small_times_keep_their_digits_in_float32() -> None:
     """The velocity target is noise - x_0 at every t; dividing x_0 - x_t by t would lose it."""
     x_0, noise = (value.float() for value in batch())

@@ -177,7 +177,14 @@ class MelLatent(nn.Module):
         return list(row.values())
 
     def loss(
-        self, latents: Tensor, cond: Condition, t: Tensor, noise: Tensor, lengths: Tensor | None = None
+        self,
+        latents: Tensor,
+        cond: Condition,
+        t: Tensor,
+        noise: Tensor,
+        lengths: Tensor | None = None,
+        *,
+        wanted: Tensor | None = None,
     ) -> MelLatentLoss:
         """Training loss of one batch, over the latents that are not told.
 
@@ -187,11 +194,12 @@ class MelLatent(nn.Module):
             t: times of the process, `[batch]`.
             noise: standard normal, like `latents`.
             lengths: latents of each item that count, `[batch]`; all when None.
+            wanted: estimates to learn in the place of the latents, like them: those of a teacher.
         """
         mask = None if lengths is None else length_mask(lengths, latents.shape[-1])
         if cond.known.shape[2]:
             # What is given needs no estimate.
             asked = cond.known.isnan().any(dim=1, keepdim=True)
             mask = asked if mask is None else mask & asked
-        result = denoising_loss(self.denoiser(), latents, cond, t, noise, mask=mask)
+        result = denoising_loss(self.denoiser(), latents, cond, t, noise, mask=mask, wanted=wanted)
         return MelLatentLoss(result.per_item, result.x0_hat)

@@ -222,7 +222,13 @@ class Vocoder(nn.Module):
         return ShapedNoise(self.stft, prior, anchor.transpose(1, 2), envelope.transpose(1, 2), seed, first_frame)
 
     def loss(
-        self, waveform: Tensor, bandwidth_hz: Tensor, t: Tensor, noise: Tensor, log_mel: Tensor | None = None
+        self,
+        waveform: Tensor,
+        bandwidth_hz: Tensor,
+        t: Tensor,
+        noise: Tensor,
+        log_mel: Tensor | None = None,
+        wanted: Tensor | None = None,
     ) -> VocoderLoss:
         """Training loss of one batch.
 
@@ -233,6 +239,7 @@ class Vocoder(nn.Module):
             noise: standard normal, `[batch, 1, n_samples]`.
             log_mel: `[batch, n_mels, n_frames]` to learn from in the place of the waveform's own, such as one that went
                 through an autoencoder.
+            wanted: estimates to learn in the place of the waveform, `[batch, 1, n_samples]`: those of a teacher.
 
         Raises:
             AudiodiffError: the length is not a multiple of the hop.
@@ -252,27 +259,20 @@ class Vocoder(nn.Module):
             t,
             shaped,
             weighting=MinSNR(settings.min_snr) if settings.min_snr else uniform_weight,
-            metric=self._metric(own_mel, bandwidth_hz),
+            metric=_metric(self, own_mel, bandwidth_hz),
+            wanted=wanted,
         )
         per_item = settings.denoising * denoised.per_item
         terms = {"denoising": denoised.per_item.detach().mean()}
         if settings.magnitude:
             with full_precision(waveform):
+                target = waveform if wanted is None else wanted[:, 0]
                 distance = magnitude_distance(
-                    denoised.x0_hat[:, 0], waveform, bandwidth_hz, self.sample_rate, settings.resolutions
+                    denoised.x0_hat[:, 0], target, bandwidth_hz, self.sample_rate, settings.resolutions
                 )
             per_item = per_item + settings.magnitude * distance
             terms["magnitude"] = distance.detach().mean()
         return VocoderLoss(per_item, terms, denoised.x0_hat)
-
-    def _metric(self, log_mel: Tensor, bandwidth_hz: Tensor) -> Metric:
-        if self.config.loss.metric != "spectral":
-            return {"l1": torch.abs, "l2": torch.square}[self.config.loss.metric]
-        with full_precision(log_mel):
-            # In units of what is really there: a mel that is wrong about silence would make errors there huge.
-            envelope = self._envelope(log_mel).clamp_min(self.config.head.envelope_floor)
-        mask = band_mask(bandwidth_hz, self.sample_rate, self.mel_spec.n_fft)
-        return partial(spectral_error, self.stft, envelope, mask / mask.mean(dim=1, keepdim=True))
 
     def _network(self, x: Tensor, c_noise: Tensor, cond: VocoderCondition) -> Tensor:
         n_samples = x.shape[-1]
@@ -300,6 +300,17 @@ class Vocoder(nn.Module):
     def _envelope(self, log_mel: Tensor) -> Tensor:
         mel_values = mel.log_mel_to_mel(log_mel, self.mel_spec)
         return time_major(self.get_buffer("envelope_matrix") @ mel_values)
+
+
+def _metric(model: Vocoder, log_mel: Tensor, bandwidth_hz: Tensor) -> Metric:
+    """What the loss of a vocoder makes of the error of its estimates."""
+    if model.config.loss.metric != "spectral":
+        return {"l1": torch.abs, "l2": torch.square}[model.config.loss.metric]
+    with full_precision(log_mel):
+        # In units of what is really there: a mel that is wrong about silence would make errors there huge.
+        envelope = model._envelope(log_mel).clamp_min(model.config.head.envelope_floor)
+    mask = band_mask(bandwidth_hz, model.sample_rate, model.mel_spec.n_fft)
+    return partial(spectral_error, model.stft, envelope, mask / mask.mean(dim=1, keepdim=True))
 
 
 def _anchor(log_mel: Tensor, envelope: Tensor, spec: mel.MelSpec) -> Tensor:

@@ -13,6 +13,7 @@ from audiodiff.models.vocoder import (
     VocoderConfig,
 )
 from audiodiff.models.vocoder.lmnt import diffwave_config
+from audiodiff.nn.low_rank import LowRankConfig
 from audiodiff.nn.wavenet import WaveNetConfig
 from audiodiff.signal.mel import preset
 
@@ -36,8 +37,9 @@ FOLDED = VocoderConfig(
 STFT_PLAIN = dataclasses.replace(
     FOLDED, front_end=FrontEndConfig("stft", 64, 32), prior=PriorConfig("white"), loss=LossConfig("l2", magnitude=0.0)
 )
+LOW_RANK = dataclasses.replace(ANCHORED, wavenet=dataclasses.replace(_FRAMED, low_rank=LowRankConfig(0.5)))
 DIFFWAVE = diffwave_config(channels=8, layers=4, dilation_cycle=4)
-CONFIGS = {"anchored": ANCHORED, "folded": FOLDED, "stft": STFT_PLAIN, "diffwave": DIFFWAVE}
+CONFIGS = {"anchored": ANCHORED, "folded": FOLDED, "stft": STFT_PLAIN, "diffwave": DIFFWAVE, "low_rank": LOW_RANK}
 
 
 def make(config: VocoderConfig, std: float = 0.05) -> Vocoder:
