@@ -151,7 +151,8 @@ class _Smoother:
 def _line(gains: Sequence[float]) -> NDArray[np.float64]:
     """Gains of all samples of the blocks but the first and the last, which only the lines lead from and to."""
     middles = BLOCK * (np.arange(len(gains)) - 0.5)
-    return np.interp(np.arange(BLOCK * (len(gains) - 2)) + 0.5, middles, gains)
+    line: NDArray[np.float64] = np.interp(np.arange(BLOCK * (len(gains) - 2)) + 0.5, middles, gains)
+    return line
 
 
 def _inside(places: NDArray[np.int64], stretches: Sequence[tuple[int, int]] | None, edge: int) -> NDArray[np.float64]:
