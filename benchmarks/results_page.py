@@ -17,7 +17,7 @@ from audiodiff.errors import AudiodiffError
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = tuple(ROOT / "docs" / name for name in ("results.md", "adapters.md"))
+PAGES = tuple(ROOT / "docs" / name for name in ("results.md", "adapters.md", "scaling.md"))
 
 SOURCES = {
     "speech": "speech.md",
@@ -34,6 +34,7 @@ SOURCES = {
     "upsample": "upsample.md",
     "marks": "marks.md",
     "adapters": "adapters.md",
+    "scaling": "scaling.md",
 }
 """Region -> the file whose text it holds."""
 

@@ -18,8 +18,9 @@ from audiodiff.models.autoencoder import (
     MelAutoencoder,
     MelAutoencoderConfig,
 )
-from audiodiff.models.checkpoint import load_checkpoint, save_checkpoint
+from audiodiff.models.checkpoint import autoencoder_hash, load_checkpoint, read_config, save_checkpoint
 from audiodiff.models.find import find_checkpoint
+from audiodiff.nn.discriminator import MelDiscriminator, discriminator_loss, generator_loss
 from audiodiff.signal import mel
 from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
@@ -46,17 +47,67 @@ class ValidationConfig:
     seconds: float = 4.0
 
 
+@dataclass(frozen=True)
+class AdversarialConfig:
+    """A discriminator of mels, which gives them the grain that the mean of all errors smooths away.
+
+    Attributes:
+        weight: of the adversarial loss; 0 trains without a discriminator.
+        feature_weight: of the feature matching loss.
+        discriminator_rate: learning rate of the discriminator.
+        discriminator_channels: its width.
+        judged_items: how many items of a batch are judged; they are the costly ones.
+        fade_in_steps: steps over which both weights grow from 0, while the discriminator learns the basics.
+    """
+
+    weight: float = 0.0
+    feature_weight: float = 0.5
+    discriminator_rate: float = 1e-3
+    discriminator_channels: int = 16
+    judged_items: int = 6
+    fade_in_steps: int = 200
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config(RunSettings):
-    """A whole run."""
+    """A whole run.
+
+    Attributes:
+        adversarial: a discriminator, for the last stretch, from trained weights (`init`).
+        keep_encoder: train the decoder of `init` alone: latents of recordings stay what they are, so shards of them
+            keep fitting, and so do denoisers.
+    """
 
     model: MelAutoencoderConfig
     data: DataConfig = field(default_factory=DataConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
+    adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
+    keep_encoder: bool = False
 
     def __post_init__(self) -> None:
         """Refuse crops that do not fit the latents, and mels with empty bands."""
         check_bounds(self.validation, "validation", clips=(0, 10_000), seconds=(1e-3, 3600.0))
+        check_bounds(
+            self.adversarial,
+            "adversarial",
+            weight=(0.0, 1e6),
+            feature_weight=(0.0, 1e6),
+            discriminator_rate=(0.0, 1e3),
+            discriminator_channels=(1, 1_024),
+            fade_in_steps=(0, 10**9),
+        )
+        judged, batch_size = self.adversarial.judged_items, self.train.batch_size
+        if self.adversarial.weight and not 1 <= judged <= batch_size:
+            raise AudiodiffError(
+                f"adversarial.judged_items is {judged}; expected 1 to train.batch_size = {batch_size}."
+            )
+        if self.adversarial.weight and self.train.accumulate > 1:
+            raise AudiodiffError(
+                f"train.accumulate is {self.train.accumulate}, but a discriminator compares the items of a batch with "
+                "each other; it must be 1 where adversarial.weight is not 0."
+            )
+        if self.keep_encoder and not self.init:
+            raise AudiodiffError("keep_encoder is set, but there is no encoder to keep; give a checkpoint (--init).")
         mel.check_filters(self.model.mel)
         if self.model.stereo is not None:
             raise AudiodiffError(
@@ -109,10 +160,14 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
     model = build_model(config, examples, first.bandwidth_hz).to(devices.device)
     examples = examples.to(devices.device)
     metadata = describe(config, train_set)
+    if config.keep_encoder:
+        init = find_checkpoint(config.init)
+        metadata |= {"shards_of": shards_of(init), "sampling": limits_of(init)}
 
     def export(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
         assert isinstance(averaged, MelAutoencoder)
-        averaged.fit_latent_statistics(examples)
+        if not config.keep_encoder:
+            averaged.fit_latent_statistics(examples)
         save_checkpoint(folder, averaged, {**metadata, **facts})
 
     def validate(averaged: nn.Module, step: int, board: Board) -> dict[str, float]:
@@ -124,7 +179,7 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
 
     return run_steps(
         run,
-        [model_with_loss(model, crops, config, devices)],
+        models_with_losses(model, crops, config, devices),
         train_set,
         export=export,
         validate=validate if config.validation.clips else None,
@@ -153,22 +208,52 @@ def build_model(config: Config, examples: Tensor, bandwidth_hz: Tensor | None = 
         raise AudiodiffError(
             f"the checkpoint {config.init} is of another shape or mel; give the settings that it was trained with."
         )
+    if config.keep_encoder:  # with its statistics, and what it tells of stereo
+        given.encoder.requires_grad_(False)
+        return given
     model.load_state_dict({name: value for name, value in given.state_dict().items() if "stereo." not in name})
     return model
 
 
-def model_with_loss(model: MelAutoencoder, crops: RandomCrops, config: Config, devices: Devices) -> ModelAndLoss:
-    """Return the one who trains: crops at random gains are encoded, blurred by their variance, and decoded."""
+def models_with_losses(
+    model: MelAutoencoder, crops: RandomCrops, config: Config, devices: Devices
+) -> list[ModelAndLoss]:
+    """Return who trains: the autoencoder, and the discriminator of adversarial training.
+
+    Crops at random gains are encoded, blurred by their variance, and decoded.
+    """
     n_latents = config.data.crop_frames // model.frames_per_latent
+    settings = config.adversarial
+    discriminator = MelDiscriminator(settings.discriminator_channels).to(devices.device) if settings.weight else None
+    n_judged = max(settings.judged_items // devices.n_processes, 1)
+    judged: list[Tensor] = []  # target, output and bands of this step, from the autoencoder's turn to the next
 
     def loss(devices: Devices, step: int, generator: torch.Generator) -> LossOutput:
         waveform, bandwidth = crops.draw(step, generator)
         noise = torch.randn(len(waveform), config.model.network.latent_channels, n_latents, generator=generator)
         log_mel = _log_mels(devices.shard(waveform), config)
         result = model.loss(log_mel, devices.shard(noise), devices.shard(bandwidth))
-        return LossOutput(result.per_item.mean(), result.terms)
+        total, terms = result.per_item.mean(), dict(result.terms)
+        if discriminator is not None:
+            target, output, heard = (part[:n_judged] for part in (result.target, result.output, result.heard))
+            judged[:] = [target, output.detach(), heard]
+            real, fake = discriminator(target, heard), discriminator(output, heard)
+            adversarial, features = generator_loss(real, fake)
+            fade = min(step / max(settings.fade_in_steps, 1), 1.0)
+            total = total + fade * (settings.weight * adversarial + settings.feature_weight * features)
+            terms |= {"adversarial": adversarial, "features": features}
+        return LossOutput(total, terms)
 
-    return with_loss("autoencoder", model, loss, devices, config.train.accumulate)
+    models = [with_loss("autoencoder", model, loss, devices, config.train.accumulate)]
+    if discriminator is not None:
+        judge = discriminator
+
+        def judge_loss(step: int, generator: torch.Generator) -> LossOutput:
+            target, output, heard = judged
+            return LossOutput(discriminator_loss(judge(target, heard), judge(output, heard)), {})
+
+        models.append(ModelAndLoss("discriminator", judge, judge_loss, settings.discriminator_rate))
+    return models
 
 
 def _log_mels(waveform: Tensor, config: Config) -> Tensor:
@@ -204,6 +289,19 @@ def reconstruct(
 def describe(config: Config, data: AudioDataset) -> dict[str, Any]:
     """What travels with the weights: the corpus and its licences, the settings, the command that made it."""
     return RECIPE.describe(config, describe_corpus(config.data, data), init=config.init)
+
+
+def shards_of(checkpoint: Path) -> list[str]:
+    """Hashes of the autoencoders whose encoder one has: its own, and those it started from (`keep_encoder`)."""
+    own = autoencoder_hash(load_checkpoint(checkpoint, MelAutoencoder))
+    kept = read_config(checkpoint)["metadata"].get("shards_of", [])
+    return [own, *(digest for digest in kept if digest != own)]
+
+
+def limits_of(checkpoint: Path) -> dict[str, Any]:
+    """The limits that go with an autoencoder out of a latent model, whoever uses it (`synthesis.top_bands`)."""
+    sampling = read_config(checkpoint)["metadata"].get("sampling", {})
+    return {"band_limits": sampling["band_limits"]} if "band_limits" in sampling else {}
 
 
 def _n_samples(config: Config) -> int:

@@ -37,6 +37,7 @@ from audiodiff.training.loop import LossOutput, ModelAndLoss, step_seed
 from audiodiff.training.state import saved_step
 
 from .adapting import adapt, adapter_export, tell_time
+from .autoencoder import limits_of
 from .gaps import with_gaps
 from .latent_config import RECIPE, Config, configure
 from .latent_shards import check_shards, describe_shards, open_shards, unknown_to
@@ -280,12 +281,6 @@ def describe(config: Config) -> dict[str, Any]:
         "sampling": {
             **dataclass_to_dict(config.sampling),
             "window_seconds": round(window, 3),
-            **_limits_of(config.autoencoder),
+            **limits_of(find_checkpoint(config.autoencoder)),
         },
     }
-
-
-def _limits_of(autoencoder: str) -> dict[str, Any]:
-    """The limits that go with an autoencoder out of a latent model, whoever uses it (`synthesis.top_bands`)."""
-    sampling = read_config(find_checkpoint(autoencoder))["metadata"].get("sampling", {})
-    return {"band_limits": sampling["band_limits"]} if "band_limits" in sampling else {}

@@ -104,7 +104,9 @@ class Config(RunSettings):
         for name in ("drop_all", "drop_text", "drop_number", "drop_beats", "drop_chords", "complete", "complete_alone"):
             if not 0.0 <= getattr(self.data, name) <= 1.0:
                 raise AudiodiffError(f"data.{name} is {getattr(self.data, name)}; expected a share from 0 to 1.")
-        check_bounds(self.data, "data", crop_latents=(1, 100_000), recorded_weight=(1e-9, 1e9), folder_weights=(1e-9, 1e9))
+        check_bounds(
+            self.data, "data", crop_latents=(1, 100_000), recorded_weight=(1e-9, 1e9), folder_weights=(1e-9, 1e9)
+        )
         if not self.data.crop_latents:
             raise AudiodiffError("data.crop_latents is empty; give one length or several.")
         check_bounds(

@@ -6,10 +6,9 @@ from typing import Any
 from audiodiff.data.shards import LatentDataset
 from audiodiff.data.shards.files import find_shards
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.autoencoder import MelAutoencoder
-from audiodiff.models.checkpoint import autoencoder_hash, load_checkpoint
 from audiodiff.models.find import find_checkpoint
 
+from .autoencoder import shards_of
 from .latent_config import Config
 
 
@@ -87,12 +86,12 @@ def check_shards(data: LatentDataset, config: Config) -> None:
     """
     if not config.autoencoder:
         raise AudiodiffError("autoencoder is not set; give the checkpoint that made the shards (--autoencoder FOLDER).")
-    ours = autoencoder_hash(load_checkpoint(find_checkpoint(config.autoencoder), MelAutoencoder))
+    ours = shards_of(find_checkpoint(config.autoencoder))
     index = data.index
-    if index.autoencoder != ours:
+    if index.autoencoder not in ours:
         raise AudiodiffError(
             f"the shards were made by another autoencoder (weights {index.autoencoder[:12]}) than "
-            f"{config.autoencoder} ({ours[:12]}); make them again with `audiodiff encode`."
+            f"{config.autoencoder} ({ours[0][:12]}); make them again with `audiodiff encode`."
         )
     model = config.model
     stored: tuple[object, ...] = (index.encoder, index.text_width, index.numbers, dict(index.classes))

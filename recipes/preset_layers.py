@@ -119,6 +119,13 @@ CODEC = COMMON | {
     "data.gain_db": (-12.0, 3.0),  # music has passages far below the level of the whole
 }
 
+DECODER = {
+    "keep_encoder": True,
+    "train.steps": 4_000,
+    "train.learning_rate": 5e-4,
+    "adversarial.weight": 0.1,
+}
+
 CODEC_LONG = CODEC | {
     "train.steps": 100_000,
     "train.batch_size": 64,

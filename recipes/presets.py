@@ -123,6 +123,10 @@ PRESETS: dict[str, Preset] = {
     ),
     # The codec in the model `music`.
     "music-autoencoder": Preset("autoencoder", "mel autoencoder for music, 44.1 kHz, BigVGAN-v2 mel", base.CODEC),
+    # The decoder alone, further from the shipped one: latents stay what they are, and with them shards and denoisers.
+    "music-decoder": Preset(
+        "autoencoder", "the decoder of `music`, trained further", base.CODEC | base.DECODER | {"init": "music"}
+    ),
     # The same for speech.
     "speech-autoencoder": Preset(
         "autoencoder",

@@ -1,4 +1,4 @@
-"""A small discriminator over spectrograms at several resolutions, for adversarial fine-tuning.
+"""Small discriminators for adversarial fine-tuning: of waveforms by their spectrograms, and of mels.
 
 Convolutions over (time, frequency) share their weights across pitch, so a few thousand parameters per resolution learn
 from minutes of audio what a real spectrogram looks like (as in UnivNet, arXiv 2106.07889, and EnCodec, arXiv
@@ -14,7 +14,14 @@ from torch.nn import functional as F
 
 from audiodiff.errors import AudiodiffError
 
-__all__ = ["Discriminator", "DiscriminatorConfig", "Judgement", "discriminator_loss", "generator_loss"]
+__all__ = [
+    "Discriminator",
+    "DiscriminatorConfig",
+    "Judgement",
+    "MelDiscriminator",
+    "discriminator_loss",
+    "generator_loss",
+]
 
 _SLOPE = 0.1
 
@@ -56,6 +63,34 @@ class Judgement(NamedTuple):
     features: tuple[Tensor, ...]
 
 
+def _convolutions(inputs: int, channels: int, layers: int, first_stride: int) -> nn.ModuleList:
+    """Convolutions over (time, frequency) that keep the rate of time and see ever wider bands."""
+    first = nn.Conv2d(inputs, channels, (3, 9), stride=(1, first_stride), padding=(1, 4))
+    middle = [nn.Conv2d(channels, channels, (3, 9), stride=(1, 2), padding=(1, 4)) for _ in range(layers - 1)]
+    last = nn.Conv2d(channels, channels, (3, 3), padding=(1, 1))
+    return nn.ModuleList([first, *middle, last])
+
+
+def _judged(image: Tensor, convs: nn.ModuleList, score: nn.Module) -> Judgement:
+    """Judge images `[batch, channels, time, frequency]`."""
+    x = image.contiguous(memory_format=torch.channels_last)
+    features = []
+    for conv in convs:
+        x = F.leaky_relu(conv(x), _SLOPE)
+        features.append(x)
+    return Judgement(score(x).flatten(1), tuple(features))
+
+
+class _MelJudge(nn.Module):
+    def __init__(self, channels: int, layers: int) -> None:
+        super().__init__()
+        self.convs = _convolutions(1, channels, layers, first_stride=2)
+        self.score = nn.Conv2d(channels, 1, (3, 3), padding=(1, 1))
+
+    def forward(self, image: Tensor) -> Judgement:
+        return _judged(image, self.convs, self.score)
+
+
 class _SpectrogramJudge(nn.Module):
     def __init__(self, n_fft: int, hop_length: int, channels: int, layers: int) -> None:
         super().__init__()
@@ -63,10 +98,7 @@ class _SpectrogramJudge(nn.Module):
         self.hop_length = hop_length
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
         # Real and imaginary parts and the compressed magnitude: phase matters as much as level.
-        first = nn.Conv2d(3, channels, (3, 9), stride=(1, 4), padding=(1, 4))
-        middle = [nn.Conv2d(channels, channels, (3, 9), stride=(1, 2), padding=(1, 4)) for _ in range(layers - 1)]
-        last = nn.Conv2d(channels, channels, (3, 3), padding=(1, 1))
-        self.convs = nn.ModuleList([first, *middle, last])
+        self.convs = _convolutions(3, channels, layers, first_stride=4)
         self.score = nn.Conv2d(channels, 1, (3, 3), padding=(1, 1))
 
     def forward(self, waveform: Tensor, bandwidth_hz: Tensor, sample_rate: int) -> Judgement:
@@ -80,12 +112,7 @@ class _SpectrogramJudge(nn.Module):
             frequency = torch.arange(image.shape[-1], device=image.device) * (sample_rate / self.n_fft)
             # What a recording cannot hold is hidden on both sides, or it would give the fake away.
             image = image * (frequency[None] < bandwidth_hz[:, None])[:, None, None]
-        x = image.contiguous(memory_format=torch.channels_last)
-        features = []
-        for conv in self.convs:
-            x = F.leaky_relu(conv(x), _SLOPE)
-            features.append(x)
-        return Judgement(self.score(x).flatten(1), tuple(features))
+        return _judged(image, self.convs, self.score)
 
 
 class Discriminator(nn.Module):
@@ -107,6 +134,28 @@ class Discriminator(nn.Module):
     def forward(self, waveform: Tensor, bandwidth_hz: Tensor) -> list[Judgement]:
         """Judge `[batch, n_samples]`, ignoring what lies above `bandwidth_hz [batch]`."""
         return [judge(waveform, bandwidth_hz, self.sample_rate) for judge in self.judges]
+
+
+class MelDiscriminator(nn.Module):
+    """Judges mels as they are and at half their resolution.
+
+    Args:
+        channels: width of the convolutions.
+        layers: convolutions between the first and the last.
+    """
+
+    def __init__(self, channels: int, layers: int = 3) -> None:
+        super().__init__()
+        self.judges = nn.ModuleList(_MelJudge(channels, layers) for _ in range(2))
+
+    def forward(self, log_mel: Tensor, heard: Tensor) -> list[Judgement]:
+        """Judge standardised log-mels `[batch, n_mels, n_frames]`.
+
+        Bands whose weight `heard` `[batch, n_mels, 1]` is 0 are ignored.
+        """
+        image = (log_mel.float() * (heard > 0.0))[:, None].transpose(2, 3)
+        fine, coarse = self.judges
+        return [fine(image), coarse(F.avg_pool2d(image, 2))]
 
 
 def discriminator_loss(real: list[Judgement], fake: list[Judgement]) -> Tensor:

@@ -270,7 +270,7 @@ class GenerateSettings:
         fade_out: seconds over which the clip fades out at its end.
         vocoder_steps: sampling steps of the vocoder; its own recommendation when `None`.
         loop: the clip's end leads into its beginning.
-        mono: mix the clip of a stereo model to one channel; one of the others makes no other.
+        mono: mix the clip of a stereo model to one channel; those of mono models have one already.
         bars: length of a loop in bars of four beats, at exactly the tempo asked for, instead of `seconds`; of a loop
             with a tempo as many as come next to `seconds` when `None`. Bars make a loop. 0 makes it a whole number of
             latents, as the first version did.

@@ -7,6 +7,7 @@ from audiodiff.nn.discriminator import (
     Discriminator,
     DiscriminatorConfig,
     Judgement,
+    MelDiscriminator,
     discriminator_loss,
     generator_loss,
 )
@@ -82,3 +83,31 @@ def test_matching_does_not_move_the_real_side() -> None:
 def test_impossible_shapes_are_refused() -> None:
     refused("n_fft >= 64", lambda: DiscriminatorConfig(((32, 8),)))
     refused("channels 0", lambda: DiscriminatorConfig(channels=0))
+
+
+def test_mels_are_told_apart_but_for_bands_that_are_not_heard() -> None:
+    torch.manual_seed(0)
+    model = MelDiscriminator(8, layers=2)
+    generator = torch.Generator().manual_seed(0)
+    sharp = torch.randn(2, 32, 16, generator=generator)
+    smooth = torch.nn.functional.avg_pool1d(sharp, 5, stride=1, padding=2)
+    everything = torch.ones(2, 32, 1)
+    optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
+    losses = []
+    for _ in range(40):
+        loss = discriminator_loss(model(sharp, everything), model(smooth, everything))
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    assert losses[-1] < 0.3 * losses[0]
+    fine, coarse = model(sharp, everything)
+    assert fine.scores.shape[1] > coarse.scores.shape[1]
+
+    lower = everything.clone()
+    lower[:, 16:] = 0.0
+    changed = sharp.clone()
+    changed[:, 16:] += 3.0
+    for one, other in zip(model(sharp, lower), model(changed, lower), strict=True):
+        assert torch.equal(one.scores, other.scores)
+    assert not torch.equal(model(sharp, everything)[0].scores, model(changed, everything)[0].scores)

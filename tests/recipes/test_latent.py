@@ -277,7 +277,9 @@ def test_folders_can_be_drawn_more_often(place: Path, tmp_path: Path) -> None:
     drawn = torch.cat([data.batch(0, step, 100, 4).index for step in range(20)])
     assert (drawn >= 5).float().mean().item() == pytest.approx(7 / 8, abs=0.03)
     twice = f"{place / 'shards'},{place / 'shards'}"
-    refused("the same shards twice", lambda: open_shards(tiny(place, "no", folder=twice, folder_weights="1,2"), "train"))
+    refused(
+        "the same shards twice", lambda: open_shards(tiny(place, "no", folder=twice, folder_weights="1,2"), "train")
+    )
     refused("2 numbers and", lambda: open_shards(tiny(place, "no", folder_weights="1.0,2.0"), "train"))
 
 

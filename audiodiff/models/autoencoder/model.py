@@ -17,11 +17,23 @@ __all__ = ["AutoencoderLoss", "MelAutoencoder"]
 
 
 class AutoencoderLoss(NamedTuple):
-    """Loss `[batch]`, its parts averaged over the batch, and the reconstruction `[batch, n_mels, n_frames]`."""
+    """Loss of one batch.
+
+    Attributes:
+        per_item: `[batch]`.
+        terms: its parts, averaged over the batch.
+        log_mel: the reconstruction, `[batch, n_mels, n_frames]`.
+        target: what was to be reconstructed, standardised by band, `[batch, n_mels, n_frames]`.
+        output: the reconstruction, standardised.
+        heard: weights of the bands, `[batch, n_mels, 1]` (`MelAutoencoder.heard`).
+    """
 
     per_item: Tensor
     terms: dict[str, Tensor]
     log_mel: Tensor
+    target: Tensor
+    output: Tensor
+    heard: Tensor
 
 
 class MelAutoencoder(nn.Module):
@@ -145,7 +157,7 @@ class MelAutoencoder(nn.Module):
             "kl": divergence.detach().mean(),
             "log_mel_l1": ((reconstruction - log_mel).abs() * heard).detach().mean(),
         }
-        return AutoencoderLoss(per_item, terms, reconstruction)
+        return AutoencoderLoss(per_item, terms, reconstruction, target, output, heard)
 
     def heard(self, log_mel: Tensor, bandwidth_hz: Tensor | None) -> Tensor:
         """Weights `[batch, n_mels, 1]` of an error: 0 for bands that the recordings cannot hold, mean 1 over bands."""
