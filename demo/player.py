@@ -18,7 +18,7 @@ from .shown import as_html
 from .takes import TakeFacts
 
 STATIC = Path(__file__).resolve().parent / "static"
-SCRIPTS = ("wavesurfer/wavesurfer.min.js", "wavesurfer/regions.min.js", "player.js", "takes.js", "region.js")
+SCRIPTS = ("wavesurfer/wavesurfer.min.js", "wavesurfer/regions.min.js", "player.js", "takes.js", "region.js", "aria.js")
 
 
 SCRIPT_WORDS = (

@@ -1,14 +1,18 @@
 """How the page looks beyond what the tabs' own rules say: contrast, focus, sizes, what is busy.
 
-Every colour is one of Gradio's variables, or stands once for light and once for dark.
+Every colour is one of Gradio's variables, or stands once for light and once for dark. `:not(#none)` fits everything
+and makes a rule as strong as one with an identifier: some fields of Gradio switch the outline off with `!important`.
 """
 
 STYLE = """
 .ad-unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
   white-space: nowrap; }
-.gradio-container :focus-visible { outline: 3px solid var(--primary-700) !important; outline-offset: 2px !important; }
-.dark .gradio-container :focus-visible, .gradio-container.dark :focus-visible {
+.gradio-container:not(#none) :focus-visible { outline: 3px solid var(--primary-700) !important;
+  outline-offset: 2px !important; }
+.dark .gradio-container:not(#none) :focus-visible, .gradio-container.dark:not(#none) :focus-visible {
   outline-color: var(--primary-400) !important; }
+.gradio-container .icon-button, .gradio-container .component-wrapper button { min-width: 24px; min-height: 24px; }
+.gradio-container a[download]:has(> button) { display: inline-flex; min-width: 24px; min-height: 24px; }
 [id^="pick-"] .remove-all { display: none; }
 #about h1 { margin-bottom: 0.25rem; }
 button[aria-busy="true"] { cursor: progress; opacity: 0.85; }

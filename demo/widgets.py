@@ -52,8 +52,7 @@ table.ad-table { border: none; border-collapse: collapse; width: 100%; }
 .ad-card .block { border-width: 0; }
 .ad-card .row { gap: 0.5rem; }
 .ad-card .row button { padding-left: 0.25rem; padding-right: 0.25rem; }
-.gradio-container .component-wrapper time, .gradio-container .component-wrapper button {
-  color: var(--body-text-color-subdued); }
+.gradio-container .component-wrapper { --neutral-400: var(--body-text-color-subdued); }
 .ad-words .ad-now { background: var(--color-accent-soft); border-radius: 0.25rem; }
 .ad-mel img { width: 100%; object-fit: fill; }
 .ad-list .wrap { flex-direction: column; flex-wrap: nowrap; max-height: 22rem; overflow-y: auto; }

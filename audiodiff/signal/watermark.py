@@ -14,10 +14,12 @@ import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audiodiff.signal.mark_limiter import EDGE_SECONDS, limit_marked
 from audiodiff.signal.watermark_code import CODED_BITS, encode
 
 VERSION = 1
@@ -40,6 +42,10 @@ _TINY = 1e-12
 
 Block = NDArray[np.float32]
 """`[channels, n_samples]`."""
+
+
+Peaks = Literal["limit", "clip", "leave"]
+"""What becomes of peaks that the mark raises above -1 dBFS; see `mark_blocks`."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ def mark_blocks(
     identifier: int,
     stretches: Sequence[tuple[int, int]] | None = None,
     *,
-    clip: bool = True,
+    peaks: Peaks = "limit",
 ) -> Iterator[Block]:
     """Mark a sound that comes in blocks; the samples do not depend on how it is cut into them.
 
@@ -88,13 +94,23 @@ def mark_blocks(
         identifier: the number to carry, 0 to 2^32 - 1.
         stretches: first and last sample (exclusive) of what is marked; all other samples stay bit for bit as they are.
             Everything when `None`.
-        clip: clip samples that the mark would raise beyond -1 dBFS; samples above it are not raised. Without, a limiter
-            has to follow.
+        peaks: "limit" lowers sound and mark together where the mark raises true peaks above -1 dBTP, or above those of
+            the sound where they were higher; in stretches the mark keeps 5 ms off their ends for that. "clip" cuts the
+            mark off at -1 dBFS, as in files from before the limiter. "leave" does nothing: a limiter has to follow.
 
     Yields:
-        As many samples as came in, about 32 ms late.
+        As many samples as came in, about 32 ms late; with "limit", a block of `audiodiff.signal.mark_limiter` more.
     """
-    marker = _Marker(sample_rate, identifier, stretches, clip)
+    marker = _Marker(sample_rate, identifier, stretches, peaks)
+    pairs = _marked(blocks, marker)
+    if peaks == "limit":
+        yield from limit_marked(pairs, sample_rate, stretches)
+    else:
+        yield from (new for _, new in pairs)
+
+
+def _marked(blocks: Iterable[Block], marker: "_Marker") -> Iterator[tuple[Block, Block]]:
+    """Yield the sound and the same with its mark."""
     held: NDArray[np.float64] | None = None
     hop, done = marker.hop, 0
     for block in blocks:
@@ -102,12 +118,14 @@ def mark_blocks(
             held = np.zeros((len(block), hop))
         held = np.concatenate([held, block], axis=1)
         while (n_hops := min(held.shape[1] // hop - 2, _BATCH - done % _BATCH)) > 0:
-            yield marker.marked(held[:, : (n_hops + 2) * hop], done, None)
+            window = held[:, : (n_hops + 2) * hop]
+            yield window[:, hop:-hop].astype(np.float32), marker.marked(window, done, None)
             held, done = held[:, n_hops * hop :], done + n_hops
     if held is not None and (left := held.shape[1] - hop) > 0:
         n_hops = -(-left // hop)
         padded = np.pad(held, ((0, 0), (0, (n_hops + 2) * hop - held.shape[1])))
-        yield marker.marked(padded, done, done * hop + left)[:, :left]
+        new = marker.marked(padded, done, done * hop + left)
+        yield padded[:, hop : hop + left].astype(np.float32), new[:, :left]
 
 
 @dataclass(frozen=True)
@@ -117,7 +135,7 @@ class _Marker:
     sample_rate: int
     identifier: int
     stretches: Sequence[tuple[int, int]] | None
-    clip: bool
+    peaks: Peaks
 
     @property
     def hop(self) -> int:
@@ -146,7 +164,7 @@ class _Marker:
         parts = np.fft.irfft(change, 2 * hop, axis=-1) * window
         added = (parts[:, :-1, hop:] + parts[:, 1:, :hop]).reshape(len(samples), -1)
         plain = samples[:, hop:-hop]
-        limit = np.maximum(np.abs(plain), _CEILING) if self.clip else np.inf
+        limit = np.maximum(np.abs(plain), _CEILING) if self.peaks == "clip" else np.inf
         share = self._share(np.arange(first * hop, first * hop + plain.shape[1]), total)
         new = np.where(share > 0.0, (plain + share * added).clip(-limit, limit), plain)
         return new.astype(np.float32)
@@ -177,9 +195,11 @@ class _Marker:
         ramp = max(1, _RAMP_MS * self.sample_rate // 1000)
         stop = np.iinfo(np.int64).max // 2 if total is None else total
         share = np.zeros(len(places))
+        limited = self.stretches is not None and self.peaks == "limit"
+        edge = max(1, round(EDGE_SECONDS * self.sample_rate)) if limited else 0
         for first, last in ((0, stop),) if self.stretches is None else self.stretches:
             # At the very ends of the sound the mark fades, too.
-            inside = np.minimum(places - first, min(last, stop) - 1 - places) / ramp
+            inside = (np.minimum(places - first, min(last, stop) - 1 - places) - edge) / ramp
             share = np.maximum(share, inside.clip(0.0, 1.0))
         return share
 

@@ -19,7 +19,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.kinds import imported
 from audiodiff.models.libraries import Library
 from audiodiff.signal.audio_io import check_extension
-from audiodiff.signal.watermark import mark_blocks
+from audiodiff.signal.watermark import Peaks, mark_blocks
 from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
 from audiodiff.synthesis.clip_latents import ClipLatents
 from audiodiff.synthesis.credentials import COMPOSITE, FORMATS, GENERATED, UNSIGNED, SigningKey, sign
@@ -44,6 +44,7 @@ from audiodiff.synthesis.verbs import VERBS
 from audiodiff.synthesis.vocoder_record import vocoder_values
 from audiodiff.synthesis.watermarking import (
     ALREADY,
+    PEAKS_SETTING,
     SETTING,
     any_marked,
     identifier_of,
@@ -56,7 +57,7 @@ from audiodiff.torch_state import standard_state
 WAV_BYTES = (1 << 32) - (1 << 16)
 
 _OF_VOCODER = ("piece_frames", "renewals", "vocoder_sampler", "vocoder_grid")
-_OF_MODEL = ("text_encoder", "tolerance_seconds", "band_limits", "batched", *_OF_VOCODER, SETTING)
+_OF_MODEL = ("text_encoder", "tolerance_seconds", "band_limits", "batched", *_OF_VOCODER, SETTING, PEAKS_SETTING)
 
 
 @dataclass(frozen=True)
@@ -224,7 +225,10 @@ def check_output(source: Path | None, target: Path) -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """A verb, a model, and the files that it reads and writes; `identifier` is that of a watermark to make again."""
+    """A verb, a model, and the files that it reads and writes; `identifier` is that of a watermark to make again.
+
+    `peaks` says how the peaks of a watermark are kept.
+    """
 
     verb: Verb
     synthesizer: Any
@@ -236,6 +240,7 @@ class Job:
     bits: int | None = None
     watermark: bool = True
     identifier: int | None = None
+    peaks: Peaks = "limit"
     signing: SigningKey | None = None
 
     def check(self) -> None:
@@ -285,9 +290,9 @@ class Job:
         seal, unsigned = self._seal(told)
         if identifier is not None:
             blocks = (
-                iter((marked_clip(made, identifier),))
+                iter((marked_clip(made, identifier, self.peaks),))
                 if isinstance(made, Clip)
-                else mark_blocks(blocks, made.sample_rate, identifier, made.new)
+                else mark_blocks(blocks, made.sample_rate, identifier, made.new, peaks=self.peaks)
             )
         self._check_size(n_samples, channels, made.sample_rate, (self.bits or 16) // 8)
         written, clipped = 0, 0
@@ -295,7 +300,7 @@ class Job:
             self.target,
             made.sample_rate,
             channels,
-            provenance=make_record and partial(_completed, made, identifier, make_record),
+            provenance=make_record and partial(_completed, made, identifier, self.peaks, make_record),
             sidecar=self.sidecar,
             latents=latents,
             encoding=encoding,
@@ -416,13 +421,15 @@ class Job:
 def _completed(
     made: Clip | Stream,
     identifier: int | None,
+    peaks: Peaks,
     make_record: Callable[[AudioRecord], ProvenanceRecord],
     audio: AudioRecord,
 ) -> ProvenanceRecord:
     """The record with its watermark, and of a clip with whether latents or samples of a recording were the start."""
     record = make_record(audio)
     if identifier is not None:
-        record = replace(record, settings={**record.settings, SETTING: recorded(identifier)})
+        of_mark = {SETTING: recorded(identifier)} | ({} if peaks == "clip" else {PEAKS_SETTING: peaks})
+        record = replace(record, settings={**record.settings, **of_mark})
     if not isinstance(made, Clip) or not made.started_from:
         return record
     pairs = zip(record.inputs, made.started_from, strict=True)

@@ -38,7 +38,7 @@ from audiodiff.synthesis.told import setting
 from audiodiff.synthesis.top_bands import checked_limits
 from audiodiff.synthesis.verbs import VERBS
 from audiodiff.synthesis.vocoder_record import set_vocoder_up
-from audiodiff.synthesis.watermarking import identifier_in
+from audiodiff.synthesis.watermarking import identifier_in, peaks_in
 from audiodiff.text.encoders import encoders_of, recorded_encoder
 
 _COUNTS = ("no", "one", "two")
@@ -297,7 +297,15 @@ def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord
     set_vocoder_up(synthesizer, record)
     identifier = identifier_in(record)
     watermark = identifier is not None
-    job = Job(verb, synthesizer, sources, context.target, watermark=watermark, identifier=identifier)
+    job = Job(
+        verb,
+        synthesizer,
+        sources,
+        context.target,
+        watermark=watermark,
+        identifier=identifier,
+        peaks=peaks_in(record),
+    )
     job.check()
     if resolve is None:
         settings = verb.settle(synthesizer, settings, sources)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import audio_info, read_blocks
 from audiodiff.signal.limiter import CEILING_DB, limiting_gain, true_peak
-from audiodiff.signal.watermark import VERSION, mark_blocks
+from audiodiff.signal.watermark import VERSION, Peaks, mark_blocks
 from audiodiff.signal.watermark_detector import find_watermark
 from audiodiff.synthesis.clip import Clip
 from audiodiff.synthesis.provenance import ProvenanceRecord
@@ -20,6 +20,9 @@ from audiodiff.synthesis.source import Source
 
 SETTING = "watermark"
 """Of a record: version of the pattern and the number in it, such as "1:3f2a91c0"; absent without a watermark."""
+
+PEAKS_SETTING = "watermark_peaks"
+"""Of a record with a watermark: what became of its peaks; absent in files from before they were limited."""
 
 ALREADY = "the sound has a watermark already, and gets no second one"
 
@@ -61,14 +64,35 @@ def identifier_in(record: ProvenanceRecord) -> int | None:
     return identifier
 
 
-def marked_clip(clip: Clip, identifier: int) -> NDArray[np.float32]:
-    """Mark what is new in a clip, `[channels, n_samples]`; true peaks that its level keeps at -1 dBTP stay there."""
+def peaks_in(record: ProvenanceRecord) -> Peaks:
+    """Return what became of the peaks of a watermark that a record tells of.
+
+    Raises:
+        AudiodiffError: something that is not known here.
+    """
+    told = record.settings.get(PEAKS_SETTING, "clip")
+    if told == "limit":
+        return "limit"
+    if told == "clip":
+        return "clip"
+    raise AudiodiffError(f"the watermark of the file was made with peaks {str(told)[:20]!r}; update audiodiff.")
+
+
+def marked_clip(clip: Clip, identifier: int, peaks: Peaks = "limit") -> NDArray[np.float32]:
+    """Mark what is new in a clip, `[channels, n_samples]`; true peaks at -1 dBTP and below stay there.
+
+    Args:
+        clip: the clip.
+        identifier: the number that the watermark carries.
+        peaks: what becomes of peaks where the clip keeps samples of a recording or has peaks above -1 dBTP by itself.
+    """
     waveform, rate = np.atleast_2d(clip.waveform), clip.sample_rate
     ceiling = 10.0 ** (CEILING_DB / 20.0)
-    # A clipped peak is heard as a click; where the limiter may follow, it does.
-    clipped = clip.new is not None or true_peak(torch.from_numpy(waveform), rate) > 1.01 * ceiling
-    marked = np.concatenate(list(mark_blocks([waveform], rate, identifier, clip.new, clip=clipped)), axis=1)
-    if clipped or np.abs(marked).max() < 0.5 * ceiling:
+    if clip.new is not None or true_peak(torch.from_numpy(waveform), rate) > 1.01 * ceiling:
+        return np.concatenate(list(mark_blocks([waveform], rate, identifier, clip.new, peaks=peaks)), axis=1)
+    # One gain for the whole clip; that of a loop goes around it.
+    marked = np.concatenate(list(mark_blocks([waveform], rate, identifier, peaks="leave")), axis=1)
+    if np.abs(marked).max() < 0.5 * ceiling:
         return marked
     gain: NDArray[np.float32] = limiting_gain(torch.from_numpy(marked), rate, circular=clip.seam is not None).numpy()
     return marked * gain

@@ -69,9 +69,11 @@ def test_only_the_stretches_change_and_they_fade(speech) -> None:
     assert np.array_equal(everywhere[:, [0, -1]], sound[:, [0, -1]])
 
 
-def test_nothing_is_raised_beyond_its_peak() -> None:
+def test_marks_of_old_files_are_cut_off_at_the_ceiling() -> None:
     noise = np.random.default_rng(0).standard_normal((2, 22050)).astype(np.float32) * 0.4
-    found, ceiling = np.abs(marked(noise.clip(-1, 1), 22050)), 10 ** (-1 / 20)
+    ceiling = 10 ** (-1 / 20)
+    found = np.abs(np.concatenate(list(mark_blocks([noise.clip(-1, 1)], 22050, 7, peaks="clip")), axis=1))
+    assert np.count_nonzero(np.abs(found - ceiling) < 1e-6) > 10
     assert np.all(found <= np.maximum(np.abs(noise.clip(-1, 1)), ceiling) + 1e-7)
 
 

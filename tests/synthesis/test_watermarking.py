@@ -3,27 +3,40 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from audiodiff.signal.audio_io import read_audio
+from audiodiff.signal.limiter import true_peak
 from audiodiff.signal.watermark import mark_blocks
 from audiodiff.signal.watermark_detector import find_watermark
 from audiodiff.synthesis.clip import Clip
-from audiodiff.synthesis.files import run_file
+from audiodiff.synthesis.files import Job, run_file
 from audiodiff.synthesis.load import no_model
 from audiodiff.synthesis.replay import replay
 from audiodiff.synthesis.settings import GenerateSettings, Sampling
 from audiodiff.synthesis.source import Source
+from audiodiff.synthesis.streams import Stream
+from audiodiff.synthesis.verbs import VERBS
 from audiodiff.synthesis.verbs.extend import ExtendSettings
 from audiodiff.synthesis.verbs.inpaint import InpaintSettings
 from audiodiff.synthesis.verbs.loop import LoopSettings
 from audiodiff.synthesis.verbs.stretch import StretchSettings
-from audiodiff.synthesis.verbs.vocode import EXAMPLE
-from audiodiff.synthesis.watermarking import ALREADY, any_marked, identifier_in, identifier_of, marked_clip, recorded
+from audiodiff.synthesis.verbs.vocode import EXAMPLE, VocodeFileSettings
+from audiodiff.synthesis.watermarking import (
+    ALREADY,
+    any_marked,
+    identifier_in,
+    identifier_of,
+    marked_clip,
+    peaks_in,
+    recorded,
+)
 from tests.refusals import refused
 from tests.synthesis.latent_models import RATE
 from tests.synthesis.recordings import quick, tones
 from tests.synthesis.records import RECORD
 
+CEILING = 10.0 ** (-1 / 20)
 BRIEF = GenerateSettings(sampling=Sampling(steps=2), level="none")
 
 
@@ -135,16 +148,82 @@ def test_recordings_of_any_length_are_looked_at(tmp_path, monkeypatch) -> None:
     assert not any_marked([Source(tmp_path / "long.wav")])
 
 
-def test_a_clip_at_its_ceiling_gets_no_click(tmp_path) -> None:
-    # Half a second of low tones that reach -1 dBFS again and again: clipping would spread to where nothing sounds.
-    time = np.arange(4 * RATE) / RATE
-    tones_ = sum(np.sin(2 * np.pi * hz * time + phase) for hz, phase in ((330, 0), (440, 1), (587, 2), (831, 3)))
-    waveform = (0.88 * tones_ / np.abs(tones_).max()).astype(np.float32)
-    marked = marked_clip(Clip(waveform, RATE, 0, 0.0, 0, ()), 0x837D8CED)[0]
+def chord(seconds: float = 4.0):
+    """Low tones that reach -1 dBFS again and again, `[n]`."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    sound = sum(np.sin(2 * np.pi * hz * time + phase) for hz, phase in ((330, 0), (440, 1), (587, 2), (831, 3)))
+    return (CEILING * sound / np.abs(sound).max()).astype(np.float32)
+
+
+def clicks(samples) -> float:
+    """Share of the power where only a cut-off peak has any."""
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
+    return float(spectrum[round(7800 * len(samples) / RATE) :].sum() / spectrum.sum())
+
+
+def peak_of(samples) -> float:
+    return true_peak(torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32)), RATE)
+
+
+EVERYWHERE, PART = None, ((RATE // 2, 3 * RATE),)
+
+
+@pytest.mark.parametrize("new", [EVERYWHERE, PART])
+def test_a_clip_at_its_ceiling_gets_no_click(new) -> None:
+    waveform = chord()
+    clip = Clip(waveform, RATE, 0, 0.0, 0, (), new=new)
+    marked = marked_clip(clip, 0x837D8CED)[0]
     assert np.abs(marked - waveform).max() > 0.01
+    inside = slice(None) if new is None else slice(*new[0])
+    assert clicks(marked[inside]) < 1e-8
+    assert peak_of(marked) <= 1.005 * CEILING
+    if new is not None:
+        old = marked_clip(clip, 0x837D8CED, "clip")[0]
+        assert clicks(old[inside]) > 1e-7
+        assert np.array_equal(np.delete(marked, np.r_[inside]), np.delete(waveform, np.r_[inside]))
 
-    def high(samples) -> float:
-        spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
-        return float(spectrum[round(7800 * len(samples) / RATE) :].sum() / spectrum.sum())
 
-    assert high(marked) < 1e-8
+def test_a_stream_at_its_ceiling_gets_no_click(tiny, tmp_path) -> None:
+    """And a record of one from before the limiter makes what it made."""
+    waveform = torch.from_numpy(chord())[None]
+
+    def make(*args):
+        return Stream(iter(waveform.split(5000, dim=1)), RATE, 1, ())
+
+    source, settings = Source(EXAMPLE), VocodeFileSettings()
+    resolved = VERBS["vocode"].resolve(tiny.vocoder, settings)
+    told = {}
+    for peaks in ("limit", "clip"):
+        path = tmp_path / f"{peaks}.wav"
+        job = Job(replace(VERBS["vocode"], make=make), tiny.vocoder, [source], path, bits=24, peaks=peaks)
+        told[peaks] = job.run(settings, resolved).record
+        assert peaks_in(told[peaks]) == peaks
+    limited, clipped = (read(tmp_path / f"{peaks}.wav")[0][0] for peaks in ("limit", "clip"))
+    assert told["limit"].settings["watermark_peaks"] == "limit"
+    assert "watermark_peaks" not in told["clip"].settings  # as in all old ones
+    assert peak_of(limited) <= 1.005 * CEILING < peak_of(clipped)
+    assert clicks(limited) < 1e-8 < 10 * 1e-8 < clicks(clipped)
+    assert np.abs(limited - waveform[0].numpy()).max() > 0.01
+
+
+@pytest.mark.parametrize("peaks", ["limit", "clip"])
+def test_replay_keeps_peaks_as_the_record_says(peaks, tmp_path) -> None:
+    sound, rate = read(EXAMPLE)
+    source = tmp_path / "in.wav"
+    loud = np.tile(sound, 4)[:, : 7 * rate] / np.abs(sound).max()
+    marked = np.concatenate(list(mark_blocks([loud], rate, 5)), axis=1)
+    soundfile.write(source, marked.T, rate)
+    job = Job(VERBS["stretch"], no_model(), [Source(source)], tmp_path / "out.wav", peaks=peaks)
+    settings = StretchSettings(factor=1.5)
+    report = job.run(settings, VERBS["stretch"].resolve(no_model(), settings))
+    assert report.watermark is not None
+    again = replay(report.path, tmp_path / "again.wav")
+    assert again.identical
+    assert again.again.settings == report.record.settings
+    other = replace(job, target=tmp_path / "other.wav", peaks="clip" if peaks == "limit" else "limit")
+    assert not np.array_equal(read(other.run(settings, report.resolved).path)[0], read(report.path)[0])
+
+
+def test_peaks_that_cannot_be_kept_again_are_refused() -> None:
+    assert peaks_in(RECORD) == "clip"
+    refused("peaks", lambda: peaks_in(replace(RECORD, settings={"watermark_peaks": "squeeze"})))
