@@ -10,7 +10,7 @@ FOLDER = Path(__file__).parent / "sounds"
 SECONDS = 6.0
 """Length of the sounds (s)."""
 
-MOST_BYTES = 640_000
+MOST_BYTES = 960_000
 """Of all sounds together, which come with the package."""
 
 
