@@ -38,7 +38,7 @@ SECONDS = 20.0
 PATIENCE = 5.0
 """So many times as long by the clock is too long, too: it may wait for something that never comes."""
 
-MOST_BYTES = 960_000
+MOST_BYTES = 3 << 29
 ADDRESS_BYTES = 12 << 30
 """Address space of one process: far above what it may keep resident, so that what goes wrong is measured."""
 

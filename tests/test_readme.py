@@ -82,7 +82,7 @@ def test_the_first_command_and_the_example_run(tmp_path, monkeypatch, capsys) ->
     monkeypatch.chdir(ROOT)
     scope: dict[str, object] = {}
     exec(example, scope)
-    assert scope["clip"].shape == (5 * 44100,)  # type: ignore[attr-defined]
+    assert scope["clip"].shape == (2, 5 * 44100)  # type: ignore[attr-defined]
     assert scope["speech"].shape[0] == 256 * scope["mel"].shape[1]  # type: ignore[attr-defined]
 
 

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from audiodiff.atomic import check_target
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.kinds import imported
-from audiodiff.models.libraries import Library
 from audiodiff.signal.audio_io import check_extension
 from audiodiff.signal.watermark import Peaks, mark_blocks
 from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
@@ -40,6 +38,7 @@ from audiodiff.synthesis.streams import Stream
 from audiodiff.synthesis.subtitles import Caption
 from audiodiff.synthesis.tagged_writer import TaggedAudioWriter
 from audiodiff.synthesis.verb import Verb
+from audiodiff.synthesis.verb_choice import verb_of
 from audiodiff.synthesis.verbs import VERBS
 from audiodiff.synthesis.vocoder_record import vocoder_values
 from audiodiff.synthesis.watermarking import (
@@ -165,19 +164,6 @@ def run_file(
     job.check()
     settings = verb.settle(synthesizer, settings, opened)
     return job.run(settings, verb.resolve(synthesizer, settings), on_progress, on_estimate)
-
-
-def verb_of(name: str, synthesizer: Any) -> Verb:
-    """Return a verb as a loaded model does it: that of another library in a way of its own.
-
-    Raises:
-        AudiodiffError: the model cannot do it.
-    """
-    library: Library | None = getattr(synthesizer, "library", None)
-    if library is None:
-        return VERBS[name]
-    verb: Verb = imported(library.verbs)(VERBS[name], synthesizer)
-    return verb
 
 
 @standard_state()

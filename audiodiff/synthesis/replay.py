@@ -22,7 +22,7 @@ from audiodiff.models.libraries import library_of
 from audiodiff.signal.sample_hash import samples_sha256
 from audiodiff.synthesis.adapted import Adapters
 from audiodiff.synthesis.clip import OnProgress
-from audiodiff.synthesis.files import Job, check_output, settings_of, verb_of
+from audiodiff.synthesis.files import Job, check_output, settings_of
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.machine import threads
 from audiodiff.synthesis.provenance import (
@@ -36,6 +36,7 @@ from audiodiff.synthesis.provenance import (
 from audiodiff.synthesis.source import Source
 from audiodiff.synthesis.told import setting
 from audiodiff.synthesis.top_bands import checked_limits
+from audiodiff.synthesis.verb_choice import verb_of
 from audiodiff.synthesis.verbs import VERBS
 from audiodiff.synthesis.vocoder_record import set_vocoder_up
 from audiodiff.synthesis.watermarking import identifier_in, peaks_in

@@ -52,7 +52,7 @@ def test_a_model_names_its_corpus(command, checkpoint, tmp_path, monkeypatch) ->
 def test_the_shipped_models_are_listed(command) -> None:
     listed = command("models")
     assert (listed.status, listed.err) == (0, "")
-    assert "trained on music, rendered" in listed.out
+    assert "trained on game, rendered, music" in listed.out
     assert [line.split()[0] for line in listed.out.splitlines()] == ["kathleen", "music", "speech", "upsample-speech"]
 
 

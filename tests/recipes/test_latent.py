@@ -359,7 +359,9 @@ def test_training_tells_a_model_its_chords_except_where_they_are_withheld(
         steady = torch.ones(config.train.batch_size, 24, 16)
         monkeypatch.setattr(data, "batch", lambda *given: dataclasses.replace(draw(*given), chords=steady))
         loss = model.loss
-        monkeypatch.setattr(model, "loss", lambda x, cond, *rest: seen.append(cond.chords) or loss(x, cond, *rest))
+        monkeypatch.setattr(
+            model, "loss", lambda x, cond, *rest, **told: seen.append(cond.chords) or loss(x, cond, *rest, **told)
+        )
         trained = latent.model_with_loss(model, data, config, open_devices("cpu"))
         for step in range(6):
             trained.loss_fn(step, torch.Generator().manual_seed(step))
@@ -385,7 +387,9 @@ def test_training_tells_a_model_its_beats_except_where_they_are_withheld(
         steady = torch.arange(16.0).repeat(config.train.batch_size, 1)
         monkeypatch.setattr(data, "batch", lambda *given: dataclasses.replace(draw(*given), beats=steady))
         loss = model.loss
-        monkeypatch.setattr(model, "loss", lambda x, cond, *rest: seen.append(cond.beats) or loss(x, cond, *rest))
+        monkeypatch.setattr(
+            model, "loss", lambda x, cond, *rest, **told: seen.append(cond.beats) or loss(x, cond, *rest, **told)
+        )
         trained = latent.model_with_loss(model, data, config, open_devices("cpu"))
         for step in range(10):
             trained.loss_fn(step, torch.Generator().manual_seed(step))
@@ -414,7 +418,7 @@ def test_training_tells_a_model_what_it_has_to_fit_and_asks_for_the_rest(
         data, model = open_shards(config, "train"), latent.build_model(config)
         loss = model.loss
 
-        def spy(x: torch.Tensor, cond: Condition, *rest: torch.Tensor) -> MelLatentLoss:
+        def spy(x: torch.Tensor, cond: Condition, *rest: torch.Tensor, wanted: None = None) -> MelLatentLoss:
             seen.append(cond)
             given = ~cond.known.isnan()
             assert torch.equal(cond.known[given], x[given])
@@ -454,7 +458,7 @@ def test_completing_is_validated_on_gaps_alone(place: Path, monkeypatch: pytest.
     data, model = open_shards(config, "valid"), latent.build_model(config)
     seen: list[Condition] = []
     loss = model.loss
-    monkeypatch.setattr(model, "loss", lambda x, cond, *rest: seen.append(cond) or loss(x, cond, *rest))
+    monkeypatch.setattr(model, "loss", lambda x, cond, *rest, **told: seen.append(cond) or loss(x, cond, *rest, **told))
     devices = open_devices("cpu")
     found = latent.validation_loss(model, data, config, devices, complete=True)
     assert found == latent.validation_loss(model, data, config, devices, complete=True)

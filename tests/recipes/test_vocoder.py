@@ -139,7 +139,7 @@ def test_init_starts_from_a_checkpoint_of_the_same_shape(place: Path) -> None:
 def test_not_a_number_is_stopped_with_the_clips_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loss = Vocoder.loss
 
-    def broken(self: Vocoder, *arguments: torch.Tensor) -> object:
+    def broken(self: Vocoder, *arguments: torch.Tensor, wanted: None = None) -> object:
         result = loss(self, *arguments)
         return result._replace(per_item=result.per_item * float("nan"))
 

@@ -108,6 +108,7 @@ def test_the_record_has_every_setting(tmp_path, checkpoint, clip) -> None:
         "mel": None,
         "piece_frames": load(checkpoint).piece_frames,
         "renewals": 0,
+        "watermark_peaks": "limit",
     }
     (model,) = report.record.models
     config = json.loads((checkpoint / "config.json").read_text())

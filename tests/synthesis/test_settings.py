@@ -139,6 +139,8 @@ def test_settings_are_resolved_at_the_door_alone() -> None:
         "generator.py",
         "latent.py",
         "load.py",
+        "pipeline.py",
+        "pipeline_verbs.py",
         "replay.py",
         "resolved.py",
         "upsample.py",
