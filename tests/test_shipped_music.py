@@ -55,7 +55,7 @@ def test_drums_do_not_whistle(model: LatentSynthesizer) -> None:
     for seed, kit in enumerate(kits):
         for bpm in (90, 110, 130, 150):
             clip = Generator(model).generate(f"{kit}, {bpm} bpm", seconds=3, seed=seed, steps=6)
-            found = treble(clip, model.sample_rate)
+            found = treble(clip.mean(axis=0), model.sample_rate)
             assert found is not None
             lines.append(found.line_db)
     assert len(lines) == 24
