@@ -271,7 +271,7 @@ def visitor(browser: Any, url: str, folder: Path, **context: Any) -> Iterator[Vi
 
 
 def sound_of(path: Path, seconds: float, rate: int, **wanted: Any) -> tuple[np.ndarray, ProvenanceRecord]:
-    """Return the samples and the record of a file, which must be what was asked for.
+    """Return the samples (`[n]`, or `[n, 2]` of stereo) and the record of a file, which must be what was asked for.
 
     Args:
         path: the file.
@@ -284,7 +284,7 @@ def sound_of(path: Path, seconds: float, rate: int, **wanted: Any) -> tuple[np.n
     assert info is not None
     assert untouched
     samples, found = soundfile.read(path)
-    assert (found, samples.ndim) == (rate, 1)
+    assert found == rate
     assert abs(len(samples) - seconds * rate) < 0.02 * rate
     assert np.sqrt(np.mean(samples**2)) > 1e-3  # heard
     assert np.abs(samples).max() <= 1.0
