@@ -20,12 +20,13 @@ from audiodiff.models.autoencoder import (
 )
 from audiodiff.models.checkpoint import autoencoder_hash, load_checkpoint, read_config, save_checkpoint
 from audiodiff.models.find import find_checkpoint
-from audiodiff.nn.discriminator import MelDiscriminator, discriminator_loss, generator_loss
+from audiodiff.nn.discriminator import MelDiscriminator
 from audiodiff.signal import mel
 from audiodiff.training.devices import Devices
 from audiodiff.training.logging import Board
 from audiodiff.training.loop import LossOutput, ModelAndLoss, TrainConfig
 
+from .adversarial import Adversary, check_adversarial
 from .corpus import DataConfig, RandomCrops, describe_corpus, fit_length, open_corpus
 from .recipe import OnStep, Recipe, RunSettings, with_loss
 from .session import run_steps
@@ -87,25 +88,7 @@ class Config(RunSettings):
     def __post_init__(self) -> None:
         """Refuse crops that do not fit the latents, and mels with empty bands."""
         check_bounds(self.validation, "validation", clips=(0, 10_000), seconds=(1e-3, 3600.0))
-        check_bounds(
-            self.adversarial,
-            "adversarial",
-            weight=(0.0, 1e6),
-            feature_weight=(0.0, 1e6),
-            discriminator_rate=(0.0, 1e3),
-            discriminator_channels=(1, 1_024),
-            fade_in_steps=(0, 10**9),
-        )
-        judged, batch_size = self.adversarial.judged_items, self.train.batch_size
-        if self.adversarial.weight and not 1 <= judged <= batch_size:
-            raise AudiodiffError(
-                f"adversarial.judged_items is {judged}; expected 1 to train.batch_size = {batch_size}."
-            )
-        if self.adversarial.weight and self.train.accumulate > 1:
-            raise AudiodiffError(
-                f"train.accumulate is {self.train.accumulate}, but a discriminator compares the items of a batch with "
-                "each other; it must be 1 where adversarial.weight is not 0."
-            )
+        check_adversarial(self.adversarial, self.train)
         if self.keep_encoder and not self.init:
             raise AudiodiffError("keep_encoder is set, but there is no encoder to keep; give a checkpoint (--init).")
         mel.check_filters(self.model.mel)
@@ -224,9 +207,10 @@ def models_with_losses(
     """
     n_latents = config.data.crop_frames // model.frames_per_latent
     settings = config.adversarial
-    discriminator = MelDiscriminator(settings.discriminator_channels).to(devices.device) if settings.weight else None
-    n_judged = max(settings.judged_items // devices.n_processes, 1)
-    judged: list[Tensor] = []  # target, output and bands of this step, from the autoencoder's turn to the next
+    adversary: Adversary | None = None
+    if settings.weight:
+        discriminator = MelDiscriminator(settings.discriminator_channels).to(devices.device)
+        adversary = Adversary(discriminator, settings, max(settings.judged_items // devices.n_processes, 1))
 
     def loss(devices: Devices, step: int, generator: torch.Generator) -> LossOutput:
         waveform, bandwidth = crops.draw(step, generator)
@@ -234,26 +218,13 @@ def models_with_losses(
         log_mel = _log_mels(devices.shard(waveform), config)
         result = model.loss(log_mel, devices.shard(noise), devices.shard(bandwidth))
         total, terms = result.per_item.mean(), dict(result.terms)
-        if discriminator is not None:
-            target, output, heard = (part[:n_judged] for part in (result.target, result.output, result.heard))
-            judged[:] = [target, output.detach(), heard]
-            real, fake = discriminator(target, heard), discriminator(output, heard)
-            adversarial, features = generator_loss(real, fake)
-            fade = min(step / max(settings.fade_in_steps, 1), 1.0)
-            total = total + fade * (settings.weight * adversarial + settings.feature_weight * features)
-            terms |= {"adversarial": adversarial, "features": features}
+        if adversary is not None:
+            paid, parts = adversary.loss(step, result.target, result.output, result.heard)
+            total, terms = total + paid, terms | parts
         return LossOutput(total, terms)
 
-    models = [with_loss("autoencoder", model, loss, devices, config.train.accumulate)]
-    if discriminator is not None:
-        judge = discriminator
-
-        def judge_loss(step: int, generator: torch.Generator) -> LossOutput:
-            target, output, heard = judged
-            return LossOutput(discriminator_loss(judge(target, heard), judge(output, heard)), {})
-
-        models.append(ModelAndLoss("discriminator", judge, judge_loss, settings.discriminator_rate))
-    return models
+    trained = with_loss("autoencoder", model, loss, devices, config.train.accumulate)
+    return [trained] if adversary is None else [trained, adversary.trained()]
 
 
 def _log_mels(waveform: Tensor, config: Config) -> Tensor:

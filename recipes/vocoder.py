@@ -28,7 +28,7 @@ from audiodiff.models.vocoder import (
     VocoderConfig,
 )
 from audiodiff.nn.adapters import AdapterConfig
-from audiodiff.nn.discriminator import Discriminator, DiscriminatorConfig, discriminator_loss, generator_loss
+from audiodiff.nn.discriminator import Discriminator, DiscriminatorConfig
 from audiodiff.signal import mel
 from audiodiff.synthesis.vocode import VocoderSynthesizer, load
 from audiodiff.training.devices import Devices
@@ -37,6 +37,7 @@ from audiodiff.training.loop import LossOutput, ModelAndLoss, TrainConfig, step_
 from audiodiff.training.state import saved_step
 
 from .adapting import adapt, adapter_export, check_adapter, tell_time
+from .adversarial import Adversary, check_adversarial
 from .corpus import DataConfig, RandomCrops, describe_corpus, fit_length, open_corpus
 from .distilling import of_teacher, open_teacher
 from .from_mel import follow_mel
@@ -131,32 +132,14 @@ class Config(RunSettings):
         """Refuse settings that cannot work."""
         check_adapter(self.adapter, self.init)
         check_bounds(self.validation, "validation", clips=(0, 10_000), seconds=(1e-3, 3600.0))
-        check_bounds(
-            self.adversarial,
-            "adversarial",
-            weight=(0.0, 1e6),
-            feature_weight=(0.0, 1e6),
-            discriminator_rate=(0.0, 1e3),
-            discriminator_channels=(1, 1_024),
-            judged_full_noise=(0.0, 1.0),
-            fade_in_steps=(0, 10**9),
-        )
+        check_adversarial(self.adversarial, self.train)
+        check_bounds(self.adversarial, "adversarial", judged_full_noise=(0.0, 1.0))
         if self.sampling.output is not None:
             bounds = {"projections": (0, 1_000), "half_projections": (0, 1_000), "momentum": (0.0, 10.0)}
             check_bounds(self.sampling.output, "sampling.output", **bounds)
         mel.check_filters(self.model.mel)
         if not 0.0 <= self.autoencoder_share <= 1.0:
             raise AudiodiffError(f"autoencoder_share is {self.autoencoder_share}; expected a share from 0 to 1.")
-        judged, batch_size = self.adversarial.judged_items, self.train.batch_size
-        if self.adversarial.weight and not 1 <= judged <= batch_size:
-            raise AudiodiffError(
-                f"adversarial.judged_items is {judged}; expected 1 to train.batch_size = {batch_size}."
-            )
-        if self.adversarial.weight and self.train.accumulate > 1:
-            raise AudiodiffError(
-                f"train.accumulate is {self.train.accumulate}, but a discriminator compares the items of a batch with "
-                "each other; it must be 1 where adversarial.weight is not 0."
-            )
 
 
 def _follow_mel(values: dict[str, Any], before: Mapping[str, Any], given: set[str]) -> dict[str, Any]:
@@ -253,14 +236,13 @@ def models_with_losses(model: Vocoder, crops: RandomCrops, config: Config, devic
     t_min, t_max = config.model.loss.t_min, model.process.t_max
     full_noise = torch.full((batch_size,), config.model.loss.full_noise)
     settings = config.adversarial
-    discriminator: Discriminator | None = None
+    adversary: Adversary | None = None
     if settings.weight:
         shape = DiscriminatorConfig(channels=settings.discriminator_channels)
         discriminator = Discriminator(shape, config.model.mel.sample_rate).to(devices.device)
+        adversary = Adversary(discriminator, settings, max(settings.judged_items // devices.n_processes, 1))
         full_noise[: settings.judged_items] = settings.judged_full_noise
     decoded, teacher = decoded_mels(config, devices), teacher_of(config, devices)
-    n_judged = max(settings.judged_items // devices.n_processes, 1)
-    judged: list[Tensor] = []  # recording, estimate and bandwidth of this step, from the vocoder's turn to the next
 
     def vocoder_loss(devices: Devices, step: int, generator: torch.Generator) -> LossOutput:
         waveform, bandwidth = crops.draw(step, generator)
@@ -277,25 +259,13 @@ def models_with_losses(model: Vocoder, crops: RandomCrops, config: Config, devic
                 wanted = teacher.loss(waveform, bandwidth, t, noise, log_mel).x0_hat
         loss = model.loss(waveform, bandwidth, t, noise, log_mel, wanted=wanted)
         total, terms = loss.per_item.mean(), dict(loss.terms)
-        if discriminator is not None:
-            recording, estimate, band = waveform[:n_judged], loss.x0_hat[:n_judged, 0], bandwidth[:n_judged]
-            judged[:] = [recording, estimate.detach(), band]
-            adversarial, features = generator_loss(discriminator(recording, band), discriminator(estimate, band))
-            fade = min(step / max(settings.fade_in_steps, 1), 1.0)
-            total = total + fade * (settings.weight * adversarial + settings.feature_weight * features)
-            terms |= {"adversarial": adversarial, "features": features}
+        if adversary is not None:
+            paid, parts = adversary.loss(step, waveform, loss.x0_hat[:, 0], bandwidth)
+            total, terms = total + paid, terms | parts
         return LossOutput(total, terms)
 
-    models = [with_loss("vocoder", model, vocoder_loss, devices, config.train.accumulate)]
-    if discriminator is not None:
-        judge = discriminator
-
-        def judge_loss(step: int, generator: torch.Generator) -> LossOutput:
-            recording, estimate, band = judged
-            return LossOutput(discriminator_loss(judge(recording, band), judge(estimate, band)), {})
-
-        models.append(ModelAndLoss("discriminator", judge, judge_loss, settings.discriminator_rate))
-    return models
+    trained = with_loss("vocoder", model, vocoder_loss, devices, config.train.accumulate)
+    return [trained] if adversary is None else [trained, adversary.trained()]
 
 
 def teacher_of(config: Config, devices: Devices) -> Vocoder | None:
