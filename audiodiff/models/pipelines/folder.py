@@ -88,6 +88,8 @@ def find_pipeline(name: str | Path) -> PipelineFolder:
     place, folder = place_in(str(name))
     if folder is not None:
         return _opened(folder, str(name))
+    if place.startswith(("/", ".", "~")):  # no name of a model
+        raise AudiodiffError(f"{place} is no folder; give that of a pipeline which diffusers saved.")
     opened = _opened(hub_snapshot(place, [INDEX], "diffusers"), str(name))
     weights = [f"{part}/*{file}" for part in opened.components for file in _WEIGHTS_ON_HUB]
     configs = [f"{part}/{file}" for part in opened.components for file in _CONFIGS]

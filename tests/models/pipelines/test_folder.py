@@ -96,6 +96,7 @@ def test_no_foreign_class_is_loaded(tmp_path: Path, change: dict[str, Any], word
 def test_a_folder_that_is_no_pipeline_is_refused(tmp_path: Path) -> None:
     refused("holds no model_index.json", lambda: find_pipeline(f"diffusers:{tmp_path}"))
     refused("does not name a model; expected diffusers:ORG/NAME", lambda: find_pipeline("diffusers:"))
+    refused("/nowhere/at/all is no folder", lambda: find_pipeline("diffusers:/nowhere/at/all"))
 
 
 def test_only_what_is_loaded_is_fetched_from_the_hub(tmp_path: Path, hub: HubState) -> None:
