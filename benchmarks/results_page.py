@@ -23,6 +23,7 @@ SOURCES = {
     "speech": "speech.md",
     "vocoder-quality": "vocoder_quality/readme.md",
     "vocoder-speed": "vocoder_speed.md",
+    "objectives": "objectives.md",
     "streaming": "streaming.md",
     "samplers": "samplers.md",
     "music": "music/readme.md",

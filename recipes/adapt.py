@@ -32,6 +32,7 @@ from . import latent, vocoder, voice
 from .adapting import keep_best
 from .corpus import DataConfig, open_dataset
 from .encode import encode_corpus
+from .objective import changes_for
 from .recipe import OnStep
 from .run_folder import check_run_folder
 
@@ -237,8 +238,8 @@ def configured(plan: Plan, settings: AdaptSettings, kind: str) -> Any:
         changes["data.cache"] = str(_cache_of(settings))
     if settings.steps is not None:
         changes["train.steps"] = settings.steps
-    config = plan.recipe.configure(plan.preset, {**changes, **settings.changes})
     model = dataclass_from_dict(KINDS[kind].config_class(), read_config(find_checkpoint(settings.model))["model"])
+    config = plan.recipe.configure(plan.preset, {**changes, **changes_for(model), **settings.changes})
     return replace(config, model=model)
 
 

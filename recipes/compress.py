@@ -19,6 +19,7 @@ from audiodiff.training.state import has_state
 
 from . import latent, vocoder
 from .encode import encode_corpus
+from .objective import changes_for
 from .recipe import OnStep
 from .run_folder import check_run_folder
 
@@ -161,8 +162,9 @@ def configured(plan: Plan, settings: CompressSettings, base: Path, kind: str) ->
     if plan.from_latents:
         changes["autoencoder"] = settings.model
         changes["vocoder"] = settings.model if (base / VOCODER_FOLDER).is_dir() else ""
-    config = plan.recipe.configure(plan.preset, {**changes, **settings.changes})
-    config = replace(config, model=dataclass_from_dict(KINDS[kind].config_class(), read_config(start)["model"]))
+    model = dataclass_from_dict(KINDS[kind].config_class(), read_config(start)["model"])
+    config = plan.recipe.configure(plan.preset, {**changes, **changes_for(model), **settings.changes})
+    config = replace(config, model=model)
     if plan.from_latents:
         config = replace(config, data=replace(config.data, folder=_shards(config, settings)))
     return config

@@ -1,7 +1,8 @@
 """Training a vocoder: the settings, and the run from corpus to checkpoint.
 
 A crop is mixed with noise at a random time, and the model, which sees its mel, says what it was; in adversarial
-fine-tuning a discriminator judges the estimates, too.
+fine-tuning a discriminator judges the estimates, too. With the objectives "regression" and "gan" the same network
+learns to make the waveform from pure noise in one step, to compare.
 """
 
 import dataclasses
@@ -41,6 +42,7 @@ from .adversarial import Adversary, check_adversarial
 from .corpus import DataConfig, RandomCrops, describe_corpus, fit_length, open_corpus
 from .distilling import of_teacher, open_teacher
 from .from_mel import follow_mel
+from .objective import Objective, check_objective, follow_objective
 from .recipe import OnStep, PlainSampling, Recipe, RunSettings, check_shape, with_loss
 from .session import run_steps
 from .validation import beginnings, even_times, exported
@@ -111,6 +113,8 @@ class Config(RunSettings):
     """A whole run.
 
     Attributes:
+        objective: "diffusion"; or, as a baseline, the same network making its waveform from pure noise in one step:
+            by "regression", with the loss of the estimate only, or as a "gan", with a discriminator from the start.
         adapter: what is trained in the place of all weights, if its rank is not 0; `init` is then the model to adapt.
         autoencoder: checkpoint of an autoencoder, or of a latent model, whose decoded mels the vocoder learns to read
             as well; empty for none.
@@ -119,6 +123,7 @@ class Config(RunSettings):
     """
 
     model: VocoderConfig
+    objective: Objective = "diffusion"
     data: DataConfig = field(default_factory=DataConfig)
     sampling: VocoderSampling = field(default_factory=partial(VocoderSampling, 8, "ddim", "uniform"))
     validation: ValidationConfig = field(default_factory=ValidationConfig)
@@ -134,6 +139,7 @@ class Config(RunSettings):
         check_bounds(self.validation, "validation", clips=(0, 10_000), seconds=(1e-3, 3600.0))
         check_adversarial(self.adversarial, self.train)
         check_bounds(self.adversarial, "adversarial", judged_full_noise=(0.0, 1.0))
+        check_objective(self.objective, self.model, self.adversarial, self.sampling.steps)
         if self.sampling.output is not None:
             bounds = {"projections": (0, 1_000), "half_projections": (0, 1_000), "momentum": (0.0, 10.0)}
             check_bounds(self.sampling.output, "sampling.output", **bounds)
@@ -142,16 +148,16 @@ class Config(RunSettings):
             raise AudiodiffError(f"autoencoder_share is {self.autoencoder_share}; expected a share from 0 to 1.")
 
 
-def _follow_mel(values: dict[str, Any], before: Mapping[str, Any], given: set[str]) -> dict[str, Any]:
-    """With another mel the front end, the resolutions of the loss and the standardisation of the mel follow it."""
+def _follow(values: dict[str, Any], before: Mapping[str, Any], given: set[str]) -> dict[str, Any]:
+    """Front end, resolutions of the loss and standardisation follow another mel; noise and sampling the objective."""
     kept = {key.removeprefix("model.") for key in given}
-    return {**values, "model": follow_mel(values["model"], before["model"], kept)}
+    return follow_objective({**values, "model": follow_mel(values["model"], before["model"], kept)}, given)
 
 
 RECIPE = Recipe(
     "vocoder",
     Config(model=VocoderConfig(mel=mel.preset("hifigan-22k")), train=TrainConfig(steps=1, batch_size=1)),
-    follow=_follow_mel,
+    follow=_follow,
 )
 
 configure = RECIPE.configure
@@ -349,7 +355,12 @@ def describe(config: Config, data: AudioDataset) -> dict[str, Any]:
     # Decoded mels teach the vocoder, but no weights of the autoencoder are in it.
     corpus = describe_corpus(config.data, data)
     metadata = RECIPE.describe(
-        config, corpus, keep=("init", "adapter", "teacher"), find=find_vocoder, init=config.init, teacher=config.teacher
+        config,
+        corpus,
+        keep=("objective", "init", "adapter", "teacher"),
+        find=find_vocoder,
+        init=config.init,
+        teacher=config.teacher,
     )
     # The projections stand in the model's config.
     metadata["sampling"] = {

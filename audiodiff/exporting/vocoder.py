@@ -19,10 +19,10 @@ from audiodiff.signal.mel import magnitude_to_log_mel
 from audiodiff.signal.mel_spec import MelSpec, to_dict
 from audiodiff.signal.meters import RELATIVE_GATE_DB, SILENCE_DB, frame_power
 from audiodiff.synthesis.gain import MAX_GAIN_DB
-from audiodiff.synthesis.settings import Sampling
+from audiodiff.synthesis.settings import Sampling, VocodeSettings
 from audiodiff.synthesis.vocode import VocoderSynthesizer, load
 
-__all__ = ["export_vocoder", "write_vocoder"]
+__all__ = ["export_vocoder", "vocoder_settings", "write_vocoder"]
 
 _EXAMPLE_FRAMES = 24
 
@@ -78,12 +78,23 @@ def write_vocoder(
     power = torch.ones(1, n_frames, n_bins)
     write_graph(folder / f"{part}.mel.onnx", _Mel(spec), {"power": power}, ["log_mel"], {"power": 1, "log_mel": 2})
     write_graph(folder / f"{part}.level.onnx", _Level(spec), {"log_mel": mel}, ["power"], {"log_mel": 2, "power": 1})
-    return _settings(synthesizer, model, other)
+    return vocoder_settings(synthesizer, other)
 
 
-def _settings(synthesizer: VocoderSynthesizer, model: Vocoder, other: Sampling | None) -> dict[str, Any]:
+def vocoder_settings(synthesizer: VocoderSynthesizer, other: Sampling | None = None) -> dict[str, Any]:
+    """Return what the runtime needs of a loaded vocoder besides its graphs; arguments as for `write_vocoder`.
+
+    Raises:
+        AudiodiffError: a run does not fit it.
+    """
+    model = synthesizer.model
+    assert isinstance(model, Vocoder)
     recommended, config = synthesizer.defaults, model.config
+    if model.one_step and other is not None:
+        synthesizer.plan(VocodeSettings(sampling=other))  # refuses more steps
     runs = record_all(model.process, model.parameterization, recommended, other)
+    if model.one_step:
+        runs = [run for run in runs if run.recorded[2] == 1]
     return {
         "name": synthesizer.identity.name,
         "weights_sha256": synthesizer.identity.weights_sha256,

@@ -18,6 +18,7 @@ from audiodiff.diffusion.process import Process
 from audiodiff.diffusion.samplers import SAMPLERS, sample
 from audiodiff.diffusion.times import times_of
 from audiodiff.errors import AudiodiffError
+from audiodiff.models.vocoder import Vocoder
 from audiodiff.signal.mel import MelSpec
 from audiodiff.signal.meters import LevelMeter
 from audiodiff.synthesis.clip import OnProgress
@@ -125,8 +126,13 @@ def make_plan(
         window: seconds that are sampled as one signal, and whether it may be no more.
 
     Raises:
-        AudiodiffError: sampler or grid do not fit the model's process.
+        AudiodiffError: sampler or grid do not fit the model's process, or it was trained to take one step.
     """
+    if sampling.steps > 1 and isinstance(model, Vocoder) and model.one_step:
+        raise AudiodiffError(
+            f"{sampling.steps} steps are asked for, but the vocoder was trained to make its waveform in one (by "
+            "regression or as a GAN); leave out the steps, or give 1."
+        )
     times = times_of(sampling.grid, model.process, sampling.steps)
     calls = count_network_calls(sampling.sampler, model.process, times)
     frames_per_second = model.mel_spec.sample_rate / model.mel_spec.hop_length

@@ -90,7 +90,8 @@ class LossConfig:
         magnitude: weight of the multi-resolution STFT magnitude distance of `x0_hat`.
         resolutions: its (n_fft, hop_length) pairs.
         t_min: smallest training time.
-        full_noise: share of training items at t_max, where sampling starts.
+        full_noise: share of training items at t_max, where sampling starts; a model that knows nothing else (1) is
+            sampled in one step.
     """
 
     metric: Literal["l1", "l2", "spectral"] = "spectral"
