@@ -39,6 +39,12 @@ def add_parser(subparsers: Any) -> None:
     add_adapter_option(parser, "adapter to merge into the model for good (repeatable)")
     parser.add_argument("--half", action="store_true", help="store weights in float16: half the size")
     parser.add_argument("--to", choices=("checkpoint", "onnx"), default="checkpoint", help="what to write")
+    parser.add_argument(
+        "--weights",
+        choices=("exact", "fp32", "fp16", "int8"),
+        help="for ONNX: how weights are stored: exact (default: in float16 where that loses nothing), fp32, fp16, or "
+        "int8, which is smallest and costs some quality; all are used in float32",
+    )
     parser.add_argument("--steps", type=int, help="for ONNX: a number of sampling steps besides the usual ones")
     parser.add_argument(
         "--sampler", choices=(*SAMPLER_NAMES, *SAMPLER_ALIASES), help="for ONNX: sampler of these steps"
@@ -58,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
         return _to_onnx(args, target, runs)
     if runs:
         raise AudiodiffError(f"--{next(iter(runs))} is for --to onnx; a checkpoint takes any number of steps.")
+    if args.weights is not None:
+        raise AudiodiffError("--weights is for --to onnx; --half stores those of a checkpoint in float16.")
     source = Path(args.source) if Path(args.source).exists() else find_checkpoint(args.source)
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_folder(target) as unfinished:
@@ -71,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
 def _to_onnx(args: argparse.Namespace, target: Path, runs: dict[str, Any]) -> int:
     """Write the folder for other runtimes and say what it holds."""
     if args.half:
-        raise AudiodiffError("--half is for checkpoints; ONNX files are written in float32.")
+        raise AudiodiffError("--half is for checkpoints; for ONNX files give --weights fp16.")
     if args.mel is not None:
         raise AudiodiffError("--mel is for vocoders of other projects; convert one first, then write it as ONNX.")
     if args.adapters:
@@ -81,7 +89,7 @@ def _to_onnx(args: argparse.Namespace, target: Path, runs: dict[str, Any]) -> in
 
     others = Sampling(**runs)
     target.parent.mkdir(parents=True, exist_ok=True)
-    export_onnx(args.source, target, others if runs else None)
+    export_onnx(args.source, target, others if runs else None, args.weights or "exact")
     files = sorted(path for path in target.iterdir() if path.is_file())
     size = sum(path.stat().st_size for path in files) / 2**20
     tell(f"{target}  {size:.1f} MiB  {len(files)} files: audiodiff.runtime.load({str(target)!r}) runs them")

@@ -6,6 +6,7 @@ from pathlib import Path
 from audiodiff import __version__
 from audiodiff.atomic import atomic_folder
 from audiodiff.errors import AudiodiffError
+from audiodiff.exporting.weights import Weights, store_weights
 from audiodiff.json_reader import json_bytes
 from audiodiff.models.checkpoint import read_config
 from audiodiff.models.find import find_checkpoint
@@ -16,13 +17,14 @@ from audiodiff.synthesis.settings import Sampling
 __all__ = ["export_onnx"]
 
 
-def export_onnx(source: str | Path, target: Path, other: Sampling | None = None) -> None:
+def export_onnx(source: str | Path, target: Path, other: Sampling | None = None, weights: Weights = "exact") -> None:
     """Write a model for `audiodiff.runtime.load`.
 
     Args:
         source: a model of the package, a checkpoint folder, or `hf:ORG/NAME`.
         target: the folder, new or empty.
         other: a sampling run to export besides those that the model recommends and the usual ones.
+        weights: how weights are stored, one of `audiodiff.exporting.weights.WEIGHTS`.
 
     Raises:
         AudiodiffError: there is no such model, its kind has no export, a package is missing, or the folder is taken.
@@ -37,5 +39,7 @@ def export_onnx(source: str | Path, target: Path, other: Sampling | None = None)
     write = imported(kind.exporter)
     with atomic_folder(target) as unfinished:
         parts = write(source, unfinished, other)
-        settings = {"format": FORMAT, "audiodiff_version": __version__, "kind": kind.name, **parts}
+        for graph in sorted(unfinished.glob("*.onnx")):
+            store_weights(graph, weights)
+        settings = {"format": FORMAT, "audiodiff_version": __version__, "kind": kind.name, "weights": weights, **parts}
         (unfinished / SETTINGS_FILE).write_bytes(json_bytes(settings))

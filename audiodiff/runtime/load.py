@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.runtime.engines import DEFAULT_ENGINE
 from audiodiff.runtime.music import Music
 from audiodiff.runtime.package import Package, read_package
 from audiodiff.runtime.vocoder import Vocoder
@@ -12,17 +13,19 @@ from audiodiff.runtime.voice import Voice
 __all__ = ["load"]
 
 
-def load(folder: str | Path, *, threads: int = 0) -> Music | Vocoder | Voice:
+def load(folder: str | Path, *, threads: int = 0, engine: str = DEFAULT_ENGINE) -> Music | Vocoder | Voice:
     """Open an exported model, without torch.
 
     Args:
         folder: what `audiodiff export MODEL --to onnx -o FOLDER` wrote.
-        threads: of each network call; 0 leaves it to ONNX Runtime.
+        threads: of each network call; 0 leaves it to the engine.
+        engine: what runs the networks: `onnxruntime`, or `openvino`, which is faster on some processors.
 
     Raises:
-        AudiodiffError: it is no such folder, it is damaged, or onnxruntime is not installed.
+        AudiodiffError: it is no such folder, it is damaged, or there is no such engine. That the engine is not
+            installed is said when the model is first used.
     """
-    package = read_package(folder, threads=threads)
+    package = read_package(folder, threads=threads, engine=engine)
     openers: dict[str, Callable[[Package], Music | Vocoder | Voice]] = {
         "vocoder": Vocoder,
         "voice": Voice,

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import read_json_table, take
+from audiodiff.runtime.engines import DEFAULT_ENGINE, ENGINES, Array, Graph
 
 __all__ = ["FORMAT", "SETTINGS_FILE", "Graphs", "Package", "read_package"]
 
@@ -17,21 +17,26 @@ FORMAT = 1
 
 SETTINGS_FILE = "model.json"
 
-Array = NDArray[Any]
-
 
 class Graphs:
     """The ONNX files of a folder, each opened when it is first called.
 
     Args:
         folder: where they are.
-        threads: of one call; 0 leaves it to ONNX Runtime.
+        threads: of one call; 0 leaves it to the engine.
+        engine: what runs them, one of `ENGINES`.
+
+    Raises:
+        AudiodiffError: there is no such engine.
     """
 
-    def __init__(self, folder: Path, threads: int = 0) -> None:
+    def __init__(self, folder: Path, threads: int = 0, engine: str = DEFAULT_ENGINE) -> None:
+        if engine not in ENGINES:
+            raise AudiodiffError(f"engine is {engine!r}; expected {' or '.join(ENGINES)}.")
         self._folder = folder
         self._threads = threads
-        self._sessions: dict[str, Any] = {}
+        self._open_graph = ENGINES[engine]
+        self._known: dict[str, Graph] = {}
 
     def __call__(self, name: str, **inputs: Array) -> list[Array]:
         """Run the graph `name` on inputs by name and return its outputs.
@@ -39,36 +44,26 @@ class Graphs:
         Raises:
             AudiodiffError: the file is missing, damaged, or does not take these inputs.
         """
-        session = self._open(name)
+        graph = self._open(name)
         try:
-            outputs: list[Array] = session.run(None, inputs)
-        except Exception as error:  # the runtime's errors have no common class
+            return graph(inputs)
+        except Exception as error:  # the errors of the engines have no common class
             raise AudiodiffError(f"{name}.onnx of {self._folder} cannot be run ({_reason(error)}).") from error
-        return outputs
 
-    def _open(self, name: str) -> Any:
-        if name in self._sessions:
-            return self._sessions[name]
+    def _open(self, name: str) -> Graph:
+        if name in self._known:
+            return self._known[name]
         path = self._folder / f"{name}.onnx"
         if not path.is_file():
             raise AudiodiffError(f"{self._folder} has no {path.name}; export the model again.")
         try:
-            import onnxruntime
-        except ImportError as error:
-            raise AudiodiffError(
-                "exported models need onnxruntime; install it with `pip install 'audiodiff-synth[onnx]'`."
-            ) from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self._threads
-        options.log_severity_level = 3
-        # Threads that wait for the next call in a loop cost more of a short sound than they save.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            graph = self._open_graph(path, self._threads)
+        except AudiodiffError:
+            raise
         except Exception as error:
             raise AudiodiffError(f"{path} is damaged ({_reason(error)}); export the model again.") from error
-        self._sessions[name] = session
-        return session
+        self._known[name] = graph
+        return graph
 
 
 class Package:
@@ -99,15 +94,16 @@ class Package:
         return take(self.settings, name, dict, str(self.folder / SETTINGS_FILE))
 
 
-def read_package(folder: str | Path, *, threads: int = 0) -> Package:
+def read_package(folder: str | Path, *, threads: int = 0, engine: str = DEFAULT_ENGINE) -> Package:
     """Open an exported model.
 
     Args:
         folder: what `audiodiff export MODEL --to onnx -o FOLDER` wrote.
-        threads: of each network call; 0 leaves it to ONNX Runtime.
+        threads: of each network call; 0 leaves it to the engine.
+        engine: what runs the networks, one of `audiodiff.runtime.engines.ENGINES`.
 
     Raises:
-        AudiodiffError: it is no such folder, or of a version that this package does not read.
+        AudiodiffError: it is no such folder, of a version that this package does not read, or there is no such engine.
     """
     path = Path(folder)
     if not (path / SETTINGS_FILE).is_file():
@@ -121,11 +117,11 @@ def read_package(folder: str | Path, *, threads: int = 0) -> Package:
         raise AudiodiffError(
             f"{path} has format {version!r}, and this version of audiodiff reads {FORMAT}; export the model again."
         )
-    return Package(path, settings, Graphs(path, threads))
+    return Package(path, settings, Graphs(path, threads, engine))
 
 
 def tensor(array: Array) -> Array:
-    """An array as ONNX Runtime takes it: float32, contiguous."""
+    """An array as the engines take it: float32, contiguous."""
     return np.ascontiguousarray(array, dtype=np.float32)
 
 

@@ -184,6 +184,8 @@ def test_what_cannot_be_exported_to_onnx_is_one_sentence(command, checkpoint, tm
         ((PRETRAINED / "upsample-speech", "--to", "onnx", "-o", tmp_path / "out"), "an upsampler, which only widens"),
         ((checkpoint, "--to", "tflite", "-o", tmp_path / "out"), "invalid choice: 'tflite'"),
         ((checkpoint, "--to", "onnx", "-o", tmp_path / "out", "--half"), "--half is for checkpoints"),
+        ((checkpoint, "-o", tmp_path / "out", "--weights", "int8"), "--weights is for --to onnx"),
+        ((checkpoint, "--to", "onnx", "-o", tmp_path / "out", "--weights", "int4"), "invalid choice: 'int4'"),
         ((checkpoint, "-o", tmp_path / "out", "--steps", 3), "--steps is for --to onnx"),
         ((checkpoint, "--to", "onnx", "-o", tmp_path / "out", "--steps", 0), "steps is 0"),
     ):

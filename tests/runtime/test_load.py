@@ -61,3 +61,35 @@ def test_without_the_runtime_the_extra_is_named(exported: Exported, monkeypatch:
     model = load(exported("anchored")[1])
     with pytest.raises(AudiodiffError, match=r"audiodiff-synth\[onnx\]"):
         model.vocode(np.ones(3000, np.float32), 22050)
+
+
+def test_an_unknown_engine_is_refused_with_the_known_ones(exported: Exported) -> None:
+    with pytest.raises(AudiodiffError, match=r"engine is 'tensorrt'; expected onnxruntime or openvino\."):
+        load(exported("anchored")[1], engine="tensorrt")
+
+
+def test_openvino_gives_the_samples_of_onnxruntime(exported: Exported) -> None:
+    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    folder = exported("anchored")[1]
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 9000).astype(np.float32)
+    expected = load(folder).vocode(samples, 22050, seed=3)
+    model = load(folder, engine="openvino", threads=1)
+    made = model.vocode(samples, 22050, seed=3)
+    assert np.abs(expected).max() > 1e-3
+    np.testing.assert_allclose(made, expected, rtol=0, atol=5e-3)  # 8 bits of mantissa where bfloat16 is used
+    np.testing.assert_array_equal(model.vocode(samples, 22050, seed=3), made)
+
+
+@pytest.mark.parametrize("damage", [b"nonsense", b""])
+def test_a_graph_that_openvino_cannot_read_is_one_sentence(copy: Path, damage: bytes) -> None:
+    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    (copy / "vocoder.network.onnx").write_bytes(damage)
+    with pytest.raises(AudiodiffError, match="is damaged"):
+        load(copy, engine="openvino").vocode(np.ones(3000, np.float32), 22050)
+
+
+def test_without_openvino_the_extra_is_named(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    model = load(exported("anchored")[1], engine="openvino")
+    with pytest.raises(AudiodiffError, match=r"audiodiff-synth\[openvino\]"):
+        model.vocode(np.ones(3000, np.float32), 22050)
