@@ -32,13 +32,27 @@ def ignore(update: Update) -> None:
 
 
 def generate(state: AppState, report: Any = ignore, **request: Any) -> Created:
-    own = {name: request.pop(name) for name in ("user", "seconds", "loop", "reference") if name in request}
+    own = {name: request.pop(name) for name in ("user", "seconds", "loop", "reference", "variety") if name in request}
     return handlers.generate(
         state,
         report,
         **{"user": "me", "seconds": 1.0, **own},
         request=ClipRequest(**{"prompt": "solo piano", **request}),
     )
+
+
+def test_takes_with_variety_have_keys_and_guidance_of_their_own(state: AppState) -> None:
+    made = generate(state, count=2, seed=7, steps=2, variety=0.5, watermark=False)
+    records = [read_provenance(clip.path) for clip in made.clips]
+    assert len({record.settings["key"] for record in records}) == 2
+    assert {record.settings["guidance"] for record in records} == {1.6}
+    filled = provenance.settings_of_file(state, made.clips[0].path)
+    assert (filled["key"], filled["variety"]) == (records[0].settings["key"], 0.0)  # nothing is loosened twice
+    taken = {name: filled[name] for name in ("key", "guidance", "variety")}
+    again = generate(state, seed=7, steps=2, watermark=False, **taken)
+    assert read_provenance(again.clips[0].path).audio == records[0].audio
+    with pytest.raises(AudiodiffError, match="variety"):
+        generate(state, variety=2.0)
 
 
 def test_clips_are_those_of_the_command_line_and_tell_their_record(state: AppState) -> None:
