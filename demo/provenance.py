@@ -184,7 +184,7 @@ def adapters_of(state: AppState, record: ProvenanceRecord) -> list[Adapter]:
 def settings_of_file(state: AppState, path: str | Path | None) -> Mapping[str, Any]:
     """Return what of a file's record can be put into the fields of the page: prompt, negative, seed and settings.
 
-    What variety has drawn is among these; nothing is to be drawn once more.
+    The guidance is what variety has left of it, which is not to be loosened once more.
 
     Raises:
         AudiodiffError: the file has no record.

@@ -107,7 +107,7 @@ def build(state: AppState, strip: Strip) -> CreateTab:
                     value=0.0,
                     step=0.25,
                     label="Variety",
-                    info="how far takes differ: more follows the prompt more loosely, each in a key of its own",
+                    info="how far the takes differ; more follows the prompt less closely",
                     min_width=140,
                 )
             controls |= loop_fields()

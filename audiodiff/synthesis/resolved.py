@@ -66,7 +66,7 @@ class ResolvedClip:
         loop: the end leads into the beginning.
         mono: one channel, whatever the model can.
         bars: of a loop, of four beats each; `None` if it has no tempo, 0 if it is a whole number of latents.
-        variety: by which guidance has been loosened and the key drawn.
+        variety: by which the guidance has been loosened.
     """
 
     targets: tuple[Target, ...]

@@ -274,8 +274,7 @@ class GenerateSettings:
         bars: length of a loop in bars of four beats, at exactly the tempo asked for, instead of `seconds`; of a loop
             with a tempo as many as come next to `seconds` when `None`. Bars make a loop. 0 makes it a whole number of
             latents, as the first version did.
-        variety: how far the takes of a prompt are to differ, 0 to 1. Guidance is looser, and where no key is asked for,
-            each take gets one of its own, drawn from its seed.
+        variety: how far the takes of a prompt are to differ, 0 to 1. More of it takes more of the guidance away.
     """
 
     prompt: str = ""

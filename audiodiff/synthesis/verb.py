@@ -190,7 +190,7 @@ class Verb:
         resolve: fills in what the model recommends.
         remake: of one that streams, reads the settings in a file that it made: `remake(record)` returns them, and a
             function that resolves them for the loaded model.
-        again: resolves the settings in a file that it made, where `resolve` would draw once more what was drawn.
+        again: resolves the settings in a file that it made, where `resolve` would do once more what was done.
         new_seconds: `new_seconds(settings, info)` is how much sound a model makes for a file, all channels together.
         summary: what the command line says of a file that was made, behind its rate.
         finish: called with the report of each file, to write what goes beside it.

@@ -16,6 +16,7 @@ from axe_playwright_python.sync_playwright import Axe  # noqa: E402
 pytestmark = pytest.mark.browser
 
 EVERY_RULE = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+SIZES = {"target-size": {"enabled": True}}  # which axe leaves out unless it is asked for
 COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
 """All that can differ between light and dark."""
 
@@ -34,7 +35,8 @@ FOCUS = """
 
 def serious(page: Any, rules: dict[str, Any]) -> list[str]:
     """What axe finds on the page as it is, a line for each place."""
-    found = Axe().run(page, options={"runOnly": rules, "resultTypes": ["violations"]}).response["violations"]
+    options = {"runOnly": rules, "rules": SIZES, "resultTypes": ["violations"]}
+    found = Axe().run(page, options=options).response["violations"]
     return [
         f"{rule['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
         for rule in found

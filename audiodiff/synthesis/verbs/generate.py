@@ -60,7 +60,7 @@ def make(
         seed=clip.sampling.seed,
         gain_db=levelled.gain_db,
         clipped=levelled.clipped,
-        notes=(*_told(synthesizer, settings), *notes),
+        notes=notes,
         latents=kept_latents(synthesizer, latents, amplitude(-levelled.gain_db)),
         started_from=() if reference is None else (reference.started_from,),
     )
@@ -105,7 +105,7 @@ def _loop(
     waveform = circular_waveform(synthesizer, latents, n_samples, clip.vocoder, vocoding)
     levelled = folded(apply_level(waveform, rate, clip.level, circular=True), clip.mono)
     seam = seam_score(levelled.waveform, synthesizer.model.mel_spec)
-    notes = [*_told(synthesizer, settings), *said]
+    notes = list(said)
     if clip.bars and not settings.bars and abs(clip.seconds - settings.seconds) > 0.5 / rate:
         tempo = clip.bars * bar_seconds(1.0) / clip.seconds
         notes.append(
@@ -131,18 +131,20 @@ def _loop(
 
 
 def resolve(synthesizer: "LatentSynthesizer", settings: GenerateSettings) -> "ResolvedClip":
-    """Fill in what the model recommends, and draw what `variety` asks for.
+    """Fill in what the model recommends, and loosen the guidance as `variety` asks for.
 
     In a key, a model that takes chords gets a usual progression.
 
     Raises:
         AudiodiffError: a setting does not fit the model.
     """
-    return resolve_drawn(synthesizer, _drawn(synthesizer, settings))
+    from audiodiff.synthesis.variety import loosened
+
+    return resolve_loosened(synthesizer, loosened(settings, synthesizer.defaults.guidance))
 
 
-def resolve_drawn(synthesizer: "LatentSynthesizer", settings: GenerateSettings) -> "ResolvedClip":
-    """Do the same where what `variety` asks for has been drawn.
+def resolve_loosened(synthesizer: "LatentSynthesizer", settings: GenerateSettings) -> "ResolvedClip":
+    """Do the same where the guidance is what `variety` has left.
 
     Raises:
         AudiodiffError: a setting does not fit the model.
@@ -151,18 +153,6 @@ def resolve_drawn(synthesizer: "LatentSynthesizer", settings: GenerateSettings) 
     if clip.key and not clip.chords and config.chords and config.beats:
         return synthesizer.resolve(replace(settings, chords=AUTO_CHORDS))
     return clip
-
-
-def _drawn(synthesizer: "LatentSynthesizer", settings: GenerateSettings) -> GenerateSettings:
-    from audiodiff.synthesis.variety import drawn
-
-    return drawn(settings, guidance=synthesizer.defaults.guidance, config=synthesizer.model.config)
-
-
-def _told(synthesizer: "LatentSynthesizer", settings: GenerateSettings) -> tuple[str, ...]:
-    """A note on the key that was drawn; none for a clip that is made again, where it is asked for."""
-    key = _drawn(synthesizer, settings).key
-    return () if key == settings.key else (f"the take with seed {settings.sampling.seed} is in {key}",)
 
 
 VERB = Verb(
@@ -186,5 +176,5 @@ VERB = Verb(
     ),
     complete=as_given,
     resolve=resolve,
-    again=resolve_drawn,
+    again=resolve_loosened,
 )

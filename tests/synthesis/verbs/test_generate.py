@@ -9,7 +9,7 @@ from audiodiff.synthesis.generator import Generator
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.replay import replay
 from audiodiff.synthesis.settings import GenerateSettings, Sampling
-from audiodiff.synthesis.verbs.generate import resolve, resolve_drawn
+from audiodiff.synthesis.verbs.generate import resolve, resolve_loosened
 
 FAST = Sampling(steps=2, seed=5)
 
@@ -21,16 +21,13 @@ def test_takes_with_variety_are_recorded_and_replayed(
     made = run_file("generate", tiny, [], tmp_path / "take.flac", settings)
     record = made.record
     assert record is not None
-    told = {name: record.settings[name] for name in ("variety", "key", "guidance")}
-    assert told == {"variety": 0.5, "key": "A major", "guidance": pytest.approx(1.6)}
-    assert made.notes[0] == "the take with seed 5 is in A major"
+    assert (record.settings["variety"], record.settings["guidance"]) == (0.5, pytest.approx(1.6))
     kept = settings_of(record)
-    assert resolve_drawn(tiny, kept).values() == made.resolved.values()
+    assert resolve_loosened(tiny, kept).values() == made.resolved.values()
     assert resolve(tiny, kept).values() != made.resolved.values()  # which guides less and less
     again = replay(tmp_path / "take.flac", tmp_path / "again.flac", model=tiny_folder)
     assert again.identical
     assert again.again.settings == record.settings
-    assert not any("seed 5" in note for note in run_file("generate", tiny, [], tmp_path / "b.flac", kept).notes)
 
 
 def test_no_variety_leaves_no_trace(tiny: LatentSynthesizer, tmp_path: Path) -> None:
@@ -39,9 +36,9 @@ def test_no_variety_leaves_no_trace(tiny: LatentSynthesizer, tmp_path: Path) -> 
     assert "variety" not in made.record.settings
 
 
-def test_streams_draw_the_same(tiny: LatentSynthesizer) -> None:
+def test_streams_are_guided_alike(tiny: LatentSynthesizer) -> None:
     music = Generator(tiny)
-    options = {"seconds": 0.5, "seed": 5, "steps": 2, "variety": 1.0}
+    options = {"seconds": 0.5, "seed": 5, "steps": 2, "variety": 1.0, "key": "A minor"}
     whole = music.generate("jazz", level="none", **options)
     parts = np.concatenate(list(music.stream("jazz", **options)))
     np.testing.assert_allclose(parts, whole, atol=1e-7)
