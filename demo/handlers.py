@@ -256,6 +256,7 @@ def generate(
     seconds: float | None = None,
     loop: bool = False,
     bars: float | str | None = None,
+    variety: float | None = 0.0,
     reference: str | Path | None = None,
 ) -> Created:
     """Make clips from a prompt; what is finished when the job is stopped stays.
@@ -268,6 +269,7 @@ def generate(
         seconds: length of each clip (s); 10 when `None`, or as much as is allowed.
         loop: whether the end of each leads into its beginning.
         bars: length of loops in bars of four beats, instead of seconds.
+        variety: how far the clips differ, 0 to 1.
         reference: a sound file to sound like, for a model that was trained for it.
 
     Raises:
@@ -278,11 +280,13 @@ def generate(
     length = checks.check_seconds(state.limits, seconds)
     jobs, verb = [], VERBS["generate"]
     n_bars = checks.whole_or_none("bars", bars, 1, MAX_BARS)
-    values = {**request.values(state.limits), "seconds": length, "loop": bool(loop or n_bars), "bars": n_bars}
+    differ = checks.number_or_none("variety", variety, 0.0, 1.0) or 0.0
+    own = {"seconds": length, "loop": bool(loop or n_bars), "bars": n_bars, "variety": differ}
+    values = {**request.values(state.limits), **own}
     for index in range(int(request.count)):
         settings = built(GenerateSettings, verb.variant(values, index, int(request.count))[1])
         if n_bars:
-            length = synthesizer.resolve(settings).seconds
+            length = verb.resolve(synthesizer, settings).seconds
             checks.check_new(state.limits, length)
         name = f"{slug(settings.prompt)}{'-loop' if settings.loop else ''}-seed{settings.sampling.seed}"
         given = [] if source is None else [source]

@@ -31,6 +31,7 @@ KEPT = (
     "level",
     "vocoder_steps",
     "loop",
+    "variety",
 )
 """Settings that are saved with a prompt."""
 
@@ -91,7 +92,8 @@ def save(
     fields = {key: value for key, value in kept.items() if key in ClipRequest.__dataclass_fields__}
     length = checks.check_seconds(limits, kept.get("seconds"))
     values = ClipRequest(prompt, negative, **fields).values(limits)
-    built(GenerateSettings, {**values, "seconds": length, "loop": bool(kept.get("loop"))})
+    own = {"seconds": length, "loop": bool(kept.get("loop")), "variety": kept.get("variety")}
+    built(GenerateSettings, {**values, **own})
     others = [known for known in search_prompts(path=library) if known.name != name]
     if len(others) >= limits.saved_prompts:
         raise AudiodiffError(f"the library has {limits.saved_prompts} prompts already; remove one first.")
@@ -164,6 +166,7 @@ def fields(limits: Limits, values: Mapping[str, Any], sources: Sequence[str] = (
         "vocoder_steps": (1, limits.steps, True),
         "tempo": (10.0, 400.0, False),
         "fade_out": (0.0, 10.0, False),
+        "variety": (0.0, 1.0, False),
         "seed": (0, MAX_SEED, True),
     }
     for key, (low, high, is_whole) in ranges.items():

@@ -184,11 +184,14 @@ def adapters_of(state: AppState, record: ProvenanceRecord) -> list[Adapter]:
 def settings_of_file(state: AppState, path: str | Path | None) -> Mapping[str, Any]:
     """Return what of a file's record can be put into the fields of the page: prompt, negative, seed and settings.
 
+    The guidance is what variety has left of it, which is not to be loosened once more.
+
     Raises:
         AudiodiffError: the file has no record.
     """
     record = read_provenance(_upload(state, path))
-    return {**record.settings, "prompt": record.prompt, "negative": record.negative, "seed": record.seed}
+    told = {"prompt": record.prompt, "negative": record.negative, "seed": record.seed}
+    return {**record.settings, **told, "variety": 0.0}
 
 
 def seed_of(state: AppState, path: str | Path | None) -> int:

@@ -162,6 +162,7 @@ def open_page(models: Models, state: AppState, place: Place) -> gr.Blocks:
                 head=player.head(),
                 i18n=translate(app),
                 state_session_capacity=SESSIONS,
+                _frontend=False,  # else Gradio gives up where its own page takes 3 s, as on a busy computer
                 app_kwargs={"middleware": [Middleware(Gate, state=state, names=names)]},
             )
     except Exception as error:

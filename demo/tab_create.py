@@ -101,6 +101,15 @@ def build(state: AppState, strip: Strip) -> CreateTab:
                     MIN_SECONDS, longest, value=min(10.0, longest), step=0.5, label="Length (s)", min_width=140
                 )
                 controls["count"] = count_field(CARDS)
+                controls["variety"] = gr.Slider(
+                    0.0,
+                    1.0,
+                    value=0.0,
+                    step=0.25,
+                    label="Variety",
+                    info="how far the takes differ; more follows the prompt less closely",
+                    min_width=140,
+                )
             controls |= loop_fields()
             with gr.Row():
                 controls["level"] = gr.Dropdown(
@@ -154,7 +163,7 @@ def build(state: AppState, strip: Strip) -> CreateTab:
         if draw:
             given["seed"] = roll()
         begin = {controls["seed"]: gr.update(value=given["seed"])}
-        seconds, loop, bars = given.pop("seconds"), given.pop("loop"), given.pop("bars")
+        seconds, loop, bars, variety = (given.pop(name) for name in ("seconds", "loop", "bars", "variety"))
         user = user_of(request, state)
         yield from shown.run(
             lambda report: handlers.generate(
@@ -165,6 +174,7 @@ def build(state: AppState, strip: Strip) -> CreateTab:
                 seconds=seconds,
                 loop=loop,
                 bars=int(bars) if bars else None,
+                variety=variety,
                 reference=like,
             ),
             int(given["count"] or 1),

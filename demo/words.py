@@ -12,8 +12,9 @@ from audiodiff.text.advice import advice
 
 from . import prompts
 from .app_state import AppState
+from .said import Said
 from .shown import as_markdown
-from .widgets import guarded
+from .widgets import guarded, user_of
 
 FIELDS = {"genres": "Genre", "instruments": "Instruments", "moods": "Mood"}
 """Kinds of words that are picked under the prompt -> what their fields are called."""
@@ -49,14 +50,26 @@ def build(state: AppState, prompt: gr.Textbox) -> None:
             raise AudiodiffError("that is no word of this model; choose one from the list.")
         return (prompts.add_word if picked.selected else prompts.remove_word)(text, str(picked.value))
 
-    def follow(text: str | None) -> dict[Any, Any]:
-        told = " ".join(as_markdown(sentence) for sentence in advice(text or "", state.models.words))
+    def follow(request: gr.Request, text: str | None) -> dict[Any, Any]:
+        language = user_of(request, state).language
+        told = " ".join(as_markdown(sentence) for sentence in advised(text or "", state.models.words, language))
         found = words_of(text or "", known)
         return {hint: told, **{field: gr.update(value=words) for field, words in zip(fields, found, strict=True)}}
 
     for field in fields:
         field.select(pick, prompt, prompt, **quiet)
     prompt.change(follow, prompt, [hint, *fields], trigger_mode="always_last", **quiet)
+
+
+def advised(text: str, words: Mapping[str, Sequence[str]], language: str) -> list[str]:
+    """Return what there is to say of a prompt, in a language.
+
+    Args:
+        text: the prompt.
+        words: kind -> words that the model knows.
+        language: of the page.
+    """
+    return [Said(each.sentence, {"words": each.words}).shown(language) for each in advice(text, words)]
 
 
 def words_of(text: str, known: Mapping[str, Sequence[str]]) -> list[list[str]]:

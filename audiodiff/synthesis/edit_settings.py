@@ -26,8 +26,12 @@ def clip_of_edit(settings: EditSettings) -> GenerateSettings:
     """The clip that an edit asks for: without guidance, where nothing is asked for that it could be guided to.
 
     A recording tells by itself what fits; guidance would only double the work.
+
+    Raises:
+        AudiodiffError: there is variety.
     """
     clip = settings.clip
+    check_no_variety(clip)
     asked = (
         any(word.strip() for word in (clip.prompt, clip.negative, clip.key, clip.chords, clip.source))
         or clip.tempo is not None
@@ -44,6 +48,16 @@ def resolve_edit(synthesizer: Any, settings: EditSettings) -> Any:
         AudiodiffError: a setting does not fit the model.
     """
     return synthesizer.resolve(clip_of_edit(settings))
+
+
+def check_no_variety(clip: GenerateSettings) -> None:
+    """Refuse variety.
+
+    Raises:
+        AudiodiffError: there is some.
+    """
+    if clip.variety:
+        raise AudiodiffError("variety is for new clips; leave it out. Of edits, strength says how much is new.")
 
 
 def check_no_loop(clip: GenerateSettings) -> None:

@@ -86,6 +86,7 @@ class Generator:
         *,
         seconds: float = 10.0,
         reference: Given | None = None,
+        variety: float = 0.0,
         **options: Unpack[ClipOptions],
     ) -> NDArray[np.float32]:
         """Make a clip.
@@ -94,9 +95,10 @@ class Generator:
             prompt: what to hear; empty for anything.
             seconds: its length (s), to the sample; of a loop with a tempo, to the bar.
             reference: a recording to sound like, for a model that was trained for it.
+            variety: how far clips of other seeds are to differ, 0 to 1; see `GenerateSettings`.
             options: see `ClipOptions`.
         """
-        return self.apply("generate", reference, prompt=prompt, seconds=seconds, **options)
+        return self.apply("generate", reference, prompt=prompt, seconds=seconds, variety=variety, **options)
 
     def stream(
         self,
@@ -104,6 +106,7 @@ class Generator:
         *,
         seconds: float = 10.0,
         reference: Given | None = None,
+        variety: float = 0.0,
         **options: Unpack[ClipOptions],
     ) -> Iterator[NDArray[np.float32]]:
         """Make a clip and give it in parts: once it is denoised, its beginning can play while the rest is vocoded.
@@ -115,14 +118,15 @@ class Generator:
             prompt: what to hear; empty for anything.
             seconds: its length (s), to the sample.
             reference: a recording to sound like, for a model that was trained for it.
+            variety: how far clips of other seeds are to differ, 0 to 1; see `GenerateSettings`.
             options: see `ClipOptions`; progress is that of the denoising.
 
         Yields:
             `[n_samples]`, of about 0.2 s.
         """
         on_progress = options.pop("on_progress", None)
-        values = {"level": "none", "prompt": prompt, "seconds": seconds, **options}
-        clip = self.synthesizer.resolve(built(GenerateSettings, values))
+        values = {"level": "none", "prompt": prompt, "seconds": seconds, "variety": variety, **options}
+        clip = VERBS["generate"].resolve(self.synthesizer, built(GenerateSettings, values))
         sounds = [] if reference is None else [self._sound(reference)]
         return (part.numpy() for part in stream_clip(self.synthesizer, clip, sounds, on_progress))
 

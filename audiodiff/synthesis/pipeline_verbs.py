@@ -219,7 +219,7 @@ def _resolve_clip(synthesizer: PipelineSynthesizer, settings: GenerateSettings) 
 
 
 _VERBS: Mapping[str, Callable[[Verb], Verb]] = {
-    "generate": partial(replace, make=generate, inputs=(0,), resolve=_resolve_clip),
+    "generate": partial(replace, make=generate, inputs=(0,), resolve=_resolve_clip, again=None),
     "vary": partial(replace, make=vary, settle=_as_given, resolve=_resolve_edit),
     "inpaint": partial(replace, make=inpaint, settle=_as_given, resolve=_resolve_edit),
 }

@@ -310,7 +310,7 @@ def _again(record: ProvenanceRecord, context: ReplayContext) -> ProvenanceRecord
     job.check()
     if resolve is None:
         settings = verb.settle(synthesizer, settings, sources)
-        resolved = verb.resolve(synthesizer, settings)
+        resolved = (verb.again or verb.resolve)(synthesizer, settings)
     else:
         resolved = resolve(synthesizer)
     again = job.run(settings, resolved, context.on_progress).record

@@ -66,6 +66,7 @@ class ResolvedClip:
         loop: the end leads into the beginning.
         mono: one channel, whatever the model can.
         bars: of a loop, of four beats each; `None` if it has no tempo, 0 if it is a whole number of latents.
+        variety: by which the guidance has been loosened.
     """
 
     targets: tuple[Target, ...]
@@ -85,6 +86,7 @@ class ResolvedClip:
     loop: bool
     mono: bool
     bars: int | None
+    variety: float = 0.0
 
     def lasting(self, seconds: float) -> "ResolvedClip":
         """Return the same for a clip of another length (s)."""
@@ -125,6 +127,7 @@ class ResolvedClip:
             "loop": self.loop,
             "mono": self.mono,
             "bars": self.bars,
+            **({"variety": self.variety} if self.variety else {}),
         }
 
 
@@ -189,6 +192,7 @@ def resolve_clip(
         loop=settings.loop,
         mono=settings.mono,
         bars=bars,
+        variety=settings.variety,
     )
 
 

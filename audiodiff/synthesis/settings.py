@@ -274,6 +274,7 @@ class GenerateSettings:
         bars: length of a loop in bars of four beats, at exactly the tempo asked for, instead of `seconds`; of a loop
             with a tempo as many as come next to `seconds` when `None`. Bars make a loop. 0 makes it a whole number of
             latents, as the first version did.
+        variety: how far the takes of a prompt are to differ, 0 to 1. More of it takes more of the guidance away.
     """
 
     prompt: str = ""
@@ -291,6 +292,7 @@ class GenerateSettings:
     loop: bool = False
     mono: bool = False
     bars: int | None = None
+    variety: float = 0.0
 
     def __post_init__(self) -> None:
         """Check every field.
@@ -315,6 +317,7 @@ class GenerateSettings:
         if self.bars:
             object.__setattr__(self, "loop", True)
         check_range("fade_out", self.fade_out, 0.0, MAX_SECONDS, "s")
+        check_range("variety", self.variety, 0.0, 1.0, "(0 means off)")
         if self.loop and self.fade_out > 0.0:
             raise AudiodiffError("a loop has no end that could fade out; leave out loop or fade_out.")
         check_tempo(self.tempo)

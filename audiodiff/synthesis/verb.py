@@ -190,6 +190,7 @@ class Verb:
         resolve: fills in what the model recommends.
         remake: of one that streams, reads the settings in a file that it made: `remake(record)` returns them, and a
             function that resolves them for the loaded model.
+        again: resolves the settings in a file that it made, where `resolve` would do once more what was done.
         new_seconds: `new_seconds(settings, info)` is how much sound a model makes for a file, all channels together.
         summary: what the command line says of a file that was made, behind its rate.
         finish: called with the report of each file, to write what goes beside it.
@@ -222,6 +223,7 @@ class Verb:
     settle: Callable[[Any, Any, Sequence["Source"]], Any] = lambda synthesizer, settings, sources: settings
     resolve: Callable[[Any, Any], Any] = resolve_edit
     remake: Callable[[Any], tuple[Any, Callable[[Any], Any]]] | None = None
+    again: Callable[[Any, Any], Any] | None = None
     new_seconds: Callable[[Any, Any], float] = lambda settings, info: float(info.seconds)
     summary: Callable[[Any], str] = summary_of_clip
     finish: Callable[[Any], None] = lambda report: None

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.printable import printable
@@ -10,7 +11,15 @@ from audiodiff.text.english.lexicon import known
 from audiodiff.text.prompt import parse_prompt
 from audiodiff.text.vocabulary import STOP_WORDS, TEMPO_WORDS
 
-__all__ = ["advice"]
+__all__ = ["SENTENCES", "Advice", "advice"]
+
+SENTENCES = {
+    "voices": "This model makes instrumental music only, no vocals or lyrics ({words}).",
+    "effects": "This model makes music, no sound effects ({words}).",
+    "foreign": "This model reads English; describe the music in English ({words} may not be understood).",
+    "unknown": "Not among the words that this model was trained on, so they may do little: {words}.",
+}
+"""What is wrong -> the sentence, with a place for the words of the prompt."""
 
 _VOICE_WORDS = """
 vocal vocals voice voices sing sings singing sung singer singers lyric lyrics rap raps rapper rapping verse spoken
@@ -45,7 +54,24 @@ _MOST_QUOTED = 5
 _MOST_CHARS = 2000
 
 
-def advice(prompt: str, vocabulary: Mapping[str, Sequence[str]]) -> list[str]:
+@dataclass(frozen=True)
+class Advice:
+    """A sentence about some words of a prompt.
+
+    Attributes:
+        sentence: one of `SENTENCES`.
+        words: quoted.
+    """
+
+    sentence: str
+    words: str
+
+    def __str__(self) -> str:
+        """Return it with its words."""
+        return self.sentence.format(words=self.words)
+
+
+def advice(prompt: str, vocabulary: Mapping[str, Sequence[str]]) -> list[Advice]:
     """Return sentences about what a prompt asks for in vain.
 
     Args:
@@ -61,26 +87,28 @@ def advice(prompt: str, vocabulary: Mapping[str, Sequence[str]]) -> list[str]:
     text = _DENIED.sub(" ", _plain(prompt[:_MOST_CHARS]))
     trained = _trained(vocabulary)
     words = [word for word in dict.fromkeys(_WORD.findall(text)) if len(word) > 1 and word.lower() not in trained]
-    told = []
+    told: list[Advice] = []
     voices = [word for word in words if word.lower() in _VOICES]
     if voices:
-        told.append(f"This model makes instrumental music only, no vocals or lyrics ({_quoted(voices)}).")
+        told.append(_about("voices", voices))
     effects = [word for word in words if word.lower() in _EFFECTS]
     phrase = _EFFECT_PHRASE.search(text.lower())
     if effects or phrase:
         asked = effects or [phrase.group() if phrase else ""]
-        told.append(f"This model makes music, no sound effects ({_quoted(asked)}).")
+        told.append(_about("effects", asked))
     rest = [word for word in words if word.lower() not in _VOICES | _EFFECTS and not _within_phrase(word, phrase)]
     named = {word for word in rest if word.lower() in _FOREIGN}
     foreign = [word for word in rest if word in named or not known(_ascii_quotes(word.lower()))]
     if named or any(not _is_latin(word) for word in foreign) or len(foreign) > max(1, len(rest) // 2):
-        told.append(
-            f"This model reads English; describe the music in English ({_quoted(foreign)} may not be understood)."
-        )
+        told.append(_about("foreign", foreign))
         rest = [word for word in rest if word not in foreign]
     if rest:
-        told.append(f"Not among the words that this model was trained on, so they may do little: {_quoted(rest)}.")
+        told.append(_about("unknown", rest))
     return told
+
+
+def _about(what: str, words: Sequence[str]) -> Advice:
+    return Advice(SENTENCES[what], _quoted(words))
 
 
 def _plain(prompt: str) -> str:

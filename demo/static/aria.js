@@ -12,6 +12,14 @@
       const label = [...labels].map(each => each.textContent.trim()).find(Boolean);
       if (label) button.setAttribute("aria-label", label);
     }
+    // which take the buttons of a card are for
+    for (const card of document.querySelectorAll(".ad-card:has(.ad-player[data-name])")) {
+      const take = card.querySelector(".ad-player").dataset.name;
+      for (const button of card.querySelectorAll(".row button")) {
+        const name = `${button.textContent.trim()}, ${take}`;
+        if (button.getAttribute("aria-label") !== name) button.setAttribute("aria-label", name);
+      }
+    }
     // a link around a button is one thing to click on, and one stop of the Tab key
     for (const button of document.querySelectorAll("a[download] > button:not([tabindex])")) button.tabIndex = -1;
   };

@@ -32,13 +32,26 @@ def ignore(update: Update) -> None:
 
 
 def generate(state: AppState, report: Any = ignore, **request: Any) -> Created:
-    own = {name: request.pop(name) for name in ("user", "seconds", "loop", "reference") if name in request}
+    own = {name: request.pop(name) for name in ("user", "seconds", "loop", "reference", "variety") if name in request}
     return handlers.generate(
         state,
         report,
         **{"user": "me", "seconds": 1.0, **own},
         request=ClipRequest(**{"prompt": "solo piano", **request}),
     )
+
+
+def test_takes_with_variety_are_guided_less(state: AppState) -> None:
+    made = generate(state, count=2, seed=7, steps=2, variety=0.5, watermark=False)
+    records = [read_provenance(clip.path) for clip in made.clips]
+    assert [(record.settings["variety"], record.settings["guidance"]) for record in records] == [(0.5, 1.6)] * 2
+    filled = provenance.settings_of_file(state, made.clips[0].path)
+    assert filled["variety"] == 0.0  # nothing is loosened twice
+    taken = {name: filled[name] for name in ("guidance", "variety")}
+    again = generate(state, seed=7, steps=2, watermark=False, **taken)
+    assert read_provenance(again.clips[0].path).audio == records[0].audio
+    with pytest.raises(AudiodiffError, match="variety"):
+        generate(state, variety=2.0)
 
 
 def test_clips_are_those_of_the_command_line_and_tell_their_record(state: AppState) -> None:

@@ -7,7 +7,7 @@ gr = pytest.importorskip("gradio", reason="the extra demo")
 
 from demo import words  # noqa: E402
 from demo.app_state import AppState  # noqa: E402
-from demo.words import surprise, words_of  # noqa: E402
+from demo.words import advised, surprise, words_of  # noqa: E402
 from tests.demo.conftest import WORDS  # noqa: E402
 
 
@@ -58,8 +58,17 @@ def test_what_is_picked_goes_into_the_prompt_and_what_is_taken_off_leaves_it(pag
             pick("", Picked(value, True))
 
 
+@pytest.mark.parametrize(
+    ("language", "told"), [("en", "instrumental music only"), ("de", "weder Gesang noch Text"), ("es", "sin voces")]
+)
+def test_what_cannot_be_done_is_said_in_the_language_of_the_page(language: str, told: str) -> None:
+    (sentence,) = advised("jazz, {words} singing", {"genres": ["jazz"], "words": ["words"]}, language)
+    assert told in sentence
+    assert "“singing”" in sentence
+
+
 def test_the_page_follows_what_is_typed(page: Any) -> None:
-    told, genres, instruments = event(page, "follow")("jazz, piano, singing").values()
+    told, genres, instruments = event(page, "follow")(None, "jazz, piano, singing").values()
     assert "no vocals" in told
     assert (genres["value"], instruments["value"]) == (["jazz"], ["piano"])
-    assert next(iter(event(page, "follow")("<b>qwerz</b> zxcvb").values())).count("<b>") == 0
+    assert next(iter(event(page, "follow")(None, "<b>qwerz</b> zxcvb").values())).count("<b>") == 0

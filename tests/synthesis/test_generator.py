@@ -27,8 +27,12 @@ def music(tiny: LatentSynthesizer) -> Generator:
     return Generator(tiny)
 
 
+OWN = {"prompt", "seconds", "variety"}
+"""Arguments of `generate`."""
+
+
 def test_options_are_the_settings() -> None:
-    assert {*ClipOptions.__annotations__} - {"on_progress"} == {*values_of(GenerateSettings())} - {"prompt", "seconds"}
+    assert {*ClipOptions.__annotations__} - {"on_progress"} == {*values_of(GenerateSettings())} - OWN
 
 
 @pytest.mark.parametrize("verb", [name for name, verb in VERBS.items() if verb.model == "music"])

@@ -283,7 +283,7 @@ VERB = Verb(
         ),
         COUNT,
     ),
-    hidden=("level",),
+    hidden=("level", "variety"),
     from_input=("loop", "seconds", "bars", "mono"),
     output="CLIP-extend.wav, here",
     keeps_samples=True,

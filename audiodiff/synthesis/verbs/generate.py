@@ -131,7 +131,20 @@ def _loop(
 
 
 def resolve(synthesizer: "LatentSynthesizer", settings: GenerateSettings) -> "ResolvedClip":
-    """Fill in what the model recommends: of one that takes chords also a usual progression in the key.
+    """Fill in what the model recommends, and loosen the guidance as `variety` asks for.
+
+    In a key, a model that takes chords gets a usual progression.
+
+    Raises:
+        AudiodiffError: a setting does not fit the model.
+    """
+    from audiodiff.synthesis.variety import loosened
+
+    return resolve_loosened(synthesizer, loosened(settings, synthesizer.defaults.guidance))
+
+
+def resolve_loosened(synthesizer: "LatentSynthesizer", settings: GenerateSettings) -> "ResolvedClip":
+    """Do the same where the guidance is what `variety` has left.
 
     Raises:
         AudiodiffError: a setting does not fit the model.
@@ -163,4 +176,5 @@ VERB = Verb(
     ),
     complete=as_given,
     resolve=resolve,
+    again=resolve_loosened,
 )

@@ -333,7 +333,7 @@ VERB = Verb(
         PROMPT,
         COUNT,
     ),
-    hidden=("regions", "level", "fade_out"),
+    hidden=("regions", "level", "fade_out", "variety"),
     from_input=("loop", "seconds", "bars", "mono"),
     output="CLIP-inpaint.wav, here",
     keeps_samples=True,
