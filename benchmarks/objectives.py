@@ -270,6 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for run in runs:
         del run["folder"]
     result = {"runs": runs, "rows": rows_of(report), "curve_clips": len(shown), "details": dict(report.details)}
+    args.output.mkdir(parents=True, exist_ok=True)
     for name, text in (("json", json.dumps(result, indent=1) + "\n"), ("md", table(result))):
         with atomic_file(args.output / f"objectives.{name}") as temporary:
             temporary.write_text(text, encoding="utf-8")

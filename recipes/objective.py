@@ -54,7 +54,7 @@ def follow_objective(values: Mapping[str, Any], given: Collection[str]) -> dict[
 
 def changes_for(model: object) -> dict[str, Any]:
     """Return the settings with which a trained model is taken further, where they are not those of its preset."""
-    knows_one_step = isinstance(model, VocoderConfig) and model.loss.full_noise == 1.0
+    knows_one_step = isinstance(model, VocoderConfig) and model.one_step
     return {"objective": "regression"} if knows_one_step else {}
 
 

@@ -90,10 +90,10 @@ def vocoder_settings(synthesizer: VocoderSynthesizer, other: Sampling | None = N
     model = synthesizer.model
     assert isinstance(model, Vocoder)
     recommended, config = synthesizer.defaults, model.config
-    if model.one_step and other is not None:
+    if config.one_step and other is not None:
         synthesizer.plan(VocodeSettings(sampling=other))  # refuses more steps
     runs = record_all(model.process, model.parameterization, recommended, other)
-    if model.one_step:
+    if config.one_step:
         runs = [run for run in runs if run.recorded[2] == 1]
     return {
         "name": synthesizer.identity.name,

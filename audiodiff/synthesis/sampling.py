@@ -128,7 +128,7 @@ def make_plan(
     Raises:
         AudiodiffError: sampler or grid do not fit the model's process, or it was trained to take one step.
     """
-    if sampling.steps > 1 and isinstance(model, Vocoder) and model.one_step:
+    if sampling.steps > 1 and isinstance(model, Vocoder) and model.config.one_step:
         raise AudiodiffError(
             f"{sampling.steps} steps are asked for, but the vocoder was trained to make its waveform in one (by "
             "regression or as a GAN); leave out the steps, or give 1."

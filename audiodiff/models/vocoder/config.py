@@ -193,6 +193,11 @@ class VocoderConfig:
         return self.head.name == "anchored" or self.prior.name == "shaped" or self.loss.metric == "spectral"
 
     @property
+    def one_step(self) -> bool:
+        """Whether training is on pure noise alone, so that only the first step of a sampler means anything to it."""
+        return self.loss.full_noise == 1.0
+
+    @property
     def delay(self) -> int:
         """Samples by which the state of the process is behind the waveform of its mel.
 

@@ -110,11 +110,6 @@ class Vocoder(nn.Module):
         return self.mel_spec.sample_rate
 
     @property
-    def one_step(self) -> bool:
-        """Whether it was trained on pure noise alone, so that only the first step of a sampler means anything to it."""
-        return self.config.loss.full_noise == 1.0
-
-    @property
     def context_frames(self) -> int:
         """Mel frames on each side that one network call reaches."""
         head = self.config.head
