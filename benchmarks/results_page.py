@@ -30,6 +30,7 @@ SOURCES = {
     "music-speed": "music_speed.md",
     "edits": "edits_summary.md",
     "edit-losses": "edit_losses.md",
+    "variety": "variety.md",
     "stereo": "stereo.md",
     "demo-soak": "demo_soak.md",
     "upsample": "upsample.md",

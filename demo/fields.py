@@ -77,7 +77,7 @@ def tempo_and_key(state: AppState) -> dict[str, Any]:
             placeholder="Am F C G",
             info="one for each bar; in a key usual ones are drawn, N.C. for none",
             max_length=MOST_CHORDS,
-            min_width=160,
+            min_width=300,  # a line of its own, where the column is narrow
         )
     return fields
 

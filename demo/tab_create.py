@@ -101,15 +101,14 @@ def build(state: AppState, strip: Strip) -> CreateTab:
                     MIN_SECONDS, longest, value=min(10.0, longest), step=0.5, label="Length (s)", min_width=140
                 )
                 controls["count"] = count_field(CARDS)
-                controls["variety"] = gr.Slider(
-                    0.0,
-                    1.0,
-                    value=0.0,
-                    step=0.25,
-                    label="Variety",
-                    info="how far the takes differ; more follows the prompt less closely",
-                    min_width=140,
-                )
+            controls["variety"] = gr.Slider(
+                0.0,
+                1.0,
+                value=0.0,
+                step=0.25,
+                label="Variety",
+                info="how far the takes differ; more follows the prompt less closely",
+            )
             controls |= loop_fields()
             with gr.Row():
                 controls["level"] = gr.Dropdown(

@@ -88,14 +88,31 @@ HEARD = """
 
 
 @pytest.mark.parametrize(
-    ("locale", "create", "tagged", "made", "take"),
+    ("locale", "create", "tagged", "made", "take", "vary", "vain"),
     [
-        ("de-DE", "Erzeugen", "KI-generiert", "4 Clips in", "Version 1: ambient"),
-        ("es-ES", "Crear", "generado por IA", "4 clips en", "Toma 1: ambient"),
+        (
+            "de-DE",
+            "Erzeugen",
+            "KI-generiert",
+            "4 Clips in",
+            "Version 1: ambient",
+            "Leicht variieren, Version 1",
+            "weder Gesang",
+        ),
+        ("es-ES", "Crear", "generado por IA", "4 clips en", "Toma 1: ambient", "Variar un poco, toma 1", "sin voces"),
     ],
 )
 def test_the_page_speaks_the_language_of_the_browser(
-    chromium: Any, served: Server, tmp_path: Path, locale: str, create: str, tagged: str, made: str, take: str
+    chromium: Any,
+    served: Server,
+    tmp_path: Path,
+    locale: str,
+    create: str,
+    tagged: str,
+    made: str,
+    take: str,
+    vary: str,
+    vain: str,
 ) -> None:
     with browsing.visitor(chromium, served.url, tmp_path, locale=locale) as visitor:
         page = visitor.page
@@ -103,8 +120,11 @@ def test_the_page_speaks_the_language_of_the_browser(
         expect(page.get_by_role("tab", name=create, exact=True)).to_be_visible()
         assert "__i18n__" not in page.locator("body").inner_text()
         expect(page.locator("#about")).to_contain_text(tagged)
-        page.fill("#prompt textarea", "ambient")
+        page.fill("#prompt textarea", "ambient, singing")
+        expect(page.locator("#prompt-hint")).to_contain_text(vain)
         visitor.run("create", "create-status", made)
+        expect(page.locator("#create-subtle-1")).to_have_text(vary.partition(",")[0])
+        expect(page.locator("#create-subtle-1")).to_have_attribute("aria-label", vary)
         expect(page.locator("#takes")).to_contain_text(take)
         page.get_by_role("tab").nth(2).click()
         expect(page.locator("#speech-text")).to_contain_text("[pause 0.5]")
