@@ -5,7 +5,7 @@ made it is kept in it (`audiodiff.synthesis.provenance`), for `inspect` and `rep
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -57,6 +57,8 @@ WAV_BYTES = (1 << 32) - (1 << 16)
 
 _OF_VOCODER = ("piece_frames", "renewals", "vocoder_sampler", "vocoder_grid")
 _OF_MODEL = ("text_encoder", "tolerance_seconds", "band_limits", "batched", *_OF_VOCODER, SETTING, PEAKS_SETTING)
+_LATER: Mapping[str, Any] = {"joint": False}
+"""Settings that came later, and what was done before."""
 
 
 @dataclass(frozen=True)
@@ -445,6 +447,7 @@ def settings_of(record: ProvenanceRecord) -> Any:
     told = {"prompt": record.prompt, "negative": record.negative, "seed": record.seed}
     values = {key: _tuples(value) for key, value in record.settings.items() if key not in _OF_MODEL}
     own = [] if kind is GenerateSettings else [name for name in names if name != "clip"]
+    values = {name: value for name, value in _LATER.items() if name in own} | values
     missing = [name for name in own if name not in values]
     if missing:
         raise AudiodiffError(

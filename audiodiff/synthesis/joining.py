@@ -11,7 +11,7 @@ from audiodiff.signal.limiter import CEILING_DB, limiting_gain
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.clip import Clip, OnProgress, Waveform
 from audiodiff.synthesis.clip_latents import ClipLatents
-from audiodiff.synthesis.latent import LatentSynthesizer
+from audiodiff.synthesis.latent import LatentSynthesizer, with_sides
 from audiodiff.synthesis.recording import Recording, samples_per_latent
 from audiodiff.synthesis.resolved import ResolvedClip
 from audiodiff.synthesis.sampling import VocodePlan
@@ -66,11 +66,18 @@ def sound_of(
     plan: VocodePlan,
     on_progress: OnProgress | None,
 ) -> tuple[Tensor, int]:
-    """The sound of latents from place `start` on, at the recording's rate and level, and its first sample's place."""
+    """The sound of latents from place `start` on, at the recording's rate and level, and its first sample's place.
+
+    Returns:
+        `[1, n_samples]`, or `[2, n_samples]` where the latents tell of both channels of the recording.
+    """
     waveform = synthesizer.waveform(latents, plan, on_progress) / recording.gain
+    if recording.joint:
+        waveform = with_sides(synthesizer.model.autoencoder, waveform, latents)
     place = start * samples_per_latent(synthesizer) - recording.lead
     first = round(place * recording.sample_rate / synthesizer.sample_rate)
-    return resample(waveform, synthesizer.sample_rate, recording.sample_rate), first
+    sound = resample(waveform, synthesizer.sample_rate, recording.sample_rate)
+    return sound.reshape(-1, sound.shape[-1]), first
 
 
 def limited(

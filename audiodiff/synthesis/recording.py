@@ -69,6 +69,11 @@ class Recording:
         return self.original.shape[-1] / self.sample_rate
 
     @property
+    def joint(self) -> bool:
+        """Whether latents tell of both channels of `original` at once: `samples` are then their mean."""
+        return len(self.samples) < len(self.original)
+
+    @property
     def on_grid(self) -> Tensor:
         """`samples` from the beginning of latent 0 on."""
         return torch.nn.functional.pad(self.samples, (self.lead, 0)) if self.lead else self.samples
@@ -82,6 +87,7 @@ def load_init_audio(
     *,
     mono: bool,
     aligned: bool = False,
+    joint: bool = False,
 ) -> Recording:
     """Take in a recording.
 
@@ -92,6 +98,7 @@ def load_init_audio(
         latents: that it was decoded from; used if they fit, else there is a note.
         mono: mix its channels.
         aligned: use only latents that begin with the recording.
+        joint: for a stereo model, take the two channels of a stereo recording at once and keep them in `original`.
 
     Raises:
         AudiodiffError: it is empty, too long, no waveform, has values that are not numbers, or cancels out in mono.
@@ -115,7 +122,12 @@ def load_init_audio(
         else:
             notes.append(f"the recording has {original.shape[0]} channels, which were mixed to one")
         original = original.mean(dim=0, keepdim=True)
-    samples = resample(original, rate, synthesizer.sample_rate)
+    mixed = original
+    # Equal channels are to stay equal, and of opposite ones the mean tells nothing: these go channel by channel.
+    if joint and spec is not None and len(original) == 2 and any(distinct(original)) and not cancels_in_mono(original):
+        stereo = analyse(resample(original, rate, synthesizer.sample_rate), spec)
+        mixed = original.mean(dim=0, keepdim=True)
+    samples = resample(mixed, rate, synthesizer.sample_rate)
     own, misfits = _own_latents(synthesizer, latents, samples, aligned=aligned)
     notes += misfits
     level, highest = float(samples.double().square().mean().sqrt()), float(samples.abs().max())
@@ -129,7 +141,8 @@ def load_init_audio(
     if stereo is None:  # one channel of a stereo clip tells of no other
         own = synthesizer.model.autoencoder.with_stereo(own)
     given = samples * latents.gain, latents.gain
-    return Recording(original, rate, *given, tuple(notes), own, latents.lead, latents.sha256)
+    sides = stereo if mixed is not original else None
+    return Recording(original, rate, *given, tuple(notes), own, latents.lead, latents.sha256, sides)
 
 
 def _own_latents(
@@ -220,7 +233,8 @@ def latents_of(synthesizer: LatentSynthesizer, recording: Recording, channel: in
     known = start + own.shape[-1]
     if known == stop:
         return own
-    return torch.cat([own, encode_audio(synthesizer, recording.on_grid[channel], known, stop)], dim=-1)
+    rest = encode_audio(synthesizer, recording.on_grid[channel], known, stop, recording.stereo)
+    return torch.cat([own, rest], dim=-1)
 
 
 def beats_of(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.edit_settings import MAX_CROSSFADE, as_it_comes, check_no_loop, check_number
+from audiodiff.synthesis.edit_settings import MAX_CROSSFADE, as_it_comes, check_no_loop, check_number, check_switch
 from audiodiff.synthesis.settings import MAX_SECONDS, GenerateSettings, make_plain
 from audiodiff.synthesis.verb import CLIP, COUNT, PROMPT, Argument, Say, Values, Verb, summary_of_clip, with_prompts
 
@@ -36,6 +36,8 @@ class ExtendSettings:
         crossfade: how long the recording fades into the new sound, beyond its end (s). What fades is what it would have
             gone on with; the recording itself is kept sample for sample.
         trim: seconds to make again at the end that is extended, such as a fade; the only part that is not kept.
+        joint: make both channels of a stereo recording at once with a stereo model, instead of each by itself from the
+            same noise, as it was done before.
     """
 
     seconds: float = 10.0
@@ -43,6 +45,7 @@ class ExtendSettings:
     before: bool = False
     crossfade: float = 0.05
     trim: float = 0.0
+    joint: bool = True
 
     def __post_init__(self) -> None:
         """Check every field.
@@ -55,8 +58,8 @@ class ExtendSettings:
         check_number("seconds", self.seconds, MIN_SECONDS_ADDED, MAX_SECONDS, "s")
         check_number("crossfade", self.crossfade, 0.0, MAX_CROSSFADE, "s")
         check_number("trim", self.trim, 0.0, MAX_SECONDS, "s")
-        if not isinstance(self.before, bool):
-            raise AudiodiffError(f"before is {self.before!r}; it must be true or false.")
+        check_switch("before", self.before)
+        check_switch("joint", self.joint)
 
 
 def make(
@@ -69,8 +72,9 @@ def make(
 ) -> "Clip":
     """Let a recording go on, or lead into it; every sample of it is kept.
 
-    The model continues what it hears at the end, as much at a time as it can hear at once, half of it known. Each
-    channel is continued by itself from the same noise.
+    The model continues what it hears at the end, as much at a time as it can hear at once, half of it known. A
+    stereo model continues both channels of a stereo recording at once; otherwise each channel is continued by itself
+    from the same noise.
 
     Args:
         synthesizer: the model.
@@ -101,7 +105,7 @@ def make(
         samples_per_latent,
     )
 
-    recording = load_init_audio(synthesizer, *sounds[0], mono=False)
+    recording = load_init_audio(synthesizer, *sounds[0], mono=False, joint=settings.joint)
     n_samples, rate = recording.original.shape[-1], recording.sample_rate
     added, trim = round(settings.seconds * rate), round(settings.trim * rate)
     if trim >= n_samples:
@@ -119,7 +123,7 @@ def make(
     beats, about = beats_of(synthesizer, recording, clip.beat, low, high)
     notes += about
     windows = list(_passes(known_high - known_low, high - low, window, window // 2))
-    firsts = distinct(recording.original)
+    firsts = [0] if recording.joint else distinct(recording.original)
     jobs, done, clipped = len(set(firsts)), 0, 0
     channels: list[Tensor] = []
     wholes: list[Tensor] = []
@@ -153,22 +157,21 @@ def make(
                 on_progress=part_of(denoising, index, len(windows)),
             )
             keep[part] = 1.0
-        piece, first = sound_of(synthesizer, canvas, low, recording, clip.vocoder, vocoding)
+        pieces, first = sound_of(synthesizer, canvas, low, recording, clip.vocoder, vocoding)
         rest = (known_high, max(known_high, n_latents)) if settings.before else (0, low)
         others = latents_of(synthesizer, recording, channel, *rest)
         wholes.append(torch.cat([canvas, others] if settings.before else [others, canvas], dim=-1)[0])
-        # Time runs backwards from here on if the new sound comes before.
-        turned = recording.original[channel]
-        join = n_samples - trim - first
-        if settings.before:
-            turned, piece, join = turned.flip(-1), piece.flip(-1), piece.shape[-1] - (trim - first)
-        new = _following(turned[: n_samples - trim], piece, join, added + trim, settings.crossfade, rate)
-        kept = turned[: n_samples - trim]
-        new = new if settings.before else faded_out(new, rate, clip.fade_out)
-        new, over = limited(new, rate, clip.level, kept, None)
-        clipped += over
-        whole = torch.cat([kept, new])
-        channels.append(whole.flip(-1) if settings.before else whole)
+        originals, join = recording.original[channel : channel + len(pieces)], n_samples - trim - first
+        if settings.before:  # time runs backwards from here on
+            originals, pieces, join = originals.flip(-1), pieces.flip(-1), pieces.shape[-1] - (trim - first)
+        for original, piece in zip(originals, pieces, strict=True):
+            kept = original[: n_samples - trim]
+            new = _following(kept, piece, join, added + trim, settings.crossfade, rate)
+            new = new if settings.before else faded_out(new, rate, clip.fade_out)
+            new, over = limited(new, rate, clip.level, kept, None)
+            clipped += over
+            whole = torch.cat([kept, new])
+            channels.append(whole.flip(-1) if settings.before else whole)
     latents = kept_latents(synthesizer, torch.stack(wholes), recording.gain, lead)
     start = 0 if settings.before else n_samples - trim
     made = [(start, start + added + trim)]
@@ -283,7 +286,7 @@ VERB = Verb(
         ),
         COUNT,
     ),
-    hidden=("level", "variety"),
+    hidden=("level", "variety", "joint"),
     from_input=("loop", "seconds", "bars", "mono"),
     output="CLIP-extend.wav, here",
     keeps_samples=True,

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.edit_settings import MAX_CROSSFADE, as_it_comes, check_no_loop, check_number
+from audiodiff.synthesis.edit_settings import MAX_CROSSFADE, as_it_comes, check_no_loop, check_number, check_switch
 from audiodiff.synthesis.settings import GenerateSettings, make_plain
 from audiodiff.synthesis.verb import CLIP, COUNT, PROMPT, Argument, Values, Verb, files_and_values, summary_of_clip
 
@@ -33,12 +34,15 @@ class InpaintSettings:
             as of `ExtendSettings`.
         strength: how much is new inside the regions, from 0 (nothing) to 1 (everything), as in `VarySettings`.
         crossfade: how long old and new fade into each other, inside the regions (s).
+        joint: make both channels of a stereo recording at once with a stereo model, instead of each by itself from the
+            same noise, as it was done before.
     """
 
     regions: tuple[tuple[float, float], ...]
     clip: GenerateSettings = field(default_factory=as_it_comes)
     strength: float = 1.0
     crossfade: float = 0.05
+    joint: bool = True
 
     def __post_init__(self) -> None:
         """Check every field, and bring the regions in order.
@@ -50,6 +54,7 @@ class InpaintSettings:
         check_no_loop(self.clip)
         check_number("strength", self.strength, 0.0, 1.0, "(1 keeps nothing of a region)")
         check_number("crossfade", self.crossfade, 0.0, MAX_CROSSFADE, "s")
+        check_switch("joint", self.joint)
         if not isinstance(self.regions, tuple | list) or not self.regions:
             raise AudiodiffError("no region is given, so nothing would change; give a start and a stop in seconds.")
         joined: list[tuple[float, float]] = []
@@ -107,7 +112,8 @@ def make(
 ) -> "Clip":
     """Replace regions of a recording; every sample outside them is kept.
 
-    Each channel is filled by itself from the same noise, so equal channels stay equal.
+    A stereo model fills both channels of a stereo recording at once. Otherwise each channel is filled by itself from
+    the same noise, so equal channels stay equal.
 
     Args:
         synthesizer: the model.
@@ -139,7 +145,7 @@ def make(
         shortest_latents,
     )
 
-    recording = load_init_audio(synthesizer, *sounds[0], mono=False)
+    recording = load_init_audio(synthesizer, *sounds[0], mono=False, joint=settings.joint)
     regions, notes = regions_inside(settings.regions, recording.original.shape[-1], recording.sample_rate)
     notes = [*recording.notes, *notes]
     if settings.strength == 0.0:
@@ -155,7 +161,7 @@ def make(
     beats, about = beats_of(synthesizer, recording, clip.beat, 0, n_latents + shortest_latents(synthesizer))
     notes += about
     groups = _groups(holes, context)
-    firsts = distinct(recording.original)
+    firsts = [0] if recording.joint else distinct(recording.original)
     jobs = len(set(firsts)) * len(groups)
     result, clipped, done = recording.original.clone(), 0, 0
     wholes: list[Tensor] = []
@@ -184,18 +190,18 @@ def make(
             done += 1
             new = torch.nonzero(keep[: n_latents - low] == 0.0)[:, 0].to(latents.device)
             wholes[channel][:, low + new] = latents[0, :, new]
-            piece, first = sound_of(synthesizer, latents, low, recording, clip.vocoder, vocoding)
-            for index in members:
+            pieces, first = sound_of(synthesizer, latents, low, recording, clip.vocoder, vocoding)
+            for index, (row, piece) in product(members, enumerate(pieces, channel)):
                 edges = (
                     regions[index - 1][1] if index else 0,
                     *regions[index],
                     next_start(regions, index, recording.original.shape[-1]),
                 )
                 rate = recording.sample_rate
-                filled = filled_region(recording.original[channel], piece, first, edges, settings.crossfade, rate)
+                filled = filled_region(recording.original[row], piece, first, edges, settings.crossfade, rate)
                 start, stop = regions[index]
-                sides = recording.original[channel, :start], recording.original[channel, stop:]
-                result[channel, start:stop], over = limited(filled, rate, clip.level, *sides)
+                sides = recording.original[row, :start], recording.original[row, stop:]
+                result[row, start:stop], over = limited(filled, rate, clip.level, *sides)
                 clipped += over
     own = kept_latents(synthesizer, torch.stack(wholes), recording.gain, lead)
     return edited(sounds[0][0], result, recording, clip, clipped, notes, own, regions)
@@ -333,7 +339,7 @@ VERB = Verb(
         PROMPT,
         COUNT,
     ),
-    hidden=("regions", "level", "fade_out", "variety"),
+    hidden=("regions", "level", "fade_out", "variety", "joint"),
     from_input=("loop", "seconds", "bars", "mono"),
     output="CLIP-inpaint.wav, here",
     keeps_samples=True,
