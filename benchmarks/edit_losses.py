@@ -132,11 +132,12 @@ def edited(synthesizer: LatentSynthesizer, clip: Clip, chain: Chain, *, latents:
 
 
 def distances(synthesizer: LatentSynthesizer, first: Clip, last: Clip, chain: Chain) -> dict[str, float]:
-    """Mean difference of the log-mel of what was kept (nepers), by measure."""
+    """Mean difference of the log-mel of what was kept (nepers), over all channels, by measure."""
     rate, per_latent = synthesizer.sample_rate, samples_per_latent(synthesizer)
     low, high = (round(edge * rate) for edge in chain.kept)
     moved = chain.led_by * per_latent
-    heard = log_mel_l1(first.waveform[low:high], last.waveform[low + moved : high + moved], rate)
+    before, after = np.atleast_2d(first.waveform)[:, low:high], np.atleast_2d(last.waveform)[:, low + moved :]
+    heard = float(np.mean([log_mel_l1(a, b[: high - low], rate) for a, b in zip(before, after, strict=True)]))
     mels = [
         decoded(synthesizer, clip, low // per_latent + place, high // per_latent + place)
         for clip, place in ((first, 0), (last, chain.led_by))

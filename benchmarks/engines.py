@@ -203,6 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, default=RESULTS)
     given = parser.parse_args(arguments)
+    given.output.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(given.threads)
     found: dict[str, dict[str, Row]] = {}
     with tempfile.TemporaryDirectory() as folder:
