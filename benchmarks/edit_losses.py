@@ -103,7 +103,7 @@ def chains(synthesizer: LatentSynthesizer, steps: int | None) -> list[Chain]:
     """What is done to every clip; each edit has the seed 0, as it has for a user who names none."""
 
     def settings(seed: int = 0) -> GenerateSettings:
-        return GenerateSettings(sampling=Sampling(steps=steps, seed=seed), level="none")
+        return GenerateSettings(sampling=Sampling(steps=steps, seed=seed), level="limit")  # as the command has it
 
     per_latent, rate = samples_per_latent(synthesizer), synthesizer.sample_rate
     led_by = round(ADDED_SECONDS * rate / per_latent)

@@ -174,11 +174,11 @@ def _mel_of(samples: Floats, rate: int) -> Floats:
 def cold_start(model: str, row: Row) -> tuple[float, float]:
     """Processor time (s) and peak memory (MiB) of a process that loads the model and makes its first second."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    code = f"{_COLD}\nimport resource\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+    code = f"{_COLD}\nprint(*(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     words = [sys.executable, "-c", code, model, str(row["folder"]), row["engine"], "1"]
     told = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, float(told.split()[-1])
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, float(told.split()[-1]) / 1024
 
 
 def table(model: str, rows: Mapping[str, Row]) -> str:
@@ -198,7 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, metavar="CORPUS", help="held-out speech, split test")
-    parser.add_argument("--clips", type=int, default=12)
+    parser.add_argument("--clips", type=int, default=12, help="of each group of speakers")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, default=RESULTS)
@@ -218,10 +218,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     row["cold"], row["memory"] = cold_start(model, row)
     fast = "multiplies" if bfloat16_is_fast("cpu") else "does not multiply"
     text = (
-        f"# Engines\n\n{given.threads} thread(s); this processor {fast} in bfloat16. Of speech: {given.clips} held-out "
-        f"clips, the recommended steps. Of music: 10 s of one prompt.\n\n"
+        f"# Engines\n\n{given.threads} thread(s); this processor {fast} in bfloat16. Of speech: "
+        f"{found['speech'][REFERENCE]['clips']} held-out clips, the recommended steps. Of music: 10 s of "
+        "one prompt.\n\n"
         + "\n".join(table(model, rows) for model, rows in found.items())
-        + "\nMade by `python -m benchmarks.engines --data CORPUS`.\n"
+        + f"\nMade by `python -m benchmarks.engines --data CORPUS --clips {given.clips} --rounds {given.rounds}`.\n"
     )
     plain = {
         model: {name: {k: v for k, v in row.items() if k != "folder"} for name, row in rows.items()}

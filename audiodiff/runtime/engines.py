@@ -1,4 +1,4 @@
-"""What runs the networks of an exported model: ONNX Runtime, or OpenVINO, which is faster on some processors."""
+"""What runs the networks of an exported model: ONNX Runtime, or OpenVINO."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

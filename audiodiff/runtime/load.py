@@ -19,7 +19,7 @@ def load(folder: str | Path, *, threads: int = 0, engine: str = DEFAULT_ENGINE) 
     Args:
         folder: what `audiodiff export MODEL --to onnx -o FOLDER` wrote.
         threads: of each network call; 0 leaves it to the engine.
-        engine: what runs the networks: `onnxruntime`, or `openvino`, which is faster on some processors.
+        engine: what runs the networks: `onnxruntime`, or `openvino`.
 
     Raises:
         AudiodiffError: it is no such folder, it is damaged, or there is no such engine. That the engine is not
