@@ -17,6 +17,7 @@
       const take = card.querySelector(".ad-player").dataset.name;
       for (const button of card.querySelectorAll(".row button")) {
         const name = `${button.textContent.trim()}, ${take}`;
+        if (button.closest(".ad-player")) continue; // those of the player have names
         if (button.getAttribute("aria-label") !== name) button.setAttribute("aria-label", name);
       }
     }
