@@ -205,10 +205,7 @@ def main(config: Config) -> list[Loss]:
     )
     made = f"python -m benchmarks.edit_losses --model {name} --limit {config.limit}"
     made += "" if config.steps is None else f" --steps {config.steps}"
-    note = (
-        "- where a place has moved or the seed is another, the vocoder draws other noise, and a clip whose peaks would "
-        "then be beyond full scale is made softer: that is all that is left."
-    )
+    note = "- where a place has moved or the seed is another, the vocoder draws other noise: that is all that is left."
     text = f"{said}\n\n{table(losses)}"
     print(text)
     replace_text(config.output / "edit_losses.md", f"# What edits lose\n\n{text}\n\n{note}\n\nMade by `{made}`.\n")

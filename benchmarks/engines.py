@@ -3,13 +3,12 @@
     python -m benchmarks.engines --data CORPUS [--clips 12] [--rounds 5] [--threads 1]
 
 Exports `speech` and `music` with weights that lose nothing and with weights in eight bits, and runs them by ONNX
-Runtime and OpenVINO beside torch.
-Speed is processor time over seconds of sound, all of them in turn, medians of the rounds, so that other work on the
-machine meets all alike; of a vocoder from mel to waveform, of a music model from prompt to waveform. Quality of the
-vocoder is that of its copies of held-out clips; of the music model how far the log-mel of its clip is from that of
-torch in float32 with the same seed (nepers, mean), beside which the clip of another seed stands. The cold start is the
-processor time of a new process that loads the model and makes its first second. Writes `engines.md` and
-`engines.json` below OUTPUT. Needs the extras `eval`, `onnx` and `openvino`.
+Runtime and OpenVINO beside torch. Speed is processor time over seconds of sound, all of them in turn, medians of the
+rounds, so that other work on the machine meets all alike; of a vocoder from mel to waveform, of a music model from
+prompt to waveform. Quality of the vocoder is that of its copies of held-out clips; of the music model how far the log-
+mel of its clip is from that of torch in float32 with the same seed (nepers, mean), beside which the clip of another
+seed stands. The cold start is the processor time of a new process that loads the model and makes its first second.
+Writes `engines.md` and `engines.json` below OUTPUT. Needs the extras `eval`, `onnx` and `openvino`.
 """
 
 import argparse
@@ -34,7 +33,7 @@ from audiodiff.atomic import atomic_file
 from audiodiff.errors import AudiodiffError
 from audiodiff.evaluation.evaluate import evaluate, folder_clips, vocoder_system
 from audiodiff.exporting.export import export_onnx
-from audiodiff.exporting.weights import Weights
+from audiodiff.exporting.names import Weights
 from audiodiff.metrics.table import markdown_table
 from audiodiff.models.find import find_checkpoint
 from audiodiff.signal.mel import log_mel
@@ -57,7 +56,7 @@ ENGINES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 _COLD = """
 import sys
 import numpy as np
-model, folder, engine, seconds = sys.argv[1:]
+model, folder, engine = sys.argv[1:]
 if engine == "torch":
     import audiodiff
     loaded = audiodiff.load(folder)
@@ -108,7 +107,7 @@ def opened(row: Row, threads: int) -> Any:
 def measure_speech(rows: Mapping[str, Row], data: str, n_clips: int, rounds: int, threads: int) -> None:
     """Score copies of held-out clips, and time the vocoder on the first."""
     clips = folder_clips(data, "test", limit=n_clips, max_seconds=4.0)
-    models = {name: _Precise(opened(row, threads), row["options"]) for name, row in rows.items()}
+    models = {name: _WithSettings(opened(row, threads), row["options"]) for name, row in rows.items()}
     systems = {name: vocoder_system(model) for name, model in models.items()}
     report = evaluate(systems, clips, MEASURES, recordings=False)
     for name, row in rows.items():
@@ -125,7 +124,7 @@ def measure_speech(rows: Mapping[str, Row], data: str, n_clips: int, rounds: int
         rows[name]["rtf"] = taken / seconds
 
 
-class _Precise:
+class _WithSettings:
     """A vocoder of either kind with the settings of its row."""
 
     def __init__(self, model: Any, options: Mapping[str, Any]) -> None:
@@ -175,7 +174,7 @@ def cold_start(model: str, row: Row) -> tuple[float, float]:
     """Processor time (s) and peak memory (MiB) of a process that loads the model and makes its first second."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     code = f"{_COLD}\nprint(*(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
-    words = [sys.executable, "-c", code, model, str(row["folder"]), row["engine"], "1"]
+    words = [sys.executable, "-c", code, model, str(row["folder"]), row["engine"]]
     told = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, float(told.split()[-1]) / 1024

@@ -10,6 +10,7 @@ from audiodiff.cli.adapters import add_adapter_option
 from audiodiff.cli.output import tell
 from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_ALIASES, SAMPLER_NAMES
 from audiodiff.errors import AudiodiffError
+from audiodiff.exporting.names import WEIGHTS
 from audiodiff.models.find import find_checkpoint
 from audiodiff.signal.mel_spec import PRESETS
 
@@ -41,7 +42,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--to", choices=("checkpoint", "onnx"), default="checkpoint", help="what to write")
     parser.add_argument(
         "--weights",
-        choices=("exact", "fp32", "fp16", "int8"),
+        choices=WEIGHTS,
         help="for ONNX: how weights are stored: exact (default: in float16 where that loses nothing), fp32, fp16, or "
         "int8, which is smallest and costs some quality; all are used in float32",
     )
@@ -89,7 +90,7 @@ def _to_onnx(args: argparse.Namespace, target: Path, runs: dict[str, Any]) -> in
 
     others = Sampling(**runs)
     target.parent.mkdir(parents=True, exist_ok=True)
-    export_onnx(args.source, target, others if runs else None, args.weights or "exact")
+    export_onnx(args.source, target, others if runs else None, args.weights or WEIGHTS[0])
     files = sorted(path for path in target.iterdir() if path.is_file())
     size = sum(path.stat().st_size for path in files) / 2**20
     tell(f"{target}  {size:.1f} MiB  {len(files)} files: audiodiff.runtime.load({str(target)!r}) runs them")

@@ -6,7 +6,8 @@ from pathlib import Path
 from audiodiff import __version__
 from audiodiff.atomic import atomic_folder
 from audiodiff.errors import AudiodiffError
-from audiodiff.exporting.weights import Weights, store_weights
+from audiodiff.exporting.names import WEIGHTS, Weights
+from audiodiff.exporting.weights import store_weights
 from audiodiff.json_reader import json_bytes
 from audiodiff.models.checkpoint import read_config
 from audiodiff.models.find import find_checkpoint
@@ -24,11 +25,14 @@ def export_onnx(source: str | Path, target: Path, other: Sampling | None = None,
         source: a model of the package, a checkpoint folder, or `hf:ORG/NAME`.
         target: the folder, new or empty.
         other: a sampling run to export besides those that the model recommends and the usual ones.
-        weights: how weights are stored, one of `audiodiff.exporting.weights.WEIGHTS`.
+        weights: how weights are stored, one of `audiodiff.exporting.names.WEIGHTS`.
 
     Raises:
-        AudiodiffError: there is no such model, its kind has no export, a package is missing, or the folder is taken.
+        AudiodiffError: there is no such model, its kind has no export, a package is missing, the folder is taken,
+            or weights cannot be stored so.
     """
+    if weights not in WEIGHTS:
+        raise AudiodiffError(f"weights are {weights!r}; expected {', '.join(WEIGHTS)}.")
     if find_spec("onnx") is None:
         raise AudiodiffError("the export to ONNX needs onnx; install it with `pip install 'audiodiff-synth[onnx]'`.")
     folder = find_checkpoint(source)

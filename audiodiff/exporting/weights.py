@@ -2,18 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-__all__ = ["WEIGHTS", "Weights", "store_weights"]
+from audiodiff.exporting.names import Weights
 
-Weights = Literal["exact", "fp32", "fp16", "int8"]
-
-WEIGHTS: tuple[Weights, ...] = ("exact", "fp32", "fp16", "int8")
-"""`exact`: in float16 what loses nothing by it, the rest in float32. `fp32`, `fp16`: all of them in that. `int8`:
-matrices, filters of convolutions and word vectors in eight bits with a scale for each output, the rest as for `exact`.
-All are used in float32."""
+__all__ = ["store_weights"]
 
 _SMALLEST = 1024
 """Weights of fewer numbers stay in float32: they are no size, and levels and biases want their precision."""

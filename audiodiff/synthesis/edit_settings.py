@@ -50,16 +50,6 @@ def resolve_edit(synthesizer: Any, settings: EditSettings) -> Any:
     return synthesizer.resolve(clip_of_edit(settings))
 
 
-def check_switch(what: str, value: object) -> None:
-    """Refuse what is neither true nor false.
-
-    Raises:
-        AudiodiffError: it is not.
-    """
-    if not isinstance(value, bool):
-        raise AudiodiffError(f"{what} is {value!r}; it must be true or false.")
-
-
 def check_no_variety(clip: GenerateSettings) -> None:
     """Refuse variety.
 

@@ -307,8 +307,7 @@ class GenerateSettings:
                 raise AudiodiffError(f"{name} is {getattr(self, name)!r}; it must be text.")
         check_steps("vocoder_steps", self.vocoder_steps)
         for name in ("loop", "mono"):
-            if not isinstance(getattr(self, name), bool):
-                raise AudiodiffError(f"{name} is {getattr(self, name)!r}; it must be true or false.")
+            check_switch(name, getattr(self, name))
         check_name("level", self.level, get_args(AudioLevel))
         check_range("seconds", self.seconds, MIN_SECONDS, MAX_SECONDS, "s")
         check_bars(self.bars, 0)
@@ -417,6 +416,16 @@ def check_range(what: str, value: float | None, low: float, high: float, unit: s
         return
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise AudiodiffError(f"{what} is {value!r}; it must be a number from {low:g} to {high:g} {unit}.")
+
+
+def check_switch(what: str, value: object) -> None:
+    """Refuse what is neither true nor false.
+
+    Raises:
+        AudiodiffError: it is not.
+    """
+    if not isinstance(value, bool):
+        raise AudiodiffError(f"{what} is {value!r}; it must be true or false.")
 
 
 def check_name(what: str, name: str | None, known: tuple[str, ...]) -> None:

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.settings import Sampling, check_range, check_unguided, make_plain
+from audiodiff.synthesis.settings import Sampling, check_range, check_switch, check_unguided, make_plain
 
 
 @dataclass(frozen=True)
@@ -32,5 +31,4 @@ class UpsampleSettings:
         make_plain(self)
         check_unguided(self.sampling)
         check_range("augmentation", self.augmentation, 0.0, 10.0, "(0 means none)")
-        if not isinstance(self.replace, bool):
-            raise AudiodiffError(f"replace is {self.replace!r}; it must be true or false.")
+        check_switch("replace", self.replace)

@@ -2,8 +2,8 @@
 
 Guidance leads every take of a prompt to what is most typical of it (Ho and Salimans, 2022, "Classifier-Free Diffusion
 Guidance": fidelity against variety), so the takes of some prompts are near twins. `benchmarks.variety` measures what is
-won, and whether the instruments that were asked for are still heard. Moods, tempos and keys that are drawn for each
-take were tried, too: moods changed next to nothing, tempos and keys cost instruments.
+won, and whether the instruments that were asked for are still heard. A mood that is drawn for each take
+was tried, too, and changed next to nothing; a drawn key, or key and tempo, left fewer instruments to be heard.
 """
 
 from dataclasses import replace

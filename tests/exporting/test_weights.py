@@ -10,9 +10,11 @@ from torch import nn
 
 onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
 
+from audiodiff.exporting.export import export_onnx  # noqa: E402
 from audiodiff.exporting.graphs import write_graph  # noqa: E402
 from audiodiff.exporting.weights import store_weights  # noqa: E402
 from audiodiff.runtime.engines import ENGINES  # noqa: E402
+from tests.refusals import refused  # noqa: E402
 
 HALF, BYTES = onnx.TensorProto.FLOAT16, onnx.TensorProto.INT8
 
@@ -138,3 +140,11 @@ def test_the_bands_of_a_mel_are_not_rounded(written: Written, weights: str) -> N
     assert kinds.get("INT8", 0) in (0, 64 * 32 * 3)  # a convolution is one of the network's
     if weights == "int8":
         assert kinds["INT8"]
+
+
+def test_other_weights_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    refused(
+        "weights are 'int4'; expected exact, fp32, fp16, int8",
+        lambda: export_onnx("speech", tmp_path / "a", weights="int4"),
+    )  # type: ignore[arg-type]
+    assert not (tmp_path / "a").exists()

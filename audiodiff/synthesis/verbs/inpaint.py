@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.edit_settings import MAX_CROSSFADE, as_it_comes, check_no_loop, check_number, check_switch
-from audiodiff.synthesis.settings import GenerateSettings, make_plain
+from audiodiff.synthesis.edit_settings import MAX_CROSSFADE, as_it_comes, check_no_loop, check_number
+from audiodiff.synthesis.settings import GenerateSettings, check_switch, make_plain
 from audiodiff.synthesis.verb import CLIP, COUNT, PROMPT, Argument, Values, Verb, files_and_values, summary_of_clip
 
 if TYPE_CHECKING:
