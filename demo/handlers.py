@@ -34,8 +34,8 @@ from .said import Said, counted, said
 
 Result = TypeVar("Result")
 
-REPORT_SECONDS = 0.25
-"""How often progress is reported."""
+REPORT_SECONDS = 0.5
+"""How often progress is reported (s): the browser works through the whole page with every message."""
 
 
 @dataclass(frozen=True)
