@@ -12,6 +12,7 @@ from torch import Tensor
 from audiodiff.diffusion.seeds import channel_seed
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import find_checkpoint, public_name
+from audiodiff.models.vocoder import Vocoder
 from audiodiff.signal.levels import shift_log_mel
 from audiodiff.signal.mel_convert import check_mel, convert_log_mel
 from audiodiff.signal.mel_spec import MelSpec
@@ -103,6 +104,12 @@ class VocoderSynthesizer:
         self.defaults = defaults
         self.reference_level_db = reference_level_db
         self.device = torch.device(device)
+
+    @property
+    def padding_frames(self) -> int:
+        """Frames like its last by which a mel is continued, so that the states reach as far as its waveform."""
+        live = self.model.config.padding_frames if isinstance(self.model, Vocoder) else 0
+        return max(live, 1 if self.delay else 0)
 
     @property
     def mel_spec(self) -> MelSpec:
@@ -324,11 +331,11 @@ def vocode_blocks(
     Yields:
         `[channels, n_samples]`, `n_frames * hop_length` samples in all.
     """
-    spec, delay = synthesizer.mel_spec, synthesizer.delay
-    shown = fetch if not delay else prolonged(fetch, n_frames)  # the states end before the waveform
+    spec, delay, padding = synthesizer.mel_spec, synthesizer.delay, synthesizer.padding_frames
+    shown = prolonged(fetch, n_frames, padding) if padding else fetch
     reference = synthesizer.reference_level_db if plan.match_level else None
     gains = [None if meter.silent else gain_db(meter.level_db, reference) for meter in meters]
-    layout = ChunkLayout(n_frames + bool(delay), plan.piece_frames)
+    layout = ChunkLayout(n_frames + padding, plan.piece_frames)
 
     def states() -> Iterator[Tensor]:
         for window in plan_windows(layout, plan):
@@ -397,7 +404,7 @@ def stream_mel(
         for seed in seeds
     ]
     block = max(1, round(block_seconds * per_second))
-    delay, n_frames = synthesizer.delay, 0
+    delay, padding, n_frames = synthesizer.delay, synthesizer.padding_frames, 0
 
     def counted() -> Iterator[Tensor]:
         nonlocal n_frames
@@ -406,7 +413,7 @@ def stream_mel(
             yield each
 
     seen = 0
-    for states in stream_blocks(counted(), streams, block, bool(delay)):
+    for states in stream_blocks(counted(), streams, block, padding):
         kept = states[:, max(0, delay - seen) : max(0, delay + n_frames * own.hop_length - seen)]
         seen += states.shape[-1]
         if kept.shape[-1]:
@@ -450,7 +457,6 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto", adapters:
     chosen = open_device(device)
     folder = find_checkpoint(name_or_path)
     from audiodiff.models.checkpoint import WEIGHTS_FILE, load_checkpoint, read_config, weights_hash
-    from audiodiff.models.vocoder import Vocoder
 
     config = read_config(folder, "vocoder")
     metadata, (own,) = config["metadata"], parted(adapters, folder)
@@ -488,8 +494,6 @@ def set_renewals(synthesizer: VocoderSynthesizer, renewals: int | None) -> None:
     Raises:
         AudiodiffError: the model cannot draw that way.
     """
-    from audiodiff.models.vocoder import Vocoder
-
     synthesizer.model = stored = synthesizer.stored
     if renewals is not None and isinstance(stored, Vocoder):
         synthesizer.model = stored.with_prior(replace(stored.config.prior, renewals=renewals))
