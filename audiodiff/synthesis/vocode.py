@@ -97,6 +97,7 @@ class VocoderSynthesizer:
         """
         self.model = self.stored = model
         self.delay = delay
+        self.padding_frames = model.config.padding_frames if isinstance(model, Vocoder) else int(delay > 0)
         self._window_seconds = window_seconds
         self.piece_frames = frames_of(call_seconds, model.mel_spec)
         self.name = name
@@ -104,12 +105,6 @@ class VocoderSynthesizer:
         self.defaults = defaults
         self.reference_level_db = reference_level_db
         self.device = torch.device(device)
-
-    @property
-    def padding_frames(self) -> int:
-        """Frames like its last by which a mel is continued, so that the states reach as far as its waveform."""
-        live = self.model.config.padding_frames if isinstance(self.model, Vocoder) else 0
-        return max(live, 1 if self.delay else 0)
 
     @property
     def mel_spec(self) -> MelSpec:
