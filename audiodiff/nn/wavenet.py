@@ -23,6 +23,10 @@ from audiodiff.nn.low_rank import LowRank, LowRankConfig, factorise
 __all__ = ["FrameConditioner", "MelUpsampler", "WaveNet", "WaveNetConfig", "upsample_factors"]
 
 
+_ANY = 1_000_000
+"""A look-ahead that limits nothing."""
+
+
 @dataclass(frozen=True)
 class WaveNetConfig:
     """Shape of a `WaveNet`.
@@ -68,7 +72,7 @@ class WaveNetConfig:
             cond_channels=(0, 4096),
             embedding_width=(1, 8192),
             embedding_steps=(1, 100_000),
-            look_ahead=(0, 1_000_000),
+            look_ahead=(0, _ANY),
         )
         if self.kernel_size % 2 == 0:
             raise AudiodiffError(f"wavenet.kernel_size is {self.kernel_size}; it must be odd to keep the length.")
@@ -99,6 +103,11 @@ class WaveNetConfig:
     def future(self) -> int:
         """Positions after an output position that the stack sees."""
         return sum(self.layers_ahead)
+
+    @property
+    def left_ahead(self) -> int:
+        """What the stack leaves of a limited look-ahead, for what makes its condition; else any number."""
+        return _ANY if self.look_ahead is None else self.look_ahead - self.future
 
     @property
     def context(self) -> int:
@@ -252,9 +261,7 @@ class FrameConditioner(nn.Module):
         ahead: frames that each of the convolutions looks ahead, 0 or 1.
     """
 
-    most_ahead = 2
-
-    def __init__(self, n_mels: int, channels: int, mean: float, std: float, look_ahead: int = most_ahead) -> None:
+    def __init__(self, n_mels: int, channels: int, mean: float, std: float, look_ahead: int = _ANY) -> None:
         super().__init__()
         self.mean = mean
         self.std = std

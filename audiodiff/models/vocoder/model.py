@@ -74,11 +74,8 @@ class Vocoder(nn.Module):
         if config.front_end.name == "samples":
             self.spectrogram_upsampler = MelUpsampler(upsample_factors(config.mel.hop_length))
         else:
-            spread = config.head.mel_mean, config.head.mel_std
-            ahead = config.wavenet.look_ahead
-            # What the stack leaves of a limited look-ahead.
-            left = FrameConditioner.most_ahead if ahead is None else ahead - config.wavenet.future
-            self.conditioner = FrameConditioner(config.mel.n_mels, config.wavenet.cond_channels, *spread, left)
+            others = config.head.mel_mean, config.head.mel_std, config.wavenet.left_ahead
+            self.conditioner = FrameConditioner(config.mel.n_mels, config.wavenet.cond_channels, *others)
         self.register_buffer("envelope_matrix", _envelope_matrix(config.mel), persistent=False)
         self._packed: dict[torch.dtype, tuple[Any, AnchoredNetwork]] = {}
         # Fails here rather than in the first step if the row is undefined on the process.
@@ -222,8 +219,7 @@ class Vocoder(nn.Module):
             return ShapedNoise(self.stft, prior, cond.anchor, cond.envelope, seed, first_frame, delay)
         with torch.no_grad():
             anchor, envelope = self.magnitudes(log_mel)
-        rows = anchor.transpose(1, 2), envelope.transpose(1, 2)
-        return ShapedNoise(self.stft, prior, *rows, seed, first_frame, delay)
+        return ShapedNoise(self.stft, prior, anchor.transpose(1, 2), envelope.transpose(1, 2), seed, first_frame, delay)
 
     def loss(
         self,

@@ -15,6 +15,7 @@ from audiodiff.models.vocoder import HeadConfig, PriorConfig, VocoderConfig
 from audiodiff.models.vocoder.prior import late_rows
 from audiodiff.signal.mel import preset
 from audiodiff.synthesis.live import SampleStream
+from audiodiff.synthesis.sampling import measure_levels
 from audiodiff.synthesis.settings import Sampling, VocodeSettings
 from tests.models.vocoder.cases import ANCHORED, LIVE, SPEC, make
 from tests.refusals import refused
@@ -159,3 +160,10 @@ def test_the_noise_of_training_is_that_of_sampling() -> None:
 
 def test_limits_that_have_no_meaning_are_refused() -> None:
     refused("anchored", lambda: replace(LIVE, head=HeadConfig("plain", output_projections=0)))
+
+
+def test_a_level_that_is_known_is_matched_packet_by_packet() -> None:
+    synth, mel = synthesizer(LIVE), mel_of(SPEC, 60, level=0.02)
+    level = measure_levels([mel[None]], SPEC)[0].level_db
+    found = joined(synth.stream(mel.split(1, dim=-1), steps=1, level_db=level, block_seconds=HOP / 22050))
+    torch.testing.assert_close(found, synth.vocode_mel(mel, steps=1), rtol=0, atol=1e-5)
