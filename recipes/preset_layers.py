@@ -81,6 +81,19 @@ SPEECH = VOCODER | {
     "train.validate_every": 1_000,
 }
 
+# From trained weights to a network whose every sample is final at once. Each frame of look-ahead is 12 ms; projections
+# would look three further each, and another step four.
+LIVE = {
+    "init": "speech",
+    "model.wavenet.look_ahead": 1,  # with the transform's one and a half: 29 ms
+    "model.head.output_projections": 0,
+    "model.prior.projections": 0,
+    "model.loss.full_noise": 0.7,  # it is sampled in one step
+    "sampling.steps": 1,
+    "sampling.prior": None,
+    "sampling.output": None,
+}
+
 # A WaveNet that trains in seconds.
 TINY_WAVENET = {
     **wavenet(channels=32, layers=4, cycle=2, cond=16, embedding=32),

@@ -48,6 +48,8 @@ PRESETS: dict[str, Preset] = {
             "adversarial.weight": 0.3,
         },
     ),
+    # The same for streams: it hears 29 ms of what comes after a sample, and says it in one step.
+    "speech-live": Preset("vocoder", "speech vocoder for streams, 22.05 kHz, HiFi-GAN mel", base.SPEECH | base.LIVE),
     # The vocoder behind the model `music`: the full band at the frame rate of the speech model, so nearly its price.
     "music-vocoder": Preset(
         "vocoder",

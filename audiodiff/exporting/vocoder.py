@@ -53,6 +53,11 @@ def write_vocoder(
     model, spec = synthesizer.model, synthesizer.mel_spec
     if not isinstance(model, Vocoder):
         raise AudiodiffError(f"{synthesizer.name} is a vocoder of another package, which has no export to ONNX.")
+    if model.config.wavenet.look_ahead is not None:
+        raise AudiodiffError(
+            f"{synthesizer.name} looks ahead {model.config.wavenet.look_ahead} frame(s), for which the runtime has no "
+            "noise; only a vocoder whose wavenet.look_ahead is not limited can be exported."
+        )
     n_bins, n_frames = spec.n_fft // 2 + 1, _EXAMPLE_FRAMES
     mel = torch.randn(1, spec.n_mels, n_frames, generator=torch.Generator().manual_seed(0)) - 5.0
     write_graph(

@@ -47,6 +47,7 @@ class _Layer(NamedTuple):
     """
 
     dilation: int
+    ahead: int
     taps: tuple[Tensor, ...]
     up: Tensor | None
     inner: Tensor | None
@@ -129,7 +130,8 @@ class PackedWaveNet:
                 up = None if up is None else torch.cat([up, cond])
             layers.append(
                 _Layer(
-                    dilation=2 ** (index % wavenet.config.dilation_cycle),
+                    dilation=wavenet.config.dilations[index],
+                    ahead=wavenet.config.layers_ahead[index],
                     taps=tuple(self._cast(each) for each in taps),
                     up=None if up is None else self._cast(up),
                     inner=self._cast(inner[0].T) if inner else None,
@@ -187,14 +189,17 @@ class PackedWaveNet:
             embedding = self._embedding(c_noise)
             x = _product(self._entry_bias, rows.flatten(0, 1), self._entry).relu_()
             skip = self._skip_bias.repeat(len(x), 1)
-            padded: dict[int, Tensor] = {}  # the zeros around a sequence stay, so one for each dilation will do
+            # The zeros around a sequence stay, so one for each dilation and place will do.
+            padded: dict[tuple[int, int], Tensor] = {}
             for layer, terms in zip(self._layers, cond.layers, strict=True):
-                if layer.dilation not in padded:
+                before = 2 * layer.dilation - layer.ahead
+                place = layer.dilation, before
+                if place not in padded:
                     blocks = 4 * _groups(length, layer.dilation) + 4
-                    padded[layer.dilation] = x.new_zeros(batch, blocks * layer.dilation, x.shape[1])
+                    padded[place] = x.new_zeros(batch, blocks * layer.dilation, x.shape[1])
                 step = F.linear(embedding, layer.step, layer.step_bias).to(self.dtype)[:, None]
-                sequence = padded[layer.dilation]
-                inner = sequence[:, layer.dilation : layer.dilation + length]
+                sequence = padded[place]
+                inner = sequence[:, before : before + length]
                 torch.add(x.view(batch, length, -1), step, out=inner)
                 hidden = _gated(sequence, layer, terms)[:, :length].reshape(len(x), -1)
                 if layer.inner is not None:
@@ -217,7 +222,9 @@ class WaveNetStream:
         channels, device = len(packed._entry_bias), packed.device
         empty = torch.zeros(0, channels, dtype=packed.dtype, device=device)
         # of each layer: its convolution's input, zeros before the beginning; its own input and sum that wait for that
-        self._held = [(empty.new_zeros(layer.dilation, channels), empty, empty) for layer in packed._layers]
+        self._held = [
+            (empty.new_zeros(2 * layer.dilation - layer.ahead, channels), empty, empty) for layer in packed._layers
+        ]
         self._done = [0] * len(self._held)
 
     @torch.no_grad()
@@ -238,7 +245,7 @@ class WaveNetStream:
             for index, layer in enumerate(packed._layers):
                 step = F.linear(embedding, layer.step, layer.step_bias).to(packed.dtype)
                 seen, inputs, sums = self._held[index]
-                seen = torch.cat([seen, x + step, x.new_zeros(layer.dilation if last else 0, x.shape[1])])
+                seen = torch.cat([seen, x + step, x.new_zeros(layer.ahead if last else 0, x.shape[1])])
                 inputs, sums = torch.cat([inputs, x]), torch.cat([sums, skip])
                 count, done = max(0, len(seen) - 2 * layer.dilation), self._done[index]
                 taps = [seen[tap * layer.dilation :][:count] for tap in range(3)]
@@ -338,7 +345,7 @@ def _gated(sequence: Tensor, layer: _Layer, terms: Tensor) -> Tensor:
     """Half of sigmoid(gate) * tanh(filter) of the dilated convolution of a padded sequence.
 
     Args:
-        sequence: `[batch, (4 * groups + 4) * dilation, channels]`, `dilation` zeros first.
+        sequence: `[batch, (4 * groups + 4) * dilation, channels]`, as many zeros first as the layer looks back.
         layer: the weights.
         terms: what is added to the outputs, as in `PackedCond`.
 

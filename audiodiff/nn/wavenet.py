@@ -23,6 +23,10 @@ from audiodiff.nn.low_rank import LowRank, LowRankConfig, factorise
 __all__ = ["FrameConditioner", "MelUpsampler", "WaveNet", "WaveNetConfig", "upsample_factors"]
 
 
+_ANY = 1_000_000
+"""A look-ahead that limits nothing."""
+
+
 @dataclass(frozen=True)
 class WaveNetConfig:
     """Shape of a `WaveNet`.
@@ -37,6 +41,8 @@ class WaveNetConfig:
         embedding_width: size of the noise-level embedding.
         embedding_steps: rows of the table ("table" only).
         low_rank: layers with weights of low rank.
+        look_ahead: positions after an output position that the stack sees at most, 0 for none (causal); None for as
+            many as before it. Shapes of weights do not depend on it.
     """
 
     channels: int = 64
@@ -48,6 +54,7 @@ class WaveNetConfig:
     embedding_width: int = 512
     embedding_steps: int = 50
     low_rank: LowRankConfig = field(default=LowRankConfig(), metadata={"omit_default": True})
+    look_ahead: int | None = field(default=None, metadata={"omit_default": True})
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built.
@@ -65,6 +72,7 @@ class WaveNetConfig:
             cond_channels=(0, 4096),
             embedding_width=(1, 8192),
             embedding_steps=(1, 100_000),
+            look_ahead=(0, _ANY),
         )
         if self.kernel_size % 2 == 0:
             raise AudiodiffError(f"wavenet.kernel_size is {self.kernel_size}; it must be odd to keep the length.")
@@ -72,18 +80,49 @@ class WaveNetConfig:
             raise AudiodiffError(f'wavenet.embedding is "{self.embedding}"; known: fourier, table.')
 
     @property
+    def dilations(self) -> tuple[int, ...]:
+        """Of each layer."""
+        return tuple(1 << (i % self.dilation_cycle) for i in range(self.layers))
+
+    @property
+    def layers_ahead(self) -> tuple[int, ...]:
+        """Positions that each layer looks ahead.
+
+        A limited look-ahead is spent on the smallest dilations, and there on the first layers: what comes next is worth
+        most close by, and all layers after one that has seen it know of it.
+        """
+        ahead = [dilation * (self.kernel_size // 2) for dilation in self.dilations]
+        if self.look_ahead is not None:
+            left = self.look_ahead
+            for index in sorted(range(self.layers), key=self.dilations.__getitem__):
+                ahead[index] = min(ahead[index], left)
+                left -= ahead[index]
+        return tuple(ahead)
+
+    @property
+    def future(self) -> int:
+        """Positions after an output position that the stack sees."""
+        return sum(self.layers_ahead)
+
+    @property
+    def left_ahead(self) -> int:
+        """What the stack leaves of a limited look-ahead, for what makes its condition; else any number."""
+        return _ANY if self.look_ahead is None else self.look_ahead - self.future
+
+    @property
     def context(self) -> int:
-        """Positions that the stack sees on each side of one output position."""
-        return sum(1 << (i % self.dilation_cycle) for i in range(self.layers)) * (self.kernel_size // 2)
+        """Positions that the stack sees on that side of an output position where it sees more: before it."""
+        return sum(self.dilations) * (self.kernel_size - 1) - self.future
 
 
 class _Residual(nn.Module):
     """Parameters of one layer, under the names and shapes of DiffWave checkpoints."""
 
-    def __init__(self, config: WaveNetConfig, dilation: int) -> None:
+    def __init__(self, config: WaveNetConfig, dilation: int, ahead: int) -> None:
         super().__init__()
         channels = config.channels
         self.dilation = dilation
+        self.ahead = ahead
         self.dilated_conv = nn.Conv1d(channels, 2 * channels, config.kernel_size)
         self.diffusion_projection = nn.Linear(config.embedding_width, channels)
         if config.cond_channels:
@@ -101,7 +140,7 @@ class _Residual(nn.Module):
     def forward(self, x: Tensor, embedding: Tensor, cond: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
         """Return `(next x, skip)`, both `[batch, channels, 1, time]`."""
         y = x + self.diffusion_projection(embedding)[:, :, None, None]
-        gate, candidate = _both_halves(y, self.dilated_conv, self.dilation)
+        gate, candidate = _both_halves(y, self.dilated_conv, self.dilation, self.ahead)
         if cond is not None:
             gate = gate + cond[0]
             candidate = candidate + cond[1]
@@ -131,7 +170,7 @@ class WaveNet(nn.Module):
             else FourierEmbedding(64, config.embedding_width, 0.5, 60.0)
         )
         self.residual_layers = nn.ModuleList(
-            _Residual(config, 2 ** (i % config.dilation_cycle)) for i in range(config.layers)
+            _Residual(config, *place) for place in zip(config.dilations, config.layers_ahead, strict=True)
         )
         self.skip_projection = nn.Conv1d(channels, channels, 1)
         self.output_projection = nn.Conv1d(channels, out_channels, 1)
@@ -216,21 +255,36 @@ class FrameConditioner(nn.Module):
         n_mels: input bands.
         channels: output channels.
         mean, std: of the log-mel values; the input is standardised by them.
+        look_ahead: frames after one of its own that it sees at most.
+
+    Attributes:
+        ahead: frames that each of the convolutions looks ahead, 0 or 1.
     """
 
-    context = 2
-
-    def __init__(self, n_mels: int, channels: int, mean: float, std: float) -> None:
+    def __init__(self, n_mels: int, channels: int, mean: float, std: float, look_ahead: int = _ANY) -> None:
         super().__init__()
         self.mean = mean
         self.std = std
+        self.ahead = min(look_ahead, 1), min(max(look_ahead - 1, 0), 1)
         self.conv1 = nn.Conv1d(n_mels, channels, 3, padding=1)
         self.conv2 = nn.Conv1d(channels, channels, 3, padding=1)
 
+    @property
+    def future(self) -> int:
+        """Frames after one of its own that it sees."""
+        return sum(self.ahead)
+
+    @property
+    def context(self) -> int:
+        """Frames that it sees on that side where it sees more: before its own."""
+        return 4 - self.future
+
     def forward(self, log_mel: Tensor) -> Tensor:
         """Map `[batch, n_mels, n_frames]` to `[batch, channels, n_frames]`."""
-        x = F.silu(self.conv1((log_mel - self.mean) / self.std))
-        return F.silu(self.conv2(x))
+        x = (log_mel - self.mean) / self.std
+        for conv, ahead in zip((self.conv1, self.conv2), self.ahead, strict=True):
+            x = F.silu(conv(x) if ahead else conv(F.pad(x, (1, 0)))[..., :-1])
+        return x
 
 
 def upsample_factors(hop_length: int) -> tuple[int, int]:
@@ -267,23 +321,23 @@ def _bias(conv: nn.Conv1d) -> Tensor:
 
 def _convolved(x: Tensor, layer: nn.Module) -> Tensor:
     """The outputs of a convolution of one tap, as `_conv`."""
-    x, last, _ = _last_factor(x, layer, 1)
+    x, last, *_ = _last_factor(x, layer, 1, 0)
     return _conv(x, last.weight, last.bias)
 
 
-def _both_halves(x: Tensor, layer: nn.Module, dilation: int = 1) -> tuple[Tensor, Tensor]:
+def _both_halves(x: Tensor, layer: nn.Module, dilation: int = 1, ahead: int = 0) -> tuple[Tensor, Tensor]:
     """The first and the second half of the outputs of a convolution, as `_conv`."""
-    x, last, dilation = _last_factor(x, layer, dilation)
+    x, last, dilation, ahead = _last_factor(x, layer, dilation, ahead)
     (weight, other_weight), (bias, other_bias) = _halves(last.weight), _halves(last.bias)
-    return _conv(x, weight, bias, dilation), _conv(x, other_weight, other_bias, dilation)
+    return _conv(x, weight, bias, dilation, ahead), _conv(x, other_weight, other_bias, dilation, ahead)
 
 
-def _last_factor(x: Tensor, layer: nn.Module, dilation: int) -> tuple[Tensor, nn.Conv1d, int]:
+def _last_factor(x: Tensor, layer: nn.Module, dilation: int, ahead: int) -> tuple[Tensor, nn.Conv1d, int, int]:
     """What is left to be done of a convolution: of low rank, its first factor is applied here."""
     if isinstance(layer, LowRank):
-        x, layer, dilation = _conv(x, layer.down.weight, None, dilation), layer.up, 1
+        x, layer, dilation, ahead = _conv(x, layer.down.weight, None, dilation, ahead), layer.up, 1, 0
     assert isinstance(layer, nn.Conv1d)
-    return x, layer, dilation
+    return x, layer, dilation, ahead
 
 
 def _halves(parameter: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -292,7 +346,12 @@ def _halves(parameter: Tensor | None) -> tuple[Tensor, Tensor]:
     return parameter[:half], parameter[half:]
 
 
-def _conv(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int = 1) -> Tensor:
-    """A 1-D convolution over time of `[batch, channels, 1, time]` with a `[out, in, kernel]` weight, length kept."""
-    padding = dilation * (weight.shape[-1] // 2)
-    return F.conv2d(x, weight[:, :, None], bias, padding=(0, padding), dilation=(1, dilation))
+def _conv(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int = 1, ahead: int = 0) -> Tensor:
+    """A 1-D convolution over time of `[batch, channels, 1, time]` with a `[out, in, kernel]` weight, length kept.
+
+    The last tap is `ahead` positions after the output's own.
+    """
+    reach = dilation * (weight.shape[-1] - 1)
+    if 2 * ahead == reach:
+        return F.conv2d(x, weight[:, :, None], bias, padding=(0, ahead), dilation=(1, dilation))
+    return F.conv2d(F.pad(x, (reach - ahead, ahead)), weight[:, :, None], bias, dilation=(1, dilation))

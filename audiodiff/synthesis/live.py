@@ -39,6 +39,10 @@ GUESSED_FRAMES = 16
 """By how many frames like the last one a mel is continued where the look-ahead is limited."""
 
 
+CHECKED_FRAMES = 32
+"""Fewer frames alone may look like another mel."""
+
+
 class _Reached(Exception):
     """The sampler asks for an output of the network that is not there yet."""
 
@@ -66,8 +70,12 @@ class SampleStream:
     @property
     def look_ahead(self) -> int:
         """Frames that have to arrive after a frame before its samples are final."""
-        mel, calls = self._mel, len(self._calls)
-        return mel.noise_lag + calls * mel.call_lag + mel.hop_lag
+        return -(-self.look_ahead_samples // self._mel.stft.hop_length)
+
+    @property
+    def look_ahead_samples(self) -> int:
+        """Samples that the last one that is final is behind the mel, n frames of which are counted as n hops."""
+        return self._mel.look_ahead_samples(len(self._calls), self._draws)
 
     def fork(self) -> "SampleStream":
         """Return a stream that goes on from here by itself; weights are shared."""
@@ -216,14 +224,17 @@ class ChannelStream:
         return torch.cat([final, rest])[start - before : self._made - before]
 
 
-def stream_blocks(frames: Iterator[Tensor], channels: list[ChannelStream], block: int, delay: bool) -> Iterator[Tensor]:
+def stream_blocks(
+    frames: Iterator[Tensor], channels: list[ChannelStream], block: int, padding: int
+) -> Iterator[Tensor]:
     """Vocode a mel that arrives in parts; where these are cut does not change a bit of what comes out.
 
     Args:
         frames: `[channels, n_mels, n]` each.
         channels: one for each.
         block: frames that are worked on together, after the first, which is as long as the model looks ahead.
-        delay: the states are behind the waveform: they need one frame more, like the last.
+        padding: frames like the last by which the mel is continued at its end; where there are none, a block waits for
+            one frame more, in case that it is the last of all.
 
     Yields:
         States `[channels, n]`.
@@ -232,20 +243,25 @@ def stream_blocks(frames: Iterator[Tensor], channels: list[ChannelStream], block
         AudiodiffError: there is no frame, or they are of another mel.
     """
     held: Tensor | None = None
-    wanted = channels[0].look_ahead + block
+    unchecked: Tensor | None = None
+    checked = False
+    wanted, least = channels[0].look_ahead + block, 0 if padding else 1
     for part in (part for more in frames for part in torch.split(more, block, dim=-1)):
         held = part if held is None else torch.cat([held, part], dim=-1)
-        while held.shape[-1] > wanted:
-            if wanted > block:  # a few frames alone may look like another mel
-                check_mel(held, channels[0].spec)
+        if not checked:
+            unchecked = part if unchecked is None else torch.cat([unchecked, part], dim=-1)
+        final = part[..., -1:]
+        while held.shape[-1] >= wanted + least:
+            if unchecked is not None and unchecked.shape[-1] >= CHECKED_FRAMES:
+                check_mel(unchecked, channels[0].spec)
+                checked, unchecked = True, None
             yield _push(channels, held[..., :wanted], last=False)
             held, wanted = held[..., wanted:], block
     if held is None:
         raise AudiodiffError("the stream has ended without a frame of mel; give at least one.")
-    if wanted > block:
-        check_mel(held, channels[0].spec)
-    rest = torch.cat([held, held[..., -1:]], dim=-1) if delay else held
-    yield _push(channels, rest, last=True)
+    if unchecked is not None:
+        check_mel(unchecked, channels[0].spec)
+    yield _push(channels, torch.cat([held, *[final] * padding], dim=-1), last=True)
 
 
 def _push(channels: list[ChannelStream], frames: Tensor, *, last: bool) -> Tensor:

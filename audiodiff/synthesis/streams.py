@@ -136,13 +136,13 @@ def cut_stream(blocks: Iterator[Tensor], n_samples: int, *, start: int = 0) -> I
             yield kept
 
 
-def prolonged(fetch: Callable[[int, int], Tensor], n_frames: int) -> Callable[[int, int], Tensor]:
-    """As `fetch`, with one frame more at the end, like the last."""
+def prolonged(fetch: Callable[[int, int], Tensor], n_frames: int, more: int) -> Callable[[int, int], Tensor]:
+    """As `fetch`, with so many frames more at the end, like the last."""
 
     def prolonged(start: int, stop: int) -> Tensor:
         frames = fetch(min(start, n_frames - 1), min(stop, n_frames))
-        if stop > n_frames:
-            frames = torch.cat([frames, frames[..., -1:]], dim=-1)
+        assert stop <= n_frames + more
+        frames = torch.cat([frames, *[frames[..., -1:]] * (stop - n_frames)], dim=-1)
         return frames[..., max(start - (n_frames - 1), 0) :]
 
     return prolonged

@@ -12,6 +12,7 @@ from torch import Tensor
 from audiodiff.diffusion.seeds import channel_seed
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import find_checkpoint, public_name
+from audiodiff.models.vocoder import Vocoder
 from audiodiff.signal.levels import shift_log_mel
 from audiodiff.signal.mel_convert import check_mel, convert_log_mel
 from audiodiff.signal.mel_spec import MelSpec
@@ -96,6 +97,7 @@ class VocoderSynthesizer:
         """
         self.model = self.stored = model
         self.delay = delay
+        self.padding_frames = model.config.padding_frames if isinstance(model, Vocoder) else int(delay > 0)
         self._window_seconds = window_seconds
         self.piece_frames = frames_of(call_seconds, model.mel_spec)
         self.name = name
@@ -324,11 +326,11 @@ def vocode_blocks(
     Yields:
         `[channels, n_samples]`, `n_frames * hop_length` samples in all.
     """
-    spec, delay = synthesizer.mel_spec, synthesizer.delay
-    shown = fetch if not delay else prolonged(fetch, n_frames)  # the states end before the waveform
+    spec, delay, padding = synthesizer.mel_spec, synthesizer.delay, synthesizer.padding_frames
+    shown = prolonged(fetch, n_frames, padding) if padding else fetch
     reference = synthesizer.reference_level_db if plan.match_level else None
     gains = [None if meter.silent else gain_db(meter.level_db, reference) for meter in meters]
-    layout = ChunkLayout(n_frames + bool(delay), plan.piece_frames)
+    layout = ChunkLayout(n_frames + padding, plan.piece_frames)
 
     def states() -> Iterator[Tensor]:
         for window in plan_windows(layout, plan):
@@ -397,7 +399,7 @@ def stream_mel(
         for seed in seeds
     ]
     block = max(1, round(block_seconds * per_second))
-    delay, n_frames = synthesizer.delay, 0
+    delay, padding, n_frames = synthesizer.delay, synthesizer.padding_frames, 0
 
     def counted() -> Iterator[Tensor]:
         nonlocal n_frames
@@ -406,7 +408,7 @@ def stream_mel(
             yield each
 
     seen = 0
-    for states in stream_blocks(counted(), streams, block, bool(delay)):
+    for states in stream_blocks(counted(), streams, block, padding):
         kept = states[:, max(0, delay - seen) : max(0, delay + n_frames * own.hop_length - seen)]
         seen += states.shape[-1]
         if kept.shape[-1]:
@@ -450,7 +452,6 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto", adapters:
     chosen = open_device(device)
     folder = find_checkpoint(name_or_path)
     from audiodiff.models.checkpoint import WEIGHTS_FILE, load_checkpoint, read_config, weights_hash
-    from audiodiff.models.vocoder import Vocoder
 
     config = read_config(folder, "vocoder")
     metadata, (own,) = config["metadata"], parted(adapters, folder)
@@ -488,8 +489,6 @@ def set_renewals(synthesizer: VocoderSynthesizer, renewals: int | None) -> None:
     Raises:
         AudiodiffError: the model cannot draw that way.
     """
-    from audiodiff.models.vocoder import Vocoder
-
     synthesizer.model = stored = synthesizer.stored
     if renewals is not None and isinstance(stored, Vocoder):
         synthesizer.model = stored.with_prior(replace(stored.config.prior, renewals=renewals))

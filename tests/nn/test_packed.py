@@ -1,10 +1,11 @@
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.nn.packed import PackedWaveNet
+from audiodiff.nn.packed import PackedWaveNet, WaveNetStream
 from audiodiff.nn.wavenet import WaveNet, WaveNetConfig
 from tests.refusals import refused
 
@@ -33,6 +34,29 @@ def test_the_packed_network_is_the_network(length: int, batch: int) -> None:
     terms = packed.project_cond(cond)
     for _ in range(2):  # a call leaves nothing behind
         torch.testing.assert_close(packed(x.transpose(1, 2), level, terms).transpose(1, 2), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("look_ahead", [0, 1, 2, 5, 20])
+@pytest.mark.parametrize("length", [1, 5, 40])
+def test_a_limited_look_ahead_is_packed_too(look_ahead: int, length: int) -> None:
+    config = replace(CONFIG, look_ahead=look_ahead)
+    wavenet = network(config)
+    x, cond, level = torch.randn(2, 6, length), torch.randn(2, 7, length), torch.rand(2)
+    packed = PackedWaveNet(wavenet)
+    with torch.no_grad():
+        expected = wavenet(x, level, cond)
+    found = packed(x.transpose(1, 2), level, packed.project_cond(cond)).transpose(1, 2)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    stream = WaveNetStream(PackedWaveNet(wavenet, for_stream=True))
+    parts, fed, done = [], 0, 0
+    for size in (3, 0, 1, 9, 100):
+        rows = x[0].T[fed : fed + size]
+        fed += len(rows)
+        part = stream.push(rows, level[:1], lambda start, stop: cond[0].T[start:stop], last=size == 100)
+        parts.append(part)
+        done += len(part)
+        assert done == (length if size == 100 else max(0, fed - config.future))
+    torch.testing.assert_close(torch.cat(parts).T, expected[0], rtol=0, atol=1e-5)
 
 
 def test_channels_may_come_in_another_order() -> None:

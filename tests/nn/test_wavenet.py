@@ -1,10 +1,13 @@
 import math
+from dataclasses import replace
 
+import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from audiodiff.nn.wavenet import MelUpsampler, WaveNet, WaveNetConfig, upsample_factors
+from audiodiff.nn.low_rank import LowRankConfig
+from audiodiff.nn.wavenet import FrameConditioner, MelUpsampler, WaveNet, WaveNetConfig, upsample_factors
 from tests.refusals import refused
 
 SMALL = WaveNetConfig(channels=8, layers=5, dilation_cycle=3, cond_channels=6, embedding_width=12)
@@ -78,6 +81,55 @@ def test_context_is_exactly_the_reach() -> None:
     assert int(positions.max()) == 30 + SMALL.context
 
 
+@pytest.mark.parametrize(
+    ("look_ahead", "layers"),
+    [
+        (0, (0, 0, 0, 0, 0)),
+        (1, (1, 0, 0, 0, 0)),
+        (2, (1, 0, 0, 1, 0)),  # dilations 1, 2, 4, 1, 2
+        (5, (1, 2, 0, 1, 1)),
+        (9, (1, 2, 3, 1, 2)),
+        (100, (1, 2, 4, 1, 2)),
+        (None, (1, 2, 4, 1, 2)),
+    ],
+)
+@pytest.mark.parametrize("keep", [1.0, 0.5])
+def test_the_look_ahead_is_spent_on_small_dilations(
+    look_ahead: int | None, layers: tuple[int, ...], keep: float
+) -> None:
+    config = replace(SMALL, look_ahead=look_ahead, low_rank=LowRankConfig(keep))
+    assert config.layers_ahead == layers
+    net = randomised(config, 1, 1)
+    x, cond = torch.zeros(1, 1, 61, requires_grad=True), torch.zeros(1, 6, 61)
+    net(x, torch.tensor([0.5]), cond)[0, 0, 30].backward()
+    assert x.grad is not None
+    (positions,) = x.grad[0, 0].nonzero(as_tuple=True)
+    assert int(positions.max()) == 30 + config.future == 30 + sum(layers)
+    assert int(positions.min()) == 30 - config.context == 30 - (2 * 10 - sum(layers))
+
+
+def test_the_look_ahead_leaves_weights_as_they_are() -> None:
+    """A limited network takes those of another one, and with enough to look at is the same to the bit."""
+    net, x, level, cond = randomised(SMALL), torch.randn(2, 3, 20), torch.tensor([0.2, 0.9]), torch.randn(2, 6, 20)
+    for look_ahead, same in ((0, False), (10, True)):
+        limited = WaveNet(replace(SMALL, look_ahead=look_ahead), 3, 4)
+        limited.load_state_dict(net.state_dict())
+        assert torch.equal(limited(x, level, cond), net(x, level, cond)) is same
+
+
+@pytest.mark.parametrize(("look_ahead", "future"), [(0, 0), (1, 1), (2, 2), (5, 2)])
+def test_a_conditioner_looks_so_far_ahead(look_ahead: int, future: int) -> None:
+    net = FrameConditioner(3, 4, 0.0, 1.0, look_ahead)
+    x = torch.zeros(1, 3, 21, requires_grad=True)
+    y = net(x)
+    assert y.shape == (1, 4, 21)
+    y[0, :, 10].sum().backward()
+    assert x.grad is not None
+    (positions,) = x.grad[0].abs().sum(dim=0).nonzero(as_tuple=True)
+    assert (int(positions.min()), int(positions.max())) == (10 - net.context, 10 + net.future)
+    assert net.future == future
+
+
 def test_gradients_reach_every_parameter() -> None:
     net = randomised(SMALL)
     net(torch.randn(1, 3, 9), torch.tensor([0.4]), torch.randn(1, 6, 9)).square().mean().backward()
@@ -100,5 +152,6 @@ def test_the_mel_upsampler_gives_exactly_hop_times_the_frames() -> None:
 def test_impossible_shapes_are_refused_with_their_numbers() -> None:
     refused("hop of 255", lambda: upsample_factors(255))
     refused("kernel_size is 4", lambda: WaveNetConfig(kernel_size=4))
+    refused("look_ahead is -1", lambda: WaveNetConfig(look_ahead=-1))
     refused("layers is 0", lambda: WaveNetConfig(layers=0))
     refused("sinusoid", lambda: WaveNetConfig(embedding="sinusoid"))

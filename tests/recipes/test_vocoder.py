@@ -13,6 +13,9 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.checkpoint import load_checkpoint, read_config
 from audiodiff.models.find import PRETRAINED
 from audiodiff.models.vocoder import PriorConfig, Vocoder
+from audiodiff.synthesis.live import SampleStream
+from audiodiff.synthesis.settings import Sampling, VocodeSettings
+from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.training.progress import read_log
 from audiodiff_recipes import autoencoder
 from audiodiff_recipes.corpus import split_items
@@ -134,6 +137,18 @@ def test_init_starts_from_a_checkpoint_of_the_same_shape(place: Path) -> None:
     assert same_weights(second, load_checkpoint(place / "first", Vocoder))
     with pytest.raises(AudiodiffError, match=r"wavenet\.channels is 32 there and 64 here"):
         build_model(tiny(place, "third", init=str(place / "first"), channels="64"))
+
+
+def test_the_preset_for_streams_starts_from_speech_and_looks_ahead_40_ms_at_most() -> None:
+    config = configure("speech-live")
+    live, speech = build_model(config), load_checkpoint(PRETRAINED / "speech", Vocoder)
+    assert same_weights(live, speech)
+    mel = 0.1 * torch.randn(1, 80, 40, generator=torch.Generator().manual_seed(0)) - 5.0
+    assert not torch.equal(live.condition(mel).hidden[0][0], speech.condition(mel).hidden[0][0])
+    synth = VocoderSynthesizer(for_sampling(live, config))
+    stream = SampleStream(synth.model, synth.plan(VocodeSettings(Sampling(steps=config.sampling.steps))), 0)  # type: ignore[arg-type]
+    assert stream.look_ahead_samples == 640
+    assert stream.look_ahead * 256 <= 0.04 * 22050
 
 
 def test_not_a_number_is_stopped_with_the_clips_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

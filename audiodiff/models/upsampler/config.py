@@ -86,6 +86,10 @@ class UpsamplerConfig:
             raise AudiodiffError(f"kept is {self.kept}; expected a share above 0 and up to 0.9 that holds a bin.")
         if self.wavenet.cond_channels < 1:
             raise AudiodiffError("wavenet.cond_channels is 0; an upsampler needs a condition of at least 1 channel.")
+        if self.wavenet.look_ahead is not None:
+            raise AudiodiffError(
+                f"wavenet.look_ahead is {self.wavenet.look_ahead}; an upsampler looks as far ahead as back: leave it."
+            )
         if not 2 <= self.bands <= self.n_made:
             raise AudiodiffError(f"bands is {self.bands}; expected 2 to {self.n_made}, the bins that are made.")
         if not 0.0 < self.t_min < process_from_dict(self.process).t_max:

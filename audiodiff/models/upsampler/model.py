@@ -95,7 +95,7 @@ class Upsampler(nn.Module):
     @property
     def condition_context_frames(self) -> int:
         """Frames on each side that `condition` reaches in the waveform."""
-        return FrameConditioner.context + self.stft.context
+        return self.conditioner.context + self.stft.context
 
     @property
     def decode_context_frames(self) -> int:

@@ -7,12 +7,12 @@ from typing import Any, Literal
 from audiodiff.bounds import check_bounds
 from audiodiff.diffusion.config import process_from_dict
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.vocoder.prior import PriorConfig, check_prior
+from audiodiff.models.vocoder.prior import PriorConfig, check_prior, noise_delay
 from audiodiff.nn.wavenet import WaveNetConfig, upsample_factors
 from audiodiff.signal import mel
 from audiodiff.signal.frames import STFT
 from audiodiff.signal.mel import MelSpec
-from audiodiff.signal.projection import half_rate
+from audiodiff.signal.projection import half_rate, reach_of
 
 __all__ = [
     "FrontEndConfig",
@@ -181,6 +181,10 @@ class VocoderConfig:
                 f"The anchored head needs the mel's own STFT (n_fft {spec.n_fft}, hop_length {spec.hop_length}) as "
                 f"front end; got {self.front_end.name} with n_fft {self.front_end.n_fft}, hop_length {hop}."
             )
+        if self.wavenet.look_ahead is not None and not anchored:
+            raise AudiodiffError(
+                f'wavenet.look_ahead is {self.wavenet.look_ahead}, which needs head.name "anchored"; leave it out.'
+            )
         check_prior(self.prior, spec.n_fft, spec.hop_length)
         if anchored and self.head.output_half_projections:
             half_rate(STFT(spec.n_fft, spec.hop_length))
@@ -196,6 +200,25 @@ class VocoderConfig:
     def one_step(self) -> bool:
         """Whether training is on pure noise alone, so that only the first step of a sampler means anything to it."""
         return self.loss.full_noise == 1.0
+
+    @property
+    def noise_delay(self) -> int:
+        """Frames by which the mel that shapes the noise is late: see `prior.noise_delay`."""
+        if self.wavenet.look_ahead is None:
+            return 0
+        return noise_delay(self.prior, STFT(self.mel.n_fft, self.mel.hop_length))
+
+    @property
+    def padding_frames(self) -> int:
+        """Frames like its last by which a mel is continued, so that states reach as far as its waveform.
+
+        A limited look-ahead has white noise drawn before the mel that it belongs to: as many frames as that lies beyond
+        the mel so far, for where it ends is not known then.
+        """
+        if self.wavenet.look_ahead is None:
+            return 1 if self.delay else 0
+        stft = STFT(self.mel.n_fft, self.mel.hop_length)
+        return reach_of(stft) + self.noise_delay - (stft.n_fft - stft.hop_length) // 2 // stft.hop_length
 
     @property
     def delay(self) -> int:

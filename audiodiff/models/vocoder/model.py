@@ -31,7 +31,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.vocoder.anchored import AnchoredNetwork, PreparedMel, VocoderCondition, anchored_estimate
 from audiodiff.models.vocoder.config import FrontEndConfig, VocoderConfig
 from audiodiff.models.vocoder.loss import band_mask, magnitude_distance, spectral_error, time_major
-from audiodiff.models.vocoder.prior import PriorConfig, ShapedNoise, prior_context, shape_white_noise
+from audiodiff.models.vocoder.prior import PriorConfig, ShapedNoise, late_rows, prior_context, shape_white_noise
 from audiodiff.nn.packed import packable
 from audiodiff.nn.wavenet import FrameConditioner, MelUpsampler, WaveNet, upsample_factors
 from audiodiff.signal import mel
@@ -74,8 +74,8 @@ class Vocoder(nn.Module):
         if config.front_end.name == "samples":
             self.spectrogram_upsampler = MelUpsampler(upsample_factors(config.mel.hop_length))
         else:
-            spread = config.head.mel_mean, config.head.mel_std
-            self.conditioner = FrameConditioner(config.mel.n_mels, config.wavenet.cond_channels, *spread)
+            others = config.head.mel_mean, config.head.mel_std, config.wavenet.left_ahead
+            self.conditioner = FrameConditioner(config.mel.n_mels, config.wavenet.cond_channels, *others)
         self.register_buffer("envelope_matrix", _envelope_matrix(config.mel), persistent=False)
         self._packed: dict[torch.dtype, tuple[Any, AnchoredNetwork]] = {}
         # Fails here rather than in the first step if the row is undefined on the process.
@@ -123,12 +123,12 @@ class Vocoder(nn.Module):
     @property
     def condition_context_frames(self) -> int:
         """Mel frames on each side that `condition` reaches."""
-        return FrameConditioner.context
+        return 0 if self.conditioner is None else self.conditioner.context
 
     @property
     def noise_context_frames(self) -> int:
         """Mel frames on each side that the noise of a place depends on."""
-        return prior_context(self.config.prior, self.stft)
+        return prior_context(self.config.prior, self.stft, self.config.noise_delay)
 
     def denoiser(self, compute_dtype: torch.dtype | None = None) -> Denoiser:
         """Return the denoiser of states `[batch, 1, n_samples]` under a `VocoderCondition`.
@@ -180,7 +180,7 @@ class Vocoder(nn.Module):
         assert cond.anchor is not None
         batch, _, n_samples = noise.shape
         projector = Projector(self.stft, self.stft.n_frames(n_samples), batch, noise.device)
-        rows = (cond.anchor.transpose(1, 2), cond.envelope.transpose(1, 2))
+        rows = [late_rows(each.transpose(1, 2), self.config.noise_delay) for each in (cond.anchor, cond.envelope)]
         with full_precision(noise):
             return shape_white_noise(noise[:, 0], self.config.prior, projector, *rows)[1][:, None]
 
@@ -211,15 +211,15 @@ class Vocoder(nn.Module):
             first_frame: place of the first frame in the item.
             cond: what `prepare` or `condition` made of the same `log_mel`, if they were called.
         """
-        hop, prior = self.mel_spec.hop_length, self.config.prior
+        hop, prior, delay = self.mel_spec.hop_length, self.config.prior, self.config.noise_delay
         if prior.name == "white":
             first, last = first_frame * hop, (first_frame + log_mel.shape[-1]) * hop
             return lambda draw: positional_noise(seed, draw, first, last)[None].to(log_mel.device)
         if isinstance(cond, PreparedMel):
-            return ShapedNoise(self.stft, prior, cond.anchor, cond.envelope, seed, first_frame)
+            return ShapedNoise(self.stft, prior, cond.anchor, cond.envelope, seed, first_frame, delay)
         with torch.no_grad():
             anchor, envelope = self.magnitudes(log_mel)
-        return ShapedNoise(self.stft, prior, anchor.transpose(1, 2), envelope.transpose(1, 2), seed, first_frame)
+        return ShapedNoise(self.stft, prior, anchor.transpose(1, 2), envelope.transpose(1, 2), seed, first_frame, delay)
 
     def loss(
         self,

@@ -19,9 +19,18 @@ from audiodiff.bounds import check_bounds
 from audiodiff.diffusion.noise import positional_noise
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.frames import STFT
-from audiodiff.signal.projection import Projector, half_rate
+from audiodiff.signal.projection import Projector, half_rate, reach_of
 
-__all__ = ["TURN_BINS", "TURN_FRAMES", "PriorConfig", "ShapedNoise", "prior_context", "shape_white_noise"]
+__all__ = [
+    "TURN_BINS",
+    "TURN_FRAMES",
+    "PriorConfig",
+    "ShapedNoise",
+    "late_rows",
+    "noise_delay",
+    "prior_context",
+    "shape_white_noise",
+]
 
 # Knots of the random turns of phase, in frames and bins: about 0.2 s and 700 Hz for the usual mels.
 TURN_FRAMES, TURN_BINS = 16, 32
@@ -79,12 +88,27 @@ def check_prior(prior: PriorConfig, n_fft: int, hop_length: int) -> None:
         half_rate(STFT(n_fft, hop_length))
 
 
-def prior_context(prior: PriorConfig, stft: STFT) -> int:
-    """Frames on each side that a draw reaches."""
+def prior_context(prior: PriorConfig, stft: STFT, delay: int = 0) -> int:
+    """Frames on each side that a draw reaches, whose mel is so many frames late."""
     if prior.name == "white":
         return 0
     iterations = prior.half_projections + prior.projections + prior.renewals
-    return 2 * stft.context * (1 + iterations)
+    return 2 * stft.context * (1 + iterations) + delay
+
+
+def noise_delay(prior: PriorConfig, stft: STFT) -> int:
+    """Frames by which a mel has to be late for the noise that it shapes to look ahead of no frame of the spectrum.
+
+    A frame of the noise's spectrum sees samples that other frames shape, as far as a window reaches, and so it is once
+    more for each iteration. The mel of a few frames ago makes noise that is nearly as close to the sound.
+    """
+    return reach_of(stft) * (1 + prior.half_projections + prior.projections) if prior.name == "shaped" else 0
+
+
+def late_rows(rows: Tensor, delay: int) -> Tensor:
+    """Rows `[batch, n_frames, ...]` so many frames late; the first one is there from the beginning."""
+    n_frames = rows.shape[1]
+    return rows[:, (torch.arange(n_frames, device=rows.device) - delay).clamp_min(0)] if delay else rows
 
 
 @torch.no_grad()
@@ -124,17 +148,25 @@ class ShapedNoise:
         envelope: rows of the same shape.
         seed: of the signal that the frames are part of.
         first_frame: place of the first frame in it.
+        delay: frames by which anchor and envelope are late.
     """
 
     def __init__(
-        self, stft: STFT, prior: PriorConfig, anchor: Tensor, envelope: Tensor, seed: int, first_frame: int
+        self,
+        stft: STFT,
+        prior: PriorConfig,
+        anchor: Tensor,
+        envelope: Tensor,
+        seed: int,
+        first_frame: int,
+        delay: int = 0,
     ) -> None:
         self.stft = stft
         self.prior = prior
         self.seed = seed
         self.first_frame = first_frame
-        self._anchor = anchor
-        self._envelope = envelope
+        self._anchor = late_rows(anchor, delay)
+        self._envelope = late_rows(envelope, delay)
         self._first_draw: Tensor | None = None
 
     @torch.no_grad()

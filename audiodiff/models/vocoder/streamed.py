@@ -1,11 +1,12 @@
 """A vocoder with an anchored head on a mel that arrives in parts.
 
 Every convolution, transform and projection keeps what it sees again, so that nothing is computed twice; each puts out
-what is final and lags by what it looks ahead. Waveforms are in hops of the framed signal (`FrameStream`): they begin
-`(n_fft - hop_length) / 2` samples before the first sample and end as many after the last.
+what is final and lags by what it looks ahead, which `VocoderStream` counts. Waveforms are in hops of the framed signal
+(`FrameStream`): they begin `(n_fft - hop_length) / 2` samples before the first sample and end as many after the last.
 """
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -16,7 +17,6 @@ from audiodiff.models.vocoder.anchored import LOG_GAIN_RANGE, network_input
 from audiodiff.models.vocoder.model import Vocoder
 from audiodiff.models.vocoder.prior import phase_turns
 from audiodiff.nn.packed import WaveNetStream, packable
-from audiodiff.nn.wavenet import FrameConditioner
 from audiodiff.signal.projection import FrameStream, HopStream, ProjectionStream, reach_of, with_magnitude
 from audiodiff.signal.tracks import Track
 
@@ -47,13 +47,45 @@ class VocoderStream:
         self._model = model
         self._conditioner = model.conditioner
         self._before: list[Tensor] | None = None
-        stft, prior, head, reach = self.stft, self.prior, self.head, reach_of(self.stft)
-        # By how many frames the noise is behind the mel, one call behind its state, and the waveform behind its hops.
-        iterations = prior.half_projections + prior.projections
-        self.noise_lag = reach * (1 + iterations) if prior.name == "shaped" else 0
-        trips = head.input_projections + head.output_half_projections + head.output_projections
-        self.call_lag = max(reach, FrameConditioner.context) + model.config.wavenet.context + reach * trips
-        self.hop_lag = -(-(stft.n_fft - stft.hop_length) // (2 * stft.hop_length))
+        self.noise_delay = model.config.noise_delay
+        # White noise needs no mel. With a limited look-ahead it is drawn so far before it that the network, which sees
+        # a window of it, need not wait.
+        self.white_lead = 0 if model.config.wavenet.look_ahead is None else self.noise_delay + reach_of(self.stft)
+
+    def noise_lag(self, draw: int) -> int:
+        """By how many frames a draw of the noise, in hops, is behind the mel."""
+        prior, reach = self.prior, reach_of(self.stft)
+        if prior.name == "white":
+            return -self.white_lead
+        iterations = prior.half_projections + prior.projections + (prior.renewals if draw else 0)
+        return reach * (1 + iterations) - self.white_lead
+
+    def call_lag(self, state_lag: int) -> int:
+        """By how many frames an estimate is behind the mel, in hops as its state, which is so many behind it.
+
+        The spectrum of the state and the condition meet in the network; each projection is a window's reach behind.
+        """
+        head, reach, network = self.head, reach_of(self.stft), self._model.config.wavenet
+        spectrum = state_lag + reach * (1 + head.input_projections)
+        met = max(spectrum, self._conditioner.future) + network.future
+        return met + reach * (head.output_half_projections + head.output_projections)
+
+    def look_ahead_samples(self, calls: int, draws: Iterable[int]) -> int:
+        """Samples that the last one that is final is behind the mel, after so many calls.
+
+        A mel of n frames is counted as n hops: the window of its last frame sees `(n_fft - hop_length) / 2` samples
+        more of a recording, and so many of its hops, as it has begun before them, are not final for want of a frame.
+
+        Args:
+            calls: of the network.
+            draws: of the noise that are used.
+        """
+        noise = {draw: self.noise_lag(draw) for draw in draws}
+        lag = noise[0]
+        for _ in range(calls):
+            lag = max(self.call_lag(lag), *noise.values())
+        hop = self.stft.hop_length
+        return lag * hop + (self.stft.n_fft - hop) // 2
 
     @property
     def shared(self) -> tuple[object, ...]:
@@ -80,11 +112,12 @@ class VocoderStream:
     def _condition(self, log_mel: Tensor, last: bool) -> Tensor:
         """The conditioner's output in rows, as far as it is known."""
         x = (log_mel - self._conditioner.mean) / self._conditioner.std
-        convolutions = (self._conditioner.conv1, self._conditioner.conv2)
+        convolutions, ahead = (self._conditioner.conv1, self._conditioner.conv2), self._conditioner.ahead
         if self._before is None:
-            self._before = [x.new_zeros(conv.in_channels, 1) for conv in convolutions]
+            places = zip(convolutions, ahead, strict=True)
+            self._before = [x.new_zeros(conv.in_channels, 2 - after) for conv, after in places]
         for index, conv in enumerate(convolutions):
-            seen = torch.cat([self._before[index], x, x.new_zeros(len(x), 1 if last else 0)], dim=1)
+            seen = torch.cat([self._before[index], x, x.new_zeros(len(x), ahead[index] if last else 0)], dim=1)
             self._before[index] = seen[:, -2:].clone()
             x = (
                 F.silu(F.conv1d(seen, conv.weight, conv.bias))
@@ -137,21 +170,28 @@ class NoiseStream:
             rows = self._frames.push(white)
         start, self._rows = self._rows, self._rows + len(rows)
         if not mel.prior.projections:
-            scale = mel.envelope.rows(start, self._rows) / math.sqrt(0.375 * mel.stft.n_fft)
+            scale = self._late(mel.envelope, start) / math.sqrt(0.375 * mel.stft.n_fft)
             return self._hops.push(rows * scale, last)
-        rows, hops = self._projections.push(rows, mel.anchor.rows(start, self._rows), last)
+        rows, hops = self._projections.push(rows, self._late(mel.anchor, start), last)
         if self._draw == 0 and mel.prior.renewals:
             mel.first_draw.append(rows)
         return hops
 
+    def _late(self, track: Track, start: int) -> Tensor:
+        """A track of the mel for the rows from `start` on, which are shaped by one that is late."""
+        delay = self._mel.noise_delay
+        rows = track.rows(max(0, start - delay), max(0, self._rows - delay))
+        missing = self._rows - start - len(rows)
+        return torch.cat([track.rows(0, 1).expand(missing, -1), rows]) if missing else rows
+
     def _white_hops(self, last: bool) -> Tensor:
         mel, hop = self._mel, self._mel.stft.hop_length
         pad = (mel.stft.n_fft - hop) // 2
-        first, self._white = self._white, mel.n_frames + (mel.extra_hops if last else 0)
+        first, self._white = self._white, mel.n_frames + (mel.extra_hops if last else mel.white_lead)
         white = positional_noise(mel.seed, self._draw, first * hop - pad, self._white * hop - pad)[0]
         white[: max(0, pad - first * hop)] = 0.0
         if last:
-            white[mel.n_frames * hop + pad - first * hop :] = 0.0
+            white[max(0, mel.n_frames * hop + pad - first * hop) :] = 0.0
         return white.view(-1, hop).to(mel.packed.device)
 
 

@@ -38,6 +38,12 @@ STFT_PLAIN = dataclasses.replace(
     FOLDED, front_end=FrontEndConfig("stft", 64, 32), prior=PriorConfig("white"), loss=LossConfig("l2", magnitude=0.0)
 )
 LOW_RANK = dataclasses.replace(ANCHORED, wavenet=dataclasses.replace(_FRAMED, low_rank=LowRankConfig(0.5)))
+LIVE = dataclasses.replace(
+    ANCHORED,
+    wavenet=dataclasses.replace(_FRAMED, look_ahead=1),
+    head=HeadConfig(output_projections=0),
+    prior=PriorConfig("shaped"),
+)
 DIFFWAVE = diffwave_config(channels=8, layers=4, dilation_cycle=4)
 CONFIGS = {"anchored": ANCHORED, "folded": FOLDED, "stft": STFT_PLAIN, "diffwave": DIFFWAVE, "low_rank": LOW_RANK}
 
