@@ -31,7 +31,7 @@ def build_app(models: Models, limits: Limits | None = None, *, state: AppState |
     state = state or open_state(models, limits or Limits())
     with gr.Blocks(title=TITLE, analytics_enabled=False) as app:
         api.build(state)  # first, since names that are taken get a number
-        gr.Markdown(_heading(state), elem_id="about")
+        heading = gr.Markdown(_heading(state), elem_id="about")
         strip = Strip.make(state)
         with gr.Tabs() as tabs:
             create, clip = None, None
@@ -53,7 +53,19 @@ def build_app(models: Models, limits: Limits | None = None, *, state: AppState |
             gr.Markdown(models_shown(state), elem_id="models")
         app.unload(_stopper(state))
     guard(app, state.limits)
+    _spare(app, heading)
     return app.queue(max_size=MOST_QUEUED, default_concurrency_limit=4, api_open=False)
+
+
+def _spare(app: gr.Blocks, shown: gr.Markdown) -> None:
+    """Spare the browser work for progress that nobody sees.
+
+    With every message of an event, Gradio 6.31 looks for each of its outputs in the whole page to tell it how far the
+    event is, even if no progress is shown there. Cards have dozens of outputs; one is enough.
+    """
+    for function in app.fns.values():
+        if function.show_progress == "hidden":
+            function.show_progress_on = [shown]
 
 
 def _tools(state: AppState, create: tab_create.CreateTab | None, tabs: gr.Tabs) -> None:

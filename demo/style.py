@@ -12,6 +12,7 @@ STYLE = """
 .dark .gradio-container:not(#none) :focus-visible, .gradio-container.dark:not(#none) :focus-visible {
   outline-color: var(--primary-400) !important; }
 .gradio-container .icon-button, .gradio-container .component-wrapper button { min-width: 24px; min-height: 24px; }
+.gradio-container input[type="range"] { height: 24px; }
 .gradio-container a[download]:has(> button) { display: inline-flex; min-width: 24px; min-height: 24px; }
 [id^="pick-"] .remove-all { display: none; }
 #about h1 { margin-bottom: 0.25rem; }

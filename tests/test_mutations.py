@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.mutate import ROOT, Mutation, misplaced, read_mutations, survivors
 
 
@@ -13,6 +15,7 @@ def test_every_mistake_has_its_place_and_its_tests() -> None:
     assert all(each.old != each.new and "\n" not in each.old for each in mutations)
 
 
+@pytest.mark.slow
 def test_a_mistake_that_no_test_notices_is_named(tmp_path: Path) -> None:
     (tmp_path / "sums.py").write_text("def double(x):\n    return x + x\n")
     (tmp_path / "test_sums.py").write_text("from sums import double\n\n\ndef test_two():\n    assert double(2) == 4\n")

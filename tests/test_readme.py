@@ -49,6 +49,7 @@ def test_no_install_from_the_index() -> None:
     assert not re.search(r"pip install (-U |--upgrade )?audiodiff\b", README)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (ROOT / "audiodiff" / "pretrained" / "music").is_dir(), reason="no model shipped yet")
 def test_the_shipped_model_is_made_yours_as_written(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
@@ -72,6 +73,7 @@ def test_the_shipped_model_is_made_yours_as_written(tmp_path, monkeypatch, capsy
     assert soundfile.info(tmp_path / "clip.wav").frames == 44100
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (ROOT / "audiodiff" / "pretrained" / "speech").is_dir(), reason="no model shipped yet")
 def test_the_first_command_and_the_example_run(tmp_path, monkeypatch, capsys) -> None:
     assert main(["vocode", "--example", "-o", str(tmp_path / "out.wav")]) == 0

@@ -26,6 +26,7 @@ def test_it_is_small_and_says_where_it_comes_from() -> None:
     assert metadata["command"].startswith("audiodiff train speech")
 
 
+@pytest.mark.slow
 def test_it_beats_griffin_lim_and_keeps_the_length() -> None:
     audio = read_mono(EXAMPLE)
     waveform, rate = audio.waveform[0], audio.sample_rate
@@ -38,6 +39,7 @@ def test_it_beats_griffin_lim_and_keeps_the_length() -> None:
     assert stoi(waveform, copy, rate) > 0.95
 
 
+@pytest.mark.slow
 def test_half_precision_changes_it_less_than_another_seed_does() -> None:
     audio = read_mono(EXAMPLE)
     waveform, rate = audio.waveform[0][:22050], audio.sample_rate

@@ -35,6 +35,7 @@ def test_it_is_small_and_says_where_it_comes_from() -> None:
     assert "instruments" in read_config(FOLDER)["metadata"]["vocabulary"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_clip_of_exactly_that_length(model: LatentSynthesizer) -> None:
     one, other = (Generator(model).generate("solo acoustic piano", seconds=1.5, seed=3, steps=4) for _ in range(2))
     assert one.shape == (2, round(1.5 * 44100))

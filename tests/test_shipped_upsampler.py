@@ -70,6 +70,7 @@ def test_the_level_of_the_input_changes_nothing_but_the_level(
     assert np.square(loud - quiet).mean() < 1e-6 * np.square(loud).mean()
 
 
+@pytest.mark.slow
 def test_half_precision_changes_it_less_than_another_seed_does(
     upsampler: UpsamplerSynthesizer, recording: np.ndarray
 ) -> None:

@@ -32,6 +32,7 @@ def test_it_is_small_and_says_where_it_comes_from() -> None:
     assert (FOLDER / "MODEL_CARD.md").is_file()
 
 
+@pytest.mark.slow
 def test_a_sentence_takes_its_time_at_the_pitch_of_the_speaker(voice: VoiceSynthesizer) -> None:
     (utterance,) = voice.utterances(TEXT)
     spoken = voice.read(utterance, voice.defaults)
@@ -50,6 +51,7 @@ def test_a_sentence_takes_its_time_at_the_pitch_of_the_speaker(voice: VoiceSynth
     assert both.sum() > 0.8 * len(heard)
 
 
+@pytest.mark.slow
 def test_takes_differ_and_slow_speech_is_longer(voice: VoiceSynthesizer) -> None:
     (utterance,) = voice.utterances(TEXT)
     takes = [voice.read(utterance, replace(voice.defaults, seed=seed)) for seed in (0, 1)]
@@ -64,6 +66,7 @@ def test_takes_differ_and_slow_speech_is_longer(voice: VoiceSynthesizer) -> None
     assert math.isfinite(float(slow.log_mel.abs().max()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", ["No.", "Sixth sick sheik's sixth sheep's sick.", "NO NO NO NO NO!", " ".join(["word"] * 60) + "."]
 )

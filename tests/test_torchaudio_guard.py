@@ -45,6 +45,7 @@ def test_what_cannot_be_loaded_is_one_sentence(fake, error):
     assert torch.version.cuda == "99.9"
 
 
+@pytest.mark.slow
 def test_signal_and_data_load_without_torchaudio():
     code = (
         "import sys, audiodiff.signal.mel, audiodiff.signal.resample, audiodiff.signal.spectral,"

@@ -60,6 +60,7 @@ def test_a_short_long_file(checkpoint: Path, tmp_path: Path, monkeypatch: pytest
     assert str(checkpoint.parent) not in written + json.dumps(record)
 
 
+@pytest.mark.slow
 def test_a_failing_command_ends_the_benchmark(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="no model 'no-such'"):
         long_file.vocode_in_process(long_file.EXAMPLE, tmp_path / "out.wav", Config(model="no-such", threads=1))

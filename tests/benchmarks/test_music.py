@@ -73,6 +73,7 @@ def obedient(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Mu
     return report, model, work
 
 
+@pytest.mark.slow
 def test_an_obedient_model_holds_every_target(obedient: tuple[MusicReport, Obedient, Path]) -> None:
     report, model, _ = obedient
     ours, real = report.ours, report.row("held-out recordings")
@@ -99,6 +100,7 @@ def test_an_obedient_model_holds_every_target(obedient: tuple[MusicReport, Obedi
     assert [row.name for row in report.sweep] == ["heun, 5 steps", "heun, 10 steps"]
 
 
+@pytest.mark.slow
 def test_a_second_run_makes_nothing_anew(obedient: tuple[MusicReport, Obedient, Path], corpus: Path) -> None:
     report, model, work = obedient
     before = len(model.calls)
@@ -109,6 +111,7 @@ def test_a_second_run_makes_nothing_anew(obedient: tuple[MusicReport, Obedient, 
     assert len(model.calls) == before + 6
 
 
+@pytest.mark.slow
 def test_a_stubborn_model_misses_what_it_should(corpus: Path, tmp_path: Path) -> None:
     report = run(settings(corpus, tmp_path), Stubborn(), "stubborn")
     assert report.ours is not None
@@ -121,6 +124,7 @@ def test_a_stubborn_model_misses_what_it_should(corpus: Path, tmp_path: Path) ->
     assert report.suspects == []
 
 
+@pytest.mark.slow
 def test_a_copying_model_is_accused(corpus: Path, tmp_path: Path) -> None:
     report = run(settings(corpus, tmp_path), Copying(), "copying")
     assert {original for _, original in report.suspects} == {"piano2_0", "kit2_0"}
@@ -128,6 +132,7 @@ def test_a_copying_model_is_accused(corpus: Path, tmp_path: Path) -> None:
     assert any("copies: 6 of 6" in line and "**missed**" in line for line in verdicts(report))
 
 
+@pytest.mark.slow
 def test_files_are_written_without_paths_of_this_machine(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -79,6 +79,7 @@ def test_the_first_round_does_not_count() -> None:
     assert [len(timing.wall) for timing in timings] == [2, 2]
 
 
+@pytest.mark.slow
 def test_the_whole_race_on_tiny_models(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -35,6 +35,7 @@ def test_a_copy_is_perfect_and_mono_is_not() -> None:
     assert compare(torch.zeros(2, RATE), torch.zeros(2, RATE)) is None
 
 
+@pytest.mark.slow
 def test_the_table_says_that_parameters_are_nearer_than_an_average(tmp_path: Path) -> None:
     folder = tmp_path / "corpus"
     folder.mkdir()

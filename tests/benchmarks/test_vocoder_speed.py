@@ -60,6 +60,7 @@ def test_contenders_run_in_turn_and_the_first_round_does_not_count() -> None:
         race([Contender("short", lambda: torch.zeros(100), 1.0)], repeats=1)
 
 
+@pytest.mark.slow
 def test_the_whole_race_on_a_tiny_model(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = main(Config(str(checkpoint), seconds=0.1, repeats=1, threads=1, output=tmp_path))
     text = (tmp_path / "vocoder_speed.md").read_text(encoding="utf-8")

@@ -153,6 +153,7 @@ def odd_names(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("locale", "table"),
     [({"LC_ALL": "C", "PYTHONUTF8": "0"}, True), ({"LC_ALL": "C.UTF-8"}, False)],

@@ -72,6 +72,7 @@ def test_the_prompt_of_a_clip_of_ours_is_taken(command, model, made, tmp_path) -
     assert "made.wav" in told
 
 
+@pytest.mark.slow
 def test_latents_are_kept_unless_not_wanted_and_shown_without_their_values(command, model, tmp_path) -> None:
     own, bare, varied = (tmp_path / name for name in ("own.wav", "bare.wav", "varied.wav"))
     given = ("generate", "", "--seconds", 1.5, "--model", model, "-o")
@@ -163,6 +164,7 @@ def test_interpolate_prompts(command, model, tmp_path) -> None:
     np.testing.assert_array_equal(samples(tmp_path / "way-3.wav"), samples(tmp_path / "drums.wav"))
 
 
+@pytest.mark.slow
 def test_generate_a_loop(command, model, tmp_path) -> None:
     done = command("generate", "flute", "--loop", "--seconds", 1, "-o", tmp_path / "loop.wav", "--model", model)
     assert done.status == 0

@@ -136,6 +136,7 @@ sys.exit(main(["export", sys.argv[1], "-o", sys.argv[2]]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("saved", [0, 1])
 def test_a_killed_export_leaves_nothing_that_looks_complete_and_is_repeated(command, tmp_path, saved) -> None:
     source, target = write_latent_model(tmp_path / "model"), tmp_path / "out" / "exported"
@@ -149,6 +150,7 @@ def test_a_killed_export_leaves_nothing_that_looks_complete_and_is_repeated(comm
     assert [path.name for path in target.parent.iterdir()] == ["exported"]  # what the dead run left has gone
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(checkpoint, tmp_path) -> None:
     code = (
         "import resource, sys; from audiodiff.cli.main import main; import torch\n"

@@ -15,6 +15,7 @@ ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 NAMES = [b"caf\xe9.wav", "日本\x1b[31m\u202e.wav".encode()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("environment", [{}, ASCII], ids=["usual", "ascii"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sound_of_any_name_goes_in_and_out(

@@ -115,6 +115,7 @@ def test_allocator_serves_long_blocks_from_the_heap() -> None:
         assert done.stdout == "True True\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="GNU OpenMP")
 @pytest.mark.parametrize(
     ("given", "count"),

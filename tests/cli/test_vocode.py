@@ -371,6 +371,7 @@ def test_an_hour_in_bounded_memory(checkpoint, tmp_path) -> None:
     assert int(done.stdout.splitlines()[-1]) * 1024 < 1.6 * 2**30
 
 
+@pytest.mark.slow
 def test_a_pipe_in_and_a_pipe_out(checkpoint, clip) -> None:
     wav = Path(clip).read_bytes() if Path(clip).suffix == ".wav" else None
     assert wav is not None

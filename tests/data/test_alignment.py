@@ -46,6 +46,7 @@ def trained(corpus: tuple[list[np.ndarray], list[Transcript], list[list[int]]]) 
     return model, alignments
 
 
+@pytest.mark.slow
 def test_borders_are_found_from_a_flat_start(corpus, trained) -> None:  # type: ignore[no-untyped-def]
     inner, edges = [], []
     for alignment, truth, mel in zip(trained[1], corpus[2], corpus[0], strict=True):
@@ -63,6 +64,7 @@ def test_borders_are_found_from_a_flat_start(corpus, trained) -> None:  # type: 
     assert np.concatenate(edges).mean() < 2.5  # the window of a frame hears a sound up to two frames ahead
 
 
+@pytest.mark.slow
 def test_likelihood_rises_and_states_settle(corpus) -> None:  # type: ignore[no-untyped-def]
     rounds = [entry for entry, _, _ in train_aligner(corpus[0], corpus[1], rounds=6)]
     likelihoods = [entry.log_likelihood for entry in rounds[:3]], [entry.log_likelihood for entry in rounds[3:]]

@@ -35,6 +35,7 @@ def planted(items: list[AudioItem], *numbers: int) -> list[AudioItem]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "own"), [(3, 50), (8, 50), (20, 50), (20, 20)])
 def test_a_text_that_is_not_said_is_named(
     items: list[AudioItem], phones: PhoneModel, count: int, own: int, monkeypatch: pytest.MonkeyPatch
@@ -49,6 +50,7 @@ def test_a_text_that_is_not_said_is_named(
     assert found.notes == ()
 
 
+@pytest.mark.slow
 def test_texts_that_are_not_said_at_all_are_no_findings(items: list[AudioItem], phones: PhoneModel) -> None:
     for clips in (planted(items, *range(20)), planted(items, 3)[3:4]):
         found = text_fits(clips, phones, SPEC)
@@ -58,6 +60,7 @@ def test_texts_that_are_not_said_at_all_are_no_findings(items: list[AudioItem], 
     assert "descriptions" in text_fits(captions, phones, SPEC).notes[0]
 
 
+@pytest.mark.slow
 def test_each_speaker_is_judged_alone(
     items: list[AudioItem], phones: PhoneModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -235,7 +235,7 @@ class Visitor:
 
     def complete(self, count: int) -> None:
         """Wait until so many cards are seen, each with its picture, its sound and buttons that are alive."""
-        self.page.wait_for_function(_COMPLETE, arg=count, timeout=PATIENCE * 1000)
+        self.page.wait_for_function(_COMPLETE, arg=count, polling=200, timeout=PATIENCE * 1000)
 
     def told(self) -> str:
         """Return the sentence of the error that pops up, and put it away."""

@@ -58,6 +58,14 @@ def test_a_button_is_busy_before_its_work_begins_and_after_it_no_more(app: Any) 
         assert {fn.trigger_only_on_failure for fn in ends} == {True, False}
 
 
+def test_progress_that_nobody_sees_is_told_to_one_place(app: Any) -> None:
+    """The browser looks for each place in the whole page, with every message of an event."""
+    assert sum(len(fn.outputs) > 9 for fn in app.fns.values()) > 9
+    for fn in app.fns.values():
+        if len(fn.outputs) > 9 or fn.show_progress == "hidden":
+            assert len(fn.show_progress_on) == 1, (fn.api_name, fn.name, len(fn.outputs))
+
+
 def test_words_can_be_picked_although_no_event_takes_the_fields(app: Any) -> None:
     fields = [block for block in app.blocks.values() if (block.elem_id or "").startswith("pick-")]
     assert fields

@@ -79,6 +79,16 @@ def test_axe_finds_nothing_serious_on_any_tab_light_or_dark(seen: Visitor, tmp_p
     assert found == {}
 
 
+def test_sliders_are_hit_where_they_are_meant(seen: Visitor) -> None:
+    seen.tab("Create")
+    folded = seen.page.get_by_role("button", name="Expert settings").locator("visible=true").first
+    if not seen.page.locator("input[type=range]").locator("visible=true").count():
+        folded.click()
+    sliders = seen.page.locator("input[type=range]").locator("visible=true").all()
+    assert sliders
+    assert [slider.bounding_box()["height"] for slider in sliders] == [24.0] * len(sliders)
+
+
 def fill(visitor: Visitor, tab: str, tone: Path) -> None:
     """Put something on a tab that is empty at first; Library and Upsample stay so."""
     if tab == "Edit":

@@ -181,6 +181,7 @@ def test_an_edit_stops_at_its_next_step(state: AppState, voice: Path, monkeypatc
     assert len(said) == 2
 
 
+@pytest.mark.slow
 def test_one_click_makes_more_of_a_clip(state: AppState, voice: Path) -> None:
     request = ClipRequest("flute", "drums", seed=6, steps=2, level="loudness")
     clip = handlers.generate(state, ignore, user="me", seconds=1.0, request=request).clips[0].path

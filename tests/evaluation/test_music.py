@@ -49,6 +49,7 @@ def evaluate(model: Path, data: Path, *extra: object) -> int:
     return main([str(word) for word in words])
 
 
+@pytest.mark.slow
 def test_a_music_model_is_scored_beside_recordings(
     model: Path, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

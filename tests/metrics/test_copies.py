@@ -33,6 +33,7 @@ def test_a_clip_repeats_itself_and_not_another_tune():
     assert found[1] < 0.6
 
 
+@pytest.mark.slow
 def test_a_shifted_filtered_noisy_quieter_copy_is_found():
     original, others = tune(1), [tune(2), tune(3)]
     part = original[round(2.3 * RATE) :]
@@ -51,6 +52,7 @@ def test_one_copied_passage_in_a_new_clip_is_enough():
     assert similarity(np.concatenate([tune(4, 4.0), tune(5, 3.0)]), [original])[0] < 0.6
 
 
+@pytest.mark.slow
 def test_another_sample_rate_changes_little():
     assert similarity(tune(1, sample_rate=44_100), [tune(1)], 44_100)[0] > 0.9
 

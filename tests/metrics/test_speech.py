@@ -63,6 +63,7 @@ def distillmos_package():
     return importlib.import_module("distillmos")
 
 
+@pytest.mark.slow
 def test_distill_mos_is_the_package_at_16_khz(distillmos_package):
     import torch
 
@@ -128,6 +129,7 @@ def test_every_measure_explains_itself():
         assert measure.definition
 
 
+@pytest.mark.slow
 def test_importing_the_measures_loads_no_optional_package():
     code = "import sys, audiodiff.metrics.scoring as _; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

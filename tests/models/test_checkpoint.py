@@ -174,6 +174,7 @@ checkpoint.save_checkpoint(sys.argv[1], model, {"step": 2})
 """
 
 
+@pytest.mark.slow
 def test_a_killed_writer_leaves_the_old_checkpoint_and_the_next_one_cleans_up(folder: Path) -> None:
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     killed = subprocess.run([sys.executable, "-c", _KILLED, folder], check=False)

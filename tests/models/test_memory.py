@@ -23,6 +23,7 @@ def test_a_model_without_weights_has_names_and_shapes_and_none_of_the_memory() -
     assert not torch.empty(1).is_meta
 
 
+@pytest.mark.slow
 def test_nothing_of_the_compiler_is_imported_for_it() -> None:
     code = """
 import sys

@@ -35,6 +35,7 @@ def test_the_losses_have_their_textbook_values() -> None:
     assert generator_loss(constant(1.0), constant(0.0))[0].item() == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_it_learns_to_tell_two_sounds_apart() -> None:
     model = judge()
     seconds = torch.arange(4096) / RATE

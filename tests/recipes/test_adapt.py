@@ -103,6 +103,7 @@ def test_an_adapter_of_a_latent_model(
     ]
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_same_bits(vocoder_base: Path, clips: Path, tmp_path: Path) -> None:
     def settings(name: str, **more: str) -> AdaptSettings:
         return AdaptSettings(

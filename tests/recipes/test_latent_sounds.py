@@ -21,6 +21,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_place(tmp_path_factory.mktemp("latent"))
 
 
+@pytest.mark.slow
 def test_with_a_vocoder_validation_is_heard(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[tuple[int, str, str, torch.Size]] = []
 
@@ -56,6 +57,7 @@ def test_clips_that_are_listened_to_have_captions(place: Path) -> None:
     assert listening_clips(open_shards(tiny(place, "no"), "train"), 2) == [0, 3]  # clip 2 has no caption
 
 
+@pytest.mark.slow
 def test_what_validation_hears_is_what_everybody_hears(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
     return sounds
 
 
+@pytest.mark.slow
 def test_what_a_vocoder_is_heard_with_is_what_everybody_hears(tmp_path: Path, heard: dict[str, torch.Tensor]) -> None:
     write_corpus(tmp_path / "corpus")
     run = vocoder.train(vocoder.configure("tiny", tiny_changes(tmp_path, "run", 2)), resume=False)

@@ -147,6 +147,7 @@ def test_not_a_number_is_stopped_with_the_clips_named(place: Path, monkeypatch: 
     refused(r"step 1\b.*clip\d\.wav", lambda: train(tiny(place, "run"), resume=False))
 
 
+@pytest.mark.slow
 def test_adversarial_training_resumes_to_the_same_bits(place: Path) -> None:
     def config(run: str, **changes: str) -> Config:
         adversarial = {"adversarial.weight": "1", "judged_items": "2", "fade_in_steps": "1"}

@@ -24,6 +24,7 @@ from tests.models.vocoder.cases import CONFIGS
 Exported = Callable[[str], tuple[Path, Path]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
 def test_an_export_sounds_like_the_model(name: str, exported: Exported) -> None:
     source, target = exported(name)

@@ -59,6 +59,7 @@ print("DONE")
 """
 
 
+@pytest.mark.slow
 def test_it_speaks_without_torch(voices: tuple[Speaker, Voice]) -> None:
     folder = voices[1]._graphs._folder
     done = subprocess.run([sys.executable, "-c", _WITHOUT_TORCH, folder], capture_output=True, text=True, check=False)

@@ -74,6 +74,7 @@ EDITS: dict[str, tuple[Edit, EditSettings]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(EDITS))
 def test_every_edit_is_replayed_bit_for_bit(
     tiny: LatentSynthesizer, tiny_folder: Path, stereo: Path, mono: Path, tmp_path: Path, name: str

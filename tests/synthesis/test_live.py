@@ -71,6 +71,7 @@ def test_every_sampler_streams(sampler: str) -> None:
     torch.testing.assert_close(joined(iter(parts)), whole, rtol=0, atol=2e-5)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(0, 40), max_size=8), st.integers(1, 130))
 def test_where_the_mel_is_cut_changes_no_bit(sizes: list[int], n_frames: int) -> None:
@@ -119,6 +120,7 @@ def test_samples_come_as_soon_as_they_are_final() -> None:
     assert float(differences[len(first) : fed * hop].max()) > 1e-3
 
 
+@pytest.mark.slow
 def test_a_limited_look_ahead_is_sooner_and_nearly_the_same() -> None:
     synth, mel, fed = synthesizer(HALVES), mel_of(HALVES.mel, 150), 0
     hop, block = synth.mel_spec.hop_length, 4
@@ -176,6 +178,7 @@ def test_a_level_that_is_known_is_matched_exactly() -> None:
     torch.testing.assert_close(found, synth.vocode_mel(quiet, steps=1), rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow() -> None:
     synth, mel = synthesizer(HALVES), mel_of(HALVES.mel, 64)
     held = []

@@ -3,6 +3,8 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from audiodiff.models.checkpoint import save_checkpoint
 from audiodiff.models.vocoder import PriorConfig, Vocoder
 from audiodiff.synthesis.files import run_file
@@ -16,6 +18,7 @@ from tests.synthesis.recordings import quick
 from tests.synthesis.records import write_provenance
 
 
+@pytest.mark.slow
 def test_files_from_before_the_pieces_and_renewals_of_the_vocoder_were_told_replay(
     tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path
 ) -> None:

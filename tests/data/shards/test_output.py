@@ -40,6 +40,7 @@ def test_an_error_leaves_nothing(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_has_left_is_removed_by_the_next(tmp_path):
     code = (
         "import os, sys\nfrom audiodiff.data.shards.output import complete_folder\n"

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::Deprec
 MEL = MelSpec(sample_rate=8000, n_fft=32, hop_length=8, win_length=32, n_mels=12, f_max=4000.0, magnitude_epsilon=1e-9)
 
 
+@pytest.mark.slow
 def test_the_hifigan_of_transformers(tmp_path: Path) -> None:
     theirs = peers.speecht5()
     theirs.save_pretrained(tmp_path)

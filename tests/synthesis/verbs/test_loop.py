@@ -19,6 +19,7 @@ def settings(bars: int | None = None, tempo: float | None = 120.0, **changes: fl
     return LoopSettings(bars, quick(level="limit", tempo=tempo), **changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seconds", "bars", "expected"),
     [(4.1, None, 4.0), (5.9, None, 4.0), (7.4, None, 8.0), (2.0, None, 2.0), (5.0, 1, 2.0), (1.0, None, 1.0)],

@@ -50,6 +50,7 @@ def test_the_network_says_the_same_in_numpy_as_in_torch() -> None:
     assert np.allclose(plain.logits("phoneme"), expected, atol=2e-3)  # the torch side subtracts 10,000
 
 
+@pytest.mark.slow
 def test_the_network_is_trained_and_kept_in_the_file(toy: letters.Table) -> None:
     network = train_network(TOY * 60, toy.tokens, epochs=30)
     table = toy._replace(network=network)
@@ -64,6 +65,7 @@ def test_the_network_is_trained_and_kept_in_the_file(toy: letters.Table) -> None
     assert fourth[stressed] < fourth[weak]
 
 
+@pytest.mark.slow
 def test_words_held_out_of_training() -> None:
     test = [(word, listed) for word, listed in words() if held_out(word)][::8]
     assert len(test) > 400

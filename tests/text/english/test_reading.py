@@ -148,6 +148,7 @@ def test_nothing_to_say() -> None:
         list(utterances("*** ... \n\n --- "))
 
 
+@pytest.mark.slow
 def test_a_long_text_takes_constant_memory() -> None:
     def blocks(count: int) -> Iterator[str]:
         for _ in range(count):
@@ -189,6 +190,7 @@ def test_any_mixture_is_read_or_refused(pieces: list[str], between: str) -> None
     assert len(utterance.symbols) == len(utterance.pauses) == len(utterance.word_of_symbol)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", ["a ", "1", "a.", "$", "1-", "A&", "a@", "*a", "(1.5 ", "http://a/", "'"])
 def test_time_grows_with_the_length_and_no_faster(piece: str) -> None:
     def seconds(count: int) -> float:
