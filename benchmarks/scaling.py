@@ -191,6 +191,7 @@ def _condition(batch: int, text_width: int, numbers: int, classes: int) -> Condi
         torch.zeros(batch, 0),
         torch.zeros(batch, 1, 0),
         torch.zeros(batch, 24, 0),
+        torch.zeros(batch, 0),
     )
 
 

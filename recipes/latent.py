@@ -41,6 +41,7 @@ from .autoencoder import limits_of
 from .distilling import of_teacher, open_teacher
 from .gaps import with_gaps
 from .latent_config import RECIPE, Config, configure
+from .latent_embedding import standardise_embedding
 from .latent_shards import check_shards, describe_shards, open_shards, unknown_to
 from .latent_sounds import check_vocoder, show_sounds
 from .recipe import OnStep, check_shape, with_loss
@@ -48,6 +49,9 @@ from .session import run_steps
 from .validation import exported
 
 __all__ = ["NEXT", "RECIPE", "Config", "MelLatent", "configure", "train"]
+
+_LATER = ("beats", "known", "chords", "embedding")
+"""Settings of a model that can come after the rest was learnt: what they bring has layers of its own."""
 
 NEXT = "try it with `audiodiff generate PROMPT -o out.wav --model {folder}`"
 """What to do with the checkpoint, for the command line."""
@@ -77,9 +81,11 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
     check_shards(train_set, config)
     check_vocoder(config)
     if devices.rank == 0 and (unknown := unknown_to(train_set, config)):
-        print(f"audiodiff: {unknown}", file=sys.stderr, flush=True)
+        _tell(unknown)
     run.tell_memory()
-    model = build_model(config).to(devices.device)
+    model = build_model(config)
+    standardise_embedding(model, train_set, config)
+    model.to(devices.device)
     metadata = describe(config)
 
     def whole(averaged: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
@@ -100,6 +106,8 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
         found = {"loss": validation_loss(averaged, valid_set, config, devices)}
         if averaged.config.known:
             found["completion_loss"] = validation_loss(averaged, valid_set, config, devices, complete=True)
+        if averaged.config.embedding:
+            found["embedding_loss"] = validation_loss(averaged, valid_set, config, devices, embedded=True)
         return found
 
     models = [model_with_loss(model, train_set, config, devices)]
@@ -128,19 +136,38 @@ def build_model(config: Config) -> MelLatent:
         theirs, ours = (
             {**model_config_to_dict(each.config), "process": None, "parameterization": None} for each in (given, model)
         )
-        # What comes in by layers of its own can be learnt later than the rest: beats, gaps, chords, further classes.
-        theirs["beats"] = theirs["beats"] or ours["beats"]
-        theirs["known"] = theirs["known"] or ours["known"]
-        theirs["chords"] = theirs["chords"] or ours["chords"]
+        # What comes in by layers of its own can be learnt later than the rest.
+        fresh = [name for name in _LATER if ours[name] and not theirs[name]]
+        theirs |= dict.fromkeys(fresh, True)
+        if theirs["prior"] != ours["prior"]:
+            if ours["prior"]["width"]:
+                raise AudiodiffError(
+                    "a prior is trained after the model, by the preset music-prior; leave it out here."
+                )
+            _tell(f"the prior of {config.init} is left out; train it again with the preset music-prior.")
+            theirs["prior"] = ours["prior"]
         theirs["classes"] += ours["classes"][len(theirs["classes"]) :]
         theirs["autoencoder"]["stereo"] = theirs["autoencoder"]["stereo"] or ours["autoencoder"]["stereo"]
         check_shape(config.init, theirs, ours)
+        if given.config.embedding and given.channels != model.channels:
+            raise AudiodiffError(
+                f"the checkpoint {config.init} has embeddings of {given.channels} channels, and the latents have "
+                f"{model.channels} here; start from a model without."
+            )
+        if fresh and config.adapter.rank:
+            raise AudiodiffError(
+                f"{config.init} was trained without {', '.join(fresh)}, which an adapter cannot add; leave it out."
+            )
+        if fresh:
+            _tell(f"{config.init} was trained without {', '.join(fresh)}; what is new starts without effect.")
         fitting = with_channels(given.state_dict(), model.state_dict())
         _, strange = model.load_state_dict(fitting, strict=False)
         assert not strange
     model.autoencoder.load_state_dict(load_checkpoint(find_checkpoint(config.autoencoder), MelAutoencoder).state_dict())
     # The codec is finished; what is learnt here is what its latents look like.
     model.autoencoder.requires_grad_(False)
+    if model.prior is not None:
+        model.prior.requires_grad_(False)
     adapt(model, config.adapter)
     return model
 
@@ -149,6 +176,8 @@ def with_channels(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> 
     """Weights of a model of fewer latent channels for one of more: the others begin without any effect."""
     fitting = {}
     for name, value in given.items():
+        if name.startswith("prior.") and name not in wanted:
+            continue
         # Behind the channels, `known_embedding` is told which latents are known.
         last = 1 if name.startswith("network.known_embedding.") else 0
         channels = value[..., : value.shape[-1] - last] if last else value
@@ -183,6 +212,7 @@ def model_with_loss(model: MelLatent, data: LatentDataset, config: Config, devic
             chosen(settings.drop_beats),
             torch.ones(batch_size, dtype=torch.bool),
             chosen(settings.drop_chords),
+            chosen(settings.drop_embedding) if model.config.embedding else torch.zeros(batch_size, dtype=torch.bool),
         )
         cond = drop_conditions(cond, chosen(settings.drop_all))
         if model.config.known:
@@ -215,7 +245,7 @@ def teacher_of(config: Config, devices: Devices) -> MelLatent | None:
     """
     if not config.teacher:
         return None
-    own = ("network", "dit.", "unet.", "parameterization.")
+    own = ("network", "dit.", "unet.", "parameterization.", "prior.")
     folder = find_checkpoint(config.teacher)
     teacher = open_teacher(config.teacher, folder, MelLatent, config.model, lambda key: not key.startswith(own))
     return teacher.to(devices.device)
@@ -237,16 +267,25 @@ def batch_condition(model: MelLatent, batch: LatentBatch) -> Condition:
     beats = batch.beats if model.config.beats else batch.beats[:, :0]
     chords = batch.chords if model.config.chords else batch.chords[..., :0]
     known = batch.latents[..., :0]
-    return Condition(batch.tokens, batch.mask, model.number_columns(batch.numbers), batch.classes, beats, known, chords)
+    clip = model.embedding(batch.latents, batch.lengths) if model.config.embedding else batch.beats[:, :0]
+    numbers = model.number_columns(batch.numbers)
+    return Condition(batch.tokens, batch.mask, numbers, batch.classes, beats, known, chords, clip)
 
 
 @torch.no_grad()
 def validation_loss(
-    model: MelLatent, data: LatentDataset, config: Config, devices: Devices, *, complete: bool = False
+    model: MelLatent,
+    data: LatentDataset,
+    config: Config,
+    devices: Devices,
+    *,
+    complete: bool = False,
+    embedded: bool = False,
 ) -> float:
     """The training loss on validation crops, at the same times and with the same noise whenever it is asked for.
 
-    Told everything but the latents; or, where it is to `complete` them, nothing but these, with gaps.
+    Told everything but the latents and what is `embedded` of them; or, where it is to `complete` them, nothing but
+    these, with gaps.
     """
     generator = torch.Generator().manual_seed(step_seed(0, 0))
     batch_size, total, count = min(config.train.batch_size, config.validation.crops), 0.0, 0
@@ -255,6 +294,8 @@ def validation_loss(
         t = QUANTILES[config.times](model.process, stratified_uniform(batch_size, generator))
         noise = torch.randn(batch.latents.shape, generator=generator)
         cond = batch_condition(model, batch)
+        if not embedded:
+            cond = cond._replace(clip=cond.clip[:, :0])
         if complete:
             cond = drop_conditions(cond, torch.ones(batch_size, dtype=torch.bool))
             cond = cond._replace(known=with_gaps(batch.latents, batch.lengths, generator))
@@ -263,6 +304,10 @@ def validation_loss(
         result = model.loss(latents, Condition(*(part.to(devices.device) for part in cond)), times, drawn, lengths)
         total, count = total + result.per_item.mean().item(), count + 1
     return total / count
+
+
+def _tell(sentence: str) -> None:
+    print(f"audiodiff: {sentence}", file=sys.stderr, flush=True)
 
 
 def copy_vocoder(source: Path, target: Path) -> None:

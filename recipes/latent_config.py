@@ -1,7 +1,7 @@
 """The settings of a latent model's training."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
@@ -37,6 +37,7 @@ class DataConfig:
         drop_number: share of numbers, and of classes, that are withheld, so that they can be left out.
         drop_beats: share of items without their beats.
         drop_chords: share of items without their chords.
+        drop_embedding: share of items without their embedding, if the model takes it (`model.embedding`).
         complete: share of items conditioned on their latents but for a gap, if the model takes it (`model.known`).
         complete_alone: share of these without any other condition.
     """
@@ -50,6 +51,7 @@ class DataConfig:
     drop_number: float = 0.4
     drop_beats: float = 0.3
     drop_chords: float = 0.4
+    drop_embedding: float = 0.5
     complete: float = 0.5
     complete_alone: float = 0.4
 
@@ -103,7 +105,8 @@ class Config(RunSettings):
         check_adapter(self.adapter, self.init)
         if self.times not in QUANTILES:
             raise AudiodiffError(f"times is {self.times!r}; known: {', '.join(QUANTILES)}.")
-        for name in ("drop_all", "drop_text", "drop_number", "drop_beats", "drop_chords", "complete", "complete_alone"):
+        drops = (item.name for item in fields(DataConfig) if item.name.startswith("drop_"))
+        for name in (*drops, "complete", "complete_alone"):
             if not 0.0 <= getattr(self.data, name) <= 1.0:
                 raise AudiodiffError(f"data.{name} is {getattr(self.data, name)}; expected a share from 0 to 1.")
         check_bounds(

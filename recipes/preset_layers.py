@@ -216,6 +216,19 @@ def digits() -> tuple[dict[str, Any], ...]:
     return ({"name": "word", "values": SC09_WORDS},)
 
 
+# An embedding is 88 numbers of a clip of ten seconds, so a small network and large batches are cheap.
+PRIOR = COMMON | {
+    "model": {"width": 128, "depth": 4, "heads": 4},
+    "train.steps": 3_000,
+    "train.batch_size": 64,
+    "train.learning_rate": 1e-3,
+    "train.warmup_steps": 100,
+    "train.precision": "fp32",
+    "train.ema_half_life": 20_000.0,
+    "train.validate_every": 500,
+    "train.save_every_seconds": 60.0,
+}
+
 # --- upsamplers -------------------------------------------------------------------------------------------------------
 
 UPSAMPLER = COMMON | {

@@ -288,6 +288,15 @@ PRESETS: dict[str, Preset] = {
             "validation.crops": 4,
         },
     ),
+    # Draws the embeddings of clips for a model that was trained with `--embedding true`: minutes of one CPU core.
+    "music-prior": Preset("prior", "a prior for a latent model", base.PRIOR),
+    "tiny-prior": Preset(
+        "prior",
+        "a prior that has hardly learnt anything",
+        base.PRIOR
+        | base.TINY
+        | {"model": {"width": 16, "depth": 1, "heads": 2}, "data.crop_latents": 16, "validation.crops": 4},
+    ),
     # The model in the package: ten minutes of one CPU core. More steps still help.
     "upsampler-speech": Preset("upsampler", "speech upsampler, 8 to 16 kHz", base.UPSAMPLER),
     "tiny-upsampler": Preset(

@@ -128,6 +128,7 @@ class _Denoiser(nn.Module):
             told,
             nothing,
             x.new_zeros(1, CHORD_FEATURES, 0) if chords is None else chords,
+            nothing[:, 0],
         )
         output: Tensor = self.model.network(x, c_noise, cond)
         # An input that nothing reads would not be one of the graph.

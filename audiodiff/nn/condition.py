@@ -1,4 +1,6 @@
-"""Conditions of a latent denoiser: text, numbers, classes, beats, chords and known latents; each may be unknown."""
+"""Conditions of a latent denoiser: text, numbers, classes, beats, chords, known latents, an embedding of the clip; each
+may be unknown.
+"""
 
 import math
 from collections.abc import Sequence
@@ -52,6 +54,8 @@ class Condition(NamedTuple):
         chords: the chord at each latent, `[batch, CHORD_FEATURES, n_latents]`: which pitch class is its root (12), and
             which are its notes (12), from C upwards; NaN where unknown; `[batch, CHORD_FEATURES, 0]` if nothing is
             known of any item.
+        clip: embedding of the whole clip, `[batch, clip_width]`, NaN where unknown; `[batch, 0]` if nothing is known of
+            any item.
     """
 
     tokens: Tensor
@@ -61,6 +65,7 @@ class Condition(NamedTuple):
     beats: Tensor
     known: Tensor
     chords: Tensor
+    clip: Tensor
 
 
 class EmbeddedCondition(NamedTuple):
@@ -142,11 +147,20 @@ def join_conditions(conds: Sequence[ProjectedCondition]) -> ProjectedCondition:
 def drop_conditions(cond: Condition, drop: Tensor) -> Condition:
     """Forget everything about the items where `drop`, bool `[batch]`, is True."""
     rows = drop[:, None]
-    return drop_parts(cond, drop, rows.expand(cond.numbers.shape), rows.expand(cond.classes.shape), drop, drop, drop)
+    return drop_parts(
+        cond, drop, rows.expand(cond.numbers.shape), rows.expand(cond.classes.shape), drop, drop, drop, drop
+    )
 
 
 def drop_parts(
-    cond: Condition, text: Tensor, numbers: Tensor, classes: Tensor, beats: Tensor, known: Tensor, chords: Tensor
+    cond: Condition,
+    text: Tensor,
+    numbers: Tensor,
+    classes: Tensor,
+    beats: Tensor,
+    known: Tensor,
+    chords: Tensor,
+    clip: Tensor,
 ) -> Condition:
     """Forget the parts that are True.
 
@@ -158,6 +172,7 @@ def drop_parts(
         beats: bool, `[batch]`.
         known: bool, `[batch]`.
         chords: bool, `[batch]`.
+        clip: bool, `[batch]`.
     """
     return Condition(
         cond.tokens,
@@ -167,6 +182,7 @@ def drop_parts(
         cond.beats.masked_fill(beats[:, None], torch.nan),
         cond.known.masked_fill(known[:, None, None], torch.nan),
         cond.chords.masked_fill(chords[:, None, None], torch.nan),
+        cond.clip.masked_fill(clip[:, None], torch.nan),
     )
 
 
@@ -180,16 +196,19 @@ class ConditionEmbedding(nn.Module):
 
     Text goes two ways: its tokens for cross-attention, and their mean into the global vector. Token states are not
     normalised, because the prompt syntax weights words by scaling them. One learned null token can always be looked
-    at, so a text without any token is a row like the others.
+    at, so a text without any token is a row like the others. The embedding of the clip starts without any effect.
 
     Args:
         width: of the network.
         text_width: of the token states; 0 for a network without text.
         numbers: how many numbers.
         classes: number of classes of each kind, 0 = unknown counted.
+        clip_width: of the embedding of the clip; 0 for a network without.
     """
 
-    def __init__(self, width: int, text_width: int, numbers: int, classes: tuple[int, ...]) -> None:
+    def __init__(
+        self, width: int, text_width: int, numbers: int, classes: tuple[int, ...], clip_width: int = 0
+    ) -> None:
         super().__init__()
         self.width = width
         self.text_width = text_width
@@ -205,6 +224,10 @@ class ConditionEmbedding(nn.Module):
         for embedding in self.class_embeddings:
             assert isinstance(embedding, nn.Embedding)
             nn.init.normal_(embedding.weight, std=0.02)
+        self.clip_width = clip_width
+        if clip_width:
+            self.clip_projection = nn.Linear(clip_width + 1, width, bias=False)
+            nn.init.zeros_(self.clip_projection.weight)
 
     def forward(self, cond: Condition | None, batch: int) -> EmbeddedCondition:
         """Embed `cond`, or the null condition where it is None, of a batch of this size.
@@ -235,6 +258,11 @@ class ConditionEmbedding(nn.Module):
             vector = vector + torch.where(known[:, None], embedded, self.unknown_numbers[i])
         for i, embedding in enumerate(self.class_embeddings):
             vector = vector + embedding(cond.classes[:, i])
+        if cond.clip.shape[1]:
+            clip = cond.clip.to(vector.dtype)
+            told = clip.isfinite().all(dim=1, keepdim=True)
+            features = torch.cat([torch.where(told, clip, 0.0), told.to(clip.dtype)], dim=1)
+            vector = vector + self.clip_projection(features)
         return EmbeddedCondition(vector, tokens, mask)
 
     def _null(self, batch: int) -> Condition:
@@ -247,6 +275,7 @@ class ConditionEmbedding(nn.Module):
             like.new_zeros(batch, 0),
             like.new_zeros(batch, 0, 0),
             like.new_zeros(batch, CHORD_FEATURES, 0),
+            like.new_zeros(batch, 0),
         )
 
     def _check(self, cond: Condition, batch: int) -> None:
@@ -265,6 +294,11 @@ class ConditionEmbedding(nn.Module):
             raise AudiodiffError(
                 f"The condition holds {list(cond.numbers.shape)[1:]} numbers and {list(cond.classes.shape)[1:]} "
                 f"classes an item; this network takes [{n_numbers}] and [{n_kinds}]."
+            )
+        if cond.clip.ndim != 2 or cond.clip.shape[1] not in (0, self.clip_width):
+            raise AudiodiffError(
+                f"The condition has clip embeddings {list(cond.clip.shape)}; this network takes "
+                f"{f'[batch, {self.clip_width}]' if self.clip_width else 'none'}."
             )
         if any(part.shape[0] != batch for part in cond):
             raise AudiodiffError(

@@ -64,6 +64,7 @@ class DiTConfig:
         rotary_base: longest wavelength of the rotary positions / 2 pi, about, in latents.
         rotary_scale: positions are multiplied by it.
         low_rank: layers with weights of low rank.
+        clip_width: of the embedding of the clip that conditions it (`Condition.clip`); 0 for none.
     """
 
     channels: int = 32
@@ -83,6 +84,7 @@ class DiTConfig:
     rotary_base: float = 10000.0
     rotary_scale: float = 1.0
     low_rank: LowRankConfig = field(default=LowRankConfig(), metadata={"omit_default": True})
+    clip_width: int = field(default=0, metadata={"omit_default": True})
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built.
@@ -100,6 +102,7 @@ class DiTConfig:
             conv_kernel=(0, 255),
             rotary_base=(1.001, 1e9),
             rotary_scale=(1e-6, 1e6),
+            clip_width=(0, 8192),
         )
         check_heads("dit", self.width, self.heads)
         check_condition_sizes("dit", self.text_width, self.numbers, self.classes)
@@ -169,7 +172,9 @@ class DiT(nn.Module):
         width = config.width
         self.input_projection = linear(config.channels, width)
         self.noise_embedding = FourierEmbedding(64, width, 0.5, 60.0)
-        self.condition_embedding = ConditionEmbedding(width, config.text_width, config.numbers, config.classes)
+        self.condition_embedding = ConditionEmbedding(
+            width, config.text_width, config.numbers, config.classes, config.clip_width
+        )
         self.beat_embedding = BeatEmbedding(width) if config.beats else None
         self.known_embedding = KnownEmbedding(config.channels, width) if config.known else None
         self.chord_embedding = KnownEmbedding(CHORD_FEATURES, width) if config.chords else None

@@ -59,6 +59,7 @@ class UNetConfig:
         chords: whether it is conditioned on chords (`Condition.chords`).
         rotary_base: longest wavelength of the rotary positions / 2 pi, about, in positions of each level.
         low_rank: layers with weights of low rank.
+        clip_width: of the embedding of the clip that conditions it (`Condition.clip`); 0 for none.
     """
 
     channels: int = 32
@@ -76,6 +77,7 @@ class UNetConfig:
     chords: bool = False
     rotary_base: float = 10000.0
     low_rank: LowRankConfig = field(default=LowRankConfig(), metadata={"omit_default": True})
+    clip_width: int = field(default=0, metadata={"omit_default": True})
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built.
@@ -92,6 +94,7 @@ class UNetConfig:
             blocks=(1, 64),
             kernel_size=(1, 255),
             rotary_base=(1.001, 1e9),
+            clip_width=(0, 8192),
         )
         if not 1 <= len(self.levels) <= 16:
             raise AudiodiffError(f"unet.levels has {len(self.levels)} entries; expected 1 to 16.")
@@ -210,7 +213,9 @@ class UNet(nn.Module):
         last = len(widths) - 1
         attention = [last - i < config.attention_levels for i in range(len(widths))]
         self.noise_embedding = FourierEmbedding(64, embedding, 0.5, 60.0)
-        self.condition_embedding = ConditionEmbedding(embedding, config.text_width, config.numbers, config.classes)
+        self.condition_embedding = ConditionEmbedding(
+            embedding, config.text_width, config.numbers, config.classes, config.clip_width
+        )
         self.beat_embedding = BeatEmbedding(widths[0]) if config.beats else None
         self.known_embedding = KnownEmbedding(config.channels, widths[0]) if config.known else None
         self.chord_embedding = KnownEmbedding(CHORD_FEATURES, widths[0]) if config.chords else None

@@ -28,10 +28,10 @@ def clip_of_edit(settings: EditSettings) -> GenerateSettings:
     A recording tells by itself what fits; guidance would only double the work.
 
     Raises:
-        AudiodiffError: there is variety.
+        AudiodiffError: there is variety, or an idea.
     """
     clip = settings.clip
-    check_no_variety(clip)
+    check_no_take(clip)
     asked = (
         any(word.strip() for word in (clip.prompt, clip.negative, clip.key, clip.chords, clip.source))
         or clip.tempo is not None
@@ -50,12 +50,14 @@ def resolve_edit(synthesizer: Any, settings: EditSettings) -> Any:
     return synthesizer.resolve(clip_of_edit(settings))
 
 
-def check_no_variety(clip: GenerateSettings) -> None:
-    """Refuse variety.
+def check_no_take(clip: GenerateSettings) -> None:
+    """Refuse what is for takes of new clips: variety, and ideas.
 
     Raises:
         AudiodiffError: there is some.
     """
+    if clip.prior:
+        raise AudiodiffError("prior and idea are for new clips; leave them out. What an edit starts from is its clip.")
     if clip.variety:
         raise AudiodiffError("variety is for new clips; leave it out. Of edits, strength says how much is new.")
 

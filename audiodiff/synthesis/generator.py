@@ -87,6 +87,8 @@ class Generator:
         seconds: float = 10.0,
         reference: Given | None = None,
         variety: float = 0.0,
+        prior: bool = False,
+        idea: int | None = None,
         **options: Unpack[ClipOptions],
     ) -> NDArray[np.float32]:
         """Make a clip.
@@ -96,9 +98,12 @@ class Generator:
             seconds: its length (s), to the sample; of a loop with a tempo, to the bar.
             reference: a recording to sound like, for a model that was trained for it.
             variety: how far clips of other seeds are to differ, 0 to 1; see `GenerateSettings`.
+            prior: draw an idea from the prompt first, for a model that has a prior.
+            idea: seed of that idea, of which clips of other seeds are variations; that of the clip when `None`.
             options: see `ClipOptions`.
         """
-        return self.apply("generate", reference, prompt=prompt, seconds=seconds, variety=variety, **options)
+        own = {"seconds": seconds, "variety": variety, "prior": prior, "idea": idea}
+        return self.apply("generate", reference, prompt=prompt, **own, **options)
 
     def stream(
         self,
@@ -107,6 +112,8 @@ class Generator:
         seconds: float = 10.0,
         reference: Given | None = None,
         variety: float = 0.0,
+        prior: bool = False,
+        idea: int | None = None,
         **options: Unpack[ClipOptions],
     ) -> Iterator[NDArray[np.float32]]:
         """Make a clip and give it in parts: once it is denoised, its beginning can play while the rest is vocoded.
@@ -119,13 +126,16 @@ class Generator:
             seconds: its length (s), to the sample.
             reference: a recording to sound like, for a model that was trained for it.
             variety: how far clips of other seeds are to differ, 0 to 1; see `GenerateSettings`.
+            prior: draw an idea from the prompt first, for a model that has a prior.
+            idea: seed of that idea, of which clips of other seeds are variations; that of the clip when `None`.
             options: see `ClipOptions`; progress is that of the denoising.
 
         Yields:
             `[n_samples]`, of about 0.2 s.
         """
         on_progress = options.pop("on_progress", None)
-        values = {"level": "none", "prompt": prompt, "seconds": seconds, "variety": variety, **options}
+        own = {"seconds": seconds, "variety": variety, "prior": prior, "idea": idea}
+        values = {"level": "none", "prompt": prompt, **own, **options}
         clip = VERBS["generate"].resolve(self.synthesizer, built(GenerateSettings, values))
         sounds = [] if reference is None else [self._sound(reference)]
         return (part.numpy() for part in stream_clip(self.synthesizer, clip, sounds, on_progress))

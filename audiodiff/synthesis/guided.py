@@ -12,6 +12,7 @@ from audiodiff.diffusion.guidance import classifier_free, interval, rescale
 from audiodiff.models.mel_latent import MelLatent, MelLatentConfig
 from audiodiff.nn.condition import join_conditions
 from audiodiff.runtime.chord_track import features_at
+from audiodiff.synthesis.idea import draw_idea
 from audiodiff.synthesis.resolved import ResolvedClip, Target
 from audiodiff.synthesis.windowed import ConditionedDenoise, PositionConditions
 from audiodiff.text.embed import embed_prompt
@@ -20,6 +21,12 @@ from audiodiff.text.prompt import Prompt
 
 Weighted = Sequence[tuple[float, Any]]
 """Conditions of a network, and the share of each."""
+
+
+Labels = tuple[Mapping[str, float | None], Mapping[str, str]]
+"""What goes with a prompt: numbers and classes, by name."""
+
+NO_LABELS: Labels = ({}, {})
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,7 @@ def encode_prompt(
     prompt: Prompt,
     numbers: Mapping[str, float | None],
     classes: Mapping[str, str],
+    idea: int | None = None,
 ) -> PromptConditions:
     """Turn a prompt, with numbers and classes, into conditions.
 
@@ -45,6 +53,7 @@ def encode_prompt(
         prompt: as read.
         numbers: by name.
         classes: by name.
+        idea: seed of an idea that goes with it; `None` for none.
 
     Raises:
         AudiodiffError: it asks for what the model does not know.
@@ -59,16 +68,16 @@ def encode_prompt(
             notes.append(
                 f"the prompt is longer than the {encoder.max_tokens} tokens that the model reads; left out: {lost}"
             )
+    clip = None if idea is None else draw_idea(model, parts, numbers, classes, idea)
     conditions = []
     for share, tokens in parts:
         cond = model.condition([tokens], [dict(numbers)], [dict(classes)])
+        cond = cond if clip is None else cond._replace(clip=clip)
         conditions.append((share, model.network.project_cond(cond)))
     return PromptConditions(tuple(conditions), tuple(notes))
 
 
-def labels_of(
-    config: MelLatentConfig, clip: ResolvedClip, target: Target, seconds: float
-) -> tuple[dict[str, float | None], dict[str, str]]:
+def labels_of(config: MelLatentConfig, clip: ResolvedClip, target: Target, seconds: float) -> Labels:
     """Return the numbers and classes that go with a target of a clip that is denoised in so many seconds."""
     numbers: dict[str, float | None] = {} if target.tempo is None else {"tempo": target.tempo}
     if any(number.name == "seconds" for number in config.numbers):

@@ -1,7 +1,6 @@
 """A trained latent model at work: latents by diffusion, a log-mel by the autoencoder, a waveform by the vocoder."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,7 +18,14 @@ from audiodiff.signal.levels import Levelled, apply_level, count_clipped
 from audiodiff.signal.mel import value_range
 from audiodiff.signal.stereo import synthesise
 from audiodiff.synthesis.clip import FADE_SECONDS, OnEstimate, OnProgress
-from audiodiff.synthesis.guided import PromptConditions, encode_prompt, guided_denoise, labels_of
+from audiodiff.synthesis.guided import (
+    NO_LABELS,
+    Labels,
+    PromptConditions,
+    encode_prompt,
+    guided_denoise,
+    labels_of,
+)
 from audiodiff.synthesis.machine import check_model
 from audiodiff.synthesis.provenance import ModelRecord
 from audiodiff.synthesis.resolved import ResolvedClip, resolve_clip
@@ -233,7 +239,9 @@ class LatentSynthesizer:
         """
         seconds = min(max(clip.seconds, self.shortest_seconds), self.window_seconds)
         prompts = [
-            self.encode_prompt(target.text, target.prompt, *labels_of(self.model.config, clip, target, seconds))
+            self.encode_prompt(
+                target.text, target.prompt, labels_of(self.model.config, clip, target, seconds), clip.idea
+            )
             for target in clip.targets
         ]
         unwanted = self.encode_prompt(clip.negative, clip.unwanted)
@@ -267,19 +275,15 @@ class LatentSynthesizer:
         return round(self.tolerance_seconds * self.model.latents_per_second)
 
     def encode_prompt(
-        self,
-        text: str,
-        prompt: Prompt,
-        numbers: Mapping[str, float | None] | None = None,
-        classes: Mapping[str, str] | None = None,
+        self, text: str, prompt: Prompt, labels: Labels = NO_LABELS, idea: int | None = None
     ) -> PromptConditions:
-        """Turn a prompt, as written and as read, with numbers and classes into conditions.
+        """Turn a prompt, as written and as read, with numbers and classes into conditions; see `guided.encode_prompt`.
 
         Raises:
             AudiodiffError: it asks for what the model does not know.
         """
         encoder = self.encoder() if text.strip() else None
-        return encode_prompt(self.model, encoder, prompt, dict(numbers or {}), dict(classes or {}))
+        return encode_prompt(self.model, encoder, prompt, *labels, idea)
 
     def encoder(self) -> TextEncoder:
         """The model's frozen text encoder, opened once.

@@ -67,6 +67,7 @@ class ResolvedClip:
         mono: one channel, whatever the model can.
         bars: of a loop, of four beats each; `None` if it has no tempo, 0 if it is a whole number of latents.
         variety: by which the guidance has been loosened.
+        idea: seed of the idea that it follows; `None` for none.
     """
 
     targets: tuple[Target, ...]
@@ -87,6 +88,7 @@ class ResolvedClip:
     mono: bool
     bars: int | None
     variety: float = 0.0
+    idea: int | None = None
 
     def lasting(self, seconds: float) -> "ResolvedClip":
         """Return the same for a clip of another length (s)."""
@@ -128,6 +130,7 @@ class ResolvedClip:
             "mono": self.mono,
             "bars": self.bars,
             **({"variety": self.variety} if self.variety else {}),
+            **({} if self.idea is None else {"idea": self.idea}),
         }
 
 
@@ -193,7 +196,19 @@ def resolve_clip(
         mono=settings.mono,
         bars=bars,
         variety=settings.variety,
+        idea=_idea(settings, seed, config, name),
     )
+
+
+def _idea(settings: GenerateSettings, seed: int, config: MelLatentConfig, name: str) -> int | None:
+    """The seed of the idea that is asked for.
+
+    Raises:
+        AudiodiffError: there is one, and the model cannot draw any.
+    """
+    if settings.prior and not config.prior.width:
+        raise AudiodiffError(f"the model {name} has no prior to draw an idea with; leave out prior and idea.")
+    return (seed if settings.idea is None else settings.idea) if settings.prior else None
 
 
 def _chords(

@@ -114,7 +114,7 @@ class Sampling:
             AudiodiffError: a field is out of range or names something unknown.
         """
         make_plain(self)
-        check_steps("steps", self.steps)
+        check_whole("steps", self.steps)
         if not (isinstance(self.seed, int) and 0 <= self.seed <= MAX_SEED):
             raise AudiodiffError(f"seed is {self.seed!r}; it must be a whole number from 0 to {MAX_SEED}.")
         if isinstance(self.sampler, str):
@@ -271,10 +271,11 @@ class GenerateSettings:
         vocoder_steps: sampling steps of the vocoder; its own recommendation when `None`.
         loop: the clip's end leads into its beginning.
         mono: mix the clip of a stereo model to one channel; those of mono models have one already.
-        bars: length of a loop in bars of four beats, at exactly the tempo asked for, instead of `seconds`; of a loop
-            with a tempo as many as come next to `seconds` when `None`. Bars make a loop. 0 makes it a whole number of
-            latents, as the first version did.
+        bars: length of a loop in bars of four beats, at exactly the tempo asked for, instead of `seconds`; as many as
+            come next to `seconds` when `None` and there is a tempo. Bars make a loop; 0 is a whole number of latents.
         variety: how far the takes of a prompt are to differ, 0 to 1. More of it takes more of the guidance away.
+        prior: draw an idea from the prompt first, by the model's prior. Takes that share it are variations of it.
+        idea: seed of that idea, to go back to one of before; that of the clip when `None`.
     """
 
     prompt: str = ""
@@ -293,6 +294,8 @@ class GenerateSettings:
     mono: bool = False
     bars: int | None = None
     variety: float = 0.0
+    prior: bool = False
+    idea: int | None = None
 
     def __post_init__(self) -> None:
         """Check every field.
@@ -305,16 +308,18 @@ class GenerateSettings:
         for name in ("prompt", "negative", "key", "chords", "source"):
             if not isinstance(getattr(self, name), str):
                 raise AudiodiffError(f"{name} is {getattr(self, name)!r}; it must be text.")
-        check_steps("vocoder_steps", self.vocoder_steps)
-        for name in ("loop", "mono"):
+        check_whole("vocoder_steps", self.vocoder_steps)
+        for name in ("loop", "mono", "prior"):
             check_switch(name, getattr(self, name))
         check_name("level", self.level, get_args(AudioLevel))
         check_range("seconds", self.seconds, MIN_SECONDS, MAX_SECONDS, "s")
         check_bars(self.bars, 0)
         if self.chords != AUTO_CHORDS:
             parse_chords(self.chords)
-        if self.bars:
-            object.__setattr__(self, "loop", True)
+        check_whole("idea", self.idea, 0, MAX_SEED)
+        for name, implied in (("loop", self.bars), ("prior", self.idea is not None)):
+            if implied:
+                object.__setattr__(self, name, True)
         check_range("fade_out", self.fade_out, 0.0, MAX_SECONDS, "s")
         check_range("variety", self.variety, 0.0, 1.0, "(0 means off)")
         if self.loop and self.fade_out > 0.0:
@@ -438,14 +443,14 @@ def check_name(what: str, name: str | None, known: tuple[str, ...]) -> None:
         raise AudiodiffError(f"{what} {name!r} is unknown; choose one of {', '.join(known)}.")
 
 
-def check_steps(what: str, value: int | None) -> None:
-    """Refuse a number of steps that is out of range; `None` is none.
+def check_whole(what: str, value: int | None, low: int = 1, high: int = MAX_STEPS) -> None:
+    """Refuse a whole number that is out of range, which is that of steps if not given; `None` is none.
 
     Raises:
         AudiodiffError: it is.
     """
-    if value is not None and not (isinstance(value, int) and 1 <= value <= MAX_STEPS):
-        raise AudiodiffError(f"{what} is {value!r}; it must be a whole number from 1 to {MAX_STEPS}.")
+    if value is not None and not (isinstance(value, int) and low <= value <= high):
+        raise AudiodiffError(f"{what} is {value!r}; it must be a whole number from {low} to {high}.")
 
 
 def check_tempo(value: float | None) -> None:

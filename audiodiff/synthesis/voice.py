@@ -27,7 +27,7 @@ from audiodiff.synthesis.settings import (
     Resolved,
     Sampling,
     check_range,
-    check_steps,
+    check_whole,
     recommended_by,
     with_searched,
 )
@@ -377,7 +377,7 @@ def load_voice(
     table = metadata.get("sampling", {})
     with recommended_by(folder):
         manner = Manner(**{name: table[name] for name in shares if name in table})
-        check_steps("vocoder_steps", table.get("vocoder_steps"))
+        check_whole("vocoder_steps", table.get("vocoder_steps"))
     pronunciations = _pronunciations(metadata.get("pronunciations", {}), folder)
     level = _training_level(metadata, folder)
     model = load_checkpoint(folder, Voice)

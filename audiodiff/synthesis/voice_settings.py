@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.settings import Sampling, check_range, check_steps, check_unguided, make_plain
+from audiodiff.synthesis.settings import Sampling, check_range, check_unguided, check_whole, make_plain
 
 LONGEST_TEXT = 1_000_000
 """Most characters of one text: 18 hours or so, which is less than a WAV holds."""
@@ -97,7 +97,7 @@ class SpeakSettings:
         check_range("variation", self.variation, 0.0, 2.0, "(0 means none)")
         check_range("intonation", self.intonation, 0.0, 2.0, "(1 means as the model draws it)")
         check_range("ending", self.ending, 0.0, 1.0, "s")
-        check_steps("vocoder_steps", self.vocoder_steps)
+        check_whole("vocoder_steps", self.vocoder_steps)
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class RespeakSettings:
         object.__setattr__(self, "replace", tuple(tuple(pair) for pair in self.replace))
         check_range("variation", self.variation, 0.0, 2.0, "(0 means none)")
         check_range("intonation", self.intonation, 0.0, 2.0, "(1 means as the model draws it)")
-        check_steps("vocoder_steps", self.vocoder_steps)
+        check_whole("vocoder_steps", self.vocoder_steps)
         if self.replace and self.text and self.new_text.split() == self.text.split():
             raise AudiodiffError("the new words are the old ones, so nothing would change; give others.")
 

@@ -18,8 +18,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "train",
         help="train a model on a corpus or a folder of recordings",
-        description="Train a vocoder, a mel autoencoder, a latent model or an upsampler. The run folder ends as a "
-        "checkpoint; a stopped run goes on with --resume.",
+        description="Train a vocoder, a mel autoencoder, a latent model, its prior or an upsampler. The run folder "
+        "ends as a checkpoint; a stopped run goes on with --resume.",
         epilog="Any other setting is --key value, e.g. --learning_rate 4e-4 or --model.wavenet.channels 128; "
         "`audiodiff train PRESET --help` explains them all, --settings prints them as JSON.",
         usage="audiodiff train PRESET|CONFIG.yaml --data FOLDER --output RUN [--steps N] [--seed S] "

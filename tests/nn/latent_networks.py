@@ -34,6 +34,7 @@ def condition() -> Condition:
         torch.zeros(2, 0),
         torch.zeros(2, 3, 0),
         torch.zeros(2, CHORD_FEATURES, 0),
+        torch.zeros(2, 0),
     )
 
 

@@ -26,12 +26,13 @@ def condition(batch: int = 3, n_tokens: int = 4) -> Condition:
         torch.linspace(0.0, 3.0, 7).repeat(batch, 1),
         torch.ones(batch, 2, 7),
         torch.ones(batch, CHORD_FEATURES, 7),
+        torch.ones(batch, 5),
     )
 
 
 def embedding() -> ConditionEmbedding:
     torch.manual_seed(0)
-    return ConditionEmbedding(8, 6, 2, (3, 4))
+    return ConditionEmbedding(8, 6, 2, (3, 4), 5)
 
 
 def vector(cond: Condition | None, batch: int = 3) -> Tensor:
@@ -63,6 +64,7 @@ def test_dropping_takes_whole_items_and_leaves_the_others_alone() -> None:
     assert dropped.beats[1].isnan().all()
     assert dropped.known[1].isnan().all()
     assert dropped.chords[1].isnan().all()
+    assert dropped.clip[1].isnan().all()
     for old, new in zip(cond, dropped, strict=True):
         assert torch.equal(old[0::2], new[0::2])
     assert cond.mask[1].any()
@@ -79,6 +81,7 @@ def test_dropping_parts_takes_each_part_by_itself() -> None:
         torch.tensor([False, True, False]),
         torch.tensor([False, False, True]),
         torch.tensor([True, False, True]),
+        torch.tensor([False, True, True]),
     )
     assert dropped.mask.any(dim=1).tolist() == [False, True, True]
     assert dropped.numbers.isnan().tolist() == [[False, False], [False, True], [False, False]]
@@ -86,6 +89,33 @@ def test_dropping_parts_takes_each_part_by_itself() -> None:
     assert dropped.beats.isnan().any(dim=1).tolist() == [False, True, False]
     assert dropped.known.isnan().all(dim=(1, 2)).tolist() == [False, False, True]
     assert dropped.chords.isnan().all(dim=(1, 2)).tolist() == [True, False, True]
+    assert dropped.clip.isnan().all(dim=1).tolist() == [False, True, True]
+
+
+def test_the_embedding_of_a_clip_starts_without_effect_and_is_then_told_from_none() -> None:
+    cond, network = condition(), embedding()
+    unknown = cond._replace(clip=cond.clip[:, :0])
+    assert torch.equal(network(cond, 3).vector, network(unknown, 3).vector)
+    torch.nn.init.normal_(network.clip_projection.weight)
+    told = network(cond._replace(clip=torch.zeros(3, 5)), 3).vector
+    without = network(unknown, 3).vector
+    assert not torch.allclose(told, without, atol=1e-3)  # zeros are the mean of all clips, not no clip
+    assert not torch.allclose(network(cond, 3).vector, told, atol=1e-3)
+    some = cond.clip.clone()
+    some[1] = torch.nan
+    mixed = network(cond._replace(clip=some), 3).vector
+    assert torch.equal(mixed[1], without[1])
+    assert torch.equal(mixed[0], network(cond, 3).vector[0])
+
+
+def test_embeddings_of_another_width_are_refused() -> None:
+    cond = condition()
+    refused(
+        r"clip embeddings \[3, 4\]; this network takes \[batch, 5\]",
+        lambda: embedding()(cond._replace(clip=torch.ones(3, 4)), 3),
+    )
+    plain = ConditionEmbedding(8, 6, 2, (3, 4))
+    refused("this network takes none", lambda: plain(cond, 3))
 
 
 def test_repeating_goes_through_the_batch_again_and_again() -> None:

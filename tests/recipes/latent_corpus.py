@@ -14,6 +14,8 @@ from audiodiff_recipes.encode import (
 )
 from tests.recipes.corpus import write_corpus
 
+EMBEDDED = {"model.embedding": "true"}
+
 CAPTIONS = ("solo piano, slow, 60 bpm", "fast drums, 160 bpm", "", "organ, C major", "flute", "violin, sad", "choir")
 
 
@@ -60,6 +62,12 @@ def tiny(place: Path, run: str, steps: int = 3, **changes: str) -> latent.Config
         "train.steps": str(steps),
     }
     return latent.configure("tiny-latent", {**given, **changes})
+
+
+def embedded(place: Path, run: str, steps: int = 3, **changes: str) -> Path:
+    """Train the model `plain` of a place further, on embeddings."""
+    given = {"init": str(place / "plain"), **EMBEDDED, **changes}
+    return latent.train(tiny(place, run, steps, **given), resume=False)
 
 
 def small_vocoder(folder: Path, name: str = "hifigan-22k") -> Path:

@@ -13,7 +13,7 @@ from audiodiff.runtime import load
 from audiodiff.runtime.music import Music
 from audiodiff.synthesis.generator import Generator
 from audiodiff.synthesis.load import load_latent
-from tests.synthesis.latent_models import write_chord_model, write_latent_model
+from tests.synthesis.latent_models import write_latent_model, write_prior_model
 
 pytestmark = pytest.mark.slow  # the text encoder is written, 90 MB
 
@@ -34,7 +34,7 @@ print("DONE")
 """
 
 
-@pytest.fixture(scope="module", params=[write_latent_model, write_chord_model])
+@pytest.fixture(scope="module", params=[write_latent_model, write_prior_model])
 def models(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Generator, Music, Path]:
     root = tmp_path_factory.mktemp("music")
     source = request.param(root / "model")

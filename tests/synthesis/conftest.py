@@ -4,7 +4,7 @@ import pytest
 
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.load import load_generator
-from tests.synthesis.latent_models import write_latent_model
+from tests.synthesis.latent_models import write_latent_model, write_prior_model
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +16,14 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tiny_folder: Path) -> LatentSynthesizer:
     return load_generator(tiny_folder, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def prior_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of a tiny latent model with a prior."""
+    return write_prior_model(tmp_path_factory.mktemp("prior") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def with_prior(prior_folder: Path) -> LatentSynthesizer:
+    return load_generator(prior_folder, device="cpu")

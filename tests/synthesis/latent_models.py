@@ -7,7 +7,7 @@ import torch
 
 from audiodiff.models.autoencoder import MelAutoencoderConfig, StereoConfig
 from audiodiff.models.checkpoint import save_checkpoint
-from audiodiff.models.mel_latent import CLASSES, KEY, MelLatent, MelLatentConfig
+from audiodiff.models.mel_latent import CLASSES, KEY, MelLatent, MelLatentConfig, PriorConfig
 from audiodiff.models.vocoder import Vocoder, VocoderConfig
 from audiodiff.nn.autoencoder import AutoencoderConfig
 from audiodiff.nn.transformer import DiTConfig
@@ -80,4 +80,19 @@ def write_chord_model(folder: Path) -> Path:
         for parameter in model.parameters():
             parameter.normal_(std=0.15)
     save_checkpoint(folder, model.eval(), {"sampling": {"steps": 3, "sampler": "dpmpp_2m", "guidance": 2.0}})
+    return folder
+
+
+def write_prior_model(folder: Path) -> Path:
+    """The same model, but one that takes embeddings and chords and has a prior."""
+    write_latent_model(folder)
+    torch.manual_seed(2)
+    prior = PriorConfig(width=16, depth=1, heads=2)
+    model = MelLatent(replace(latent_model().config, chords=True, embedding=True, prior=prior))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.15)
+    model.fit_embedding(torch.randn(20, 8, generator=torch.Generator().manual_seed(0)))
+    sampling = {"steps": 3, "sampler": "dpmpp_2m", "guidance": 2.0, "window_seconds": 4.0}
+    save_checkpoint(folder, model.eval(), {"sampling": sampling})
     return folder

@@ -27,7 +27,7 @@ def music(tiny: LatentSynthesizer) -> Generator:
     return Generator(tiny)
 
 
-OWN = {"prompt", "seconds", "variety"}
+OWN = {"prompt", "seconds", "variety", "prior", "idea"}
 """Arguments of `generate`."""
 
 

@@ -76,7 +76,7 @@ def test_guidance_of_one_is_the_condition_alone(model: LatentSynthesizer) -> Non
     beats = model.beats(100.0, 0, n_latents)
     denoise = with_conditions(model.guided(settings)[0], PositionConditions(beats))
     numbers, classes = labels_of(model.model.config, settings, settings.targets[0], model.window_seconds)
-    (share, cond), *rest = model.encode_prompt("flute", parse_prompt("flute"), numbers, classes).conditions
+    (share, cond), *rest = model.encode_prompt("flute", parse_prompt("flute"), (numbers, classes)).conditions
     assert (share, rest) == (1.0, [])
     torch.testing.assert_close(
         denoise(x, t), model.model.denoiser()(x, t, cond._replace(beats=beats[None])), rtol=0, atol=1e-6
@@ -175,7 +175,7 @@ def test_a_key_in_the_prompt_is_asked_for(model: LatentSynthesizer) -> None:
     assert model.resolve(GenerateSettings(prompt="waltz in D major", key="db minor")).key == "C# minor"
     assert model.resolve(GenerateSettings(prompt="a minor waltz")).key == ""
     asked, none, other = (
-        model.encode_prompt("", parse_prompt(""), {}, {"key": key} if key else {}).conditions[0][1].vector
+        model.encode_prompt("", parse_prompt(""), ({}, {"key": key} if key else {})).conditions[0][1].vector
         for key in (resolved.targets[0].key, "", "F# minor")
     )
     assert not torch.equal(asked, none)

@@ -7,10 +7,12 @@ from audiodiff.models.mel_latent.config import (
     ClassConfig,
     MelLatentConfig,
     NumberConfig,
+    PriorConfig,
 )
 from audiodiff.models.mel_latent.model import (
     MelLatent,
     MelLatentLoss,
+    pooled,
 )
 
 __all__ = [
@@ -22,4 +24,6 @@ __all__ = [
     "MelLatentConfig",
     "MelLatentLoss",
     "NumberConfig",
+    "PriorConfig",
+    "pooled",
 ]

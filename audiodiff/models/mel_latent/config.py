@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from audiodiff.bounds import check_bounds
+from audiodiff.errors import AudiodiffError
 from audiodiff.models.autoencoder.config import MelAutoencoderConfig
 from audiodiff.nn.transformer import DiTConfig
 from audiodiff.nn.unet import UNetConfig
@@ -16,6 +17,7 @@ __all__ = [
     "ClassConfig",
     "MelLatentConfig",
     "NumberConfig",
+    "PriorConfig",
 ]
 
 
@@ -52,6 +54,21 @@ KEY = ClassConfig("key", KEYS)
 """The key as a choice: the states of text encoders hardly tell F# from G."""
 
 
+@dataclass(frozen=True)
+class PriorConfig:
+    """Shape of the network that draws embeddings (`audiodiff.models.mel_latent.prior`).
+
+    Attributes:
+        width: of its tokens; 0 for no prior.
+        depth, heads, expansion: as of `DiTConfig`.
+    """
+
+    width: int = 0
+    depth: int = 4
+    heads: int = 4
+    expansion: float = 3.0
+
+
 def _rectified_flow() -> dict[str, Any]:
     return {"name": "rectified_flow"}
 
@@ -74,6 +91,8 @@ class MelLatentConfig:
         beats: whether it can be conditioned on beats.
         known: whether it can be conditioned on latents that the rest must fit, for inpainting.
         chords: whether it can be conditioned on chords.
+        embedding: whether it can be conditioned on an embedding of the whole clip (`MelLatent.embedding`).
+        prior: what draws that embedding where there is no clip.
         process, parameterization: as `audiodiff.diffusion.config` writes them.
     """
 
@@ -90,8 +109,12 @@ class MelLatentConfig:
     chords: bool = False
     process: dict[str, Any] = field(default_factory=_rectified_flow)
     parameterization: dict[str, Any] = field(default_factory=_velocity)
+    embedding: bool = field(default=False, metadata={"omit_default": True})
+    prior: PriorConfig = field(default=PriorConfig(), metadata={"omit_default": True})
 
     def __post_init__(self) -> None:
-        """Refuse numbers that cannot be read."""
+        """Refuse numbers that cannot be read, and a prior of nothing."""
+        if self.prior.width and not self.embedding:
+            raise AudiodiffError("a prior draws embeddings, and the model takes none; set model.embedding.")
         for number in self.numbers:
             check_bounds(number, f"number {number.name}", centre=(1e-9, 1e9))

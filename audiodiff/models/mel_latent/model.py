@@ -21,12 +21,31 @@ from audiodiff.diffusion.process import Process
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.autoencoder.model import MelAutoencoder
 from audiodiff.models.mel_latent.config import MelLatentConfig
+from audiodiff.models.mel_latent.prior import prior_network
 from audiodiff.nn.condition import CHORD_FEATURES, Condition
 from audiodiff.nn.transformer import DiT
 from audiodiff.nn.unet import UNet
 from audiodiff.signal import mel
 
-__all__ = ["MelLatent", "MelLatentLoss"]
+__all__ = ["MelLatent", "MelLatentLoss", "pooled"]
+
+_SMALLEST_STD = 1e-3
+"""Of what an embedding is divided by: a channel that never changes says nothing."""
+
+
+def pooled(latents: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Mean and standard deviation over time of each channel, `[batch, 2 * channels]`, the means first.
+
+    Args:
+        latents: `[batch, channels, n_latents]`.
+        lengths: latents of each item that count, `[batch]`; all when None.
+    """
+    mask = None if lengths is None else length_mask(lengths, latents.shape[-1]).to(latents.dtype)
+    weight = torch.ones_like(latents[:, :1]) if mask is None else mask
+    count = weight.sum(dim=2).clamp(min=1.0)
+    mean = (latents * weight).sum(dim=2) / count
+    variance = ((latents - mean[:, :, None]).square() * weight).sum(dim=2) / count
+    return torch.cat([mean, variance.sqrt()], dim=1)
 
 
 class MelLatentLoss(NamedTuple):
@@ -56,12 +75,17 @@ class MelLatent(nn.Module):
             "beats": config.beats,
             "known": config.known,
             "chords": config.chords,
+            "clip_width": 2 * self.autoencoder.latent_channels if config.embedding else 0,
         }
         self.network: DiT | UNet
         if config.network == "dit":
             self.network = DiT(dataclasses.replace(config.dit, **follows))
         else:
             self.network = UNet(dataclasses.replace(config.unet, **follows))
+        if config.embedding:
+            self.register_buffer("embedding_mean", torch.zeros(2 * self.channels))
+            self.register_buffer("embedding_std", torch.ones(2 * self.channels))
+        self.prior = prior_network(config, self.channels) if config.prior.width else None
         # Fails here rather than in the first step if the row is undefined on the process.
         Denoiser(self.network, self.process, self.parameterization)
 
@@ -95,6 +119,16 @@ class MelLatent(nn.Module):
             return output
 
         return Denoiser(network, self.process, self.parameterization)
+
+    def prior_denoiser(self) -> Denoiser:
+        """Return the denoiser of embeddings as states `[batch, channels, 2]` under a `prior_condition`.
+
+        Raises:
+            AudiodiffError: the model has no prior.
+        """
+        if self.prior is None:
+            raise AudiodiffError("the model has no prior; train one with `audiodiff train music-prior --init MODEL`.")
+        return Denoiser(self.prior, self.process, self.parameterization)
 
     def condition(
         self,
@@ -132,7 +166,25 @@ class MelLatent(nn.Module):
         nothing = torch.zeros(batch, self.channels, 0, device=device)
         no_chords = torch.zeros(batch, CHORD_FEATURES, 0, device=device)
         given = states.to(device), mask.to(device), values.to(device), kinds.long().to(device)
-        return Condition(*given, no_beats, nothing, no_chords)
+        return Condition(*given, no_beats, nothing, no_chords, no_beats)
+
+    def embedding(self, latents: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """What `Condition.clip` says of clips: mean and spread of each channel over time, `[batch, 2 * channels]`.
+
+        Standardised by what the training clips had, on the device of the latents.
+
+        Args:
+            latents: `[batch, channels, n_latents]`, standardised.
+            lengths: latents of each item that count, `[batch]`; all when None.
+        """
+        mean, std = (self.get_buffer(f"embedding_{name}").to(latents.device) for name in ("mean", "std"))
+        return (pooled(latents, lengths) - mean) / std
+
+    @torch.no_grad()
+    def fit_embedding(self, found: Tensor) -> None:
+        """Standardise embeddings by those of training clips, `[n_clips, 2 * channels]` as `pooled` makes them."""
+        self.get_buffer("embedding_mean").copy_(found.mean(dim=0))
+        self.get_buffer("embedding_std").copy_(found.std(dim=0).clamp(min=_SMALLEST_STD))
 
     def number_columns(self, values: Tensor) -> Tensor:
         """Numbers in their own units, `[batch, n_numbers]`, as the network sees them; NaN stays NaN."""

@@ -286,7 +286,7 @@ VERB = Verb(
         ),
         COUNT,
     ),
-    hidden=("level", "variety", "joint"),
+    hidden=("level", "variety", "prior", "idea", "joint"),
     from_input=("loop", "seconds", "bars", "mono"),
     output="CLIP-extend.wav, here",
     keeps_samples=True,

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiodiff.synthesis.settings import GenerateSettings, bar_seconds
-from audiodiff.synthesis.verb import COUNT, Argument, Verb, as_given
+from audiodiff.synthesis.verb import COUNT, Argument, Values, Verb, as_given, next_seed, summary_of_clip
 from audiodiff.text.chords import AUTO_CHORDS
 
 if TYPE_CHECKING:
     from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
+    from audiodiff.synthesis.files import FileReport
     from audiodiff.synthesis.latent import LatentSynthesizer
     from audiodiff.synthesis.resolved import ResolvedClip
 
@@ -155,6 +156,18 @@ def resolve_loosened(synthesizer: "LatentSynthesizer", settings: GenerateSetting
     return clip
 
 
+def next_take(values: Values, index: int, count: int) -> tuple[str, Values]:
+    """Return the name and the values of take `index` of `count`: each has a seed of its own, and all have one idea."""
+    name, take = next_seed(values, index, count)
+    return name, {**take, "idea": take.get("idea", values.get("seed", 0))} if take.get("prior") else take
+
+
+def summary_of_take(report: "FileReport") -> str:
+    """What the command line says of a clip, with its idea."""
+    idea = report.resolved.idea if hasattr(report.resolved, "idea") else None
+    return summary_of_clip(report, "" if idea is None else f"idea {idea}")
+
+
 VERB = Verb(
     "generate",
     GenerateSettings,
@@ -175,6 +188,8 @@ VERB = Verb(
         COUNT,
     ),
     complete=as_given,
+    variant=next_take,
+    summary=summary_of_take,
     resolve=resolve,
     again=resolve_loosened,
 )

@@ -339,7 +339,7 @@ VERB = Verb(
         PROMPT,
         COUNT,
     ),
-    hidden=("regions", "level", "fade_out", "variety", "joint"),
+    hidden=("regions", "level", "fade_out", "variety", "prior", "idea", "joint"),
     from_input=("loop", "seconds", "bars", "mono"),
     output="CLIP-inpaint.wav, here",
     keeps_samples=True,

@@ -167,7 +167,7 @@ VERB = Verb(
         "beginning. Rate, channels and all other samples are kept."
     ),
     doing="looping",
-    hidden=("level", "fade_out", "variety"),
+    hidden=("level", "fade_out", "variety", "prior", "idea"),
     from_input=("loop", "seconds", "mono"),
     output="CLIP-loop.wav, here",
     keeps_samples=True,

@@ -165,7 +165,7 @@ VERB = Verb(
     ),
     doing="varying",
     output="CLIP-vary.wav, here",
-    hidden=("loop", "variety"),  # whether it is a loop, the clip tells by itself
+    hidden=("loop", "variety", "prior", "idea"),  # whether it is a loop, the clip tells by itself
     from_input=("seconds", "bars"),
     instead=instead,
     settle=settle,

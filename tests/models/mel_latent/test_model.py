@@ -13,6 +13,7 @@ from audiodiff.models.config import dataclass_from_dict, model_config_to_dict
 from audiodiff.models.mel_latent import (
     MelLatent,
     MelLatentConfig,
+    pooled,
 )
 from audiodiff.models.vocoder import Vocoder
 from audiodiff.nn.autoencoder import AutoencoderConfig
@@ -150,3 +151,47 @@ def test_checkpoints_keep_kinds_apart(tmp_path: Path) -> None:
     ):
         with pytest.raises(AudiodiffError, match=message):
             load_checkpoint(tmp_path / folder, module)
+
+
+def test_an_embedding_is_what_a_clip_is_like_whatever_fills_it_up() -> None:
+    latents = torch.randn(2, 4, 9, generator=torch.Generator().manual_seed(0))
+    found = pooled(latents, torch.tensor([9, 5]))
+    torch.testing.assert_close(found[0, :4], latents[0].mean(dim=1))
+    torch.testing.assert_close(found[0, 4:], latents[0].std(dim=1, correction=0))
+    torch.testing.assert_close(found[1:], pooled(latents[1:, :, :5]))
+    latents[1, :, 5:] = 100.0
+    torch.testing.assert_close(pooled(latents, torch.tensor([9, 5])), found)
+
+
+def test_embeddings_are_standardised_by_those_of_the_training_clips() -> None:
+    latent = model(embedding=True)
+    clips = 3.0 + 2.0 * torch.randn(50, 4, 9, generator=torch.Generator().manual_seed(0))
+    latent.fit_embedding(pooled(clips))
+    found = latent.embedding(clips)
+    assert found.shape == (50, 8)
+    torch.testing.assert_close(found.mean(dim=0), torch.zeros(8), rtol=0, atol=1e-4)
+    torch.testing.assert_close(found.std(dim=0), torch.ones(8), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("network", ["dit", "unet"])
+def test_an_embedding_conditions_any_network_and_is_kept_by_its_checkpoint(network: str, tmp_path: Path) -> None:
+    small = UNetConfig(width=8, levels=(1, 2), blocks=1, heads=2)
+    latent = model(embedding=True, network=network, unet=small)
+    latent.fit_embedding(torch.randn(20, 8, generator=torch.Generator().manual_seed(1)))
+    save_checkpoint(tmp_path, latent, {})
+    again = load_checkpoint(tmp_path, MelLatent)
+    assert again.config == latent.config
+    clip = again.embedding(torch.ones(1, 4, 9))
+    assert torch.equal(clip, latent.embedding(torch.ones(1, 4, 9)))
+    cond = again.condition([torch.randn(3, 12)], [{}], [{}])
+    x, t = torch.randn(1, 4, 9), torch.full((1,), 0.5)
+    told = again.denoiser()(x, t, cond._replace(clip=clip))
+    assert not torch.allclose(told, again.denoiser()(x, t, cond), atol=1e-4)
+
+
+def test_models_without_an_embedding_are_written_as_before(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, model(), {})
+    stored = read_config(tmp_path)["model"]
+    assert "embedding" not in stored
+    assert "clip_width" not in stored["dit"]
+    assert "embedding_mean" not in model().state_dict()
