@@ -290,10 +290,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     folders = [(folder, "speech") for folder in options.speech] + [(folder, "music") for folder in options.music]
     torch.set_num_threads(1)
+    # The peer is opened first: what it lacks should not be found out after an hour.
+    peer = Perth() if options.peer_clips and find_spec("perth") else None
     clips = chosen(folders, options.clips)
     engines: dict[str, Any] = {"audiodiff": measure(Ours(), clips, options.heard)}
-    if options.peer_clips and find_spec("perth"):
-        engines["resemble-perth"] = measure(Perth(), clips[: options.peer_clips], options.heard)
+    if peer is not None:
+        engines["resemble-perth"] = measure(peer, clips[: options.peer_clips], options.heard)
     alarms, trials = count_false_alarms(clips)
     results = {"seconds": SECONDS, "engines": engines, "alarms": alarms, "trials": trials}
     (options.output / "marks.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
