@@ -257,6 +257,8 @@ def generate(
     loop: bool = False,
     bars: float | str | None = None,
     variety: float | None = 0.0,
+    prior: bool = False,
+    idea: float | str | None = None,
     reference: str | Path | None = None,
 ) -> Created:
     """Make clips from a prompt; what is finished when the job is stopped stays.
@@ -270,6 +272,8 @@ def generate(
         loop: whether the end of each leads into its beginning.
         bars: length of loops in bars of four beats, instead of seconds.
         variety: how far the clips differ, 0 to 1.
+        prior: whether the clips are variations of one idea, for a model that has a prior.
+        idea: seed of that idea; the seed of the first clip when `None`.
         reference: a sound file to sound like, for a model that was trained for it.
 
     Raises:
@@ -281,8 +285,9 @@ def generate(
     jobs, verb = [], VERBS["generate"]
     n_bars = checks.whole_or_none("bars", bars, 1, MAX_BARS)
     differ = checks.number_or_none("variety", variety, 0.0, 1.0) or 0.0
-    own = {"seconds": length, "loop": bool(loop or n_bars), "bars": n_bars, "variety": differ}
-    values = {**request.values(state.limits), **own}
+    own = {"seconds": length, "loop": bool(loop or n_bars), "bars": n_bars, "variety": differ, "prior": bool(prior)}
+    shared = checks.whole_or_none("idea", idea, 0, MAX_SEED)
+    values = {**request.values(state.limits), **own, **({} if shared is None else {"idea": shared})}
     for index in range(int(request.count)):
         settings = built(GenerateSettings, verb.variant(values, index, int(request.count))[1])
         if n_bars:

@@ -14,7 +14,7 @@ import soundfile
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.files import apply
 from audiodiff.synthesis.provenance import read_provenance
-from audiodiff.synthesis.settings import GenerateSettings, Sampling
+from audiodiff.synthesis.settings import GenerateSettings, Sampling, built
 from demo import edits, handlers, provenance
 from demo.app_state import AppState, Models, load_models
 from demo.handlers import ClipRequest, Created, ProgressReporter, Update
@@ -32,13 +32,38 @@ def ignore(update: Update) -> None:
 
 
 def generate(state: AppState, report: Any = ignore, **request: Any) -> Created:
-    own = {name: request.pop(name) for name in ("user", "seconds", "loop", "reference", "variety") if name in request}
+    own = {
+        name: request.pop(name)
+        for name in ("user", "seconds", "loop", "reference", "variety", "prior", "idea")
+        if name in request
+    }
     return handlers.generate(
         state,
         report,
         **{"user": "me", "seconds": 1.0, **own},
         request=ClipRequest(**{"prompt": "solo piano", **request}),
     )
+
+
+def test_takes_share_an_idea_which_takes_a_prior(state: AppState, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[GenerateSettings] = []
+
+    def build(*given: Any) -> GenerateSettings:
+        asked.append(built(*given))
+        return asked[-1]
+
+    monkeypatch.setattr(handlers, "built", build)
+    for given in ({"prior": True}, {"idea": 9}):
+        with pytest.raises(AudiodiffError, match="has no prior"):
+            generate(state, count=2, seed=7, steps=2, **given)
+    assert [(take.sampling.seed, take.prior, take.idea) for take in asked] == [
+        (7, True, 7),
+        (8, True, 7),
+        (7, True, 9),
+        (8, True, 9),
+    ]
+    with pytest.raises(AudiodiffError, match="idea"):
+        generate(state, idea=-1)
 
 
 def test_takes_with_variety_are_guided_less(state: AppState) -> None:
