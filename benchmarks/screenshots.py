@@ -57,10 +57,8 @@ def main() -> None:
                 phone = {"viewport": PHONE, "color_scheme": "dark", "is_mobile": True, "has_touch": True}
                 with browsing.visitor(browser, server.url, downloads, **phone) as visitor:
                     visitor.create("solo flute, gentle", seconds=args.seconds)
-                    visitor.page.locator("#create").scroll_into_view_if_needed()
-                    visitor.page.evaluate(
-                        "window.scrollTo(0, document.querySelector('#create').getBoundingClientRect().y)"
-                    )
+                    visitor.complete(1)
+                    visitor.page.evaluate("document.querySelector('#create-status').scrollIntoView()")
                     save(visitor, output / "phone.png", top=False)
         finally:
             server.end()
