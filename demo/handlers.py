@@ -285,9 +285,9 @@ def generate(
     jobs, verb = [], VERBS["generate"]
     n_bars = checks.whole_or_none("bars", bars, 1, MAX_BARS)
     differ = checks.number_or_none("variety", variety, 0.0, 1.0) or 0.0
-    own = {"seconds": length, "loop": bool(loop or n_bars), "bars": n_bars, "variety": differ, "prior": bool(prior)}
-    shared = checks.whole_or_none("idea", idea, 0, MAX_SEED)
-    values = {**request.values(state.limits), **own, **({} if shared is None else {"idea": shared})}
+    own = {"seconds": length, "loop": bool(loop or n_bars), "bars": n_bars, "variety": differ}
+    own |= {"prior": bool(prior), "idea": checks.whole_or_none("idea", idea, 0, MAX_SEED)}
+    values = {**request.values(state.limits), **own}
     for index in range(int(request.count)):
         settings = built(GenerateSettings, verb.variant(values, index, int(request.count))[1])
         if n_bars:

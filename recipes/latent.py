@@ -5,7 +5,6 @@ what guidance lives on. The codec is finished and stays as it is.
 """
 
 import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from audiodiff.atomic import atomic_file
+from audiodiff.cli.output import note
 from audiodiff.data.shards import LatentBatch, LatentDataset
 from audiodiff.diffusion.times import QUANTILES, stratified_uniform
 from audiodiff.errors import AudiodiffError
@@ -81,7 +81,7 @@ def train(config: Config, *, resume: bool, on_step: OnStep | None = None) -> Pat
     check_shards(train_set, config)
     check_vocoder(config)
     if devices.rank == 0 and (unknown := unknown_to(train_set, config)):
-        _tell(unknown)
+        note(unknown)
     run.tell_memory()
     model = build_model(config)
     standardise_embedding(model, train_set, config)
@@ -144,7 +144,7 @@ def build_model(config: Config) -> MelLatent:
                 raise AudiodiffError(
                     "a prior is trained after the model, by the preset music-prior; leave it out here."
                 )
-            _tell(f"the prior of {config.init} is left out; train it again with the preset music-prior.")
+            note(f"the prior of {config.init} is left out; train it again with the preset music-prior.")
             theirs["prior"] = ours["prior"]
         theirs["classes"] += ours["classes"][len(theirs["classes"]) :]
         theirs["autoencoder"]["stereo"] = theirs["autoencoder"]["stereo"] or ours["autoencoder"]["stereo"]
@@ -159,7 +159,7 @@ def build_model(config: Config) -> MelLatent:
                 f"{config.init} was trained without {', '.join(fresh)}, which an adapter cannot add; leave it out."
             )
         if fresh:
-            _tell(f"{config.init} was trained without {', '.join(fresh)}; what is new starts without effect.")
+            note(f"{config.init} was trained without {', '.join(fresh)}; what is new starts without effect.")
         fitting = with_channels(given.state_dict(), model.state_dict())
         _, strange = model.load_state_dict(fitting, strict=False)
         assert not strange
@@ -304,10 +304,6 @@ def validation_loss(
         result = model.loss(latents, Condition(*(part.to(devices.device) for part in cond)), times, drawn, lengths)
         total, count = total + result.per_item.mean().item(), count + 1
     return total / count
-
-
-def _tell(sentence: str) -> None:
-    print(f"audiodiff: {sentence}", file=sys.stderr, flush=True)
 
 
 def copy_vocoder(source: Path, target: Path) -> None:

@@ -51,11 +51,11 @@ class DataConfig:
 
     folder: str = ""
     folder_weights: tuple[float, ...] = ()
-    recorded_weight: float = 1.0
+    recorded_weight: float = latent_config.DataConfig.recorded_weight
     crop_latents: int = 215
-    drop_all: float = 0.1
-    drop_text: float = 0.05
-    drop_number: float = 0.4
+    drop_all: float = latent_config.DataConfig.drop_all
+    drop_text: float = latent_config.DataConfig.drop_text
+    drop_number: float = latent_config.DataConfig.drop_number
 
 
 @dataclass(frozen=True)

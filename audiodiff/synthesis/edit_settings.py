@@ -50,6 +50,10 @@ def resolve_edit(synthesizer: Any, settings: EditSettings) -> Any:
     return synthesizer.resolve(clip_of_edit(settings))
 
 
+TAKES = ("variety", "prior", "idea")
+"""Settings that are for takes of new clips alone, and hidden from edits."""
+
+
 def check_no_take(clip: GenerateSettings) -> None:
     """Refuse what is for takes of new clips: variety, and ideas.
 

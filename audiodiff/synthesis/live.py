@@ -243,24 +243,24 @@ def stream_blocks(
         AudiodiffError: there is no frame, or they are of another mel.
     """
     held: Tensor | None = None
-    unchecked: Tensor | None = None
+    beginning: Tensor | None = None
     checked = False
     wanted, least = channels[0].look_ahead + block, 0 if padding else 1
     for part in (part for more in frames for part in torch.split(more, block, dim=-1)):
         held = part if held is None else torch.cat([held, part], dim=-1)
         if not checked:
-            unchecked = part if unchecked is None else torch.cat([unchecked, part], dim=-1)
+            beginning = part if beginning is None else torch.cat([beginning, part], dim=-1)
+            if beginning.shape[-1] >= CHECKED_FRAMES:
+                check_mel(beginning, channels[0].spec)
+                checked = True
         final = part[..., -1:]
         while held.shape[-1] >= wanted + least:
-            if unchecked is not None and unchecked.shape[-1] >= CHECKED_FRAMES:
-                check_mel(unchecked, channels[0].spec)
-                checked, unchecked = True, None
             yield _push(channels, held[..., :wanted], last=False)
             held, wanted = held[..., wanted:], block
-    if held is None:
+    if held is None or beginning is None:
         raise AudiodiffError("the stream has ended without a frame of mel; give at least one.")
-    if unchecked is not None:
-        check_mel(unchecked, channels[0].spec)
+    if not checked:
+        check_mel(beginning, channels[0].spec)
     yield _push(channels, torch.cat([held, *[final] * padding], dim=-1), last=True)
 
 

@@ -2,6 +2,7 @@ import argparse
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,8 @@ def test_the_arguments_of_the_api_are_those_of_the_command_line(app: Any, name: 
     assert {*parameters} == VERBS[name].values - LOCAL | beside
     required = [called for called, each in parameters.items() if not each["parameter_has_default"]]
     assert required == REQUIRED.get(name, [VERBS[name].arguments[0].name])
+    if name == "generate":
+        assert {*parameters} <= {*ClipRequest.__dataclass_fields__, *signature(handlers.generate).parameters}
     for called in {*parameters} - {*required, *beside, "count"}:
         default = parameters[called]["parameter_default"]
         assert default in (None, "", known[called].default, 8.0), called

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.edit_settings import MAX_CROSSFADE, as_it_comes, check_no_loop, check_number
+from audiodiff.synthesis.edit_settings import MAX_CROSSFADE, TAKES, as_it_comes, check_no_loop, check_number
 from audiodiff.synthesis.settings import MAX_SECONDS, GenerateSettings, check_switch, make_plain
 from audiodiff.synthesis.verb import CLIP, COUNT, PROMPT, Argument, Say, Values, Verb, summary_of_clip, with_prompts
 
@@ -286,7 +286,7 @@ VERB = Verb(
         ),
         COUNT,
     ),
-    hidden=("level", "variety", "prior", "idea", "joint"),
+    hidden=("level", *TAKES, "joint"),
     from_input=("loop", "seconds", "bars", "mono"),
     output="CLIP-extend.wav, here",
     keeps_samples=True,

@@ -159,7 +159,8 @@ def resolve_loosened(synthesizer: "LatentSynthesizer", settings: GenerateSetting
 def next_take(values: Values, index: int, count: int) -> tuple[str, Values]:
     """Return the name and the values of take `index` of `count`: each has a seed of its own, and all have one idea."""
     name, take = next_seed(values, index, count)
-    return name, {**take, "idea": take.get("idea", values.get("seed", 0))} if take.get("prior") else take
+    shared = take.get("prior") and take.get("idea") is None
+    return name, {**take, "idea": values.get("seed", 0)} if shared else take
 
 
 def summary_of_take(report: "FileReport") -> str:

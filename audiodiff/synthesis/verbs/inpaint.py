@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.edit_settings import MAX_CROSSFADE, as_it_comes, check_no_loop, check_number
+from audiodiff.synthesis.edit_settings import MAX_CROSSFADE, TAKES, as_it_comes, check_no_loop, check_number
 from audiodiff.synthesis.settings import GenerateSettings, check_switch, make_plain
 from audiodiff.synthesis.verb import CLIP, COUNT, PROMPT, Argument, Values, Verb, files_and_values, summary_of_clip
 
@@ -339,7 +339,7 @@ VERB = Verb(
         PROMPT,
         COUNT,
     ),
-    hidden=("regions", "level", "fade_out", "variety", "prior", "idea", "joint"),
+    hidden=("regions", "level", "fade_out", *TAKES, "joint"),
     from_input=("loop", "seconds", "bars", "mono"),
     output="CLIP-inpaint.wav, here",
     keeps_samples=True,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.edit_settings import check_no_loop, check_no_take, check_number, clip_of_edit
+from audiodiff.synthesis.edit_settings import TAKES, check_no_loop, check_no_take, check_number, clip_of_edit
 from audiodiff.synthesis.settings import GenerateSettings, make_plain
 from audiodiff.synthesis.verb import PROMPT, Argument, Say, Values, Verb, files_and_values, with_prompts
 
@@ -206,7 +206,7 @@ VERB = Verb(
         Argument("count", "clips, both ends included (default: 5)", "--count", type=int, default=5),
         Argument("seconds", "length without clips (default: 10)", "--seconds", type=float),
     ),
-    hidden=("position", "variety", "prior", "idea"),
+    hidden=("position", *TAKES),
     from_input=("loop", "bars"),
     output="A-B.wav, here; the place of each is put behind the name",
     least_count=2,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.edit_settings import as_it_comes, check_no_loop, check_number
+from audiodiff.synthesis.edit_settings import TAKES, as_it_comes, check_no_loop, check_number
 from audiodiff.synthesis.settings import (
     MAX_SECONDS,
     MIN_SECONDS,
@@ -167,7 +167,7 @@ VERB = Verb(
         "beginning. Rate, channels and all other samples are kept."
     ),
     doing="looping",
-    hidden=("level", "fade_out", "variety", "prior", "idea"),
+    hidden=("level", "fade_out", *TAKES),
     from_input=("loop", "seconds", "mono"),
     output="CLIP-loop.wav, here",
     keeps_samples=True,

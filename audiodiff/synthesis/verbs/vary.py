@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import pretrained_names
-from audiodiff.synthesis.edit_settings import check_number
+from audiodiff.synthesis.edit_settings import TAKES, check_number
 from audiodiff.synthesis.settings import GenerateSettings, changed, make_plain, values_of
 from audiodiff.synthesis.verb import Instead, Say, Values, Verb
 from audiodiff.synthesis.verbs.speak import remake
@@ -165,7 +165,7 @@ VERB = Verb(
     ),
     doing="varying",
     output="CLIP-vary.wav, here",
-    hidden=("loop", "variety", "prior", "idea"),  # whether it is a loop, the clip tells by itself
+    hidden=("loop", *TAKES),  # whether it is a loop, the clip tells by itself
     from_input=("seconds", "bars"),
     instead=instead,
     settle=settle,
