@@ -150,8 +150,9 @@ class _Text(nn.Module):
     def __init__(self, encoder: MiniLM) -> None:
         super().__init__()
         self.register_buffer("words", encoder.word_vectors())
-        self.encoder = encoder
+        self.weights = dict(encoder.weights)  # numbers: what makes them from codes is not to be in the graph
+        self.heads = encoder.heads
 
     def forward(self, ids: Tensor) -> Tensor:
         """Numbers of tokens `[n_tokens]` -> their states `[n_tokens, width]`."""
-        return bert_states(self.encoder.weights, self.get_buffer("words")[ids], self.encoder.heads)
+        return bert_states(self.weights, self.get_buffer("words")[ids], self.heads)

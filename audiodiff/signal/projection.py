@@ -100,12 +100,16 @@ class Projector:
             The rows, with their magnitude, and their waveform `[batch, n_samples]`.
         """
         if half_iterations:
-            stft = half_rate(self.stft)
-            half, n_low = Projector(stft, self.n_frames, len(spectrum), spectrum.device), stft.n_fft // 2 + 1
-            low = magnitude[..., :n_low].contiguous()
-            spectrum[..., :n_low] = half._iterate(spectrum[..., :n_low].contiguous(), low, half_iterations, momentum)
+            self._iterate_half(spectrum, magnitude, half_iterations, momentum)
         spectrum = self._with_magnitude_(self._iterate(spectrum, magnitude, iterations, momentum), magnitude)
         return spectrum, self.waveform(spectrum)
+
+    def _iterate_half(self, spectrum: Tensor, magnitude: Tensor, iterations: int, momentum: float) -> None:
+        """Iterate the lower half of `spectrum` in place, with buffers that are free again after it."""
+        stft = half_rate(self.stft)
+        half, n_low = Projector(stft, self.n_frames, len(spectrum), spectrum.device), stft.n_fft // 2 + 1
+        low = magnitude[..., :n_low].contiguous()
+        spectrum[..., :n_low] = half._iterate(spectrum[..., :n_low].contiguous(), low, iterations, momentum)
 
     def _iterate(self, spectrum: Tensor, magnitude: Tensor, iterations: int, momentum: float) -> Tensor:
         for iteration in range(iterations):

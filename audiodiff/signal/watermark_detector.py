@@ -1,7 +1,8 @@
 """Finding the watermark of `audiodiff.signal.watermark` in a sound, whatever happened to it since.
 
 The amplitudes of all tiles, without what their neighbours foretell of them, are correlated with the signs that never
-change, at every place of the period. Signs are independent of any sound that was not marked by them, so the sum of
+change, at every place of the period. Tiles near the level of the softest ones count less, since noise that came after
+the mark has covered it there first. Signs are independent of any sound that was not marked by them, so the sum of
 values with random signs over its root mean square is at most normally distributed (Hoeffding 1963, "Probability
 inequalities for sums of bounded random variables"): the threshold follows from the false alarms that are allowed, and
 from the number of places that were tried.
@@ -35,6 +36,8 @@ _BESIDE = 0.35
 _LARGEST = 2.5
 _FAINT = 1e-3
 _SILENT = 1e-6
+_FLOOR_QUANTILE = 0.02
+_FLOOR_WEIGHT = 10.0
 
 Values = NDArray[np.float64]
 
@@ -177,7 +180,8 @@ def _folded(amplitudes: Values) -> Folded:
     # What is 60 dB below the mean is noise of a codec or of rounding.
     levels = amplitudes + _FAINT * amplitudes.mean() + 1e-9
     n_tiles = len(levels) - _HOPS_OF_CHIP + 1
-    tiles = np.log(sum(levels[start : start + n_tiles] for start in range(_HOPS_OF_CHIP)) / _HOPS_OF_CHIP)
+    means = sum(levels[start : start + n_tiles] for start in range(_HOPS_OF_CHIP)) / _HOPS_OF_CHIP
+    tiles = np.log(means)
     times, bands = np.arange(n_tiles), np.arange(N_BANDS)
     rest = tiles.copy()
     for chips, weight in _NEIGHBOURS:
@@ -186,7 +190,12 @@ def _folded(amplitudes: Values) -> Folded:
     rest = rest - _BESIDE * (rest[:, (bands - 1).clip(0)] + rest[:, (bands + 1).clip(max=N_BANDS - 1)])
     sounding = np.abs(rest[np.abs(rest) > _SILENT])
     spread = _LARGEST * 1.4826 * float(np.median(sounding)) if len(sounding) else 1.0
+    powers = means**2
+    # As a Wiener filter weighs, with the softest tiles for noise; in a sound of one level all weigh the same.
+    weights = powers / (powers + _FLOOR_WEIGHT * np.quantile(powers, _FLOOR_QUANTILE))
     rest = rest.clip(-spread, spread) / spread
+    # Louder tiles weigh more: without this their sum would grow with the number of periods in unmarked sounds, too.
+    rest = weights * (rest - np.sum(weights * rest, axis=0) / np.sum(weights, axis=0))
     places = times % _PERIOD
     values, squares = np.zeros((_PERIOD, N_BANDS)), np.zeros((_PERIOD, N_BANDS))
     np.add.at(values, places, rest)

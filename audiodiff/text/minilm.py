@@ -6,7 +6,7 @@ read from installed packages that hold them, to replay what they made. Only file
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from torch import Tensor
 from audiodiff.errors import AudiodiffError
 from audiodiff.text.encoder import TextStates, cut_tokens
 from audiodiff.text.prompt import join_surrogates
-from audiodiff.text.six_bits import SixBit
+from audiodiff.text.six_bits import Codes, SixBit
 
 __all__ = ["MiniLM", "bert_states", "find_published", "open_minilm", "open_published"]
 
@@ -82,11 +82,31 @@ def bert_states(weights: Mapping[str, Tensor], words: Tensor, heads: int = HEADS
     return x
 
 
+class _Weights(Mapping[str, Tensor]):
+    """Tensors by name; those kept as codes are made to numbers each time, which saves 32 MB and costs milliseconds."""
+
+    def __init__(self, kept: Mapping[str, Tensor | Codes]) -> None:
+        self._kept = kept
+
+    def __getitem__(self, name: str) -> Tensor:
+        kept = self._kept[name]
+        return kept.values() if isinstance(kept, Codes) else kept
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._kept
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kept)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+
 class MiniLM:
     """all-MiniLM-L6-v2; `open_minilm` makes one.
 
     Args:
-        weights: float32 tensors by their published names.
+        weights: float32 tensors by their published names; each is asked for where it is used.
         words: the word vectors, `[n_words, width]`.
         tokenizer: a `tokenizers.Tokenizer`; it is set to cut and pad nothing.
         heads: attention heads of each layer.
@@ -157,7 +177,7 @@ def open_minilm() -> MiniLM:
     }
     weights = {name: tensor.float() for name, tensor in tensors.items() if not name.endswith((PACKED, SCALE))}
     words = packed.pop(WORDS)  # unpacked where a text has one: they are half of the weights
-    return MiniLM({**weights, **{name: matrix[:] for name, matrix in packed.items()}}, words, tokenizer)
+    return MiniLM(_Weights({**weights, **{name: matrix.codes() for name, matrix in packed.items()}}), words, tokenizer)
 
 
 def open_published() -> MiniLM:

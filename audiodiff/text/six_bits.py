@@ -6,13 +6,31 @@ from typing import Self
 import torch
 from torch import Tensor
 
-__all__ = ["GROUP", "HIGHEST", "SixBit"]
+__all__ = ["GROUP", "HIGHEST", "Codes", "SixBit"]
 
 GROUP = 64
 """Numbers of a row that share a scale."""
 
 HIGHEST = 31
 """The largest code; the smallest is one further from zero."""
+
+
+@dataclass(frozen=True)
+class Codes:
+    """A matrix as whole numbers, a byte each: quickly made to numbers, in a quarter of their memory.
+
+    Attributes:
+        codes: int8 `[n_rows, n_columns]`.
+        scale: float16 `[n_rows, n_columns / GROUP]`.
+    """
+
+    codes: Tensor
+    scale: Tensor
+
+    def values(self) -> Tensor:
+        """Return the matrix, float32 `[n_rows, n_columns]`."""
+        groups = self.codes.float().view(len(self.codes), -1, GROUP)
+        return groups.mul_(self.scale.float()[..., None]).flatten(1)
 
 
 @dataclass(frozen=True)
@@ -36,7 +54,10 @@ class SixBit:
 
     def __getitem__(self, rows: Tensor | slice) -> Tensor:
         """Return some rows, float32 `[n, n_columns]`."""
+        return self.codes(rows).values()
+
+    def codes(self, rows: Tensor | slice = slice(None)) -> Codes:
+        """Return some rows as whole numbers."""
         one, two, three = self.packed[rows].chunk(3, dim=1)
         quarters = (one & 63, one >> 6 | (two & 15) << 2, two >> 4 | (three & 3) << 4, three >> 2)
-        codes = torch.cat(quarters, dim=1).float() - (HIGHEST + 1)
-        return (codes.view(len(codes), -1, GROUP) * self.scale[rows].float()[..., None]).flatten(1)
+        return Codes(torch.cat(quarters, dim=1).to(torch.int8) - (HIGHEST + 1), self.scale[rows])

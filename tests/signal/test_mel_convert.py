@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.signal import mel_convert
 from audiodiff.signal.mel import PRESETS, log_mel, preset
 from audiodiff.signal.mel_convert import check_mel, convert_log_mel, guess_preset
 from tests.refusals import refused
@@ -107,6 +108,15 @@ def test_the_preset_is_guessed_from_a_clip(name):
     # Presets that share their compression cannot be told apart by their values.
     assert (best.log, best.floor, best.n_mels, best.offset) == (spec.log, spec.floor, spec.n_mels, spec.offset)
     assert name in guesses
+
+
+def test_only_presets_of_that_many_bands_are_asked(monkeypatch):
+    """The filters of "riffusion-44k" alone take 0.7 s and 135 MB, which every command would pay."""
+    asked = []
+    value_range = mel_convert.value_range
+    monkeypatch.setattr(mel_convert, "value_range", lambda spec: asked.append(spec) or value_range(spec))
+    guess_preset(torch.randn(80, 40))
+    assert {spec.n_mels for spec in asked} == {80}
 
 
 def test_nothing_is_guessed_from_nonsense():

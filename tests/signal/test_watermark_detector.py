@@ -86,6 +86,27 @@ def test_the_mark_outlives(name, marked, speech) -> None:
     assert found.identifiers in ((IDENTIFIER,), ())
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_noise_over_most_bands_does_not_hide_the_mark(seed) -> None:
+    """A dark sound: noise of 20 dB SNR is louder than it in most of the bands."""
+    rate, generator = 22050, np.random.default_rng(seed)
+    times = np.arange(6 * rate) / rate
+    spectrum = np.fft.rfft(generator.standard_normal(len(times)))
+    dark = np.fft.irfft(spectrum / (1.0 + (np.fft.rfftfreq(len(times), 1 / rate) / 300.0) ** 3), len(times))
+    dark *= 1.0 + 0.8 * np.sin(np.pi * times)
+    sound = (0.1 * dark / dark.std()).astype(np.float32)[None]
+    marked = np.concatenate(list(mark_blocks([sound], rate, IDENTIFIER)), axis=1)
+    noise = generator.standard_normal(marked.shape).astype(np.float32) * marked.std() / 10
+    assert find_watermark([marked + noise], rate).false_alarms < 1e-7
+    assert not find_watermark([sound + noise], rate).found
+
+
+def test_a_sound_of_one_level_keeps_the_mark() -> None:
+    sound = np.random.default_rng(0).standard_normal((1, 6 * 22050)).astype(np.float32) * 0.1
+    marked = np.concatenate(list(mark_blocks([sound], 22050, IDENTIFIER)), axis=1)
+    assert find_watermark([marked], 22050).identifiers == (IDENTIFIER,)
+
+
 def test_a_marked_stretch_is_placed(speech) -> None:
     sound, rate = np.tile(speech[0], 3), speech[1]
     stretch = (13 * rate, 19 * rate)

@@ -16,3 +16,7 @@ def test_what_is_packed_comes_out(groups: int) -> None:
     assert torch.equal(matrix[:], expected)
     rows = torch.tensor([5, 0, 5])
     assert torch.equal(matrix[rows], expected[rows])
+    kept = matrix.codes()
+    assert kept.codes.dtype == torch.int8
+    assert torch.equal(kept.codes, codes.to(torch.int8))
+    assert torch.equal(kept.values(), expected)

@@ -109,9 +109,12 @@ class AnchoredNetwork:
         phase = _sides(start)
         width = phase.shape[-1]
         features = network_input(noisy, start, self.dtype)
+        del noisy  # what is done with makes room: these are the largest arrays of all
         output = self._packed(features, c_noise, mel.terms)
+        del features
         phase += output[..., :width]
         magnitude = output[..., width:].float().clamp_(*LOG_GAIN_RANGE).exp_().mul_(mel.anchor)
+        del output
         iterations, half = self._head.output_projections, self._head.output_half_projections
         waveform = projector.project(start, magnitude, iterations, self._head.output_momentum, half_iterations=half)[1]
         return waveform[:, None]
