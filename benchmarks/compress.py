@@ -5,19 +5,20 @@
 
 Every share is trained for the same processor time: some steps are timed first, and the run gets as many as fit.
 Quality of the vocoder is that of its copies of held-out clips, of the latent model the training loss on held-out clips
-at fixed times and noise. Speed is processor time of one thread, all models in turn, medians of the rounds, so that
-other work on the machine meets all alike. Writes `compress_MODEL.json` and `compress_MODEL.md` below OUTPUT.
+at fixed times and noise, and how far the log-mel of its clip of ten seconds is from that of the full model with the
+same seed. What was not just cut is also exported with weights in eight bits and run by ONNX Runtime. Speed is
+processor time of one thread, all models in turn, medians of the rounds, so that other work on the machine meets all
+alike; memory is the peak of a new process that makes a second. Writes `compress_MODEL.json` and `compress_MODEL.md`
+below OUTPUT. Needs the extras `eval` and `onnx`.
 """
 
 import argparse
 import json
-import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +27,19 @@ from torch import nn
 
 from audiodiff.atomic import atomic_file
 from audiodiff.errors import AudiodiffError
-from audiodiff.evaluation.evaluate import evaluate, folder_clips, vocoder_system
+from audiodiff.exporting.export import export_onnx
 from audiodiff.metrics.table import markdown_table
 from audiodiff.models.checkpoint import WEIGHTS_FILE, load_checkpoint
-from audiodiff.models.find import find_checkpoint
+from audiodiff.models.find import VOCODER_FOLDER, find_checkpoint
 from audiodiff.models.mel_latent import MelLatent
-from audiodiff.synthesis.vocode import load
 from audiodiff.training.devices import open_devices
 from audiodiff_recipes import latent
 from audiodiff_recipes.compress import CompressSettings, compress_model
 from audiodiff_recipes.latent_shards import open_shards
 from audiodiff_recipes.settings import read_table
+from benchmarks.engines import cold_start, measure_music, measure_speech, megabytes
 
 RESULTS = Path(__file__).parent / "results"
-MEASURES = ("pesq_wb", "mr_stft")
 _PILOT = (2, 6)
 """Steps of the run that measures how long one takes: from which to which."""
 
@@ -66,103 +66,80 @@ def compressed(
         steps, output = max(2, round(60.0 * core_minutes / per_step)), str(folder / f"run-{keep:g}")
         marks = marked(replace(settings, output=output, steps=steps))
         took = (marks[-1] - marks[0]) * steps / (steps - 1) / 60.0
+        batch = read_table(Path(output) / "train.json")["train"]["batch_size"]
         found[f"keep {keep:g}, distilled"] = {
             "folder": output,
             "parameters": size.parameters,
             "steps": steps,
             "core_minutes": took,
+            "items_per_second": batch * steps / (60.0 * took),
         }
     original = load_checkpoint(find_checkpoint(model), nn.Module)
     full = {"folder": model, "parameters": sum(each.numel() for each in original.parameters()), "core_minutes": 0.0}
-    return {"full": full, **found}
+    rows: dict[str, dict[str, Any]] = {"full": full, **found}
+    for row in rows.values():
+        row |= {"engine": "torch", "folder": find_checkpoint(row["folder"])}
+    return rows
 
 
-def in_turn(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median processor time of each call (s), after one call of each that is not counted."""
-    taken: dict[str, list[float]] = {name: [] for name in calls}
-    for count in range(rounds + 1):
-        for name, call in calls.items():
-            before = time.process_time()
-            call()
-            if count:
-                taken[name].append(time.process_time() - before)
-    return {name: statistics.median(times) for name, times in taken.items()}
+def size_of(folder: Path) -> float:
+    """Size of the weights of a checkpoint, with those of its vocoder (MB)."""
+    files = (folder / WEIGHTS_FILE, folder / VOCODER_FOLDER / WEIGHTS_FILE)
+    return sum(path.stat().st_size for path in files if path.is_file()) / 1e6
 
 
-def measure_vocoder(rows: dict[str, dict[str, Any]], test: str, n_clips: int, rounds: int) -> None:
-    """Score copies of held-out clips, and time them."""
-    clips = folder_clips(test, "test", limit=n_clips, max_seconds=4.0)
-    loaded = {name: load(row["folder"]) for name, row in rows.items()}
-    systems = {name: vocoder_system(model) for name, model in loaded.items()}
-    report = evaluate(systems, clips, MEASURES, recordings=False)
-    for name, row in rows.items():
-        results = [result for result in report.results if result.system == name]
-        for measure in MEASURES:
-            row[measure] = statistics.fmean(result.scores[measure] for result in results)
-        row["clips"] = len(results)
-    model = next(iter(loaded.values()))
-    sound = torch.from_numpy(clips[0].waveform)
-    seconds = len(sound) / clips[0].sample_rate
-    log_mel = _mel(model, sound, clips[0].sample_rate)
-    # Cut and distilled models have the same shapes, and so the same speed.
-    timed = {name: each for name, each in loaded.items() if not name.endswith("cut")}
-    times = in_turn({name: partial(each.vocode_mel, log_mel, seed=0) for name, each in timed.items()}, rounds)
-    for name, taken in times.items():
-        rows[name]["rtf"] = taken / seconds
-
-
-def _mel(model: Any, sound: torch.Tensor, rate: int) -> torch.Tensor:
-    from audiodiff.signal import mel
-    from audiodiff.signal.resample import resample
-
-    return mel.log_mel(resample(sound[None].float(), rate, model.sample_rate), model.mel_spec)[0]
-
-
-def measure_latent(rows: dict[str, dict[str, Any]], rounds: int) -> None:
-    """The loss on held-out clips, and the time of a call of the network with guidance on a whole window."""
-    run = next(row["folder"] for name, row in rows.items() if name.endswith("distilled"))
-    config = latent.RECIPE.from_dict(read_table(Path(run) / "train.json"))
-    valid, devices = open_shards(config, "valid"), open_devices("cpu")
-    calls: dict[str, Callable[[], object]] = {}
-    for name, row in rows.items():
-        model = load_checkpoint(find_checkpoint(row["folder"]), MelLatent)
-        row["loss"] = latent.validation_loss(model, valid, config, devices)
+def with_eight_bits(rows: dict[str, dict[str, Any]], folder: Path) -> None:
+    """Export what was not just cut with weights in eight bits, to be run without torch."""
+    for name, row in list(rows.items()):
         if name.endswith("cut"):
             continue
-        x = torch.randn(2, model.channels, max(config.data.crop_latents))
-        states = [torch.randn(12, model.config.text_width), torch.randn(12, model.config.text_width)]
-        with torch.no_grad():
-            projected = model.network.project_cond(model.condition(states, [{}, {}], [{}, {}]))
-
-        @torch.no_grad()
-        def call(model: MelLatent = model, x: torch.Tensor = x, cond: Any = projected) -> None:
-            model.network(x, torch.zeros(2), cond)
-
-        calls[name] = call
-    for name, taken in in_turn(calls, rounds).items():
-        rows[name]["call_ms"] = 1e3 * taken
+        target = folder / f"int8-{len(rows)}"
+        export_onnx(row["folder"], target, weights="int8")
+        known = {"parameters": row["parameters"], "core_minutes": row["core_minutes"]}
+        rows[f"{name}, int8, ONNX Runtime"] = {"engine": "onnxruntime", "folder": target, **known}
 
 
-def table(rows: Mapping[str, Mapping[str, Any]], vocoder: bool) -> str:
-    """The rows in Markdown."""
-    if vocoder:
-        figures = {"rtf": ("RTF, one thread", ".3f"), "pesq_wb": ("PESQ-WB ↑", ".2f"), "mr_stft": ("MR-STFT ↓", ".3f")}
+def measure(rows: dict[str, dict[str, Any]], model: str, args: argparse.Namespace) -> None:
+    """Quality, speed and memory of all rows on one thread."""
+    if model == "speech":
+        measure_speech(rows, args.test or args.train, args.clips, args.rounds, threads=1)
     else:
-        figures = {"call_ms": ("call of the network (ms)", ".1f"), "loss": ("validation loss ↓", ".4f")}
-    heads = ["", "parameters (M)", "MB", "distilled (core minutes)", *(head for head, _ in figures.values())]
+        distilled = next(row["folder"] for name, row in rows.items() if name.endswith("distilled"))
+        config = latent.RECIPE.from_dict(read_table(Path(distilled) / "train.json"))
+        valid, devices = open_shards(config, "valid"), open_devices("cpu")
+        for row in rows.values():
+            if row["engine"] == "torch":
+                trained = load_checkpoint(find_checkpoint(row["folder"]), MelLatent)
+                row["loss"] = latent.validation_loss(trained, valid, config, devices)
+        measure_music(rows, args.rounds, threads=1)
+    for row in rows.values():
+        if "folder" in row:
+            _, row["memory"] = cold_start(model, row)
+
+
+def table(rows: Mapping[str, Mapping[str, Any]], model: str) -> str:
+    """The rows in Markdown."""
+    quality = {
+        "speech": {"pesq_wb": ("PESQ-WB ↑", ".2f"), "mr_stft": ("MR-STFT ↓", ".3f")},
+        "music": {"loss": ("validation loss ↓", ".4f"), "distance": ("log-mel distance to full ↓", ".3f")},
+    }[model]
+    figures = {
+        "parameters": ("parameters (M)", ".2f"),
+        "megabytes": ("MB", ".1f"),
+        "core_minutes": ("distilled (core minutes)", ".1f"),
+        "items_per_second": ("items of it a core second", ".2f"),
+        "rtf": ("processor s per s ↓", ".3f"),
+        "memory": ("memory (MiB) ↓", ".0f"),
+        **quality,
+    }
     lines = []
     for name, row in rows.items():
-        speed = {**rows[name.replace("cut", "distilled")], **row}
-        lines.append(
-            [
-                name,
-                f"{row['parameters'] / 1e6:.2f}",
-                f"{row['megabytes']:.1f}",
-                f"{row['core_minutes']:.1f}" if row["core_minutes"] else "-",
-                *(f"{speed[key]:{form}}" for key, (_, form) in figures.items()),
-            ]
-        )
-    return markdown_table(heads, lines) + "\n"
+        values = {key: row.get(key) for key in figures}
+        values["parameters"] = row["parameters"] / 1e6 if "parameters" in row else None
+        values["core_minutes"] = row.get("core_minutes") or None
+        cells = ("–" if value is None else f"{value:{figures[key][1]}}" for key, value in values.items())
+        lines.append([name, *cells])
+    return markdown_table(["", *(head for head, _ in figures.values())], lines) + "\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -186,23 +163,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="compress") as folder:
             rows = compressed(args.model, args.keep, args.train, args.core_minutes, Path(folder), changes)
+            with_eight_bits(rows, Path(folder))
             for row in rows.values():
-                row["megabytes"] = (find_checkpoint(row["folder"]) / WEIGHTS_FILE).stat().st_size / 1e6
-            if vocoder:
-                measure_vocoder(rows, args.test or args.train, args.clips, args.rounds)
-            else:
-                measure_latent(rows, args.rounds)
+                there = row["folder"]
+                row["megabytes"] = size_of(there) if row["engine"] == "torch" else megabytes(there)
+                row["options"] = {}
+            measure(rows, args.model, args)
             for row in rows.values():
-                del row["folder"]
+                for key in ("folder", "options"):
+                    row.pop(key, None)
     except AudiodiffError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     result = {"core_minutes": (time.process_time() - began) / 60.0, "rows": rows}
     args.output.mkdir(parents=True, exist_ok=True)
-    for name, text in (("json", json.dumps(result, indent=1) + "\n"), ("md", table(rows, vocoder))):
+    for name, text in (("json", json.dumps(result, indent=1) + "\n"), ("md", table(rows, args.model))):
         with atomic_file(args.output / f"compress_{args.model}.{name}") as temporary:
             temporary.write_text(text, encoding="utf-8")
-    print(table(rows, vocoder))
+    print(table(rows, args.model))
     return 0
 
 

@@ -18,7 +18,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,6 @@ from audiodiff.signal.mel_spec import MelSpec
 from audiodiff.signal.resample import resample
 from audiodiff.synthesis.settings import Sampling, VocodeSettings
 from audiodiff.torch_state import bfloat16_is_fast
-from benchmarks.compress import in_turn
 from benchmarks.long_file import RESULTS, replace_text
 
 MEASURES = ("pesq_wb", "mr_stft")
@@ -73,6 +73,18 @@ Row = dict[str, Any]
 Floats = NDArray[np.float32]
 
 
+def in_turn(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median processor time of each call (s), after one call of each that is not counted."""
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for count in range(rounds + 1):
+        for name, call in calls.items():
+            before = time.process_time()
+            call()
+            if count:
+                taken[name].append(time.process_time() - before)
+    return {name: statistics.median(times) for name, times in taken.items()}
+
+
 def exports(model: str, folder: Path) -> dict[str, Path]:
     """Export a model with each kind of stored weights."""
     made = {}
@@ -93,8 +105,13 @@ def rows_of(model: str, folders: Mapping[str, Path]) -> dict[str, Row]:
         for weights, folder in folders.items():
             rows[f"{name}, {weights}"] = {"engine": engine, "folder": folder, "options": {}}
     for row in rows.values():
-        row["megabytes"] = sum(path.stat().st_size for path in row["folder"].rglob("*") if path.is_file()) / 1e6
+        row["megabytes"] = megabytes(row["folder"])
     return rows
+
+
+def megabytes(folder: Path) -> float:
+    """Size of all files of a folder (MB)."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
 def opened(row: Row, threads: int) -> Any:
@@ -105,7 +122,7 @@ def opened(row: Row, threads: int) -> Any:
 
 
 def measure_speech(rows: Mapping[str, Row], data: str, n_clips: int, rounds: int, threads: int) -> None:
-    """Score copies of held-out clips, and time the vocoder on the first."""
+    """Score copies of held-out clips, and time the vocoder on the first; the first row tells the rate and the mel."""
     clips = folder_clips(data, "test", limit=n_clips, max_seconds=4.0)
     models = {name: _WithSettings(opened(row, threads), row["options"]) for name, row in rows.items()}
     systems = {name: vocoder_system(model) for name, model in models.items()}
@@ -115,7 +132,7 @@ def measure_speech(rows: Mapping[str, Row], data: str, n_clips: int, rounds: int
         row["clips"] = len(results)
         for measure in MEASURES:
             row[measure] = statistics.fmean(result.scores[measure] for result in results)
-    first = models[REFERENCE].model
+    first = next(iter(models.values())).model
     sound = resample(torch.from_numpy(clips[0].waveform)[None], clips[0].sample_rate, first.sample_rate)
     mel = log_mel(sound, first.mel_spec)[0].numpy()
     calls = {name: partial(model.vocode_mel, mel) for name, model in models.items()}
@@ -143,7 +160,8 @@ class _WithSettings:
 
 
 def measure_music(rows: dict[str, Row], rounds: int, threads: int) -> None:
-    """Compare clips of one prompt, and time them."""
+    """Compare clips of one prompt with that of the first row, and time them."""
+    first = next(iter(rows))
     models = {name: opened(row, threads) for name, row in rows.items()}
 
     def clip(name: str, seed: int = 0) -> Floats:
@@ -153,15 +171,15 @@ def measure_music(rows: dict[str, Row], rounds: int, threads: int) -> None:
         made = model.generate(PROMPT, seconds=MUSIC_SECONDS, seed=seed, level="none", **row["options"])
         return np.asarray(made if made.ndim == 1 else made.mean(axis=0))
 
-    rate = models[REFERENCE].sample_rate
-    reference = _mel_of(clip(REFERENCE), rate)
+    rate = models[first].sample_rate
+    reference = _mel_of(clip(first), rate)
     for name, row in rows.items():
         row["distance"] = float(np.abs(_mel_of(clip(name), rate) - reference).mean())
     for name, taken in in_turn({name: partial(clip, name) for name in rows}, rounds).items():
         rows[name]["rtf"] = taken / MUSIC_SECONDS
     rows[OTHER_SEED] = {
         "engine": "torch",
-        "distance": float(np.abs(_mel_of(clip(REFERENCE, 1), rate) - reference).mean()),
+        "distance": float(np.abs(_mel_of(clip(first, 1), rate) - reference).mean()),
     }
 
 
