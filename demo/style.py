@@ -14,6 +14,7 @@ STYLE = """
 .gradio-container .icon-button, .gradio-container .component-wrapper button { min-width: 24px; min-height: 24px; }
 .gradio-container input[type="range"] { height: 24px; }
 .gradio-container a[download]:has(> button) { display: inline-flex; min-width: 24px; min-height: 24px; }
+.gradio-container .secondary-wrap input { padding-right: 1.5em; text-overflow: ellipsis; }
 [id^="pick-"] .remove-all { display: none; }
 #about h1 { margin-bottom: 0.25rem; }
 button[aria-busy="true"] { cursor: progress; opacity: 0.85; }
