@@ -11,6 +11,7 @@ from typing import Any
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import audio_info, read_blocks
 from audiodiff.signal.limits import MAX_CHANNELS
+from audiodiff.synthesis.iterations import ITERATIONS
 from audiodiff.synthesis.mel_file import open_mel
 from audiodiff.synthesis.provenance import ProvenanceRecord, read_provenance
 from audiodiff.synthesis.settings import MAX_SEED, MIN_SECONDS, Sampling
@@ -30,8 +31,9 @@ USUAL_SECONDS = 10.0
 """Length of a clip when none is asked for, here as on the command line."""
 
 _LEAST_FRAMES = 64
-_MOST_RENEWALS = 16
-"""Frames of the shortest pieces that are replayed; those of the package's models have some hundreds."""
+_MOST_ITERATIONS = 64
+"""Frames of the shortest pieces that are replayed, of which those of the package's models have some hundreds, and
+iterations of a vocoder."""
 
 MOST_CHORDS = 500
 _LONGEST_WORD = 100
@@ -301,7 +303,7 @@ def check_record(limits: Limits, record: ProvenanceRecord, name: str) -> None:
         "seconds": limits.seconds,
         "steps": limits.steps,
         "vocoder_steps": limits.steps,
-        "renewals": _MOST_RENEWALS,
+        **dict.fromkeys(ITERATIONS, _MOST_ITERATIONS),
     }
     for key, most in bounds.items():
         value = settings.get(key)

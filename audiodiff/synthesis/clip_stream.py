@@ -48,7 +48,7 @@ def stream_clip(
         yield torch.zeros(n_samples)
         return
     start, n_fade = 0, max(1, min(round(FADE_SECONDS * synthesizer.sample_rate), n_samples // 2))
-    for made in stream_mel(synthesizer.vocoder, [mel], None, clip.vocoder, meter.level_db):
+    for made in stream_mel(synthesizer.vocoder, [mel], None, clip.vocoder, meter.level_db, live=False):
         block = made[: n_samples - start]
         at = torch.arange(start, start + len(block)) + 0.5
         start += len(block)

@@ -22,6 +22,7 @@ from audiodiff.synthesis.clip import Clip, OnEstimate, OnProgress, Sound
 from audiodiff.synthesis.clip_latents import ClipLatents
 from audiodiff.synthesis.credentials import COMPOSITE, FORMATS, GENERATED, UNSIGNED, SigningKey, sign
 from audiodiff.synthesis.encodings import FLOAT_ENCODINGS, check_bits, encoding_of
+from audiodiff.synthesis.iterations import ITERATIONS
 from audiodiff.synthesis.machine import this_machine
 from audiodiff.synthesis.provenance import (
     MADE_BY,
@@ -55,7 +56,7 @@ from audiodiff.torch_state import standard_state
 
 WAV_BYTES = (1 << 32) - (1 << 16)
 
-_OF_VOCODER = ("piece_frames", "renewals", "vocoder_sampler", "vocoder_grid")
+_OF_VOCODER = ("piece_frames", *ITERATIONS, "vocoder_sampler", "vocoder_grid")
 _OF_MODEL = ("text_encoder", "tolerance_seconds", "band_limits", "batched", *_OF_VOCODER, SETTING, PEAKS_SETTING)
 _LATER: Mapping[str, Any] = {"joint": False}
 """Settings that came later, and what was done before."""

@@ -7,7 +7,7 @@ in any window: arithmetic that rounds differently for another length (bfloat16 a
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -147,6 +147,16 @@ def make_plan(
         network_calls=calls,
         piece_frames=piece_frames,
         window_pieces=max(1, math.ceil(frames / piece_frames)),
+        context_frames=model.context_frames,
+        call_context_frames=model.context_frames + model.condition_context_frames,
+        noise_context_frames=model.noise_context_frames,
+    )
+
+
+def plan_for(model: VocoderModel, plan: VocodePlan) -> VocodePlan:
+    """The same plan for the model with other iterations (`audiodiff.synthesis.iterations`)."""
+    return replace(
+        plan,
         context_frames=model.context_frames,
         call_context_frames=model.context_frames + model.condition_context_frames,
         noise_context_frames=model.noise_context_frames,

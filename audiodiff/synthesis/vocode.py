@@ -1,7 +1,6 @@
 """From audio or a log-mel to a waveform, with any trained vocoder, any sampler and any number of steps."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -23,6 +22,7 @@ from audiodiff.synthesis.arrays import Array, check_rate, float_tensor, like_giv
 from audiodiff.synthesis.circular_padding import pad_circle
 from audiodiff.synthesis.clip import OnProgress
 from audiodiff.synthesis.gain import StreamGain, gain_db, read_reference_level
+from audiodiff.synthesis.iterations import ITERATIONS, with_iterations
 from audiodiff.synthesis.live import ChannelStream, stream_blocks
 from audiodiff.synthesis.machine import check_model, fitting, open_device
 from audiodiff.synthesis.provenance import ModelRecord, hash_config
@@ -33,6 +33,7 @@ from audiodiff.synthesis.sampling import (
     check_samples,
     make_plan,
     measure_levels,
+    plan_for,
     plan_windows,
     sample_channels,
     sample_window,
@@ -95,7 +96,7 @@ class VocoderSynthesizer:
                 may add half as much.
             delay: samples by which the model's states are behind the waveform of their mel (`VocoderConfig.delay`).
         """
-        self.model = self.stored = model
+        self.model = self.live = self.stored = model
         self.delay = delay
         self.padding_frames = model.config.padding_frames if isinstance(model, Vocoder) else int(delay > 0)
         self._window_seconds = window_seconds
@@ -372,8 +373,12 @@ def stream_mel(
     level_db: float | None = None,
     block_seconds: float = STREAM_SECONDS,
     look_ahead_seconds: float | None = None,
+    *,
+    live: bool = True,
 ) -> Iterator[Array]:
-    """`VocoderSynthesizer.stream` with settings that are resolved."""
+    """`VocoderSynthesizer.stream` with settings that are resolved; as `vocode_mel` makes it where it is not `live`."""
+    model = synthesizer.live if live else synthesizer.model
+    plan = plan_for(model, plan)
     own, reference = synthesizer.mel_spec, synthesizer.reference_level_db if plan.match_level else None
     chunks = (chunk for chunk in mel_chunks if float_tensor(chunk, "a chunk of the mel").ndim < 2 or chunk.shape[-1])
     first = next(chunks, None)
@@ -395,7 +400,7 @@ def stream_mel(
     per_second = own.sample_rate / own.hop_length
     ahead = None if look_ahead_seconds is None else round(look_ahead_seconds * per_second)
     streams = [
-        ChannelStream(synthesizer.model, plan, seed, StreamGain(own, reference, level_db), synthesizer.device, ahead)
+        ChannelStream(model, plan, seed, StreamGain(own, reference, level_db), synthesizer.device, ahead)
         for seed in seeds
     ]
     block = max(1, round(block_seconds * per_second))
@@ -455,7 +460,7 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto", adapters:
 
     config = read_config(folder, "vocoder")
     metadata, (own,) = config["metadata"], parted(adapters, folder)
-    sampling = Sampling.from_metadata(metadata, folder, others=("renewals",))
+    sampling = Sampling.from_metadata(metadata, folder, others=ITERATIONS)
     recommended = with_searched(sampling.resolve(DEFAULTS), metadata, folder)
     model = load_checkpoint(folder, Vocoder)
     # of the weights as they are, which need not be what the config says
@@ -479,19 +484,10 @@ def load(name_or_path: str | Path = "speech", *, device: str = "auto", adapters:
         delay=model.config.delay,
     )
     with recommended_by(folder):
-        set_renewals(synthesizer, metadata.get("sampling", {}).get("renewals"))
+        stated = metadata.get("sampling", {})
+        given = {name: stated[name] for name in ITERATIONS if name in stated}
+        synthesizer.model, synthesizer.live = with_iterations(model, **given)
     return synthesizer
-
-
-def set_renewals(synthesizer: VocoderSynthesizer, renewals: int | None) -> None:
-    """Let draws of noise after the first pass through so many iterations (`PriorConfig`); `None`: as in the config.
-
-    Raises:
-        AudiodiffError: the model cannot draw that way.
-    """
-    synthesizer.model = stored = synthesizer.stored
-    if renewals is not None and isinstance(stored, Vocoder):
-        synthesizer.model = stored.with_prior(replace(stored.config.prior, renewals=renewals))
 
 
 def _check_finite(log_mel: Tensor) -> None:

@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.models.vocoder import Vocoder
+from audiodiff.synthesis.iterations import ITERATIONS, iterations_of, with_iterations
 from audiodiff.synthesis.provenance import ProvenanceRecord
 from audiodiff.synthesis.settings import Sampling, VocodeSettings
 from audiodiff.synthesis.told import setting
-from audiodiff.synthesis.vocode import VocoderSynthesizer, frames_of, set_renewals
+from audiodiff.synthesis.vocode import VocoderSynthesizer, frames_of
 
 _FIRST_CALL_SECONDS = 8.0
 """The longest pieces when files did not tell them."""
@@ -26,8 +26,7 @@ def vocoder_values(synthesizer: Any, values: Mapping[str, Any]) -> dict[str, Any
     vocoder = getattr(synthesizer, "vocoder", synthesizer)
     if not isinstance(vocoder, VocoderSynthesizer):
         return {}
-    renewals = vocoder.model.config.prior.renewals if isinstance(vocoder.model, Vocoder) else 0
-    kept = {"piece_frames": vocoder.piece_frames, "renewals": renewals}
+    kept = {"piece_frames": vocoder.piece_frames, **iterations_of(vocoder.model)}
     if "vocoder_steps" not in values:
         return kept
     used = vocoder.plan(VocodeSettings(Sampling(steps=values["vocoder_steps"]))).sampling
@@ -48,14 +47,16 @@ def set_vocoder_up(synthesizer: Any, record: ProvenanceRecord) -> None:
     if piece < 1:
         raise AudiodiffError(f"the provenance record is damaged: piece_frames is {piece}.")
     vocoder.piece_frames = piece
-    set_renewals(vocoder, setting(record, "renewals", int) if "renewals" in record.settings else None)
+    numbers = {"output_momentum": float}
+    told = {name: setting(record, name, numbers.get(name, int)) for name in ITERATIONS if name in record.settings}
+    vocoder.model, vocoder.live = with_iterations(vocoder.stored, **told)
     # Files that do not tell the sampler and grid of a model's vocoder are from before times were searched for it.
-    told = Sampling(
+    sampling = Sampling(
         **{
             name: setting(record, f"vocoder_{name}", str)
             for name in ("sampler", "grid")
             if f"vocoder_{name}" in record.settings
         }
     )
-    given = {name: value for name in ("sampler", "grid") if (value := getattr(told, name)) is not None}
+    given = {name: value for name in ("sampler", "grid") if (value := getattr(sampling, name)) is not None}
     vocoder.defaults = replace(vocoder.defaults, searched=(), **given)
