@@ -8,6 +8,7 @@ import pytest
 from audiodiff.models.checkpoint import save_checkpoint
 from audiodiff.models.vocoder import PriorConfig, Vocoder
 from audiodiff.synthesis.files import run_file
+from audiodiff.synthesis.iterations import ITERATIONS
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.load import load_generator
 from audiodiff.synthesis.replay import replay
@@ -19,14 +20,15 @@ from tests.synthesis.records import write_provenance
 
 
 @pytest.mark.slow
-def test_files_from_before_the_pieces_and_renewals_of_the_vocoder_were_told_replay(
+def test_files_from_before_the_pieces_and_iterations_of_the_vocoder_were_told_replay(
     tiny: LatentSynthesizer, tiny_folder: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "model"
     shutil.copytree(tiny_folder, folder)
     assert isinstance(tiny.vocoder.model, Vocoder)
     stored = tiny.vocoder.model.with_prior(PriorConfig(projections=1))
-    save_checkpoint(folder / "vocoder", stored, {"sampling": {"steps": 2, "sampler": "ddpm", "renewals": 1}})
+    more = {"steps": 2, "sampler": "ddpm", "renewals": 1, "output_projections": 3, "output_momentum": 0.99}
+    save_checkpoint(folder / "vocoder", stored, {"sampling": more})
     now, before = load_generator(folder, device="cpu"), load_generator(folder, device="cpu")
     assert isinstance(now.vocoder.model, Vocoder)
     assert now.vocoder.model.config.prior.renewals == 1
@@ -43,12 +45,13 @@ def test_files_from_before_the_pieces_and_renewals_of_the_vocoder_were_told_repl
     for name, report in reports.items():
         assert report.record is not None
         assert report.record.settings["renewals"] == (0 if "before" in name else 1)
+        assert report.record.settings["output_projections"] == (1 if "before" in name else 3)
         if "before" in name:
             other = reports[name.replace("before", "now")].record
             assert other is not None
             assert other.audio.samples_sha256 != report.record.audio.samples_sha256
             # vocoded files told their pieces from the start
-            later = ("renewals",) if "vocoded" in name else ("renewals", "piece_frames")
+            later = ITERATIONS if "vocoded" in name else (*ITERATIONS, "piece_frames")
             older = {key: value for key, value in report.record.settings.items() if key not in later}
             write_provenance(wavs[name], replace(report.record, settings=older))
         # of files that the vocoder of a latent model made, too, that model is given
