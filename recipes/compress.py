@@ -61,7 +61,9 @@ class Plan:
 
 PLANS: Mapping[str, Plan] = {
     "vocoder": Plan(
-        vocoder, "speech", {**_COMMON, "train.batch_size": 8, "sampling.prior": None, "sampling.output": None}
+        vocoder,
+        "speech",
+        {**_COMMON, "train.batch_size": 8, **dict.fromkeys(("sampling.prior", "sampling.output", "sampling.whole"))},
     ),
     "mel_latent": Plan(latent, "music", {**_COMMON, "train.batch_size": 8, "validation.crops": 16}, from_latents=True),
 }

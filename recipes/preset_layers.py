@@ -63,12 +63,13 @@ VOCODER_GPU = COMMON | {
 # Fresh noise in every step is what the network was trained on. Where nothing is back-propagated, iterations are cheap,
 # those of the estimate worth more than those of the prior (docs/vocoder-experiments.md).
 CONSISTENCY = {
-    "sampling.steps": 4,
+    "sampling.steps": 2,
     "sampling.sampler": "consistency",
     "sampling.grid": "late",
     "sampling.precision": "bf16",
     "sampling.prior": {"name": "shaped", "projections": 1, "momentum": 0.99, "half_projections": 4, "renewals": 1},
     "sampling.output": {"projections": 1, "half_projections": 6, "momentum": 0.99},
+    "sampling.whole": {"projections": 4, "half_projections": 24, "momentum": 0.99},
 }
 
 VOCODER = FRAMED | VOCODER_GPU | CONSISTENCY
@@ -92,6 +93,7 @@ LIVE = {
     "sampling.steps": 1,
     "sampling.prior": None,
     "sampling.output": None,
+    "sampling.whole": None,
 }
 
 # A WaveNet that trains in seconds.

@@ -87,10 +87,12 @@ class VocoderSampling(PlainSampling):
     Attributes:
         prior: the prior to sample from, where it is not the one of training; weights do not depend on it.
         output: the projections of the estimate, where they are not those of training; nor do weights depend on them.
+        whole: the same where the whole mel is at hand; streams, which would wait longer, keep `output`.
     """
 
     prior: PriorConfig | None = None
     output: OutputConfig | None = None
+    whole: OutputConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -140,9 +142,10 @@ class Config(RunSettings):
         check_adversarial(self.adversarial, self.train)
         check_bounds(self.adversarial, "adversarial", judged_full_noise=(0.0, 1.0))
         check_objective(self.objective, self.model, self.adversarial, self.sampling.steps)
-        if self.sampling.output is not None:
-            bounds = {"projections": (0, 1_000), "half_projections": (0, 1_000), "momentum": (0.0, 10.0)}
-            check_bounds(self.sampling.output, "sampling.output", **bounds)
+        bounds = {"projections": (0, 1_000), "half_projections": (0, 1_000), "momentum": (0.0, 10.0)}
+        for name, output in (("output", self.sampling.output), ("whole", self.sampling.whole)):
+            if output is not None:
+                check_bounds(output, f"sampling.{name}", **bounds)
         mel.check_filters(self.model.mel)
         if not 0.0 <= self.autoencoder_share <= 1.0:
             raise AudiodiffError(f"autoencoder_share is {self.autoencoder_share}; expected a share from 0 to 1.")
@@ -364,8 +367,11 @@ def describe(config: Config, data: AudioDataset) -> dict[str, Any]:
         teacher=config.teacher,
     )
     # The projections stand in the model's config.
+    sampling = dataclass_to_dict(config.sampling)
+    whole = sampling["whole"] or {}
     metadata["sampling"] = {
-        key: value for key, value in dataclass_to_dict(config.sampling).items() if key not in ("prior", "output")
+        **{key: value for key, value in sampling.items() if key not in ("prior", "output", "whole")},
+        **{f"output_{key}": value for key, value in whole.items()},
     }
     if config.data.normalize == "rms":
         low, high = config.data.gain_db

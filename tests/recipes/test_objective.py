@@ -128,7 +128,7 @@ def test_it_resumes_to_the_same_bits_and_not_as_another(place: Path, runs: Any, 
 def test_settings_follow_the_objective() -> None:
     diffusion, regression, gan = (configure("speech", {"objective": objective}) for objective in OBJECTIVES)
     assert diffusion == configure("speech")
-    assert (diffusion.model.loss.full_noise, diffusion.sampling.steps) == (0.3, 4)
+    assert (diffusion.model.loss.full_noise, diffusion.sampling.steps) == (0.3, 2)
     for config in (regression, gan):
         assert (config.model.loss.full_noise, config.adversarial.judged_full_noise, config.sampling.steps) == (1, 1, 1)
         assert (config.model.wavenet, config.model.prior, config.train) == (

@@ -15,7 +15,7 @@ from audiodiff.models.find import PRETRAINED
 from audiodiff.models.vocoder import PriorConfig, Vocoder
 from audiodiff.synthesis.live import SampleStream
 from audiodiff.synthesis.settings import Sampling, VocodeSettings
-from audiodiff.synthesis.vocode import VocoderSynthesizer
+from audiodiff.synthesis.vocode import VocoderSynthesizer, load
 from audiodiff.training.progress import read_log
 from audiodiff_recipes import autoencoder
 from audiodiff_recipes.corpus import split_items
@@ -180,6 +180,16 @@ def test_adversarial_training_resumes_to_the_same_bits(place: Path) -> None:
 
 def items(*splits: str) -> list[AudioItem]:
     return [AudioItem(Path(f"{index}.wav"), split=split) for index, split in enumerate(splits)]
+
+
+def test_what_is_meant_for_whole_mels_is_recommended_and_streams_do_without(place) -> None:
+    whole = OutputConfig(3, 5, 0.9)
+    config = tiny(place, "run")
+    config = dataclasses.replace(config, sampling=dataclasses.replace(config.sampling, whole=whole))
+    synth = load(train(config, resume=False))
+    head, live = synth.model.config.head, synth.live.config.head
+    assert (head.output_projections, head.output_half_projections, head.output_momentum) == (3, 5, 0.9)
+    assert live == config.model.head
 
 
 def test_the_exported_model_has_the_projections_that_are_meant_for_sampling() -> None:
