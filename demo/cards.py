@@ -169,7 +169,7 @@ class Cards:
             failed = {self.line: status(), **unmade, **self._listed(user)}
             self.ends.put(page, failed)
             yield failed
-            raise as_error(error) from None
+            raise as_error(error, language) from None
 
     def _keep(self, page: str, made: ClipResult) -> Take:
         state = self.strip.state
