@@ -146,7 +146,8 @@ def test_a_sentence_is_matched_whole() -> None:
     assert template.values("the prompt has 3 characters, 4.") == {"what": "prompt", "count": "3", "count2": "4"}
     for other in ("the prompt has 3 characters, 4", "and the prompt has 3 characters, 4.", "the prompt has 3.", "the"):
         assert template.values(other) is None
-    assert Template(*split("{a} is {b} is."), "").values("x is.") is None  # the pieces would overlap
+    assert Template(*split("{a} is {b} is."), "").values("x is.") is None
+    assert Template(*split("no {a} no"), "").values("no no") is None  # the pieces would overlap
     assert Template(*split("such as {{HH AH0}}."), "").values("such as {HH AH0}.") == {}
 
 
