@@ -11,6 +11,7 @@ from audiodiff.errors import AudiodiffError
 from .checks import check_prompt
 from .limits import MOST_FILES, Limits
 from .translations import plain
+from .visitors import language_asked
 from .widgets import as_error
 
 _TEXTS = gr.Textbox | gr.Radio | gr.Dropdown | gr.HTML | gr.Markdown
@@ -38,7 +39,7 @@ def guard(app: gr.Blocks, limits: Limits) -> None:
         try:
             return await process(*args, **kwargs)
         except Exception as error:
-            raise as_error(error) from None
+            raise as_error(error, language_asked(kwargs.get("request"))) from None
 
     app.preprocess_data = prepare_or_tell
     app.process_api = process_or_tell

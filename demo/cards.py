@@ -18,6 +18,7 @@ from .handlers import ClipResult, Created, Report, Update
 from .jobs import Outcome, User, stream
 from .limits import CARDS
 from .said import counted, said
+from .sentences import translated
 from .shown import as_html
 from .strip import Strip
 from .take_files import publish
@@ -168,7 +169,7 @@ class Cards:
             failed = {self.line: status(), **unmade, **self._listed(user)}
             self.ends.put(page, failed)
             yield failed
-            raise as_error(error) from None
+            raise as_error(error, language) from None
 
     def _keep(self, page: str, made: ClipResult) -> Take:
         state = self.strip.state
@@ -251,7 +252,8 @@ class Cards:
 
     def _finish(self, created: Created, n_clips: int, language: str) -> dict[Any, Any]:
         n_made = len(created.clips)
-        notes = dict.fromkeys(f"{note[:1].upper()}{note[1:]}." for clip in created.clips for note in clip.notes)
+        told = (translated(note, language) for clip in created.clips for note in clip.notes)
+        notes = dict.fromkeys(f"{note[:1].upper()}{note[1:]}." for note in told)
         if created.stopped:
             text = said("stopped; {made} of {count} clips finished", made=n_made, count=n_clips)
         else:

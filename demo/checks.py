@@ -20,6 +20,8 @@ from audiodiff.text.transcription import read_transcription
 from audiodiff.text.utterance import Utterance
 
 from .limits import CARDS, RATES, Limits
+from .said import ENGLISH
+from .sentences import translated
 
 FORMATS = {"flac": "FLAC", "wav": "WAV", "wav-24": "WAV, 24 bits", "mp3": "MP3", "ogg": "Ogg Vorbis"}
 """Files that the demo writes: ending, and bits of a sample where they are not the usual 16; what the page says."""
@@ -56,9 +58,9 @@ _FLAGS = (
 )
 
 
-def public_message(error: AudiodiffError) -> str:
-    """Return the sentence of an error as visitors may read it: names of files without their folders."""
-    text = _PATH.sub("", str(error))
+def public_message(error: AudiodiffError, language: str = ENGLISH) -> str:
+    """Return the sentence of an error as visitors may read it: in their language, files without their folders."""
+    text = _PATH.sub("", translated(str(error), language))
     for flag, said in _FLAGS:
         text = text.replace(flag, said)
     return re.sub(r"(?<![\w-])--(?=[a-z])", "", text)

@@ -96,7 +96,7 @@ def build(state: AppState, tab: Comparison) -> None:
                 }
         except Exception as error:
             yield {line: status()}
-            raise as_error(error) from None
+            raise as_error(error, user.language) from None
 
     @guarded
     def take() -> str:

@@ -25,6 +25,8 @@ from .app_state import AppState
 from .attempts import Attempts
 from .checks import check_content, public_message
 from .limits import CARDS, MOST_FILES
+from .said import language_of
+from .sentences import translated
 from .visitors import is_loopback, person_at
 
 CLOSED = re.compile(r"/(process_recording|deep_link|component_server|stream|monitoring|dev|run-history|vibe|proxy=)")
@@ -81,7 +83,7 @@ class Gate:
             await self._hand_on(path, headers, scope, receive, watched)
         except TooLarge as error:
             if not started:
-                await _sentence(413, str(error))(scope, receive, send)
+                await _sentence(413, translated(str(error), _language(headers)))(scope, receive, send)
         except Exception as error:
             cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ else error
             if started and not isinstance(cause, HTTPException):
@@ -109,7 +111,7 @@ class Gate:
             return _sentence(404, "this demo does without that part of Gradio.")
         limit, size = self._most(path), headers.get("content-length", "0")
         if not size.isdecimal() or len(size) > 15 or int(size) > limit:
-            return _sentence(413, _too_large(limit))
+            return _sentence(413, translated(_too_large(limit), _language(headers)))
         return None
 
     def _is_ours(self, address: str) -> bool:
@@ -163,13 +165,13 @@ class Gate:
             try:
                 await anyio.to_thread.run_sync(state.workspace.make_room, sum(self._uploading.values()))
             except AudiodiffError as error:
-                await _sentence(507, str(error), plain=True)(scope, receive, send)
+                await _sentence(507, public_message(error, _language(headers)), plain=True)(scope, receive, send)
                 return
             await self._app(scope, receive, answer)
             if answer.status == 200:
                 await anyio.to_thread.run_sync(_check_files, json.loads(answer.body), state.workspace.folder)
         except AudiodiffError as error:
-            await _sentence(415, public_message(error), plain=True)(scope, receive, send)
+            await _sentence(415, public_message(error, _language(headers)), plain=True)(scope, receive, send)
         else:
             for message in answer.messages:
                 await send(message)
@@ -183,6 +185,7 @@ class Gate:
         wait = math.ceil(self._attempts.wait(who))
         if wait > 0:
             text = f"too many wrong passwords came from your address; try again in {wait} s."
+            text = translated(text, _language(Headers(scope=scope)))
             await _sentence(429, text, {"Retry-After": str(wait)})(scope, receive, send)
             return
         self._attempts.count(who)
@@ -240,6 +243,10 @@ def _listener(path: str, scope: Scope) -> str:
         return str(parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[0])
     found = re.fullmatch(r"/heartbeat/([^/]+)|/call(?:/v2)?/[^/]+/([^/]+)", path)
     return "" if found is None else str(found[1] or found[2])
+
+
+def _language(headers: Headers) -> str:
+    return language_of(headers.get("accept-language", ""))
 
 
 def _too_large(limit: int) -> str:

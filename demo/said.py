@@ -54,7 +54,12 @@ def said_in(language: str) -> Mapping[str, str]:
     """Return English text -> text in a language, for texts of the server; nothing for an unknown language."""
     if language not in LANGUAGES:
         return {}
-    table: dict[str, str] = json.loads((FOLDER / f"said-{language}.json").read_text(encoding="utf-8"))
+    return read_table(f"said-{language}")
+
+
+def read_table(name: str) -> dict[str, str]:
+    """Return a table of `languages/`: English text -> text in a language."""
+    table: dict[str, str] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     return table
 
 

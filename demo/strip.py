@@ -109,7 +109,7 @@ class Strip:
             try:
                 return self._act(opened, event._data, user_of(request, self.state))
             except Exception as error:
-                raise as_error(error) from None
+                raise as_error(error, user_of(request, self.state).language) from None
 
         def begin(token: Any, request: gr.Request) -> dict[Any, Any]:
             return self._open(lines, token, user_of(request, self.state))

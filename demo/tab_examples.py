@@ -8,7 +8,8 @@ import gradio as gr
 
 from .app_state import GENERATOR, AppState
 from .examples import EXAMPLES, Example
-from .widgets import guarded
+from .said import ENGLISH, said
+from .widgets import guarded, user_of
 
 
 def serves_examples(state: AppState) -> bool:
@@ -54,7 +55,13 @@ def build(state: AppState, prompt: gr.Textbox) -> None:
         example = playing_now(playing)
         return gr.skip() if example is None else example.prompt
 
+    def name(request: gr.Request) -> Any:
+        language = user_of(request, state).language
+        titles = [said(example.title).shown(language) for example in heard]
+        return gr.skip() if language == ENGLISH else gr.update(sample_labels=titles)
+
     quiet: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+    gr.on(None, name, None, chips, **quiet)  # when the page is opened
     chips.click(choose, [chips, player], [row, player, prompt], **quiet)
     use.click(take, player, prompt, **quiet)
 

@@ -74,7 +74,7 @@ def build(state: AppState, create: CreateTab | None, tabs: gr.Tabs) -> None:
                 yield changes
         except Exception as error:
             yield {line: status()}
-            raise as_error(error) from None
+            raise as_error(error, user.language) from None
 
     shown = [line, told, document, *first, *second]
     given.change(inspect, given, shown, api_visibility="private", show_progress="hidden")

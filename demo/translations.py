@@ -2,28 +2,22 @@
 
 Labels stand in the code once, in English, and are the keys of the tables in `languages/`; there are no braces in
 them, which Gradio would take for places of values. What the server says while it
-works is put into the language by `said`; its errors and the records of files are English.
+works is put into the language by `said`, the notes of clips and its errors by `sentences`; records of files, tables of
+figures and the reports of the API are English.
 """
 
-import json
 import re
 from typing import Any
 
 import gradio as gr
 from gradio.i18n import I18nData
 
-from .said import FOLDER, LANGUAGES
+from .said import LANGUAGES, read_table
 
 _TEXTS = ("label", "info", "placeholder")
 _VALUES = (gr.Button, gr.DownloadButton, gr.Markdown)
 _HTML = re.compile(r'(<h2 class="ad-unseen">|<div class="ad-status"><span>)(.+)(</h2>|</span></div>)')
 """Headings, and what stands in the line of a tab before anything is made."""
-
-
-def read_table(language: str) -> dict[str, str]:
-    """Return English text -> text in a language."""
-    table: dict[str, str] = json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"))
-    return table
 
 
 def translate(app: gr.Blocks) -> gr.I18n:

@@ -50,6 +50,11 @@ def visitor(request: Any, listeners: Listeners, event: str | None = None) -> Use
     person = name or (person_at(client.host) if client is not None else page)
     if asked is None:
         return User(str(page), str(person))
-    headers = getattr(asked, "headers", None) or {}
-    language = language_of(str(headers.get("accept-language", "")))
-    return User(str(page), str(person), listeners.of(str(page), *([event] if event else [])), language)
+    listens = listeners.of(str(page), *([event] if event else []))
+    return User(str(page), str(person), listens, language_asked(request))
+
+
+def language_asked(request: Any) -> str:
+    """Return the language of the page that a `gr.Request` comes from; English if there is none."""
+    headers = getattr(getattr(request, "request", None), "headers", None) or {}
+    return language_of(str(headers.get("accept-language", "")))

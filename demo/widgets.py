@@ -16,8 +16,9 @@ from .app_state import AppState
 from .checks import public_message
 from .jobs import Stopped, User
 from .said import ENGLISH, Said, said, shown
+from .sentences import translated
 from .shown import as_html
-from .visitors import visitor
+from .visitors import language_asked, visitor
 
 _OPENINGS = frozenset({"a", "an", "choose", "enter", "give", "no", "nothing", "the", "there", "this", "you"})
 """Words that sentences of ours begin with, and names of files do not."""
@@ -67,19 +68,25 @@ def user_of(request: gr.Request | None, state: AppState) -> User:
     return visitor(request, state.listeners, LocalContext.event_id.get(None))
 
 
-def as_error(error: Exception) -> Any:
-    """Return the `gr.Error` of an error: its sentence if it has one for users, never a path or a traceback."""
+def as_error(error: Exception, language: str = ENGLISH) -> Any:
+    """Return the `gr.Error` of an error: its sentence if it has one for users, never a path or a traceback.
+
+    Args:
+        error: whatever went wrong.
+        language: of the page.
+    """
     if isinstance(error, gr.Error):
         return error
     if isinstance(error, Stopped):
-        shown = gr.Error("Stopped.", print_exception=False, duration=3)
+        shown = gr.Error(translated("Stopped.", language), print_exception=False, duration=3)
     elif isinstance(error, AudiodiffError):
         # the message may quote what others wrote, and Gradio shows HTML
-        text = _sentence(as_html(public_message(error), lines=True))
+        text = _sentence(as_html(public_message(error, language), lines=True))
         shown = gr.Error(text, print_exception=False, duration=20)
     else:
         print(printable("".join(traceback.format_exception(error)), lines=True), end="", file=sys.stderr)
-        shown = gr.Error("Something went wrong on the server; its log says what.", print_exception=False, duration=20)
+        text = translated("Something went wrong on the server; its log says what.", language)
+        shown = gr.Error(text, print_exception=False, duration=20)
     return shown
 
 
@@ -96,7 +103,8 @@ def guarded(handler: Callable[Arguments, Result]) -> Callable[Arguments, Result]
         try:
             return handler(*args, **kwargs)
         except Exception as error:
-            raise as_error(error) from None
+            # Gradio knows whom it calls a function for, whether that takes the request or not
+            raise as_error(error, language_asked(LocalContext.request.get(None))) from None
 
     return guard
 

@@ -114,9 +114,9 @@ def _parse_chord(name: str, word: str) -> Chord:
     found = _CHORD.fullmatch(name)
     quality = "" if found is None else _ALIASES.get(found["quality"], found["quality"])
     if found is None or quality not in QUALITIES:
-        where = "" if name == word else f" in the bar {word[:40]!r}"
+        shown = repr(name[:40]) if name == word else f"{name[:40]!r} in the bar {word[:40]!r}"
         raise AudiodiffError(
-            f"{name[:40]!r}{where} is no chord that is known; expected a root such as C, F# or Bb with "
+            f"{shown} is no chord that is known; expected a root such as C, F# or Bb with "
             f"{', '.join(filter(None, QUALITIES))} or nothing behind it, one chord a bar, or several with commas, "
             "and N.C. for none."
         )

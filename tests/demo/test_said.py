@@ -11,6 +11,7 @@ from audiodiff.synthesis.verb import seam_in_words  # noqa: E402
 from audiodiff.text.advice import SENTENCES  # noqa: E402
 from demo import player, said, strip  # noqa: E402
 from demo.cards import Cards  # noqa: E402
+from demo.examples import EXAMPLES  # noqa: E402
 from demo.said import LANGUAGES, counted, language_of, said_in  # noqa: E402
 
 DEMO = Path(said.__file__).parent
@@ -36,7 +37,7 @@ def written() -> Iterator[str]:
 def wanted() -> set[str]:
     texts = {*written(), *strip.MADE.values(), *strip.SCRIPT_WORDS, *player.SCRIPT_WORDS}
     texts |= {f"{text} take {{number}}" for text in BUTTONS} | {seam_in_words(0.0), seam_in_words(99.0)}
-    texts |= {*SENTENCES.values()}
+    texts |= {*SENTENCES.values(), *(example.title for example in EXAMPLES)}
     return texts | {"step {done} of {total}", "part {done} of {total}"}
 
 

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -37,6 +38,24 @@ def test_a_click_plays_and_a_second_click_fills_the_form(page: Any, state: AppSt
     assert choose(0, str(path))[1]["label"] == HEARD[0].prompt  # another one plays first
     assert take(str(path)) == HEARD[1].prompt
     assert take(None) != HEARD[1].prompt
+
+
+def test_titles_are_in_the_language_of_the_page(page: Any) -> None:
+    name = event(page, "name")
+
+    def titles(accepted: str) -> list[str]:
+        asked = SimpleNamespace(client=None, headers={"accept-language": accepted})
+        changed: list[str] = name(SimpleNamespace(request=asked, session_hash="me")).get("sample_labels", [])
+        return changed
+
+    assert titles("de-AT")[:3] == ["Klavierballade", "Funk", "Flöte solo"]
+    assert titles("es")[0] == "Balada al piano"
+    assert len(titles("es")) == len(HEARD)
+    assert titles("en") == []
+    chips = next(block for block in page.blocks.values() if isinstance(block, gr.Dataset))
+    assert [
+        [function.fn.__name__, *function.outputs] for function in page.fns.values() if function.targets[0][1] == "load"
+    ] == [["name", chips]]
 
 
 def test_examples_are_those_of_the_shipped_model(state: AppState) -> None:

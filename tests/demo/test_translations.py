@@ -10,7 +10,8 @@ gr = pytest.importorskip("gradio", reason="the extra demo")
 from demo.app import build_app  # noqa: E402
 from demo.app_state import Models, open_state  # noqa: E402
 from demo.limits import Limits  # noqa: E402
-from demo.translations import LANGUAGES, plain, read_table, translate  # noqa: E402
+from demo.said import LANGUAGES, read_table  # noqa: E402
+from demo.translations import plain, translate  # noqa: E402
 
 SAID_BY_MODELS = re.compile(r"tiny|talker|^(ann|bob)$|Automatic|Recording, up to|^[AB]: |[A-G][b#]? (major|minor)$")
 """Texts with names and numbers of the models in them, and names that are the same everywhere."""

@@ -118,8 +118,9 @@ def utterances(
                 waiting = _followed(waiting, pause, sentence.ends_paragraph)
             continue
         except AudiodiffError as error:
-            place = f"in the sentence that begins at character {sentence.start + 1}: " if sentence.start else ""
-            raise AudiodiffError(f"{place}{error}") from error
+            if not sentence.start:
+                raise
+            raise AudiodiffError(f"in the sentence that begins at character {sentence.start + 1}: {error}") from error
         if waiting is not None:
             yield waiting
         notes, dropped = (*dropped, *one.notes), ()
