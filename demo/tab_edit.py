@@ -106,9 +106,9 @@ def build(state: AppState, tabs: gr.Tabs, create: Cards, strip: Strip) -> gr.Aud
     prompts = [shared[name] for name in ("prompt", "negative") if name in shared]
 
     @guarded
-    def bring(path: str | None) -> list[Any]:
+    def bring(path: str | None) -> Any:
         told = edits.prompts_of(state, path) or (gr.skip(), gr.skip())
-        return [*told[: len(prompts)]]
+        return told if len(prompts) > 1 else told[0]  # Gradio unpacks no tuple of one
 
     @guarded
     def version_before(path: str | None, request: gr.Request) -> str:

@@ -197,7 +197,7 @@ class TestPipelines:
         put.fn(*values)
         assert prompts.load(state, "mine")["prompt"] == "solo"
         bring = next(fn for fn in app.fns.values() if fn.fn is not None and fn.fn.__name__ == "bring")
-        assert bring.fn(str(generate(state).clips[0].path)) == ["solo piano"]
+        assert bring.fn(str(generate(state).clips[0].path)) == "solo piano"
 
     @pytest.mark.parametrize("name", ["StableAudioPipeline", "AceStepPipeline"])
     def test_a_recording_is_varied_and_that_is_made_again(self, serving: Any, clip: Path, name: str) -> None:
