@@ -146,7 +146,7 @@ def _component(state: AppState, argument: Argument) -> gr.components.Component:
     if argument.type is str:
         return gr.Textbox(default, label=name)
     if name == "seconds" and default is not None:
-        default = min(default, state.limits.seconds)
+        default = min(default, state.clip_limits.seconds)
     if name == "count":
         return gr.Number(min(default, CARDS), label=f"count, up to {CARDS}", precision=0)
     return gr.Number(default, label=name, precision=0 if argument.type is int else None)

@@ -1,22 +1,27 @@
 """What every handler of the demo works with: the models, the limits, the queue and the folder."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from audiodiff.cli.allocator import release_memory
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.adapter import Adapter, open_adapters
 from audiodiff.models.find import find_checkpoint, find_vocoder, pretrained_names, public_name, read_model_config
+from audiodiff.models.libraries import library_of
 from audiodiff.synthesis.adapted import Adapters
-from audiodiff.synthesis.latent import LatentSynthesizer
-from audiodiff.synthesis.load import load_generator, load_vocoder
+from audiodiff.synthesis.load import NoModel, load_clip_maker, load_vocoder
+from audiodiff.synthesis.provenance import ModelRecord
 from audiodiff.synthesis.upsample import UpsamplerSynthesizer, load_upsampler
+from audiodiff.synthesis.verb import Verb
+from audiodiff.synthesis.verb_choice import verb_of
+from audiodiff.synthesis.verbs import VERBS
 from audiodiff.synthesis.vocode import VocoderSynthesizer
 from audiodiff.synthesis.voice import VoiceSynthesizer, load_voice
 from audiodiff.text.vocabulary import vocabulary
 
 from .adapting import divide, with_vocoder
+from .capabilities import Capabilities, ClipSynthesizer, capabilities_of
 from .jobs import Jobs
 from .limits import Limits
 from .listeners import Listeners
@@ -41,7 +46,7 @@ class Models:
         adapters: what was merged into them.
     """
 
-    generator: LatentSynthesizer | None = None
+    generator: ClipSynthesizer | None = None
     vocoder: VocoderSynthesizer | None = None
     upsampler: UpsamplerSynthesizer | None = None
     about: str = ""
@@ -49,7 +54,7 @@ class Models:
     voices: Mapping[str, VoiceSynthesizer] = field(default_factory=dict)
     adapters: tuple[Adapter, ...] = ()
 
-    def require_generator(self) -> LatentSynthesizer:
+    def require_generator(self) -> ClipSynthesizer:
         """Return the generator.
 
         Raises:
@@ -58,6 +63,38 @@ class Models:
         if self.generator is None:
             raise AudiodiffError("this demo runs without a model that generates; start it with --model MODEL.")
         return self.generator
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the generator can do.
+
+        Raises:
+            AudiodiffError: there is none.
+        """
+        return capabilities_of(self.require_generator())
+
+    def clip_verb(self, name: str) -> tuple[Verb, ClipSynthesizer | NoModel]:
+        """Return a verb for clips, and what does it.
+
+        Raises:
+            AudiodiffError: there is no generator, or it cannot do that.
+        """
+        generator = self.require_generator()
+        if not VERBS[name].n_models:
+            return VERBS[name], NoModel()
+        return verb_of(name, generator), generator
+
+    @property
+    def records(self) -> list[tuple[str, ModelRecord]]:
+        """Name and record of every model that makes sounds here, also of one that is part of another."""
+        generator = self.generator
+        own = None if generator is None else self.capabilities.vocoder
+        alone = [each for each in (own, self.vocoder, self.upsampler) if each is not None]
+        with_parts = [*([] if generator is None else [generator]), *self.voices.values()]
+        return [
+            *((each.name, each.identity[0]) for each in with_parts),
+            *((each.name, each.identity) for each in alone),
+        ]
 
     def require_vocoder(self) -> VocoderSynthesizer:
         """Return the vocoder.
@@ -104,7 +141,7 @@ def load_models(
     """Load what the demo serves.
 
     Args:
-        model: a model that generates; `music` when `None`, if it comes with the package.
+        model: a model that generates, ours or `diffusers:ORG/NAME`; `music` when `None`, if it comes with the package.
         vocoder: a vocoder for recordings; `speech` when `None`, if it comes with the package.
         upsampler: gives recordings the band they lack; `upsample-speech` when `None`, if it comes with the package.
         voices: speak texts; `kathleen` when there are none, if it comes with the package.
@@ -128,22 +165,23 @@ def load_models(
     if len({*names}) < len(names):
         raise AudiodiffError(f"two of the voices {', '.join(names)} have the same name; rename one of their folders.")
     about, words = "", {}
-    if model is not None:
-        stated = read_model_config(find_checkpoint(model)).get("metadata")
+    ours = None if model is None or library_of(model) is not None else model
+    if ours is not None:
+        stated = read_model_config(find_checkpoint(ours)).get("metadata")
         metadata = stated if isinstance(stated, dict) else {}
         about, words = str(metadata.get("description", "")), vocabulary(metadata)
     opened = open_adapters(adapters)
     own, its, theirs, *others = divide(
         opened,
         [
-            [] if model is None else with_vocoder(model),
+            [] if ours is None else with_vocoder(ours),
             [] if vocoder is None else [find_vocoder(vocoder)],
             [] if upsampler is None else [find_checkpoint(upsampler)],
             *(with_vocoder(voice) for voice in voices),
         ],
     )
     return Models(
-        generator=None if model is None else load_generator(model, device=device, adapters=own),
+        generator=None if model is None else load_clip_maker(model, device=device, adapters=own),
         vocoder=None if vocoder is None else load_vocoder(vocoder, device=device, adapters=its),
         upsampler=None if upsampler is None else load_upsampler(upsampler, device=device, adapters=theirs),
         about=about,
@@ -177,6 +215,13 @@ class AppState:
     library: Path | None = None
     listeners: Listeners = field(default_factory=Listeners)
     takes: Takes = field(default_factory=Takes)
+
+    @property
+    def clip_limits(self) -> Limits:
+        """The limits of a clip: no longer than the generator can make one."""
+        if self.models.generator is None:
+            return self.limits
+        return replace(self.limits, seconds=min(self.limits.seconds, self.models.capabilities.longest))
 
     def close(self) -> None:
         """Stop all jobs and remove all files."""

@@ -14,6 +14,7 @@ from audiodiff.synthesis.verb import seam_in_words
 
 from . import player
 from .app_state import AppState
+from .edits import verb_again
 from .handlers import ClipResult, Created, Report, Update
 from .jobs import Outcome, User, stream
 from .limits import CARDS
@@ -299,11 +300,11 @@ def build(name: str, strip: Strip, *, hint: str, speech: bool = False) -> Cards:
     for _ in range(CARDS // 2):
         with gr.Row():
             for _ in range(2):
-                cards.append(_card(name, len(cards) + 1, speech=speech))
+                cards.append(_card(name, len(cards) + 1, strip, speech=speech))
     return Cards(line, tuple(cards), strip)
 
 
-def _card(name: str, number: int, *, speech: bool) -> Card:
+def _card(name: str, number: int, strip: Strip, *, speech: bool) -> Card:
     words, subtitles = None, None
     with gr.Column(visible=False, min_width=300, elem_classes="ad-card") as box:
         sound = gr.HTML(player.empty(), elem_id=f"{name}-clip-{number}")
@@ -313,7 +314,8 @@ def _card(name: str, number: int, *, speech: bool) -> Card:
         with gr.Row():
             again = {
                 what: gr.Button(label, size="sm", min_width=60, interactive=False, elem_id=f"{name}-{what}-{number}")
-                for what, label in ({} if speech else AGAIN).items()
+                for what, label in AGAIN.items()
+                if not speech and verb_again(what) in strip.state.models.capabilities.verbs
             }
         with gr.Row():
             reuse = gr.Button("Keep seed", size="sm", min_width=80, interactive=False, elem_id=f"{name}-seed-{number}")

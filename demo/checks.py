@@ -49,7 +49,7 @@ _PHONEMES_PER_CHAR = 8
 _MOST_ITEMS, _DEEPEST, _LARGEST = 200, 4, 2**63
 """Values in one place of a record, how deep they are nested, and their size, beyond which it is not replayed."""
 
-_PATH = re.compile(r"(?<![\w/\\.:])(?:[A-Za-z]:\\|/)(?:[^\s/\\'\"]+[/\\])+(?=[^\s/\\'\"])")
+_PATH = re.compile(r"(?:(?<![\w/\\.:])|(?<=\bdiffusers:))(?:[A-Za-z]:\\|/)(?:[^\s/\\'\"]+[/\\])+(?=[^\s/\\'\"])")
 _FLAGS = (
     ("; give it with --model", "; the demo must be started with it (--model)"),
     (", with --model", ", when starting the demo"),

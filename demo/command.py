@@ -39,7 +39,9 @@ def add_parser(subparsers: Any) -> None:
         "with Ctrl+C.",
         epilog=f"The environment variable {AUTH} holds what --auth does, hidden from other users of the computer.",
     )
-    parser.add_argument("--model", help="model that generates: name, folder or hf:ORG/NAME (default: music)")
+    parser.add_argument(
+        "--model", help="model that generates: name, folder, hf:ORG/NAME or diffusers:ORG/NAME (default: music)"
+    )
     parser.add_argument("--vocoder", help="vocoder for recordings (default: speech)")
     parser.add_argument("--upsampler", help="upsampler for narrow-band recordings (default: upsample-speech)")
     parser.add_argument("--voice", action="append", help="voice that speaks, repeatable (default: kathleen)")

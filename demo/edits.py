@@ -14,7 +14,6 @@ from audiodiff.synthesis.described import described, without_none
 from audiodiff.synthesis.settings import built
 from audiodiff.synthesis.source import Source
 from audiodiff.synthesis.verb import Verb
-from audiodiff.synthesis.verbs import VERBS
 from audiodiff.synthesis.watermarking import SETTING
 from audiodiff.text.prompt import parse_prompt
 
@@ -47,7 +46,8 @@ def edit(
     Raises:
         AudiodiffError: an argument is out of range, a clip cannot be used, or the user has too many jobs.
     """
-    verb, limits, synthesizer = VERBS[name], state.limits, state.models.require_generator()
+    limits, mel = state.limits, state.models.capabilities.mel
+    verb, synthesizer = state.models.clip_verb(name)
     settings = request.values(limits)
     if "prompt" in verb.values & settings.keys() and not (given.get("prompts") and not settings["prompt"].strip()):
         given["prompt"] = settings["prompt"]
@@ -56,7 +56,7 @@ def edit(
     settings = {name: value for name, value in settings.items() if name in described(verb.settings)}
     values = verb.complete({**settings, **own}, sources, lambda said: None)
     if "seconds" in verb.values:
-        values["seconds"] = checks.check_seconds(limits, values.get("seconds"))
+        values["seconds"] = checks.check_seconds(state.clip_limits, values.get("seconds"))
     count = checks.whole("count", request.count, verb.least_count, CARDS)
     base = "-".join(slug(file.stem)[:20] for file in files) or "prompts"
     base = f"{slug(files[0].stem)}-{name}" if len(files) == 1 else base
@@ -66,7 +66,7 @@ def edit(
         for file in files:
             checks.check_new(limits, verb.new_seconds(edit_settings, audio_info(file)))
         make = partial(write, name, synthesizer, files, edit_settings, watermark=bool(request.watermark))
-        jobs.append(ClipJob(f"{base}-{title}".rstrip("-"), make, synthesizer))
+        jobs.append(ClipJob(f"{base}-{title}".rstrip("-"), make, mel))
     return make_all(state, report, user, jobs, request.format, sources=files)
 
 
@@ -106,6 +106,11 @@ def interpolate_between(
         prompts=pair,
         strength=strength,
     )
+
+
+def verb_again(what: str) -> str:
+    """Return the verb that one click does, by what `again` calls it."""
+    return "vary" if what in STRENGTHS else what
 
 
 def again(

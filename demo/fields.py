@@ -25,12 +25,6 @@ def roll() -> int:
     return secrets.randbelow(DICE)
 
 
-def sources_of(state: AppState) -> tuple[str, ...]:
-    """Return the kinds of sound that the model tells apart."""
-    classes = state.models.require_generator().model.config.classes
-    return next((known.values for known in classes if known.name == "source"), ())
-
-
 def seed_fields() -> tuple[gr.Number, gr.Button, gr.Checkbox]:
     """Lay out the seed, the dice, and whether every run draws one."""
     with gr.Row(equal_height=True):
@@ -62,15 +56,15 @@ def count_field(value: int, label: str = "Takes") -> gr.Slider:
 
 def tempo_and_key(state: AppState) -> dict[str, Any]:
     """Lay out tempo, key and chords, each where the model takes it."""
-    config = state.models.require_generator().model.config
+    model = state.models.capabilities
     fields: dict[str, Any] = {}
-    if any(known.name == "tempo" for known in config.numbers):
+    if "tempo" in model.settings:
         # no field for numbers, which would show a 0 where there is none
         fields["tempo"] = gr.Textbox("", label="Tempo (bpm)", placeholder="from the prompt", min_width=110)
-    if keys := next((known.values for known in config.classes if known.name == "key"), ()):
-        listed = [("from the prompt", ""), *((name, name) for name in keys)]
+    if model.keys:
+        listed = [("from the prompt", ""), *((name, name) for name in model.keys)]
         fields["key"] = gr.Dropdown(listed, value="", label="Key", min_width=110)
-    if config.chords:
+    if "chords" in model.settings:
         fields["chords"] = gr.Textbox(
             "",
             label="Chords",
@@ -82,8 +76,40 @@ def tempo_and_key(state: AppState) -> dict[str, Any]:
     return fields
 
 
-def loop_fields() -> dict[str, Any]:
-    """Lay out whether the clip is a loop, and of how many bars."""
+def negative_field(state: AppState) -> dict[str, Any]:
+    """Lay out what to leave out, where the model takes it."""
+    if "negative" not in state.models.capabilities.settings:
+        return {}
+    return {
+        "negative": gr.Textbox(
+            label="Leave out",
+            placeholder="e.g. drums, strings",
+            max_lines=3,
+            max_length=state.limits.prompt_chars,
+        )
+    }
+
+
+def variety_field(state: AppState) -> dict[str, Any]:
+    """Lay out how far the takes differ, where the model knows how to."""
+    if "variety" not in state.models.capabilities.settings:
+        return {}
+    return {
+        "variety": gr.Slider(
+            0.0,
+            1.0,
+            value=0.0,
+            step=0.25,
+            label="Variety",
+            info="how far the takes differ; more follows the prompt less closely",
+        )
+    }
+
+
+def loop_fields(state: AppState) -> dict[str, Any]:
+    """Lay out whether the clip is a loop, and of how many bars, where the model makes loops."""
+    if "loop" not in state.models.capabilities.settings:
+        return {}
     loop = gr.Checkbox(False, label="Make it loop seamlessly", container=False)
     bars = gr.Dropdown(
         [("as the length says", ""), *((str(bars), str(bars)) for bars in (4, 8, 16))],
@@ -109,8 +135,7 @@ def watermark_field() -> gr.Checkbox:
 
 def sampling_fields(state: AppState) -> dict[str, Any]:
     """Lay out how to sample; the values are what the model recommends."""
-    synthesizer, limits = state.models.require_generator(), state.limits
-    usual, most = synthesizer.defaults, limits.steps
+    model, usual, most = state.models.capabilities, state.models.require_generator().defaults, state.limits.steps
     fields: dict[str, Any] = {}
     with gr.Row():
         fields["steps"] = gr.Slider(
@@ -125,30 +150,33 @@ def sampling_fields(state: AppState) -> dict[str, Any]:
             info="how closely to follow the prompt; too high sounds harsh",
             min_width=140,
         )
-    with gr.Row():
-        fields["sampler"] = gr.Dropdown(choices(SAMPLER_NAMES, usual.sampler), value="", label="Sampler", min_width=140)
-        fields["grid"] = gr.Dropdown(choices(GRID_NAMES, usual.grid), value="", label="Step spacing", min_width=140)
-    with gr.Row():
-        fields["rescale"] = gr.Slider(
-            0.0,
-            1.0,
-            value=usual.rescale,
-            step=0.05,
-            label="Rescale",
-            info="softens harshness at high guidance",
-            min_width=140,
-        )
-        fields["vocoder_steps"] = gr.Slider(
-            1,
-            most,
-            value=min(synthesizer.vocoder.defaults.steps, most),
-            step=1,
-            precision=0,
-            label="Vocoder steps",
-            min_width=140,
-        )
-    if sources := sources_of(state):
-        listed = [("any", ""), *((name, name) for name in sources)]
+    if {"sampler", "grid"} <= model.settings:
+        with gr.Row():
+            listed = choices(SAMPLER_NAMES, usual.sampler)
+            fields["sampler"] = gr.Dropdown(listed, value="", label="Sampler", min_width=140)
+            fields["grid"] = gr.Dropdown(choices(GRID_NAMES, usual.grid), value="", label="Step spacing", min_width=140)
+    if model.vocoder is not None:
+        with gr.Row():
+            fields["rescale"] = gr.Slider(
+                0.0,
+                1.0,
+                value=usual.rescale,
+                step=0.05,
+                label="Rescale",
+                info="softens harshness at high guidance",
+                min_width=140,
+            )
+            fields["vocoder_steps"] = gr.Slider(
+                1,
+                most,
+                value=min(model.vocoder.defaults.steps, most),
+                step=1,
+                precision=0,
+                label="Vocoder steps",
+                min_width=140,
+            )
+    if model.sources:
+        listed = [("any", ""), *((name, name) for name in model.sources)]
         fields["source"] = gr.Dropdown(
             listed,
             value="",

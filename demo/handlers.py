@@ -19,7 +19,6 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import read_audio
 from audiodiff.synthesis.clip import OnEstimate, OnProgress
 from audiodiff.synthesis.files import FileReport, run_file
-from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.settings import MAX_BARS, MAX_SEED, GenerateSettings, built
 from audiodiff.synthesis.subtitles import Caption
 from audiodiff.synthesis.verbs import VERBS
@@ -27,6 +26,7 @@ from audiodiff.text.prompt import parse_prompt
 
 from . import checks
 from .app_state import AppState
+from .capabilities import LatentMel
 from .jobs import Job, Stopped, User
 from .limits import Limits
 from .pictures import PreviewBudget, mel_image, sound_mel
@@ -279,10 +279,10 @@ def generate(
     Raises:
         AudiodiffError: an argument is out of range, the reference cannot be used, or the user has too many jobs.
     """
-    synthesizer = state.models.require_generator()
+    synthesizer, (verb, _) = state.models.require_generator(), state.models.clip_verb("generate")
     source = checks.check_upload(state.limits, reference) if reference else None
-    length = checks.check_seconds(state.limits, seconds)
-    jobs, verb = [], VERBS["generate"]
+    length = checks.check_seconds(state.clip_limits, seconds)
+    jobs, mel = [], state.models.capabilities.mel
     n_bars = checks.whole_or_none("bars", bars, 1, MAX_BARS)
     differ = checks.number_or_none("variety", variety, 0.0, 1.0) or 0.0
     own = {"seconds": length, "loop": bool(loop or n_bars), "bars": n_bars, "variety": differ}
@@ -297,7 +297,7 @@ def generate(
         given = [] if source is None else [source]
         make = partial(write, "generate", synthesizer, given, settings, watermark=bool(request.watermark))
         steps = settings.sampling.steps or synthesizer.defaults.steps
-        jobs.append(ClipJob(name, make, synthesizer, steps=steps, seconds=length))
+        jobs.append(ClipJob(name, make, mel, steps=steps, seconds=length))
     return make_all(state, report, user, jobs, request.format, sources=[] if source is None else [source])
 
 
@@ -336,7 +336,7 @@ class ClipJob:
     Attributes:
         name: of its file, without the ending.
         make: `make(target, on_progress, on_estimate, bits)` writes it.
-        synthesizer: model whose estimates are shown; `None` where there are none.
+        mel: how estimates and the clip are shown; `None` where there are no estimates.
         counted: how progress is told, with `done` and `total`.
         steps: of the model alone, where that is known before.
         seconds: its length (s), where that is known before; a preview may show more.
@@ -344,7 +344,7 @@ class ClipJob:
 
     name: str
     make: Callable[[Path, OnProgress, OnEstimate, int | None], FileReport]
-    synthesizer: LatentSynthesizer | None = None
+    mel: LatentMel | None = None
     counted: str = "step {done} of {total}"
     steps: int | None = None
     seconds: float | None = None
@@ -435,7 +435,7 @@ class _Turn:
     def make(self) -> ClipResult:
         """Make the clip and draw it."""
         self.progress.begin()
-        synthesizer, budget = self.clip.synthesizer, PreviewBudget()
+        mel, budget = self.clip.mel, PreviewBudget()
         done_now = 0.0
 
         def on_progress(done: float, total: float) -> None:
@@ -450,17 +450,16 @@ class _Turn:
             self.progress.say(doing, (self.index + done_now) / self.count)
 
         def on_estimate(x0_hat: Tensor) -> None:
-            if synthesizer is None or not budget.allows(done_now):
+            if mel is None or not budget.allows(done_now):
                 return
             with budget.spending():
-                picture = mel_image(self._cut(synthesizer, synthesizer.mel(x0_hat)))
+                picture = mel_image(mel.preview(x0_hat, self.clip.seconds))
             fraction = (self.index + done_now) / self.count
             self.report(Update("", fraction, index=self.index, preview=picture))
 
         told = self.clip.make(self.target, on_progress, on_estimate, self.bits)
         sound = read_audio(self.target)
-        spec = None if synthesizer is None else synthesizer.model.mel_spec
-        picture = mel_image(sound_mel(sound.waveform, sound.sample_rate, spec))
+        picture = mel_image(sound_mel(sound.waveform, sound.sample_rate, None if mel is None else mel.spec))
         self.progress.end()
         return ClipResult(
             path=self.target,
@@ -474,13 +473,6 @@ class _Turn:
             captions=told.captions,
             phonemes=getattr(told.resolved, "phonemes", ""),
         )
-
-    def _cut(self, synthesizer: LatentSynthesizer, log_mel: Tensor) -> Tensor:
-        """Cut a preview to the length of the clip."""
-        if self.clip.seconds is None:
-            return log_mel
-        spec = synthesizer.model.mel_spec
-        return log_mel[:, : max(1, round(self.clip.seconds * spec.sample_rate / spec.hop_length))]
 
 
 def slug(text: str) -> str:

@@ -163,15 +163,7 @@ def replay(
 def model_of(state: AppState, record: ProvenanceRecord) -> str | None:
     """Return the name of the served model that made a record's sound; `None` if it was none of them."""
     wanted = record.models[0].weights_sha256 if record.models else ""
-    generator, vocoder, upsampler = state.models.generator, state.models.vocoder, state.models.upsampler
-    served = []
-    if generator is not None:
-        served += [(generator.name, generator.identity[0]), (generator.vocoder.name, generator.vocoder.identity)]
-    if vocoder is not None:
-        served.append((vocoder.name, vocoder.identity))
-    if upsampler is not None:
-        served.append((upsampler.name, upsampler.identity))
-    served += [(voice.name, voice.identity[0]) for voice in state.models.voices.values()]
+    served = state.models.records
     return next((name for name, identity in served if wanted and identity.weights_sha256 == wanted), None)
 
 

@@ -121,7 +121,7 @@ def prepare(models: Models) -> None:
 
 def prepare_beats(models: Models) -> None:
     """Compile what edits need to find beats, so that the first visitor does not wait for it."""
-    if models.generator is not None and models.generator.model.config.beats:
+    if models.generator is not None and models.capabilities.beats:
         with suppress(AudiodiffError):  # who asks for beats gets an error that says what is missing
             warm_up()
 

@@ -18,11 +18,12 @@ from .fields import (
     count_field,
     format_field,
     loop_fields,
+    negative_field,
     roll,
     sampling_fields,
     seed_fields,
-    sources_of,
     tempo_and_key,
+    variety_field,
     watermark_field,
 )
 from .handlers import ClipRequest
@@ -64,15 +65,9 @@ class CreateTab:
         return [*updates, gr.update(value=False) if "seed" in fitting else gr.update()]
 
 
-def _takes_reference(state: AppState) -> bool:
-    """Whether the model was trained to fit recordings."""
-    generator = state.models.generator
-    return generator is not None and generator.model.config.known
-
-
 def build(state: AppState, strip: Strip) -> CreateTab:
     """Lay the tab out and connect it."""
-    limits = state.limits
+    limits, model = state.clip_limits, state.models.capabilities
     controls: dict[str, Any] = {}
     heading("Create")
     examples = gr.Column() if serves_examples(state) else None
@@ -90,7 +85,7 @@ def build(state: AppState, strip: Strip) -> CreateTab:
             )
             with gr.Row():
                 run = gr.Button("Create", variant="primary", min_width=120, elem_id="create")
-                lucky = gr.Button("Surprise me", min_width=110, elem_id="surprise")
+                lucky = gr.Button("Surprise me", min_width=110, visible=bool(state.models.words), elem_id="surprise")
                 stop = gr.Button("Stop", min_width=80, elem_id="stop")
             words.build(state, controls["prompt"])
             with gr.Row():
@@ -101,15 +96,8 @@ def build(state: AppState, strip: Strip) -> CreateTab:
                     MIN_SECONDS, longest, value=min(10.0, longest), step=0.5, label="Length (s)", min_width=140
                 )
                 controls["count"] = count_field(CARDS)
-            controls["variety"] = gr.Slider(
-                0.0,
-                1.0,
-                value=0.0,
-                step=0.25,
-                label="Variety",
-                info="how far the takes differ; more follows the prompt less closely",
-            )
-            controls |= loop_fields()
+            controls |= variety_field(state)
+            controls |= loop_fields(state)
             with gr.Row():
                 controls["level"] = gr.Dropdown(
                     [
@@ -124,7 +112,7 @@ def build(state: AppState, strip: Strip) -> CreateTab:
                 )
                 controls["format"] = format_field()
             # Not one of the controls: what is kept with a prompt is no recording.
-            with gr.Accordion("Use a reference recording", open=False, visible=_takes_reference(state)):
+            with gr.Accordion("Use a reference recording", open=False, visible=model.reference):
                 reference = gr.Audio(
                     label="Drop a recording: new music gets its sound and style; the prompt may stay empty",
                     sources=["upload", "microphone"],
@@ -136,15 +124,10 @@ def build(state: AppState, strip: Strip) -> CreateTab:
                 gr.Markdown(
                     "In the prompt, (warm:1.3) gives a word more weight, and piano | distant choir:0.5 blends two "
                     "prompts. Shift+Enter creates.",
+                    visible=model.prompt_weights,
                     elem_classes="ad-notes",
                 )
-                controls["negative"] = gr.Textbox(
-                    label="Leave out",
-                    placeholder="e.g. drums, strings",
-                    lines=1,
-                    max_lines=3,
-                    max_length=limits.prompt_chars,
-                )
+                controls |= negative_field(state)
                 controls["seed"], dice, new_seed = seed_fields()
                 controls["fade_out"] = gr.Slider(
                     0.0, 10.0, value=0.0, step=0.5, label="Fade-out", info="seconds at the end; not for loops"
@@ -162,7 +145,7 @@ def build(state: AppState, strip: Strip) -> CreateTab:
         if draw:
             given["seed"] = roll()
         begin = {controls["seed"]: gr.update(value=given["seed"])}
-        seconds, loop, bars, variety = (given.pop(name) for name in ("seconds", "loop", "bars", "variety"))
+        seconds, loop, bars, variety = (given.pop(name, None) for name in ("seconds", "loop", "bars", "variety"))
         user = user_of(request, state)
         yield from shown.run(
             lambda report: handlers.generate(
@@ -171,7 +154,7 @@ def build(state: AppState, strip: Strip) -> CreateTab:
                 user=user,
                 request=ClipRequest(**given),
                 seconds=seconds,
-                loop=loop,
+                loop=bool(loop),
                 bars=int(bars) if bars else None,
                 variety=variety,
                 reference=like,
@@ -181,7 +164,7 @@ def build(state: AppState, strip: Strip) -> CreateTab:
             begin,
         )
 
-    starts = [run.click, controls["prompt"].submit, controls["negative"].submit]
+    starts = [run.click, *(controls[name].submit for name in ("prompt", "negative") if name in controls)]
     begin_busy(starts, run, shown.line)
     event = gr.on(
         starts,
@@ -204,4 +187,4 @@ def build(state: AppState, strip: Strip) -> CreateTab:
     )
     connect_seed(state, controls["seed"], dice, new_seed, shown.cards)
     connect_stop(stop, state, shown.line)
-    return CreateTab(controls, new_seed, shown, limits, sources_of(state))
+    return CreateTab(controls, new_seed, shown, limits, model.sources)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -21,6 +22,7 @@ from .fields import (
     connect_seed,
     count_field,
     format_field,
+    negative_field,
     roll,
     sampling_fields,
     seed_fields,
@@ -73,12 +75,9 @@ def build(state: AppState, tabs: gr.Tabs, create: Cards, strip: Strip) -> gr.Aud
                 max_length=limits.prompt_chars,
                 elem_id="edit-prompt",
             )
-            shared["negative"] = gr.Textbox(
-                label="Leave out", placeholder="e.g. drums, strings", max_lines=3, max_length=limits.prompt_chars
-            )
+            shared |= negative_field(state)
             with gr.Tabs():
-                ways = [_vary(state), _inpaint(state, clip), _extend(state), _interpolate(state)]
-                ways += [_plain(state, verb) for verb in plain_verbs()]
+                ways = _ways(state, clip)
             shared["count"] = count_field(2)
             with gr.Accordion("Expert settings", open=False):
                 shared["seed"], dice, new_seed = seed_fields()
@@ -104,10 +103,12 @@ def build(state: AppState, tabs: gr.Tabs, create: Cards, strip: Strip) -> gr.Aud
         connect_stop(way.stop, state, shown.line)
         end_busy(event, way.run)
 
+    prompts = [shared[name] for name in ("prompt", "negative") if name in shared]
+
     @guarded
-    def bring(path: str | None) -> tuple[Any, Any]:
-        told = edits.prompts_of(state, path)
-        return (gr.skip(), gr.skip()) if told is None else told
+    def bring(path: str | None) -> Any:
+        told = edits.prompts_of(state, path) or (gr.skip(), gr.skip())
+        return told if len(prompts) > 1 else told[0]  # Gradio unpacks no tuple of one
 
     @guarded
     def version_before(path: str | None, request: gr.Request) -> str:
@@ -123,7 +124,7 @@ def build(state: AppState, tabs: gr.Tabs, create: Cards, strip: Strip) -> gr.Aud
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     undo.click(version_before, clip, clip, **quiet)
-    clip.change(bring, clip, [shared["prompt"], shared["negative"]], **quiet)
+    clip.change(bring, clip, prompts, **quiet)
     for card in (*create.cards, *shown.cards):
         card.edit.click(turn_to, card.file, [tabs, clip], **quiet)
         for what, button in card.again.items():
@@ -134,6 +135,19 @@ def build(state: AppState, tabs: gr.Tabs, create: Cards, strip: Strip) -> gr.Aud
             shown.connect(event, state)
     connect_seed(state, shared["seed"], dice, new_seed, shown.cards)
     return clip
+
+
+def _ways(state: AppState, clip: gr.Audio) -> list[Edit]:
+    """Lay out what the model can do with a clip, each as a tab."""
+    laid_out: dict[str, Callable[[], Edit]] = {
+        "vary": lambda: _vary(state),
+        "inpaint": lambda: _inpaint(state, clip),
+        "extend": lambda: _extend(state),
+        "interpolate": lambda: _interpolate(state),
+        **{verb.name: partial(_plain, state, verb) for verb in plain_verbs()},
+    }
+    can = state.models.capabilities.verbs
+    return [build() for name, build in laid_out.items() if name in can]
 
 
 def _runner(
@@ -193,7 +207,8 @@ def _inpaint(state: AppState, clip: gr.Audio) -> Edit:
             info="From:to in seconds, such as 2:4 6:7.5. Everything else stays untouched.",
             elem_id="edit-region",
         )
-        strength = _strength(1.0)
+        partly = state.models.capabilities.inpaint_strength
+        strength: dict[str, gr.components.Component] = {"strength": _strength(1.0)} if partly else {}
         run, stop = _buttons("inpaint", "Replace the part")
 
     def show(path: str | None, request: gr.Request) -> str:
@@ -204,7 +219,7 @@ def _inpaint(state: AppState, clip: gr.Audio) -> Edit:
 
     clip.change(show, clip, picture, api_visibility="private", show_progress="hidden")
 
-    return Edit(run, stop, {"region": region, "strength": strength}, _worker(state, "inpaint"))
+    return Edit(run, stop, {"region": region, **strength}, _worker(state, "inpaint"))
 
 
 def _extend(state: AppState) -> Edit:

@@ -62,7 +62,7 @@ def _saved(state: AppState, create: CreateTab, tabs: gr.Tabs) -> None:
             tags=its_tags,
             replace=over,
             prompt=fields["prompt"] or "",
-            negative=fields["negative"] or "",
+            negative=fields.get("negative") or "",
             seed=fields["seed"],
             settings=fields,
         )

@@ -100,6 +100,11 @@ class PipelineSynthesizer:
         self.defaults = Resolved(steps=steps, sampler=_SCHEDULER, grid="uniform", guidance=guidance)
         self._opened: tuple[Precision, Any] | None = None
 
+    @property
+    def takes(self) -> frozenset[str]:
+        """Names of the settings of a clip that it takes."""
+        return _ALWAYS | self.known.takes
+
     @cached_property
     def identity(self) -> tuple[ModelRecord, ...]:
         """What the records of its files say of it."""
@@ -113,7 +118,7 @@ class PipelineSynthesizer:
             AudiodiffError: it does not take a setting, a clip is too long, or the weights cannot be loaded.
         """
         given, usual = values_of(settings), values_of(GenerateSettings())
-        takes = _ALWAYS | self.known.takes
+        takes = self.takes
         odd = [name for name, value in given.items() if name not in takes and (value or None) != (usual[name] or None)]
         if odd:
             raise AudiodiffError(
@@ -161,7 +166,7 @@ class PipelineSynthesizer:
             clip: what is asked for.
             n_samples: length, at the pipeline's rate.
             call: of the pipeline's class, with what it takes besides filled in.
-            on_progress: called with the steps done and the steps in all.
+            on_progress: called with the steps done and the steps in all; what it raises ends the work.
 
         Returns:
             `[channels, n_samples]`, float32 on the CPU.
@@ -170,10 +175,16 @@ class PipelineSynthesizer:
             AudiodiffError: it fails.
         """
         sampling = clip.sampling
+        stopped_by: list[Exception] = []
 
         def on_step(index: int) -> None:
-            if on_progress is not None:
+            if on_progress is None:
+                return
+            try:
                 on_progress(float(min(index + 1, sampling.steps)), float(sampling.steps))
+            except Exception as error:
+                stopped_by.append(error)
+                raise
 
         request = Request(
             prompt=clip.prompt,
@@ -188,7 +199,12 @@ class PipelineSynthesizer:
             on_step=on_step,
         )
         pipeline = self._pipeline(sampling.precision)
-        return run_pipeline(pipeline, request, lambda: call(pipeline, request))
+        try:
+            return run_pipeline(pipeline, request, lambda: call(pipeline, request))
+        except AudiodiffError:
+            if stopped_by:  # which is no failure of the pipeline
+                raise stopped_by[0] from None
+            raise
 
     def _pipeline(self, precision: Precision) -> Any:
         """Return the pipeline with its weights in a precision, which are loaded once."""

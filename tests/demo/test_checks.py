@@ -21,6 +21,8 @@ from tests.synthesis.records import RECORD
         ("there is no 'C:\\Users\\me\\clip.wav' here", "there is no 'clip.wav' here"),
         ("expected WAV and/or FLAC, 3/4 time", "expected WAV and/or FLAC, 3/4 time"),
         ("see https://example.org/a/b", "see https://example.org/a/b"),
+        ("diffusers:/srv/models/stable cannot extend", "diffusers:stable cannot extend"),
+        ("diffusers:stabilityai/stable-audio cannot", "diffusers:stabilityai/stable-audio cannot"),
         ("replace that. Ask for it (--replace), or", "replace that. Ask for it (replace), or"),
         (
             "it is not next to it; give the original with --input.",

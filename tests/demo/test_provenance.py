@@ -133,6 +133,14 @@ def test_edits_are_made_again_from_the_clips_that_they_were_made_of(
     refused("does not exist", lambda: provenance.replay(state, ignore, user="me", input=between, recording=[varied]))
 
 
+def test_a_clip_that_was_stretched_without_a_model_is_made_again(state: AppState, voice: Path) -> None:
+    made = (
+        edits.edit(state, ignore, "stretch", user="me", clip=voice, request=ClipRequest(""), factor="1.5").clips[0].path
+    )
+    assert read_provenance(made).models == ()
+    assert provenance.replay(state, ignore, user="me", input=made, recording=voice).identical
+
+
 def test_a_record_that_asks_for_too_much_is_refused_before_any_work(state: AppState, clip: Path) -> None:
     record = read_provenance(clip)
     write_provenance(clip, replace(record, settings={**record.settings, "steps": 10_000}))
