@@ -266,9 +266,10 @@ class VocoderSynthesizer:
     ) -> Iterator[Array]:
         """Synthesise a log-mel that arrives in chunks of any size, each sample as soon as it is final.
 
-        The samples joined are those of `vocode_mel`, up to the rounding of the precision, however the mel is cut. A
-        sample is final when the mel has arrived as far as noise and network look ahead of it: the model `speech` looks
-        0.9 s ahead at one step and 0.6 s more at each other. What was computed is kept, not computed again.
+        The samples joined are those of `vocode_mel` without the iterations that a model recommends for whole mels
+        (`audiodiff.synthesis.iterations`), up to the rounding of the precision, however the mel is cut. A sample is
+        final when the mel has arrived as far as noise and network look ahead of it: the model `speech` looks 0.9 s
+        ahead at one step and 0.6 s more at each other. What was computed is kept, not computed again.
 
         Args:
             mel_chunks: log-mels as `vocode_mel` takes them, one after the other; empty ones count for nothing.
