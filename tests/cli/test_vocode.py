@@ -368,7 +368,7 @@ def test_an_hour_in_bounded_memory(checkpoint, tmp_path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert soundfile.info(tmp_path / "out.wav").frames == seconds * RATE
-    assert int(done.stdout.splitlines()[-1]) * 1024 < 1.6 * 2**30
+    assert int(done.stdout.splitlines()[-1]) * 1024 < 1.75 * 2**30
 
 
 @pytest.mark.slow
