@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from audiodiff.models.vocoder import Vocoder
 from audiodiff.synthesis.sampling import VocoderModel
+from audiodiff.synthesis.settings import check_range, check_whole
 
 ITERATIONS = ("renewals", "output_projections", "output_half_projections", "output_momentum")
 """What checkpoints may recommend and files keep, by the names of the arguments of `with_iterations`."""
@@ -37,14 +38,17 @@ def with_iterations(
     """
     if not isinstance(stored, Vocoder):
         return stored, stored
+    check_whole("output_projections", output_projections, low=0)
+    check_whole("output_half_projections", output_half_projections, low=0)
+    check_range("output_momentum", output_momentum, 0.0, 10.0, "(0 means none)")
     live = stored if renewals is None else stored.with_prior(replace(stored.config.prior, renewals=renewals))
     head = stored.config.head
-    usual = head.output_projections, head.output_half_projections, head.output_momentum
-    given = output_projections, output_half_projections, output_momentum
-    projections, half, momentum = (own if value is None else value for own, value in zip(usual, given, strict=True))
-    if (projections, half, momentum) == usual:
+    projections = head.output_projections if output_projections is None else output_projections
+    half = head.output_half_projections if output_half_projections is None else output_half_projections
+    momentum = head.output_momentum if output_momentum is None else output_momentum
+    if (projections, half, momentum) == (head.output_projections, head.output_half_projections, head.output_momentum):
         return live, live
-    return live.with_output(int(projections), int(half), float(momentum)), live
+    return live.with_output(projections, half, momentum), live
 
 
 def iterations_of(model: VocoderModel) -> dict[str, int | float]:

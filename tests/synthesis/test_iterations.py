@@ -1,5 +1,6 @@
 """More iterations of Griffin-Lim than a vocoder was trained with, and where they count."""
 
+import pytest
 import torch
 
 from audiodiff.models.vocoder import Vocoder
@@ -30,7 +31,21 @@ def test_what_is_not_given_is_as_the_config_says() -> None:
         "output_momentum": 0.9,
     }
     assert iterations_of(live) == {**iterations_of(stored), "renewals": 4}
-    refused("output_projections", lambda: with_iterations(stored, output_projections=-1))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("output_projections", -1),
+        ("output_projections", "4"),
+        ("output_half_projections", 1.5),
+        ("output_half_projections", [4]),
+        ("output_momentum", "0.9"),
+        ("output_momentum", float("nan")),
+    ],
+)
+def test_a_config_that_says_no_number_is_refused(name: str, value: object) -> None:
+    refused(name, lambda: with_iterations(synthesizer(HALVES).stored, **{name: value}))  # type: ignore[arg-type]
 
 
 def test_they_bring_the_magnitudes_of_the_waveform_closer_to_those_of_the_estimate() -> None:
