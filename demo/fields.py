@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from audiodiff.diffusion.names import GRID_NAMES, SAMPLER_NAMES
+from audiodiff.synthesis.vocode import VocoderSynthesizer
 
 from . import prompts
 from .app_state import AppState
@@ -133,6 +134,13 @@ def watermark_field() -> gr.Checkbox:
     )
 
 
+def vocoder_steps_field(vocoder: VocoderSynthesizer, most: int) -> gr.Slider:
+    """Return the slider for the steps of a model's vocoder, up to `most`."""
+    return gr.Slider(
+        1, most, value=min(vocoder.defaults.steps, most), step=1, precision=0, label="Vocoder steps", min_width=140
+    )
+
+
 def sampling_fields(state: AppState) -> dict[str, Any]:
     """Lay out how to sample; the values are what the model recommends."""
     model, usual, most = state.models.capabilities, state.models.require_generator().defaults, state.limits.steps
@@ -166,15 +174,7 @@ def sampling_fields(state: AppState) -> dict[str, Any]:
                 info="softens harshness at high guidance",
                 min_width=140,
             )
-            fields["vocoder_steps"] = gr.Slider(
-                1,
-                most,
-                value=min(model.vocoder.defaults.steps, most),
-                step=1,
-                precision=0,
-                label="Vocoder steps",
-                min_width=140,
-            )
+            fields["vocoder_steps"] = vocoder_steps_field(model.vocoder, most)
     if model.sources:
         listed = [("any", ""), *((name, name) for name in model.sources)]
         fields["source"] = gr.Dropdown(

@@ -11,7 +11,16 @@ from audiodiff.diffusion.names import SAMPLER_NAMES
 from . import cards, speaking
 from .app_state import AppState
 from .busy import begin_busy, end_busy
-from .fields import choices, connect_seed, count_field, format_field, roll, seed_fields, watermark_field
+from .fields import (
+    choices,
+    connect_seed,
+    count_field,
+    format_field,
+    roll,
+    seed_fields,
+    vocoder_steps_field,
+    watermark_field,
+)
 from .handlers import ClipRequest, Created, Report
 from .limits import CARDS
 from .strip import Strip
@@ -74,15 +83,7 @@ def build(state: AppState, strip: Strip) -> None:
                     controls["steps"] = gr.Slider(
                         1, most, value=min(usual.steps, most), step=1, precision=0, label="Steps", min_width=140
                     )
-                    controls["vocoder_steps"] = gr.Slider(
-                        1,
-                        most,
-                        value=min(synthesizer.vocoder.defaults.steps, most),
-                        step=1,
-                        precision=0,
-                        label="Vocoder steps",
-                        min_width=140,
-                    )
+                    controls["vocoder_steps"] = vocoder_steps_field(synthesizer.vocoder, most)
                 with gr.Row():
                     listed = choices(SAMPLER_NAMES, usual.sampler)
                     controls["sampler"] = gr.Dropdown(listed, value="", label="Sampler", min_width=140)
