@@ -140,19 +140,17 @@ def _correlation(values: Values, signs: Values) -> Values:
 
 def fold_windows(blocks: Iterable[Block], sample_rate: int) -> Iterator[Folded]:
     """Fold a sound, three periods at a time; the rest at the end belongs to the last ones if it is short."""
-    held: list[Values] = []
+    held = np.zeros((0, N_BANDS))
     for part in _amplitudes(blocks, sample_rate):
-        held.append(part)
-        if sum(map(len, held)) >= 2 * _WINDOW:
-            joined = np.concatenate(held)
-            yield _folded(joined[:_WINDOW])
-            held = [joined[_WINDOW:]]
-    joined = np.concatenate(held) if held else np.zeros((0, N_BANDS))
-    if len(joined) >= 1.5 * _WINDOW:
-        yield _folded(joined[:_WINDOW])
-        yield _folded(joined[_WINDOW:])
-    elif len(joined) > _HOPS_OF_CHIP:
-        yield _folded(joined)
+        held = np.concatenate([held, part])
+        while len(held) >= 2 * _WINDOW:  # a block may be longer than a window
+            yield _folded(held[:_WINDOW])
+            held = held[_WINDOW:]
+    if len(held) >= 1.5 * _WINDOW:
+        yield _folded(held[:_WINDOW])
+        yield _folded(held[_WINDOW:])
+    elif len(held) > _HOPS_OF_CHIP:
+        yield _folded(held)
 
 
 def _amplitudes(blocks: Iterable[Block], sample_rate: int) -> Iterator[Values]:

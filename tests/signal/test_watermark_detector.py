@@ -14,6 +14,7 @@ from audiodiff.signal.watermark_detector import (
     best_place,
     false_alarms,
     find_watermark,
+    fold_windows,
 )
 from audiodiff.synthesis.verbs.vocode import EXAMPLE
 
@@ -58,6 +59,13 @@ def test_blocks_make_no_difference(marked, speech) -> None:
     cut = find_watermark([marked[:, start : start + 5000] for start in range(0, marked.shape[1], 5000)], rate)
     assert cut.identifiers == whole.identifiers
     assert np.log(cut.false_alarms) == pytest.approx(np.log(whole.false_alarms), rel=1e-3)
+
+
+@pytest.mark.parametrize("block", [16_000, 1_000_000])
+def test_windows_are_short_however_long_the_blocks(block) -> None:
+    sound = np.random.default_rng(0).standard_normal((1, 1_000_000)).astype(np.float32)
+    blocks = [sound[:, start : start + block] for start in range(0, sound.shape[1], block)]
+    assert len(list(fold_windows(blocks, 16_000))) == 10  # of 6.1 s each, in 62.5 s
 
 
 def changed(name, sound, rate):
