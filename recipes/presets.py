@@ -59,9 +59,6 @@ PRESETS: dict[str, Preset] = {
             "model.mel": "bigvgan-44k",
             "model.front_end": {"name": "stft", "n_fft": 2048, "hop_length": 512},
             "model.wavenet.channels": 256,  # half of the 40 MiB is the latent model's
-            # More iterations bring music little (docs/vocoder-experiments.md).
-            "sampling.steps": 4,
-            "sampling.whole": None,
             "model.loss.resolutions": ((512, 128), (1024, 256), (2048, 512)),
             "train.steps": 8_000,
             "train.batch_size": 8,
