@@ -10,6 +10,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.memory import memory_bytes, without_weights
 from audiodiff.training.devices import Devices
 from audiodiff.training.loop import TrainConfig
+from audiodiff.training.processes import divided_parameters
 
 __all__ = ["TrainingMemory", "expect_memory", "training_memory"]
 
@@ -22,7 +23,8 @@ class TrainingMemory:
 
     Attributes:
         parameters: numbers that are trained.
-        state_bytes: weights, their average, gradients and the optimizer's two moments, in float32.
+        state_bytes: weights, their average, gradients and the optimizer's two moments, in float32. Of weights that are
+            divided among processes the part of one process, and once more all of them, as they are before.
         batch_bytes: the outputs of all layers, which the backward pass needs; losses may take several times as much.
     """
 
@@ -56,7 +58,9 @@ class TrainingMemory:
             )
 
 
-def training_memory(module: nn.Module, items: int, positions: int, *, half: bool) -> TrainingMemory:
+def training_memory(
+    module: nn.Module, items: int, positions: int, *, half: bool, divided_by: int = 1
+) -> TrainingMemory:
     """Estimate what training takes.
 
     Args:
@@ -64,12 +68,17 @@ def training_memory(module: nn.Module, items: int, positions: int, *, half: bool
         items: of a batch, in one process.
         positions: places of an item at which the network works: frames, latents or samples.
         half: whether the network computes in 16 bits.
+        divided_by: number of processes that divide the weights among them.
     """
     parameters = sum(parameter.numel() for parameter in module.parameters())
     outputs = sum(parameter.shape[0] for parameter in module.parameters() if parameter.ndim > 1)
+    state = 5 * 4 * parameters
+    if divided_by > 1:
+        divided = sum(parameter.numel() for parameter in divided_parameters(module))
+        state += 4 * parameters - 5 * 4 * (divided - divided // divided_by)
     return TrainingMemory(
         parameters=parameters,
-        state_bytes=5 * 4 * parameters,
+        state_bytes=state,
         batch_bytes=items * positions * outputs * (2 if half else 4),
     )
 
@@ -91,6 +100,7 @@ def expect_memory(
     with without_weights():
         module = build()
     items = -(-config.batch_size // devices.n_processes)
-    memory = training_memory(module, items, positions, half=config.precision == "bf16")
+    divided_by = devices.n_processes if devices.sharding is not None else 1
+    memory = training_memory(module, items, positions, half=config.precision == "bf16", divided_by=divided_by)
     memory.check(devices.device)
     return memory

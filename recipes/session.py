@@ -70,7 +70,17 @@ def run_steps(
     """
     folder, config = run.folder, run.train
     if run.devices.rank:
-        for step in train_steps(models, config, folder, resume=run.resume, export=_ignore, name_batch=name_batch):
+        steps = train_steps(
+            models,
+            config,
+            folder,
+            resume=run.resume,
+            export=_ignore,
+            on_validate=None if validate is None else _ignore,
+            name_batch=name_batch,
+            sharding=run.devices.sharding,
+        )
+        for step in steps:
             if run.on_step is not None:
                 run.on_step(step)
         return folder
@@ -98,6 +108,7 @@ def run_steps(
             export=lambda averaged, step: export(averaged, folder, {"step": step}),
             on_validate=None if validate is None else on_validate,
             name_batch=name_batch,
+            sharding=run.devices.sharding,
         )
         try:
             _follow(steps, run, board)
@@ -172,6 +183,8 @@ def _announce(models: Sequence[ModelAndLoss], run: Run, corpus: Corpus, board: B
     state = 4 * (held + 3 * trained + averaged)
     n_processes = run.devices.n_processes
     where = str(run.devices.device) + (f", {n_processes} processes" if n_processes > 1 else "")
+    if run.devices.sharding is not None:
+        where += " with weights divided among them (FSDP)"
     frozen = f" of {held / 1e6:.3g} M" if held != trained else ""
     _say(
         f"{trained / 1e6:.3g} M{frozen} parameters learn from {len(corpus)} clips, {corpus.seconds / 3600:.3g} h, on "
@@ -198,4 +211,4 @@ def _size(n_bytes: float) -> str:
 
 
 def _ignore(averaged: nn.Module, step: int) -> None:
-    """Only the main process exports."""
+    """Only the main process exports and validates; the others hand it their parts of the weights."""

@@ -151,6 +151,8 @@ class MelDecoder(nn.Module):
 class _Block(nn.Module):
     """A ConvNeXt block on `[batch, time, width]`: time-major, so that no linear layer has to copy its input."""
 
+    shard_methods = ("forward",)
+
     def __init__(self, width: int, expansion: int) -> None:
         super().__init__()
         self.depthwise = nn.Conv1d(width, width, _KERNEL, padding=_KERNEL // 2, groups=width)

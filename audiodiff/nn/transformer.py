@@ -115,6 +115,8 @@ class DiTConfig:
 
 
 class _Block(nn.Module):
+    shard_methods = ("forward", "modulate", "project_text")
+
     def __init__(self, config: DiTConfig) -> None:
         super().__init__()
         width = config.width
@@ -136,6 +138,10 @@ class _Block(nn.Module):
         own = self.modulation(features).unflatten(1, (6, -1)) if shared is None else self.modulation_table
         vectors: Tensor = own if shared is None else shared + own
         return vectors.unsqueeze(2).unbind(1)
+
+    def project_text(self, tokens: Tensor) -> KeysValues:
+        """What cross-attention needs of the text's states, `[batch, n_tokens, width]`."""
+        return self.cross_attention.project(tokens)
 
     def forward(
         self,
@@ -245,7 +251,7 @@ class DiT(nn.Module):
         places = told_places(cond)
         if embedded.tokens is None:
             return ProjectedCondition(embedded.vector, (), None, *places)
-        text = tuple(block.cross_attention.project(embedded.tokens) for block in self._blocks())
+        text = tuple(block.project_text(embedded.tokens) for block in self._blocks())
         return ProjectedCondition(embedded.vector, text, embedded.mask, *places)
 
     @property

@@ -135,6 +135,8 @@ class _Norm(nn.Module):
 class _Residual(nn.Module):
     """Two convolutions; noise level and condition come in between, as scale and shift. Starts as its shortcut."""
 
+    shard_methods = ("forward",)
+
     def __init__(self, config: UNetConfig, in_width: int, width: int) -> None:
         super().__init__()
         self.norm = _Norm(in_width)

@@ -118,6 +118,8 @@ class WaveNetConfig:
 class _Residual(nn.Module):
     """Parameters of one layer, under the names and shapes of DiffWave checkpoints."""
 
+    shard_methods = ("forward", "project_cond")
+
     def __init__(self, config: WaveNetConfig, dilation: int, ahead: int) -> None:
         super().__init__()
         channels = config.channels

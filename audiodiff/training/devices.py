@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
+from audiodiff.training.processes import Sharding
 
 _WORLD_SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 """Where launchers (torchrun and accelerate; three of MPI) say how many processes they have started."""
@@ -23,6 +24,7 @@ class Devices:
         n_processes: how many take part.
         part: which part of this process's share of a batch `shard` returns, from 0.
         n_parts: into how many parts the share is divided, to be computed one after the other.
+        sharding: how the processes divide the weights among them; None where each has all.
     """
 
     device: torch.device
@@ -30,6 +32,7 @@ class Devices:
     n_processes: int = 1
     part: int = 0
     n_parts: int = 1
+    sharding: Sharding | None = None
 
     def parts(self, count: int) -> list["Devices"]:
         """Return the same place once for each of `count` parts of a batch."""
@@ -61,7 +64,8 @@ def open_devices(name: str = "auto") -> Devices:
         name: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps", ...
 
     In a process started by `accelerate launch`, `torchrun` or `mpirun` this joins the others of the run: on GPUs, or on
-    CPUs where there are none or "cpu" is asked for.
+    CPUs where there are none or "cpu" is asked for. They divide the weights among them (FSDP) where `accelerate launch
+    --use_fsdp` or accelerate's configuration file says so, which reaches the processes as `ACCELERATE_USE_FSDP`.
 
     Raises:
         AudiodiffError: there is no such device, or several processes were started that cannot train together.
@@ -112,7 +116,28 @@ def _join(name: str, started: int) -> Devices:
             f"{started} processes were started, but on device {name!r} they cannot train together "
             f"({state.num_processes} joined); choose --device cpu, a GPU for each, or train in one process."
         )
-    return Devices(state.device, state.process_index, state.num_processes)
+    return Devices(state.device, state.process_index, state.num_processes, sharding=wanted_sharding())
+
+
+def wanted_sharding() -> Sharding | None:
+    """Return what accelerate's configuration says of FSDP, from the variables that it sets.
+
+    Raises:
+        AudiodiffError: it asks for what is not supported.
+    """
+    if not _is_set("ACCELERATE_USE_FSDP"):
+        return None
+    if _is_set("FSDP_OFFLOAD_PARAMS"):
+        raise AudiodiffError(
+            "FSDP that keeps parameters in the memory of the CPU (FSDP_OFFLOAD_PARAMS, fsdp_offload_params) is not "
+            "supported; switch it off."
+        )
+    # Version 1 of FSDP names strategies here; all but one of them gather again.
+    return Sharding(os.environ.get("FSDP_RESHARD_AFTER_FORWARD", "true").upper() not in ("FALSE", "0", "SHARD_GRAD_OP"))
+
+
+def _is_set(name: str) -> bool:
+    return os.environ.get(name, "").lower() in ("1", "true", "yes", "on", "y", "t")
 
 
 def close_devices() -> bool:

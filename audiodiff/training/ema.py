@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.nn.names import with_current_names
+from audiodiff.training.processes import copy_whole, local
 
 WARM_UP_RATIO = 0.1
 """While training is young the half-life is this share of the items seen so far. The average then forgets the
@@ -52,11 +53,15 @@ class EMA:
         """Move the average towards the present weights after a step on `new_items` items."""
         keep = ema_decay(self.items_seen, new_items, self.half_life)
         self.items_seen += new_items
-        torch._foreach_lerp_(list(self._averages.values()), list(self._parameters.values()), 1.0 - keep)
+        averages, parameters = self._averages.values(), self._parameters.values()
+        torch._foreach_lerp_([local(a) for a in averages], [local(p) for p in parameters], 1.0 - keep)
 
     @contextmanager
     def swapped(self) -> Iterator[None]:
-        """Let the module hold the averaged weights inside the `with` block; nothing is copied."""
+        """Let the module hold the averaged weights inside the `with` block; nothing is copied.
+
+        Not for weights that are divided among processes.
+        """
         self._exchange()
         try:
             yield
@@ -84,7 +89,7 @@ class EMA:
 
 @torch.no_grad()
 def copy_tensors(source: Mapping[str, Tensor], target: Mapping[str, Tensor], what: str) -> None:
-    """Copy `source` into the memory of `target`, keeping the target's strides and device.
+    """Copy `source` into the memory of `target`, keeping the target's strides, device and division among processes.
 
     Raises:
         AudiodiffError: the two do not have the same names and shapes.
@@ -102,4 +107,4 @@ def copy_tensors(source: Mapping[str, Tensor], target: Mapping[str, Tensor], wha
                 f"the saved {what} has {name} of shape {list(source[name].shape)}, the model expects "
                 f"{list(tensor.shape)}; resume with the configuration that the run was started with."
             )
-        tensor.copy_(source[name])
+        copy_whole(tensor, source[name])

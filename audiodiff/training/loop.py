@@ -8,6 +8,7 @@ All randomness of a step is a function of `(config.seed, step)`, so a run that w
 in the same bits as one that was not (on the CPU, with the same number of threads).
 """
 
+import copy
 import hashlib
 import math
 import time
@@ -21,7 +22,9 @@ from torch import Tensor, nn
 
 from audiodiff.bounds import check_bounds
 from audiodiff.errors import AudiodiffError
+from audiodiff.training import processes
 from audiodiff.training.ema import EMA, copy_tensors
+from audiodiff.training.processes import Sharding
 from audiodiff.training.state import SavedState, has_state, load_state, save_state
 
 
@@ -33,8 +36,8 @@ class Step(NamedTuple):
     terms: dict[str, float]
     grad_norm: float
     learning_rate: float
-    items_per_second: float
-    seconds_left: float
+    items_per_second: float = 0.0
+    seconds_left: float = 0.0
 
 
 class LossOutput(NamedTuple):
@@ -159,6 +162,7 @@ def train_steps(
     export: Callable[[nn.Module, int], None],
     on_validate: Callable[[nn.Module, int], None] | None = None,
     name_batch: Callable[[int], str] | None = None,
+    sharding: Sharding | None = None,
 ) -> Generator[Step, None, None]:
     """Train the models and yield every finished step.
 
@@ -171,6 +175,9 @@ def train_steps(
             done, whenever the state has been saved and at the end.
         on_validate: called in the same way every `validate_every` steps and after the last one.
         name_batch: describes the batch of a step (from 0) for the message of the NaN guard.
+        sharding: how the weights of the first model are divided among the processes of the run; None to keep them
+            whole in each. A divided run that is stopped by a signal goes on from the state saved last, since
+            processes that stop at different moments cannot collect a new one.
 
     Raises:
         AudiodiffError: the loss or a gradient norm is not finite (the step and its batch are named and the
@@ -179,14 +186,14 @@ def train_steps(
     run_dir = Path(run_dir)
     if not models:
         raise AudiodiffError("train_steps was given no model; pass at least one ModelAndLoss.")
-    session = _Session(models, config, run_dir)
-    present = session.agree(has_state(run_dir))
+    processes.share_weights([model.module for model in models])
+    session = _Session(models, config, run_dir, sharding if processes.n_processes() > 1 else None)
+    present = processes.agree(has_state(run_dir), session.device)
     if present and not resume:
         raise AudiodiffError(f"{run_dir} already holds a training run; resume it or choose another folder.")
     if present:
         session.restore(load_state(run_dir))
     else:
-        session.share_weights()
         # Proves that the folder is writable, and gives a run killed in its first minutes something to resume.
         session.save()
     yield from session.steps(export, on_validate, name_batch)
@@ -194,12 +201,32 @@ def train_steps(
 
 @dataclass
 class _Trained:
-    """A model with its optimizer."""
+    """A model with its optimizer, which works on what this process has of the parameters."""
 
     model: ModelAndLoss
     parameters: dict[str, nn.Parameter]
+    held: dict[str, nn.Parameter]
     optimizer: torch.optim.AdamW
     learning_rate: float
+
+    def clear(self) -> None:
+        for parameter in (*self.parameters.values(), *self.held.values()):
+            parameter.grad = None
+
+    def collect(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Hand the gradients to the optimizer; return those that are whole and those that are divided."""
+        gradients: tuple[list[Tensor], list[Tensor]] = ([], [])
+        for name, parameter in self.parameters.items():
+            if parameter.grad is None:
+                continue
+            if processes.is_divided(parameter):
+                # FSDP may have moved the part to other memory.
+                self.held[name].data = processes.local(parameter)
+                self.held[name].grad = processes.local(parameter.grad)
+                gradients[1].append(processes.local(parameter.grad))
+            else:
+                gradients[0].append(parameter.grad)
+        return gradients
 
 
 @dataclass
@@ -223,11 +250,19 @@ _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 class _Session:
     """Everything that is alive while a run is in memory."""
 
-    def __init__(self, models: Sequence[ModelAndLoss], config: TrainConfig, run_dir: Path) -> None:
+    def __init__(
+        self, models: Sequence[ModelAndLoss], config: TrainConfig, run_dir: Path, sharding: Sharding | None
+    ) -> None:
         self.config = config
         self.run_dir = run_dir
         self.done = 0
         self.elapsed = 0.0
+        self.model = models[0].module
+        self.device = next(self.model.parameters()).device
+        self.is_main = processes.rank() == 0
+        self.whole_model = copy.deepcopy(self.model) if sharding and self.is_main else None
+        if sharding:
+            sharding.divide(self.model, self.device)
         self.trained = [_prepare(model, config) for model in models]
         owners: dict[int, str] = {}
         for trained in self.trained:
@@ -239,11 +274,8 @@ class _Session:
                     )
         if len({trained.model.name for trained in self.trained}) != len(self.trained):
             raise AudiodiffError("two models have the same name; give each its own.")
-        self.model = models[0].module
         self.ema = EMA(self.model, config.ema_half_life)
-        self.device = next(iter(self.trained[0].parameters.values())).device
-        self.n_processes = _n_processes()
-        self.is_main = _rank() == 0
+        self.is_divided = processes.any_divided(self.model.parameters())
         self.saved_step = -1
         self.updating = False  # true while some weights are one step ahead of the others
 
@@ -266,7 +298,7 @@ class _Session:
                 self.elapsed = elapsed_before + now - started
                 if on_validate and config.validate_every and self.done % config.validate_every == 0:
                     self._show(on_validate)
-                if self.agree(now - saved_at >= config.save_every_seconds):
+                if processes.agree(now - saved_at >= config.save_every_seconds, self.device):
                     self.save()
                     self._show(export)
                     saved_at = time.monotonic()
@@ -274,14 +306,13 @@ class _Session:
                     items_per_second=config.batch_size / max(clock.seconds_per_step, 1e-9),
                     seconds_left=(config.steps - self.done) * clock.seconds_per_step,
                 )
-                if config.stop_after_seconds is not None and self.agree(
-                    time.monotonic() - started >= config.stop_after_seconds
-                ):
+                limit = config.stop_after_seconds
+                if limit is not None and processes.agree(time.monotonic() - started >= limit, self.device):
                     break
         except (GeneratorExit, KeyboardInterrupt, SystemExit):
             # The caller, the user or a cluster (SIGTERM becomes SystemExit in the command line) stops the run: keep
-            # what was learnt, unless a step was interrupted half-way.
-            if not self.updating:
+            # what was learnt, unless a step was interrupted half-way or the others would have to take part.
+            if not (self.updating or self.is_divided):
                 self.save()
                 self._show(export)
             raise
@@ -300,22 +331,20 @@ class _Session:
                 for other in self.trained:
                     for parameter in other.parameters.values():
                         parameter.requires_grad_(other is trained)
-            for parameter in trained.parameters.values():
-                parameter.grad = None
+            trained.clear()
             output = self._gradients(trained.model, step, seed)
-            gradients = [p.grad for p in trained.parameters.values() if p.grad is not None]
-            if self.n_processes > 1:
-                _average(gradients)
-            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+            gradients, parts = trained.collect()
+            processes.average(gradients)  # the divided ones are averages already
+            size = processes.norm(gradients, parts)
             prefix = "" if index == 0 else f"{trained.model.name}/"
             shown.append((f"{prefix}loss", output.loss))
-            shown.append((f"{prefix}grad_norm", norm))
+            shown.append((f"{prefix}grad_norm", size))
             shown.extend((prefix + name, value) for name, value in output.terms.items())
-            loss_value, norm_value = torch.stack([output.loss.float(), norm.float()]).tolist()
+            loss_value, norm_value = torch.stack([output.loss.float(), size.float()]).tolist()
             if not (math.isfinite(loss_value) and math.isfinite(norm_value)):
                 self._refuse(trained.model.name, step, loss_value, norm_value, name_batch)
             if norm_value > config.clip_norm:
-                torch._foreach_mul_(gradients, config.clip_norm / norm_value)
+                torch._foreach_mul_(gradients + parts, config.clip_norm / norm_value)
             for group in trained.optimizer.param_groups:
                 group["lr"] = trained.learning_rate * factor
             self.updating = True
@@ -328,9 +357,7 @@ class _Session:
         self.done = step + 1
         self.updating = False
         values = torch.stack([value.float().reshape(()) for _, value in shown])
-        if self.n_processes > 1:
-            torch.distributed.all_reduce(values)
-            values /= self.n_processes
+        processes.average([values])
         terms = dict(zip([name for name, _ in shown], values.tolist(), strict=True))
         return Step(
             step=self.done,
@@ -338,8 +365,6 @@ class _Session:
             terms=terms,
             grad_norm=terms.pop("grad_norm"),
             learning_rate=self.trained[0].learning_rate * factor,
-            items_per_second=0.0,
-            seconds_left=0.0,
         )
 
     def _gradients(self, model: ModelAndLoss, step: int, seed: int) -> LossOutput:
@@ -351,7 +376,7 @@ class _Session:
             torch.manual_seed(seed)
             generator = torch.Generator().manual_seed(seed)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-                output = loss_fn(step, generator)
+                output = processes.call(model.module, loss_fn, step, generator)
             (output.loss / len(parts)).backward()  # type: ignore[no-untyped-call]
             outputs.append({"": output.loss.detach(), **{name: term.detach() for name, term in output.terms.items()}})
         means = {name: torch.stack([each[name] for each in outputs]).mean(0) for name in outputs[0]}
@@ -367,46 +392,36 @@ class _Session:
 
     def _show(self, callback: Callable[[nn.Module, int], None]) -> None:
         """Hand the averaged model to `callback`, on the main process only."""
-        if not self.is_main:
-            return
-        self.model.eval()
-        with self.ema.swapped(), torch.no_grad():
-            callback(self.model, self.done)
+        with torch.no_grad():
+            if self.is_divided:
+                weights = {**self.model.state_dict(), **self.ema.tensors()}
+                weights = {name: processes.whole(tensor) for name, tensor in weights.items()}
+                if self.whole_model is not None:
+                    self.whole_model.load_state_dict(weights)
+                    self.whole_model.eval()
+                    callback(self.whole_model, self.done)
+            elif self.is_main:
+                self.model.eval()
+                with self.ema.swapped():
+                    callback(self.model, self.done)
 
     def _set_training(self, mode: bool) -> None:
         for trained in self.trained:
             if trained.model.module.training is not mode:
                 trained.model.module.train(mode)
 
-    def agree(self, wish: bool) -> bool:
-        """Let the main process decide for all, since clocks differ."""
-        if self.n_processes == 1:
-            return wish
-        flag = torch.tensor([float(wish)], device=self.device)
-        torch.distributed.broadcast(flag, src=0)
-        return bool(flag.item())
-
-    @torch.no_grad()
-    def share_weights(self) -> None:
-        """Give all processes the main one's initial weights."""
-        if self.n_processes == 1:
-            return
-        for trained in self.trained:
-            for tensor in trained.model.module.state_dict().values():
-                torch.distributed.broadcast(tensor, src=0)
-        self.ema = EMA(self.model, self.config.ema_half_life)
-
     def save(self) -> None:
-        if self.saved_step == self.done or not self.is_main:
+        if self.saved_step == self.done or not (self.is_main or self.is_divided):
             return
         weights: dict[str, Tensor] = {}
         optimizer: dict[str, Tensor] = {}
         for trained in self.trained:
-            for name, tensor in trained.model.module.state_dict().items():
-                weights[f"{trained.model.name}/{name}"] = tensor
+            prefix = f"{trained.model.name}/"
+            weights |= {prefix + name: tensor for name, tensor in trained.model.module.state_dict().items()}
             for name, parameter in trained.parameters.items():
-                for key, value in trained.optimizer.state.get(parameter, {}).items():
-                    optimizer[f"{trained.model.name}/{name}/{key}"] = value
+                for key, value in trained.optimizer.state.get(trained.held[name], {}).items():
+                    kept = processes.divided_like(value, parameter) if value.ndim else value
+                    optimizer[f"{prefix}{name}/{key}"] = kept
         scalars = {
             "step": self.done,
             "items_seen": self.ema.items_seen,
@@ -414,7 +429,14 @@ class _Session:
             "config": asdict(self.config),
             "players": [trained.model.name for trained in self.trained],
         }
-        save_state(self.run_dir, scalars, {"weights": weights, "ema": self.ema.tensors(), "optimizer": optimizer})
+        groups = {"weights": weights, "ema": self.ema.tensors(), "optimizer": optimizer}
+        if self.is_divided:
+            # One at a time, and off the device, which need not hold more than its part.
+            groups = {
+                group: {name: processes.whole(kept).cpu() for name, kept in groups[group].items()} for group in groups
+            }
+        if self.is_main:
+            save_state(self.run_dir, scalars, groups)
         self.saved_step = self.done
 
     @torch.no_grad()
@@ -443,7 +465,8 @@ class _Session:
                 fresh = {key: torch.empty_like(parameter) for key in _MOMENTS}
                 fresh["step"] = torch.empty((), device=parameter.device)
                 copy_tensors(known, fresh, f"optimizer state of {prefix[:-1]}")
-                trained.optimizer.state[parameter].update(fresh)
+                kept = {key: processes.local(value) for key, value in fresh.items()}
+                trained.optimizer.state[trained.held[name]].update(kept)
         if moments or (saved.scalars["step"] and not saved.group("optimizer")):
             raise AudiodiffError(
                 f"the optimizer state in {self.run_dir} belongs to another model "
@@ -458,37 +481,18 @@ def _prepare(model: ModelAndLoss, config: TrainConfig) -> _Trained:
     parameters = {name: p for name, p in model.module.named_parameters() if p.requires_grad}
     if not parameters:
         raise AudiodiffError(f"model {model.name} has no trainable parameters; pass a module that has some.")
+    held = {name: nn.Parameter(processes.local(p)) if processes.is_divided(p) else p for name, p in parameters.items()}
     # Biases and gains are not decayed: pulling them to zero regularises nothing.
     groups = [
-        {"params": [p for p in parameters.values() if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters.values() if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in held.values() if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in held.values() if p.ndim <= 1], "weight_decay": 0.0},
     ]
     rate = config.learning_rate if model.learning_rate is None else model.learning_rate
     # Fused AdamW is one pass over the memory; measured on two CPU cores it is also the fastest form.
     optimizer = torch.optim.AdamW(
         [group for group in groups if group["params"]], lr=rate, betas=config.adam_betas, fused=True
     )
-    return _Trained(model, parameters, optimizer, rate)
-
-
-def _average(gradients: list[Tensor]) -> None:
-    flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
-    torch.distributed.all_reduce(flat)
-    flat /= _n_processes()
-    offset = 0
-    for gradient in gradients:
-        gradient.copy_(flat[offset : offset + gradient.numel()].reshape(gradient.shape))
-        offset += gradient.numel()
-
-
-def _n_processes() -> int:
-    ready = torch.distributed.is_available() and torch.distributed.is_initialized()
-    return torch.distributed.get_world_size() if ready else 1
-
-
-def _rank() -> int:
-    ready = torch.distributed.is_available() and torch.distributed.is_initialized()
-    return torch.distributed.get_rank() if ready else 0
+    return _Trained(model, parameters, held, optimizer, rate)
 
 
 def _expect(condition: bool, name: str, value: object, expected: str) -> None:

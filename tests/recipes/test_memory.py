@@ -7,6 +7,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.vocoder import Vocoder
 from audiodiff.training.devices import Devices
 from audiodiff.training.loop import TrainConfig
+from audiodiff.training.processes import Sharding
 from audiodiff_recipes import memory, vocoder
 from audiodiff_recipes.memory import expect_memory, training_memory
 from tests.refusals import refused
@@ -20,6 +21,17 @@ def test_weights_and_optimizer_are_counted_exactly_and_a_batch_from_below() -> N
     numbers = 10 * 20 + 20 + 20 * 5 + 5
     assert (found.parameters, found.state_bytes, found.batch_bytes) == (numbers, 20 * numbers, 4 * 3 * 7 * 25)
     assert training_memory(module, items=3, positions=7, half=True).batch_bytes == 2 * 3 * 7 * 25
+
+
+def test_divided_weights_take_less_of_each_process() -> None:
+    shape = vocoder.RECIPE.preset("speech").model
+    cpus = [Devices(torch.device("cpu"), n_processes=4, sharding=sharding) for sharding in (None, Sharding())]
+    whole, part = (expect_memory(lambda: Vocoder(shape), TrainConfig(1, 12), 88, each) for each in cpus)
+    outside = sum(p.numel() for name, p in Vocoder(shape).named_parameters() if ".residual_layers." not in name)
+    numbers = whole.parameters
+    assert 0 < outside < 0.2 * numbers
+    assert part.state_bytes == 20 * outside + 5 * (numbers - outside) + 4 * numbers
+    assert (part.batch_bytes, whole.state_bytes) == (whole.batch_bytes, 20 * numbers)
 
 
 def test_what_cannot_fit_is_refused_with_the_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -222,8 +222,8 @@ def test_split_items() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("device", ["cpu", "auto"])
-def test_two_processes_train_what_one_does(place: Path, device: str) -> None:
+@pytest.mark.parametrize(("device", "fsdp"), [("cpu", "false"), ("auto", "false"), ("cpu", "true")])
+def test_two_processes_train_what_one_does(place: Path, device: str, fsdp: str) -> None:
     """The same items, times and noise, so the same weights but for the order of sums."""
     pytest.importorskip("accelerate")
     alone = train(tiny(place, "alone", 4, device="cpu"), resume=False)
@@ -232,6 +232,7 @@ def test_two_processes_train_what_one_does(place: Path, device: str) -> None:
         **os.environ,
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": "29517" if device == "cpu" else "29518",
+        "ACCELERATE_USE_FSDP": fsdp,
         "WORLD_SIZE": "2",
         "LOCAL_WORLD_SIZE": "2",
         "OMP_NUM_THREADS": "1",
@@ -242,10 +243,12 @@ def test_two_processes_train_what_one_does(place: Path, device: str) -> None:
             [sys.executable, "-m", "audiodiff", "train", "tiny", f"--device={device}", *words],
             env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             cwd=Path(__file__).parents[2],
+            stderr=(place / ("words.txt" if rank == 0 else "other.txt")).open("w"),
         )
         for rank in range(2)
     ]
     assert [process.wait(timeout=300) for process in processes] == [0, 0]
+    assert ("divided" in (log := (place / "words.txt").read_text())) == (fsdp == "true"), log
     for a, b in zip(
         load_checkpoint(alone, Vocoder).state_dict().values(),
         load_checkpoint(place / "pair", Vocoder).state_dict().values(),

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.training.devices import Devices, close_devices, end_process, open_devices
+from audiodiff.training.devices import Devices, close_devices, end_process, open_devices, wanted_sharding
+from audiodiff.training.processes import Sharding
 from tests.refusals import refused
 
 
@@ -95,3 +96,18 @@ def test_processes_leave_together_and_one_alone_just_ends(monkeypatch: pytest.Mo
     monkeypatch.setattr(torch.distributed, "get_rank", lambda: 1)
     assert not close_devices()
     assert done == ["barrier", "destroy_process_group"]
+
+
+def test_sharding_is_what_the_configuration_of_accelerate_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ACCELERATE_USE_FSDP", "FSDP_RESHARD_AFTER_FORWARD", "FSDP_OFFLOAD_PARAMS"):
+        monkeypatch.delenv(name, raising=False)
+    assert wanted_sharding() is None
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "false")
+    assert wanted_sharding() is None
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    assert wanted_sharding() == Sharding()
+    for word, again in (("FULL_SHARD", True), ("true", True), ("false", False), ("SHARD_GRAD_OP", False)):
+        monkeypatch.setenv("FSDP_RESHARD_AFTER_FORWARD", word)
+        assert wanted_sharding() == Sharding(again)
+    monkeypatch.setenv("FSDP_OFFLOAD_PARAMS", "true")
+    refused("FSDP_OFFLOAD_PARAMS", wanted_sharding)

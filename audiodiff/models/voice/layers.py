@@ -36,6 +36,8 @@ class Block(nn.Module):
         dilation: of the convolution.
     """
 
+    shard_methods = ("forward",)
+
     def __init__(
         self, width: int, kernel: int, expansion: int, dropout: float, time_width: int = 0, dilation: int = 1
     ) -> None:
@@ -67,6 +69,8 @@ class Block(nn.Module):
 
 class SelfAttention(nn.Module):
     """A layer of a transformer: attention over all places of an item, then two linear layers."""
+
+    shard_methods = ("forward",)
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
