@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import json
 import os
@@ -238,17 +239,20 @@ def test_two_processes_train_what_one_does(place: Path, device: str, fsdp: str) 
         "OMP_NUM_THREADS": "1",
         "CUDA_VISIBLE_DEVICES": "",
     }
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "audiodiff", "train", "tiny", f"--device={device}", *words],
-            env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            cwd=Path(__file__).parents[2],
-            stderr=(place / ("words.txt" if rank == 0 else "other.txt")).open("w"),
-        )
-        for rank in range(2)
-    ]
-    assert [process.wait(timeout=300) for process in processes] == [0, 0]
-    assert ("divided" in (log := (place / "words.txt").read_text())) == (fsdp == "true"), log
+    with contextlib.ExitStack() as files:
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-m", "audiodiff", "train", "tiny", f"--device={device}", *words],
+                env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+                cwd=Path(__file__).parents[2],
+                stderr=files.enter_context((place / f"words-{rank}.txt").open("w")),
+            )
+            for rank in range(2)
+        ]
+        statuses = [process.wait(timeout=300) for process in processes]
+    told = (place / "words-0.txt").read_text()
+    assert statuses == [0, 0], told
+    assert ("divided" in told) == (fsdp == "true"), told
     for a, b in zip(
         load_checkpoint(alone, Vocoder).state_dict().values(),
         load_checkpoint(place / "pair", Vocoder).state_dict().values(),
