@@ -25,6 +25,7 @@ SOURCES = {
     "vocoder-speed": "vocoder_speed.md",
     "objectives": "objectives.md",
     "streaming": "streaming.md",
+    "stream-quality": "stream_quality.md",
     "engines": "engines.md",
     "samplers": "samplers.md",
     "music": "music/readme.md",
