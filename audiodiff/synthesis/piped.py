@@ -40,6 +40,7 @@ def vocode_pipe(
     rate: int,
     stream: BinaryIO,
     identifier: int | None = None,
+    look_ahead: float | None = None,
 ) -> None:
     """Vocode a sound file, a WAV from standard input, or a log-mel of either, and write a WAV as it is being made.
 
@@ -51,6 +52,7 @@ def vocode_pipe(
         rate: of the output (Hz).
         stream: where the WAV goes.
         identifier: the number that the watermark carries; `None` for no watermark.
+        look_ahead: as the `look_ahead_seconds` of `VocoderSynthesizer.stream`.
 
     Raises:
         AudiodiffError: an input that cannot be worked with.
@@ -60,11 +62,11 @@ def vocode_pipe(
         mel = opened
         cuts = range(0, mel.shape[-1], MEL_FRAMES)
         chunks = (torch.from_numpy(np.array(mel[..., cut : cut + MEL_FRAMES], dtype=np.float32)) for cut in cuts)
-        blocks = stream_mel(synthesizer, chunks, spec, plan)
+        blocks = stream_mel(synthesizer, chunks, spec, plan, look_ahead_seconds=look_ahead)
     elif spec is not None:
         raise AudiodiffError("a mel preset was given, but sound came in; leave the preset out.")
     else:
-        blocks = _sound_blocks(synthesizer, *opened, plan)
+        blocks = _sound_blocks(synthesizer, *opened, plan, look_ahead)
     wav: WavStream | None = None
     sound = (block.numpy() for block in resample_stream(blocks, synthesizer.sample_rate, rate, BLOCK_SAMPLES))
     for block in sound if identifier is None else mark_blocks(sound, rate, identifier):
@@ -102,7 +104,11 @@ def _read_mel(data: bytes) -> NDArray[np.float32]:
 
 
 def _sound_blocks(
-    synthesizer: VocoderSynthesizer, blocks: Iterator[NDArray[np.float32]], rate: int, plan: VocodePlan
+    synthesizer: VocoderSynthesizer,
+    blocks: Iterator[NDArray[np.float32]],
+    rate: int,
+    plan: VocodePlan,
+    look_ahead: float | None,
 ) -> Iterator[Tensor]:
     """Vocode blocks `[channels, n]`; as many samples come out as the input has when it is resampled."""
     taken = given = 0
@@ -115,7 +121,7 @@ def _sound_blocks(
 
     resampled = resample_stream(counted(), rate, synthesizer.sample_rate, BLOCK_SAMPLES)
     mels = mel_blocks(resampled, synthesizer.mel_spec, MEL_FRAMES)
-    for made in stream_mel(synthesizer, mels, None, plan):
+    for made in stream_mel(synthesizer, mels, None, plan, look_ahead_seconds=look_ahead):
         # Frames are whole, the sound may end inside its last one; all of it has been read by then.
         block = made[..., : max(0, n_resampled(taken, rate, synthesizer.sample_rate) - given)]
         given += block.shape[-1]

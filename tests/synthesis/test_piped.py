@@ -32,7 +32,13 @@ def piped(synth: VocoderSynthesizer, data: bytes, monkeypatch: pytest.MonkeyPatc
     plan = synth.plan(VocodeSettings(Sampling(steps=1), level="keep"))
     stream = io.BytesIO()
     vocode_pipe(
-        synth, options.pop("path", STANDARD), plan, options.pop("spec", None), options.get("rate", RATE), stream
+        synth,
+        options.pop("path", STANDARD),
+        plan,
+        options.pop("spec", None),
+        options.get("rate", RATE),
+        stream,
+        look_ahead=options.get("look_ahead"),
     )
     return soundfile.read(io.BytesIO(stream.getvalue()), dtype="float32", always_2d=True)
 
@@ -65,6 +71,20 @@ def test_a_mel_and_a_file_may_come_in_and_another_rate_go_out(synth, monkeypatch
     assert (rate, len(again)) == (44100, 2 * len(found))
     (tmp_path / "a.wav").write_bytes(as_wav(samples, RATE))
     assert len(piped(synth, b"", monkeypatch, path=tmp_path / "a.wav")[0]) == 30000
+
+
+def test_the_look_ahead_may_be_limited(synth, monkeypatch) -> None:
+    samples = sound(20000)
+    settings = VocodeSettings(Sampling(steps=1), level="keep")
+    mel = synth.mel(samples[:, 0], RATE)
+    expected = np.concatenate(list(synth.stream([mel], settings=settings, look_ahead_seconds=0.03)))
+    file = io.BytesIO()
+    np.save(file, mel)
+    for data in (as_wav(samples, RATE), file.getvalue()):
+        found, _ = piped(synth, data, monkeypatch, look_ahead=0.03)
+        np.testing.assert_allclose(found[:, 0], expected[: len(found)].clip(-1, 1), rtol=0, atol=1e-4)
+        whole, _ = piped(synth, data, monkeypatch)
+        assert np.abs(found - whole).max() > 1e-3
 
 
 def test_what_comes_in_may_be_refused(synth, monkeypatch) -> None:

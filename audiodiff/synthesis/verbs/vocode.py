@@ -1,7 +1,7 @@
 """A recording or a log-mel through the vocoder, in memory that does not grow with its length."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -37,20 +37,24 @@ class VocodeFileSettings:
         vocode: how.
         mel: how a log-mel that goes in was computed; as the model takes it when `None`.
         rate: rate of the output (Hz); the model's when `None`.
+        look_ahead: with `--stream`, make samples when so many seconds of mel have come after them, as if it went on
+            like its last frame; without a limit when `None`.
     """
 
     vocode: VocodeSettings = field(default_factory=VocodeSettings)
     mel: MelSpec | None = None
     rate: int | None = None
+    look_ahead: float | None = None
 
     def __post_init__(self) -> None:
         """Check every field.
 
         Raises:
-            AudiodiffError: the rate is out of range.
+            AudiodiffError: the rate or the look-ahead is out of range.
         """
         make_plain(self)
         check_range("rate", self.rate, LOWEST_RATE, HIGHEST_RATE, "Hz")
+        check_range("look_ahead", self.look_ahead, 0.0, 10.0, "s")
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,8 @@ def resolve(synthesizer: "VocoderSynthesizer", settings: VocodeFileSettings) -> 
     Raises:
         AudiodiffError: sampler or grid do not fit the model's process.
     """
+    if settings.look_ahead is not None:
+        raise AudiodiffError("a limited look-ahead is for streams; give --stream with it, or leave --look-ahead out.")
     plan, rate = synthesizer.plan(settings.vocode), settings.rate or synthesizer.sample_rate
     return Vocoding(plan, settings.mel, rate, synthesizer.reference_level_db)
 
@@ -258,8 +264,9 @@ def pipe(
     """Write a WAV to a stream while the input arrives, with a watermark if there is a number for it."""
     from audiodiff.synthesis.piped import vocode_pipe
 
-    vocoding = resolve(synthesizer, settings)
-    vocode_pipe(synthesizer, files[0], vocoding.plan, vocoding.mel, vocoding.rate, stream, identifier)
+    vocoding = resolve(synthesizer, replace(settings, look_ahead=None))
+    plan, mel, rate = vocoding.plan, vocoding.mel, vocoding.rate
+    vocode_pipe(synthesizer, files[0], plan, mel, rate, stream, identifier, settings.look_ahead)
 
 
 def summary(report: Any) -> str:

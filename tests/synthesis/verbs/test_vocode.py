@@ -15,7 +15,7 @@ from audiodiff.synthesis.files import run_file
 from audiodiff.synthesis.gain import read_reference_level
 from audiodiff.synthesis.mel_file import open_mel
 from audiodiff.synthesis.settings import Sampling, VocodeSettings
-from audiodiff.synthesis.verbs.vocode import VocodeFileSettings
+from audiodiff.synthesis.verbs.vocode import VERB, VocodeFileSettings
 from audiodiff.synthesis.vocode import DEFAULTS, VocoderSynthesizer
 from tests.refusals import refused
 from tests.synthesis.vocoder_fakes import SPEC, FakeVocoder, recording, synthesizer
@@ -156,3 +156,8 @@ def test_training_still_works_after_vocoding() -> None:
     loss = model.loss(waveform, torch.tensor([4500.0]), torch.tensor([0.5]), torch.randn(1, 1, 2048))
     loss.per_item.sum().backward()
     assert any(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_a_limited_look_ahead_is_for_streams() -> None:
+    refused("--stream", lambda: VERB.resolve(synthesizer(), VocodeFileSettings(look_ahead=0.05)))
+    refused("look_ahead", lambda: VocodeFileSettings(look_ahead=-0.1))
