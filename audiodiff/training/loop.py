@@ -394,8 +394,7 @@ class _Session:
         """Hand the averaged model to `callback`, on the main process only."""
         with torch.no_grad():
             if self.is_divided:
-                weights = {**self.model.state_dict(), **self.ema.tensors()}
-                weights = {name: processes.whole(tensor) for name, tensor in weights.items()}
+                weights = processes.collected({**self.model.state_dict(), **self.ema.tensors()})
                 if self.whole_model is not None:
                     self.whole_model.load_state_dict(weights)
                     self.whole_model.eval()
@@ -431,10 +430,7 @@ class _Session:
         }
         groups = {"weights": weights, "ema": self.ema.tensors(), "optimizer": optimizer}
         if self.is_divided:
-            # One at a time, and off the device, which need not hold more than its part.
-            groups = {
-                group: {name: processes.whole(kept).cpu() for name, kept in groups[group].items()} for group in groups
-            }
+            groups = {group: processes.collected(tensors) for group, tensors in groups.items()}
         if self.is_main:
             save_state(self.run_dir, scalars, groups)
         self.saved_step = self.done

@@ -1,7 +1,7 @@
 """What the processes of one run do together, and weights that are divided among them."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
@@ -147,6 +147,19 @@ def local(tensor: Tensor) -> Tensor:
 def whole(tensor: Tensor) -> Tensor:
     """Return all of a tensor; where it is divided all processes must call this."""
     return tensor.detach().full_tensor() if is_divided(tensor) else tensor  # type: ignore[attr-defined]
+
+
+def collected(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return all of the tensors on the CPU of the main process, and none on the others, which must call this, too.
+
+    One at a time, since a device need not have room for more than its part.
+    """
+    found = {}
+    for name, tensor in tensors.items():
+        all_of_it = whole(tensor)
+        if rank() == 0:
+            found[name] = all_of_it.cpu()
+    return found
 
 
 def divided_like(part: Tensor, parameter: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from audiodiff.training.devices import Devices, open_devices
-from audiodiff.training.processes import Sharding, copy_whole, divided_like, local, norm, whole
+from audiodiff.training.processes import Sharding, collected, copy_whole, divided_like, local, norm, whole
 from audiodiff.training.state import load_state
 from tests.refusals import refused
 
@@ -86,6 +86,7 @@ def test_what_is_not_divided_stays_as_it_is() -> None:
     tensor = torch.arange(6.0).view(3, 2)
     assert local(tensor) is tensor
     assert whole(tensor) is tensor
+    assert collected({"a": tensor}) == {"a": tensor}
     assert divided_like(tensor, torch.zeros(3, 2)) is tensor
     copy_whole(target := torch.zeros(3, 2), tensor)
     assert torch.equal(target, tensor)
