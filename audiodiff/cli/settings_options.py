@@ -16,7 +16,6 @@ METAVARS = {
     "start": "SECONDS",
     "new": "SECONDS",
     "rate": "HZ",
-    "look_ahead": "SECONDS",
     "pitch": "SEMITONES",
 }
 FLAGS = {"guidance_interval": "--interval"}

@@ -37,8 +37,7 @@ class VocodeFileSettings:
         vocode: how.
         mel: how a log-mel that goes in was computed; as the model takes it when `None`.
         rate: rate of the output (Hz); the model's when `None`.
-        look_ahead: with `--stream`, make samples when so many seconds of mel have come after them, as if it went on
-            like its last frame; without a limit when `None`.
+        look_ahead: of a stream: seconds of mel that have to come after samples, or `None` for no limit.
     """
 
     vocode: VocodeSettings = field(default_factory=VocodeSettings)
@@ -291,6 +290,15 @@ VERB = Verb(
         ),
         Argument("example", "use the speech clip that comes with the package", "--example", type=bool, local=True),
         Argument("keep_level", "do not match the level of the training audio", "--keep-level", type=bool),
+        Argument(
+            "look_ahead",
+            "with --stream, make samples when so many seconds of mel have come after them, as if it went on like its "
+            "last frame (default: no limit)",
+            "--look-ahead",
+            type=float,
+            metavar="SECONDS",
+            local=True,
+        ),
         Argument("mel", "how the mel in a .npy was computed, e.g. hifigan-22k", "--mel", metavar="PRESET", local=True),
     ),
     hidden=("guidance", "rescale", "level", "window_seconds"),
