@@ -74,7 +74,7 @@ def test_words_can_be_picked_although_no_event_takes_the_fields(app: Any) -> Non
 
 
 REQUIRED = {"generate": ["prompt"], "inpaint": ["clip", "region"], "interpolate": [], "vocode": ["input"]}
-LOCAL = {"example", "file", "guidance_interval", "rate", "mel"}
+LOCAL = {"example", "file", "guidance_interval", "look_ahead", "rate", "mel"}
 
 
 @pytest.mark.parametrize("name", VERBS)
