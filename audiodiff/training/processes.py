@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -36,7 +37,7 @@ class Sharding:
         From then on everything that computes with the module has to go through `call`.
 
         Raises:
-            AudiodiffError: the module has no blocks that can be divided.
+            AudiodiffError: the module has no blocks that can be divided, or torch is too old.
         """
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
@@ -44,6 +45,10 @@ class Sharding:
         blocks, divided = _blocks(module), divided_parameters(module)
         if not blocks:
             raise AudiodiffError("the weights of this model cannot be divided among processes; train it without FSDP.")
+        if "ignored_params" not in signature(fully_shard).parameters:
+            raise AudiodiffError(
+                f"FSDP needs a newer torch than {torch.__version__}; update it, or train without FSDP."
+            )
         mesh = init_device_mesh(device.type, (n_processes(),))
         for block in blocks:
             fully_shard(block, mesh=mesh, reshard_after_forward=self.reshard_after_forward)

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
+from audiodiff.models.voice.layers import SelfAttention
 from audiodiff.training.devices import Devices, open_devices
 from audiodiff.training.processes import Sharding, collected, copy_whole, divided_like, local, norm, whole
 from audiodiff.training.state import load_state
@@ -49,9 +51,8 @@ def same(one: Path, other: Path, **closeness: float) -> None:
             assert a.group(group).keys() == b.group(group).keys()
             for key, tensor in a.group(group).items():
                 torch.testing.assert_close(b.group(group)[key], tensor, **closeness, msg=f"{name}: {group} {key}")
-        assert (one / name / "average.safetensors").stat().st_size == (
-            other / name / "average.safetensors"
-        ).stat().st_size
+        averages = (load_file(run / name / "average.safetensors") for run in (one, other))
+        torch.testing.assert_close(*averages, **closeness, msg=f"{name}: what was exported")
 
 
 @pytest.mark.slow
@@ -91,6 +92,12 @@ def test_what_is_not_divided_stays_as_it_is() -> None:
     copy_whole(target := torch.zeros(3, 2), tensor)
     assert torch.equal(target, tensor)
     assert norm([torch.tensor([3.0]), torch.tensor([4.0])], []).item() == 5.0
+
+
+def test_an_old_torch_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.distributed.fsdp.fully_shard", lambda module: None)
+    monkeypatch.setattr("torch.distributed.device_mesh.init_device_mesh", lambda *shape: None)
+    refused("newer torch", lambda: Sharding().divide(SelfAttention(4, 2, 0.0), torch.device("cpu")))
 
 
 def test_a_model_without_blocks_is_refused() -> None:
