@@ -73,11 +73,12 @@ class AdversarialConfig:
 
 @dataclass(frozen=True)
 class OutputConfig:
-    """Griffin-Lim projections of the estimate; the attributes are those of `HeadConfig` that begin with `output_`."""
+    """Iterations on the estimate; the attributes are those of `HeadConfig` that begin with `output_`."""
 
     projections: int = 1
     half_projections: int = 0
     momentum: float = 0.0
+    matching: int = 0
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,12 @@ class Config(RunSettings):
         check_adversarial(self.adversarial, self.train)
         check_bounds(self.adversarial, "adversarial", judged_full_noise=(0.0, 1.0))
         check_objective(self.objective, self.model, self.adversarial, self.sampling.steps)
-        bounds = {"projections": (0, 1_000), "half_projections": (0, 1_000), "momentum": (0.0, 10.0)}
+        bounds = {
+            "projections": (0, 1_000),
+            "half_projections": (0, 1_000),
+            "matching": (0, 1_000),
+            "momentum": (0.0, 10.0),
+        }
         for name, output in (("output", self.sampling.output), ("whole", self.sampling.whole)):
             if output is not None:
                 check_bounds(output, f"sampling.{name}", **bounds)

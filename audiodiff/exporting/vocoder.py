@@ -15,6 +15,7 @@ from audiodiff.models.vocoder import Vocoder
 from audiodiff.models.vocoder.anchored import INPUT_LIMIT, LOG_GAIN_RANGE
 from audiodiff.models.vocoder.prior import TURN_BINS, TURN_FRAMES
 from audiodiff.nn.wavenet import WaveNet
+from audiodiff.signal.matching import LOG_GAIN_LIMIT, LevelMatcher
 from audiodiff.signal.mel import magnitude_to_log_mel
 from audiodiff.signal.mel_spec import MelSpec, to_dict
 from audiodiff.signal.meters import RELATIVE_GATE_DB, SILENCE_DB, frame_power
@@ -81,6 +82,14 @@ def write_vocoder(
         dynamic = {"frames": 2, "hidden": 2, "output": 2}
         write_graph(folder / f"{part}.network.onnx", _Plain(model), inputs, ["output"], dynamic)
     power = torch.ones(1, n_frames, n_bins)
+    if model.config.head.output_matching:
+        write_graph(
+            folder / f"{part}.envelope.onnx",
+            _Envelope(model.matcher),
+            {"magnitude": power},
+            ["envelope"],
+            {"magnitude": 1, "envelope": 1},
+        )
     write_graph(folder / f"{part}.mel.onnx", _Mel(spec), {"power": power}, ["log_mel"], {"power": 1, "log_mel": 2})
     write_graph(folder / f"{part}.level.onnx", _Level(spec), {"log_mel": mel}, ["power"], {"log_mel": 2, "power": 1})
     return vocoder_settings(synthesizer, other)
@@ -105,7 +114,7 @@ def vocoder_settings(synthesizer: VocoderSynthesizer, other: Sampling | None = N
         "weights_sha256": synthesizer.identity.weights_sha256,
         "mel": to_dict(config.mel),
         "front_end": asdict(config.front_end),
-        "head": asdict(config.head),
+        "head": {**asdict(config.head), "matching_limit": LOG_GAIN_LIMIT},
         "prior": {**asdict(config.prior), "turn_frames": TURN_FRAMES, "turn_bins": TURN_BINS},
         "delay": synthesizer.delay,
         "piece_frames": synthesizer.piece_frames,
@@ -210,6 +219,18 @@ class _Mel(nn.Module):
         """Filter bank and logarithm."""
         magnitude = (power + self.spec.magnitude_epsilon).sqrt().transpose(1, 2)
         return magnitude_to_log_mel(magnitude, self.spec)
+
+
+class _Envelope(nn.Module):
+    """Magnitudes of a spectrum `[1, n_frames, n_bins]` -> its envelope, of the same shape."""
+
+    def __init__(self, matcher: LevelMatcher) -> None:
+        super().__init__()
+        self.matcher = matcher
+
+    def forward(self, magnitude: Tensor) -> Tensor:
+        """Filter bank and interpolation between the bands."""
+        return self.matcher.envelope(magnitude)
 
 
 class _Level(nn.Module):

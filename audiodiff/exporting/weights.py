@@ -13,7 +13,7 @@ __all__ = ["store_weights"]
 _SMALLEST = 1024
 """Weights of fewer numbers stay in float32: they are no size, and levels and biases want their precision."""
 
-_SIGNAL = frozenset({"mel", "level", "condition"})
+_SIGNAL = frozenset({"mel", "level", "condition", "envelope"})
 """Graphs with matrices that are no weights: the bands of a mel and their inverse, which are only stored exactly."""
 
 _OUTPUTS: Mapping[str, tuple[int, int]] = {"MatMul": (1, -1), "Gemm": (1, -1), "Conv": (1, 0), "Gather": (0, 0)}

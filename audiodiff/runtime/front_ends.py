@@ -73,6 +73,9 @@ class FrontEnd:
             take(head, "output_momentum", float, where),
             take(head, "output_half_projections", int, where),
         )
+        # Exports of earlier versions know no matching.
+        self._matching = take(head, "output_matching", int, where) if "output_matching" in head else 0
+        self._limit = take(head, "matching_limit", float, where) if self._matching else 0.0
         self._shaped = take(prior, "name", str, where) == "shaped"
         self._first = (
             take(prior, "projections", int, where),
@@ -113,7 +116,19 @@ class FrontEnd:
             hidden=mel.hidden,
         )
         spectrum = start + correction[0].view(np.complex64)[..., 0]
-        return self._stft.project(spectrum, gain[0] * mel.anchor, *self._output)[1]
+        waveform = self._stft.project(spectrum, gain[0] * mel.anchor, *self._output)[1]
+        for _ in range(self._matching):
+            rows = self._stft.spectrum(waveform)
+            waveform = self._stft.waveform(rows * self._gain(rows, mel.envelope))
+        return waveform
+
+    def _gain(self, rows: NDArray[np.complex64], envelope: Floats) -> Floats:
+        """What brings a spectrum to an envelope; `audiodiff.signal.matching.LevelMatcher.gain`."""
+        measured = self._graphs(f"{self._part}.envelope", magnitude=tensor(np.abs(rows)[None]))[0][0]
+        log_gain = np.clip(np.log(envelope / measured), -self._limit, self._limit)
+        wide = np.concatenate([log_gain[:1], log_gain, log_gain[-1:]])
+        gain: Floats = np.exp((wide[:-2] + wide[1:-1] + wide[2:]) / np.float32(3.0))
+        return gain
 
     def _analysis(self, x: Floats) -> Floats:
         if self._name == "samples":

@@ -14,7 +14,8 @@ export class Vocoder {
       throw new Error("This page runs vocoders with an anchored head, such as speech.");
     }
     const sessions = {};
-    for (const name of ["mel", "level", "condition", "network"]) {
+    const matched = settings.vocoder.head.output_matching ? ["envelope"] : [];
+    for (const name of ["mel", "level", "condition", "network", ...matched]) {
       sessions[name] = await ort.InferenceSession.create(`${folder}/vocoder.${name}.onnx`);
     }
     return new Vocoder(settings.vocoder, sessions, ort);
@@ -149,7 +150,28 @@ export class Vocoder {
     };
     const magnitude = mel.anchor.map((value, i) => value * gain[i]);
     const { output_projections: full, output_momentum: momentum, output_half_projections: half } = head;
-    return this.stft.project(spectrum, magnitude, full, momentum, half).waveform;
+    let { waveform } = this.stft.project(spectrum, magnitude, full, momentum, half);
+    for (let i = 0; i < (head.output_matching ?? 0); i++) {
+      const rows = this.stft.spectrum(waveform);
+      const gain = await this.gains(rows, mel.envelope, count);
+      const times = (side) => side.map((value, place) => value * gain[place]);
+      waveform = this.stft.waveform({ re: times(rows.re), im: times(rows.im) });
+    }
+    return waveform;
+  }
+
+  // What brings a spectrum to an envelope, as LevelMatcher of audiodiff/signal/matching.py.
+  async gains({ re, im }, envelope, count) {
+    const { nBins } = this.stft;
+    const limit = this.settings.head.matching_limit;
+    const magnitude = re.map((value, i) => Math.hypot(value, im[i]));
+    const { envelope: measured } = await this.run("envelope", { magnitude: [magnitude, [1, count, nBins]] });
+    const logGain = measured.map((value, i) => Math.max(-limit, Math.min(limit, Math.log(envelope[i] / value))));
+    return logGain.map((value, i) => {
+      const before = i < nBins ? value : logGain[i - nBins];
+      const after = i + nBins < logGain.length ? logGain[i + nBins] : value;
+      return Math.exp((before + value + after) / 3);
+    });
   }
 
   // Draws of the model's noise, as FrontEnd.noise of audiodiff/runtime/front_ends.py.

@@ -149,6 +149,7 @@ def test_a_record_cannot_ask_for_more_than_the_page(limits: Limits) -> None:
         ({"window_frames": 63}, "window_frames 63"),
         ({"renewals": 65}, "renewals 65; this demo replays up to 64"),
         ({"output_half_projections": 900}, "output_half_projections 900; this demo replays up to 64"),
+        ({"output_matching": 65}, "output_matching 65; this demo replays up to 64"),
         ({"window_frames": float("nan")}, "window_frames nan"),
         ({"steps": "9" * 9}, "steps 999999999"),
         ({"seconds": True}, "seconds True"),

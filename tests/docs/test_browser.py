@@ -22,7 +22,7 @@ from audiodiff.runtime import load
 from audiodiff.runtime.vocoder import Vocoder
 from tests.cli.conftest import RATE, voice
 from tests.demo import browsing
-from tests.models.vocoder.cases import ANCHORED, make
+from tests.models.vocoder.cases import MATCHED, make
 
 browsing.need_browser()
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "browser"
@@ -52,7 +52,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Vocode
     root = tmp_path_factory.mktemp("site")
     shutil.copytree(PAGE, root / "page", ignore=shutil.ignore_patterns("model"))
     sampling = {"steps": 3, "sampler": "consistency", "grid": "late"}
-    model = make(ANCHORED)
+    model = make(MATCHED)
     prior = PriorConfig("shaped", projections=2, half_projections=2, renewals=1)
     save_checkpoint(root / "model", model.with_prior(prior), {"sampling": sampling, "reference_level_db": -22.0})
     export_onnx(root / "model", root / "page" / "model")

@@ -184,12 +184,13 @@ def items(*splits: str) -> list[AudioItem]:
 
 
 def test_what_is_meant_for_whole_mels_is_recommended_and_streams_do_without(place) -> None:
-    whole = OutputConfig(3, 5, 0.9)
+    whole = OutputConfig(3, 5, 0.9, 2)
     config = tiny(place, "run")
     config = dataclasses.replace(config, sampling=dataclasses.replace(config.sampling, whole=whole))
     synth = load(train(config, resume=False))
     head, live = synth.model.config.head, synth.live.config.head
     assert (head.output_projections, head.output_half_projections, head.output_momentum) == (3, 5, 0.9)
+    assert head.output_matching == 2
     assert live == config.model.head
 
 

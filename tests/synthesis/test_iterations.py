@@ -1,9 +1,12 @@
 """More iterations of Griffin-Lim than a vocoder was trained with, and where they count."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from audiodiff.models.vocoder import Vocoder
+from audiodiff.models.vocoder import FrontEndConfig, Vocoder
+from audiodiff.signal.mel_spec import PRESETS
 from audiodiff.synthesis.iterations import iterations_of, with_iterations
 from audiodiff.synthesis.settings import Sampling, VocodeSettings
 from audiodiff.synthesis.vocode import VocoderSynthesizer
@@ -29,6 +32,7 @@ def test_what_is_not_given_is_as_the_config_says() -> None:
         "output_projections": 3,
         "output_half_projections": 2,
         "output_momentum": 0.9,
+        "output_matching": 0,
     }
     assert iterations_of(live) == {**iterations_of(stored), "renewals": 4}
 
@@ -40,6 +44,7 @@ def test_what_is_not_given_is_as_the_config_says() -> None:
         ("output_projections", "4"),
         ("output_half_projections", 1.5),
         ("output_half_projections", [4]),
+        ("output_matching", 0.5),
         ("output_momentum", "0.9"),
         ("output_momentum", float("nan")),
     ],
@@ -59,6 +64,27 @@ def test_they_bring_the_magnitudes_of_the_waveform_closer_to_those_of_the_estima
         made = synth.vocode_mel(mel, settings=KEEP)
         far.append(float((synth.mel(made[None], synth.sample_rate)[0][:, :120] - mel).abs().mean()))
     assert far[0] > far[1] > far[2]
+
+
+@pytest.mark.parametrize("name", ["hifigan-22k", "bigvgan-44k"])
+def test_matching_brings_the_mel_closer_to_the_one_asked_for(name: str) -> None:
+    spec = PRESETS[name]
+    synth = synthesizer(replace(HALVES, mel=spec, front_end=FrontEndConfig("stft", spec.n_fft, spec.hop_length)))
+    mel = mel_of(spec, 120)
+    far = []
+    for matching in (0, 1, 2):
+        synth.model, synth.live = with_iterations(synth.stored, output_matching=matching)
+        made = synth.vocode_mel(mel, settings=KEEP)
+        found = synth.mel(made[None], synth.sample_rate)[0][:, :120]
+        far.append(float((found - mel).abs().mean()))
+    assert far[0] > 1.1 * far[1]
+    assert far[1] > far[2]
+
+
+def test_a_mel_whose_levels_are_no_magnitudes_of_the_spectrum_is_refused() -> None:
+    for change in ({"power": 2.0}, {"win_length": 800}, {"normalized": True}):
+        config = replace(HALVES, mel=replace(HALVES.mel, **change))
+        refused("output_matching is 1", lambda: with_iterations(Vocoder(config), output_matching=1))  # noqa: B023
 
 
 def test_a_stream_keeps_those_of_the_config_and_its_look_ahead() -> None:

@@ -111,6 +111,7 @@ def test_the_record_has_every_setting(tmp_path, checkpoint, clip) -> None:
         "output_projections": 1,
         "output_half_projections": 0,
         "output_momentum": 0.0,
+        "output_matching": 0,
         "watermark_peaks": "limit",
     }
     (model,) = report.record.models
@@ -387,6 +388,12 @@ def test_a_record_of_format_1_is_replayed(tmp_path) -> None:
     assert (report.record.format, report.again.format) == (1, 2)
     assert report.again.audio.n_samples == report.record.audio.n_samples
     assert report.record.settings["sampler"] == "arc"
-    own = {"renewals": 1, "output_projections": 1, "output_half_projections": 6, "output_momentum": 0.99}
+    own = {
+        "renewals": 1,
+        "output_projections": 1,
+        "output_half_projections": 6,
+        "output_momentum": 0.99,
+        "output_matching": 0,
+    }
     assert report.again.settings == {**report.record.settings, "sampler": "adams_pc", **own}
     assert not any("sampler" in reason for reason in report.reasons)

@@ -10,6 +10,7 @@ from audiodiff.models.vocoder.config import HeadConfig
 from audiodiff.nn.packed import PackedCond, PackedWaveNet
 from audiodiff.nn.wavenet import FrameConditioner, WaveNet
 from audiodiff.signal.frames import STFT
+from audiodiff.signal.matching import LevelMatcher
 from audiodiff.signal.projection import Projector, half_rate
 from audiodiff.torch_state import full_precision
 
@@ -64,6 +65,7 @@ class AnchoredNetwork:
         wavenet: as trained; copied.
         conditioner: what turns the mel into the network's condition.
         head: how many projections.
+        matcher: for the head's `output_matching`.
         dtype: of the WaveNet; spectra are always float32.
     """
 
@@ -73,11 +75,13 @@ class AnchoredNetwork:
         wavenet: WaveNet,
         conditioner: FrameConditioner,
         head: HeadConfig,
+        matcher: LevelMatcher,
         dtype: torch.dtype,
     ) -> None:
         self.stft = stft
         self.dtype = dtype
         self._head = head
+        self._matcher = matcher
         self._conditioner = conditioner
         self._packed = _packed_by_turns(wavenet, stft, dtype)
         self._for_stream: PackedWaveNet | None = None
@@ -117,6 +121,9 @@ class AnchoredNetwork:
         del output
         iterations, half = self._head.output_projections, self._head.output_half_projections
         waveform = projector.project(start, magnitude, iterations, self._head.output_momentum, half_iterations=half)[1]
+        for _ in range(self._head.output_matching):
+            spectrum = projector.spectrum(waveform)
+            waveform = projector.waveform(spectrum.mul_(self._matcher.gain(spectrum, mel.envelope)))
         return waveform[:, None]
 
 
@@ -147,7 +154,13 @@ def _sides(spectrum: Tensor) -> Tensor:
 
 
 def anchored_estimate(
-    wavenet: WaveNet, stft: STFT, head: HeadConfig, x: Tensor, c_noise: Tensor, cond: VocoderCondition
+    wavenet: WaveNet,
+    stft: STFT,
+    head: HeadConfig,
+    matcher: LevelMatcher,
+    x: Tensor,
+    c_noise: Tensor,
+    cond: VocoderCondition,
 ) -> Tensor:
     """Estimate the clean waveform `[batch, 1, n_samples]` from `x` of that shape at noise levels `[batch]`."""
     n_samples = x.shape[-1]
@@ -173,7 +186,12 @@ def anchored_estimate(
             low_spectrum = _projected(*low, half, n_samples // 2, times, momentum)
             spectrum = torch.cat([low_spectrum, spectrum[:, n_low:]], dim=1)
         spectrum = _projected(spectrum, magnitude, stft, n_samples, head.output_projections, momentum)
-        return stft.waveform(_with_magnitude(spectrum, magnitude), n_samples)[:, None]
+        waveform = stft.waveform(_with_magnitude(spectrum, magnitude), n_samples)
+        for _ in range(head.output_matching):
+            spectrum = stft.spectrum(waveform)
+            gain = matcher.gain(spectrum.transpose(1, 2), cond.envelope.transpose(1, 2)).transpose(1, 2)
+            waveform = stft.waveform(_scaled(spectrum, gain), n_samples)
+        return waveform[:, None]
 
 
 def _scaled(spectrum: Tensor, factor: Tensor) -> Tensor:

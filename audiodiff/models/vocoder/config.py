@@ -51,6 +51,8 @@ class HeadConfig:
         output_projections: Griffin-Lim projections of the estimate after the network.
         output_half_projections: projections of the lower half of its spectrum alone, before those, at half their cost.
         output_momentum: how far beyond each projection the next one starts, as in fast Griffin-Lim.
+        output_matching: how often, after those, the bands of the estimate are brought to the levels of the mel
+            (`audiodiff.signal.matching`).
         envelope_floor: smallest scale of network inputs, in STFT magnitude (full scale is about `n_fft / 4`).
         mel_mean, mel_std: standardisation of the log-mel.
     """
@@ -60,6 +62,7 @@ class HeadConfig:
     output_projections: int = 1
     output_half_projections: int = 0
     output_momentum: float = 0.0
+    output_matching: int = 0
     envelope_floor: float = 3e-3
     mel_mean: float = -4.0
     mel_std: float = 3.0
@@ -73,6 +76,7 @@ class HeadConfig:
             output_projections=(0, 1_000),
             output_half_projections=(0, 1_000),
             output_momentum=(0.0, 10.0),
+            output_matching=(0, 1_000),
             envelope_floor=(1e-12, 1e6),
             mel_mean=(-1e6, 1e6),
             mel_std=(1e-6, 1e6),
@@ -184,6 +188,11 @@ class VocoderConfig:
         if self.wavenet.look_ahead is not None and not anchored:
             raise AudiodiffError(
                 f'wavenet.look_ahead is {self.wavenet.look_ahead}, which needs head.name "anchored"; leave it out.'
+            )
+        if self.head.output_matching and (spec.win_length != spec.n_fft or spec.power != 1.0 or spec.normalized):
+            raise AudiodiffError(
+                f"head.output_matching is {self.head.output_matching}, which needs a mel of magnitudes (power 1, not "
+                "normalized) whose windows are as long as n_fft; give 0."
             )
         check_prior(self.prior, spec.n_fft, spec.hop_length)
         if anchored and self.head.output_half_projections:

@@ -36,6 +36,7 @@ from audiodiff.nn.packed import packable
 from audiodiff.nn.wavenet import FrameConditioner, MelUpsampler, WaveNet, upsample_factors
 from audiodiff.signal import mel
 from audiodiff.signal.frames import STFT, Folds, FrontEnd, Samples
+from audiodiff.signal.matching import LOOK_AHEAD_FRAMES, LevelMatcher
 from audiodiff.signal.projection import Projector
 from audiodiff.torch_state import full_precision
 
@@ -89,13 +90,14 @@ class Vocoder(nn.Module):
         """
         return self._with_config(dataclasses.replace(self.config, prior=prior))
 
-    def with_output(self, projections: int, half_projections: int, momentum: float) -> "Vocoder":
-        """Return a model on the same weights whose estimate passes through other projections; see `HeadConfig`."""
+    def with_output(self, projections: int, half_projections: int, momentum: float, matching: int = 0) -> "Vocoder":
+        """Return a model on the same weights whose estimate passes through other iterations; see `HeadConfig`."""
         head = dataclasses.replace(
             self.config.head,
             output_projections=projections,
             output_half_projections=half_projections,
             output_momentum=momentum,
+            output_matching=matching,
         )
         return self._with_config(dataclasses.replace(self.config, head=head))
 
@@ -118,6 +120,7 @@ class Vocoder(nn.Module):
         if head.name == "anchored":
             projections = head.input_projections + head.output_half_projections + head.output_projections
             reach += projections * 2 * self.stft.context
+            reach += head.output_matching * (2 * self.stft.context + LOOK_AHEAD_FRAMES)
         return math.ceil(reach / hops_per_frame) + 1
 
     @property
@@ -279,7 +282,7 @@ class Vocoder(nn.Module):
         if self.config.head.name == "plain":
             frames = self.front_end.analysis(x[:, 0])
             return self.front_end.synthesis(self.wavenet(frames, c_noise, cond.hidden).float(), n_samples)[:, None]
-        return anchored_estimate(self.wavenet, self.stft, self.config.head, x, c_noise, cond)
+        return anchored_estimate(self.wavenet, self.stft, self.config.head, self.matcher, x, c_noise, cond)
 
     def packed_network(self, dtype: torch.dtype) -> AnchoredNetwork:
         """The packed network, rebuilt when weights have changed since the last time."""
@@ -287,9 +290,16 @@ class Vocoder(nn.Module):
         known = self._packed.get(dtype)
         if known is None or known[0] != state:
             assert self.conditioner is not None
-            network = AnchoredNetwork(self.stft, self.wavenet, self.conditioner, self.config.head, dtype)
+            network = AnchoredNetwork(self.stft, self.wavenet, self.conditioner, self.config.head, self.matcher, dtype)
             known = self._packed[dtype] = (state, network)
         return known[1]
+
+    @property
+    def matcher(self) -> LevelMatcher:
+        """What brings the bands of an estimate to the levels of a mel."""
+        matrix = self.get_buffer("envelope_matrix")
+        bank = mel.filterbank(self.mel_spec).to(matrix)
+        return LevelMatcher(bank.T.contiguous(), matrix.T.contiguous(), self.config.head.envelope_floor)
 
     def magnitudes(self, log_mel: Tensor) -> tuple[Tensor, Tensor]:
         """Anchor and envelope (with its floor), `[batch, n_bins, n_frames]`."""

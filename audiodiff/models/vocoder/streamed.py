@@ -17,6 +17,7 @@ from audiodiff.models.vocoder.anchored import LOG_GAIN_RANGE, network_input
 from audiodiff.models.vocoder.model import Vocoder
 from audiodiff.models.vocoder.prior import phase_turns
 from audiodiff.nn.packed import WaveNetStream, packable
+from audiodiff.signal.matching import LOOK_AHEAD_FRAMES, MatchStream
 from audiodiff.signal.projection import FrameStream, HopStream, ProjectionStream, reach_of, with_magnitude
 from audiodiff.signal.tracks import Track
 
@@ -41,6 +42,7 @@ class VocoderStream:
         assert model.conditioner is not None
         self.stft, self.head, self.prior = model.stft, model.config.head, model.config.prior
         self.packed = model.packed_network(compute_dtype or torch.float32).for_stream(model.wavenet)
+        self.matcher = model.matcher
         self.seed = seed
         self.anchor, self.envelope, self.cond = Track(), Track(), Track()
         self.first_draw = Track()
@@ -68,7 +70,8 @@ class VocoderStream:
         head, reach, network = self.head, reach_of(self.stft), self._model.config.wavenet
         spectrum = state_lag + reach * (1 + head.input_projections)
         met = max(spectrum, self._conditioner.future) + network.future
-        return met + reach * (head.output_half_projections + head.output_projections)
+        matching = head.output_matching * (reach + LOOK_AHEAD_FRAMES)
+        return met + reach * (head.output_half_projections + head.output_projections) + matching
 
     def look_ahead_samples(self, calls: int, draws: Iterable[int]) -> int:
         """Samples that the last one that is final is behind the mel, after so many calls.
@@ -90,7 +93,7 @@ class VocoderStream:
     @property
     def shared(self) -> tuple[object, ...]:
         """What a copy need not have of its own."""
-        return self._model, self._conditioner, self.packed, self.stft, self.head, self.prior
+        return self._model, self._conditioner, self.packed, self.stft, self.head, self.prior, self.matcher
 
     @property
     def extra_hops(self) -> int:
@@ -211,6 +214,7 @@ class CallStream:
         self._output = ProjectionStream(
             mel.stft, head.output_projections, head.output_momentum, head.output_half_projections, device
         )
+        self._matches = [MatchStream(mel.matcher, mel.stft, device) for _ in range(head.output_matching)]
 
     @torch.no_grad()
     def push(self, hops: Tensor, c_noise: Tensor, last: bool) -> Tensor:
@@ -238,7 +242,10 @@ class CallStream:
         width = 2 * sides.shape[1]
         spectrum = torch.view_as_complex(sides + output[:, :width].view(sides.shape))
         magnitude = output[:, width:].float().clamp_(*LOG_GAIN_RANGE).exp_()
-        return self._output.push(spectrum, magnitude * self._at(mel.anchor, -1, len(output)), last)[1]
+        hops = self._output.push(spectrum, magnitude * self._at(mel.anchor, -1, len(output)), last)[1]
+        for match in self._matches:
+            hops = match.push(hops, mel.envelope, last)
+        return hops
 
     def _at(self, track: Track, stage: int, count: int) -> Tensor:
         """The next `count` rows of a track for a stage."""

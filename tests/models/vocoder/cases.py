@@ -37,6 +37,7 @@ FOLDED = VocoderConfig(
 STFT_PLAIN = dataclasses.replace(
     FOLDED, front_end=FrontEndConfig("stft", 64, 32), prior=PriorConfig("white"), loss=LossConfig("l2", magnitude=0.0)
 )
+MATCHED = dataclasses.replace(ANCHORED, head=HeadConfig(output_projections=1, output_matching=2))
 LOW_RANK = dataclasses.replace(ANCHORED, wavenet=dataclasses.replace(_FRAMED, low_rank=LowRankConfig(0.5)))
 LIVE = dataclasses.replace(
     ANCHORED,
@@ -46,6 +47,7 @@ LIVE = dataclasses.replace(
 )
 DIFFWAVE = diffwave_config(channels=8, layers=4, dilation_cycle=4)
 CONFIGS = {"anchored": ANCHORED, "folded": FOLDED, "stft": STFT_PLAIN, "diffwave": DIFFWAVE, "low_rank": LOW_RANK}
+CONFIGS["matched"] = MATCHED
 
 
 def make(config: VocoderConfig, std: float = 0.05) -> Vocoder:

@@ -38,6 +38,7 @@ LIMITED = {
         prior=PriorConfig("shaped", projections=1, half_projections=1, renewals=2),
         head=HeadConfig(input_projections=1, output_projections=1, output_half_projections=1),
     ),
+    "matched": looking(1, head=HeadConfig(output_projections=1, output_matching=2)),
     "centred": replace(VocoderConfig(preset("vocos-24k"), wavenet=LIVE.wavenet), head=LIVE.head, prior=LIVE.prior),
 }
 KEEP = VocodeSettings(Sampling(precision="fp32"), level="keep")
@@ -62,6 +63,8 @@ def stream(config: VocoderConfig, steps: int) -> SampleStream:
         (LIVE, 2, 384 + 256 + 4 * 256),
         # Three projections are three windows.
         (LIMITED["projections"], 1, 384 + 256 + 3 * 3 * 256),
+        # A projection, and twice a window and a frame.
+        (LIMITED["matched"], 1, 384 + 256 + (3 + 2 * 4) * 256),
         # Not limited: noise 9, its window 3, a projection before and one after the network 6, its stack 4.
         (ANCHORED, 1, 384 + (9 + 3 + 6 + 4) * 256),
     ],
@@ -79,7 +82,7 @@ def test_what_is_final_depends_on_nothing_that_comes_later(name: str, steps: int
     config = LIMITED[name]
     synth, known, later = synthesizer(config), 60, 40
     # What passes through several windows or layers is hardly to be seen at the edge of what they reach.
-    near = HOP if steps == 1 and name not in {"projections", "more than the stack"} else 20 * HOP
+    near = HOP if steps == 1 and name not in {"projections", "matched", "more than the stack"} else 20 * HOP
     delay, final = config.delay, known * HOP - stream(config, steps).look_ahead_samples
     mel = mel_of(config.mel, known + later)
     options = {"steps": steps, "sampler": "consistency", "seed": 7, "settings": KEEP}
