@@ -13,6 +13,7 @@ from audiodiff.cli.settings_options import add_arguments, given
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.kinds import imported
 from audiodiff.synthesis.credentials import OWN_KEY, signing_key
+from audiodiff.synthesis.engine_names import ENGINES
 from audiodiff.synthesis.settings import built
 from audiodiff.synthesis.verb import STANDARD, Verb
 from audiodiff.synthesis.verbs import VERBS
@@ -84,6 +85,9 @@ class VerbCommand:
             parser.add_argument(flag, dest="model", metavar=flag[2:].upper(), default=verb.model, help=said)
             add_adapter_option(parser)
             parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+        if verb.makes_latents:
+            said = "what computes the denoiser on the CPU: torch, onnx or openvino (default: torch)"
+            parser.add_argument("--engine", choices=ENGINES, default="torch", help=said)
 
     def run(self, args: argparse.Namespace) -> int:
         """Make the files, with a progress bar, and print notes and a line about each."""
@@ -98,7 +102,7 @@ class VerbCommand:
 
     def load(self, file: PlannedFile, args: argparse.Namespace) -> Any:
         """Load the model for a file."""
-        return imported(file.verb.loader)(file.model, device=getattr(args, "device", "cpu"), **adapters_of(args))
+        return _loaded(file.verb, file.model, args)
 
     def plan(self, args: argparse.Namespace) -> list[PlannedFile]:
         """Check everything that can be before a model is loaded, and return the files to make.
@@ -182,7 +186,7 @@ class VerbCommand:
         files, values = verb.read(arguments)
         settings: Any = built(verb.settings, verb.complete(values, (), note))
         assert verb.pipe is not None
-        model = imported(verb.loader)(args.model, device=args.device, **adapters_of(args))
+        model = _loaded(verb, args.model, args)
         identifier = None
         if not args.no_watermark:
             from audiodiff.synthesis.provenance import file_sha256
@@ -211,3 +215,18 @@ class VerbCommand:
                 raise AudiodiffError(f"{target} exists; choose another output with -o.")
             check_output(None, target)
         return targets
+
+
+def _loaded(verb: Verb, name: str, args: argparse.Namespace) -> Any:
+    """Load the model of a verb as the command line asks for.
+
+    Raises:
+        AudiodiffError: it cannot be loaded, or another engine cannot compute it.
+    """
+    model = imported(verb.loader)(name, device=getattr(args, "device", "cpu"), **adapters_of(args))
+    engine = getattr(args, "engine", "torch")
+    if engine != "torch":
+        from audiodiff.synthesis.engine import use_engine
+
+        use_engine(model, engine)
+    return model

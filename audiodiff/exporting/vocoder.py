@@ -13,6 +13,7 @@ from audiodiff.exporting.graphs import write_graph
 from audiodiff.exporting.schedules import defaults_of, record_all
 from audiodiff.models.vocoder import Vocoder
 from audiodiff.models.vocoder.anchored import INPUT_LIMIT, LOG_GAIN_RANGE
+from audiodiff.models.vocoder.model import matcher_of
 from audiodiff.models.vocoder.prior import TURN_BINS, TURN_FRAMES
 from audiodiff.nn.wavenet import WaveNet
 from audiodiff.signal.matching import LOG_GAIN_LIMIT, LevelMatcher
@@ -85,7 +86,7 @@ def write_vocoder(
     if model.config.head.output_matching:
         write_graph(
             folder / f"{part}.envelope.onnx",
-            _Envelope(model.matcher),
+            _Envelope(matcher_of(model)),
             {"magnitude": power},
             ["envelope"],
             {"magnitude": 1, "envelope": 1},

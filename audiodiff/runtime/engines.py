@@ -16,7 +16,7 @@ Graph = Callable[[Mapping[str, Array]], list[Array]]
 """A network that is ready to run: from inputs by name to outputs."""
 
 
-def _onnxruntime(path: Path, threads: int) -> Graph:
+def _onnxruntime(path: Path, threads: int, precision: str = "") -> Graph:
     try:
         import onnxruntime
     except ImportError as error:
@@ -39,7 +39,7 @@ def _onnxruntime(path: Path, threads: int) -> Graph:
     return run
 
 
-def _openvino(path: Path, threads: int) -> Graph:
+def _openvino(path: Path, threads: int, precision: str = "") -> Graph:
     try:
         import openvino
     except ImportError as error:
@@ -47,6 +47,8 @@ def _openvino(path: Path, threads: int) -> Graph:
             "the engine openvino needs openvino; install it with `pip install 'audiodiff-synth[openvino]'`."
         ) from error
     settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+    if precision:
+        settings["INFERENCE_PRECISION_HINT"] = {"fp32": "f32", "bf16": "bf16"}[precision]
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
     compiled = openvino.Core().compile_model(str(path), "CPU", settings)
@@ -61,8 +63,9 @@ def _openvino(path: Path, threads: int) -> Graph:
 
 DEFAULT_ENGINE = "onnxruntime"
 
-ENGINES: Mapping[str, Callable[[Path, int], Graph]] = {DEFAULT_ENGINE: _onnxruntime, "openvino": _openvino}
-"""How each engine opens an ONNX file with so many threads; 0 leaves their number to it.
+ENGINES: Mapping[str, Callable[..., Graph]] = {DEFAULT_ENGINE: _onnxruntime, "openvino": _openvino}
+"""How each engine opens an ONNX file: `open(path, threads, precision)`.
 
-OpenVINO computes in bfloat16 where the processor multiplies in it, so that samples differ as far as that rounds.
+0 threads leave their number to it. OpenVINO computes in bfloat16 where the processor multiplies in it, so that samples
+differ as far as that rounds, unless a precision is given ("fp32" or "bf16"); ONNX Runtime always computes in float32.
 """

@@ -57,7 +57,8 @@ from audiodiff.torch_state import standard_state
 WAV_BYTES = (1 << 32) - (1 << 16)
 
 _OF_VOCODER = ("piece_frames", *ITERATIONS, "vocoder_sampler", "vocoder_grid")
-_OF_MODEL = ("text_encoder", "tolerance_seconds", "band_limits", "batched", *_OF_VOCODER, SETTING, PEAKS_SETTING)
+_OF_LATENT = ("text_encoder", "tolerance_seconds", "band_limits", "batched", "engine")
+_OF_MODEL = (*_OF_LATENT, *_OF_VOCODER, SETTING, PEAKS_SETTING)
 _LATER: Mapping[str, Any] = {"joint": False}
 """Settings that came later, and what was done before."""
 
@@ -336,7 +337,9 @@ class Job:
         """Return what makes the record from the samples."""
         if not self.provenance:
             return None
-        machine = replace(this_machine(self.synthesizer.device), libraries=getattr(self.synthesizer, "libraries", ""))
+        engine = getattr(self.synthesizer, "engine", None)
+        libraries = getattr(self.synthesizer, "libraries", "") if engine is None else engine.library
+        machine = replace(this_machine(self.synthesizer.device), libraries=libraries)
         return lambda audio: ProvenanceRecord(audio=audio, machine=machine, **told)
 
     def _watermark(self, made: Clip | Stream, told: dict[str, Any]) -> tuple[int | None, tuple[str, ...]]:
@@ -397,6 +400,7 @@ class Job:
             "tolerance_seconds": model.tolerance_seconds,
             "band_limits": list(model.band_limits),
             "batched": model.batched,
+            **({} if model.engine.name == "torch" else {"engine": model.engine.name}),
         }
 
     def _check_size(self, n_samples: int | None, channels: int, rate: int, width: int) -> None:

@@ -18,6 +18,7 @@ from audiodiff.signal.levels import Levelled, apply_level, count_clipped
 from audiodiff.signal.mel import value_range
 from audiodiff.signal.stereo import synthesise
 from audiodiff.synthesis.clip import FADE_SECONDS, OnEstimate, OnProgress
+from audiodiff.synthesis.engine import TORCH, Engine
 from audiodiff.synthesis.guided import (
     NO_LABELS,
     Labels,
@@ -111,6 +112,7 @@ class LatentSynthesizer:
         self.band_limits = band_limits
         self.batched = True  # all conditions go through the network at once; files from before replay without
         self.device = torch.device(device)
+        self.engine: Engine = TORCH  # see `engine.use_engine`
         self.text_encoder = encoders_of(model.config.text_encoder)[0]
         self._encoder = encoder
 
@@ -135,7 +137,7 @@ class LatentSynthesizer:
         vocoding = Sampling(steps=settings.vocoder_steps, seed=settings.sampling.seed)
         return resolve_clip(
             settings,
-            defaults=self.defaults,
+            defaults=self.engine.defaults(self.defaults, settings.sampling),
             vocoder=self.vocoder.plan(VocodeSettings(vocoding)),
             config=self.model.config,
             name=self.name,
@@ -252,7 +254,8 @@ class LatentSynthesizer:
             notes.append(EMPTY_PROMPT)
         pairs = [(target, each) for target, each in zip(clip.targets, prompts, strict=True) if target.share > 0.0]
         wanted = [(target.share * share, cond) for target, each in pairs for share, cond in each.conditions]
-        denoiser = self.model.denoiser(compute_dtype(clip.sampling.precision), circular=circular)
+        network = self.engine.network(clip.sampling.precision, circular=circular)
+        denoiser = self.model.denoiser(compute_dtype(clip.sampling.precision), circular=circular, network=network)
         denoise = guided_denoise(denoiser, self.model.config, wanted, unwanted.conditions, clip, batched=self.batched)
         if circular:
             return denoise, tuple(notes)

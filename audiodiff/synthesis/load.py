@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from audiodiff.synthesis.speaker import Speaker
     from audiodiff.synthesis.upsample import UpsamplerSynthesizer
 
+Loaded = TypeVar("Loaded")
+
 _OTHERS = ("window_seconds", "band_limits")
 
 
 @standard_state()
 def load(
-    name_or_path: str | Path = "speech", *, device: str = "auto", adapters: Adapters = ()
+    name_or_path: str | Path = "speech", *, device: str = "auto", adapters: Adapters = (), engine: str = "torch"
 ) -> "VocoderSynthesizer | Generator | UpsamplerSynthesizer | Speaker | PipelineGenerator":
     """Load a model, ready to vocode, to generate, to upsample or to speak.
 
@@ -43,9 +45,11 @@ def load(
         device: `auto` (CUDA, then MPS, then CPU), or what torch calls the device.
         adapters: to merge into it or into its vocoder: folders or `hf:ORG/NAME`, each with a strength behind a colon
             where that is not 1, as in "runs/mine:0.8".
+        engine: what computes the denoiser of a latent model: `torch`, or on the CPU `onnx` or `openvino`.
 
     Raises:
-        AudiodiffError: there is no such model or device, the folder holds something else, or an adapter does not fit.
+        AudiodiffError: there is no such model, device or engine, the folder holds something else, or an adapter does
+            not fit.
     """
     from audiodiff.models.checkpoint import read_config
 
@@ -54,7 +58,7 @@ def load(
     library = library_of(name_or_path)
     if library is not None:
         model = imported(library.synthesizer)(name_or_path, device=device, **options)
-        return model
+        return _computed_by(model, engine)
     folder = find_checkpoint(name_or_path)
     kind = KINDS[read_config(folder)["kind"]]
     if not kind.synthesizer:
@@ -63,6 +67,14 @@ def load(
             "model."
         )
     model = imported(kind.synthesizer)(name_or_path, device=device, **options)
+    return _computed_by(model, engine)
+
+
+def _computed_by(model: Loaded, engine: str) -> Loaded:
+    if engine != "torch":
+        from audiodiff.synthesis.engine import use_engine
+
+        use_engine(model, engine)
     return model
 
 

@@ -22,6 +22,7 @@ from audiodiff.models.libraries import library_of
 from audiodiff.signal.sample_hash import samples_sha256
 from audiodiff.synthesis.adapted import Adapters
 from audiodiff.synthesis.clip import OnProgress
+from audiodiff.synthesis.engine import use_engine
 from audiodiff.synthesis.files import Job, check_output, settings_of
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.machine import threads
@@ -348,6 +349,7 @@ def _set_up(synthesizer: LatentSynthesizer, record: ProvenanceRecord, context: R
     synthesizer.text_encoder = encoder
     synthesizer.tolerance_seconds = tolerance
     synthesizer.batched = setting(record, "batched", bool) if "batched" in record.settings else False
+    use_engine(synthesizer, setting(record, "engine", str) if "engine" in record.settings else "torch")
     synthesizer.band_limits = checked_limits(limits, synthesizer.model.mel_spec.n_mels)
 
 

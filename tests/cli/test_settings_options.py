@@ -34,6 +34,7 @@ def test_options_are_the_values_of_the_settings(name: str) -> None:
     actions = {action.dest: action for action in parser_of(name)._actions}
     about_files = {"help", "debug", "output", "bits", "no_provenance", "no_latents", "no_watermark", "sidecar", "sign"}
     about_files |= {"model", "device", "adapters"} if verb.model else set()
+    about_files |= {"engine"} if verb.makes_latents else set()
     assert {*actions} - about_files == verb.values
     assert all(action.help for action in actions.values())
     settings = {*described(verb.settings)}

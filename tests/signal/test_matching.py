@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from audiodiff.models.vocoder.model import matcher_of
 from audiodiff.signal.matching import LOG_GAIN_LIMIT, LevelMatcher, MatchStream
 from audiodiff.signal.projection import Projector, reach_of
 from audiodiff.signal.tracks import Track
 from tests.models.vocoder.cases import MATCHED, make
 
 MODEL = make(MATCHED)
-MATCHER, FRAMES = MODEL.matcher, MODEL.stft
+MATCHER, FRAMES = matcher_of(MODEL), MODEL.stft
 HOP = FRAMES.hop_length
 
 

@@ -6,7 +6,7 @@ autoencoder, and the condition is a text, numbers such as the tempo, and classes
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -104,21 +104,28 @@ class MelLatent(nn.Module):
         """Rate of the latents (Hz)."""
         return self.config.autoencoder.latents_per_second
 
-    def denoiser(self, compute_dtype: torch.dtype | None = None, *, circular: bool = False) -> Denoiser:
+    def denoiser(
+        self,
+        compute_dtype: torch.dtype | None = None,
+        *,
+        circular: bool = False,
+        network: Callable[[Tensor, Tensor, Any], Tensor] | None = None,
+    ) -> Denoiser:
         """Return the denoiser of states `[batch, channels, n_latents]` under a `Condition`.
 
         Args:
             compute_dtype: dtype of the network; None follows an enclosing autocast.
             circular: the clip is a loop, its end followed by its beginning.
+            network: what computes the network, given its state, noise level and condition; torch when `None`.
         """
 
-        def network(x: Tensor, c_noise: Tensor, cond: Any) -> Tensor:
+        def own(x: Tensor, c_noise: Tensor, cond: Any) -> Tensor:
             lowered = compute_dtype not in (None, torch.float32)
             with torch.autocast(x.device.type, dtype=compute_dtype) if lowered else nullcontext():
                 output: Tensor = self.network(x, c_noise, cond, circular=circular)
             return output
 
-        return Denoiser(network, self.process, self.parameterization)
+        return Denoiser(network or own, self.process, self.parameterization)
 
     def prior_denoiser(self) -> Denoiser:
         """Return the denoiser of embeddings as states `[batch, channels, 2]` under a `prior_condition`.

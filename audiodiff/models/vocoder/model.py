@@ -40,7 +40,7 @@ from audiodiff.signal.matching import LOOK_AHEAD_FRAMES, LevelMatcher
 from audiodiff.signal.projection import Projector
 from audiodiff.torch_state import full_precision
 
-__all__ = ["Vocoder", "VocoderCondition", "VocoderLoss"]
+__all__ = ["Vocoder", "VocoderCondition", "VocoderLoss", "matcher_of"]
 
 
 class VocoderLoss(NamedTuple):
@@ -92,13 +92,9 @@ class Vocoder(nn.Module):
 
     def with_output(self, projections: int, half_projections: int, momentum: float, matching: int = 0) -> "Vocoder":
         """Return a model on the same weights whose estimate passes through other iterations; see `HeadConfig`."""
-        head = dataclasses.replace(
-            self.config.head,
-            output_projections=projections,
-            output_half_projections=half_projections,
-            output_momentum=momentum,
-            output_matching=matching,
-        )
+        given = {"projections": projections, "half_projections": half_projections, "momentum": momentum}
+        changes: dict[str, Any] = {f"output_{name}": value for name, value in {**given, "matching": matching}.items()}
+        head = dataclasses.replace(self.config.head, **changes)
         return self._with_config(dataclasses.replace(self.config, head=head))
 
     def _with_config(self, config: VocoderConfig) -> "Vocoder":
@@ -118,9 +114,8 @@ class Vocoder(nn.Module):
         hops_per_frame = self.config.mel.hop_length // self.front_end.hop_length
         reach = self.config.wavenet.context + 2 * self.front_end.context
         if head.name == "anchored":
-            projections = head.input_projections + head.output_half_projections + head.output_projections
-            reach += projections * 2 * self.stft.context
-            reach += head.output_matching * (2 * self.stft.context + LOOK_AHEAD_FRAMES)
+            trips = head.input_projections + head.output_half_projections + head.output_projections
+            reach += (trips + head.output_matching) * 2 * self.stft.context + head.output_matching * LOOK_AHEAD_FRAMES
         return math.ceil(reach / hops_per_frame) + 1
 
     @property
@@ -282,7 +277,7 @@ class Vocoder(nn.Module):
         if self.config.head.name == "plain":
             frames = self.front_end.analysis(x[:, 0])
             return self.front_end.synthesis(self.wavenet(frames, c_noise, cond.hidden).float(), n_samples)[:, None]
-        return anchored_estimate(self.wavenet, self.stft, self.config.head, self.matcher, x, c_noise, cond)
+        return anchored_estimate(self.wavenet, self.stft, self.config.head, matcher_of(self), x, c_noise, cond)
 
     def packed_network(self, dtype: torch.dtype) -> AnchoredNetwork:
         """The packed network, rebuilt when weights have changed since the last time."""
@@ -290,16 +285,9 @@ class Vocoder(nn.Module):
         known = self._packed.get(dtype)
         if known is None or known[0] != state:
             assert self.conditioner is not None
-            network = AnchoredNetwork(self.stft, self.wavenet, self.conditioner, self.config.head, self.matcher, dtype)
-            known = self._packed[dtype] = (state, network)
+            parts = self.stft, self.wavenet, self.conditioner, self.config.head, matcher_of(self)
+            known = self._packed[dtype] = (state, AnchoredNetwork(*parts, dtype))
         return known[1]
-
-    @property
-    def matcher(self) -> LevelMatcher:
-        """What brings the bands of an estimate to the levels of a mel."""
-        matrix = self.get_buffer("envelope_matrix")
-        bank = mel.filterbank(self.mel_spec).to(matrix)
-        return LevelMatcher(bank.T.contiguous(), matrix.T.contiguous(), self.config.head.envelope_floor)
 
     def magnitudes(self, log_mel: Tensor) -> tuple[Tensor, Tensor]:
         """Anchor and envelope (with its floor), `[batch, n_bins, n_frames]`."""
@@ -310,6 +298,13 @@ class Vocoder(nn.Module):
     def _envelope(self, log_mel: Tensor) -> Tensor:
         mel_values = mel.log_mel_to_mel(log_mel, self.mel_spec)
         return time_major(self.get_buffer("envelope_matrix") @ mel_values)
+
+
+def matcher_of(model: Vocoder) -> LevelMatcher:
+    """Return what brings the bands of a vocoder's estimates to the levels of a mel."""
+    matrix = model.get_buffer("envelope_matrix")
+    bank = mel.filterbank(model.mel_spec).to(matrix)
+    return LevelMatcher(bank.T.contiguous(), matrix.T.contiguous(), model.config.head.envelope_floor)
 
 
 def _metric(model: Vocoder, log_mel: Tensor, bandwidth_hz: Tensor) -> Metric:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from audiodiff.diffusion.noise import positional_noise
 from audiodiff.models.vocoder.anchored import LOG_GAIN_RANGE, network_input
-from audiodiff.models.vocoder.model import Vocoder
+from audiodiff.models.vocoder.model import Vocoder, matcher_of
 from audiodiff.models.vocoder.prior import phase_turns
 from audiodiff.nn.packed import WaveNetStream, packable
 from audiodiff.signal.matching import LOOK_AHEAD_FRAMES, MatchStream
@@ -42,7 +42,7 @@ class VocoderStream:
         assert model.conditioner is not None
         self.stft, self.head, self.prior = model.stft, model.config.head, model.config.prior
         self.packed = model.packed_network(compute_dtype or torch.float32).for_stream(model.wavenet)
-        self.matcher = model.matcher
+        self.matcher = matcher_of(model)
         self.seed = seed
         self.anchor, self.envelope, self.cond = Track(), Track(), Track()
         self.first_draw = Track()
