@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from audiodiff.errors import AudiodiffError
+from audiodiff.signal.librosa_functions import open_librosa
 
 __all__ = ["beat_positions", "steady_beats", "track_beats", "warm_up"]
 
@@ -33,10 +33,7 @@ def track_beats(waveform: NDArray[np.float32], sample_rate: int, tempo: float) -
     Raises:
         AudiodiffError: librosa is not installed.
     """
-    try:
-        import librosa
-    except ImportError as error:
-        raise AudiodiffError("beats are found by librosa, which is not installed; pip install librosa.") from error
+    librosa = open_librosa()
     samples = librosa.resample(np.asarray(waveform, dtype=np.float32), orig_sr=sample_rate, target_sr=_RATE)
     if len(samples) < _FEWEST * _RATE * 60.0 / tempo:
         return ()
@@ -58,9 +55,7 @@ def warm_up() -> None:
     Raises:
         AudiodiffError: librosa is not installed.
     """
-    clicks = np.zeros(4 * _RATE, dtype=np.float32)
-    clicks[:: _RATE // 2] = 1.0
-    track_beats(clicks, _RATE, 120.0)
+    open_librosa()
 
 
 def steady_beats(first: float, tempo: float, seconds: float) -> tuple[float, ...]:

@@ -2,12 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from audiodiff.errors import AudiodiffError
+from audiodiff.signal.librosa_functions import open_librosa
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -48,7 +47,7 @@ def find_pulse(mono: FloatArray, sample_rate: int) -> Pulse:
     Raises:
         AudiodiffError: librosa is not installed.
     """
-    librosa = _librosa()
+    librosa = open_librosa()
     samples = librosa.resample(mono, orig_sr=sample_rate, target_sr=_RATE, res_type="soxr_lq")
     strength = librosa.onset.onset_strength(y=samples, sr=_RATE, hop_length=_HOP)
     nothing = np.zeros(0)
@@ -76,14 +75,6 @@ def _repeats(strength: npt.NDArray[np.float32], period: float) -> float:
     lags = [period * beats for beats in (1.0, 2.0, 4.0) if period * beats < 0.7 * len(centred)]
     found = [float(np.interp(lag, np.arange(len(lagged)), lagged)) for lag in lags]
     return min(1.0, max(0.0, max(found, default=0.0) / float(lagged[0])))
-
-
-def _librosa() -> Any:
-    try:
-        import librosa
-    except ImportError as error:
-        raise AudiodiffError("beats are found by librosa, which is not installed; pip install librosa.") from error
-    return librosa
 
 
 def boundaries(mono: FloatArray, sample_rate: int, pulse: Pulse, seconds: float) -> list[int]:
@@ -163,5 +154,5 @@ def resampled(waveform: FloatArray, sample_rate: int, wanted: int) -> FloatArray
     """
     if sample_rate == wanted:
         return waveform
-    changed: FloatArray = _librosa().resample(waveform, orig_sr=sample_rate, target_sr=wanted, res_type="soxr_vhq")
+    changed: FloatArray = open_librosa().resample(waveform, orig_sr=sample_rate, target_sr=wanted, res_type="soxr_vhq")
     return changed
