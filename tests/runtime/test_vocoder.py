@@ -39,9 +39,10 @@ def test_an_export_sounds_like_the_model(name: str, exported: Exported) -> None:
         np.testing.assert_allclose(made, expected, rtol=0, atol=1e-4)
 
 
-def test_pieces_are_those_of_the_model(exported: Exported) -> None:
+@pytest.mark.parametrize("name", ["anchored", "matched"])
+def test_pieces_are_those_of_the_model(name: str, exported: Exported) -> None:
     """A long signal is shown to the network in pieces, whose surroundings are those that torch's have."""
-    source, target = exported("anchored")
+    source, target = exported(name)
     ours, theirs = load(target), load_torch(source, device="cpu")
     ours._piece = theirs.piece_frames = 40
     mel = theirs.mel(voice(1.2), 22050)

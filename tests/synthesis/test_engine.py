@@ -21,6 +21,7 @@ from audiodiff.synthesis.provenance import read_provenance
 from audiodiff.synthesis.replay import replay
 from audiodiff.synthesis.settings import GenerateSettings, Sampling
 from audiodiff.synthesis.verbs.inpaint import InpaintSettings
+from audiodiff.synthesis.windowed import PositionConditions, with_conditions
 from tests.refusals import refused
 from tests.synthesis.latent_models import write_latent_model
 
@@ -68,6 +69,21 @@ def test_latents_are_those_of_torch(engine: str, folder: Path, opened: Callable[
     different = latents(ours, GenerateSettings(prompt="metal", sampling=EXACT), 20)
     same_seed = latents(other, GenerateSettings(prompt="solo piano", sampling=EXACT), 20)
     assert (different - same_seed).abs().max() > 1e-2
+
+
+def test_a_loop_is_a_circle(folder: Path, opened: Callable[[str], LatentSynthesizer]) -> None:
+    ours, other = load_generator(folder, device="cpu"), opened("onnx")
+    x = torch.randn(1, 4, 24, generator=torch.Generator().manual_seed(0))
+    found = []
+    for model in (ours, other):
+        clip = model.resolve(GenerateSettings(prompt="solo piano", sampling=EXACT))
+        for circular in (False, True):
+            denoise = with_conditions(
+                model.guided(clip, circular=circular)[0], PositionConditions(model.beats(None, 0, 24))
+            )
+            found.append(denoise(x, torch.full((1,), 0.5)))
+    torch.testing.assert_close(found[2:], found[:2], rtol=0, atol=1e-4)
+    assert (found[0] - found[1]).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -18,7 +18,9 @@ KEEP = VocodeSettings(Sampling(steps=2, sampler="consistency", seed=3), level="k
 
 def iterated() -> VocoderSynthesizer:
     synth = synthesizer(HALVES)
-    synth.model, synth.live = with_iterations(synth.stored, output_projections=3, output_half_projections=5)
+    synth.model, synth.live = with_iterations(
+        synth.stored, output_projections=3, output_half_projections=5, output_matching=1
+    )
     return synth
 
 
