@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.exporting.graphs import write_graph
 from audiodiff.exporting.schedules import defaults_of, record_all
 from audiodiff.exporting.vocoder import write_vocoder
 from audiodiff.models.mel_latent import MelLatent
 from audiodiff.nn.condition import CHORD_FEATURES, Condition
+from audiodiff.nn.onnx_graph import write_graph
 from audiodiff.synthesis.clip import FADE_SECONDS
 from audiodiff.synthesis.latent import LatentSynthesizer
 from audiodiff.synthesis.load import load_latent

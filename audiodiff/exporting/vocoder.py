@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.exporting.graphs import write_graph
 from audiodiff.exporting.schedules import defaults_of, record_all
 from audiodiff.models.vocoder import Vocoder
 from audiodiff.models.vocoder.anchored import INPUT_LIMIT, LOG_GAIN_RANGE
 from audiodiff.models.vocoder.model import matcher_of
 from audiodiff.models.vocoder.prior import TURN_BINS, TURN_FRAMES
+from audiodiff.nn.onnx_graph import write_graph
 from audiodiff.nn.wavenet import WaveNet
 from audiodiff.signal.matching import LOG_GAIN_LIMIT, LevelMatcher
 from audiodiff.signal.mel import magnitude_to_log_mel

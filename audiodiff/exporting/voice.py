@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from audiodiff.exporting.graphs import write_graph
 from audiodiff.exporting.schedules import defaults_of, record, record_all
 from audiodiff.exporting.vocoder import write_vocoder
 from audiodiff.models.voice import Voice
 from audiodiff.models.voice.frames import Frames, place_features
+from audiodiff.nn.onnx_graph import write_graph
 from audiodiff.synthesis.clip import FADE_SECONDS
 from audiodiff.synthesis.settings import Sampling
 from audiodiff.synthesis.speech import PARAGRAPH_PAUSE, SENTENCE_PAUSE

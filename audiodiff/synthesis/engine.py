@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from audiodiff.errors import AudiodiffError
 from audiodiff.nn.attention import KeysValues
 from audiodiff.nn.condition import ProjectedCondition
+from audiodiff.nn.onnx_graph import write_graph
 from audiodiff.nn.transformer import DiT
 from audiodiff.runtime.engines import ENGINES as RUNTIME_ENGINES
 from audiodiff.runtime.engines import Graph
@@ -58,8 +59,6 @@ class EngineNetwork:
         return torch.from_numpy(self._graphs[key](arrays)[0])
 
     def _open(self, inputs: dict[str, Tensor], circular: bool, precision: Precision, threads: int) -> Graph:
-        from audiodiff.exporting.graphs import write_graph
-
         free: dict[str, tuple[int, ...]] = {name: _free(name) for name in inputs} | {"output": (0, 2)}
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             path = Path(folder) / "denoiser.onnx"
@@ -107,11 +106,9 @@ def use_engine(model: object, name: str) -> None:
     Raises:
         AudiodiffError: there is no such engine, it is not installed, or it cannot compute this model.
     """
-    from audiodiff.synthesis.latent import LatentSynthesizer
-
     check_name("engine", name, ENGINES)
-    synthesizer = getattr(model, "synthesizer", model)
-    if not isinstance(synthesizer, LatentSynthesizer):
+    synthesizer: Any = getattr(model, "synthesizer", model)
+    if not isinstance(getattr(synthesizer, "engine", None), Engine):
         raise AudiodiffError(
             f"the engine {name} computes latent models such as music, and {getattr(synthesizer, 'name', 'this')} is "
             "none."

@@ -11,8 +11,8 @@ from torch import nn
 onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
 
 from audiodiff.exporting.export import export_onnx  # noqa: E402
-from audiodiff.exporting.graphs import write_graph  # noqa: E402
 from audiodiff.exporting.weights import store_weights  # noqa: E402
+from audiodiff.nn.onnx_graph import write_graph  # noqa: E402
 from audiodiff.runtime.engines import ENGINES  # noqa: E402
 from tests.refusals import refused  # noqa: E402
 

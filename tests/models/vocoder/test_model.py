@@ -160,6 +160,11 @@ def test_what_is_prepared_has_the_projections_of_what_is_trained(half_projection
     assert model.context_frames == plain.context_frames + 4 * (1 + half_projections)
 
 
+def test_matching_reaches_a_window_each_way_and_a_frame() -> None:
+    plain = make(ANCHORED)
+    assert plain.with_output(1, 0, 0.0, matching=2).context_frames == plain.context_frames + 2 * (4 + 1)
+
+
 def test_what_is_prepared_follows_the_weights() -> None:
     model = make(ANCHORED)
     waveform = speech_like(1, 20)
