@@ -121,6 +121,7 @@ class AnchoredNetwork:
         del output
         iterations, half = self._head.output_projections, self._head.output_half_projections
         waveform = projector.project(start, magnitude, iterations, self._head.output_momentum, half_iterations=half)[1]
+        del start, phase, magnitude
         for _ in range(self._head.output_matching):
             spectrum = projector.spectrum(waveform)
             waveform = projector.waveform(spectrum.mul_(self._matcher.gain(spectrum, mel.envelope)))
