@@ -4,9 +4,8 @@ They are compiled by numba when they are first called, and kept in files beside 
 once damage these files, and every later use in that environment ends in a segmentation fault (numba/numba#10128).
 """
 
-import hashlib
-import tempfile
-from contextlib import nullcontext
+import os
+from contextlib import nullcontext, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -52,9 +51,10 @@ def _alone(folder: Path) -> Any:
         from filelock import FileLock, Timeout
     except ImportError:
         return nullcontext()
-    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-    lock = FileLock(Path(tempfile.gettempdir()) / f"audiodiff-librosa-{name}.lock", mode=0o666)
-    try:
-        return lock.acquire(timeout=_WAIT_SECONDS)
-    except (OSError, NotImplementedError, Timeout):
-        return nullcontext()  # a file system without locks, or a process that hangs: no worse than without
+    # Beside the files that it is about, or where numba keeps them for a folder that cannot be written.
+    kept = os.environ.get("NUMBA_CACHE_DIR")
+    for place in (Path(kept) if kept else folder / "__pycache__", Path.home() / ".cache" / "audiodiff"):
+        with suppress(OSError, NotImplementedError, Timeout):
+            place.mkdir(parents=True, exist_ok=True)
+            return FileLock(place / "audiodiff.lock", mode=0o666).acquire(timeout=_WAIT_SECONDS)
+    return nullcontext()  # a file system without locks, or a process that hangs: no worse than without
