@@ -124,9 +124,10 @@ def use_engine(model: object, name: str) -> None:
     package = _PACKAGES[name]
     try:
         library = f"{package} {version(package)}"
+        version("onnx")  # which the network is handed over in
     except PackageNotFoundError as error:
         raise AudiodiffError(
-            f"the engine {name} needs {package}; install it with `pip install 'audiodiff-synth[{name}]'`."
+            f"the engine {name} needs {package} and onnx; install them with `pip install 'audiodiff-synth[{name}]'`."
         ) from error
     synthesizer.engine = Engine(name, library, EngineNetwork(network, package))
 
