@@ -10,7 +10,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import read_json_table, take
 from audiodiff.runtime.engines import DEFAULT_ENGINE, ENGINES, Array, Graph
 
-__all__ = ["FORMAT", "SETTINGS_FILE", "Graphs", "Package", "read_package"]
+__all__ = ["FORMAT", "SETTINGS_FILE", "Graphs", "Package", "read_package", "reason_of"]
 
 FORMAT = 1
 """Version of the folder's layout; a reader refuses others."""
@@ -48,7 +48,7 @@ class Graphs:
         try:
             return graph(inputs)
         except Exception as error:  # the errors of the engines have no common class
-            raise AudiodiffError(f"{name}.onnx of {self._folder} cannot be run ({_reason(error)}).") from error
+            raise AudiodiffError(f"{name}.onnx of {self._folder} cannot be run ({reason_of(error)}).") from error
 
     def _open(self, name: str) -> Graph:
         if name in self._known:
@@ -61,7 +61,7 @@ class Graphs:
         except AudiodiffError:
             raise
         except Exception as error:
-            raise AudiodiffError(f"{path} is damaged ({_reason(error)}); export the model again.") from error
+            raise AudiodiffError(f"{path} is damaged ({reason_of(error)}); export the model again.") from error
         self._known[name] = graph
         return graph
 
@@ -125,5 +125,6 @@ def tensor(array: Array) -> Array:
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """What an error of an engine says, in one line of at most 200 characters."""
     return " ".join(str(error).split())[:200] or type(error).__name__

@@ -14,7 +14,7 @@ from audiodiff.signal.frames import STFT
 from audiodiff.signal.projection import FrameStream, HopStream
 from audiodiff.signal.tracks import Track
 
-__all__ = ["LOG_GAIN_LIMIT", "LevelMatcher", "MatchStream"]
+__all__ = ["LOG_GAIN_LIMIT", "LOOK_AHEAD_FRAMES", "LevelMatcher", "MatchStream"]
 
 LOG_GAIN_LIMIT = 1.5
 """Largest change of a band (natural log): a mel may ask for what no waveform has."""

@@ -22,6 +22,7 @@ from audiodiff.nn.onnx_graph import write_graph
 from audiodiff.nn.transformer import DiT
 from audiodiff.runtime.engines import ENGINES as RUNTIME_ENGINES
 from audiodiff.runtime.engines import Graph
+from audiodiff.runtime.package import reason_of
 from audiodiff.synthesis.engine_names import ENGINES
 from audiodiff.synthesis.settings import Precision, Resolved, Sampling, check_name
 
@@ -43,7 +44,7 @@ class EngineNetwork:
 
     def __init__(self, network: DiT, engine: str) -> None:
         self._network = network
-        self._open_graph = RUNTIME_ENGINES[engine]
+        self._engine = engine
         self._graphs: dict[tuple[tuple[str, ...], bool, Precision, int], Graph] = {}
 
     def __call__(
@@ -56,14 +57,22 @@ class EngineNetwork:
         if key not in self._graphs:
             self._graphs[key] = self._open(inputs, circular, precision, threads)
         arrays = {name: value.detach().contiguous().numpy() for name, value in inputs.items()}
-        return torch.from_numpy(self._graphs[key](arrays)[0])
+        try:
+            return torch.from_numpy(self._graphs[key](arrays)[0])
+        except Exception as error:  # the errors of the engines have no common class
+            raise AudiodiffError(f"{self._engine} cannot compute the denoiser ({reason_of(error)}).") from error
 
     def _open(self, inputs: dict[str, Tensor], circular: bool, precision: Precision, threads: int) -> Graph:
         free: dict[str, tuple[int, ...]] = {name: _free(name) for name in inputs} | {"output": (0, 2)}
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             path = Path(folder) / "denoiser.onnx"
             write_graph(path, _Named(self._network, tuple(inputs), circular), inputs, ["output"], free)
-            return self._open_graph(path, threads, precision)
+            try:
+                return RUNTIME_ENGINES[self._engine](path, threads, precision)
+            except AudiodiffError:
+                raise
+            except Exception as error:
+                raise AudiodiffError(f"{self._engine} cannot open the denoiser ({reason_of(error)}).") from error
 
 
 @dataclass(frozen=True)

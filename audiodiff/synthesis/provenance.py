@@ -126,7 +126,8 @@ class MachineRecord:
         threads: threads of the arithmetic on the CPU; sums split otherwise round otherwise.
         torch: version of torch.
         libsndfile: version of libsndfile, which decodes and encodes.
-        libraries: names and versions of others that a model of theirs ran in; empty for a model of audiodiff.
+        libraries: names and versions of others that computed: of a model of theirs, or the engine of one of audiodiff;
+            empty where torch alone did.
     """
 
     device: str

@@ -86,6 +86,21 @@ def test_a_loop_is_a_circle(folder: Path, opened: Callable[[str], LatentSynthesi
     assert (found[0] - found[1]).abs().max() > 1e-3
 
 
+def test_an_engine_that_fails_is_one_sentence(
+    opened: Callable[[str], LatentSynthesizer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, settings = opened("onnx"), GenerateSettings(prompt="solo piano", sampling=EXACT)
+
+    def fails(*given: object) -> object:
+        raise RuntimeError("no\nsuch operator")
+
+    with monkeypatch.context() as patched:
+        patched.setitem(engines.RUNTIME_ENGINES, "onnxruntime", fails)
+        refused("onnxruntime cannot open the denoiser .no such operator.", lambda: latents(model, settings, 8))
+        patched.setitem(engines.RUNTIME_ENGINES, "onnxruntime", lambda *given: fails)
+        refused("onnxruntime cannot compute the denoiser .no such operator.", lambda: latents(model, settings, 8))
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_file_tells_its_engine_and_replays_with_it(
     engine: str, opened: Callable[[str], LatentSynthesizer], folder: Path, tmp_path: Path

@@ -1,5 +1,6 @@
 """The anchored head of a vocoder: as it is trained, and packed, as it is sampled on processors."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -158,12 +159,15 @@ def anchored_estimate(
     wavenet: WaveNet,
     stft: STFT,
     head: HeadConfig,
-    matcher: LevelMatcher,
+    matcher: Callable[[], LevelMatcher],
     x: Tensor,
     c_noise: Tensor,
     cond: VocoderCondition,
 ) -> Tensor:
-    """Estimate the clean waveform `[batch, 1, n_samples]` from `x` of that shape at noise levels `[batch]`."""
+    """Estimate the clean waveform `[batch, 1, n_samples]` from `x` of that shape at noise levels `[batch]`.
+
+    `matcher` makes what the head's `output_matching` needs, which training has no use for.
+    """
     n_samples = x.shape[-1]
     assert cond.anchor is not None
     assert cond.envelope is not None
@@ -188,9 +192,11 @@ def anchored_estimate(
             spectrum = torch.cat([low_spectrum, spectrum[:, n_low:]], dim=1)
         spectrum = _projected(spectrum, magnitude, stft, n_samples, head.output_projections, momentum)
         waveform = stft.waveform(_with_magnitude(spectrum, magnitude), n_samples)
+        match = matcher() if head.output_matching else None
         for _ in range(head.output_matching):
+            assert match is not None
             spectrum = stft.spectrum(waveform)
-            gain = matcher.gain(spectrum.transpose(1, 2), cond.envelope.transpose(1, 2)).transpose(1, 2)
+            gain = match.gain(spectrum.transpose(1, 2), cond.envelope.transpose(1, 2)).transpose(1, 2)
             waveform = stft.waveform(_scaled(spectrum, gain), n_samples)
         return waveform[:, None]
 

@@ -277,7 +277,7 @@ class Vocoder(nn.Module):
         if self.config.head.name == "plain":
             frames = self.front_end.analysis(x[:, 0])
             return self.front_end.synthesis(self.wavenet(frames, c_noise, cond.hidden).float(), n_samples)[:, None]
-        return anchored_estimate(self.wavenet, self.stft, self.config.head, matcher_of(self), x, c_noise, cond)
+        return anchored_estimate(self.wavenet, self.stft, self.config.head, partial(matcher_of, self), x, c_noise, cond)
 
     def packed_network(self, dtype: torch.dtype) -> AnchoredNetwork:
         """The packed network, rebuilt when weights have changed since the last time."""
