@@ -92,8 +92,10 @@ INSTRUMENTS: dict[str, I] = {
     "new age pad": I("synth pads", 88, 40, 84, ("synth pad", "synthesizer pad"), sustained=True, plural=True, gain=6),
     "warm pad": I("synth pads", 89, 40, 84, ("synth pad", "warm synth pad"), sustained=True, plural=True, gain=6),
     "poly pad": I("synth pads", 90, 40, 84, ("synth pad", "polysynth"), sustained=True, plural=True),
-    "choir pad": I("synth pads", 91, 40, 84, ("synth pad", "vocal synth pad"), sustained=True, plural=True, gain=6),
-    "halo pad": I("synth pads", 94, 40, 84, ("synth pad", "airy synth pad"), sustained=True, plural=True, gain=6),
+    "choir pad": I(
+        "vocal synth pads", 91, 40, 84, ("choir pad", "vocal synth pad"), sustained=True, plural=True, gain=6
+    ),
+    "halo pad": I("airy synth pads", 94, 40, 84, ("halo pad", "airy synth pad"), sustained=True, plural=True, gain=6),
     "sweep pad": I("synth pads", 95, 40, 84, ("synth pad", "sweeping synth pad"), sustained=True, plural=True, gain=6),
     "pads": I("pads", 89, 40, 84, ("synth pads",), sustained=True, plural=True, gain=4),
     "sitar": I("sitar", 104, 48, 81, (), gain=8),
