@@ -167,11 +167,12 @@ def find_recordings(items: Sequence[AudioItem], most: int) -> dict[str, list[Aud
 
 
 def _piece(item: AudioItem) -> str:
-    return item.extra.get("source") or piece_of(item)
+    source = item.extra.get("source", "")
+    return piece_of(item) if not source or source.startswith("procedurally composed") else source
 
 
 @dataclass(frozen=True)
-class Heard:
+class Recognised:
     """What a classifier hears in clips of known scenes.
 
     Attributes:
@@ -187,7 +188,7 @@ class Heard:
 
 def listen(
     recordings: tuple[Points, Sequence[str], Sequence[str]], clips: tuple[Points, Sequence[str]], names: Sequence[str]
-) -> Heard:
+) -> Recognised:
     """Teach a classifier some scenes from recordings, and ask it about others and about clips.
 
     Args:
@@ -206,7 +207,7 @@ def listen(
     penalty, _ = choose_penalty(table, labels, groups)
     classifier = train_classifier(table, labels, penalty)
     found = classifier.predict(features({name: [arrays[i] for i in asked] for name, arrays in clips[0].items()}))
-    return Heard(
+    return Recognised(
         confusion(labels, cross_validated(table, labels, groups, penalty), classifier.classes),
         confusion([clips[1][i] for i in asked], found, classifier.classes),
         penalty,
@@ -251,8 +252,8 @@ class PlainWords:
         pieces: scene -> pieces that its recordings are of.
     """
 
-    every: Heard
-    pair: Heard
+    every: Recognised
+    pair: Recognised
     tags: Mapping[str, Mapping[str, Mapping[str, float]]]
     pieces: Mapping[str, int]
 

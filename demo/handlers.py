@@ -19,7 +19,7 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.signal.audio_io import read_audio
 from audiodiff.synthesis.clip import OnEstimate, OnProgress
 from audiodiff.synthesis.files import FileReport, run_file
-from audiodiff.synthesis.settings import MAX_BARS, MAX_SEED, GenerateSettings, built
+from audiodiff.synthesis.settings import MAX_BARS, MAX_SEED, MAX_TIME, GenerateSettings, built
 from audiodiff.synthesis.subtitles import Caption
 from audiodiff.synthesis.verbs import VERBS
 from audiodiff.text.prompt import parse_prompt
@@ -178,8 +178,8 @@ class ClipRequest:
         negative: what to avoid.
         count: clips, with the seeds `seed`, `seed + 1`, ...
         seed: of the first clip.
-        steps, guidance, rescale, tempo, key, chords, source, sampler, grid, vocoder_steps, precision: as in
-            `GenerateSettings`; an empty field is the model's own.
+        steps, guidance, rescale, guidance_hold, tempo, key, chords, source, sampler, grid, vocoder_steps, precision: as
+            in `GenerateSettings`; an empty field is the model's own.
         level, fade_out: as in `GenerateSettings`; an empty field is what is usual for the command.
         mono: whether the clip of a stereo model is mixed to one channel.
         format: of the files to write, one of `FORMATS`.
@@ -193,6 +193,7 @@ class ClipRequest:
     steps: float | None = None
     guidance: float | None = None
     rescale: float | None = None
+    guidance_hold: float | None = None
     tempo: float | str | None = None
     key: str | None = ""
     chords: str | None = ""
@@ -239,6 +240,7 @@ class ClipRequest:
             "vocoder_steps": checks.whole_or_none("vocoder_steps", self.vocoder_steps, 1, limits.steps),
             "guidance": checks.number_or_none("guidance", self.guidance, 0.0, 100.0),
             "rescale": checks.number_or_none("rescale", self.rescale, 0.0, 1.0),
+            "guidance_hold": checks.number_or_none("guidance_hold", self.guidance_hold, 0.0, MAX_TIME),
             "tempo": checks.number_or_none("tempo", self.tempo, 10.0, 400.0),
             "chords": checks.check_chords(self.chords),
             "fade_out": checks.number_or_none("fade_out", self.fade_out, 0.0, limits.seconds),

@@ -250,6 +250,7 @@ class PlainSampling(GuidedSampling):
 
     guidance: float = field(default=1.0, init=False)
     rescale: float = field(default=0.0, init=False)
+    guidance_hold: float = field(default=0.0, init=False)
 
 
 def check_shape(

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         region_mask,
         rescale,
     )
+    from audiodiff.diffusion.held_differences import HeldDifferences
     from audiodiff.diffusion.losses import (
         DenoisingLoss,
         EDMWeight,
@@ -151,6 +152,7 @@ __all__ = [
     "FlowGrid",
     "FoundTimes",
     "GaussianProcess",
+    "HeldDifferences",
     "Level",
     "LinearVP",
     "MinSNR",

@@ -95,6 +95,7 @@ def _settings(synthesizer: LatentSynthesizer, encoder: MiniLM, other: Sampling |
             **defaults_of(recommended),
             "guidance": recommended.guidance,
             "rescale": recommended.rescale,
+            "guidance_hold": recommended.guidance_hold,
         },
         "schedules": [run.to_dict() for run in runs],
     }

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audiodiff.diffusion.held_differences import HeldDifferences
 from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import take
 from audiodiff.runtime.chord_track import features_at, usual_chords
@@ -89,6 +90,7 @@ class Music:
         grid: str | None = None,
         guidance: float | None = None,
         rescale: float | None = None,
+        guidance_hold: float | None = None,
         tempo: float | None = None,
         key: str = "",
         chords: str = "",
@@ -104,6 +106,7 @@ class Music:
             steps, sampler, grid: a run that was exported; the model's recommendation when `None`, as for the next two.
             guidance: how closely to follow the prompt, 1 for none.
             rescale: how far guidance is kept from raising the contrast, 0 to 1.
+            guidance_hold: process time for which the change that guidance makes is used again.
             tempo: beats per minute; read from the prompt ("106 bpm") when `None`.
             key: such as "F# minor"; read from the prompt when empty.
             chords: such as "Am F C G", one word for each bar; usual ones in the key, where there is one, when empty;
@@ -125,6 +128,7 @@ class Music:
         n_latents = -(-round(max(length, self._shortest) * rate) // self._per_latent)
         scale = self._number("guidance", guidance, 100.0)
         amount = self._number("rescale", rescale, 1.0)
+        hold = self._number("guidance_hold", guidance_hold, 1e6, 0.0)  # not in older packages
         found = _TEMPO.search(prompt)
         if tempo is None and found and "tempo" in self._numbers:
             tempo = float(found.group(1))
@@ -138,13 +142,17 @@ class Music:
         wanted = self._conditions(parse_prompt(prompt), self._labels(numbers, key, tempo, bars, n_latents))
         unwanted = self._conditions(parse_prompt(negative), self._labels({}, "", None, (), n_latents))
 
+        held = HeldDifferences[Floats](hold)
+
         def denoise(x: Floats, call: Call) -> Floats:
-            towards = self._estimate(x, call, wanted) if scale != 0.0 else None
-            if scale == 1.0 and towards is not None:
-                return towards
-            away = self._estimate(x, call, unwanted)
-            if towards is None:
-                return away
+            def estimate(conditions: list[tuple[float, Inputs]]) -> Floats:
+                return self._estimate(x, call, conditions)
+
+            if scale in (0.0, 1.0):
+                return estimate(wanted if scale else unwanted)
+            towards, away = held.estimates(
+                call.time, x, lambda: (estimate(wanted), estimate(unwanted)), lambda: estimate(wanted)
+            )
             guided = away + np.float32(scale) * (towards - away)
             if amount and scale > 1.0:
                 factor = towards.std(ddof=1) / max(float(guided.std(ddof=1)), float(np.finfo(np.float32).tiny))
@@ -161,8 +169,8 @@ class Music:
         samples = self.vocoder.vocode_mel(log_mel[0], steps=vocoder_steps, seed=seed)[: round(length * rate)]
         return self._faded(samples)
 
-    def _number(self, name: str, value: float | None, high: float) -> float:
-        number = take(self.defaults, name, float, self._where) if value is None else value
+    def _number(self, name: str, value: float | None, high: float, default: float | None = None) -> float:
+        number = take(self.defaults, name, float, self._where, default) if value is None else value
         if isinstance(number, bool) or not isinstance(number, int | float) or not 0.0 <= number <= high:
             raise AudiodiffError(f"{name} is {number!r}; it must be a number from 0 to {high:g}.")
         return float(number)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.signal.limits import HIGHEST_RATE, LOWEST_RATE, MAX_CHANNELS, MAX_PEAK
-from audiodiff.synthesis.settings import plain_number
+from audiodiff.synthesis.plain_numbers import plain_number
 
 Array = TypeVar("Array", NDArray[np.float32], Tensor)
 

@@ -33,7 +33,7 @@ from audiodiff.synthesis.provenance import (
     check_sidecar,
 )
 from audiodiff.synthesis.resolved import ResolvedClip
-from audiodiff.synthesis.settings import GenerateSettings, Resolved, changed, values_of
+from audiodiff.synthesis.settings import GenerateSettings, Resolved, Sampling, changed, values_of
 from audiodiff.synthesis.source import Source
 from audiodiff.synthesis.streams import Stream
 from audiodiff.synthesis.subtitles import Caption
@@ -467,8 +467,8 @@ def settings_of(record: ProvenanceRecord) -> Any:
     if own and "clip" not in names:
         return kind(**values)
     # A record without a level is of an edit from before what is new was limited, one without bars of a clip from
-    # before loops had them.
-    before = GenerateSettings(level="none", bars=None if own else 0)
+    # before loops had them, one without a hold of a clip from before what guidance changes was used again.
+    before = GenerateSettings(level="none", bars=None if own else 0, sampling=Sampling(guidance_hold=0.0))
     resolved = changed(before, {**told, **clip})
     return kind(clip=resolved, **{name: values[name] for name in own}) if own else resolved
 

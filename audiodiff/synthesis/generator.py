@@ -35,6 +35,7 @@ class ClipOptions(TypedDict, total=False):
     seed: int
     guidance: float | None
     rescale: float | None
+    guidance_hold: float | None
     guidance_interval: tuple[float, float] | None
     tempo: float | None
     key: str

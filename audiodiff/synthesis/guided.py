@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from audiodiff.diffusion.guidance import classifier_free, interval, rescale
+from audiodiff.diffusion.held_differences import HeldDifferences
 from audiodiff.models.mel_latent import MelLatent, MelLatentConfig
 from audiodiff.nn.condition import join_conditions
 from audiodiff.runtime.chord_track import features_at
@@ -106,6 +107,7 @@ def guided_denoise(
         batched: whether all conditions go through the network at once, for one state; faster, but it rounds otherwise.
     """
     guidance, amount = clip.sampling.guidance, clip.sampling.rescale
+    held = HeldDifferences[Tensor](clip.sampling.guidance_hold) if clip.sampling.guidance_hold else None
 
     def estimates(x: Tensor, t: Tensor, conds: Sequence[Any]) -> Sequence[Tensor]:
         if not batched or len(conds) == 1:
@@ -131,7 +133,12 @@ def guided_denoise(
             found = estimates(x, t, [cond for _, cond in (*targets, *unwanted)])
             return _blend(targets, found[: len(targets)]), _blend(unwanted, found[len(targets) :])
 
-        full = classifier_free(blended, targets, unwanted, guidance, adjust=adjust, pair=pair)
+        def pair_or_held(x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+            if held is None:
+                return pair(x, t)
+            return held.estimates(float(t.max()), x, lambda: pair(x, t), lambda: blended(x, t, targets))
+
+        full = classifier_free(blended, targets, unwanted, guidance, adjust=adjust, pair=pair_or_held)
         if clip.guidance_interval is not None:
             plain = classifier_free(blended, targets, unwanted, 1.0)
             full = interval(full, plain, *clip.guidance_interval)

@@ -1,7 +1,7 @@
 """Clips that repeat without a seam: latents on a circle, decoded and vocoded around it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -68,6 +68,8 @@ def circular_denoise(
     synthesizer: LatentSynthesizer, clip: ResolvedClip, n_latents: int
 ) -> tuple[Denoise, tuple[str, ...]]:
     """Return the denoiser of a loop of `n_latents`, and notes about its prompt and beats."""
+    # The state is turned between steps, and what guidance changed at one of them is elsewhere at the next.
+    clip = replace(clip, sampling=replace(clip.sampling, guidance_hold=0.0))
     window = synthesizer.window_latents
     as_one = n_latents <= window + synthesizer.tolerance_latents
     denoise, said = synthesizer.guided(clip, circular=as_one)

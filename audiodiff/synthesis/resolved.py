@@ -117,6 +117,7 @@ class ResolvedClip:
             "grid": self.sampling.grid,
             "guidance": self.sampling.guidance,
             "rescale": self.sampling.rescale,
+            "guidance_hold": self.sampling.guidance_hold,
             "guidance_interval": None if interval is None else list(interval),
             "tempo": self.tempo,
             "key": self.key,

@@ -5,7 +5,6 @@
 """
 
 import math
-import numbers
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field, fields, replace
@@ -14,6 +13,7 @@ from typing import Any, Literal, Self, TypeVar, get_args
 
 from audiodiff.diffusion.names import SAMPLER_NAMES, grid_name, listed_times, sampler_name, times_text
 from audiodiff.errors import AudiodiffError
+from audiodiff.synthesis.plain_numbers import make_plain
 from audiodiff.text.chords import AUTO_CHORDS, BEATS_PER_BAR, parse_chords
 
 Precision = Literal["fp32", "bf16"]
@@ -32,7 +32,7 @@ SEARCHED = "searched"
 """Key of what a checkpoint recommends that holds the times of a few steps (`FewSteps`)."""
 
 RECOMMENDED = ("steps", "sampler", "grid", "precision")
-GUIDED = (*RECOMMENDED, "guidance", "rescale")
+GUIDED = (*RECOMMENDED, "guidance", "rescale", "guidance_hold")
 """What the checkpoint of a model without and with guidance may recommend."""
 
 
@@ -66,6 +66,7 @@ class Resolved:
         seed: of the noise.
         guidance: scale of classifier-free guidance; 1 is none.
         rescale: how far guidance is kept from raising the contrast, 0 to 1.
+        guidance_hold: process time for which the change that guidance makes is used again.
         searched: of what a model recommends, the times of some numbers of steps; `Sampling.resolve` picks from them,
             and leaves none.
     """
@@ -77,6 +78,7 @@ class Resolved:
     seed: int = 0
     guidance: float = 1.0
     rescale: float = 0.0
+    guidance_hold: float = 0.0
     searched: tuple[FewSteps, ...] = ()
 
     def __post_init__(self) -> None:
@@ -97,6 +99,8 @@ class Sampling:
         seed: seed of the noise, of the first clip if there are several.
         guidance: how closely to follow the prompt, 1 for none. It is the scale of classifier-free guidance.
         rescale: how far guidance is kept from raising the contrast, 0 to 1.
+        guidance_hold: process time for which the change that guidance makes is used again, which saves work; 0 finds
+            it anew at every step.
     """
 
     steps: int | None = None
@@ -106,6 +110,7 @@ class Sampling:
     seed: int = 0
     guidance: float | None = None
     rescale: float | None = None
+    guidance_hold: float | None = None
 
     def __post_init__(self) -> None:
         """Check every field.
@@ -124,6 +129,7 @@ class Sampling:
         check_name("precision", self.precision, get_args(Precision))
         check_range("guidance", self.guidance, 0.0, 100.0, "(1 means none)")
         check_range("rescale", self.rescale, 0.0, 1.0, "(0 means off)")
+        check_range("guidance_hold", self.guidance_hold, 0.0, MAX_TIME, "(0 means off)")
 
     def _check_grid(self) -> None:
         if self.grid is None:
@@ -396,21 +402,6 @@ def with_given(settings: Settings, **values: Any) -> Settings:
     return changed(settings, {name: value for name, value in values.items() if value is not None})
 
 
-def plain_number(value: Any) -> Any:
-    """Return a number of NumPy, alone or in a tuple, as Python's own, and anything else as it is."""
-    if isinstance(value, tuple | list):
-        return type(value)(plain_number(item) for item in value)
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        return value
-    return int(value) if isinstance(value, numbers.Integral) else float(value)
-
-
-def make_plain(settings: Any) -> None:
-    """Turn the numbers in the fields of a frozen dataclass into Python's own, which JSON can hold."""
-    for item in fields(settings):
-        object.__setattr__(settings, item.name, plain_number(getattr(settings, item.name)))
-
-
 def check_range(what: str, value: float | None, low: float, high: float, unit: str) -> None:
     """Refuse a number that is out of range; `None` is none.
 
@@ -496,5 +487,5 @@ def check_unguided(sampling: Sampling) -> None:
         AudiodiffError: there is some, or this is no `Sampling`.
     """
     check_sampling(sampling)
-    if sampling.guidance is not None or sampling.rescale is not None:
+    if any(getattr(sampling, name) is not None for name in GUIDED if name not in RECOMMENDED):
         raise AudiodiffError("guidance and rescale are for models that take a prompt; leave them out here.")

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from audiodiff.synthesis.settings import Sampling, check_range, check_switch, check_unguided, make_plain
+from audiodiff.synthesis.plain_numbers import make_plain
+from audiodiff.synthesis.settings import Sampling, check_range, check_switch, check_unguided
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.settings import Sampling, check_range, check_unguided, check_whole, make_plain
+from audiodiff.synthesis.plain_numbers import make_plain
+from audiodiff.synthesis.settings import Sampling, check_range, check_unguided, check_whole
 
 LONGEST_TEXT = 1_000_000
 """Most characters of one text: 18 hours or so, which is less than a WAV holds."""

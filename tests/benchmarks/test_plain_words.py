@@ -8,7 +8,17 @@ from audiodiff.data.items import AudioItem
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.classifier import confusion
 from benchmarks import plain_words
-from benchmarks.plain_words import PAIR, SCENES, Config, Heard, PlainWords, find_recordings, listen, report, scene_of
+from benchmarks.plain_words import (
+    PAIR,
+    SCENES,
+    Config,
+    PlainWords,
+    Recognised,
+    find_recordings,
+    listen,
+    report,
+    scene_of,
+)
 
 RATE = 16_000
 SAD, BOSS = PAIR
@@ -72,7 +82,7 @@ def test_a_scene_is_heard_where_the_sound_is_that_of_its_recordings() -> None:
 def test_the_report_tells_recordings_from_clips() -> None:
     recordings = confusion([SAD] * 4 + [BOSS] * 4, [SAD] * 4 + [BOSS] * 3 + [SAD], (BOSS, SAD))
     clips = confusion([SAD] * 3 + [BOSS] * 3, [SAD] * 2 + [BOSS] * 4, (BOSS, SAD))
-    heard = Heard(recordings, clips, 0.01)
+    heard = Recognised(recordings, clips, 0.01)
     tags = {kind: {name: {"sad (msd)": 0.25, "metal (mtt)": 0.5} for name in PAIR} for kind in ("recordings", "clips")}
     found = PlainWords(heard, heard, tags, {SAD: 4, BOSS: 3})
     text = report(found, Config((Path("game"),), Path("work"), seeds=1))

@@ -50,6 +50,7 @@ def models(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         ("", {}),
         ("solo piano, 106 bpm, F# minor", {"seconds": 2.0, "seed": 3}),
         ("(loud drums:1.4) and bass | strings:0.5", {"negative": "noise", "guidance": 3.5, "rescale": 0.0, "steps": 2}),
+        ("piano", {"guidance_hold": 0.5, "seconds": 2.0}),
         ("piano", {"guidance": 1.0, "sampler": "heun", "steps": 2, "seconds": 1.0}),
     ],
 )

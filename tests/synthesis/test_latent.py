@@ -56,6 +56,7 @@ def test_the_seed_the_prompt_and_the_guidance_are_heard(model: LatentSynthesizer
         make(guidance=1.0),
         make(guidance=6.0),
         make(rescale=0.0),
+        make(guidance_hold=0.9),
         make(negative="drums"),
         make(steps=5),
         make(sampler="heun"),
@@ -84,6 +85,34 @@ def test_guidance_of_one_is_the_condition_alone(model: LatentSynthesizer) -> Non
     silent = with_conditions(model.guided(settings)[0], PositionConditions(model.beats(None, 0, n_latents)))
     torch.testing.assert_close(silent(x, t), model.model.denoiser()(x, t, cond), rtol=0, atol=1e-6)
     assert not torch.allclose(silent(x, t), denoise(x, t), atol=1e-4)
+
+
+def test_what_guidance_changes_is_used_again_in_every_window(
+    model: LatentSynthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[int] = []
+    estimate = type(model.model.network).forward
+
+    def counted(self: torch.nn.Module, x: torch.Tensor, *rest: object, **more: object) -> torch.Tensor:
+        batches.append(len(x))
+        return estimate(self, x, *rest, **more)
+
+    monkeypatch.setattr(type(model.model.network), "forward", counted)
+    asked = GenerateSettings(prompt="flute", seconds=3.0)
+
+    def calls(**changes: object) -> list[int]:
+        batches.clear()
+        apply(
+            "generate", model, [], changed(asked, {"steps": 4, "sampler": "euler", "grid": "1,0.9,0.5,0.45", **changes})
+        )
+        return [*batches]
+
+    assert calls() == [2, 2, 2, 2]
+    assert calls(guidance_hold=0.1) == [2, 2, 2, 1]
+    assert calls(guidance_hold=0.5) == [2, 2, 1, 1]
+    assert calls(guidance_hold=0.5, seconds=6.0) == [2, 2, 2, 2, 1, 1, 1, 1], "two windows"
+    assert calls(guidance_hold=0.5, guidance=1.0) == [1, 1, 1, 1]
+    assert calls(guidance_hold=0.5, loop=True) == [2, 2, 2, 2], "a loop is turned between steps"
 
 
 def test_guidance_of_zero_is_the_null_condition_alone(model: LatentSynthesizer) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.edit_settings import MAX_CROSSFADE, TAKES, as_it_comes, check_no_loop, check_number
-from audiodiff.synthesis.settings import MAX_SECONDS, GenerateSettings, check_switch, make_plain
+from audiodiff.synthesis.plain_numbers import make_plain
+from audiodiff.synthesis.settings import MAX_SECONDS, GenerateSettings, check_switch
 from audiodiff.synthesis.verb import CLIP, COUNT, PROMPT, Argument, Say, Values, Verb, summary_of_clip, with_prompts
 
 if TYPE_CHECKING:

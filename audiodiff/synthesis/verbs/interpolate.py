@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.edit_settings import TAKES, check_no_loop, check_no_take, check_number, clip_of_edit
-from audiodiff.synthesis.settings import GenerateSettings, make_plain
+from audiodiff.synthesis.plain_numbers import make_plain
+from audiodiff.synthesis.settings import GenerateSettings
 from audiodiff.synthesis.verb import PROMPT, Argument, Say, Values, Verb, files_and_values, with_prompts
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from audiodiff.errors import AudiodiffError
 from audiodiff.synthesis.edit_settings import TAKES, as_it_comes, check_no_loop, check_number
+from audiodiff.synthesis.plain_numbers import make_plain
 from audiodiff.synthesis.settings import (
     MAX_SECONDS,
     MIN_SECONDS,
     GenerateSettings,
     bar_seconds,
     check_bars,
-    make_plain,
 )
 from audiodiff.synthesis.verb import Say, Values, Verb, summary_of_clip, with_prompts
 from audiodiff.synthesis.verbs import inpaint

@@ -108,7 +108,7 @@ VERB = Verb(
         FILE,
         COUNT,
     ),
-    hidden=("guidance", "rescale"),
+    hidden=("guidance", "rescale", "guidance_hold"),
     output="CLIP-respeak.wav, here",
     keeps_samples=True,
     streams=True,

@@ -154,7 +154,7 @@ VERB = Verb(
     doing="speaking",
     inputs=(0,),
     arguments=(Argument("text", "what to say; - reads it from standard input", nargs="?"), FILE, LEXICON, COUNT),
-    hidden=("guidance", "rescale", "phonemes", "ending"),
+    hidden=("guidance", "rescale", "guidance_hold", "phonemes", "ending"),
     streams=True,
     model="kathleen",
     model_option="--voice",

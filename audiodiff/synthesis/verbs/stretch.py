@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from audiodiff.errors import AudiodiffError
-from audiodiff.synthesis.settings import MAX_SECONDS, check_range, check_tempo, make_plain
+from audiodiff.synthesis.plain_numbers import make_plain
+from audiodiff.synthesis.settings import MAX_SECONDS, check_range, check_tempo
 from audiodiff.synthesis.verb import CLIP, Say, Values, Verb, clipped
 
 if TYPE_CHECKING:

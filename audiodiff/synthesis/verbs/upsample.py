@@ -128,7 +128,7 @@ VERB = Verb(
     ),
     doing="upsampling",
     arguments=(Argument("input", "any sound file", type=Path),),
-    hidden=("guidance", "rescale"),
+    hidden=("guidance", "rescale", "guidance_hold"),
     streams=True,
     model="upsample-speech",
     loader="audiodiff.synthesis.upsample:load_upsampler",

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import pretrained_names
 from audiodiff.synthesis.edit_settings import TAKES, check_number
-from audiodiff.synthesis.settings import GenerateSettings, changed, make_plain, values_of
+from audiodiff.synthesis.plain_numbers import make_plain
+from audiodiff.synthesis.settings import GenerateSettings, changed, values_of
 from audiodiff.synthesis.verb import Instead, Say, Values, Verb
 from audiodiff.synthesis.verbs.speak import remake
 

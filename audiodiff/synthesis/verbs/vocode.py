@@ -9,7 +9,8 @@ from audiodiff.errors import AudiodiffError
 from audiodiff.models.find import ASSETS
 from audiodiff.signal.limits import HIGHEST_RATE, LOWEST_RATE
 from audiodiff.signal.mel_spec import MelSpec
-from audiodiff.synthesis.settings import RECOMMENDED, Resolved, VocodeSettings, check_range, make_plain
+from audiodiff.synthesis.plain_numbers import make_plain
+from audiodiff.synthesis.settings import RECOMMENDED, Resolved, VocodeSettings, check_range
 from audiodiff.synthesis.told import sampling_of, setting
 from audiodiff.synthesis.verb import STANDARD, Argument, Say, Values, Verb, files_and_values, summary_of_stream
 
@@ -301,7 +302,7 @@ VERB = Verb(
         ),
         Argument("mel", "how the mel in a .npy was computed, e.g. hifigan-22k", "--mel", metavar="PRESET", local=True),
     ),
-    hidden=("guidance", "rescale", "level", "window_seconds"),
+    hidden=("guidance", "rescale", "guidance_hold", "level", "window_seconds"),
     streams=True,
     model="speech",
     loader="audiodiff.synthesis.load:load_vocoder",

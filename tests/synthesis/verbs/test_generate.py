@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,19 @@ def test_no_variety_leaves_no_trace(tiny: LatentSynthesizer, tmp_path: Path) -> 
     made = run_file("generate", tiny, [], tmp_path / "take.flac", GenerateSettings("jazz", seconds=0.5, sampling=FAST))
     assert made.record is not None
     assert "variety" not in made.record.settings
+
+
+def test_a_clip_from_before_differences_were_held_is_guided_at_every_step(
+    tiny: LatentSynthesizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = GenerateSettings("jazz", seconds=0.5, sampling=FAST)
+    made = run_file("generate", tiny, [], tmp_path / "take.flac", settings)
+    assert made.record is not None
+    older = {name: value for name, value in made.record.settings.items() if name != "guidance_hold"}
+    # A model of today that recommends to hold them is given a record of before.
+    monkeypatch.setattr(tiny, "defaults", replace(tiny.defaults, guidance_hold=0.9))
+    assert resolve(tiny, settings).sampling.guidance_hold == 0.9
+    assert resolve(tiny, settings_of(replace(made.record, settings=older))).sampling.guidance_hold == 0.0
 
 
 def test_streams_are_guided_alike(tiny: LatentSynthesizer) -> None:
