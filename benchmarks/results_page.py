@@ -30,6 +30,7 @@ SOURCES = {
     "samplers": "samplers.md",
     "music": "music/readme.md",
     "music-speed": "music_speed.md",
+    "plain-words": "plain_words.md",
     "edits": "edits_summary.md",
     "edit-losses": "edit_losses.md",
     "variety": "variety.md",

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+_STORED = {"fp32": "float32", "fp16": "float16", "int8": "int8"}
+"""What `--weights` of a checkpoint asks for -> its name in torch."""
+
+
 def add_parser(subparsers: Any) -> None:
     """Add the command to the command line."""
     parser = subparsers.add_parser(
@@ -38,13 +42,14 @@ def add_parser(subparsers: Any) -> None:
         "--mel", choices=sorted(PRESETS), help="mel that a vocoder of another project takes (default: by its config)"
     )
     add_adapter_option(parser, "adapter to merge into the model for good (repeatable)")
-    parser.add_argument("--half", action="store_true", help="store weights in float16: half the size")
+    parser.add_argument("--half", action="store_true", help="the same as --weights fp16, of a checkpoint")
     parser.add_argument("--to", choices=("checkpoint", "onnx"), default="checkpoint", help="what to write")
     parser.add_argument(
         "--weights",
         choices=WEIGHTS,
-        help="for ONNX: how weights are stored: exact (default: in float16 where that loses nothing), fp32, fp16, or "
-        "int8, which is smallest and costs some quality; all are used in float32",
+        help="how weights are stored: of a checkpoint fp32 (default), fp16, or int8, with a scale for each 32; of ONNX "
+        "files exact (default: in float16 where that loses nothing), fp32, fp16, or int8, which is smallest and costs "
+        "some quality; all are used in float32",
     )
     parser.add_argument("--steps", type=int, help="for ONNX: a number of sampling steps besides the usual ones")
     parser.add_argument(
@@ -65,15 +70,20 @@ def run(args: argparse.Namespace) -> int:
         return _to_onnx(args, target, runs)
     if runs:
         raise AudiodiffError(f"--{next(iter(runs))} is for --to onnx; a checkpoint takes any number of steps.")
-    if args.weights is not None:
-        raise AudiodiffError("--weights is for --to onnx; --half stores those of a checkpoint in float16.")
+    if args.half and args.weights not in (None, "fp16"):
+        raise AudiodiffError(
+            f"--half stores weights in float16, and --weights {args.weights} otherwise; give one of them."
+        )
+    weights = "fp16" if args.half else args.weights or "fp32"
+    if weights == "exact":
+        raise AudiodiffError("--weights exact is for --to onnx; those of a checkpoint can be fp32, fp16 or int8.")
     source = Path(args.source) if Path(args.source).exists() else find_checkpoint(args.source)
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_folder(target) as unfinished:
-        model = _export(source, unfinished, args.mel, half=args.half, adapters=args.adapters)
+        model = _export(source, unfinished, args.mel, weights=weights, adapters=args.adapters)
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file()) / 2**20
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    tell(f"{target}  {size:.1f} MiB  {parameters:,} parameters, {'float16' if args.half else 'float32'}")
+    tell(f"{target}  {size:.1f} MiB  {parameters:,} parameters, {_STORED[weights]}")
     return 0
 
 
@@ -97,7 +107,7 @@ def _to_onnx(args: argparse.Namespace, target: Path, runs: dict[str, Any]) -> in
     return 0
 
 
-def _export(source: Path, target: Path, preset: str | None, *, half: bool, adapters: Sequence[str]) -> "nn.Module":
+def _export(source: Path, target: Path, preset: str | None, *, weights: str, adapters: Sequence[str]) -> "nn.Module":
     """Write the checkpoint and return the model."""
     import torch
 
@@ -106,7 +116,7 @@ def _export(source: Path, target: Path, preset: str | None, *, half: bool, adapt
     from audiodiff.models.gan_vocoder.convert import is_generator
     from audiodiff.models.vocoder.lmnt import load_lmnt_diffwave
 
-    dtype = torch.float16 if half else torch.float32
+    dtype: torch.dtype = getattr(torch, _STORED[weights])
     if is_generator(source):
         return _convert(source, target, preset, dtype)
     if preset is not None:

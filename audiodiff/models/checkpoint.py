@@ -7,7 +7,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from audiodiff._version import __version__
 from audiodiff.atomic import put_in_place, scratch_folder
 from audiodiff.errors import AudiodiffError
 from audiodiff.json_reader import json_bytes, read_json_table
+from audiodiff.models.byte_weights import SCALE_ENDING, from_bytes, n_groups, to_bytes
 from audiodiff.models.config import dataclass_from_dict, model_config_to_dict
 from audiodiff.models.kinds import GROUP, KINDS, Kind
 from audiodiff.models.memory import memory_bytes, without_weights
@@ -58,14 +59,32 @@ def save_checkpoint(
         folder: made if missing.
         model: of any kind of `audiodiff.models.kinds`; its state and config are written.
         metadata: JSON values that travel with the weights.
-        dtype: stored dtype of the weights; float16 halves the file.
+        dtype: stored dtype of the weights; float16 halves the file. int8 quarters it (`audiodiff.models.byte_weights`):
+            small tensors are in float16 then, and those of a model within another, whose latents others may have kept.
 
     Raises:
         AudiodiffError: the model is of no known kind, or the folder cannot be written.
     """
-    kind, model_config = kind_of(type(model)).name, model_config_to_dict(model.config, stored=True)
-    state = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
-    write_checkpoint(folder, state, {"kind": kind, "format": _FORMAT, "model": model_config}, metadata)
+    kind, model_config = kind_of(type(model)), model_config_to_dict(model.config, stored=True)
+    if dtype == torch.int8:
+        state = _in_bytes(model, tuple(f"{attribute}." for attribute in kind.embeds.values()))
+    else:
+        state = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
+    write_checkpoint(folder, state, {"kind": kind.name, "format": _FORMAT, "model": model_config}, metadata)
+
+
+def _in_bytes(model: nn.Module, others: tuple[str, ...]) -> dict[str, Tensor]:
+    """The state of a model in bytes and their scales; in float16 what is small or begins like one of `others`."""
+    state: dict[str, Tensor] = {}
+    for name, parameter in model.state_dict().items():
+        value = parameter.detach().to("cpu", torch.float32).contiguous()
+        packed = None if name.startswith(others) else to_bytes(value)
+        if packed is not None:
+            state[name], state[name + SCALE_ENDING] = packed
+        else:
+            half = value.half()
+            state[name] = half if bool(torch.isfinite(half).all()) else value
+    return state
 
 
 def write_checkpoint(
@@ -234,9 +253,12 @@ def _fill(model: nn.Module, folder: Path) -> None:
         raise AudiodiffError(f"{path} is missing; copy the whole checkpoint folder.")
     try:
         with safe_open(path, "pt") as file:
-            names = with_current_names({name: name for name in file.keys()}, expected)  # noqa: SIM118
-            _check_header(path, {name: file.get_slice(stored) for name, stored in names.items()}, expected)
-            state = {name: file.get_tensor(names[name]).to(torch.float32, copy=True) for name in expected}
+            stored = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            scales = {name + SCALE_ENDING for name in stored} & stored.keys()
+            names = with_current_names({name: name for name in stored if name not in scales}, expected)
+            _check_header(path, {name: stored[each] for name, each in names.items()}, expected)
+            _check_scales(path, {name: stored[name] for name in scales}, stored)
+            state = {name: _read(file, names[name], scales) for name in expected}
     except (SafetensorError, OSError) as error:
         raise AudiodiffError(
             f"{path} ({path.stat().st_size} bytes) is truncated or not a safetensors file; copy the checkpoint again."
@@ -265,13 +287,37 @@ def _check_header(path: Path, found: Mapping[str, Any], expected: Mapping[str, l
                 f"{path} does not fit its {CONFIG_FILE}: {name} has shape {list(found[name].get_shape())}, expected "
                 f"{shape}."
             )
-        if found[name].get_dtype() not in _FLOATS:
+        if found[name].get_dtype() not in (*_FLOATS, "I8"):
             raise AudiodiffError(f"{path}: {name} is of type {found[name].get_dtype()}; expected floating point.")
     needed, most = sum(4 * math.prod(shape) for shape in expected.values()), memory_bytes()
     if most is not None and needed > most:
         raise AudiodiffError(
             f"{path} needs {needed / 2**30:.1f} GiB of memory for its weights; this machine has {most / 2**30:.1f} GiB."
         )
+
+
+def _check_scales(path: Path, scales: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
+    """Compare the scales of a file with the whole numbers that they are for.
+
+    Raises:
+        AudiodiffError: a tensor of whole numbers has none, or they do not fit it.
+    """
+    for name, value in stored.items():
+        scale = scales.get(name + SCALE_ENDING)
+        if (value.get_dtype() == "I8") != (scale is not None):
+            raise AudiodiffError(f"{path}: {name} has {'no scales' if scale is None else 'scales and takes none'}.")
+        if scale is not None and (
+            list(scale.get_shape()) != n_groups(list(value.get_shape())) or scale.get_dtype() not in _FLOATS
+        ):
+            raise AudiodiffError(f"{path}: the scales of {name} do not fit it; copy the checkpoint again.")
+
+
+def _read(file: Any, name: str, scales: Container[str]) -> Tensor:
+    """A tensor of a file in float32."""
+    value: Tensor = file.get_tensor(name)
+    if name + SCALE_ENDING in scales:
+        return from_bytes(value, file.get_tensor(name + SCALE_ENDING))
+    return value.to(torch.float32, copy=True)
 
 
 def autoencoder_hash(model: nn.Module) -> str:

@@ -100,13 +100,13 @@ def _count(model: nn.Module) -> int:
 
 
 def _stored_dtype(path: Path) -> torch.dtype:
-    """Float16 for weights that are stored in it or in bfloat16, else float32."""
+    """Float16 for weights that are stored in it, in bfloat16 or in bytes, else float32."""
     try:
         with safe_open(path, "pt") as file:
             found = {file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise AudiodiffError(f"{path} is missing or damaged; copy the checkpoint again.") from error
-    return torch.float16 if found <= {"F16", "BF16"} else torch.float32
+    return torch.float16 if found <= {"F16", "BF16", "I8"} else torch.float32
 
 
 def _copy_parts(source: Path, folder: Path, parts: Mapping[str, str]) -> None:

@@ -29,6 +29,16 @@ def test_a_run_becomes_a_checkpoint_of_half_the_size(command, checkpoint, tmp_pa
     load_checkpoint(tmp_path / "half", Vocoder)
 
 
+def test_the_weights_of_a_checkpoint_are_stored_as_asked(command, checkpoint, tmp_path) -> None:
+    for words, told in (((), "float32"), (("--weights", "fp16"), "float16"), (("--weights", "int8"), "int8")):
+        done = command("export", checkpoint, "-o", tmp_path / told, *words)
+        assert done.status == 0, done.err
+        assert done.out.rstrip().endswith(told)
+        load_checkpoint(tmp_path / told, Vocoder)
+    half = command("export", checkpoint, "-o", tmp_path / "half", "--half", "--weights", "fp16")
+    assert half.out.rstrip().endswith("float16")
+
+
 def test_a_latent_model_takes_its_vocoder_along(command, tmp_path) -> None:
     source = write_latent_model(tmp_path / "model")
     done = command("export", source, "-o", tmp_path / "half", "--half")
@@ -186,7 +196,8 @@ def test_what_cannot_be_exported_to_onnx_is_one_sentence(command, checkpoint, tm
         ((PRETRAINED / "upsample-speech", "--to", "onnx", "-o", tmp_path / "out"), "an upsampler, which only widens"),
         ((checkpoint, "--to", "tflite", "-o", tmp_path / "out"), "invalid choice: 'tflite'"),
         ((checkpoint, "--to", "onnx", "-o", tmp_path / "out", "--half"), "--half is for checkpoints"),
-        ((checkpoint, "-o", tmp_path / "out", "--weights", "int8"), "--weights is for --to onnx"),
+        ((checkpoint, "-o", tmp_path / "out", "--weights", "exact"), "--weights exact is for --to onnx"),
+        ((checkpoint, "-o", tmp_path / "out", "--weights", "int8", "--half"), "--weights int8 otherwise; give one of them"),
         ((checkpoint, "--to", "onnx", "-o", tmp_path / "out", "--weights", "int4"), "invalid choice: 'int4'"),
         ((checkpoint, "-o", tmp_path / "out", "--steps", 3), "--steps is for --to onnx"),
         ((checkpoint, "--to", "onnx", "-o", tmp_path / "out", "--steps", 0), "steps is 0"),

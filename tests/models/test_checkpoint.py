@@ -9,12 +9,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from audiodiff.models.checkpoint import load_checkpoint, read_config, save_checkpoint, weights_hash
+from audiodiff.models import byte_weights
+from audiodiff.models.byte_weights import SCALE_ENDING
+from audiodiff.models.checkpoint import autoencoder_hash, load_checkpoint, read_config, save_checkpoint, weights_hash
+from audiodiff.models.mel_latent import MelLatent
 from audiodiff.models.upsampler import Upsampler
 from audiodiff.models.vocoder import Vocoder
 from tests.models.upsampler import cases as upsampler_cases
 from tests.models.vocoder.cases import ANCHORED, CONFIGS, make
 from tests.refusals import refused
+from tests.synthesis.latent_models import write_latent_model
 
 
 @pytest.fixture
@@ -55,6 +59,61 @@ def test_half_precision_halves_the_file_and_loads_as_float32(folder: Path, tmp_p
     for key, value in loaded.state_dict().items():
         assert value.dtype == torch.float32
         torch.testing.assert_close(value, model.state_dict()[key], rtol=1e-3, atol=1e-4)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(byte_weights, "SMALLEST", 64)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_byte_a_weight_quarters_the_file_and_loads_as_float32(folder: Path, tmp_path: Path) -> None:
+    model = make(ANCHORED)
+    save_checkpoint(tmp_path / "bytes", model, {}, dtype=torch.int8)
+    stored = load_file(tmp_path / "bytes" / "model.safetensors")
+    matrices = [name for name, value in stored.items() if value.dtype == torch.int8]
+    assert matrices
+    assert {value.dtype for name, value in stored.items() if name not in matrices} == {torch.float16}
+    assert sum(value.nbytes for value in stored.values()) < 0.4 * sum(
+        value.nbytes for value in load_file(folder / "model.safetensors").values()
+    )
+    for key, value in load_checkpoint(tmp_path / "bytes", Vocoder).state_dict().items():
+        assert value.dtype == torch.float32
+        theirs = model.state_dict()[key]
+        assert (value - theirs).norm() <= 0.01 * theirs.norm() + 1e-6, key
+
+
+@pytest.mark.usefixtures("small")
+def test_a_model_within_another_keeps_what_its_latents_were_made_with(tmp_path: Path) -> None:
+    folder = write_latent_model(tmp_path / "model")
+    model = load_checkpoint(folder, MelLatent)
+    save_checkpoint(tmp_path / "half", model, {}, dtype=torch.float16)
+    save_checkpoint(tmp_path / "bytes", model, {}, dtype=torch.int8)
+    half, small = (load_checkpoint(tmp_path / name, MelLatent) for name in ("half", "bytes"))
+    assert autoencoder_hash(small.autoencoder) == autoencoder_hash(half.autoencoder)
+    assert any(
+        not value.equal(half.network.state_dict()[name]) for name, value in small.network.state_dict().items()
+    ), "the network itself is in bytes"
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("damage", ["no scales", "do not fit", "takes none", "unknown"])
+def test_scales_that_are_not_those_of_their_numbers_are_refused(tmp_path: Path, damage: str) -> None:
+    save_checkpoint(tmp_path, make(ANCHORED), {}, dtype=torch.int8)
+    path = tmp_path / "model.safetensors"
+    stored = load_file(path)
+    name = next(name for name, value in stored.items() if value.dtype == torch.int8)
+    match damage:
+        case "no scales":
+            del stored[name + SCALE_ENDING]
+        case "do not fit":
+            stored[name + SCALE_ENDING] = stored[name + SCALE_ENDING][:-1].clone()
+        case "takes none":
+            stored[name] = stored[name].half()
+        case _:
+            stored["nobody" + SCALE_ENDING] = torch.ones(1, 1)
+    save_file(stored, path)
+    refused(damage, lambda: load_checkpoint(tmp_path, Vocoder))
 
 
 def test_the_config_tells_where_the_model_comes_from(folder: Path) -> None:
