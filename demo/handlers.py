@@ -178,7 +178,7 @@ class ClipRequest:
         negative: what to avoid.
         count: clips, with the seeds `seed`, `seed + 1`, ...
         seed: of the first clip.
-        steps, guidance, rescale, guidance_hold, tempo, key, chords, source, sampler, grid, vocoder_steps, precision: as
+        steps, guidance, rescale, tempo, key, chords, source, sampler, grid, vocoder_steps, precision, guidance_hold: as
             in `GenerateSettings`; an empty field is the model's own.
         level, fade_out: as in `GenerateSettings`; an empty field is what is usual for the command.
         mono: whether the clip of a stereo model is mixed to one channel.
@@ -193,7 +193,6 @@ class ClipRequest:
     steps: float | None = None
     guidance: float | None = None
     rescale: float | None = None
-    guidance_hold: float | None = None
     tempo: float | str | None = None
     key: str | None = ""
     chords: str | None = ""
@@ -207,6 +206,7 @@ class ClipRequest:
     mono: bool = False
     format: str = "flac"
     watermark: bool = True
+    guidance_hold: float | None = None
 
     @classmethod
     def taken(cls, given: dict[str, Any]) -> "ClipRequest":

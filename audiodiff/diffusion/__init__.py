@@ -239,6 +239,7 @@ _MODULES = (
     "foreign",
     "gaussian",
     "guidance",
+    "held_differences",
     "losses",
     "noise",
     "parameterization",

@@ -197,7 +197,10 @@ def test_what_cannot_be_exported_to_onnx_is_one_sentence(command, checkpoint, tm
         ((checkpoint, "--to", "tflite", "-o", tmp_path / "out"), "invalid choice: 'tflite'"),
         ((checkpoint, "--to", "onnx", "-o", tmp_path / "out", "--half"), "--half is for checkpoints"),
         ((checkpoint, "-o", tmp_path / "out", "--weights", "exact"), "--weights exact is for --to onnx"),
-        ((checkpoint, "-o", tmp_path / "out", "--weights", "int8", "--half"), "--weights int8 otherwise; give one of them"),
+        (
+            (checkpoint, "-o", tmp_path / "out", "--weights", "int8", "--half"),
+            "--weights int8 otherwise; give one of them",
+        ),
         ((checkpoint, "--to", "onnx", "-o", tmp_path / "out", "--weights", "int4"), "invalid choice: 'int4'"),
         ((checkpoint, "-o", tmp_path / "out", "--steps", 3), "--steps is for --to onnx"),
         ((checkpoint, "--to", "onnx", "-o", tmp_path / "out", "--steps", 0), "steps is 0"),

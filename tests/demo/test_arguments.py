@@ -80,7 +80,7 @@ def test_arguments_that_do_not_fit_get_a_sentence_and_leave_the_log_alone(
 
 
 def test_arguments_that_are_missing_get_a_sentence(app: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "/vary got 4 arguments; expected 22" in call(app, "vary", {}, n_left_out=18)
+    assert "/vary got 4 arguments; expected 23" in call(app, "vary", {}, n_left_out=19)
     assert capsys.readouterr().err == ""
 
 
