@@ -488,4 +488,6 @@ def check_unguided(sampling: Sampling) -> None:
     """
     check_sampling(sampling)
     if any(getattr(sampling, name) is not None for name in GUIDED if name not in RECOMMENDED):
-        raise AudiodiffError("guidance and rescale are for models that take a prompt; leave them out here.")
+        raise AudiodiffError(
+            "guidance, rescale and guidance_hold are for models that take a prompt; leave them out here."
+        )

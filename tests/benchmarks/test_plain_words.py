@@ -7,6 +7,7 @@ import soundfile
 from audiodiff.data.items import AudioItem
 from audiodiff.errors import AudiodiffError
 from audiodiff.metrics.classifier import confusion
+from audiodiff_recipes import caption_words
 from benchmarks import plain_words
 from benchmarks.plain_words import (
     PAIR,
@@ -38,6 +39,8 @@ def test_a_recording_is_of_the_one_scene_that_its_captions_name() -> None:
 def test_no_prompt_is_asked_twice_and_every_scene_finds_its_own_captions() -> None:
     prompts = [prompt for scene in SCENES.values() for prompt in scene.prompts]
     assert len({*prompts}) == len(prompts) == 30
+    captions = {phrase for phrases, _ in caption_words._SCENES for phrase in phrases}
+    assert captions & {*prompts} == {*plain_words.CAPTIONS}
     for caption, name in (
         ("lofi beat to study to", "studying"),
         ("cosy village theme", "village"),
@@ -83,12 +86,14 @@ def test_the_report_tells_recordings_from_clips() -> None:
     recordings = confusion([SAD] * 4 + [BOSS] * 4, [SAD] * 4 + [BOSS] * 3 + [SAD], (BOSS, SAD))
     clips = confusion([SAD] * 3 + [BOSS] * 3, [SAD] * 2 + [BOSS] * 4, (BOSS, SAD))
     heard = Recognised(recordings, clips, 0.01)
+    fewer = confusion([SAD] * 3 + [BOSS] * 2, [SAD] * 3 + [BOSS, SAD], (BOSS, SAD))
     tags = {kind: {name: {"sad (msd)": 0.25, "metal (mtt)": 0.5} for name in PAIR} for kind in ("recordings", "clips")}
-    found = PlainWords(heard, heard, tags, {SAD: 4, BOSS: 3})
+    found = PlainWords(heard, heard, Recognised(recordings, fewer, 0.01), tags, {SAD: 4, BOSS: 3})
     text = report(found, Config((Path("game"),), Path("work"), seeds=1))
     assert "| 4 | 100 % (4/4) | 66.7 % (2/3) |" in text
     assert "| recordings | 100 % (4/4) | 75 % (3/4) | 87.5 % (7/8) |" in text
     assert "| clips | 66.7 % (2/3) | 100 % (3/3) | 83.3 % (5/6) |" in text
+    assert "| clips, prompts that are no caption | 100 % (3/3) | 50 % (1/2) | 80 % (4/5) |" in text
     assert "| clips, boss fight | 0.250 | 0.500 |" in text
     assert "| menu | " in text
     assert "| 0 | – | – |" in text, "a scene without recordings is not judged"
