@@ -180,7 +180,7 @@ MUSIC = COMMON | {
     "train.save_every_seconds": 180.0,
     # At 3 families are found a little more seldom (54 of 63 clips against 57).
     "sampling.guidance": 4.0,
-    # 28 network calls in the place of 40, and clips that measure the same (docs/music-experiments.md).
+    # 28 network calls in the place of 40, and figures that differ by no more than chance (docs/music-experiments.md).
     "sampling.guidance_hold": 0.1,
 }
 
